@@ -1,0 +1,197 @@
+"""What an engine is: it makes images from locks and runs one job at a time per slot. `docker` and `venv` both go through this.
+
+The values here are all that crosses between the engines and the rest; nothing above knows which engine it talks to.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    from runner.environments.model import Lock
+    from runner.environments.wheelhouse import Wheelhouse
+
+
+class EngineKind(enum.Enum):
+    """Which engine; part of a trial's key."""
+
+    DOCKER = "docker"
+    VENV = "venv"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """A lock made runnable. `reference` is an image id or the folder of an environment."""
+
+    engine: EngineKind
+    reference: str
+    lock_digest: str
+    base_identity: str
+    """What the lock does not pin: the base image's digest or content hash, or the interpreter's exact build."""
+    python_full: str
+    """Such as "3.7.16"."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mount:
+    """A file or folder of the host that the job sees read-only.
+
+    `target` is relative to the working directory, or starts with `~/` (the job's HOME).
+    """
+
+    source: Path
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a job may use; going past one of them ends it, and the ending says which it was."""
+
+    memory_bytes: int
+    disk_bytes: int
+    """Of everything that the job writes: working directory, HOME and /tmp together."""
+    processes: int
+    timeout_s: float
+    log_bytes: int = 16 * 1024**2
+    channel_bytes: int = 64 * 1024**2
+    grace_s: float = 5.0
+    """Between SIGTERM and SIGKILL when the time is up."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobFolder:
+    """The folder of one job on the host, prepared by the caller: `work/` holds the script, `channel` is an empty file.
+
+    The engine gives `home/` and `tmp/` to the job beside `work/`, and writes `log` (output and errors, as they came;
+    head and tail are kept where it is longer than the limit).
+    """
+
+    root: Path
+
+    @property
+    def work(self) -> Path:
+        """The job's working directory."""
+        return self.root / "work"
+
+    @property
+    def home(self) -> Path:
+        """The job's HOME."""
+        return self.root / "home"
+
+    @property
+    def tmp(self) -> Path:
+        """The job's /tmp (TMPDIR under `venv`)."""
+        return self.root / "tmp"
+
+    @property
+    def channel(self) -> Path:
+        """The file that the probe appends JSON lines to."""
+        return self.root / "channel"
+
+    @property
+    def metrics(self) -> Path:
+        """The file named in $RUNNER_METRICS, where a script without Keras writes its metrics."""
+        return self.root / "metrics"
+
+    @property
+    def log(self) -> Path:
+        """The job's standard output and error."""
+        return self.root / "log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One execution: `argv` is the script, relative to the working directory, and its arguments."""
+
+    key: str
+    folder: JobFolder
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    limits: Limits
+    cpus: tuple[int, ...]
+    """The processors of the slot that the job runs in."""
+    mounts: tuple[Mount, ...] = ()
+    network: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Cut(enum.Enum):
+    """Which limit ended a job."""
+
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    DISK = "disk"
+    CHANNEL = "channel"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """How a job ended, as the engine saw it; this wins over what the job says of itself."""
+
+    exit_code: int | None
+    """None where a signal ended it."""
+    signal: int | None
+    cut: Cut | None
+    duration_s: float
+    peak_memory_bytes: int | None
+    log_truncated: bool = False
+
+
+class Toolchain(Protocol):
+    """A CPython of a minor release with uv beside it: resolves, and builds sdists, with the cell's own interpreter."""
+
+    python_full: str
+
+    def uv(self, arguments: Sequence[str], *, folder: Path) -> CompletedProcess[str]:
+        """Run `uv ARGUMENTS` with `folder` as working directory; the interpreter is this toolchain's
+        (UV_PYTHON is set). Paths in the arguments are relative to the folder, and nothing outside it is seen."""
+        ...
+
+
+class Engine(Protocol):
+    """Makes images and runs jobs. All methods may be called from several threads at once."""
+
+    kind: EngineKind
+
+    def pythons(self) -> tuple[str, ...]:
+        """The CPython minor releases that this engine can provide, newest first, such as ("3.13", …, "3.6")."""
+        ...
+
+    def base_identity(self, python: str) -> str:
+        """What the lock does not pin, for one CPython minor release; quick once it was made."""
+        ...
+
+    def toolchain(self, python: str) -> Toolchain:
+        """The means to resolve and build for one CPython minor release."""
+        ...
+
+    def make(self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None]) -> Image:
+        """Make a lock runnable, or find it made; `say` gets lines of progress. Raises MachineError or BuildFailed."""
+        ...
+
+    def find(self, lock: Lock) -> Image | None:
+        """The image of a lock where it is made already."""
+        ...
+
+    def run(self, image: Image, job: Job) -> Ending:
+        """Run one job to its end. Raises EngineLostError where the engine, not the job, failed."""
+        ...
+
+    def stop_all(self) -> None:
+        """End every job of this process now (Ctrl-C); their `run` calls return with `Cut.INTERRUPTED`."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove what killed runners left behind on this engine (never jobs of a living one); how many there were."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...

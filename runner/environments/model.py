@@ -1,0 +1,102 @@
+"""What a cell needs installed, and what that resolved to: `Environment` and `Lock`, both frozen.
+
+A lock depends on its environment alone, never on other cells or on the order of work.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Layer(enum.Enum):
+    """Which part of an environment a package belongs to: the base (with its needs, but no axis package) or the rest."""
+
+    BASE = "base"
+    OVERLAY = "overlay"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """CPython + packages that a cell needs: `pins` are the axis packages with exact versions, the base first."""
+
+    pins: tuple[tuple[str, str], ...]
+    packages: tuple[str, ...] = ()
+    """Further requirements of every cell (PEP 508), sorted."""
+    python: str | None = None
+    """A minor release such as "3.7"; None: the newest that has a wheel for every pinned binary package."""
+    flavour: str = "auto"
+    """`cpu`, `full` or `auto`: whether tensorflow is installed as tensorflow-cpu where both exist."""
+
+    @property
+    def base(self) -> tuple[str, str]:
+        """The pin of the first package axis."""
+        return self.pins[0]
+
+    @cached_property
+    def name(self) -> str:
+        """The stem of the lock's file name: `tensorflow-1.13.1+keras-2.2.4`, then `+py3.7` where asked for, then
+        `+` and 8 hex digits of the further requirements where there are any."""
+        parts = [f"{name}-{version}" for name, version in self.pins]
+        parts += [f"py{self.python}"] if self.python else []
+        parts += [self.flavour] if self.flavour != "auto" else []
+        if self.packages:
+            parts.append(hashlib.sha256("\n".join(self.packages).encode()).hexdigest()[:8])
+        return "+".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedPackage:
+    """One exact release with the hashes (`sha256:…`) of the files that may be installed for it."""
+
+    name: str
+    version: str
+    layer: Layer
+    hashes: tuple[str, ...]
+    needed_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """An environment resolved to exact files as of a date; `text` is the whole committed file."""
+
+    environment: Environment
+    python: str
+    """The CPython minor release that it was resolved for, such as "3.7"."""
+    as_of: datetime
+    """The end of the time that the resolver could see (UTC)."""
+    exemptions: tuple[tuple[str, datetime], ...]
+    """Packages that were allowed to be newer, and up to when."""
+    packages: tuple[LockedPackage, ...]
+    text: str = field(repr=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over CPython, layers, releases and hashes: two locks that install the same have the same digest."""
+        lines = [f"python {self.python}"]
+        lines += [f"{p.layer.value} {p.name}=={p.version} {' '.join(sorted(p.hashes))}" for p in self.packages]
+        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+    def of_layer(self, layer: Layer) -> tuple[LockedPackage, ...]:
+        """The packages of one layer, sorted by name."""
+        return tuple(sorted((p for p in self.packages if p.layer is layer), key=lambda p: p.name))
+
+    def layer_digest(self, layer: Layer) -> str:
+        """SHA-256 over CPython and one layer: environments with the same base digest share their base layer."""
+        lines = [f"python {self.python}"]
+        lines += [f"{p.name}=={p.version} {' '.join(sorted(p.hashes))}" for p in self.of_layer(layer)]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unresolvable:
+    """An environment that cannot be had: a result, with the resolver's own reason."""
+
+    environment: Environment
+    reason: str

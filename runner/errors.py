@@ -1,0 +1,81 @@
+"""How things fail: one class per way to fail, each with the exit code that the command line documents.
+
+A message says what happened, what usually causes it and what to do. The command line catches `RunnerError` and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class RunnerError(Exception):
+    """The base of all that the runner tells a user; `return_code` is the exit code of the command."""
+
+    return_code: ClassVar[int] = 4
+
+
+class ExpectationFailed(RunnerError):  # noqa: N818 - an outcome that differs is a finding, not an error
+    """An expectation of the matrix did not hold, or nothing was executed."""
+
+    return_code = 1
+
+
+class UsageError(RunnerError):
+    """The command line or the user's configuration is wrong."""
+
+    return_code = 2
+
+
+class NoEngineError(RunnerError):
+    """The engine that the user insists on does not answer."""
+
+    return_code = 3
+
+
+class MachineError(RunnerError):
+    """The machine failed: disk full, index, registry or engine lost. Trying again later may help."""
+
+    return_code = 4
+
+
+class EngineLostError(MachineError):
+    """The engine stopped answering in the middle of its work; what it was asked may be asked again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mistake:
+    """One thing that is wrong in a file that the user wrote; `line` and `column` count from 1."""
+
+    file: Path
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.message}{hint}"
+
+
+class MatrixError(UsageError):
+    """The matrix file is wrong; carries every mistake that was found, in the order of the file."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(sorted(mistakes, key=lambda m: (str(m.file), m.line, m.column)))
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class BuildFailedError(RunnerError):
+    """An environment resolved but could not be installed or made an image: a result of its cells, not of the run.
+
+    `stage` is "install" or "image-build"; the message is the builder's own last words.
+    """
+
+    def __init__(self, stage: str, message: str) -> None:
+        self.stage = stage
+        super().__init__(message)

@@ -1,0 +1,184 @@
+"""What `matrix.yaml` means, as frozen values: a `Matrix` and the `Cell`s that it expands to.
+
+Made by `load` from text and by `expand` from a matrix; every value that a user wrote knows its line and column.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.matrix.criterion import Comparison
+
+
+class AxisKind(enum.Enum):
+    """What an axis varies; a name that is not reserved is a package."""
+
+    PACKAGE = "package"
+    PYTHON = "python"
+    IMPORT = "import"
+    SCRIPT = "script"
+    ENV = "env"
+
+
+RESERVED_AXES = frozenset(kind.value for kind in AxisKind if kind is not AxisKind.PACKAGE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """Where in a file something stands; both count from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AxisValue:
+    """One value of an axis, always text (`1.10` stays "1.10"), with its place in the file."""
+
+    text: str
+    position: Position
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Axis:
+    """One named list of values; package names are normalised (PEP 503)."""
+
+    name: str
+    kind: AxisKind
+    values: tuple[AxisValue, ...]
+    position: Position
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partial:
+    """A partial cell, as `exclude:`, `include:` and `expect:` have them: axis name to value, all text."""
+
+    values: Mapping[str, str]
+    position: Position
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expectation:
+    """The outcome that cells matching `match` must have, such as "converges" or "fails (nan)"."""
+
+    match: Partial
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataMapping:
+    """A file or folder of the host that a trial sees, read-only; `target` is relative to the working directory,
+    or starts with `~/` (the trial's HOME)."""
+
+    source: Path
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Experiment:
+    """What every trial does: a script (None where an axis names it), its arguments and its world."""
+
+    script: str | None
+    args: tuple[str, ...] = ()
+    data: tuple[DataMapping, ...] = ()
+    timeout_s: float = 1800.0
+    artifacts: tuple[str, ...] = ()
+    network: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resources:
+    """What one trial may use."""
+
+    cpus: int = 1
+    memory_bytes: int = 4 * 1024**3
+    disk_bytes: int = 1024**3
+    processes: int = 256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seeds:
+    """How many seeds a cell gets: one more while fewer than `cap` are counted and neither side leads by `lead`.
+
+    A fixed number n of seeds is `lead = cap = n` with `fixed` true.
+    """
+
+    lead: int = 4
+    cap: int = 10
+    fixed: bool = False
+    as_written: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """The whole of one `matrix.yaml`. `folder` is the folder of the file: scripts and data are relative to it."""
+
+    path: Path
+    axes: tuple[Axis, ...]
+    experiment: Experiment
+    include: tuple[Partial, ...] = ()
+    exclude: tuple[Partial, ...] = ()
+    packages: tuple[str, ...] = ()
+    criterion: tuple[Comparison, ...] = ()
+    seeds: Seeds = field(default_factory=Seeds)
+    resources: Resources = field(default_factory=Resources)
+    expect: tuple[Expectation, ...] = ()
+    flavour: str = "auto"
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the matrix stands in."""
+        return self.path.parent
+
+    @property
+    def base(self) -> Axis:
+        """The first package axis: what an environment is resolved around, and as of whose date."""
+        return next(axis for axis in self.axes if axis.kind is AxisKind.PACKAGE)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Matrix:
+        """Read a matrix file.
+
+        Raises MatrixError with every mistake that is in it, UsageError where the file can't be read.
+        """
+        from runner.matrix.load import load  # noqa: PLC0415 - load imports this module
+
+        return load(Path(path))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One combination of axis values, in the order of the matrix's axes, with what the axes mean spelled out."""
+
+    values: Mapping[str, str]
+    pins: tuple[tuple[str, str], ...]
+    """(package, version) per package axis; the base first."""
+    script: str
+    python: str | None = None
+    """Wanted CPython, such as "3.7"; None: the newest that fits."""
+    import_flavour: str = "as-written"
+    env: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def name(self) -> str:
+        """The cell in words, unique in its matrix: `tensorflow=1.13.1,keras=2.2.4`; what `--only` and `logs` take."""
+        return ",".join(f"{axis}={value}" for axis, value in self.values.items())
+
+    @cached_property
+    def digest(self) -> str:
+        """The first 12 hex digits of the SHA-256 of the axis values."""
+        text = json.dumps(list(self.values.items()), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def matches(self, partial: Mapping[str, str]) -> bool:
+        """Whether every value that `partial` names is this cell's."""
+        return all(self.values.get(axis) == value for axis, value in partial.items())

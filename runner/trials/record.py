@@ -1,0 +1,128 @@
+"""The record: all that is known of one finished trial, in one versioned schema. Made by `read_channel`, stored, judged.
+
+The probe writes JSON lines ("events") into the channel; their JSON Schema is `runner/probe/events.schema.json`. Whoever
+reads them here expects an attack: every line is checked, and what does not fit is counted and dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+SCHEMA_VERSION = 1
+
+_NON_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
+
+
+def _from_text(value: object) -> object:
+    return _NON_FINITE.get(value, value) if isinstance(value, str) else value
+
+
+def _to_text(value: float) -> float | str:
+    return value if value - value == 0 else str(value)
+
+
+Number = Annotated[float, BeforeValidator(_from_text), PlainSerializer(_to_text, when_used="json")]
+"""A float that is stored as "nan", "inf" or "-inf" where JSON has no number for it."""
+
+Stage = Literal["image-build", "install", "import", "build-model", "training", "after-training"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ScriptException(_Frozen):
+    """The exception that ended the script."""
+
+    type: str
+    message: str
+    traceback: str
+    line: int | None = None
+    """Line of the script's own innermost frame."""
+    file: str | None = None
+    """The script or local module that the line is in, relative to the working directory."""
+    source: str | None = None
+    stage: Stage
+    phase: str
+
+
+class Epoch(_Frozen):
+    """What one epoch of one phase reported. `epoch` counts from 1 within its phase."""
+
+    phase: str
+    epoch: int
+    logs: dict[str, Number]
+    time_s: float | None = None
+    learning_rate: Number | None = None
+    weight_norm: Number | None = None
+    update_norm: Number | None = None
+    rss_bytes: int | None = None
+
+
+class Phase(_Frozen):
+    """One call of `fit` (or one custom loop): `fit-1`, `fit-2`, … in the order they began."""
+
+    name: str
+    model: str | None = None
+    planned_epochs: int | None = None
+    steps: int | None = None
+    initial_weights: str | None = None
+    """Digest (SHA-256, hex) of all weights before the phase, None where they can't be seen."""
+    final_weights: str | None = None
+    finished: bool = False
+
+
+class Package(_Frozen):
+    """A package as it was really imported."""
+
+    version: str
+    file: str | None = None
+
+
+class Record(_Frozen):
+    """One finished trial. `key` hashes all that could change it; `cell` is the cell's axis values."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    key: str
+    cell: dict[str, str]
+    seed: int
+    engine: str
+    image: str | None = None
+    base_identity: str | None = None
+    lock: str | None = None
+    """Name of the lock, and its digest."""
+    lock_digest: str | None = None
+    started_at: str
+    """ISO 8601, UTC."""
+    duration_s: float
+    stage: Stage
+    phase: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    oom_killed: bool = False
+    timed_out: bool = False
+    disk_full: bool = False
+    probe_started: bool = False
+    peak_memory_bytes: int | None = None
+    python: str | None = None
+    """The interpreter's exact release, as it said itself."""
+    exception: ScriptException | None = None
+    message: str | None = None
+    """Why there was no trial: the resolver's or the builder's words."""
+    epochs: tuple[Epoch, ...] = ()
+    steps: dict[str, tuple[Number, ...]] = Field(default_factory=dict)
+    """Per-step losses by phase, where asked for."""
+    phases: tuple[Phase, ...] = ()
+    packages: dict[str, Package] = Field(default_factory=dict)
+    configs: dict[str, str] = Field(default_factory=dict)
+    """Live configs of model, optimizer and loss as JSON text, by phase."""
+    seeding: str | None = None
+    """`seeded` or `as-written`: whether the trial's seed was set by the probe."""
+    network: bool = False
+    log_truncated: bool = False
+    bad_lines: int = 0
+    """Lines of the channel that did not fit the schema."""
+    artifacts: tuple[str, ...] = ()
+    log_tail: str = ""
