@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
     from pathlib import Path
-    from subprocess import CompletedProcess
 
     from runner.environments.model import Lock
+    from runner.environments.toolchain import Toolchain
     from runner.environments.wheelhouse import Wheelhouse
 
 
@@ -36,6 +37,17 @@ class Image:
     """What the lock does not pin: the base image's digest or content hash, or the interpreter's exact build."""
     python_full: str
     """Such as "3.7.16"."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredImage:
+    """An image that an engine keeps, as `clean` shows it."""
+
+    reference: str
+    lock_name: str
+    size_bytes: int
+    last_used: datetime
+    """UTC."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,17 +156,6 @@ class Ending:
     log_truncated: bool = False
 
 
-class Toolchain(Protocol):
-    """A CPython of a minor release with uv beside it: resolves, and builds sdists, with the cell's own interpreter."""
-
-    python_full: str
-
-    def uv(self, arguments: Sequence[str], *, folder: Path) -> CompletedProcess[str]:
-        """Run `uv ARGUMENTS` with `folder` as working directory; the interpreter is this toolchain's
-        (UV_PYTHON is set). Paths in the arguments are relative to the folder, and nothing outside it is seen."""
-        ...
-
-
 class Engine(Protocol):
     """Makes images and runs jobs. All methods may be called from several threads at once."""
 
@@ -166,6 +167,10 @@ class Engine(Protocol):
 
     def base_identity(self, python: str) -> str:
         """What the lock does not pin, for one CPython minor release; quick once it was made."""
+        ...
+
+    def known_identity(self, python: str) -> str | None:
+        """`base_identity` where it is known without making, fetching or asking anything."""
         ...
 
     def toolchain(self, python: str) -> Toolchain:
@@ -182,6 +187,18 @@ class Engine(Protocol):
 
     def run(self, image: Image, job: Job) -> Ending:
         """Run one job to its end. Raises EngineLostError where the engine, not the job, failed."""
+        ...
+
+    def images(self) -> tuple[StoredImage, ...]:
+        """Give every image of this tool that the engine keeps."""
+        ...
+
+    def remove_image(self, reference: str) -> bool:
+        """Remove an image; false where a job runs in it."""
+        ...
+
+    def shell_command(self, image: Image, folder: JobFolder) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Give the command of a shell in an image, working in `folder.work`, and its environment variables."""
         ...
 
     def stop_all(self) -> None:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.environments.sdists import built
+from runner.environments.store import check_space, obtain, sha256_of, stored
+from runner.environments.target import rank
+from runner.errors import BuildFailedError, MachineError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
-    from runner.environments.model import Layer
+    from runner.environments.index import Catalog, IndexFile
+    from runner.environments.model import Layer, Lock, LockedPackage
+    from runner.environments.toolchain import Toolchain
+
+_PARALLEL = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,3 +40,118 @@ class Wheelhouse:
     """All wheels that one lock installs."""
 
     wheels: tuple[WheelFile, ...]
+
+
+def fetch(
+    lock: Lock, *, catalog: Catalog, toolchain: Callable[[], Toolchain], say: Callable[[str], None]
+) -> Wheelhouse:
+    """Every file of a lock, ready to install: from the cache, else downloaded in parallel, sources built to wheels.
+
+    Needs no index where all files are cached. Raises MachineError (index, disk), BuildFailedError where a source
+    distribution can't be built or two wheels hold different files of the same name.
+    """
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        here = dict(
+            zip(lock.packages, pool.map(_cached, lock.packages, [lock.python] * len(lock.packages)), strict=True)
+        )
+        missing = [package for package, path in here.items() if path is None]
+        wanted = dict(zip(missing, pool.map(lambda package: _best(package, lock, catalog), missing), strict=True))
+        check_space(sum(file.size_bytes or 0 for file in wanted.values()))
+        ordered = sorted(missing, key=lambda package: -(wanted[package].size_bytes or 0))
+        paths = pool.map(lambda package: obtain(wanted[package], catalog.connection, say), ordered)
+        files = {package: path for package, path in here.items() if path} | dict(zip(ordered, paths, strict=True))
+        wheels = tuple(
+            pool.map(
+                lambda package: _wheel(
+                    package, files[package], python=lock.python, catalog=catalog, toolchain=toolchain, say=say
+                ),
+                lock.packages,
+            )
+        )
+    refuse_overlaps(wheel.path for wheel in wheels)
+    return Wheelhouse(wheels=wheels)
+
+
+def _cached(package: LockedPackage, python: str) -> Path | None:
+    """The best file of a package among those on disk."""
+    paths = [path for text in package.hashes if (path := stored(text.removeprefix("sha256:")))]
+    return min(paths, key=lambda path: _order(path.name, python), default=None)
+
+
+def _best(package: LockedPackage, lock: Lock, catalog: Catalog) -> IndexFile:
+    """The best file of a package among those that the index has and the lock takes."""
+    project = catalog.project(package.name)
+    release = project.release(package.version) if project else None
+    files = [file for file in (release.files if release else ()) if f"sha256:{file.sha256}" in package.hashes]
+    if not files:
+        raise MachineError(
+            f"The index no longer has the file of {package.name} {package.version} that lock {lock.environment.name}"
+            " names. Name an index that has it in UV_DEFAULT_INDEX, or make the lock anew with `lock --upgrade`."
+        )
+    return min(files, key=lambda file: _order(file.filename, lock.python))
+
+
+def _order(filename: str, python: str) -> tuple[int, str]:
+    order = rank(filename, python)
+    return (1 << 30 if order is None else order, filename[::-1])
+
+
+def _wheel(
+    package: LockedPackage,
+    file: Path,
+    *,
+    python: str,
+    catalog: Catalog,
+    toolchain: Callable[[], Toolchain],
+    say: Callable[[str], None],
+) -> WheelFile:
+    sha256 = file.parent.name
+    if file.suffix != ".whl":
+        file = built(
+            file,
+            sha256=sha256,
+            uploaded=lambda: _uploaded(package, sha256, catalog),
+            python=python,
+            toolchain=toolchain,
+            say=say,
+        )
+        sha256 = sha256_of(file)
+    return WheelFile(path=file, sha256=sha256, layer=package.layer)
+
+
+def _uploaded(package: LockedPackage, sha256: str, catalog: Catalog) -> datetime:
+    project = catalog.project(package.name)
+    release = project.release(package.version) if project else None
+    for file in release.files if release else ():
+        if file.sha256 == sha256:
+            return file.uploaded
+    raise MachineError(
+        f"The index no longer says when {package.name} {package.version} came out; its source can't be built."
+    )
+
+
+def refuse_overlaps(wheels: Iterable[Path]) -> None:
+    """Raise BuildFailedError where two wheels put different content under the same name: one would break the other."""
+    owners: dict[str, tuple[str, Path]] = {}
+    for wheel in wheels:
+        for name, digest in _record(wheel):
+            other_digest, other = owners.setdefault(name, (digest, wheel))
+            if other is not wheel and other_digest != digest:
+                raise BuildFailedError(
+                    "install",
+                    f"{other.name} and {wheel.name} both install {name}, with different content: one would break the"
+                    " other. Leave one of them out.",
+                )
+
+
+def _record(wheel: Path) -> Iterator[tuple[str, str]]:
+    """(file, hash) as a wheel lists itself, its own dist-info left out."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            name = next(name for name in archive.namelist() if name.endswith(".dist-info/RECORD"))
+            text = archive.read(name).decode()
+    except (zipfile.BadZipFile, StopIteration, UnicodeDecodeError) as error:
+        raise BuildFailedError("install", f"{wheel.name} is no wheel: it lists no files.") from error
+    for row in csv.reader(io.StringIO(text)):
+        if len(row) == 3 and ".dist-info/" not in row[0]:
+            yield row[0], row[1]

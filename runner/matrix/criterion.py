@@ -1,9 +1,17 @@
-"""The criterion's grammar: `loss < 1e-4`, `val_accuracy >= 0.9`, `loss < 1e-4 within 5 epochs`; a real parser, never eval."""
+"""The criterion's grammar: `loss < 1e-4`, `val_accuracy >= 0.9`, `loss < 1e-4 within 5 epochs`; never eval."""
 
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from lark import Lark, Token
 
 
 class Operator(enum.Enum):
@@ -28,3 +36,89 @@ class Comparison:
     operator: Operator
     target: float
     within: int | None = None
+
+    def __str__(self) -> str:
+        """The text that `parse` reads back to the same comparison."""
+        text = f"{self.metric} {self.operator.value} {repr(self.target).removesuffix('.0')}"
+        if self.within is None:
+            return text
+        return f"{text} within {self.within} epoch{'' if self.within == 1 else 's'}"
+
+
+class CriterionError(UsageError):
+    """A criterion does not parse; `column` counts from 1 within its text."""
+
+    def __init__(self, message: str, column: int) -> None:
+        self.column = column
+        super().__init__(message)
+
+
+_GRAMMAR = r"""
+start: METRIC OPERATOR NUMBER [_WITHIN EPOCHS _UNIT]
+METRIC: /[A-Za-z_][A-Za-z0-9_.\/]*/
+OPERATOR: "<=" | ">=" | "<" | ">"
+NUMBER: /[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?/
+_WITHIN: "within"
+EPOCHS: /[1-9][0-9]{0,8}(?![0-9])/
+_UNIT: /epochs?/
+%ignore /\s+/
+"""
+
+_EXPECTED = {
+    "METRIC": "the name of a metric",
+    "OPERATOR": "<, <=, > or >=",
+    "NUMBER": "a number",
+    "_WITHIN": "the end or 'within N epochs'",
+    "EPOCHS": "a whole number of epochs from 1 on",
+    "_UNIT": "the word 'epochs'",
+}
+
+_ONE_LINE = str.maketrans("\n\r", "  ")
+"""So that a column is an offset."""
+
+EXAMPLE = "write it like 'loss < 1e-4' or 'val_accuracy >= 0.9 within 5 epochs'"
+
+
+@cache
+def _parser() -> Lark:
+    from lark import Lark  # noqa: PLC0415 - a matrix without a criterion needs no parser
+
+    return Lark(_GRAMMAR, parser="lalr")
+
+
+def parse(text: str) -> Comparison:
+    """Read one criterion.
+
+    Raises CriterionError, which says what was expected at which column.
+    """
+    from lark import UnexpectedCharacters, UnexpectedToken  # noqa: PLC0415 - as above
+
+    text = text.translate(_ONE_LINE)
+    try:
+        tree = _parser().parse(text)
+    except UnexpectedCharacters as error:
+        raise _unexpected(text, error.column - 1, error.allowed) from None
+    except UnexpectedToken as error:
+        at_end = error.token.type == "$END"
+        raise _unexpected(text, len(text) if at_end else error.column - 1, error.expected) from None
+    metric, operator, number, epochs = cast("tuple[Token, Token, Token, Token | None]", tree.children)
+    return Comparison(
+        metric=str(metric),
+        operator=Operator(str(operator)),
+        target=_finite(number),
+        within=int(epochs) if epochs is not None else None,
+    )
+
+
+def _finite(number: Token) -> float:
+    target = float(number)
+    if not math.isfinite(target):
+        raise CriterionError(f"{str(number)!r} is too large for a number", (number.start_pos or 0) + 1)
+    return target
+
+
+def _unexpected(text: str, offset: int, expected: set[str]) -> CriterionError:
+    wanted = next((words for name, words in _EXPECTED.items() if name in expected), "something else")
+    rest = text[offset:].split()
+    found = repr(rest[0][:20]) if rest else "the end"
+    return CriterionError(f"the criterion {text[:60]!r} does not parse: expected {wanted}, found {found}", offset + 1)

@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.matrix.versions import same_version
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,6 +32,16 @@ class AxisKind(enum.Enum):
 
 
 RESERVED_AXES = frozenset(kind.value for kind in AxisKind if kind is not AxisKind.PACKAGE)
+
+
+def axis_kind(name: str) -> AxisKind:
+    """What an axis of this name varies."""
+    return AxisKind(name) if name in RESERVED_AXES else AxisKind.PACKAGE
+
+
+def same_value(axis: str, one: str, other: str) -> bool:
+    """Whether two values of an axis mean the same: equal text, or for a package the same release (2.16 and 2.16.0)."""
+    return one == other or (axis not in RESERVED_AXES and same_version(one, other))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +76,8 @@ class Partial:
 
     values: Mapping[str, str]
     position: Position
+    positions: Mapping[str, Position] = field(default_factory=dict)
+    """Where each axis's value stands."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,8 +90,10 @@ class Expectation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataMapping:
-    """A file or folder of the host that a trial sees, read-only; `target` is relative to the working directory,
-    or starts with `~/` (the trial's HOME)."""
+    """A file or folder of the host that a trial sees, read-only.
+
+    `target` is relative to the working directory, or starts with `~/` (the trial's HOME).
+    """
 
     source: Path
     target: str
@@ -180,5 +196,6 @@ class Cell:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def matches(self, partial: Mapping[str, str]) -> bool:
-        """Whether every value that `partial` names is this cell's."""
-        return all(self.values.get(axis) == value for axis, value in partial.items())
+        """Whether every value that `partial` names is this cell's; a package's 2.16 is its 2.16.0."""
+        own = self.values
+        return all(axis in own and same_value(axis, own[axis], value) for axis, value in partial.items())

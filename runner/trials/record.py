@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 
 _NON_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 
@@ -84,7 +84,7 @@ class Package(_Frozen):
 class Record(_Frozen):
     """One finished trial. `key` hashes all that could change it; `cell` is the cell's axis values."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     key: str
     cell: dict[str, str]
     seed: int
@@ -109,6 +109,8 @@ class Record(_Frozen):
     python: str | None = None
     """The interpreter's exact release, as it said itself."""
     exception: ScriptException | None = None
+    unresolvable: bool = False
+    """No set of releases satisfies the cell; `message` has the resolver's reason."""
     message: str | None = None
     """Why there was no trial: the resolver's or the builder's words."""
     epochs: tuple[Epoch, ...] = ()

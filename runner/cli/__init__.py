@@ -1,0 +1,1 @@
+"""Commands and nothing else: parse, call, print; one module a command group."""

@@ -1,0 +1,106 @@
+"""The arguments and options that several commands share, and the user's configuration that gives their defaults."""
+
+from __future__ import annotations
+
+import enum
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+import typer
+
+from runner.errors import UsageError
+from runner.session.options import Options
+
+
+class EngineChoice(enum.StrEnum):
+    """What `--engine` takes."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    VENV = "venv"
+
+
+class BaseChoice(enum.StrEnum):
+    """What `--base` takes."""
+
+    REGISTRY = "registry"
+    OFFLINE = "offline"
+
+
+class Format(enum.StrEnum):
+    """What `--format` takes."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+MatrixFile = Annotated[Path, typer.Argument(metavar="[MATRIX]", help="The matrix file.")]
+Engine = Annotated[
+    EngineChoice | None,
+    typer.Option(
+        "--engine",
+        envvar="RUNNER_ENGINE",
+        help="docker insists on containers, venv does without; auto takes docker if it answers.",
+    ),
+]
+Base = Annotated[
+    BaseChoice | None,
+    typer.Option("--base", envvar="RUNNER_BASE", help="Base images: pulled from a registry, or made here (offline)."),
+]
+Only = Annotated[
+    str | None, typer.Option("--only", metavar="AXIS=VALUE,…", help="Only the cells with these axis values.")
+]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", min=1, help="So many seeds per cell, instead of the matrix's `seeds:`.")
+]
+Output = Annotated[Format, typer.Option("--format", help="A table for people, or JSON.")]
+
+DEFAULT_MATRIX = Path("matrix.yaml")
+
+
+def options(
+    engine: EngineChoice | None,
+    base: BaseChoice | None,
+    *,
+    only: str | None = None,
+    seeds: int | None = None,
+    jobs: int | None = None,
+    fail_fast: bool = False,
+) -> Options:
+    """The session's options: the command line, then the environment, then the user's configuration file."""
+    configured = configuration()
+    return Options(
+        engine=(engine or EngineChoice(configured.get("engine", EngineChoice.AUTO))).value,
+        base=(base or BaseChoice(configured.get("base", BaseChoice.REGISTRY))).value,
+        only=only,
+        seeds=seeds,
+        jobs=jobs,
+        fail_fast=fail_fast,
+    )
+
+
+def configuration_path() -> Path:
+    """Where the user's configuration stands: RUNNER_CONFIG, else the platform's place for it."""
+    named = os.environ.get("RUNNER_CONFIG")
+    return Path(named) if named else platformdirs.user_config_path("convergence-matrix") / "config.toml"
+
+
+def configuration() -> dict[str, str]:
+    """The user's configuration, checked. Raises UsageError where the file is wrong."""
+    path = configuration_path()
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{path}: {error}") from error
+    allowed = {"engine": [choice.value for choice in EngineChoice], "base": [choice.value for choice in BaseChoice]}
+    for key, value in values.items():
+        if key not in allowed:
+            raise UsageError(f"{path}: there is no setting {key!r}; there are {', '.join(allowed)}.")
+        if value not in allowed[key]:
+            raise UsageError(f"{path}: {key} is {value!r}; it can be {', '.join(allowed[key])}.")
+    return values

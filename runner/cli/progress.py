@@ -1,0 +1,222 @@
+"""Progress on standard error: a live display on a terminal, plain lines in a pipe. Both are observers of a session."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from runner.cli.words import cell_words, duration_words, verdict_words
+from runner.trials.channel import follow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from runner.engines.protocol import JobFolder
+    from runner.matrix.model import Cell
+    from runner.outcomes import Outcome, Verdict
+    from runner.session.observer import Observer
+    from runner.trials.record import Record
+    from runner.trials.trial import Trial
+
+REFRESH_PER_S = 4
+
+
+@contextmanager
+def observer_for_terminal() -> Iterator[Observer]:
+    """The observer that fits standard error: live on a terminal, plain lines elsewhere."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield PlainProgress(console)
+        return
+    progress = LiveProgress(console)
+    with Live(get_renderable=progress.render, console=console, refresh_per_second=REFRESH_PER_S, transient=True):
+        yield progress
+
+
+class PlainProgress:
+    """One line an event, each with the seconds since the start."""
+
+    def __init__(self, console: Console) -> None:
+        """Write to `console`."""
+        self._console = console
+        self._begun = time.monotonic()
+
+    def note(self, text: str) -> None:
+        """Say something about the whole run."""
+        self._line(text)
+
+    def planned(self, cells: Sequence[Cell], *, stored: int) -> None:
+        """Say what the run is about."""
+        self._line(f"{len(cells)} cells, {stored} finished trials stored")
+
+    def environment(self, name: str, text: str) -> None:
+        """Say what is done for an environment."""
+        self._line(f"{name}: {text}")
+
+    def trial_started(self, trial: Trial, folder: JobFolder) -> None:
+        """Say which trial began."""
+        self._line(f"{trial.setting.cell.name} seed {trial.seed}: started")
+
+    def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
+        """Say how a trial ended."""
+        self._line(
+            f"{cell.name} seed {record.seed}: {verdict_words(record, verdict)} ({duration_words(record.duration_s)})"
+        )
+
+    def cell_finished(self, cell: Cell, outcome: Outcome) -> None:
+        """Say how a cell came out."""
+        self._line(f"{cell.name}: {outcome.label}")
+
+    def _line(self, text: str) -> None:
+        self._console.print(f"[{time.monotonic() - self._begun:6.1f} s] {text}", markup=False, soft_wrap=True)
+
+
+@dataclass(kw_only=True)
+class _Running:
+    trial: Trial
+    folder: JobFolder
+    begun: float
+    offset: int = 0
+    epoch: int = 0
+    planned: int | None = None
+    loss: str = ""
+    phase: str = ""
+
+    def look(self) -> None:
+        events, self.offset = follow(self.folder.channel, self.offset)
+        for event in events:
+            if event.get("event") == "phase":
+                self.planned = event.get("planned_epochs") if isinstance(event.get("planned_epochs"), int) else None
+                self.phase = str(event.get("name", ""))[:20]
+            elif event.get("event") == "epoch" and isinstance(event.get("epoch"), int):
+                self.epoch = event["epoch"]
+                logs = event.get("logs")
+                loss = logs.get("loss") if isinstance(logs, dict) else None
+                self.loss = (
+                    f"loss {loss:.3g}" if isinstance(loss, float) else f"loss {loss}"[:12] if loss is not None else ""
+                )
+            elif event.get("event") == "stage":
+                self.phase = str(event.get("stage", ""))[:20]
+
+    def words(self) -> str:
+        if not self.epoch:
+            return self.phase or "starting"
+        return f"epoch {self.epoch}{f' of {self.planned}' if self.planned else ''}  {self.loss}"
+
+
+@dataclass(kw_only=True)
+class _Times:
+    """Measured durations, for the time to go."""
+
+    by_cell: dict[str, list[float]] = field(default_factory=dict)
+
+    def take(self, cell: Cell, duration_s: float) -> None:
+        self.by_cell.setdefault(cell.name, []).append(duration_s)
+
+    def expected(self, cell: Cell) -> float | None:
+        """Seconds that a trial of a cell takes, by its own trials or else by all; None before the first one ended."""
+        own = self.by_cell.get(cell.name) or [duration for durations in self.by_cell.values() for duration in durations]
+        return sum(own) / len(own) if own else None
+
+
+class LiveProgress:
+    """What is being built, what is running at which epoch, what is decided, and the time to go."""
+
+    def __init__(self, console: Console) -> None:
+        """Lines that stay are printed above the display."""
+        self._console = console
+        self._lock = threading.Lock()
+        self._begun = time.monotonic()
+        self._cells: Sequence[Cell] = ()
+        self._decided: set[str] = set()
+        self._environments: dict[str, str] = {}
+        self._running: dict[str, _Running] = {}
+        self._times = _Times()
+        self._trials = 0
+
+    def note(self, text: str) -> None:
+        """Say something about the whole run, above the display."""
+        self._console.print(Text(text, style="yellow"))
+
+    def planned(self, cells: Sequence[Cell], *, stored: int) -> None:
+        """Take the cells that the run is about."""
+        with self._lock:
+            self._cells = cells
+        if stored:
+            self._console.print(Text(f"{stored} finished trials are stored and not repeated.", style="dim"))
+
+    def environment(self, name: str, text: str) -> None:
+        """Show what is done for an environment."""
+        with self._lock:
+            if text == "ready":
+                self._environments.pop(name, None)
+            else:
+                self._environments[name] = text
+
+    def trial_started(self, trial: Trial, folder: JobFolder) -> None:
+        """Show a trial."""
+        with self._lock:
+            self._running[trial.key] = _Running(trial=trial, folder=folder, begun=time.monotonic())
+
+    def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
+        """Take a trial's end."""
+        with self._lock:
+            self._running.pop(record.key, None)
+            self._environments.pop(record.lock or "", None)
+            self._times.take(cell, record.duration_s)
+            self._trials += 1
+        line = Text.assemble(
+            (f"{cell_words(cell, self._cells)}  ", ""),
+            (f"seed {record.seed}  ", "dim"),
+            verdict_words(record, verdict),
+            (f"  {duration_words(record.duration_s)}", "dim"),
+        )
+        self._console.print(line)
+
+    def cell_finished(self, cell: Cell, outcome: Outcome) -> None:
+        """Take a cell's outcome."""
+        with self._lock:
+            self._decided.add(cell.name)
+
+    def render(self) -> RenderableType:
+        """The display as it is now."""
+        with self._lock:
+            table = Table.grid(padding=(0, 2))
+            for name, text in self._environments.items():
+                table.add_row(
+                    Text("building", style="cyan"),
+                    Text(name),
+                    Text(text, style="dim", overflow="ellipsis", no_wrap=True),
+                )
+            for running in self._running.values():
+                running.look()
+                trial = running.trial
+                elapsed = duration_words(time.monotonic() - running.begun)
+                words = f"seed {trial.seed}  {running.words()}  {elapsed}"
+                table.add_row(
+                    Text("running", style="green"), Text(cell_words(trial.setting.cell, self._cells)), Text(words)
+                )
+            return Group(table, Text(self._summary(), style="bold"))
+
+    def _summary(self) -> str:
+        if not self._cells:
+            return f"starting  {duration_words(time.monotonic() - self._begun)}"
+        text = f"{len(self._decided)} of {len(self._cells)} cells decided, {self._trials} trials, {duration_words(time.monotonic() - self._begun)}"
+        to_go = self._to_go()
+        return f"{text}, at least {duration_words(to_go)} to go" if to_go else text
+
+    def _to_go(self) -> float | None:
+        open_cells = [cell for cell in self._cells if cell.name not in self._decided]
+        expected = [self._times.expected(cell) for cell in open_cells]
+        known = [seconds for seconds in expected if seconds is not None]
+        return sum(known) / max(1, len(self._running)) if known else None

@@ -1,0 +1,110 @@
+"""Prints what commands found: tables for people on standard output, JSON for programs; never more than asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from runner.outcomes import text
+from runner.outcomes.cell import OutcomeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runner.outcomes import Row
+    from runner.session import Results
+    from runner.session.plan import Plan
+
+STYLES = {
+    OutcomeKind.GOOD: "green",
+    OutcomeKind.BAD: "red",
+    OutcomeKind.UNDECIDED: "yellow",
+    OutcomeKind.UNTESTABLE: "magenta",
+}
+_PIPE_COLUMNS = 200
+
+
+def print_results(results: Results, output: str) -> None:
+    """Print the table of a matrix; for people, what is not green comes first and expectations that failed come last."""
+    rows = results.rows()
+    if output != "table":
+        sys.stdout.write({"json": text.json, "csv": text.csv, "markdown": text.markdown}[output](rows))
+        return
+    console = _console()
+    if results.complaint:
+        console.print(Text(results.complaint, style="bold red"))
+    console.print(_outcome_table(rows))
+    executed = f"{results.executed} trials ran" if results.executed else "nothing had to run"
+    console.print(Text(f"{len(rows)} cells, {executed}.", style="dim"))
+    for miss in results.misses:
+        console.print(Text(str(miss), style="bold red"))
+
+
+def print_plan(plan: Plan, output: str) -> None:
+    """Print what a run would do."""
+    records = [
+        {
+            "cell": cell.cell.name,
+            "environment": cell.environment,
+            "lock": cell.lock.digest[:12] if cell.lock else "to resolve",
+            "CPython": cell.lock.python if cell.lock else "",
+            "image": "ready" if cell.image else "to make",
+            "finished": cell.finished,
+            "to run": f"{cell.wanted}+" if cell.wanted else "0",
+        }
+        for cell in plan.cells
+    ]
+    print_records(records, output)
+    if output == "table":
+        words = f"{plan.to_lock} environments to lock, {plan.to_build} to make, {plan.wanted} trials to run at least"
+        _console().print(
+            Text(
+                f"{len(plan.cells)} cells under {plan.engine.value}: {plan.finished} trials finished, {words}.",
+                style="dim",
+            )
+        )
+
+
+def print_records(records: Sequence[Mapping[str, str | int]], output: str) -> None:
+    """Print records that share their keys."""
+    if output == "json":
+        sys.stdout.write(json.dumps(records, indent=2, ensure_ascii=False) + "\n")
+        return
+    if not records:
+        sys.stdout.write("There is nothing.\n")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in records[0]:
+        table.add_column(name, overflow="fold")
+    for record in records:
+        table.add_row(*(Text(str(value)) for value in record.values()))
+    _console().print(table)
+
+
+def _outcome_table(rows: Sequence[Row]) -> Table:
+    axes = list(dict.fromkeys(axis for row in rows for axis in row.cell))
+    varied = [axis for axis in axes if len({row.cell.get(axis) for row in rows}) > 1] or axes
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in (*varied, "outcome", "seeds", "final loss", "s/epoch", "CPython"):
+        table.add_column(name, overflow="fold", no_wrap=False)
+    table.add_column("why", overflow="ellipsis", no_wrap=True, ratio=1)
+    for row in rows:
+        _, counts, _, final, seconds, _, python = text.figures(row)
+        why = row.exception or (row.reason if row.kind != OutcomeKind.GOOD else " ".join(row.flags))
+        table.add_row(
+            *(Text(row.cell.get(axis, "").rpartition("/")[2]) for axis in varied),
+            Text(row.outcome, style=STYLES[OutcomeKind(row.kind)]),
+            *(Text(figure) for figure in (counts, final, seconds, python, " ".join(why.split()))),
+        )
+    return table
+
+
+def _console() -> Console:
+    """Standard output; as wide as the terminal, or wide enough that a pipe loses nothing."""
+    console = Console(highlight=False, soft_wrap=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PIPE_COLUMNS)

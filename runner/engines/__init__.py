@@ -1,0 +1,1 @@
+"""Locks become images, jobs run in them: `docker` and `venv`, equal behind `protocol.Engine`."""

@@ -1,0 +1,142 @@
+"""The `docker` engine: locks become images, jobs become hardened containers; any engine with Docker's API will do."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING
+
+from runner.engines import docker_run, docker_shell
+from runner.engines.docker_build import Builder
+from runner.engines.docker_client import connect, engine_errors
+from runner.engines.docker_environment import EnvironmentImages
+from runner.engines.docker_images import RegistryImages
+from runner.engines.docker_toolchain import DockerToolchain
+from runner.engines.protocol import EngineKind
+from runner.engines.venv_owner import is_dead, this_runner
+from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from docker import DockerClient
+    from runner.engines.docker_images import BaseImages
+    from runner.engines.protocol import Ending, Image, Job, JobFolder, StoredImage
+    from runner.environments.model import Lock
+    from runner.environments.toolchain import Toolchain
+    from runner.environments.wheelhouse import Wheelhouse
+
+BASES = ("registry", "offline")
+
+
+class DockerEngine:
+    """Makes images and runs jobs in containers (an `Engine`)."""
+
+    kind = EngineKind.DOCKER
+
+    def __init__(self, client: DockerClient, bases: BaseImages, builder: Builder) -> None:
+        self._client = client
+        self._bases = bases
+        self._builder = builder
+        self._images = EnvironmentImages(client, bases, builder)
+        self._interrupted = threading.Event()
+        self._owner = this_runner()
+
+    @classmethod
+    def connect(cls, base: str) -> DockerEngine:
+        """Connect to the engine that the user's configuration names; base images come from `base`, one of BASES.
+
+        Raises NoEngineError where none answers in 2 s, UsageError for another base.
+        """
+        if base not in BASES:
+            raise UsageError(f"There are no base images {base!r}: it is {' or '.join(BASES)}.")
+        client = connect()
+        builder = Builder()
+        if base == "registry":
+            return cls(client, RegistryImages(client), builder)
+        from runner.engines.docker_offline import OfflineImages  # noqa: PLC0415 - only where asked for
+
+        return cls(client, OfflineImages(client, builder), builder)
+
+    def describe(self) -> str:
+        """Say which engine it is, in one line."""
+        with engine_errors("asking the engine what it is"):
+            version = self._client.version()
+        return f"{version.get('Platform', {}).get('Name') or 'Docker engine'} {version['Version']} ({version['Arch']})"
+
+    def pythons(self) -> tuple[str, ...]:
+        """Give the CPython minor releases that there is a base image for, newest first."""
+        return self._bases.pythons()
+
+    def known_identity(self, python: str) -> str | None:
+        """Give the digest or content hash of a base image where it is known; nothing is asked or made."""
+        return self._bases.identity(python)
+
+    def base_identity(self, python: str) -> str:
+        """Give the digest or content hash of a base image; where it is not known yet, the image is fetched or made.
+
+        Raises MachineError where it can't be had.
+        """
+        return self._bases.identity(python) or self._images.interpreter(python, _silent).identity
+
+    def toolchain(self, python: str) -> Toolchain:
+        """Give uv in a container with this CPython. Raises MachineError where its base image can't be had."""
+        image = self._images.interpreter(python, _silent)
+        return DockerToolchain(client=self._client, image=image, owner=self._owner)
+
+    def find(self, lock: Lock) -> Image | None:
+        """Give the image of a lock where it is made already."""
+        return self._images.find(lock)
+
+    def make(self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None]) -> Image:
+        """Make the image of a lock, or find it made.
+
+        Raises BuildFailedError where its packages can't be installed, MachineError where the machine is at fault.
+        """
+        return self._images.make(lock, wheelhouse, say)
+
+    def run(self, image: Image, job: Job) -> Ending:
+        """Run one job to its end, in a container of its own that is gone afterwards.
+
+        Raises EngineLostError where the engine failed, MachineError where a disk is full or the image is gone.
+        """
+        self._images.touch(image.reference)
+        return docker_run.run_job(self._client, image, job, owner=self._owner, interrupted=self._interrupted)
+
+    def images(self) -> tuple[StoredImage, ...]:
+        """Give every image of a lock that the engine keeps, last used last."""
+        return self._images.stored()
+
+    def remove_image(self, reference: str) -> bool:
+        """Remove an image, and what below it no other one needs; false where a job runs in it."""
+        return self._images.remove(reference)
+
+    def shell_command(self, image: Image, folder: JobFolder) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Give the command of a shell in a container like a job's, and its environment variables."""
+        return docker_shell.shell_command(image, folder, owner=self._owner)
+
+    def stop_all(self) -> None:
+        """End every job and build of this engine now, and those that would start yet."""
+        self._interrupted.set()
+        self._builder.stop()
+
+    def sweep(self) -> int:
+        """Remove the containers of runners that are dead; how many there were."""
+        import docker.errors  # noqa: PLC0415 - imported by now
+
+        removed = 0
+        with engine_errors("looking for containers that were left"):
+            found = self._client.containers.list(all=True, ignore_removed=True, filters={"label": docker_run.OWNER})
+            for container in found:
+                if is_dead(container.labels[docker_run.OWNER]):
+                    with contextlib.suppress(docker.errors.NotFound):
+                        removed += docker_run.remove(container)
+        return removed
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._client.close()
+
+
+def _silent(_: str) -> None:
+    return None

@@ -1,0 +1,186 @@
+"""The CPythons of this machine, each asked itself, and uv run with one of them.
+
+uv's own search stumbles over pyenv's shims, so the interpreters are looked for here and given to uv by path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.environments.cache import cache_folder, read_sealed, write_sealed
+from runner.environments.index_address import network_settings, without_addresses
+from runner.environments.toolchain import REPRODUCIBLE
+from runner.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_NAME = re.compile(r"^python3?(\.\d+)?$")
+_QUESTION = """
+import json, platform, sys, sysconfig
+print(json.dumps({
+    "implementation": platform.python_implementation(),
+    "version": platform.python_version(),
+    "identity": sys.version + " " + sysconfig.get_platform(),
+    "own": sys.prefix == getattr(sys, "base_prefix", sys.prefix),
+}))
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interpreter:
+    """One CPython on this machine. `identity` changes whenever another build of it takes its place."""
+
+    path: Path
+    version: str
+    """Such as "3.7.16"."""
+    identity: str
+
+    @property
+    def minor(self) -> str:
+        """Such as "3.7"."""
+        return ".".join(self.version.split(".")[:2])
+
+
+@dataclass(frozen=True)
+class HostToolchain:
+    """uv beside a CPython of this machine (a `Toolchain`)."""
+
+    interpreter: Interpreter
+
+    @property
+    def python_full(self) -> str:
+        """The interpreter's release, such as "3.7.16"."""
+        return self.interpreter.version
+
+    def uv(self, arguments: Sequence[str], *, folder: Path) -> subprocess.CompletedProcess[str]:
+        """Run `uv ARGUMENTS` in a folder with this interpreter."""
+        environment = _clean_environment() | network_settings() | REPRODUCIBLE
+        environment |= {
+            "UV_PYTHON": str(self.interpreter.path),
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_CACHE_DIR": str(cache_folder() / "uv"),
+        }
+        return _run_uv(arguments, environment, folder)
+
+
+def find_interpreters() -> tuple[Interpreter, ...]:
+    """Every CPython 3.6 or later on PATH, in pyenv's versions folder and among uv's own; newest first."""
+    file = cache_folder() / "interpreters.json"
+    content = read_sealed(file)
+    known: dict[str, dict[str, Any]] = {} if content is None else json.loads(content)
+    seen = {str(path): _answer(path, known.get(str(path))) for path in sorted(_candidates())}
+    if seen != known:
+        write_sealed(file, json.dumps(seen).encode())
+    found = [
+        Interpreter(path=Path(path), version=answer["version"], identity=answer["identity"])
+        for path, answer in seen.items()
+        if answer["usable"]
+    ]
+    return tuple(sorted(found, key=lambda one: (*_numbers(one.version), str(one.path)), reverse=True))
+
+
+def newest_of(minor: str) -> Interpreter | None:
+    """The latest patch release of a CPython minor release on this machine."""
+    return next((one for one in find_interpreters() if one.minor == minor), None)
+
+
+def download(minor: str) -> Interpreter:
+    """Let uv download a CPython, where the user's configuration allows it.
+
+    Raises MachineError where it does not, or where there is none to be had.
+    """
+    wanted = f"CPython {minor} is not on this machine"
+    allowed = os.environ.get("UV_PYTHON_DOWNLOADS", "automatic") not in {"never", "manual", "0", "false"}
+    if not allowed or os.environ.get("UV_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
+        raise MachineError(
+            f"{wanted}, and UV_PYTHON_DOWNLOADS or UV_OFFLINE forbids to download it. Install it (with pyenv, say), or"
+            " allow the download."
+        )
+    environment = {name: text for name, text in os.environ.items() if name not in {"UV_PYTHON", "VIRTUAL_ENV"}}
+    done = _run_uv(["python", "install", "--no-bin", minor], environment, cache_folder())
+    found = newest_of(minor)
+    if done.returncode or found is None:
+        last = without_addresses(done.stderr).strip().splitlines()[-1:]
+        raise MachineError(
+            f"{wanted}, and uv could not download it: {' '.join(last) or 'it gave no reason'}. Install it (with pyenv,"
+            " say), or use an engine that has it."
+        )
+    return found
+
+
+def _run_uv(arguments: Sequence[str], env: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    from uv import find_uv_bin  # noqa: PLC0415 - a finished matrix needs no uv
+
+    command = [find_uv_bin(), *arguments, "--color", "never"]
+    return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def _clean_environment() -> dict[str, str]:
+    """This process's environment without what would change how an environment is resolved or built."""
+    foreign = ("UV_", "PIP_", "PYTHON", "CONDA_", "VIRTUAL_ENV", "SETUPTOOLS_")
+    return {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
+
+
+def _candidates() -> set[Path]:
+    """The files that may be interpreters, links resolved; pyenv's shims left out, since they are shell scripts."""
+    found = {path.resolve() for path in _python_files()}
+    return {path for path in found if path.name != "pyenv" and path.parent.name != "shims" and os.access(path, os.X_OK)}
+
+
+def _python_files() -> Iterator[Path]:
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        if folder and Path(folder).name != "shims":
+            yield from _in_folder(Path(folder))
+    pyenv = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
+    data = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
+    managed = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python")
+    for versions in (pyenv / "versions", managed):
+        for binaries in versions.glob("*/bin"):
+            yield from _in_folder(binaries)
+    yield Path(sys.executable)
+
+
+def _in_folder(folder: Path) -> Iterator[Path]:
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names only: a folder on PATH has thousands of files
+    except OSError:
+        return
+    yield from (folder / name for name in names if _NAME.match(name))
+
+
+def _answer(path: Path, known: dict[str, Any] | None) -> dict[str, Any]:
+    """What an interpreter says of itself, from the cache where the file is the same one."""
+    try:
+        status = path.stat()
+    except OSError:
+        return {"stamp": [], "usable": False, "version": "", "identity": ""}
+    stamp = [status.st_mtime_ns, status.st_size]
+    if known is not None and known["stamp"] == stamp:
+        return known
+    return {"stamp": stamp} | _ask(path)
+
+
+def _ask(path: Path) -> dict[str, Any]:
+    unusable = {"usable": False, "version": "", "identity": ""}
+    try:
+        done = subprocess.run([path, "-I", "-c", _QUESTION], capture_output=True, text=True, timeout=20, check=False)
+        said = json.loads(done.stdout)
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return unusable
+    if said["implementation"] != "CPython" or not said["own"] or _numbers(said["version"]) < (3, 6):
+        return unusable
+    digest = hashlib.sha256(said["identity"].encode()).hexdigest()[:16]
+    return {"usable": True, "version": said["version"], "identity": f"cpython-{said['version']}-{digest}"}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

@@ -1,0 +1,227 @@
+"""A lock as a committed file: pip's own requirements format with hashes, under a header that says how it was made.
+
+`finished` makes a `Lock` with its text; `write`, `read` and `read_if_it_follows` move it to and from disk. A file that
+was edited by hand is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from runner.environments.cache import write_whole
+from runner.environments.model import Layer, Lock, LockedPackage
+from runner.environments.target import build_tools_date, platform_name, stamp
+from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from runner.environments.model import Environment
+
+_TITLE = "# A lock of convergence-matrix: `lock --upgrade` makes it anew, edits by hand are refused."
+_REMEDY = "Make it anew with `lock --upgrade`, or take the change back."
+_HEADER = re.compile(r"^# (?P<key>[a-z -]+): (?P<value>.*)$")
+_RELEASE = re.compile(r"^(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9A-Za-z.!+_-]+) \\$")
+_HASH = re.compile(r"^    --hash=(?P<hash>sha256:[0-9a-f]{64})(?P<more> \\)?$")
+_VIA = re.compile(r"^    # via (?P<names>[a-z0-9-]+(?:, [a-z0-9-]+)*)$")
+
+
+def finished(
+    *,
+    environment: Environment,
+    python: str,
+    as_of: datetime,
+    exemptions: Iterable[tuple[str, datetime]],
+    packages: Iterable[LockedPackage],
+) -> Lock:
+    """The lock of what was resolved, with the text that is committed."""
+    lock = Lock(
+        environment=environment,
+        python=python,
+        as_of=as_of,
+        exemptions=tuple(sorted(exemptions)),
+        packages=tuple(sorted(packages, key=lambda package: package.name)),
+        text="",
+    )
+    body = "\n".join([*_header(lock), *_sections(lock)]) + "\n"
+    return replace(lock, text=f"{_TITLE}\n# sealed: {_digest(body)}\n{body}")
+
+
+def write(lock: Lock, folder: Path) -> Path:
+    """Write a lock as FOLDER/NAME.txt, whole or not at all; where it was written."""
+    path = lock_path(folder, lock.environment)
+    write_whole(path, lock.text.encode())
+    return path
+
+
+def lock_path(folder: Path, environment: Environment) -> Path:
+    """Where the lock of an environment stands."""
+    return folder / f"{environment.name}.txt"
+
+
+def read(path: Path, environment: Environment) -> Lock:
+    """The lock of an environment from its file.
+
+    Raises UsageError, with file and line, for one that was edited by hand, holds more than pinned releases with
+    hashes, or is another environment's.
+    """
+    lock, why = read_if_it_follows(path, environment)
+    if lock is None:
+        raise UsageError(f"{path} is not the lock of {environment.name}: {why}. {_REMEDY}")
+    return lock
+
+
+def read_if_it_follows(path: Path, environment: Environment) -> tuple[Lock | None, str]:
+    """The lock of an environment from its file, or why there is none that follows from its inputs.
+
+    Raises UsageError, with file and line, for a file that was edited by hand.
+    """
+    if not path.is_file():
+        return None, "there is none yet"
+    lines = _text(path).splitlines()
+    header = _read_header(path, lines)
+    packages = sorted(_read_packages(path, lines), key=lambda package: package.name)
+    text = "\n".join(lines) + "\n"
+    if header.get("sealed") != _digest(text.split("\n", 2)[2]):
+        raise UsageError(f"{path} was edited by hand: it is not what its own digest says. {_REMEDY}")
+    if header["inputs"] != inputs_digest(environment):
+        return None, _difference(header, environment)
+    lock = Lock(
+        environment=environment,
+        python=header["cpython"],
+        as_of=datetime.fromisoformat(header["as of"]),
+        exemptions=tuple(_read_exemptions(header["exempt"])),
+        packages=tuple(packages),
+        text=text,
+    )
+    return lock, ""
+
+
+def inputs_digest(environment: Environment) -> str:
+    """A digest over all that a lock depends on, the index apart."""
+    inputs = [environment.pins, environment.packages, environment.python, environment.flavour, platform_name()]
+    return _digest(json.dumps(inputs))
+
+
+def _header(lock: Lock) -> Iterator[str]:
+    from importlib.metadata import version as installed  # noqa: PLC0415 - slow; a lock that is read needs it not
+
+    environment = lock.environment
+    exempt = (f"{name} until {stamp(until)}" for name, until in lock.exemptions)
+    yield f"# axes: {_join(f'{name}=={version}' for name, version in environment.pins)}"
+    yield f"# packages: {_packages(environment)}"
+    yield f"# flavour: {environment.flavour}"
+    yield f"# asked cpython: {environment.python or 'newest that fits'}"
+    yield f"# platform: {platform_name()}"
+    yield f"# inputs: {inputs_digest(environment)}"
+    yield f"# cpython: {lock.python}"
+    yield f"# as of: {stamp(lock.as_of)}"
+    yield f"# exempt: {_join(exempt)}"
+    yield f"# build tools as of: {stamp(build_tools_date(lock.python, lock.as_of))}"
+    yield f"# resolver: uv {installed('uv')}"
+
+
+def _packages(environment: Environment) -> str:
+    return _join(" ".join(text.split()) for text in environment.packages)
+
+
+def _join(texts: Iterable[str]) -> str:
+    return "; ".join(texts) or "none"
+
+
+def _sections(lock: Lock) -> Iterator[str]:
+    titles = {Layer.BASE: "base: the first axis package with its needs", Layer.OVERLAY: "overlay: all else"}
+    for layer, title in titles.items():
+        yield ""
+        yield f"# {title}"
+        for package in lock.of_layer(layer):
+            yield f"{package.name}=={package.version} \\"
+            hashes = [f"    --hash={text}" for text in sorted(package.hashes)]
+            yield " \\\n".join(hashes)
+            if package.needed_by:
+                yield f"    # via {', '.join(package.needed_by)}"
+
+
+def _digest(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}. Make it: `lock`.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no lock: it is not text. {_REMEDY}") from error
+
+
+def _read_header(path: Path, lines: Sequence[str]) -> dict[str, str]:
+    if not lines or lines[0] != _TITLE:
+        raise UsageError(f"{path} is no lock of this tool: its first line says something else. {_REMEDY}")
+    header: dict[str, str] = {}
+    for line in lines[1:]:
+        match = _HEADER.match(line)
+        if match is None:
+            break
+        header[match["key"]] = match["value"]
+    missing = {"sealed", "inputs", "cpython", "as of", "exempt"} - set(header)
+    if missing:
+        raise UsageError(f"{path} was edited by hand: its header lacks {', '.join(sorted(missing))}. {_REMEDY}")
+    return header
+
+
+def _difference(header: dict[str, str], environment: Environment) -> str:
+    """What a lock was made for and what is wanted, in the first thing that differs."""
+    wanted = {
+        "axes": _join(f"{name}=={version}" for name, version in environment.pins),
+        "packages": _packages(environment),
+        "flavour": environment.flavour,
+        "asked cpython": environment.python or "newest that fits",
+        "platform": platform_name(),
+    }
+    for key, value in wanted.items():
+        if header.get(key) != value:
+            return f"it was made for {key} {header.get(key, 'unknown')}, and {value} is wanted"
+    return "its inputs are not what its header says"
+
+
+def _read_exemptions(text: str) -> Iterator[tuple[str, datetime]]:
+    for part in text.split("; ") if text != "none" else ():
+        name, _, until = part.partition(" until ")
+        yield name, datetime.fromisoformat(until)
+
+
+def _read_packages(path: Path, lines: Sequence[str]) -> Iterator[LockedPackage]:
+    """The pinned releases, line by line; whatever else stands in the file is refused."""
+    layer = Layer.BASE
+    release: re.Match[str] | None = None
+    hashes: list[str] = []
+    needed_by: tuple[str, ...] = ()
+    for number, line in enumerate([*lines, ""], start=1):
+        if found := _HASH.match(line):
+            hashes.append(found["hash"])
+        elif found := _VIA.match(line):
+            needed_by = tuple(found["names"].split(", "))
+        elif line and not line.startswith("# ") and not _RELEASE.match(line):
+            raise UsageError(
+                f"{path}:{number}: {line.strip()[:60]!r} may not stand in a lock, which holds pinned releases with"
+                f" SHA-256 hashes: no options, addresses or paths. {_REMEDY}"
+            )
+        else:
+            if release is not None:
+                yield _package(release, layer, hashes, needed_by)
+            release, hashes, needed_by = _RELEASE.match(line), [], ()
+            if line.startswith("# overlay:"):
+                layer = Layer.OVERLAY
+
+
+def _package(release: re.Match[str], layer: Layer, hashes: Sequence[str], needed_by: tuple[str, ...]) -> LockedPackage:
+    return LockedPackage(
+        name=release["name"], version=release["version"], layer=layer, hashes=tuple(hashes), needed_by=needed_by
+    )

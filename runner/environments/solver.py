@@ -1,0 +1,163 @@
+"""One question to uv's resolver and its answer: requirements and dates in, exact versions out.
+
+Some releases of 2019 and before state requirements that no longer parse (pandas 0.24 wants `pytz >=2011k`), and uv then
+passes them over without a word that reaches the user. They are found in its log, and told what they mean.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from runner.environments.index_address import without_addresses
+from runner.environments.target import platform_name, stamp
+from runner.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from runner.environments.toolchain import Toolchain
+
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)(?:\s*#\s*via (?P<via>.*))?$")
+_BROKEN = re.compile(r"`(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^`]+)` has invalid metadata")
+_LOG_LINE = re.compile(r"^\s*(?:TRACE|DEBUG|INFO|WARN)\s")
+_MOST_MENDINGS = 12
+_MACHINE = ("failed to fetch", "request failed", "error sending request", "network was disabled", "no space left")
+
+
+class NoSolutionError(Exception):
+    """No set of releases meets the question; the message is the resolver's own reason."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What is asked of the resolver. `exemptions` may be newer than `as_of`, each up to its own time."""
+
+    requirements: tuple[str, ...]
+    as_of: datetime
+    exemptions: tuple[tuple[str, datetime], ...] = ()
+    excludes: tuple[str, ...] = ()
+    """Names that no package may bring in."""
+    constraints: tuple[str, ...] = ()
+    preferences: tuple[Solved, ...] = ()
+    """Releases to keep where nothing speaks against them."""
+    mended: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    """(name, version, requirements) of releases whose own statement does not parse."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Solved:
+    """One chosen release and the packages that ask for it."""
+
+    name: str
+    version: str
+    needed_by: tuple[str, ...] = ()
+
+
+def solve(
+    question: Question, toolchain: Toolchain, mend: Callable[[str, str], tuple[str, ...] | None]
+) -> tuple[Solved, ...]:
+    """Ask uv, with the cell's own interpreter: old source distributions tell their needs to no other.
+
+    `mend` gives the requirements of a release (name, version) that uv can't read, None where nobody can. Raises
+    NoSolutionError with uv's reason, MachineError where index or disk failed.
+    """
+    seen: set[tuple[str, str]] = set()
+    answer, stderr = _ask(question, toolchain)
+    while (broken := _newest_broken(stderr) - seen) and len(seen) < _MOST_MENDINGS:
+        seen |= broken
+        mended = ((name, version, mend(name, version)) for name, version in sorted(broken))
+        known = tuple((name, version, needs) for name, version, needs in mended if needs is not None)
+        question = replace(question, mended=question.mended + known)
+        answer, stderr = _ask(question, toolchain)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _newest_broken(stderr: str) -> set[tuple[str, str]]:
+    """The newest release of each project that uv passed over since it could not read its metadata."""
+    newest: dict[str, str] = {}
+    for found in _BROKEN.finditer(stderr):
+        name, version = canonicalize_name(found["name"]), found["version"]
+        newest[name] = max(version, newest.get(name, version), key=Version)
+    return set(newest.items())
+
+
+def _ask(question: Question, toolchain: Toolchain) -> tuple[tuple[Solved, ...] | Exception, str]:
+    """One run of uv: its answer or the error that it stands for, and all that it said."""
+    with tempfile.TemporaryDirectory(prefix="runner-lock-") as name:
+        folder = Path(name)
+        _write(folder, question)
+        done = toolchain.uv(_arguments(question), folder=folder)
+        if done.returncode:
+            return _failure(done.stderr), done.stderr
+        return _parse((folder / "locked.txt").read_text()), done.stderr
+
+
+def _write(folder: Path, question: Question) -> None:
+    lines = {
+        "wanted.in": question.requirements,
+        "excludes.txt": question.excludes,
+        "constraints.txt": question.constraints,
+        "locked.txt": tuple(f"{one.name}=={one.version}" for one in question.preferences),
+    }
+    for file, content in lines.items():
+        (folder / file).write_text("".join(f"{line}\n" for line in content))
+    # uv's own table for metadata that does not parse; JSON's texts and lists are TOML's
+    tables = (
+        f"[[dependency-metadata]]\nname = {json.dumps(name)}\nversion = {json.dumps(version)}\n"
+        f"requires-dist = {json.dumps(needs)}\n"
+        for name, version, needs in question.mended
+    )
+    (folder / "mended.toml").write_text("\n".join(tables))
+
+
+def _arguments(question: Question) -> list[str]:
+    arguments = ["pip", "compile", "wanted.in", "--output-file", "locked.txt", "--verbose", "--no-header"]
+    arguments += ["--config-file", "mended.toml", "--annotation-style", "line", "--python-platform", platform_name()]
+    arguments += ["--exclude-newer", stamp(question.as_of)]
+    for name, until in question.exemptions:
+        arguments += ["--exclude-newer-package", f"{name}={stamp(until)}"]
+    arguments += ["--excludes", "excludes.txt"] if question.excludes else []
+    arguments += ["--constraints", "constraints.txt"] if question.constraints else []
+    return arguments
+
+
+def _parse(text: str) -> tuple[Solved, ...]:
+    solved = []
+    for line in text.splitlines():
+        pin = _PIN.match(line)
+        if pin is None:
+            raise MachineError(f"uv gave a line that is no pinned release: {without_addresses(line)!r}")
+        via = (part.strip() for part in (pin["via"] or "").split(","))
+        needed_by = tuple(sorted(canonicalize_name(part) for part in via if part and not part.startswith("-")))
+        solved.append(Solved(name=canonicalize_name(pin["name"]), version=pin["version"], needed_by=needed_by))
+    return tuple(sorted(solved, key=lambda one: one.name))
+
+
+def _failure(stderr: str) -> Exception:
+    text = readable(stderr)
+    if any(sign in text.lower() for sign in _MACHINE):
+        return MachineError(
+            f"uv could not resolve because index, network or disk failed: {text} Check the network, the proxy"
+            " (HTTPS_PROXY), SSL_CERT_FILE and UV_DEFAULT_INDEX, then run again; what is finished is kept."
+        )
+    return NoSolutionError(text)
+
+
+def readable(stderr: str) -> str:
+    """The words of uv as one paragraph, without addresses, warnings and the drawing around them."""
+    lines = [re.sub(r"^[^\w`]+", "", line) for line in without_addresses(stderr).splitlines()]
+    kept = [line for line in lines if line and not _LOG_LINE.match(line) and not line.startswith("warning:")]
+    text = " ".join(kept)
+    text = re.sub(r"^error: ", "", text)
+    return re.sub(r"^No solution found when resolving dependencies:? *(cause: )?", "", text)

@@ -1,0 +1,275 @@
+"""The shape of `matrix.yaml` as pydantic models: what `structure` checks and what the JSON Schema is generated from.
+
+Only shapes and single words are checked here; what values mean together is `load`'s part.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    InstanceOf,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from runner.matrix.mistakes import RefusedError
+from runner.matrix.model import Experiment, Resources, Seeds
+from runner.matrix.nodes import Nothing, Text, shape
+from runner.matrix.quantities import count, duration_s, size_bytes, truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _reads(function: Callable[[str], object]) -> BeforeValidator:
+    """A validator that reads a text with `function`; a refusal keeps its own words."""
+
+    def read(node: object) -> object:
+        if not isinstance(node, Text):
+            raise PydanticCustomError("shape", "'text'")
+        try:
+            return function(node)
+        except RefusedError as error:
+            raise PydanticCustomError("refused", "{message}", {"message": error.message, "hint": error.hint}) from None
+
+    return BeforeValidator(read)
+
+
+def _whole(words: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "integer", "minimum": 1, **words})
+
+
+_SCALAR_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+
+Scalar = Annotated[Text, InstanceOf(), WithJsonSchema(_SCALAR_SCHEMA)]
+Count = Annotated[int, _reads(count), _whole({})]
+Size = Annotated[
+    int,
+    _reads(size_bytes),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? ?[kKmMgGtT]([iI]?[bB])?$", "examples": ["4g", "512m"]}
+    ),
+]
+Duration = Annotated[
+    float,
+    _reads(duration_s),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": "^([0-9.]+h)?([0-9.]+m)?([0-9.]+s?)?$", "examples": ["30m", "90s"]},
+            ]
+        }
+    ),
+]
+Truth = Annotated[bool, _reads(truth), WithJsonSchema({"type": "boolean"})]
+
+_by_shape = Discriminator(shape)
+
+Pairs = dict[Scalar, Scalar]
+TextOrPairs = Annotated[Annotated[Scalar, Tag("text")] | Annotated[Pairs, Tag("mapping")], _by_shape]
+TextOrTexts = Annotated[Annotated[Scalar, Tag("text")] | Annotated[tuple[Scalar, ...], Tag("list")], _by_shape]
+AxisNode = Annotated[
+    Annotated[Scalar, Tag("text")]
+    | Annotated[Annotated[tuple[TextOrPairs, ...], Field(min_length=1)], Tag("list")]
+    | Annotated[Pairs, Tag("mapping")],
+    _by_shape,
+]
+PartialNode = Annotated[dict[Scalar, TextOrPairs], Field(min_length=1)]
+
+
+def _one_or_more(values: dict[str, Any], description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "anyOf": [values, {"type": "array", "items": values, "minItems": 1, "uniqueItems": True}],
+    }
+
+
+_ENV_VALUE: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "description": "NAME=value NAME2=value2; an empty text sets nothing"},
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+            "additionalProperties": _SCALAR_SCHEMA,
+        },
+    ]
+}
+_VERSION: dict[str, Any] = {"type": ["string", "number"]}
+_RESERVED_VALUES: dict[str, tuple[dict[str, Any], str]] = {
+    "python": (
+        {**_VERSION, "pattern": "^3\\.[0-9]+$"},
+        "CPython's minor releases: 3.7. Default: the newest with wheels.",
+    ),
+    "import": ({"enum": ["as-written"]}, "Which Keras the script's Keras imports mean."),
+    "script": ({"type": "string"}, "Training scripts, relative to this file; in place of experiment.script."),
+    "env": (_ENV_VALUE, "Environment variables, a set of them as one value."),
+}
+_NAME_PATTERN = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+_AXES_SCHEMA: dict[str, Any] = {
+    "properties": {name: _one_or_more(*value) for name, value in _RESERVED_VALUES.items()},
+    "additionalProperties": _one_or_more(_VERSION, "Versions of a package; the first package is the base."),
+    "propertyNames": {"pattern": _NAME_PATTERN},
+    "minProperties": 1,
+}
+_PARTIAL_SCHEMA: dict[str, Any] = {
+    "properties": {name: value for name, (value, _) in _RESERVED_VALUES.items()},
+    "additionalProperties": _VERSION,
+    "propertyNames": {"pattern": _NAME_PATTERN},
+}
+_PARTIALS_SCHEMA: dict[str, Any] = {"items": {"type": "object", "minProperties": 1, **_PARTIAL_SCHEMA}}
+_EXPECT_SCHEMA: dict[str, Any] = {
+    "items": {
+        "type": "object",
+        **_PARTIAL_SCHEMA,
+        "properties": {
+            **_PARTIAL_SCHEMA["properties"],
+            "outcome": {
+                "type": "string",
+                "description": "What must come out, such as converges, fails, fails (nan) or blocked (unresolvable).",
+                "pattern": "^(converges|settles|fails|flaky|blocked|undecided)( *\\([a-z -]+\\))?$",
+            },
+        },
+        "required": ["outcome"],
+    }
+}
+
+
+class Section(BaseModel):
+    """A mapping with known keys; a key with nothing after it counts as not written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_nothing(cls, node: object) -> object:
+        if not isinstance(node, dict):
+            raise PydanticCustomError("shape", "'mapping'")
+        return {
+            key: value for key, value in node.items() if not (isinstance(value, Nothing) and key in cls.model_fields)
+        }
+
+
+_EXPERIMENT = Experiment(script=None)
+_RESOURCES = Resources()
+_SEEDS = Seeds()
+
+
+class ExperimentSection(Section):
+    """What every trial does."""
+
+    script: Annotated[Scalar | None, WithJsonSchema({"type": "string"})] = Field(
+        default=None, description="The training script, relative to this file; not beside an axis named script."
+    )
+    args: tuple[Scalar, ...] = Field(default=(), description="The script's arguments.")
+    data: tuple[TextOrPairs, ...] = Field(
+        default=(),
+        description="Files and folders that the script reads: a path, or source: target, where the target is relative "
+        "to the working directory or starts with ~/ (such as ~/.keras/datasets/mnist.npz).",
+    )
+    timeout: Duration = Field(
+        default=_EXPERIMENT.timeout_s, description="The longest that one trial may take: 30m, 90s. Default: 30m."
+    )
+    artifacts: tuple[Scalar, ...] = Field(default=(), description="Globs of the files that come back from a trial.")
+    network: Truth = Field(
+        default=_EXPERIMENT.network,
+        description="Whether the script may use the network; the report shows it. Default: false.",
+    )
+
+
+class ResourcesSection(Section):
+    """What one trial may use."""
+
+    cpus: Count = Field(default=_RESOURCES.cpus, description="Processors. Default: 1.")
+    memory: Size = Field(default=_RESOURCES.memory_bytes, description="Memory: 4g, 512m. Default: 4g.")
+    disk: Size = Field(default=_RESOURCES.disk_bytes, description="What a trial may write. Default: 1g.")
+    processes: Count = Field(default=_RESOURCES.processes, description="Processes and threads. Default: 256.")
+
+
+class SeedsSection(Section):
+    """One more seed while fewer than `cap` are counted and neither side leads by `lead`."""
+
+    lead: Count = Field(default=_SEEDS.lead, description="By how many seeds good or bad must lead. Default: 4.")
+    cap: Count = Field(default=_SEEDS.cap, description="The most seeds of one cell. Default: 10.")
+
+    @model_validator(mode="after")
+    def _cap_can_be_led(self) -> SeedsSection:
+        if self.lead > self.cap:
+            words = {"message": f"{self.cap} seeds can never lead by {self.lead}", "hint": "lead must not be above cap"}
+            raise PydanticCustomError("refused", "{message}", words)
+        return self
+
+
+def _fixed_seeds(text: str) -> int | Literal["as-written"]:
+    if text == "as-written":
+        return "as-written"
+    try:
+        return count(text)
+    except RefusedError:
+        raise RefusedError(
+            f"'seeds' is {text!r:.60}, which is no number from 1 on", "a number, as-written, or {lead: 4, cap: 10}"
+        ) from None
+
+
+FixedSeeds = Annotated[
+    int | Literal["as-written"],
+    _reads(_fixed_seeds),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "as-written"}]}),
+]
+
+
+class MatrixFile(Section):
+    """One training script, many library versions: what a convergence matrix tries."""
+
+    axes: dict[Scalar, AxisNode] = Field(
+        description="Each name a list of values; every combination is a cell. A name is a package, or python, import, "
+        "script or env. The first package is the base that environments are resolved around.",
+        default_factory=dict,
+        json_schema_extra=_AXES_SCHEMA,
+    )
+    include: tuple[PartialNode, ...] = Field(
+        default=(),
+        description="Cells to add, or values to add to the cells that match, as in a GitHub Actions matrix.",
+        json_schema_extra=_PARTIALS_SCHEMA,
+    )
+    exclude: tuple[PartialNode, ...] = Field(
+        default=(),
+        description="Partial matches; every cell that matches one is left out.",
+        json_schema_extra=_PARTIALS_SCHEMA,
+    )
+    experiment: ExperimentSection = Field(default=ExperimentSection(), description="What every trial does.")
+    packages: TextOrTexts = Field(
+        default=(), description="Further requirements of every cell (PEP 508), or the path of a requirements file."
+    )
+    criterion: TextOrTexts = Field(
+        default=(),
+        description="When training has converged: 'loss < 1e-4', 'val_accuracy >= 0.9 within 5 epochs'. All must hold; "
+        "the first names the judged metric.",
+    )
+    seeds: Annotated[Annotated[FixedSeeds, Tag("text")] | Annotated[SeedsSection, Tag("mapping")], _by_shape] = Field(
+        default=SeedsSection(), description="A fixed number, as-written, or {lead: 4, cap: 10}."
+    )
+    resources: ResourcesSection = Field(default=ResourcesSection(), description="What one trial may use.")
+    expect: tuple[PartialNode, ...] = Field(
+        default=(),
+        description="Outcomes that cells must have; a mismatch makes the exit code 1.",
+        json_schema_extra=_EXPECT_SCHEMA,
+    )
+    flavour: Literal["auto", "cpu", "full"] = Field(
+        default="auto", description="Whether tensorflow is installed as tensorflow-cpu where both exist. Default: auto."
+    )
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "experiment": ExperimentSection,
+    "resources": ResourcesSection,
+    "seeds": SeedsSection,
+}

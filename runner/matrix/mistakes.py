@@ -1,0 +1,64 @@
+"""Collects the mistakes of one matrix, so that a user reads all of them at once, each with its place and a way out."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from runner.errors import MatrixError, Mistake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import NoReturn
+
+    from runner.matrix.model import Position
+
+
+class RefusedError(Exception):
+    """A single value is wrong; who knows its place turns this into a `Mistake`. `offset` counts within the value."""
+
+    def __init__(self, message: str, hint: str = "", offset: int = 0) -> None:
+        self.message = message
+        self.hint = hint
+        self.offset = offset
+        super().__init__(message)
+
+
+class Mistakes:
+    """The mistakes found so far in `file`."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.found: list[Mistake] = []
+
+    def add(self, position: Position, message: str, hint: str = "") -> None:
+        """Note one mistake and go on."""
+        mistake = Mistake(file=self.file, line=position.line, column=position.column, message=message, hint=hint)
+        if mistake not in self.found:  # an alias shows one place twice
+            self.found.append(mistake)
+
+    def stop(self, position: Position, message: str, hint: str = "") -> NoReturn:
+        """Note one mistake after which nothing more can be read."""
+        self.add(position, message, hint)
+        raise MatrixError(self.found)
+
+    def raise_any(self) -> None:
+        """Raise MatrixError where there is at least one mistake."""
+        if self.found:
+            raise MatrixError(self.found)
+
+
+def quoted(text: str) -> str:
+    """A user's word in quotes, shortened where it is long."""
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """The hint that names the right word nearest to a wrong one, or all right words where none is near."""
+    choices = list(dict.fromkeys(str(choice) for choice in words))
+    near = difflib.get_close_matches(word, choices, n=1)
+    if near:
+        return f"did you mean {quoted(near[0])}?"
+    shown = ", ".join(choices[:12]) + (", …" if len(choices) > 12 else "")
+    return f"possible: {shown}" if shown else ""

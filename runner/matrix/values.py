@@ -1,0 +1,145 @@
+"""One axis value: what a user wrote → its one canonical text, and whether that text is right for its kind of axis."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from runner.matrix.mistakes import RefusedError, nearest, quoted
+from runner.matrix.model import RESERVED_AXES, AxisKind
+from runner.matrix.versions import parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from runner.matrix.nodes import Text
+
+PYTHONS = tuple(f"3.{minor}" for minor in range(6, 14))
+IMPORT_FLAVOURS = ("as-written", "keras", "tf.keras", "tf_keras")
+
+_NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def axis_name(text: str) -> str:
+    """The name of an axis: a reserved one, or a package name normalised as PEP 503 says.
+
+    Raises RefusedError for what can be no package name.
+    """
+    if text in RESERVED_AXES:
+        return text
+    if not _NAME.fullmatch(text):
+        raise RefusedError(f"{quoted(text)} can be neither a package nor an axis", nearest(text, sorted(RESERVED_AXES)))
+    return canonicalize_name(text)
+
+
+def canonical(kind: AxisKind, value: str | Mapping[Text, Text]) -> str:
+    """The one text of an axis value: environment variables sorted, `./a.py` as `a.py`, all else as it was written.
+
+    Raises RefusedError for a mapping where a text belongs, and for variables that can't be read.
+    """
+    if kind is AxisKind.ENV:
+        return _env_text(value.items() if not isinstance(value, str) else _env_pairs(value))
+    if not isinstance(value, str):
+        raise _no_mapping(kind, value)
+    if kind is AxisKind.SCRIPT and value:
+        return PurePosixPath(value).as_posix()
+    return str(value)
+
+
+def _no_mapping(kind: AxisKind, value: Mapping[Text, Text]) -> RefusedError:
+    if kind is AxisKind.PACKAGE and "range" in value:
+        return RefusedError("this version of the runner does not take version ranges yet", "name the versions")
+    return RefusedError(f"a value of this axis is a text, not a mapping such as {{{next(iter(value), '')}: …}}")
+
+
+def check(kind: AxisKind, text: str, folder: Path) -> None:
+    """Raise RefusedError where a canonical text is no right value for its kind of axis."""
+    match kind:
+        case AxisKind.PACKAGE:
+            _check_version(text)
+        case AxisKind.PYTHON:
+            if text not in PYTHONS:
+                release = re.match(r"3\.\d+(?=\.)", text)
+                hint = nearest(release[0] if release else text, PYTHONS)
+                raise RefusedError(f"{quoted(text)} is no CPython minor release that the runner knows", hint)
+        case AxisKind.IMPORT:
+            if text not in IMPORT_FLAVOURS:
+                raise RefusedError(f"{quoted(text)} is no import flavour", nearest(text, IMPORT_FLAVOURS))
+            if text != "as-written":
+                message = f"this version of the runner does not rewrite imports yet, so not to {quoted(text)}"
+                raise RefusedError(message, "write one script per import and an axis named script")
+        case AxisKind.SCRIPT:
+            check_script(text, folder)
+        case AxisKind.ENV:
+            pass  # canonical() has read it
+
+
+def _check_version(text: str) -> None:
+    if re.fullmatch(r"latest(-\d+)?|era", text, re.ASCII):
+        raise RefusedError(f"this version of the runner does not take {quoted(text)} yet", "name the versions")
+    if re.match(r"[<>=!~]", text):
+        raise RefusedError("this version of the runner does not take version ranges yet", "name the versions")
+    if parsed(text) is None:
+        raise RefusedError(f"{quoted(text)} is no version (PEP 440)", "write it like 2.2.4")
+
+
+def check_script(text: str, folder: Path) -> None:
+    """Raise RefusedError unless a text names a file inside the matrix's folder."""
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts:
+        raise RefusedError(f"the script {quoted(text)} is not inside the matrix's folder", "write its path from there")
+    if not _is_file(folder / path):
+        near = nearest(path.name, _names_in(folder / path.parent))
+        raise RefusedError(f"there is no script {quoted(text)} in {folder}", near)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.glob("*.py"))
+    except (OSError, ValueError):
+        return []
+
+
+@lru_cache(maxsize=1024)
+def env_pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """The variables of a canonical env value, sorted by name."""
+    return tuple(_env_pairs(text))
+
+
+def _env_pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise RefusedError(f"{quoted(text)} has a quotation mark without its partner") from None
+    pairs = []
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign:
+            raise RefusedError(f"{quoted(word)} sets no environment variable", "write it like NAME=value NAME2=value2")
+        pairs.append((name, value))
+    return pairs
+
+
+def _env_text(pairs: Iterable[tuple[str, str]]) -> str:
+    seen: dict[str, str] = {}
+    for name, value in pairs:
+        if not _VARIABLE.fullmatch(name):
+            raise RefusedError(f"{quoted(name)} can be no environment variable's name")
+        if name in seen:
+            raise RefusedError(f"the environment variable {quoted(name)} is set twice")
+        seen[str(name)] = str(value)
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(seen.items()))

@@ -1,0 +1,163 @@
+"""`judge`: the label of one series of a metric by the rules of VERDICTS.md, 2; pure; scale-free without a target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from runner.outcomes.labels import Label
+from runner.outcomes.metrics import direction
+from runner.outcomes.quantities import MATERIAL, Quantities, Series, measure, read
+from runner.outcomes.rules import Case, Finding, decide, still_falling
+from runner.outcomes.steps import binned, first_non_finite, read_steps
+from runner.outcomes.targets import Reach, reach
+from runner.outcomes.verdict import Basis, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.matrix.criterion import Comparison
+    from runner.outcomes.metrics import Mode
+
+Value = float | str | None
+"""One report: None is "not in this epoch"; "nan", "inf" and "-inf" may be text."""
+
+
+def judge(
+    values: Sequence[Value],
+    *,
+    metric: str = "loss",
+    mode: Mode | None = None,
+    target: str | Comparison | None = None,
+    at: Literal["last", "best"] = "last",
+    planned: int | None = None,
+    skip: int = 0,
+    steps: Sequence[Value] | None = None,
+    ref: float | None = None,
+    ref_scale: float | None = None,
+    unmet: Sequence[str] = (),
+) -> Verdict:
+    """Label one series, a value an epoch.
+
+    The target's metric and direction win over `metric` and `mode`; without both the metric's name tells the direction.
+    `at`: "best" judges the best value so far (a checkpointed run). `planned` is the number of epochs that a script
+    which ended by itself had asked for. The first `skip` epochs are left out. `steps`: per-step values, judged where a
+    single epoch was reported. `ref` and `ref_scale` are the baseline's final value and S. `unmet` says which other
+    criteria do not hold: then a met target does not suffice. Raises UsageError for a target that does not parse.
+    """
+    comparison = _parsed(target)
+    metric = metric if comparison is None else comparison.metric
+    sign = _sign(metric, mode, comparison)
+    step_values = read_steps(steps or ())
+    series = read(values, sign=sign, skip=skip, running_best=at == "best")
+    flags: list[str] = []
+    if (shape := _single_epoch(series, step_values, comparison, sign)) is not None:
+        flags.append("judged-by-steps")
+        series = shape
+    case = None
+    if series.y:
+        quantities = measure(series.y)
+        case = Case(
+            metric=metric,
+            sign=sign,
+            quantities=quantities,
+            target=comparison,
+            reach=None if comparison is None else reach(comparison, series, quantities, sign),
+            unmet=tuple(unmet),
+            stopped_itself=planned is not None and len(values) < planned,
+            ref=ref,
+            ref_scale=ref_scale,
+        )
+    bad_step = first_non_finite(step_values)
+    finding = _finding(case, series, bad_step, metric, at)
+    flags += [] if case is None else _flags(case, series, finding, skip)
+    return _verdict(case, finding, flags=flags, metric=metric, bad_epoch=series.first_non_finite, bad_step=bad_step)
+
+
+def _parsed(target: str | Comparison | None) -> Comparison | None:
+    if not isinstance(target, str):
+        return target
+    from runner.matrix.criterion import parse  # noqa: PLC0415 - the grammar is needed for text alone
+
+    return parse(target)
+
+
+def _sign(metric: str, mode: Mode | None, comparison: Comparison | None) -> int:
+    if comparison is not None:
+        return 1 if comparison.operator.minimises else -1
+    return 1 if (mode or direction(metric)) == "min" else -1
+
+
+def _single_epoch(series: Series, steps: Sequence[float], target: Comparison | None, sign: int) -> Series | None:
+    """The steps of a single finite epoch as a series of bins, unless the epoch's value meets the target already."""
+    if len(series.y) > 1 or (series.first_reported is not None and not series.ended_finite):
+        return None
+    if target is not None and series.y and reach(target, series, measure(series.y), sign).by_end:
+        return None
+    bins = binned(steps, sign * series.y[0] if series.y else None)
+    if bins is None:
+        return None
+    return Series(
+        y=tuple(sign * value for value in bins),
+        epochs=(1,) * len(bins),
+        first_reported=1,
+        first_non_finite=None,
+        ended_finite=True,
+    )
+
+
+def _finding(case: Case | None, series: Series, bad_step: int | None, metric: str, at: str) -> Finding:
+    if series.first_reported is None:
+        return Finding(label=Label.NO_METRICS, basis=Basis.NO_VALUE, reason=f"{metric} was never reported")
+    if case is None or (at == "last" and not series.ended_finite):  # R1
+        step = "" if bad_step is None else f" (step {bad_step})"
+        reason = f"{metric} ended at NaN or infinity, first in epoch {series.first_non_finite}{step}"
+        return Finding(label=Label.NAN, basis=Basis.NON_FINITE, reason=reason)
+    return decide(case)
+
+
+def _flags(case: Case, series: Series, finding: Finding, skip: int) -> list[str]:
+    q = case.quantities
+    flags = []
+    if series.first_non_finite is not None and finding.label is not Label.NAN:
+        flags.append("transient-non-finite" if series.ended_finite else f"nonfinite:{case.metric}")
+    if series.first_reported is not None and series.first_reported > skip + 1:
+        flags.append(f"first-reported-epoch-{series.first_reported}")
+    # What is left after such a first epoch can't be material any more, however far it goes on falling.
+    if q.n > 5 and q.y0 - series.y[1] >= (1 - MATERIAL) * q.scale > 0:
+        flags.append("first-epoch-dominates")
+    if finding.basis is Basis.TARGET and case.reach is not None and case.reach.by_end != case.reach.by_final:
+        flags.append("target-borderline")
+    passed_r8 = {Basis.TARGET_MISSED, Basis.ABOVE_BASELINE, Basis.REFERENCE, Basis.SHAPE}
+    if case.stopped_itself and finding.basis in passed_r8 and still_falling(q):
+        flags.append("stopped-early-while-improving")
+    return flags
+
+
+def _verdict(
+    case: Case | None,
+    finding: Finding,
+    *,
+    flags: Sequence[str],
+    metric: str,
+    bad_epoch: int | None,
+    bad_step: int | None,
+) -> Verdict:
+    q: Quantities | None = None if case is None else case.quantities
+    met: Reach | None = None if case is None else case.reach
+    sign = 1 if case is None else case.sign
+    return Verdict(
+        label=finding.label,
+        basis=finding.basis,
+        reason=finding.reason,
+        flags=tuple(flags),
+        metric=metric,
+        y0=None if q is None else sign * q.y0,
+        end=None if q is None else sign * q.end,
+        final=None if q is None else sign * q.final,
+        best=None if q is None else sign * q.best,
+        scale=None if q is None else q.scale,
+        n=0 if q is None else q.n,
+        first_non_finite_epoch=bad_epoch,
+        first_non_finite_step=bad_step,
+        first_met_epoch=None if met is None else met.first_epoch,
+    )

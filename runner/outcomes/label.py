@@ -1,0 +1,149 @@
+"""The verdict of one trial: how its process ended first, then the series of the judged metric."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from runner.outcomes.endings import Process, failure
+from runner.outcomes.judge import Value
+from runner.outcomes.judge import judge as judge_series
+from runner.outcomes.labels import Label
+from runner.outcomes.series import Reported, reported, seen
+from runner.outcomes.verdict import Basis, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runner.matrix.criterion import Comparison
+    from runner.trials.record import Record, ScriptException, Stage
+
+
+def label_trial(
+    *,
+    stage: Stage,
+    exit: int | None = None,  # noqa: A002 - the word of VERDICTS.md and of its conformance cases
+    exception: str | None = None,
+    signal: int | str | None = None,
+    oom_killed: bool = False,
+    timed_out: bool = False,
+    disk_full: bool = False,
+    probe_started: bool = True,
+    series: Sequence[Value] | None = None,
+    judge: Mapping[str, Any] | None = None,
+    message: str | None = None,
+    text: str = "",
+) -> Verdict:
+    """Label a trial by how its process ended and by the series of its judged metric.
+
+    `exception` is "type: message"; `message` is what the engine says of the end. `judge` holds arguments of `judge`.
+    `text` is more of what the trial said of its end (a chain of exceptions, the tail of the log), searched for lack of
+    memory and failed downloads. There is no label of its own for a full disk: it is the crash of the stage that it
+    happened in, and the reason says so.
+    """
+    process = Process(
+        stage=stage,
+        exit=exit,
+        exception=exception,
+        signal=signal,
+        oom_killed=oom_killed,
+        timed_out=timed_out,
+        disk_full=disk_full,
+        message=message,
+        text=text,
+    )
+    if stage in {"image-build", "install"}:
+        label, reason = failure(process)
+        return Verdict(label=label, basis=Basis.PROCESS, reason=reason)
+    if not probe_started:
+        reason = f"the probe never said that it started: nothing is known of the script ({process.in_words})"
+        return Verdict(label=Label.UNKNOWN, basis=Basis.PROCESS, reason=reason)
+    arguments = dict(judge or {})
+    if not process.ended_well:
+        arguments["planned"] = None  # a script that was stopped did not stop itself
+    return _ended(process, judge_series(series or (), **arguments))
+
+
+def _ended(process: Process, verdict: Verdict) -> Verdict:
+    """The verdict of the series, unless the way the process ended overrules it."""
+    if process.ended_well:
+        return verdict
+    label, reason = failure(process)
+    if process.stage == "after-training" and (verdict.basis is not Basis.NO_VALUE or label is Label.NO_METRICS):
+        verdict = replace(verdict, reason=f"{verdict.reason}; then: {reason}")
+        return verdict.with_flags("crashed-after-training")
+    if verdict.basis is Basis.TARGET:
+        verdict = replace(verdict, reason=f"{verdict.reason}; then: {reason}")
+        return verdict.with_flags(f"target-met-before-{label}")
+    shape = None if verdict.basis is Basis.NO_VALUE else verdict.label
+    return replace(verdict, label=label, basis=Basis.PROCESS, reason=reason, shape=shape)
+
+
+def verdict_of(record: Record, criterion: tuple[Comparison, ...] = ()) -> Verdict:
+    """Judge a record by a criterion, whose comparisons must all hold; the first one names the judged metric.
+
+    Without a criterion the shape of `loss` is judged. A trial that crashed can still have met its target before.
+    """
+    if record.stage in {"image-build", "install"}:
+        return _without_trial(record)
+    target = criterion[0] if criterion else None
+    found = reported(record, "loss" if target is None else target.metric)
+    arguments = {
+        "target": target,
+        "planned": found.planned,
+        "steps": found.steps,
+        "unmet": tuple(reason for comparison in criterion[1:] if (reason := _unmet(record, comparison)) is not None),
+    }
+    verdict = label_trial(
+        stage=record.stage,
+        exit=record.exit_code,
+        exception=_in_words(record.exception),
+        signal=record.signal,
+        oom_killed=record.oom_killed,
+        timed_out=record.timed_out,
+        disk_full=record.disk_full,
+        probe_started=record.probe_started,
+        series=found.values,
+        judge=arguments,
+        message=record.message,
+        text=_chain(record.exception) if record.exception is not None else record.log_tail,
+    )
+    if verdict.label is Label.NO_METRICS:
+        names = ", ".join(seen(record)) or "nothing"
+        verdict = replace(verdict, reason=f"{verdict.reason}; what was reported: {names}")
+    return verdict.with_flags(*_flags(found))
+
+
+def _without_trial(record: Record) -> Verdict:
+    """The verdict of a cell that no trial could be run of."""
+    label, _ = failure(Process(stage=record.stage))
+    return Verdict(
+        label=Label.UNRESOLVABLE if record.unresolvable else label,
+        basis=Basis.PROCESS,
+        reason=record.message or "no reason was given",
+    )
+
+
+def _unmet(record: Record, comparison: Comparison) -> str | None:
+    """Why a comparison does not hold in a record; None where it does."""
+    found = reported(record, comparison.metric)
+    verdict = judge_series(found.values, target=comparison, steps=found.steps)
+    if verdict.label is Label.CONVERGED:
+        return None
+    if verdict.end is None:
+        return f"{comparison} ({comparison.metric} has no value)"
+    return f"{comparison} (ended at {verdict.end:.4g})"
+
+
+def _in_words(exception: ScriptException | None) -> str | None:
+    return None if exception is None else f"{exception.type}: {exception.message}"
+
+
+def _chain(exception: ScriptException) -> str:
+    """The exceptions of a traceback that led to the last one: its lines but for frames and their source."""
+    return "\n".join(line for line in exception.traceback.splitlines() if not line.startswith(" "))
+
+
+def _flags(found: Reported) -> tuple[str, ...]:
+    joined = (f"joined-{found.joined}-phases",) if found.joined > 1 else ()
+    return (*joined, *(f"nonfinite:{name}" for name in found.non_finite))

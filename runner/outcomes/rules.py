@@ -1,0 +1,202 @@
+"""The rules R1 to R11 of VERDICTS.md, 2: each looks at a measured series and finds a label or leaves it to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.outcomes.labels import Label
+from runner.outcomes.quantities import MATERIAL, TREND
+from runner.outcomes.verdict import Basis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.matrix.criterion import Comparison
+    from runner.outcomes.quantities import Quantities
+    from runner.outcomes.targets import Reach
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A measured series with all that the rules ask about it; smaller is better, `sign` leads back to the metric."""
+
+    metric: str
+    sign: int
+    quantities: Quantities
+    target: Comparison | None = None
+    reach: Reach | None = None
+    unmet: tuple[str, ...] = ()
+    """Of several criteria: why others than `target` do not hold."""
+    stopped_itself: bool = False
+    ref: float | None = None
+    ref_scale: float | None = None
+
+    def say(self, value: float) -> str:
+        """A value in the metric's own units."""
+        return f"{self.sign * value:.4g}"
+
+    def share(self, change: float) -> str:
+        """A change as a share of the starting loss S."""
+        scale = self.quantities.scale
+        return f"{100 * change / scale:.3g} % of S = {scale:.4g}" if scale else "S = 0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """The label that a rule gives, and why."""
+
+    label: Label
+    basis: Basis
+    reason: str
+
+
+def decide(case: Case) -> Finding:
+    """The label by the first rule that matches (R2 to R10), else `settled` (R11)."""
+    for rule in _RULES:
+        if (finding := rule(case)) is not None:
+            return finding
+    q = case.quantities
+    reason = (
+        f"{case.metric} got better from {case.say(q.y0)} to {case.say(q.final)} ({case.share(q.y0 - q.final)}) and "
+        "flattened; with no target and no baseline its level is not judged"
+    )
+    return Finding(label=Label.SETTLED, basis=Basis.SHAPE, reason=reason)
+
+
+def ended_above_start(q: Quantities) -> bool:
+    """R3: whether the series ended at more than twice its start."""
+    return q.end > q.y0 + max(abs(q.y0), q.y0 - q.lowest)
+
+
+def still_falling(q: Quantities) -> bool:
+    """R8: whether the last fifth still fell by more than the trend."""
+    return q.before_last - q.final > TREND * q.scale
+
+
+def _target_met(case: Case) -> Finding | None:
+    q, reach = case.quantities, case.reach
+    if case.target is None or reach is None or case.unmet:
+        return None
+    if not (reach.by_end or (reach.by_final and not ended_above_start(q))):
+        return None
+    if case.target.within is not None:
+        reason = f"{case.target}: first met in epoch {reach.first_epoch}"
+    elif reach.by_end:
+        reason = f"{case.target}: ended at {case.say(q.end)}"
+    else:
+        reason = (
+            f"{case.target}: the median of the last values is {case.say(q.final)} (the last one is {case.say(q.end)})"
+        )
+    return Finding(label=Label.CONVERGED, basis=Basis.TARGET, reason=reason)
+
+
+def _above_start(case: Case) -> Finding | None:
+    q = case.quantities
+    if not ended_above_start(q):
+        return None
+    limit = max(abs(q.y0), q.y0 - q.lowest)
+    reason = (
+        f"{case.metric} ended at {case.say(q.end)}, worse than its start {case.say(q.y0)} by {q.end - q.y0:.4g} "
+        f"(the limit is {limit:.4g})"
+    )
+    return Finding(label=Label.DIVERGED, basis=Basis.ABOVE_START, reason=reason)
+
+
+def _few_epochs(case: Case) -> Finding | None:
+    q = case.quantities
+    if q.n >= 5:
+        return None
+    if q.y0 - q.best > MATERIAL * q.scale and q.end <= q.lowest:
+        reason = (
+            f"{case.metric} got better from {case.say(q.y0)} to {case.say(q.end)} ({case.share(q.y0 - q.end)}) in "
+            f"{q.n} values, its best at the end"
+        )
+        return Finding(label=Label.IMPROVING, basis=Basis.FEW_EPOCHS, reason=reason)
+    values = "1 value" if q.n == 1 else f"{q.n} values"
+    reason = f"{case.metric} has {values} from {case.say(q.y0)} to {case.say(q.end)}: fewer than 5 show no shape"
+    return Finding(label=Label.TOO_SHORT, basis=Basis.FEW_EPOCHS, reason=reason)
+
+
+def _oscillating(case: Case) -> Finding | None:
+    q = case.quantities
+    if q.reversals < max(4, 0.15 * q.window):
+        return None
+    reason = (
+        f"{case.metric} turned {q.reversals} times by more than {MATERIAL * q.scale:.4g} (10 % of S = {q.scale:.4g}) "
+        f"in its last {q.window} values"
+    )
+    return Finding(label=Label.OSCILLATING, basis=Basis.REVERSALS, reason=reason)
+
+
+def _above_own_best(case: Case) -> Finding | None:
+    q = case.quantities
+    if not q.final - q.best > MATERIAL * q.scale:
+        return None
+    reason = (
+        f"{case.metric} ended at {case.say(q.final)}, worse than its own best level {case.say(q.best)} by "
+        f"{case.share(q.final - q.best)}"
+    )
+    return Finding(label=Label.DIVERGED, basis=Basis.ABOVE_OWN_BEST, reason=reason)
+
+
+def _never_learned(case: Case) -> Finding | None:
+    q = case.quantities
+    if not q.y0 - q.best <= MATERIAL * q.scale:
+        return None
+    reason = (
+        f"{case.metric} never got better by 10 % of its start: {case.say(q.y0)} at first, {case.say(q.best)} at best "
+        f"({case.share(q.y0 - q.best)}) in {q.n} values"
+    )
+    return Finding(label=Label.PLATEAUED, basis=Basis.NEVER_LEARNED, reason=reason)
+
+
+def _improving(case: Case) -> Finding | None:
+    q = case.quantities
+    if case.stopped_itself or not still_falling(q):
+        return None
+    reason = (
+        f"{case.metric} was still getting better: from {case.say(q.before_last)} in the fourth fifth to "
+        f"{case.say(q.final)} at the end ({case.share(q.before_last - q.final)}; the limit is 2.5 %)"
+    )
+    return Finding(label=Label.IMPROVING, basis=Basis.TREND, reason=reason)
+
+
+def _target_missed(case: Case) -> Finding | None:
+    q = case.quantities
+    if case.target is None:
+        return None
+    if case.unmet:
+        reason = f"{case.metric} flattened at {case.say(q.final)}; not met: {'; '.join(case.unmet)}"
+    elif case.target.within is not None and case.reach is not None and case.reach.first_epoch is not None:
+        reason = f"{case.target}: first met in epoch {case.reach.first_epoch}, too late"
+    else:
+        reason = f"{case.target}: flattened at {case.say(q.final)} (ended at {case.say(q.end)})"
+    return Finding(label=Label.PLATEAUED, basis=Basis.TARGET_MISSED, reason=reason)
+
+
+def _against_reference(case: Case) -> Finding | None:
+    q = case.quantities
+    if case.ref is None:
+        return None
+    ref = case.sign * case.ref
+    limit = ref + MATERIAL * (q.scale if case.ref_scale is None else case.ref_scale)
+    level = f"{case.metric} flattened at {case.say(q.final)}"
+    if q.final > limit:
+        reason = f"{level}, worse than the baseline's {case.ref:.4g} (limit {case.say(limit)})"
+        return Finding(label=Label.PLATEAUED, basis=Basis.ABOVE_BASELINE, reason=reason)
+    reason = f"{level}, level with the baseline's {case.ref:.4g} (limit {case.say(limit)})"
+    return Finding(label=Label.CONVERGED, basis=Basis.REFERENCE, reason=reason)
+
+
+_RULES: tuple[Callable[[Case], Finding | None], ...] = (
+    _target_met,  # R2
+    _above_start,  # R3
+    _few_epochs,  # R4
+    _oscillating,  # R5
+    _above_own_best,  # R6
+    _never_learned,  # R7
+    _improving,  # R8
+    _target_missed,  # R9
+    _against_reference,  # R10
+)

@@ -1,0 +1,151 @@
+"""What the trials of a cell add up to, and whether one more is wanted: the sequential rule of VERDICTS.md, 3."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.outcomes.fingerprint import fingerprint
+from runner.outcomes.labels import Label, Standing, runs_that_block, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Sequence
+
+    from runner.matrix.model import Seeds
+    from runner.outcomes.verdict import Verdict
+    from runner.trials.record import Record
+
+    Trial = tuple[Record, Verdict]
+
+RETRIES = 2
+"""How many trials that do not count are replaced by others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """The trials of a cell, each where it counts. All tuples are in the order of the seeds."""
+
+    trials: tuple[Trial, ...]
+    successes: tuple[Trial, ...]
+    """Distinct observations: of identical trials the first."""
+    failures: tuple[Trial, ...]
+    not_counted: tuple[Trial, ...]
+    blocked: tuple[Trial, ...]
+    counted_trials: int
+    """How many trials succeeded or failed, copies included."""
+
+    @property
+    def c(self) -> int:
+        """How many distinct observations succeeded."""
+        return len(self.successes)
+
+    @property
+    def n(self) -> int:
+        """How many distinct observations there are."""
+        return len(self.successes) + len(self.failures)
+
+    @property
+    def lead(self) -> int:
+        """By how many observations one side leads."""
+        return abs(len(self.successes) - len(self.failures))
+
+    @property
+    def seed_insensitive(self) -> bool:
+        """Whether all counted trials, at least two, are copies of one."""
+        return self.n == 1 < self.counted_trials
+
+    def blocking(self, seeds: Seeds) -> tuple[Trial, ...]:
+        """The trials that together block the cell: enough that failed alike, and none that counts."""
+        alike: dict[Hashable, list[Trial]] = {}
+        for record, verdict in self.blocked if not self.counted_trials else ():
+            print_ = fingerprint(record)
+            alike.setdefault((verdict.label, print_ and print_.cause), []).append((record, verdict))
+        largest = max(alike.values(), key=len, default=[])
+        needed = min(runs_that_block(largest[0][1].label), seeds.lead) if largest else 1
+        return tuple(largest) if len(largest) >= needed else ()
+
+
+def tally(trials: Iterable[Trial]) -> Tally:
+    """Sort the trials of one cell by how they count; their order does not matter."""
+    ordered = tuple(sorted(trials, key=lambda trial: (trial[0].seed, trial[0].key, trial[0].started_at)))
+    by_standing: dict[Standing, list[Trial]] = {kind: [] for kind in Standing}
+    known: set[Hashable] = set()
+    counted_trials = 0
+    for record, verdict in ordered:
+        kind = standing(verdict.label)
+        if kind in {Standing.SUCCESS, Standing.FAILURE}:
+            counted_trials += 1
+            identity = (verdict.label, identity_of(record))
+            if identity[1] is not None and identity in known:
+                continue
+            known.add(identity)
+        by_standing[kind].append((record, verdict))
+    return Tally(
+        trials=ordered,
+        successes=tuple(by_standing[Standing.SUCCESS]),
+        failures=tuple(by_standing[Standing.FAILURE]),
+        not_counted=tuple(by_standing[Standing.NOT_COUNTED]),
+        blocked=tuple(by_standing[Standing.BLOCKED]),
+        counted_trials=counted_trials,
+    )
+
+
+def identity_of(record: Record) -> Hashable | None:
+    """What identical trials share: initial and final weights of every phase, else the reported series bit for bit.
+
+    None where neither was seen: then no trial is known to be a copy.
+    """
+    weights = tuple((phase.initial_weights, phase.final_weights) for phase in record.phases)
+    if weights and all(initial is not None and final is not None for initial, final in weights):
+        return weights
+    series = tuple(
+        (epoch.phase, epoch.epoch, *((name, value.hex()) for name, value in sorted(epoch.logs.items())))
+        for epoch in record.epochs
+    )
+    return (weights, series) if series else None
+
+
+def wants_more(trials: Sequence[Trial], seeds: Seeds) -> bool:
+    """Whether the cell needs another trial: see `seeds_wanted`."""
+    return seeds_wanted(trials, seeds) > 0
+
+
+def seeds_wanted(trials: Sequence[Trial], seeds: Seeds) -> int:
+    """How many more trials the cell needs at the least; they may run side by side.
+
+    One more while fewer than `cap` count and neither side leads by `lead`. Over with two blocked trials that failed
+    alike (one where the script was never reached) and with two identical trials. Trials that do not count are replaced,
+    at most `RETRIES` of them; of a fixed number of seeds only `unknown` ones are, and where nothing counts the same
+    label twice is enough.
+    """
+    counts = tally(trials)
+    if not counts.trials:
+        return min(2, seeds.cap)
+    if counts.seed_insensitive or counts.blocking(seeds) or _given_up(counts, seeds):
+        return 0
+    left = seeds.cap - counts.counted_trials
+    if seeds.fixed:
+        left = seeds.cap - (len(counts.trials) - _unknown(counts))
+    if counts.counted_trials < 2:
+        return min(1, left)
+    return max(0, min(seeds.lead - counts.lead, left))
+
+
+def most_trials(seeds: Seeds) -> int:
+    """How many trials a cell can come to."""
+    return seeds.cap + RETRIES
+
+
+def _unknown(counts: Tally) -> int:
+    return sum(verdict.label is Label.UNKNOWN for _, verdict in counts.not_counted)
+
+
+def _given_up(counts: Tally, seeds: Seeds) -> bool:
+    """Whether too many trials did not count for another one to be worth its time."""
+    if seeds.fixed:
+        return _unknown(counts) > RETRIES
+    if len(counts.not_counted) + len(counts.blocked) > RETRIES:
+        return True
+    labels = Counter(verdict.label for _, verdict in counts.not_counted if verdict.label is not Label.UNKNOWN)
+    return not counts.counted_trials and any(number > 1 for number in labels.values())

@@ -1,0 +1,27 @@
+"""The probe: rides along in a trial and reports what the training did, as JSON lines ("events") in the record channel.
+
+Stdlib only, CPython 3.6 to 3.13. `start` takes the settings that came in the environment. What an event holds is said in
+`events.schema.json` beside this package; the runner reads it with `runner.trials.channel`.
+"""
+
+VERSION = "1"
+
+
+def start(settings):
+    """Open the channel, say so, seed, and get ready to see imports, training and the end of the process."""
+    from . import channel
+
+    line = channel.open_channel(settings["RUNNER_CHANNEL"])
+    line.write_start(VERSION)
+
+    from . import ending, imports, progress, seeding, watch
+
+    where = progress.Progress(line)
+    seed = seeding.wanted_seed(settings)
+    line.emit("seeding", mode="as-written" if seed is None else "seeded", seed=seed)
+    hooks = watch.hooks(line, where, steps=settings.get("RUNNER_STEPS") == "1")
+    if seed is not None:
+        line.shielded(seeding.seed_random)(seed)
+        hooks.extend(seeding.hooks(seed))
+    imports.install(hooks, line)
+    ending.install(line, where)

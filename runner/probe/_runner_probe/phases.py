@@ -1,0 +1,183 @@
+"""One phase: a call of `fit`, from its entry to its end, and what is read of its model on the way."""
+
+import json
+import os
+import time
+
+from . import weights
+
+FIRST = 64
+CONFIG_BYTES = 64 * 1024
+
+
+def is_sampled(number):
+    """Whether the n-th of something repeated is looked at closely: all up to 64, then 64 in every doubling.
+
+    A script may call `fit`, or have an epoch, every millisecond; reading weights each time would slow it down.
+    """
+    return number <= FIRST or number % (1 << (number.bit_length() - FIRST.bit_length())) == 0
+
+
+class Phase(object):
+    """The state of one `fit`. What can't be read of its model is reported as the probe's failure, and is None."""
+
+    def __init__(self, channel, name, number, model, backend):
+        self._channel = channel
+        self._backend = backend
+        self._sampled = is_sampled(number)
+        self._before = None
+        self._variables = None
+        self._epochs = 0
+        self._began = None
+        self._losses = []
+        self._told_losses = 0
+        self._batch = None
+        self._digest = channel.shielded(self._digest)
+        self._norms = channel.shielded(self._norms)
+        self._learning_rate = channel.shielded(self._learning_rate)
+        self.name = name
+        self.model = model
+        self.begun = False
+        self.depth = 0
+
+    def begin(self, params):
+        """Training is about to take its first step: the model is built and its weights are the initial ones."""
+        self.begun = True
+        self._variables = weights.variables_of(self.model) if self._sampled else None
+        self._channel.emit(
+            "phase",
+            name=self.name,
+            model=model_name(self.model),
+            planned_epochs=_whole(params.get("epochs"), less=params.get("initial_epoch")),
+            steps=_steps(params),
+            initial_weights=self._digest(),
+            weight_norm=(self._norms() or (None, None))[0],
+        )
+
+    def end(self, failed):
+        """The fit returned, or an exception left it."""
+        if not self.begun:
+            self.begin({})
+        self.flush_losses()
+        if self._sampled:
+            # A model that was built by its first batch has its weights only now.
+            self._variables = weights.variables_of(self.model)
+        norm = (self._norms() or (None, None))[0]
+        self._channel.emit("phase-end", name=self.name, final_weights=self._digest(), weight_norm=norm, error=failed)
+
+    def begin_epoch(self):
+        """Start the clock of an epoch."""
+        self._began = time.perf_counter()
+
+    def end_epoch(self, logs, seconds):
+        """An epoch is over; `logs` are its numbers by name."""
+        self._epochs += 1
+        fields = {"learning_rate": None, "weight_norm": None, "update_norm": None, "rss_bytes": None}
+        if self._sampled and is_sampled(self._epochs):
+            self._variables = self._variables or weights.variables_of(self.model)
+            fields["weight_norm"], fields["update_norm"] = self._norms() or (None, None)
+            fields["learning_rate"] = self._learning_rate()
+            fields["rss_bytes"] = resident_bytes()
+        self.flush_losses()
+        self._channel.emit("epoch", phase=self.name, epoch=self._epochs, logs=logs, time_s=seconds, **fields)
+
+    def clock(self):
+        """Seconds since the epoch began; None where that was not seen."""
+        return None if self._began is None else round(time.perf_counter() - self._began, 6)
+
+    def add_loss(self, batch, loss):
+        """The loss of one batch, as the callbacks see it; told twice where one method calls the other."""
+        if self._batch == (self._epochs, batch):
+            return
+        self._batch = (self._epochs, batch)
+        self._losses.append(loss)
+        if len(self._losses) >= 256:
+            self.flush_losses()
+
+    def flush_losses(self):
+        """Write the losses of batches that are not written yet."""
+        if self._losses:
+            self._channel.emit("steps", phase=self.name, first=self._told_losses + 1, losses=self._losses)
+            self._told_losses += len(self._losses)
+            self._losses = []
+
+    def is_sampled(self):
+        """Whether the model's weights and configuration are looked at."""
+        return self._sampled
+
+    def _digest(self):
+        return weights.digest(self._variables, self._backend) if self._variables else None
+
+    def _learning_rate(self):
+        return weights.learning_rate(self.model, self._backend)
+
+    def _norms(self):
+        """The norm of the weights and of their change since the last look; the second is None at the first look."""
+        parameters = weights.count(self._variables or ())
+        if not parameters or parameters > weights.NORM_PARAMETERS:
+            return None, None
+        arrays = weights.arrays_of(self._variables, self._backend)
+        if parameters > weights.UPDATE_PARAMETERS:
+            return weights.norm(arrays), None
+        arrays, before = list(arrays), self._before
+        self._before = arrays
+        change = None if before is None else weights.norm(weights.difference(arrays, before))
+        return weights.norm(arrays), change
+
+
+def model_name(model):
+    """Class and name of a model, such as "Sequential sequential_1"."""
+    return ("%s %s" % (type(model).__name__, getattr(model, "name", None) or "")).strip()[:200]
+
+
+def config_texts(model):
+    """(what, JSON text) of model, optimizer and loss, as they are configured at this moment."""
+    found = []
+    for what in ("model", "optimizer", "loss"):
+        thing = model if what == "model" else getattr(model, what, None)
+        try:
+            text = json.dumps(_config(thing), default=_as_text, sort_keys=True)
+        except Exception:
+            continue  # a model written as a subclass has none
+        found.append((what, text[:CONFIG_BYTES]))
+    return found
+
+
+def resident_bytes():
+    """The memory that the process occupies now."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _config(thing):
+    if callable(getattr(thing, "get_config", None)):
+        return {"class_name": type(thing).__name__, "config": thing.get_config()}
+    if isinstance(thing, dict):
+        return {str(key): _config(value) for key, value in thing.items()}
+    if isinstance(thing, (list, tuple)):
+        return [_config(value) for value in thing]
+    return getattr(thing, "__name__", thing)
+
+
+def _as_text(value):
+    if callable(getattr(value, "tolist", None)):
+        return value.tolist()
+    return getattr(value, "__name__", None) or str(value)
+
+
+def _whole(value, less=None):
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value - less if isinstance(less, int) else value
+
+
+def _steps(params):
+    """Batches in an epoch, from what the callbacks were told."""
+    steps = _whole(params.get("steps"))
+    samples, size = _whole(params.get("samples")), _whole(params.get("batch_size"))
+    if steps is None and samples and size:
+        steps = -(-samples // size)
+    return steps

@@ -1,0 +1,113 @@
+"""Reads weights and the learning rate of a model without adding an op to a graph or changing a random state.
+
+In a graph the variables themselves are fetched, through the session that Keras uses; its `get_session` first initialises
+what is not initialised yet, as the first batch would have done a moment later. Under eager execution `numpy()` copies.
+"""
+
+import hashlib
+import sys
+
+DIGEST_BYTES = 512 * 1024 ** 2
+NORM_PARAMETERS = 50 * 10 ** 6
+UPDATE_PARAMETERS = 10 * 10 ** 6
+"""Above these sizes of a model its digest, its norm, its update norm (which keeps a copy of the weights) are left out."""
+
+
+def variables_of(model):
+    """The model's weights in its own order; none where it is not built yet."""
+    try:
+        return list(model.weights)
+    except Exception:
+        return []
+
+
+def count(variables):
+    """How many parameters the variables hold."""
+    total = 0
+    for variable in variables:
+        size = 1
+        for length in tuple(variable.shape):
+            size *= int(getattr(length, "value", length) or 0)
+        total += size
+    return total
+
+
+def arrays_of(variables, backend):
+    """The variables' values as NumPy arrays, one after the other; `backend` is the name of Keras' backend module."""
+    if not variables or is_eager():
+        return (variable.numpy() for variable in variables)
+    return iter(_session(backend).run(list(variables)))
+
+
+def digest(variables, backend):
+    """SHA-256 (hex) over dtype, shape and bytes of every variable in the model's order; None where there is none."""
+    if not variables or count(variables) * 4 > DIGEST_BYTES:
+        return None
+    found = hashlib.sha256()
+    for array in arrays_of(variables, backend):
+        found.update(("%s%s" % (array.dtype, list(array.shape))).encode("ascii"))
+        found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def norm(arrays):
+    """The Euclidean norm over all arrays together, in double precision; not finite where a weight is not."""
+    numpy = sys.modules["numpy"]
+    with numpy.errstate(all="ignore"):
+        squares = [numpy.square(numpy.asarray(array, dtype="float64")).sum() for array in arrays]
+        return float(numpy.sqrt(sum(squares)))
+
+
+def difference(after, before):
+    """The arrays of `after` minus those of `before`."""
+    numpy = sys.modules["numpy"]
+    with numpy.errstate(all="ignore"):
+        return [
+            numpy.asarray(new, dtype="float64") - numpy.asarray(old, dtype="float64")
+            for new, old in zip(after, before)
+        ]
+
+
+def learning_rate(model, backend):
+    """The optimizer's learning rate as it stands; None where only a new op could tell it."""
+    optimizer = getattr(model, "optimizer", None)
+    for name in ("learning_rate", "lr", "_lr"):
+        value = getattr(optimizer, name, None)
+        if value is not None:
+            break
+    else:
+        return None
+    if hasattr(value, "assign"):
+        value = next(iter(arrays_of([value], backend)))
+    elif callable(value):
+        if not is_eager():
+            return None
+        value = value(optimizer.iterations)
+    try:
+        return float(value)
+    except TypeError:
+        return None
+
+
+def is_eager():
+    """Whether TensorFlow, where there is one, executes at once."""
+    context = _tensorflow("eager.context")
+    return context is None or bool(context.executing_eagerly())
+
+
+def is_first_graph():
+    """Whether a graph as of TensorFlow 1 is being made, which a session runs, and not the trace of a function."""
+    ops = _tensorflow("framework.ops")
+    return ops is not None and not ops.executing_eagerly_outside_functions()
+
+
+def _tensorflow(name):
+    for tensorflow in ("tensorflow", "tensorflow_core"):
+        module = sys.modules.get("%s.python.%s" % (tensorflow, name))
+        if module is not None:
+            return module
+    return None
+
+
+def _session(backend):
+    return sys.modules[backend].get_session()

@@ -1,0 +1,125 @@
+"""Locks and images for one matrix on one engine: what is there is used, what is missing is made and kept."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from runner.environments.interpreters import HostToolchain, newest_of
+from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
+from runner.environments.model import Lock, Unresolvable
+from runner.errors import MatrixError, UsageError
+from runner.matrix.releases import missing_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from runner.engines.protocol import Engine, Image
+    from runner.environments.index import Catalog
+    from runner.environments.model import Environment
+    from runner.environments.toolchain import Toolchain
+    from runner.matrix.model import Cell, Matrix
+    from runner.session.observer import Observer
+
+
+class EnvironmentMaker:
+    """Makes what cells need installed; the lock files stand in `locks/` beside the matrix."""
+
+    def __init__(self, *, matrix: Matrix, engine: Engine, observer: Observer) -> None:
+        """Nothing is read or made yet."""
+        self._matrix = matrix
+        self._engine = engine
+        self._observer = observer
+        self._read: dict[Environment, Lock] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where the locks stand."""
+        return self._matrix.folder / "locks"
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The package index that the user's configuration names."""
+        from runner.environments.index import Catalog  # noqa: PLC0415 - httpx is not needed where all is locked
+
+        return Catalog()
+
+    def check_versions(self, environments: Iterable[Environment]) -> None:
+        """Raise MatrixError where the index lacks a version that the matrix names, for environments without a lock."""
+        if all(self.locked(environment) for environment in environments):
+            return
+        mistakes = missing_versions(self._matrix, self._versions)
+        if mistakes:
+            raise MatrixError(mistakes)
+
+    def locked(self, environment: Environment) -> Lock | None:
+        """The lock that is there.
+
+        Raises UsageError for one that was edited by hand, or no longer follows from what it was made for.
+        """
+        path = lock_path(self.folder, environment)
+        if environment not in self._read and path.exists():
+            self._read[environment] = read(path, environment)
+        return self._read.get(environment)
+
+    def why_stale(self, environment: Environment) -> str:
+        """Why an environment has no lock that can be used; empty where it has one."""
+        try:
+            return read_if_it_follows(lock_path(self.folder, environment), environment)[1]
+        except UsageError as error:
+            return str(error)
+
+    def lock(self, environment: Environment, *, upgrade: bool = False) -> Lock | Unresolvable:
+        """The lock that is there, or (where there is none, or with `upgrade`) a new one, written."""
+        lock = None if upgrade else self.locked(environment)
+        if lock:
+            return lock
+        from runner.environments.resolve import resolve  # noqa: PLC0415 - not needed where all is locked
+
+        self._observer.environment(environment.name, "resolving")
+        resolved = resolve(environment, catalog=self.catalog, pythons=self._engine.pythons(), toolchain=self.toolchain)
+        if isinstance(resolved, Lock):
+            write(resolved, self.folder)
+            self._read[environment] = resolved
+        return resolved
+
+    def image(self, lock: Lock) -> Image:
+        """A lock made runnable on the engine. Raises BuildFailedError where that can't be done."""
+        image = self._engine.find(lock)
+        if image:
+            return image
+        from runner.environments.wheelhouse import fetch  # noqa: PLC0415 - not needed where all is made
+
+        name = lock.environment.name
+
+        def say(line: str) -> None:
+            self._observer.environment(name, line)
+
+        say("fetching files")
+        wheelhouse = fetch(lock, catalog=self.catalog, toolchain=lambda: self.toolchain(lock.python), say=say)
+        say("installing")
+        image = self._engine.make(lock, wheelhouse, say)
+        say("ready")
+        return image
+
+    def _versions(self, package: str) -> list[str] | None:
+        project = self.catalog.project(package)
+        return [str(release.version) for release in project.releases] if project else None
+
+    def toolchain(self, python: str) -> Toolchain:
+        """A CPython that can resolve and build: the host's where it has one, else the engine's own."""
+        interpreter = newest_of(python)
+        return HostToolchain(interpreter=interpreter) if interpreter else self._engine.toolchain(python)
+
+    def blocked_key(self, environment: Environment, lock: Lock | None, cell: Cell) -> str:
+        """The key of the record that says why a cell can't run; another lock, or one at last, is another key."""
+        parts = (
+            self._engine.kind.value,
+            environment.name,
+            *environment.packages,
+            lock.digest if lock else "unresolved " + " ".join(self._engine.pythons()),
+            cell.name,
+        )
+        return "blocked-" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

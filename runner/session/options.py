@@ -1,0 +1,21 @@
+"""What a caller may choose beside the matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """How a matrix is run; none of it changes what a trial does, except the engine."""
+
+    engine: str = "auto"
+    """`docker`, `venv`, or `auto`: docker where an engine answers, else venv."""
+    base: str = "registry"
+    """Where base images come from: `registry` or `offline` (made from Debian's packages and the host's CPythons)."""
+    only: str | None = None
+    seeds: int | None = None
+    """A fixed number of seeds per cell in place of the matrix's `seeds:`."""
+    jobs: int | None = None
+    """Trials at once; None: as many as the processors and the matrix's `resources:` allow."""
+    fail_fast: bool = False

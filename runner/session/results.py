@@ -1,0 +1,96 @@
+"""What a run ends with: the outcomes of all cells, the expectations that they met or missed, and the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.outcomes import OutcomeKind, Row, matches_expectation, outcome_of, row_of, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from runner.matrix.model import Cell, Matrix
+    from runner.outcomes import Outcome
+    from runner.session.group import Progress
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Miss:
+    """A cell whose outcome is not the expected one."""
+
+    cell: Cell
+    expected: str
+    outcome: str
+    line: int
+    """Line of the expectation in the matrix file."""
+
+    def __str__(self) -> str:
+        return f"expected {self.expected} (line {self.line}), got {self.outcome}: {self.cell.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """All outcomes of a matrix, in the order of its cells; `executed` trials ran for them this time."""
+
+    matrix: Matrix
+    cells: tuple[Cell, ...]
+    outcomes: tuple[Outcome, ...]
+    executed: int
+
+    def rows(self) -> tuple[Row, ...]:
+        """One row a cell, without pandas."""
+        return tuple(row_of(outcome) for outcome in self.outcomes)
+
+    def table(self) -> pd.DataFrame:
+        """One row a cell with its axis values, outcome, seeds, figures, versions really imported and the exception."""
+        return table(self.outcomes)
+
+    @property
+    def misses(self) -> tuple[Miss, ...]:
+        """Every expectation of the matrix that did not hold."""
+        return tuple(
+            miss
+            for cell, outcome in zip(self.cells, self.outcomes, strict=True)
+            for miss in misses_of(self.matrix, cell, outcome)
+        )
+
+    @property
+    def complaint(self) -> str:
+        """Why this is not green although no expectation failed; empty where it is. The first line that a user must see."""
+        undecided = sum(outcome.kind is OutcomeKind.UNDECIDED for outcome in self.outcomes)
+        if not any(outcome.n_trials for outcome in self.outcomes):
+            return "Nothing was executed: no cell has a finished trial."
+        if undecided * 2 > len(self.outcomes):
+            return f"Most cells are undecided: {undecided} of {len(self.outcomes)}."
+        return ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 all as expected, 1 an expectation failed, nothing was executed or most cells are undecided."""
+        return 1 if self.misses or self.complaint else 0
+
+
+def results_of(matrix: Matrix, cells: Sequence[Cell], progress: Sequence[Progress], *, executed: int) -> Results:
+    """The results that the finished trials of all cells give."""
+    by_name = {known.cell.name: known for known in progress}
+    outcomes = tuple(outcome_of(cell.values, by_name[cell.name].finished, matrix.seeds) for cell in cells)
+    return Results(matrix=matrix, cells=tuple(cells), outcomes=outcomes, executed=executed)
+
+
+def misses_of(matrix: Matrix, cell: Cell, outcome: Outcome) -> list[Miss]:
+    """The expectations for a cell that its outcome does not meet."""
+    return [
+        Miss(cell=cell, expected=expectation.outcome, outcome=outcome.label, line=expectation.match.position.line)
+        for expectation in matrix.expect
+        if cell.matches(expectation.match.values) and not matches_expectation(outcome, expectation.outcome)
+    ]
+
+
+def is_as_expected(matrix: Matrix, cell: Cell, outcome: Outcome) -> bool:
+    """Whether a cell is as the matrix expects; where it expects nothing of the cell, whether its outcome is not bad."""
+    if any(cell.matches(expectation.match.values) for expectation in matrix.expect):
+        return not misses_of(matrix, cell, outcome)
+    return outcome.kind is not OutcomeKind.BAD

@@ -1,0 +1,158 @@
+"""One run of a matrix: environments are made, trials run, verdicts ask for more, until every cell is decided."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from runner.environments.model import Lock
+from runner.errors import BuildFailedError, ExpectationFailed
+from runner.outcomes import outcome_of
+from runner.session.group import Group, Progress, Work
+from runner.session.results import Results, is_as_expected, results_of
+from runner.trials.execute import InterruptedTrial, blocked_record, execute
+from runner.trials.schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.session.session import Session
+    from runner.trials.record import Record
+
+
+class StoppedEarly(ExpectationFailed):
+    """`--fail-fast` ended the run at the first cell that was not as it should be."""
+
+
+class Run:
+    """The state of one run; made for one call of `go`."""
+
+    def __init__(self, session: Session) -> None:
+        """Read what is stored; nothing starts yet."""
+        self._session = session
+        self._matrix = session.matrix
+        self._observer = session.observer
+        self._progress: dict[str, Progress] = {}
+        self._executed = 0
+        self._stopping = threading.Event()
+        self._slots: queue.SimpleQueue[tuple[int, ...]] = queue.SimpleQueue()
+
+    def go(self) -> Results:
+        """Run to the end. On Ctrl-C and on any failure every job is stopped before the exception goes on."""
+        session = self._session
+        todo = [group for group in session.groups if not self._finished(group)]
+        session.observer.planned(
+            session.cells, stored=sum(len(progress.trials) for progress in self._progress.values())
+        )
+        if todo:
+            session.environments.check_versions(group.environment for group in todo)
+            self._work(todo)
+        return results_of(self._matrix, session.cells, list(self._progress.values()), executed=self._executed)
+
+    def _finished(self, group: Group) -> bool:
+        lock = self._session.environments.locked(group.environment)
+        for progress in self._session.progress(group, lock):
+            self._progress[progress.cell.name] = progress
+        return not any(self._progress[cell.name].wanted(self._matrix.seeds) for cell in group.cells)
+
+    def _work(self, todo: Sequence[Group]) -> None:
+        slots = slots_of(self._matrix.resources.cpus, self._session.options.jobs)
+        for slot in slots:
+            self._slots.put(slot)
+        with ThreadPoolExecutor(1, "environments") as builder, ThreadPoolExecutor(len(slots), "trials") as executor:
+            schedule = Schedule[Group, Work, "Record"](
+                prepare=self._prepare,
+                execute=self._execute,
+                next_work=self._next_work,
+                builder=builder,
+                executor=executor,
+            )
+            try:
+                schedule.run(todo)
+            except BaseException:
+                self._stopping.set()
+                self._session.engine.stop_all()
+                raise
+
+    def _prepare(self, group: Group) -> list[Work]:
+        """Make a group's environment; its first trials, or none where there can be none."""
+        session = self._session
+        if self._stopping.is_set():
+            return []
+        lock = session.environments.lock(group.environment)
+        if not isinstance(lock, Lock):
+            return self._block(group, None, "install", lock.reason)
+        try:
+            image = session.environments.image(lock)
+        except BuildFailedError as error:
+            return self._block(group, lock, error.stage, str(error))
+        works: list[Work] = []
+        for progress in session.progress(group, lock):
+            self._progress[progress.cell.name] = progress
+            works += progress.begin(progress.wanted(self._matrix.seeds), image)
+        return works
+
+    def _block(self, group: Group, lock: Lock | None, stage: str, message: str) -> list[Work]:
+        for cell in group.cells:
+            progress = self._progress[cell.name]
+            record = blocked_record(
+                dict(cell.values),
+                key=self._session.environments.blocked_key(group.environment, lock, cell),
+                engine=self._session.engine.kind.value,
+                stage=stage,
+                unresolvable=lock is None,
+                lock=group.environment.name,
+                message=message,
+            )
+            self._session.store.put(record)
+            verdict = progress.take(record, 0, self._matrix)
+            self._observer.trial_finished(cell, record, verdict)
+            self._decide(progress)
+        return []
+
+    def _execute(self, work: Work) -> Record:
+        if self._stopping.is_set():
+            raise InterruptedTrial
+        cpus = self._slots.get()
+        try:
+            self._observer.trial_started(work.trial, self._session.workplace.job(work.trial))
+            record = execute(
+                work.trial, image=work.image, engine=self._session.engine, workplace=self._session.workplace, cpus=cpus
+            )
+            self._session.store.put(record)
+        finally:
+            self._slots.put(cpus)
+        return record
+
+    def _next_work(self, work: Work, record: Record) -> list[Work]:
+        """Take a finished trial; the trials that its verdict asks for. Called on one thread only."""
+        progress = work.progress
+        progress.under_way -= 1
+        self._executed += 1
+        verdict = progress.take(record, work.trial.seed, self._matrix)
+        self._observer.trial_finished(progress.cell, record, verdict)
+        more = progress.begin(progress.wanted(self._matrix.seeds), work.image)
+        if not progress.under_way:
+            self._decide(progress)
+        return more
+
+    def _decide(self, progress: Progress) -> None:
+        outcome = outcome_of(progress.cell.values, progress.finished, self._matrix.seeds)
+        self._observer.cell_finished(progress.cell, outcome)
+        if self._session.options.fail_fast and not is_as_expected(self._matrix, progress.cell, outcome):
+            raise StoppedEarly(
+                f"Stopped at the first cell that is not as it should be: {progress.cell.name} {outcome.label}."
+            )
+
+
+def slots_of(cpus: int, jobs: int | None) -> list[tuple[int, ...]]:
+    """The processors of each slot: as many slots as fit, or `jobs`; more than fit share processors."""
+    available = sorted(os.sched_getaffinity(0))
+    cpus = min(cpus, len(available))
+    number = jobs or max(1, len(available) // cpus)
+    return [
+        tuple(available[(slot * cpus + offset) % len(available)] for offset in range(cpus)) for slot in range(number)
+    ]

@@ -1,0 +1,3 @@
+print("the first line")
+while True:
+    print("x" * 1000)

@@ -1,0 +1,3 @@
+with open("endless", "wb", buffering=0) as file:
+    while True:
+        file.write(b"x" * 100_000)

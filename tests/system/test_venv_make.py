@@ -1,0 +1,173 @@
+"""Environments of the venv engine: made whole or not at all, shared by lock, removed when nobody uses them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tiny_lock import LIMITS, job_of, tiny_lock, tiny_wheelhouse
+
+from runner.engines.protocol import EngineKind
+from runner.engines.venv import VenvEngine
+from runner.environments.interpreters import find_interpreters
+from runner.environments.wheelhouse import Wheelhouse
+from runner.errors import BuildFailedError, MachineError
+
+PYTHON = "3.11"
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VenvEngine:
+    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
+    return VenvEngine()
+
+
+@pytest.fixture
+def wheelhouse(tmp_path: Path) -> Wheelhouse:
+    return tiny_wheelhouse(tmp_path)
+
+
+def silent(_: str) -> None:
+    """Take a line of progress."""
+
+
+@pytest.mark.parametrize("python", sorted({interpreter.minor for interpreter in find_interpreters()}))
+def test_an_environment_has_the_locks_packages_and_no_others_on_every_cpython(
+    python: str, engine: VenvEngine, wheelhouse: Wheelhouse
+) -> None:
+    image = engine.make(tiny_lock(wheelhouse, python), wheelhouse, silent)
+    assert image.engine is EngineKind.VENV
+    assert image.base_identity == engine.base_identity(python)
+    assert image.python_full.startswith(f"{python}.")
+    (packages,) = Path(image.reference).glob("lib/python*/site-packages")
+    names = {file.name for file in packages.iterdir()}
+    assert names == {"tiny.py", "tiny_template.py", "tiny-1.0.dist-info", "__pycache__"}
+    assert {file.name.split(".")[0] for file in (packages / "__pycache__").iterdir()} == {"tiny"}
+    assert not (packages / "tiny-1.0.dist-info" / "direct_url.json").exists()
+
+
+def test_a_lock_is_installed_once_and_found_from_then_on(engine: VenvEngine, wheelhouse: Wheelhouse) -> None:
+    lock = tiny_lock(wheelhouse, PYTHON)
+    said: list[str] = []
+    assert engine.find(lock) is None
+    image = engine.make(lock, wheelhouse, said.append)
+    assert said == [f"installing 1 packages for CPython {image.python_full}"]
+    assert engine.make(lock, wheelhouse, said.append) == image
+    assert VenvEngine().find(lock) == image
+    assert len(said) == 1
+
+
+def test_threads_that_want_the_same_lock_install_it_once(engine: VenvEngine, wheelhouse: Wheelhouse) -> None:
+    lock = tiny_lock(wheelhouse, PYTHON)
+    said: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        images = {image.reference for image in pool.map(lambda _: engine.make(lock, wheelhouse, said.append), range(4))}
+    assert len(images) == 1
+    assert len(said) == 1
+
+
+def test_a_wheel_whose_bytes_changed_is_refused_and_nothing_stays(
+    engine: VenvEngine, wheelhouse: Wheelhouse, tmp_path: Path
+) -> None:
+    lock = tiny_lock(wheelhouse, PYTHON)
+    wheelhouse = Wheelhouse(wheels=tuple(replace(wheel, sha256="0" * 64) for wheel in wheelhouse.wheels))
+    with pytest.raises(BuildFailedError, match=r"tiny(.|\n)*sha256:0000000000") as failure:
+        engine.make(lock, wheelhouse, silent)
+    assert failure.value.stage == "install"
+    assert engine.find(lock) is None
+    assert [path.suffix for path in (tmp_path / "cache" / "environments").iterdir()] == [".lock"]
+
+
+def test_a_cpython_that_is_not_here_and_may_not_be_downloaded_is_named(
+    engine: VenvEngine, wheelhouse: Wheelhouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    with pytest.raises(MachineError, match=r"CPython 3\.5 is not on this machine"):
+        engine.make(tiny_lock(wheelhouse, "3.5"), wheelhouse, silent)
+
+
+def test_what_a_killed_runner_left_half_made_is_swept_and_made_anew(
+    engine: VenvEngine, wheelhouse: Wheelhouse, tmp_path: Path
+) -> None:
+    lock = tiny_lock(wheelhouse, PYTHON)
+    image = engine.make(lock, wheelhouse, silent)
+    whole = Path(image.reference)
+    half = whole.with_name(f"{whole.name}.unfinished")
+    whole.rename(half)
+    (half / "environment.json").unlink()
+    assert engine.find(lock) is None
+    assert engine.images() == ()
+    assert engine.sweep() == 1
+    assert not half.exists()
+    assert engine.make(lock, wheelhouse, silent) == image
+
+
+def test_an_environment_in_the_making_is_not_swept(engine: VenvEngine, tmp_path: Path) -> None:
+    half = tmp_path / "cache" / "environments" / "0-0.unfinished"
+    half.mkdir(parents=True)
+    code = (
+        "import sys, pathlib; from runner.engines.venv_environment import held\n"
+        f"with held(pathlib.Path({str(half)!r}).with_suffix(''), alone=True):\n"
+        "    print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as maker:
+        assert maker.stdout is not None
+        maker.stdout.readline()
+        assert engine.sweep() == 0
+        maker.kill()
+    assert engine.sweep() == 1
+
+
+def test_clean_is_told_the_size_and_last_use_and_removes(
+    engine: VenvEngine, wheelhouse: Wheelhouse, tmp_path: Path
+) -> None:
+    image = engine.make(tiny_lock(wheelhouse, PYTHON), wheelhouse, silent)
+    engine.run(image, job_of("exit_with_3.py", tmp_path))
+    (stored,) = engine.images()
+    assert stored.reference == image.reference
+    assert stored.lock_name == "tiny-1.0"
+    assert stored.size_bytes > 1_000
+    assert datetime.now(UTC) - stored.last_used < timedelta(seconds=20)
+    assert engine.remove_image(image.reference)
+    assert engine.images() == ()
+    assert not Path(image.reference).exists()
+
+
+def test_an_environment_that_a_job_runs_in_is_not_removed(
+    engine: VenvEngine, wheelhouse: Wheelhouse, tmp_path: Path
+) -> None:
+    image = engine.make(tiny_lock(wheelhouse, PYTHON), wheelhouse, silent)
+    job = job_of("ignore_sigterm.py", tmp_path, limits=LIMITS)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(engine.run, image, job)
+        deadline = time.monotonic() + 20
+        while not job.folder.log.exists() or not job.folder.log.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert not engine.remove_image(image.reference)
+        engine.stop_all()
+        running.result(timeout=20)
+    assert engine.remove_image(image.reference)
+
+
+def test_only_environments_of_the_cache_are_removed(engine: VenvEngine, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    assert not engine.remove_image(str(tmp_path / "precious"))
+    assert (tmp_path / "precious").is_dir()
+
+
+def test_a_shell_finds_the_environments_python_and_packages(
+    engine: VenvEngine, wheelhouse: Wheelhouse, tmp_path: Path
+) -> None:
+    image = engine.make(tiny_lock(wheelhouse, PYTHON), wheelhouse, silent)
+    job = job_of("abort.py", tmp_path)
+    argv, env = engine.shell_command(image, job.folder)
+    typed = "python -c 'import tiny, sys; print(tiny.ANSWER, sys.prefix)'"
+    done = subprocess.run(argv, input=typed, env=env, cwd=job.folder.work, capture_output=True, text=True, check=True)
+    assert done.stdout == f"42 {image.reference}\n"

@@ -1,0 +1,67 @@
+"""A lock of one tiny package and a job for one script of `scripts/`: what tests of engines need, without an index."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.engines.protocol import Job, JobFolder, Limits
+from runner.environments.model import Environment, Layer, Lock, LockedPackage
+from runner.environments.wheelhouse import WheelFile, Wheelhouse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCRIPTS = Path(__file__).with_name("scripts")
+LIMITS = Limits(memory_bytes=512 * 1024**2, disk_bytes=32 * 1024**2, processes=256, timeout_s=60, grace_s=1)
+
+
+def tiny_wheelhouse(folder: Path) -> Wheelhouse:
+    """A wheelhouse with one wheel, `tiny` 1.0, and a file in it that is no Python."""
+    path = folder / "tiny-1.0-py3-none-any.whl"
+    info = "tiny-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("tiny.py", "ANSWER = 42\n")
+        wheel.writestr("tiny_template.py", "this is {{ no }} Python\n")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(
+            f"{info}/RECORD", f"tiny.py,,\ntiny_template.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n"
+        )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Wheelhouse(wheels=(WheelFile(path=path, sha256=digest, layer=Layer.BASE),))
+
+
+def tiny_lock(wheelhouse: Wheelhouse, python: str) -> Lock:
+    """The lock that the wheelhouse is of."""
+    package = LockedPackage(
+        name="tiny",
+        version="1.0",
+        layer=Layer.BASE,
+        hashes=tuple(f"sha256:{wheel.sha256}" for wheel in wheelhouse.wheels),
+    )
+    return Lock(
+        environment=Environment(pins=(("tiny", "1.0"),)),
+        python=python,
+        as_of=datetime(2024, 1, 1, tzinfo=UTC),
+        exemptions=(),
+        packages=(package,),
+        text="",
+    )
+
+
+def job_of(script: str, root: Path, *, env: Mapping[str, str] | None = None, **changes: Any) -> Job:
+    """A job for a script of `scripts/` in a new folder; `changes` are fields of Job, `limits` among them."""
+    folder = JobFolder(root=root / "job")
+    folder.work.mkdir(parents=True)
+    folder.channel.touch()
+    folder.metrics.touch()
+    shutil.copy(SCRIPTS / script, folder.work)
+    fields: dict[str, Any] = {"argv": (script,), "limits": LIMITS, "cpus": (0,), **changes}
+    return Job(key=f"test-{root.name}", folder=folder, env=env or {}, **fields)

@@ -1,0 +1,146 @@
+"""A package index on this machine: pages as PEP 691 and 700 have them, and files that are made in memory."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import tarfile
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+def wheel(name, version, requires=(), files=None, requires_python=None):
+    """The bytes of a pure wheel."""
+    info = f"{name}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
+    content = dict(files if files is not None else {f"{name}.py": f"version = {version!r}\n"})
+    content |= {
+        f"{info}/METADATA": metadata,
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    lines = []
+    for path, text in content.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        lines.append(f"{path},sha256={digest},{len(text)}")
+    content[f"{info}/RECORD"] = "\n".join([*lines, f"{info}/RECORD,,"]) + "\n"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, text in content.items():
+            archive.writestr(zipfile.ZipInfo(path), text)
+    return buffer.getvalue()
+
+
+def sdist(name, version, setup):
+    """The bytes of a source distribution with its own build backend, so that building needs nothing else."""
+    buffer = io.BytesIO()
+    files = {
+        "backend.py": setup,
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+    }
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for path, text in files.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{path}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+class FakeIndex:
+    """An index under http://127.0.0.1; `asked` is every request, `credentials` what came with the last one."""
+
+    def __init__(self):
+        self.pages = {}
+        self.contents = {}
+        self.asked = []
+        self.credentials = None
+        self.broken = False
+        self.html = False
+        self.times = True
+        self.etags = True
+        index = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                index.answer(self)
+
+            do_HEAD = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread.start()
+
+    @property
+    def host(self):
+        return f"127.0.0.1:{self.server.server_port}"
+
+    @property
+    def url(self):
+        return f"http://{self.host}/simple"
+
+    def add(self, filename, content, uploaded, *, requires_python=None, yanked=False, sha256=None):
+        name = filename.split("-")[0].replace("_", "-").lower()
+        self.contents[filename] = content
+        self.pages.setdefault(name, []).append(
+            {
+                "filename": filename,
+                "url": f"../../files/{filename}",
+                "hashes": {"sha256": sha256 or hashlib.sha256(content).hexdigest()},
+                "requires-python": requires_python,
+                "size": len(content),
+                "upload-time": f"{uploaded}T12:00:00.000000Z",
+                "yanked": yanked,
+            }
+        )
+
+    def add_wheel(self, name, version, uploaded, requires=(), *, tag="py3-none-any", files=None, **options):
+        content = wheel(name, version, requires, files)
+        self.add(f"{name}-{version}-{tag}.whl", content, uploaded, **options)
+
+    def answer(self, request):
+        self.asked.append(request.path)
+        self.credentials = request.headers.get("Authorization")
+        kind, name = request.path.strip("/").split("/", 1)
+        if self.broken:
+            self.send(request, 503, b"", "text/plain")
+        elif kind == "files" and name in self.contents:
+            self.send(request, 200, self.contents[name], "application/octet-stream")
+        elif kind == "simple" and name in self.pages:
+            self.page(request, name)
+        else:
+            self.send(request, 404, b"", "text/plain")
+
+    def page(self, request, name):
+        if self.html:
+            self.send(request, 200, b"<html></html>", "text/html")
+            return
+        files = [file if self.times else file | {"upload-time": None} for file in self.pages[name]]
+        body = json.dumps({"meta": {"api-version": "1.1"}, "name": name, "files": files}).encode()
+        etag = hashlib.sha256(body).hexdigest()
+        if self.etags and request.headers.get("If-None-Match") == etag:
+            self.send(request, 304, b"", "text/plain")
+            return
+        self.send(request, 200, body, "application/vnd.pypi.simple.v1+json", etag if self.etags else None)
+
+    def send(self, request, status, body, kind, etag=None):
+        request.send_response(status)
+        request.send_header("Content-Type", kind)
+        request.send_header("Content-Length", str(len(body)))
+        if etag:
+            request.send_header("ETag", etag)
+        request.end_headers()
+        if request.command == "GET":
+            request.wfile.write(body)
+
+    def stop(self):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()

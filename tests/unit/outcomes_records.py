@@ -1,0 +1,50 @@
+"""Records as trials leave them, made short, for the tests of `runner.outcomes`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.outcomes import verdict_of
+from runner.trials.record import Epoch, Phase, Record, ScriptException
+
+LEARNS = (2.3, 0.3, 0.15, 0.14, 0.139, 0.139)
+BREAKS = (2.3, 9.0, float("nan"), float("nan"), float("nan"), float("nan"))
+
+
+def record(*losses: float, seed: int = 0, weights: str | None = None, **changes: Any) -> Record:
+    """A trial that ended well after one phase with these losses; `weights` None: not seen."""
+    weights_of = {} if weights is None else {"initial_weights": f"i{weights}", "final_weights": f"f{weights}"}
+    values: dict[str, Any] = {
+        "key": f"key-{seed}",
+        "cell": {"tensorflow": "2.9.3"},
+        "seed": seed,
+        "engine": "venv",
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "duration_s": 1.0,
+        "stage": "after-training",
+        "exit_code": 0,
+        "probe_started": True,
+        "phases": (Phase(name="fit-1", planned_epochs=len(losses), **weights_of),),
+        "epochs": epochs("fit-1", *({"loss": loss} for loss in losses)),
+    }
+    return Record(**{**values, **changes})
+
+
+def epochs(phase: str, *logs: dict[str, float]) -> tuple[Epoch, ...]:
+    return tuple(Epoch(phase=phase, epoch=number, logs=log, time_s=float(number)) for number, log in enumerate(logs, 1))
+
+
+def crash(
+    message: str = "bad shape", *, kind: str = "ValueError", stage: str = "training", traceback: str = ""
+) -> dict[str, Any]:
+    """The changes to a record that make it crash."""
+    exception = ScriptException(
+        type=kind, message=message, traceback=traceback, stage=stage, phase="", line=12, file="script.py", source="x"
+    )
+    return {"exception": exception, "stage": stage, "exit_code": 1}
+
+
+def trial(*losses: float, seed: int = 0, **changes: Any) -> tuple[Record, Any]:
+    """A record with its verdict."""
+    made = record(*losses, seed=seed, **{"weights": str(seed), **changes})
+    return made, verdict_of(made)

@@ -1,0 +1,169 @@
+"""Runs a script under the probe on any CPython, with a tiny package named `keras` that has the classes it looks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonschema import Draft202012Validator
+
+import runner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROBE = Path(runner.__file__).parent / "probe"
+
+KERAS = {
+    "keras/__init__.py": "__version__ = '2.2.4'\nfrom . import models, callbacks, optimizers\n",
+    "keras/backend.py": "def get_session():\n    raise RuntimeError('no session')\n",
+    "keras/models.py": "from .engine.training import Model\n",
+    "keras/engine/__init__.py": "",
+    "keras/engine/base_layer.py": """
+class Layer(object):
+    '''A layer.'''
+    def __init__(self, units=1):
+        self.units = units
+""",
+    "keras/engine/training.py": """
+from .base_layer import Layer
+from ..callbacks import CallbackList, History
+class Model(Layer):
+    weights = []
+    optimizer = loss = None
+    metrics_names = ['loss', 'acc']
+    def compile(self, loss='mse'):
+        if loss == 'nonsense':
+            raise ValueError('Unknown loss function: nonsense')
+        self.loss = loss
+    def fit(self, losses, epochs=1, callbacks=None, steps=3):
+        '''Trains.'''
+        history = History()
+        seen = CallbackList((callbacks or []) + [history])
+        seen.params = {'epochs': len(losses), 'steps': steps}
+        for epoch, loss in enumerate(losses):
+            seen.on_epoch_begin(epoch)
+            for step in range(steps):
+                seen.on_batch_end(step, {'loss': loss + step})
+            if isinstance(loss, Exception):
+                raise loss
+            seen.on_epoch_end(epoch, {'loss': loss})
+        return history
+    def fit_generator(self, losses):
+        return self.fit(losses)
+    def train_on_batch(self, loss):
+        return [loss, 0.5]
+    def predict(self):
+        return 1
+""",
+    "keras/callbacks.py": """
+class History(object):
+    def __init__(self):
+        self.history = {}
+    def on_epoch_end(self, epoch, logs):
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+class CallbackList(object):
+    def __init__(self, callbacks):
+        self.callbacks = callbacks
+    def on_epoch_begin(self, epoch, logs=None):
+        pass
+    def on_batch_end(self, batch, logs=None):
+        pass
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, logs)
+""",
+    "keras/optimizers/__init__.py": "from .optimizer import Optimizer\n",
+    "keras/optimizers/optimizer.py": """
+class Optimizer(object):
+    def apply_gradients(self, grads_and_vars, name=None):
+        return [gradient for gradient, variable in grads_and_vars]
+""",
+}
+
+
+@cache
+def interpreters() -> dict[str, Path]:
+    """The CPythons that the probe is for and that this machine has, by minor release."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = {f"{sys.version_info[0]}.{sys.version_info[1]}": Path(sys.executable)}
+    for python in sorted(root.glob("versions/3.*/bin/python")):
+        release = re.match(r"3\.(\d+)", python.parents[1].name)
+        if release and 6 <= int(release[1]) <= 13:
+            found.setdefault(f"3.{release[1]}", python)
+    return found
+
+
+@cache
+def validator() -> Draft202012Validator:
+    """Checks an event against the contract."""
+    schema = json.loads((PROBE / "events.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a script wrote and what the probe wrote of it."""
+
+    exit_code: int
+    out: str
+    err: str
+    channel: Path
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every event, held against the schema."""
+        events = [json.loads(line) for line in self.channel.read_text().splitlines()]
+        for event in events:
+            errors = [error.message for error in validator().iter_errors(event)]
+            assert not errors, (event, errors)
+        return events
+
+    def of(self, *kinds: str) -> list[dict[str, Any]]:
+        """The events of some kinds, without their time."""
+        return [
+            {name: value for name, value in event.items() if name not in ("t", "event")}
+            for event in self.all()
+            if event["event"] in kinds
+        ]
+
+    def only(self, kind: str) -> dict[str, Any]:
+        """The one event of a kind."""
+        (event,) = self.of(kind)
+        return event
+
+
+def run(
+    python: Path, folder: Path, script: str, *arguments: str, env: Mapping[str, str] | None = None, probe: bool = True
+) -> Told:
+    """Run `script` in `folder/work` as a trial; `keras` is on its path, the channel beside the folder."""
+    work = folder / "work"
+    site = folder / "site"
+    for name, text in KERAS.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text)
+    work.mkdir(exist_ok=True)
+    (work / "train.py").write_text(script)
+    channel = folder / "channel"
+    channel.write_bytes(b"")
+    paths = [str(PROBE), str(site)] if probe else [str(site)]
+    variables = {
+        "PATH": os.environ["PATH"],
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": os.pathsep.join(paths),
+        **(env or {}),
+    }
+    if probe:
+        variables["RUNNER_CHANNEL"] = str(channel)
+    command = [str(python), *(arguments or ("train.py",))]
+    done = subprocess.run(command, cwd=work, env=variables, capture_output=True, text=True, timeout=30, check=False)
+    return Told(done.returncode, done.stdout, done.stderr, channel)

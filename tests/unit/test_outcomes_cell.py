@@ -1,0 +1,222 @@
+"""A cell's outcome over its trials, the interval, and when no further seed is asked for."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from outcomes_records import BREAKS, LEARNS, crash, trial
+from scipy.special import betaincinv
+
+from runner.matrix.criterion import parse
+from runner.matrix.model import Seeds
+from runner.outcomes import (
+    OutcomeKind,
+    matches_expectation,
+    most_trials,
+    outcome_of,
+    seeds_wanted,
+    verdict_of,
+    wants_more,
+)
+from runner.outcomes.interval import clopper_pearson
+
+CELL = {"tensorflow": "2.9.3"}
+TIMEOUT = {"stage": "training", "exit_code": None, "timed_out": True}
+UNKNOWN = {"stage": "import", "exit_code": 1, "probe_started": False}
+NO_MODULE = crash("No module named 'keras.layers'", kind="ModuleNotFoundError", stage="import")
+INSTALL = {"stage": "install", "exit_code": 1, "message": "no wheel"}
+
+
+def good(seed):
+    return trial(*LEARNS, seed=seed)
+
+
+def bad(seed):
+    return trial(*BREAKS, seed=seed)
+
+
+def cut(seed):
+    return trial(1.0, seed=seed, **TIMEOUT)
+
+
+def lost(seed):
+    return trial(seed=seed, **UNKNOWN)
+
+
+def blocked(seed):
+    return trial(seed=seed, **NO_MODULE)
+
+
+def trials(*kinds):
+    return [kind(seed) for seed, kind in enumerate(kinds)]
+
+
+def fixed(number):
+    return Seeds(lead=number, cap=number, fixed=True)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "label", "kind", "counted"),
+    [
+        ([good] * 4, "settles", "good", (4, 4)),
+        ([bad] * 4, "fails (nan)", "bad", (0, 4)),
+        ([good, bad] * 5, "flaky (coin flip)", "undecided", (5, 10)),
+        ([good] * 5 + [bad], "flaky (mostly settles)", "undecided", (5, 6)),
+        ([good] + [bad] * 5, "flaky (mostly fails)", "undecided", (1, 6)),
+        ([good] * 3, "undecided", "undecided", (3, 3)),
+        ([], "undecided", "undecided", (0, 0)),
+        ([blocked] * 2, "blocked (crashed-import)", "untestable", (0, 0)),
+        ([blocked] * 2 + [good] * 4, "settles", "good", (4, 4)),
+        ([cut] * 2, "undecided", "undecided", (0, 0)),
+    ],
+)
+def test_a_cell_is_named_after_what_its_trials_did(kinds, label, kind, counted):
+    outcome = outcome_of(CELL, trials(*kinds), Seeds())
+    assert (outcome.label, outcome.kind, (outcome.converged, outcome.counted)) == (label, kind, counted)
+
+
+def test_a_cell_with_a_target_converges():
+    made = [(record, verdict_of(record, (parse("loss < 0.2"),))) for record, _ in trials(good, good, good, good)]
+    outcome = outcome_of(CELL, made, Seeds())
+    assert (outcome.label, outcome.reason) == ("converges", "4 of 4 counted trials succeeded: 4 converged")
+
+
+def test_an_undecided_cell_lists_what_did_not_count():
+    outcome = outcome_of(CELL, trials(good, cut, cut, lost), Seeds())
+    assert outcome.reason == "1 of the 4 needed trials count: 2 timeout, 1 unknown, 1 settled"
+    assert outcome_of(CELL, [], Seeds()).reason == "0 of the 4 needed trials count: none ran"
+
+
+def test_one_failed_installation_blocks_a_cell_and_one_failed_import_does_not():
+    assert outcome_of(CELL, [trial(**INSTALL)], Seeds()).label == "blocked (install-failed)"
+    unresolvable = outcome_of(CELL, [trial(**INSTALL, unresolvable=True)], Seeds())
+    assert (unresolvable.label, unresolvable.reason) == ("blocked (unresolvable)", "no wheel")
+    assert outcome_of(CELL, trials(blocked), Seeds()).label == "undecided"
+
+
+def test_two_failures_to_import_for_different_reasons_do_not_block():
+    other = trial(seed=1, **crash("cannot import name 'x'", kind="ImportError", stage="import"))
+    pair = [blocked(0), other]
+    assert outcome_of(CELL, pair, Seeds()).label == "undecided"
+    assert wants_more(pair, Seeds())
+    assert outcome_of(CELL, [*pair, blocked(2)], Seeds()).label == "blocked (crashed-import)"
+
+
+def test_one_asked_for_seed_decides_and_is_flagged():
+    outcome = outcome_of(CELL, trials(good), fixed(1))
+    assert (outcome.label, outcome.kind, outcome.flags) == ("settles", OutcomeKind.GOOD, ("few-seeds",))
+    assert outcome_of(CELL, trials(blocked), fixed(1)).label == "blocked (crashed-import)"
+    assert outcome_of(CELL, trials(good), Seeds()).label == "undecided"
+    assert outcome_of(CELL, trials(good, good, good, good), fixed(4)).flags == ()
+
+
+def test_identical_trials_are_one_observation_without_an_interval():
+    copies = [trial(*BREAKS, seed=seed, weights="same") for seed in range(2)]
+    outcome = outcome_of(CELL, copies, Seeds())
+    assert (outcome.label, outcome.counted, outcome.interval) == ("fails (nan)", 1, None)
+    assert outcome.flags == ("seed-insensitive",)
+    assert outcome.reason.startswith("2 identical trials count as one: 2 nan; loss ended at NaN")
+    assert not wants_more(copies, Seeds())
+
+
+def test_where_weights_are_not_seen_the_same_series_is_the_same_trial():
+    unseen = [trial(*LEARNS, seed=seed, weights=None) for seed in range(4)]
+    assert outcome_of(CELL, unseen, Seeds()).flags == ("seed-insensitive",)
+    nearly = [
+        *unseen[:1],
+        *(trial(*LEARNS[:-1], LEARNS[-1] + seed / 2**50, seed=seed, weights=None) for seed in (1, 2, 3)),
+    ]
+    assert outcome_of(CELL, nearly, Seeds()).counted == 4
+
+
+def test_crashes_before_any_metric_are_not_taken_for_copies():
+    crashes = [trial(seed=seed, weights=None, **crash()) for seed in range(4)]
+    outcome = outcome_of(CELL, crashes, Seeds())
+    assert (outcome.label, outcome.counted) == ("fails (crashed-training)", 4)
+    assert outcome.reason == (
+        "0 of 4 counted trials succeeded: 4 crashed-training; ValueError: bad shape in stage training"
+    )
+
+
+@given(st.lists(st.sampled_from([good, bad, cut, lost, blocked]), max_size=12), st.randoms(use_true_random=False))
+def test_an_outcome_does_not_depend_on_the_order_of_the_trials(kinds, shuffler):
+    in_order = trials(*kinds)
+    shuffled = list(in_order)
+    shuffler.shuffle(shuffled)
+    assert repr(outcome_of(CELL, shuffled, Seeds())) == repr(outcome_of(CELL, in_order, Seeds()))
+    assert seeds_wanted(shuffled, Seeds()) == seeds_wanted(in_order, Seeds())
+
+
+@given(st.integers(0, 10**6), st.sampled_from([Seeds(), Seeds(lead=3, cap=9), fixed(1), fixed(2), fixed(5)]))
+def test_asking_for_seeds_comes_to_an_end_within_the_most_trials(luck, seeds):
+    draw = random.Random(luck)
+    kinds = draw.sample([good, bad, cut, lost, blocked], draw.randint(1, 5))
+    done = []
+    while wanted := seeds_wanted(done, seeds):
+        done += [draw.choice(kinds)(len(done) + number) for number in range(wanted)]
+        assert len(done) <= most_trials(seeds)
+    counted = [verdict for _, verdict in done if verdict.label in {"settled", "nan"}]
+    assert len(counted) <= seeds.cap
+
+
+@pytest.mark.parametrize(
+    ("kinds", "seeds", "wanted"),
+    [
+        ([], Seeds(), 2),
+        ([], fixed(1), 1),
+        ([good], Seeds(), 1),
+        ([good, good], Seeds(), 2),
+        ([good, good, good, bad], Seeds(), 2),
+        ([good] * 4, Seeds(), 0),
+        ([good, bad] * 5, Seeds(), 0),
+        ([good, bad] * 4 + [good], Seeds(), 1),
+        ([blocked], Seeds(), 1),
+        ([blocked, blocked], Seeds(), 0),
+        ([cut], Seeds(), 1),
+        ([cut, cut], Seeds(), 0),
+        ([good, cut, cut], Seeds(), 1),
+        ([good, good, cut, cut, cut], Seeds(), 0),
+        ([lost, lost], Seeds(), 1),
+        ([lost, lost, lost], Seeds(), 0),
+        ([cut], fixed(1), 0),
+        ([lost], fixed(1), 1),
+        ([good, bad], fixed(4), 2),
+    ],
+)
+def test_as_many_seeds_are_asked_for_as_are_needed_at_the_least(kinds, seeds, wanted):
+    assert seeds_wanted(trials(*kinds), seeds) == wanted
+
+
+@pytest.mark.parametrize(
+    ("label", "expected", "matches"),
+    [
+        ("fails (nan)", "fails", True),
+        ("fails (nan)", "fails  (nan)", True),
+        ("fails (nan)", "fails (diverged)", False),
+        ("converges", "converges", True),
+        ("settles", "converges", False),
+        ("flaky (mostly converges)", "flaky", True),
+        ("blocked (unresolvable)", "unresolvable", True),
+        ("blocked (crashed-import)", "unresolvable", False),
+        ("converges", "conv", False),
+    ],
+)
+def test_an_expectation_is_a_whole_label_or_its_first_words(label, expected, matches):
+    outcome = replace(outcome_of(CELL, [], Seeds()), label=label)
+    assert matches_expectation(outcome, expected) is matches
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 4), (4, 4), (5, 10), (1, 7), (99, 100)])
+def test_the_interval_is_the_one_by_quantiles_of_the_beta_distribution(successes, n):
+    low = betaincinv(successes, n - successes + 1, 0.025) if successes else 0.0
+    high = betaincinv(successes + 1, n - successes, 0.975) if successes < n else 1.0
+    assert clopper_pearson(successes, n) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_four_of_four_is_forty_to_a_hundred_per_cent():
+    low, high = outcome_of(CELL, trials(good, good, good, good), Seeds()).interval
+    assert (round(low, 3), high) == (0.398, 1.0)

@@ -1,0 +1,83 @@
+"""Failures with the same cause have the same fingerprint, others do not."""
+
+from __future__ import annotations
+
+import pytest
+from outcomes_records import LEARNS, crash, record, trial
+
+from runner.matrix.model import Seeds
+from runner.outcomes import fingerprint, outcome_of
+from runner.outcomes.fingerprint import normalised
+
+TRACEBACK = """Traceback (most recent call last):
+  File "script.py", line 12, in <module>
+    model.fit(x, y)
+  File "{root}/lib/python3.7/site-packages/keras/engine/training.py", line {line}, in fit
+    f()
+  File "local_loss.py", line 3, in loss
+    raise ValueError("bad shape")
+ValueError: bad shape
+"""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("<Tensor object at 0x7f3b2c>", "<Tensor object at 0x1a>"),
+        ("can't read /tmp/a1/keras/x.h5", "can't read /home/user/.cache/y.h5"),
+        ('got Tensor("rnn_1/while/Add_3:0", shape=(1, 1))', 'got Tensor("dense/BiasAdd:0", shape=(1, 1))'),
+        ("Input 0 of layer dense_1 is incompatible", "Input 0 of layer dense_27 is incompatible"),
+        ("took 1.5e-3 s in\n  2 steps", "took 12 s in 3 steps"),
+    ],
+)
+def test_what_differs_from_run_to_run_is_left_out_of_a_message(one, other):
+    assert normalised(one) == normalised(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("expected float32", "expected float64"),
+        ("unexpected keyword argument 'lr'", "unexpected keyword argument 'decay'"),
+        ("No module named 'keras.layers.a'", "No module named 'keras.layers.b'"),
+    ],
+)
+def test_what_names_the_cause_stays_in_a_message(one, other):
+    assert normalised(one) != normalised(other)
+
+
+def test_the_frame_is_the_innermost_one_of_a_library_without_its_place_on_this_machine():
+    first = record(**crash(traceback=TRACEBACK.format(root="/usr/local", line=1039)))
+    second = record(**crash(traceback=TRACEBACK.format(root="/root/.cache/runner/ab12", line=1044)))
+    assert fingerprint(first).frame == "keras/engine/training.py in fit"
+    assert fingerprint(first) == fingerprint(second)
+    assert str(fingerprint(first)) == "ValueError: bad shape (training, keras/engine/training.py in fit)"
+
+
+def test_a_failure_that_is_all_the_scripts_has_no_frame():
+    assert fingerprint(record(**crash(traceback='  File "script.py", line 1, in <module>\n'))).frame == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"exit_code": None, "signal": 11, "stage": "training"}, "SIGSEGV (training)"),
+        ({"exit_code": 3, "stage": "import"}, "exit code 3 (import)"),
+        ({"exit_code": None, "signal": 9, "oom_killed": True, "stage": "training"}, "out of memory (training)"),
+        ({"exit_code": None, "signal": 15, "timed_out": True, "stage": "training"}, "timeout (training)"),
+        ({"exit_code": 1, "stage": "install", "message": "no 3.6"}, "exit code 1: no # (install)"),
+    ],
+)
+def test_an_ending_without_an_exception_has_a_fingerprint_too(changes, text):
+    assert str(fingerprint(record(**changes))) == text
+
+
+def test_a_trial_that_ended_well_has_no_fingerprint():
+    assert fingerprint(record(*LEARNS)) is None
+
+
+def test_an_outcome_has_the_fingerprint_that_most_of_its_failures_share():
+    rare = trial(seed=0, **crash("rare"))
+    common = [trial(seed=seed, **crash(f"common {seed}")) for seed in (1, 2, 3)]
+    outcome = outcome_of({"keras": "2.2.4"}, [rare, *common], Seeds())
+    assert outcome.fingerprint.message == "common #"

@@ -1,0 +1,180 @@
+"""The verdict of one trial: the conformance cases of process endings, and records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from outcomes_records import BREAKS, LEARNS, crash, epochs, record
+
+from runner.matrix.criterion import parse
+from runner.outcomes import Basis, Label, Standing, label_trial, standing, verdict_of
+from runner.trials.record import Phase
+
+CASES = json.loads(Path(__file__).with_name("verdict_cases.json").read_text())["process"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_a_conformance_ending_gets_its_label(case):
+    verdict = label_trial(**case["run"])
+    assert verdict.label == case["label"], verdict.reason
+
+
+def test_every_label_counts_in_one_way_as_the_specification_lists_them():
+    by_standing = {kind: {label.value for label in Label if standing(label) is kind} for kind in Standing}
+    assert by_standing == {
+        Standing.SUCCESS: {"converged", "settled"},
+        Standing.FAILURE: {"improving", "plateaued", "diverged", "nan", "oscillating", "crashed-training"},
+        Standing.NOT_COUNTED: {"timeout", "out-of-memory", "too-short", "no-metrics", "unknown"},
+        Standing.BLOCKED: {
+            *("unresolvable", "image-build-failed", "install-failed"),
+            *("download-failed", "crashed-import", "crashed-build-model"),
+        },
+    }
+
+
+def test_a_trial_whose_probe_never_started_is_unknown_whatever_its_exit():
+    assert label_trial(stage="import", exit=0, probe_started=False).label is Label.UNKNOWN
+    verdict = label_trial(stage="import", exit=1, oom_killed=True, probe_started=False)
+    assert verdict.reason == (
+        "the probe never said that it started: nothing is known of the script (ended with exit code 1)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ending", "label", "reason"),
+    [
+        ({"stage": "import", "signal": 4}, Label.CRASHED_IMPORT, "ended by SIGILL in stage import"),
+        ({"stage": "training", "signal": "SIGSEGV"}, Label.CRASHED_TRAINING, "ended by SIGSEGV in stage training"),
+        ({"stage": "training", "signal": 77}, Label.CRASHED_TRAINING, "ended by signal 77 in stage training"),
+        ({"stage": "build-model", "exit": 3}, Label.CRASHED_BUILD_MODEL, "ended with exit code 3 in stage build-model"),
+        ({"stage": "training", "exit": 0, "timed_out": True}, Label.TIMEOUT, "the time was up in stage training"),
+        (
+            {"stage": "training", "exit": 1, "disk_full": True, "exception": "OSError: [Errno 27] File too large"},
+            Label.CRASHED_TRAINING,
+            "ran out of disk space (OSError: [Errno 27] File too large) in stage training",
+        ),
+        (
+            {"stage": "training", "signal": 6, "text": "terminate called after throwing 'std::bad_alloc'"},
+            Label.OUT_OF_MEMORY,
+            "out of memory in stage training (bad_alloc): ended by SIGABRT",
+        ),
+        (
+            {"stage": "after-training", "exit": 1, "exception": "ValueError: no"},
+            Label.NO_METRICS,
+            "loss was never reported; then: ValueError: no in stage after-training",
+        ),
+    ],
+)
+def test_an_ending_is_named_with_what_was_seen(ending, label, reason):
+    verdict = label_trial(**ending)
+    assert (verdict.label, verdict.reason) == (label, reason)
+
+
+def test_a_timeout_keeps_the_shape_so_far():
+    verdict = label_trial(stage="training", timed_out=True, series=LEARNS)
+    assert (verdict.label, verdict.basis, verdict.shape, verdict.final) == (
+        *(Label.TIMEOUT, Basis.PROCESS, Label.SETTLED),
+        LEARNS[-1],
+    )
+
+
+def test_a_target_that_was_met_survives_a_later_crash():
+    verdict = label_trial(
+        stage="training", exit=1, exception="ValueError: x", series=LEARNS, judge={"target": "loss < 0.2"}
+    )
+    assert verdict.label is Label.CONVERGED
+    assert verdict.flags == ("target-met-before-crashed-training",)
+
+
+def test_a_crash_after_the_training_is_flagged_and_keeps_the_verdict_of_the_series():
+    verdict = verdict_of(record(*LEARNS, **crash(stage="after-training")))
+    assert (verdict.label, verdict.flags) == (Label.SETTLED, ("crashed-after-training",))
+
+
+def test_a_script_that_was_stopped_did_not_stop_itself():
+    falling = (1.0, 0.8, 0.6, 0.4, 0.2)
+    stopped = label_trial(stage="after-training", exit=1, series=falling, judge={"planned": 50})
+    assert stopped.label is Label.IMPROVING
+    assert label_trial(stage="after-training", exit=0, series=falling, judge={"planned": 50}).label is Label.SETTLED
+
+
+def test_a_chain_of_exceptions_that_began_with_a_download_is_a_failed_download():
+    chain = "urllib.error.URLError: <urlopen error timed out>\n\nTraceback …\nAttributeError: 'NoneType'"
+    broken = record(**crash("'NoneType'", kind="AttributeError", stage="import", traceback=chain))
+    assert verdict_of(broken).label is Label.DOWNLOAD_FAILED
+
+
+def test_a_source_line_that_names_an_exception_is_not_that_exception():
+    chain = 'Traceback …\n  File "script.py", line 3\n    except ConnectionError:\nValueError: bad'
+    assert verdict_of(record(**crash("bad", stage="import", traceback=chain))).label is Label.CRASHED_IMPORT
+
+
+def test_a_cell_that_has_no_trial_keeps_the_builders_or_resolvers_words():
+    blocked = {"stage": "install", "exit_code": 1, "message": "no version of keras", "probe_started": False}
+    unresolvable = verdict_of(record(unresolvable=True, **blocked))
+    assert (unresolvable.label, unresolvable.reason) == (Label.UNRESOLVABLE, "no version of keras")
+    assert verdict_of(record(**blocked)).label is Label.INSTALL_FAILED
+
+
+def test_the_judged_metric_is_found_under_its_other_name():
+    logs = ({"val_acc": value, "loss": 1.0} for value in (0.1, 0.6, 0.9, 0.9, 0.9))
+    made = record(epochs=epochs("fit-1", *logs))
+    assert verdict_of(made, (parse("val_accuracy >= 0.85"),)).label is Label.CONVERGED
+
+
+def test_a_missing_metric_is_answered_with_the_names_that_were_seen():
+    made = record(epochs=epochs("fit-1", {"loss": 1.0, "acc": 0.5, "lr": 0.1}))
+    verdict = verdict_of(made, (parse("val_loss < 1"),))
+    assert verdict.reason == "val_loss was never reported; what was reported: acc, loss"
+    assert verdict_of(record(epochs=(), phases=())).reason == "loss was never reported; what was reported: nothing"
+
+
+def test_a_nan_in_another_metric_is_a_flag_and_no_more():
+    logs = ({"loss": value, "val_loss": float("nan")} for value in LEARNS)
+    verdict = verdict_of(record(epochs=epochs("fit-1", *logs)))
+    assert (verdict.label, verdict.flags) == (Label.SETTLED, ("nonfinite:val_loss",))
+
+
+def test_all_comparisons_of_a_criterion_must_hold():
+    logs = tuple({"loss": value, "acc": 1 - value / 3} for value in LEARNS)
+    made = record(epochs=epochs("fit-1", *logs))
+    assert verdict_of(made, (parse("loss < 0.2"), parse("accuracy > 0.9"))).label is Label.CONVERGED
+    missed = verdict_of(made, (parse("loss < 0.2"), parse("accuracy > 0.99"), parse("val_loss < 1")))
+    assert (missed.label, missed.basis) == (Label.PLATEAUED, Basis.TARGET_MISSED)
+    assert missed.reason == (
+        "loss flattened at 0.139; not met: accuracy > 0.99 (ended at 0.9537); val_loss < 1 (val_loss has no value)"
+    )
+
+
+def test_the_last_phase_with_the_metric_is_judged():
+    made = record(
+        phases=(Phase(name="fit-1"), Phase(name="fit-2"), Phase(name="fit-3")),
+        epochs=(
+            *epochs("fit-1", *({"loss": value} for value in BREAKS)),
+            *epochs("fit-2", *({"loss": value} for value in LEARNS)),
+            *epochs("fit-3", {"accuracy": 0.1}),
+        ),
+    )
+    assert verdict_of(made).label is Label.SETTLED
+
+
+def test_fits_of_one_epoch_that_go_on_with_the_same_weights_are_one_training():
+    names = [f"fit-{number}" for number in range(1, len(LEARNS) + 1)]
+    phases = tuple(
+        Phase(name=name, planned_epochs=1, initial_weights=f"w{i}", final_weights=f"w{i + 1}")
+        for i, name in enumerate(names)
+    )
+    pieces = tuple(epochs(name, {"loss": loss})[0] for name, loss in zip(names, LEARNS, strict=True))
+    verdict = verdict_of(record(phases=phases, epochs=pieces))
+    assert (verdict.label, verdict.n, verdict.flags) == (Label.SETTLED, 6, ("joined-6-phases",))
+    fresh = tuple(phase.model_copy(update={"initial_weights": f"new {phase.name}"}) for phase in phases)
+    assert verdict_of(record(phases=fresh, epochs=pieces)).label is Label.TOO_SHORT
+
+
+def test_the_steps_of_a_single_epoch_are_judged_for_the_loss_alone():
+    steps = {"fit-1": tuple(2.3 - 0.003 * step for step in range(500))}
+    assert verdict_of(record(1.6, steps=steps)).label is Label.IMPROVING
+    made = record(steps=steps, epochs=epochs("fit-1", {"loss": 1.6, "mae": 1.0}))
+    assert verdict_of(made, (parse("mae < 0.1"),)).label is Label.TOO_SHORT

@@ -1,0 +1,151 @@
+"""The probe beside a script, on every CPython found: the script sees nothing of it, and nothing escapes it."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.probe_world import PROBE, interpreters, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.parametrize("python", interpreters().values(), ids=interpreters())
+
+
+def test_the_script_and_its_children_see_the_world_as_it_is_without_the_probe(python: Path, tmp_path: Path) -> None:
+    script = """
+import json, os, subprocess, sys
+child = "import os, sys; print(sorted(n for n in os.environ if n != 'LC_CTYPE'), sys.path[1:], 'sitecustomize' in sys.modules)"
+print(sorted((n, v) for n, v in os.environ.items()), sys.path, sys.argv, __name__)
+import sitecustomize
+print(sitecustomize.__file__, sitecustomize.LOADED)
+sys.stdout.flush()
+subprocess.check_call([sys.executable, "-c", child])
+"""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text("LOADED = 'the own sitecustomize'\n")
+    bare = run(python, tmp_path, script, probe=False)
+    watched = run(python, tmp_path, script, env={"RUNNER_SEED": "1", "RUNNER_STEPS": "1", "RUNNER_PROBE": "1"})
+    assert watched.out == bare.out
+    assert "the own sitecustomize" in bare.out
+    assert (watched.err, watched.exit_code) == ("", 0)
+    first = watched.all()[0]
+    assert first["event"] == "start"
+    assert str(python.parent.parent.name).startswith("3") is False or first["python"] in python.parent.parent.name
+
+
+def test_modules_are_imported_reloaded_inspected_and_run_as_ever(python: Path, tmp_path: Path) -> None:
+    script = """
+import importlib, importlib.util, inspect, pickle, pkgutil, sys
+before = importlib.util.find_spec("keras.engine.training")
+from keras.engine import training
+print(type(training.__loader__).__name__, training.__spec__.origin.endswith("training.py"), vars(training.__loader__).keys())
+print(inspect.getsource(training.Model).count("def fit("), pkgutil.get_data("keras", "backend.py") is not None)
+print(inspect.signature(training.Model.fit), inspect.getfullargspec(training.Model.fit).args, training.Model.fit.__doc__)
+print(pickle.loads(pickle.dumps(training.Model.fit)) is training.Model.fit)
+importlib.reload(training)
+training.Model().fit([0.5])
+print([name for name in sys.modules if name.startswith("keras")])
+"""
+    bare = run(python, tmp_path, script, probe=False)
+    watched = run(python, tmp_path, script)
+    assert watched.out == bare.out
+    assert watched.err == ""
+    assert [epoch["logs"] for epoch in watched.of("epoch")] == [{"loss": 0.5}]
+    module = run(python, tmp_path, "", "-m", "keras.engine.base_layer")
+    assert (module.exit_code, [event["kind"] for event in module.of("exit")]) == (0, ["normal"])
+
+
+def test_processes_that_the_script_starts_write_nothing(python: Path, tmp_path: Path) -> None:
+    script = """
+import multiprocessing, os, sys
+import keras
+def work(number):
+    keras.models.Model().fit([float(number)])
+    return number * 2
+if __name__ == "__main__":
+    keras.models.Model().fit([7.0])
+    child = os.fork()
+    if not child:
+        keras.models.Model().fit([8.0])
+        sys.exit(3)
+    assert os.waitpid(child, 0)[1] == 3 << 8
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.map(work, [1, 2]))
+"""
+    told = run(python, tmp_path, script)
+    assert (told.out, told.exit_code) == ("[2, 4]\n", 0)
+    assert [epoch["logs"]["loss"] for epoch in told.of("epoch")] == [7.0]
+    assert len(told.of("start")) == len(told.of("exit")) == 1
+
+
+def test_a_script_that_closes_moves_deletes_and_replaces_still_gets_a_true_record(python: Path, tmp_path: Path) -> None:
+    script = """
+import os, shutil, sys
+import keras
+keras.models.Model().fit([1.0])
+sys.excepthook = lambda *error: None
+os.closerange(3, 5000)
+own = [os.open("own-%d" % n, os.O_WRONLY | os.O_CREAT) for n in range(3)]
+for number in range(900, 1024):
+    try:
+        os.dup2(own[0], number)
+    except OSError:
+        pass
+os.mkdir("elsewhere"); os.chdir("elsewhere")
+os.unlink("../train.py")
+keras.models.Model().fit([2.0])
+raise KeyError("gone")
+"""
+    told = run(python, tmp_path, script)
+    assert told.exit_code == 1
+    assert [epoch["logs"]["loss"] for epoch in told.of("epoch")] == [1.0, 2.0]
+    error = told.only("exception")
+    assert (error["type"], error["message"], error["file"], error["line"]) == ("KeyError", "'gone'", "train.py", 16)
+    assert error["source"] is None
+    assert (tmp_path / "work" / "own-0").read_bytes() == b""
+
+
+def test_endings_are_told_apart(python: Path, tmp_path: Path) -> None:
+    by_hand = run(python, tmp_path, "import os\nos._exit(4)")
+    assert (by_hand.exit_code, by_hand.of("exit"), by_hand.of("exception")) == (4, [], [])
+    left = run(python, tmp_path, "import sys\nsys.exit(5)")
+    assert (left.exit_code, left.of("exit"), left.of("exception")) == (5, [{"kind": "normal"}], [])
+    wrong = run(python, tmp_path, "import keras\n1 +* 2\n")
+    error = wrong.only("exception")
+    assert (error["type"], error["file"], error["line"], error["stage"]) == ("SyntaxError", "train.py", 2, "import")
+    assert error["source"] == "1 +* 2"
+    assert wrong.only("exit") == {"kind": "exception"}
+
+
+def test_the_seed_is_set_unless_all_is_to_stay_as_written(python: Path, tmp_path: Path) -> None:
+    numpy = tmp_path / "site" / "numpy"
+    (numpy / "random").mkdir(parents=True)
+    (numpy / "__init__.py").write_text("")
+    (numpy / "random" / "__init__.py").write_text("SEEDS = []\nseed = SEEDS.append\n")
+    script = "import random, numpy.random\nprint(random.random(), numpy.random.SEEDS)"
+    seeded = run(python, tmp_path, script, env={"RUNNER_SEED": "17"})
+    assert seeded.out == f"{random.Random(17).random()} [17]\n"
+    assert seeded.only("seeding") == {"mode": "seeded", "seed": 17}
+    unseeded = run(python, tmp_path, script, env={"RUNNER_SEED": "17", "RUNNER_SEEDING": "as-written"})
+    assert unseeded.out.endswith(" []\n")
+    assert unseeded.out != seeded.out
+    assert unseeded.only("seeding") == {"mode": "as-written", "seed": None}
+
+
+def test_what_was_imported_is_told_with_its_version_and_file(python: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    (site / "PIL").mkdir(parents=True)
+    (site / "PIL" / "__init__.py").write_text("def __getattr__(name):\n    raise SystemExit('asked for ' + name)\n")
+    (site / "Pillow-9.1.0.dist-info").mkdir()
+    (site / "unused.py").write_text("__version__ = '1'")
+    told = run(python, tmp_path, "import csv, json, PIL, keras")
+    packages = told.only("packages")["packages"]
+    assert packages["keras"] == {"version": "2.2.4", "file": str(site / "keras" / "__init__.py")}
+    assert packages["PIL"] == {"version": "9.1.0", "file": str(site / "PIL" / "__init__.py")}
+    assert not {"unused", "csv", "json", "argparse"} & set(packages)
+    assert not [name for name in json.dumps(packages).split('"') if name.startswith(str(PROBE))]

@@ -1,0 +1,57 @@
+"""One tox environment per version combination of `matrix.yaml`: `tox -e keras2.2.4-tf1.13.1` runs its cells through the runner.
+
+`tox list` shows them; a plain `tox` does not run them. Nothing is generated into files: tox asks here each time.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tox.config.loader.memory import MemoryLoader
+from tox.plugin import impl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tox.config.sets import ConfigSet
+    from tox.session.state import State
+
+ROOT = Path(__file__).parent
+SHORT = {"tensorflow": "tf"}
+
+
+def combinations() -> dict[str, str]:
+    """Environment name, such as `keras2.2.4-tf1.13.1`, to what `--only` takes, for every version combination."""
+    sys.path.insert(0, str(ROOT))
+    try:
+        from runner.matrix.expand import expand
+        from runner.matrix.model import Matrix
+    except ModuleNotFoundError:  # tox itself lacks `requires` of tox.ini: it makes itself an environment and asks again
+        return {}
+    finally:
+        sys.path.remove(str(ROOT))
+    found: dict[str, str] = {}
+    for cell in expand(Matrix.load(ROOT / "matrix.yaml")):
+        name = "-".join(f"{SHORT.get(package, package)}{version}" for package, version in sorted(cell.pins))
+        found[name] = ",".join(f"{package}={version}" for package, version in cell.pins)
+    return found
+
+
+@impl
+def tox_extend_envs() -> Iterable[str]:
+    """Name the environments."""
+    return combinations()
+
+
+@impl
+def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:  # noqa: ARG001 - tox calls by these names
+    """Say what each of them runs."""
+    for name, only in combinations().items():
+        loader = MemoryLoader(
+            description=f"the cells of {only.replace(',', ', ')}, through the runner",
+            commands_pre=[],
+            commands=[["python", "-m", "runner", "matrix.yaml", "--only", only, "{posargs}"]],
+        )
+        state.conf.memory_seed_loaders[name].append(loader)
