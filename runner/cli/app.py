@@ -3,41 +3,83 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import typer
 
 from runner.cli import environment, inspect, start, work
-from runner.errors import MachineError, RunnerError, UsageError
+from runner.errors import MachineError, RunnerError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-app = typer.Typer(
-    name="convergence-matrix",
-    help="One training script, many library versions: where does it converge, where not, and why?",
-    epilog="`python -m runner matrix.yaml` runs the whole matrix: a first word that is no command means `run`."
-    "\n\nExit codes: 0 all as expected, 1 an expectation failed or nothing was executed, 2 wrong usage or matrix, 3 no engine,"
-    " 4 the machine failed, 130 interrupted.",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for group in (work, inspect, environment, start):
-    group.add_to(app)
-
+COMMANDS = (*work.COMMANDS, *inspect.COMMANDS, *environment.COMMANDS, *start.COMMANDS)
 INTERRUPTED = 130
+_NO_COMMAND = 2
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Nothing that the user may cause ends in a traceback."""
+    words = with_command(list(arguments))
+    if words is None:
+        return _NO_COMMAND
     try:
-        return _run(with_command(list(arguments)))
+        application()(words, prog_name="python -m runner")
+    except SystemExit as end:  # the way in which typer ends every command
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def application() -> typer.Typer:
+    """All commands as one program."""
+    app = typer.Typer(
+        name="convergence-matrix",
+        help="One training script, many library versions: where does it converge, where not, and why?",
+        epilog="`python -m runner matrix.yaml` runs the whole matrix: a first word that is no command means `run`."
+        "\n\nExit codes: 0 all as expected, 1 an expectation failed or nothing was executed, 2 wrong usage or matrix,"
+        " 3 no engine, 4 the machine failed, 130 interrupted.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for command in COMMANDS:
+        app.command()(guarded(command))
+    return app
+
+
+def with_command(arguments: list[str]) -> list[str] | None:
+    """The arguments with `run` before them where their first word is no command; None where it is no file either."""
+    names = [command.__name__ for command in COMMANDS]
+    if not arguments or arguments[0] in {"--help", "-h"}:
+        return ["--help"]
+    word = arguments[0]
+    if word in names:
+        return arguments
+    if not word.startswith("-") and not Path(word).exists() and "." not in word and "/" not in word:
+        near = difflib.get_close_matches(word, names, n=1)
+        hint = f"Did you mean `{near[0]}`?" if near else f"The commands are {', '.join(names)}."
+        _complain(f"{word!r} is neither a command nor a matrix file. {hint}")
+        return None
+    return ["run", *arguments]
+
+
+def guarded(command: Callable[..., int]) -> Callable[..., None]:
+    """A command that ends with its exit code, whatever happens in it."""
+
+    @functools.wraps(command)
+    def run(*arguments: object, **options: object) -> None:
+        raise typer.Exit(_exit_code(functools.partial(command, *arguments, **options)))
+
+    return run
+
+
+def _exit_code(call: Callable[[], int]) -> int:
+    try:
+        return call()
     except KeyboardInterrupt:
         _complain("Interrupted. What is finished is kept; the same command goes on from there.")
         return INTERRUPTED
@@ -50,37 +92,6 @@ def run_command_line(arguments: Sequence[str]) -> int:
     except OSError as error:
         _complain(f"{error.strerror or error}: {error.filename or 'the machine refused'}.")
         return MachineError.return_code
-
-
-def with_command(arguments: list[str]) -> list[str]:
-    """The arguments with `run` before them where their first word is no command."""
-    if not arguments or arguments[0] in {"--help", "-h", "--version"}:
-        return ["--help"] if arguments == ["-h"] else arguments
-    word = arguments[0]
-    if word in _commands():
-        return arguments
-    if not word.startswith("-") and not Path(word).exists() and "." not in word and "/" not in word:
-        near = difflib.get_close_matches(word, _commands(), n=1)
-        hint = f" Did you mean `{near[0]}`?" if near else f" The commands are {', '.join(_commands())}."
-        raise UsageError(f"{word!r} is neither a command nor a matrix file.{hint}")
-    return ["run", *arguments]
-
-
-def _run(arguments: list[str]) -> int:
-    try:
-        code = app(arguments, standalone_mode=False, prog_name="python -m runner")
-    except click.exceptions.Abort:
-        raise KeyboardInterrupt from None
-    except click.exceptions.NoArgsIsHelpError as error:
-        sys.stdout.write(f"{error.format_message()}\n")
-        return 0
-    except click.ClickException as error:
-        raise UsageError(error.format_message()) from error
-    return int(code or 0)
-
-
-def _commands() -> list[str]:
-    return [str(info.name or info.callback.__name__) for info in app.registered_commands if info.callback]
 
 
 def _complain(text: str) -> None:

@@ -15,11 +15,6 @@ from runner.matrix.model import Matrix
 from runner.session import Session
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the commands of this module."""
-    app.command()(clean)
-
-
 def clean(
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
@@ -57,3 +52,6 @@ def clean(
     ]
     print_records(rows, output)
     return 0
+
+
+COMMANDS = (clean,)

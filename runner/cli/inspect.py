@@ -24,12 +24,6 @@ CellName = Annotated[str, typer.Argument(metavar="CELL", help="A cell, as `AXIS=
 MatrixOption = Annotated[Path, typer.Option("--matrix", "-m", help="The matrix file.")]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the commands of this module."""
-    for command in (plan, logs, shell, doctor):
-        app.command()(command)
-
-
 def plan(
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
@@ -123,3 +117,6 @@ def the_cell(session: Session) -> Cell:
         names = "\n  ".join(cell.name for cell in session.cells[:10])
         raise UsageError(f"{session.options.only} means {len(session.cells)} cells; say more of it:\n  {names}")
     return session.cells[0]
+
+
+COMMANDS = (plan, logs, shell, doctor)

@@ -37,6 +37,15 @@ class Format(enum.StrEnum):
     JSON = "json"
 
 
+class TableFormat(enum.StrEnum):
+    """What `--format` of the table of outcomes takes."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+
+
 MatrixFile = Annotated[Path, typer.Argument(metavar="[MATRIX]", help="The matrix file.")]
 Engine = Annotated[
     EngineChoice | None,

@@ -63,7 +63,7 @@ class PlainProgress:
         """Say what is done for an environment."""
         self._line(f"{name}: {text}")
 
-    def trial_started(self, trial: Trial, folder: JobFolder) -> None:
+    def trial_started(self, trial: Trial, folder: JobFolder) -> None:  # noqa: ARG002 - the observer's signature
         """Say which trial began."""
         self._line(f"{trial.setting.cell.name} seed {trial.seed}: started")
 
@@ -183,7 +183,7 @@ class LiveProgress:
         )
         self._console.print(line)
 
-    def cell_finished(self, cell: Cell, outcome: Outcome) -> None:
+    def cell_finished(self, cell: Cell, outcome: Outcome) -> None:  # noqa: ARG002 - the observer's signature
         """Take a cell's outcome."""
         with self._lock:
             self._decided.add(cell.name)
@@ -211,7 +211,8 @@ class LiveProgress:
     def _summary(self) -> str:
         if not self._cells:
             return f"starting  {duration_words(time.monotonic() - self._begun)}"
-        text = f"{len(self._decided)} of {len(self._cells)} cells decided, {self._trials} trials, {duration_words(time.monotonic() - self._begun)}"
+        elapsed = duration_words(time.monotonic() - self._begun)
+        text = f"{len(self._decided)} of {len(self._cells)} cells decided, {self._trials} trials, {elapsed}"
         to_go = self._to_go()
         return f"{text}, at least {duration_words(to_go)} to go" if to_go else text
 

@@ -12,12 +12,6 @@ import typer
 from runner.errors import UsageError
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the commands of this module."""
-    for command in (init, schema):
-        app.command()(command)
-
-
 def init(
     script: Annotated[str, typer.Argument(help="The training script, relative to this folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The matrix file to write.")] = Path("matrix.yaml"),
@@ -45,3 +39,6 @@ def schema() -> int:
 
     sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
     return 0
+
+
+COMMANDS = (init, schema)

@@ -6,19 +6,24 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, Format, MatrixFile, Only, Output, Seeds, options
+from runner.cli.parameters import (
+    DEFAULT_MATRIX,
+    Base,
+    Engine,
+    Format,
+    MatrixFile,
+    Only,
+    Output,
+    Seeds,
+    TableFormat,
+    options,
+)
 from runner.cli.progress import observer_for_terminal
 from runner.cli.show import print_plan, print_records, print_results
 from runner.environments.model import Lock
 from runner.errors import ExpectationFailed
 from runner.matrix.model import Matrix
 from runner.session import Session
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the commands of this module."""
-    for command in (run, table, lock, build):
-        app.command()(command)
 
 
 def run(
@@ -52,7 +57,7 @@ def table(
     base: Base = None,
     only: Only = None,
     seeds: Seeds = None,
-    output: Annotated[str, typer.Option("--format", help="table, json, csv or markdown.")] = "table",
+    output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
 ) -> int:
     """Print the outcomes of the trials that are stored; nothing is run."""
     with (
@@ -132,3 +137,6 @@ def build(
     if failed:
         raise ExpectationFailed(f"{len(failed)} of {len(made)} environments could not be made: {', '.join(failed)}.")
     return 0
+
+
+COMMANDS = (run, table, lock, build)

@@ -6,6 +6,7 @@ root; it writes into three folders and two files of this machine, and nothing el
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import threading
@@ -209,8 +210,8 @@ class ContainerJob:
         self._log_error: OSError | None = None
         self._lost: MachineError | None = None
         with engine_errors("starting a trial"):
-            stream = container.attach(stream=True, logs=False, stdout=True, stderr=True)
-            self._output = threading.Thread(target=self._write_log, args=(stream,), daemon=True)
+            attached = container.attach_socket(params={"stdout": 1, "stderr": 1, "stream": 1, "logs": 0})
+            self._output = threading.Thread(target=self._write_log, args=(attached,), daemon=True)
             self._output.start()
             container.start()
             self._group = _control_group(container.id or "", self._inspect()["Pid"])
@@ -280,10 +281,13 @@ class ContainerJob:
                 if error.status_code not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:  # it has ended meanwhile
                     raise
 
-    def _write_log(self, stream: Iterable[bytes]) -> None:
+    def _write_log(self, attached: Any) -> None:
+        from docker.utils.socket import frames_iter  # noqa: PLC0415 - imported by now
+
         try:
-            with engine_errors("reading a trial's output"):
-                for chunk in stream:
+            # Closing the socket alone leaves the connection open that it belongs to.
+            with contextlib.closing(attached._response), engine_errors("reading a trial's output"):  # noqa: SLF001
+                for _, chunk in frames_iter(attached, tty=False):  # type: ignore[no-untyped-call]
                     if self._log_error is None:
                         try:
                             self._log.write(chunk)

@@ -146,7 +146,7 @@ class VenvEngine:
             return self._here(python) or download(python)
 
     def _here(self, python: str) -> Interpreter | None:
-        """Give the newest of this machine; looked for once, so that a big matrix does not search PATH for every lock."""
+        """Give the newest of this machine; looked for once, not for every lock of a big matrix."""
         if python not in self._known and (found := newest_of(python)):
             self._known[python] = found
         return self._known.get(python)

@@ -41,8 +41,10 @@ class Environment:
 
     @cached_property
     def name(self) -> str:
-        """The stem of the lock's file name: `tensorflow-1.13.1+keras-2.2.4`, then `+py3.7` where asked for, then
-        `+` and 8 hex digits of the further requirements where there are any."""
+        """The stem of the lock's file name: `tensorflow-1.13.1+keras-2.2.4`.
+
+        Then `+py3.7` and the flavour where they are asked for, and 8 hex digits of the further requirements.
+        """
         parts = [f"{name}-{version}" for name, version in self.pins]
         parts += [f"py{self.python}"] if self.python else []
         parts += [self.flavour] if self.flavour != "auto" else []

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
-REPRODUCIBLE = {"SOURCE_DATE_EPOCH": "315619200", "PYTHONHASHSEED": "0"}
+REPRODUCIBLE = {"SOURCE_DATE_EPOCH": "315619200", "PYTHONHASHSEED": "0", "CFLAGS": "-g0", "LDFLAGS": "", "CPPFLAGS": ""}
 """What a toolchain sets for uv so that a wheel is built twice with the same bytes: 2 January 1980, since a zip knows no
-time before 1980 in any time zone."""
+time before 1980 in any time zone, and no debug information, which names the folder that was built in."""
 
 
 class Toolchain(Protocol):

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from runner.matrix.mistakes import RefusedError
+from runner.matrix.mistakes import RefusedError, quoted
 from runner.matrix.model import Experiment, Resources, Seeds
 from runner.matrix.nodes import Nothing, Text, shape
 from runner.matrix.quantities import count, duration_s, size_bytes, truth
@@ -215,7 +215,7 @@ def _fixed_seeds(text: str) -> int | Literal["as-written"]:
         return count(text)
     except RefusedError:
         raise RefusedError(
-            f"'seeds' is {text!r:.60}, which is no number from 1 on", "a number, as-written, or {lead: 4, cap: 10}"
+            f"{quoted(text)} is no number from 1 on", "a number, as-written, or {lead: 4, cap: 10}"
         ) from None
 
 

@@ -109,7 +109,7 @@ def _requirements_file(node: Text, folder: Path, axes: Collection[str], mistakes
     try:
         lines = read_text(path).split("\n")
     except MatrixError as error:
-        mistakes.found.extend(error.mistakes)
+        mistakes.join(error.mistakes)
         return ()
     except UsageError as error:
         mistakes.add(node.position, f"packages: {error}", "a list of packages is written [pandas, scikit-learn]")
@@ -123,7 +123,7 @@ def _requirements_file(node: Text, folder: Path, axes: Collection[str], mistakes
             found[_requirement(text, axes)] = None
         except RefusedError as error:
             inner.add(Position(line=number, column=line.index(text) + 1 + error.offset), error.message, error.hint)
-    mistakes.found.extend(inner.found)
+    mistakes.join(inner.found)
     return tuple(found)
 
 

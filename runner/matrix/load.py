@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.matrix.axes import AxisReader
@@ -50,10 +51,11 @@ def load(path: Path) -> Matrix:
         expect=tuple(_expectations(file.expect, reader)),
         flavour=file.flavour,
     )
-    _check_axes(matrix, parts, mistakes)
+    _check_axes(parts, mistakes)
     _check_script(matrix, parts, mistakes)
     if cells_known and any(axis.kind is AxisKind.PACKAGE for axis in axes):
-        _check_cells(matrix, mistakes)
+        named = replace(matrix, experiment=replace(matrix.experiment, script=matrix.experiment.script or "unnamed"))
+        _check_cells(named, mistakes)  # a missing script is a mistake already, and no reason to hide these
     mistakes.raise_any()
     return matrix
 
@@ -92,11 +94,10 @@ def _expectations(entries: Iterable[PartialNode], reader: AxisReader) -> Iterabl
             reader.mistakes.add(node.position, error.message, error.hint)
 
 
-def _check_axes(matrix: Matrix, parts: Shaped, mistakes: Mistakes) -> None:
+def _check_axes(parts: Shaped, mistakes: Mistakes) -> None:
     left_out = {name.partition(".")[2] for name in parts.left_out if name.startswith("axes.")}
-    if "axes" in parts.left_out or left_out - RESERVED_AXES:
-        return
-    if not any(axis.kind is AxisKind.PACKAGE for axis in matrix.axes):
+    packages = (left_out | set(parts.file.axes)) - RESERVED_AXES
+    if not packages and "axes" not in parts.left_out:
         place = next(iter(parts.file.axes), None)
         message = "there is no axis of package versions" if place is not None else "there are no axes"
         mistakes.add(
@@ -128,7 +129,6 @@ def _check_cells(matrix: Matrix, mistakes: Mistakes) -> None:
         if lacking and adds_cell(matrix, include):
             message = f"this makes a new cell, which needs a value for {' and '.join(lacking)}"
             mistakes.add(include.position, message, "no cell matches it, so it extends none")
-            return
     for expectation in matrix.expect:
         if not any(cell.matches(expectation.match.values) for cell in cells(matrix, expectation.match.values)):
             mistakes.add(expectation.match.position, "this expectation matches no cell", "each value alone is known")

@@ -30,23 +30,26 @@ class Mistakes:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.found: list[Mistake] = []
+        self.found: dict[Mistake, None] = {}
+        """A set in order: an alias shows one place twice."""
 
     def add(self, position: Position, message: str, hint: str = "") -> None:
         """Note one mistake and go on."""
-        mistake = Mistake(file=self.file, line=position.line, column=position.column, message=message, hint=hint)
-        if mistake not in self.found:  # an alias shows one place twice
-            self.found.append(mistake)
+        self.join([Mistake(file=self.file, line=position.line, column=position.column, message=message, hint=hint)])
+
+    def join(self, mistakes: Iterable[Mistake]) -> None:
+        """Take in the mistakes of another file that the matrix names."""
+        self.found.update(dict.fromkeys(mistakes))
 
     def stop(self, position: Position, message: str, hint: str = "") -> NoReturn:
         """Note one mistake after which nothing more can be read."""
         self.add(position, message, hint)
-        raise MatrixError(self.found)
+        raise MatrixError(tuple(self.found))
 
     def raise_any(self) -> None:
         """Raise MatrixError where there is at least one mistake."""
         if self.found:
-            raise MatrixError(self.found)
+            raise MatrixError(tuple(self.found))
 
 
 def quoted(text: str) -> str:

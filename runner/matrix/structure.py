@@ -44,22 +44,26 @@ def shaped(tree: Node | None, mistakes: Mistakes) -> Shaped:
     except ValidationError as error:
         left_out: set[str] = set()
         for details in error.errors(include_url=False):
-            path, position = _place(tree, details["loc"])
-            mistakes.add(position, *_words(details, path))
+            path, position = _place(tree, details["loc"], key=details["type"] == "extra_forbidden")
+            if details["type"] != "too_short" or not details["input"]:  # said too of a list whose items are all wrong
+                mistakes.add(position, *_words(details, path))
             left_out.add(".".join(str(part) for part in path[:2]))
     return Shaped(file=MatrixFile.model_validate(_without(tree, left_out)), left_out=frozenset(left_out))
 
 
-def _place(tree: Entries, loc: tuple[int | str, ...]) -> tuple[tuple[int | str, ...], Position]:
-    """The part of pydantic's location that is in the tree (the rest names members of unions), and its position."""
+def _place(tree: Entries, loc: tuple[int | str, ...], *, key: bool) -> tuple[tuple[int | str, ...], Position]:
+    """The part of pydantic's location that is in the tree (the rest names members of unions), and its position.
+
+    That is the position of the value, or of its `key`.
+    """
     path: list[int | str] = []
     node: Node = tree
     position = tree.position
     for part in loc:
         if isinstance(node, Entries) and part in node:
-            key = next(key for key in node if key == part)
-            node = node[key]
-            position = node.position if isinstance(node, (Text, Items)) else key.position
+            name = next(name for name in node if name == part)
+            node = node[name]
+            position = node.position if isinstance(node, (Text, Items)) and not key else name.position
         elif isinstance(node, Items) and isinstance(part, int):
             node = node[part]
             position = node.position

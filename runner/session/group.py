@@ -59,7 +59,7 @@ class Progress:
     under_way: int = 0
 
     def recall(self, store: Store, blocked_key: str, matrix: Matrix) -> None:
-        """Take the finished trials that the store holds: those of the lowest seeds, or the one that says why none can run."""
+        """Take the stored trials of the lowest seeds, or the record that says why none can run."""
         keys: dict[str, int] = {}
         if self.setting:
             keys = {Trial(setting=self.setting, seed=seed).key: seed for seed in range(most_trials(matrix.seeds))}

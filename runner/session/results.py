@@ -59,7 +59,7 @@ class Results:
 
     @property
     def complaint(self) -> str:
-        """Why this is not green although no expectation failed; empty where it is. The first line that a user must see."""
+        """Why this is not green whatever was expected; empty where it may be. The first line that a user must see."""
         undecided = sum(outcome.kind is OutcomeKind.UNDECIDED for outcome in self.outcomes)
         if not any(outcome.n_trials for outcome in self.outcomes):
             return "Nothing was executed: no cell has a finished trial."

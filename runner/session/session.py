@@ -22,7 +22,7 @@ from runner.session.observer import Observer, Silence
 from runner.session.options import Options
 from runner.session.plan import CellPlan, Plan
 from runner.session.results import Results, results_of
-from runner.session.run import Run
+from runner.session.running import Run
 from runner.session.workplace import claim, clear_jobs
 from runner.trials.data import digest_of, mounts_of
 from runner.trials.execute import Workplace, remove
@@ -142,8 +142,8 @@ class Session:
     def run(self) -> Results:
         """Run every trial that is wanted and not there, and give the outcomes of all cells.
 
-        Raises MatrixError (a version does not exist), NoEngineError, MachineError, StoppedEarly; KeyboardInterrupt after
-        all jobs are stopped. What is finished by then is kept.
+        Raises MatrixError (a version does not exist), NoEngineError, MachineError, StoppedEarly, and KeyboardInterrupt
+        after all jobs are stopped. What is finished by then is kept.
         """
         with claim(self.workplace.root):
             clear_jobs(self.workplace.root)
@@ -162,7 +162,7 @@ class Session:
         return self.environments.image(lock)
 
     def shell_command(self, cell: Cell, folder: Path) -> tuple[tuple[str, ...], dict[str, str]]:
-        """The command and the variables of a shell in a cell's environment, with a copy of its script below `folder`."""
+        """The command and the variables of a shell in a cell's environment, its script copied below `folder`."""
         image = self.environment_of(cell)
         job = JobFolder(root=folder)
         copy_script(self.script(cell), job.work)

@@ -81,7 +81,7 @@ def follow(path: Path, offset: int) -> tuple[tuple[dict[str, Any], ...], int]:
     if not end:
         # No end of a line in all that: not the probe's doing, and nothing to wait for.
         return (), offset + len(data) if len(data) == FOLLOW_BYTES else offset
-    parsed = (events.parse(line) for line in data[:end].splitlines() if len(line) <= events.LINE_BYTES)
+    parsed = (events.parse(line) for line in data[:end].split(b"\n") if len(line) <= events.LINE_BYTES)
     return tuple(event.model_dump() for event in parsed if event is not None), offset + end
 
 

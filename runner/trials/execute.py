@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tenacity
-from runner.trials.channel import read_channel
 
 from runner.engines.protocol import Cut, Job, JobFolder, Limits
 from runner.errors import EngineLostError, MachineError
 from runner.scripts import copy_script
 from runner.trials.artifacts import collect
+from runner.trials.channel import read_channel
 from runner.trials.record import Record
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _attempt(trial: Trial, image: Image, engine: Engine, workplace: Workplace, c
     if folder.log.is_file():
         shutil.copyfile(folder.log, keep)
     artifacts = collect(folder.work, trial.setting.experiment.artifacts, workplace.artifacts(trial.key))
-    return _record(trial, image, folder, ending, started, artifacts)
+    return _record(trial, image, folder=folder, ending=ending, started=started, artifacts=artifacts)
 
 
 def _job(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
@@ -125,7 +125,7 @@ def _job(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
 
 
 def _record(
-    trial: Trial, image: Image, folder: JobFolder, ending: Ending, started: datetime, artifacts: tuple[str, ...]
+    trial: Trial, image: Image, *, folder: JobFolder, ending: Ending, started: datetime, artifacts: tuple[str, ...]
 ) -> Record:
     setting = trial.setting
     channel = read_channel(folder.channel, folder.metrics)

@@ -12,7 +12,7 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
-def wheel(name, version, requires=(), files=None, requires_python=None):
+def wheel(name, version, requires=(), files=None):
     """The bytes of a pure wheel."""
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
@@ -68,7 +68,7 @@ class FakeIndex:
             def do_GET(self):
                 index.answer(self)
 
-            do_HEAD = do_GET
+            do_HEAD = do_GET  # noqa: N815 - the name that the standard library calls
 
             def log_message(self, *_):
                 pass

@@ -1,8 +1,8 @@
-import datetime
+from datetime import UTC, datetime
 
 import pytest
-
 from environments_index import FakeIndex
+
 from runner.environments import connection, index
 from runner.environments.index import Catalog
 from runner.environments.index_address import IndexAddress, index_address, network_settings, without_addresses
@@ -40,7 +40,7 @@ def test_a_release_comes_with_its_files_and_their_upload_times(fake):
     assert [release.yanked for release in project.releases] == [True, False]
     (file,) = project.release("1.10.0").files
     assert file.filename == "thing-1.10-py3-none-any.whl"
-    assert file.uploaded == datetime.datetime(2019, 2, 26, 12, tzinfo=datetime.UTC)
+    assert file.uploaded == datetime(2019, 2, 26, 12, tzinfo=UTC)
     assert file.requires_python == ">=3.6"
     assert file.url == f"http://{fake.host}/files/{file.filename}"
 
@@ -94,7 +94,9 @@ def test_a_damaged_cache_entry_is_fetched_again(fake, tmp_path):
 
 def test_an_unreachable_index_says_what_to_check(fake):
     fake.broken = True
-    with pytest.raises(MachineError, match=r"package index at 127\.0\.0\.1 does not answer .*UV_DEFAULT_INDEX") as error:
+    with pytest.raises(
+        MachineError, match=r"package index at 127\.0\.0\.1 does not answer .*UV_DEFAULT_INDEX"
+    ) as error:
         Catalog().project("thing")
     assert "HTTPS_PROXY" in str(error.value)
 
@@ -134,7 +136,7 @@ def test_credentials_go_to_the_host_of_the_index_only(fake, monkeypatch):
     try:
         monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://user:s3cret@{fake.host}/simple")
         other.contents["x.whl"] = b"wheel"
-        Catalog().connection.download(f"http://{other.host}/files/x.whl", lambda chunks: list(chunks))
+        Catalog().connection.download(f"http://{other.host}/files/x.whl", list)
         assert other.credentials is None
     finally:
         other.stop()

@@ -22,7 +22,9 @@ def lock_of(environment=ENVIRONMENT, **changes):
         "exemptions": [("keras", datetime(2019, 8, 24, tzinfo=UTC))],
         "packages": [
             LockedPackage(name="keras", version="2.2.5", layer=Layer.OVERLAY, hashes=(HASHES[0],)),
-            LockedPackage(name="absl-py", version="0.7.0", layer=Layer.BASE, hashes=(HASHES[1],), needed_by=("tensorboard",)),
+            LockedPackage(
+                name="absl-py", version="0.7.0", layer=Layer.BASE, hashes=(HASHES[1],), needed_by=("tensorboard",)
+            ),
             LockedPackage(name="tensorflow", version="1.13.1", layer=Layer.BASE, hashes=(HASHES[2], HASHES[3])),
         ],
     }
@@ -66,7 +68,18 @@ def test_the_order_in_which_packages_were_found_leaves_no_trace():
 
 def test_pip_reads_a_lock_as_its_own(path):
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", "--no-deps", "--require-hashes", "-r", path],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--dry-run",
+            "--no-index",
+            "--no-deps",
+            "--require-hashes",
+            "-r",
+            path,
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
 from environments_index import FakeIndex, sdist, wheel
+
 from runner.environments import cache, connection, lockfile, store
 from runner.environments.index import Catalog
 from runner.environments.interpreters import HostToolchain, Interpreter
@@ -18,13 +18,15 @@ from runner.errors import BuildFailedError, MachineError
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 BACKEND = """
 import os, pathlib, zipfile
+METADATA = "Metadata-Version: 2.1\\nName: source\\nVersion: 1.0\\n"
+WHEEL = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
 def build_wheel(folder, *_):
     {trouble}
     name = "source-1.0-py3-none-any.whl"
     with zipfile.ZipFile(pathlib.Path(folder, name), "w") as archive:
         archive.writestr(zipfile.ZipInfo("source.py"), os.environ["SOURCE_DATE_EPOCH"])
-        archive.writestr(zipfile.ZipInfo("source-1.0.dist-info/METADATA"), "Metadata-Version: 2.1\\nName: source\\nVersion: 1.0\\n")
-        archive.writestr(zipfile.ZipInfo("source-1.0.dist-info/WHEEL"), "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        archive.writestr(zipfile.ZipInfo("source-1.0.dist-info/METADATA"), METADATA)
+        archive.writestr(zipfile.ZipInfo("source-1.0.dist-info/WHEEL"), WHEEL)
         archive.writestr(zipfile.ZipInfo("source-1.0.dist-info/RECORD"), "source.py,,\\n")
     return name
 """
@@ -53,7 +55,9 @@ def lock_of(*packages):
 def locked(fake, filename, layer=Layer.BASE):
     name, version = filename.removesuffix(".tar.gz").split("-")[:2]
     page = fake.pages[name]
-    hashes = tuple(f"sha256:{file['hashes']['sha256']}" for file in page if file["filename"].startswith(f"{name}-{version}"))
+    hashes = tuple(
+        f"sha256:{file['hashes']['sha256']}" for file in page if file["filename"].startswith(f"{name}-{version}")
+    )
     return LockedPackage(name=name, version=version, layer=layer, hashes=hashes)
 
 
@@ -80,7 +84,11 @@ def test_every_file_of_a_lock_is_fetched_with_its_layer(fake):
 
 def test_the_wheel_that_fits_best_is_taken(fake):
     digits = PYTHON.replace(".", "")
-    for tag in ("py3-none-any", f"cp{digits}-cp{digits}-manylinux2014_x86_64", f"cp{digits}-cp{digits}-manylinux2014_aarch64"):
+    for tag in (
+        "py3-none-any",
+        f"cp{digits}-cp{digits}-manylinux2014_x86_64",
+        f"cp{digits}-cp{digits}-manylinux2014_aarch64",
+    ):
         fake.add_wheel("thing", "1.0", "2024-01-01", tag=tag, files={"thing.py": tag})
     (file,) = fetched(lock_of(locked(fake, "thing-1.0"))).wheels
     assert file.path.name.startswith(f"thing-1.0-cp{digits}-cp{digits}-manylinux2014_{os.uname().machine}")

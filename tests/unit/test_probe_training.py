@@ -1,19 +1,17 @@
-"""What the probe tells of training, on every CPython found, with a `keras` that has nothing but the methods."""
+"""What the probe tells of training, with a `keras` that has nothing but the methods."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-
-from tests.unit.probe_world import interpreters, run
+from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.parametrize("python", interpreters().values(), ids=interpreters())
 
-
+@EVERY_PYTHON
 def test_each_fit_is_a_phase_with_its_epochs_and_stages_follow_the_script(python: Path, tmp_path: Path) -> None:
     script = """
 import keras
@@ -55,6 +53,7 @@ print(mine == mine[:1], len(mine))
     assert [end["error"] for end in told.of("phase-end")] == [False, False]
 
 
+@EVERY_PYTHON
 def test_an_exception_is_told_with_the_script_s_own_line_and_where_the_script_was(python: Path, tmp_path: Path) -> None:
     script = "import keras, mine\nmine.train(keras.models.Model(), [0.5, ValueError('no more data')])\n"
     (tmp_path / "work").mkdir()
@@ -71,6 +70,7 @@ def test_an_exception_is_told_with_the_script_s_own_line_and_where_the_script_wa
     assert told.err.rstrip().endswith(error["message"])
 
 
+@OLDEST_AND_NEWEST
 def test_a_caught_exception_leaves_no_trace_in_the_place_of_a_later_one(python: Path, tmp_path: Path) -> None:
     script = """
 import keras
@@ -92,6 +92,7 @@ raise Wrong()
     assert (error["stage"], error["phase"], error["line"]) == ("build-model", "compile", 2)
 
 
+@OLDEST_AND_NEWEST
 def test_loops_of_the_script_s_own_are_told_in_blocks_of_equally_many_steps(python: Path, tmp_path: Path) -> None:
     script = """
 import keras
@@ -118,6 +119,7 @@ for step in range(5):
     assert told.of("stage")[-1]["stage"] == "training"
 
 
+@OLDEST_AND_NEWEST
 def test_a_failure_inside_of_the_probe_is_told_and_the_script_goes_on(python: Path, tmp_path: Path) -> None:
     script = """
 import keras

@@ -50,14 +50,15 @@ class Blocks(object):
 class Loop(object):
     """One loop: the steps that one model, or one optimizer, took outside of any `fit`."""
 
-    def __init__(self, name, owner, backend):
+    def __init__(self, channel, name, owner, variables, backend):
         self.name = name
         self.blocks = Blocks()
         self.steps = 0
-        self.variables = []
-        self.backend = backend
         self.traced = False
+        self.norm, self.digest = channel.shielded(self.norm), channel.shielded(self.digest)
+        self._backend = backend
         self._owner = weakref.ref(owner)
+        self._variables = [weakref.ref(variable) for variable in variables]
         self._began = time.time()
         self._written = self._began
 
@@ -78,18 +79,22 @@ class Loop(object):
             "seconds": round(self._written - self._began, 4),
             "block": self.blocks.size,
             "logs": self.blocks.means(),
-            "weight_norm": self._norm(),
+            "weight_norm": self.norm(),
         }
 
-    def live_variables(self):
-        """The variables that the loop trains, as far as they are still there."""
-        return [variable for variable in (reference() for reference in self.variables) if variable is not None]
-
-    def _norm(self):
-        variables = self.live_variables()
+    def norm(self):
+        """The norm of what the loop trains; None where it is gone or too large."""
+        variables = self._living()
         if not variables or weights.count(variables) > weights.NORM_PARAMETERS:
             return None
-        return weights.norm(weights.arrays_of(variables, self.backend))
+        return weights.norm(weights.arrays_of(variables, self._backend))
+
+    def digest(self):
+        """The digest of what the loop trains."""
+        return weights.digest(self._living(), self._backend)
+
+    def _living(self):
+        return [variable for variable in (reference() for reference in self._variables) if variable is not None]
 
 
 class Batches(object):
@@ -143,8 +148,7 @@ class Batches(object):
         if not self._loops:
             atexit.register(self._close_all)
         self._numbers[kind] += 1
-        loop = Loop("%s-%d" % (kind, self._numbers[kind]), owner, backend)
-        loop.variables = [weakref.ref(variable) for variable in variables]
+        loop = Loop(self._channel, "%s-%d" % (kind, self._numbers[kind]), owner, variables, backend)
         self._loops[kind, id(owner)] = loop
         readable = weights.is_eager() and phases.is_sampled(self._numbers[kind])
         self._channel.emit(
@@ -153,8 +157,8 @@ class Batches(object):
             model=phases.model_name(owner) if kind == "batches" else None,
             planned_epochs=None,
             steps=None,
-            initial_weights=weights.digest(variables, backend) if readable else None,
-            weight_norm=loop._norm() if readable else None,
+            initial_weights=loop.digest() if readable else None,
+            weight_norm=loop.norm() if readable else None,
         )
         return loop
 
@@ -172,10 +176,9 @@ class Batches(object):
         if loop.traced and owner is not None and weights.is_eager():
             loop.steps = max(loop.steps, int(owner.iterations.numpy()))
         self._write(loop)
-        variables = loop.live_variables()
-        final = weights.digest(variables, loop.backend)
-        norm = loop._norm()
-        self._channel.emit("phase-end", name=loop.name, final_weights=final, weight_norm=norm, error=False)
+        self._channel.emit(
+            "phase-end", name=loop.name, final_weights=loop.digest(), weight_norm=loop.norm(), error=False
+        )
 
 
 def _named(model, result):

@@ -86,7 +86,7 @@ class Training(object):
         name, where = original.__name__, self._where
 
         def call(*args, **kwargs):
-            if where.stage == "training" or not self._channel.mine():
+            if self._inside or not self._channel.mine():
                 return original(*args, **kwargs)
             before = where.phase
             where.building(name)

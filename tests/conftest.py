@@ -1,0 +1,45 @@
+"""What all tests share: those marked `docker` are skipped where no container can run, or fail where one must."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runner.engines.docker_client import build_client, connect
+from runner.errors import RunnerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs containers where there are none; with RUNNER_REQUIRE_DOCKER=1 it fails."""
+    if item.get_closest_marker("docker") is not None and (reason := _why_no_containers()):
+        _not_run(reason)
+
+
+@pytest.fixture(scope="session")
+def not_run() -> Callable[[str], None]:
+    """End a test that could not be run in containers, for a reason."""
+    return _not_run
+
+
+def _not_run(reason: str) -> None:
+    message = f"could not be run in containers: {reason}"
+    if os.environ.get("RUNNER_REQUIRE_DOCKER") == "1":
+        pytest.fail(f"{message} (RUNNER_REQUIRE_DOCKER=1)", pytrace=False)
+    pytest.skip(message)
+
+
+@functools.cache
+def _why_no_containers() -> str:
+    """Why no image can be built or no container run here; empty where both can."""
+    try:
+        connect().close()
+        build_client()
+    except RunnerError as error:
+        return " ".join(str(error).split())
+    return ""

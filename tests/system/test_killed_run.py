@@ -1,0 +1,140 @@
+"""A run that is killed, or interrupted, at any point: no finished trial is repeated, nothing stays behind."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from command import runner, started, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ENGINES = [pytest.param("docker", marks=pytest.mark.docker), "venv"]
+MATRIX = """\
+axes:
+  six: [1.16.0]
+  python: ["3.7"]
+experiment: {script: slow.py, timeout: 2m}
+criterion: loss < 1
+seeds: 2
+"""
+SCRIPT = """\
+import json, os, time
+seed = int(os.environ["PYTHONHASHSEED"])
+time.sleep(4 * seed)  # the first seed is over at once, the second is what gets killed
+with open(os.environ["RUNNER_METRICS"], "a") as metrics:
+    metrics.write(json.dumps({"epoch": 1, "loss": 0.1 + seed}) + "\\n")
+    metrics.write(json.dumps({"epoch": 2, "loss": 0.01 + seed / 1000}) + "\\n")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "matrix.yaml").write_text(MATRIX)
+    (tmp_path / "slow.py").write_text(SCRIPT)
+    return tmp_path
+
+
+def containers() -> list[str]:
+    import docker
+
+    client = docker.from_env()
+    try:
+        found = client.containers.list(all=True, filters={"label": "convergence-matrix.trial"})
+        return [str(container.id) for container in found]
+    finally:
+        client.close()
+
+
+def processes(folder: Path) -> list[int]:
+    """The processes that work in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd().startswith(str(folder)) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def until(there: Callable[[], object], what: str, within_s: float = 60) -> None:
+    deadline = time.monotonic() + within_s
+    while not there():
+        assert time.monotonic() < deadline, f"{what} did not come within {within_s} s"
+        time.sleep(0.05)
+
+
+def stop_in_the_second_trial(folder: Path, engine: str, how: signal.Signals) -> tuple[int, str]:
+    """Start the matrix and send a signal when its first trial is stored and its second is at work; exit code and output."""
+    process = started(folder, "matrix.yaml", "--engine", engine, "-j", "1")
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if "seed 1: started" in line:
+            break
+    until(lambda: containers() if engine == "docker" else processes(folder / ".runner" / "jobs"), "the job")
+    process.send_signal(how)
+    _, rest = process.communicate(timeout=60)
+    return process.returncode, "".join(lines) + rest
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("engine", ENGINES)
+def test_after_sigkill_the_next_run_goes_on_and_leaves_nothing(folder: Path, engine: str) -> None:
+    code, output = stop_in_the_second_trial(folder, engine, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert "seed 0: converged" in output
+
+    done = runner(folder, "matrix.yaml", "--engine", engine)
+    assert done.returncode == 0, done.stderr
+    assert "1 finished trials stored" in done.stderr
+    assert "seed 0: started" not in done.stderr
+    assert "1 cells, 1 trials ran." in done.stdout
+    if engine == "docker":
+        assert "Removed 1 left over from a run that was killed." in done.stderr
+        assert containers() == []
+    assert processes(folder) == []
+    (row,) = table(folder, engine)
+    assert (row["outcome"], row["seeds"]) == ("converges", 2)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("engine", ENGINES)
+def test_ctrl_c_stops_the_jobs_keeps_what_is_finished_and_says_how_to_go_on(folder: Path, engine: str) -> None:
+    code, output = stop_in_the_second_trial(folder, engine, signal.SIGINT)
+    assert code == 130
+    assert "Interrupted. What is finished is kept; the same command goes on from there." in output
+    assert "Traceback" not in output
+    if engine == "docker":
+        assert containers() == []
+    assert processes(folder) == []
+    assert runner(folder, "table", "--engine", engine).returncode == 1  # undecided: one of two seeds is there
+
+
+def test_output_into_a_closed_pipe_is_no_error(folder: Path) -> None:
+    process = started(folder, "schema")
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert errors == ""
+
+
+def test_the_first_word_of_progress_comes_at_once(folder: Path) -> None:
+    process = started(folder, "matrix.yaml", "--engine", "venv", "-j", "1")
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    assert float(first.split()[1]) < 5

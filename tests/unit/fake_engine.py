@@ -1,0 +1,136 @@
+"""An engine without processes: it writes what a trial's probe and script would have written. For tests of what lies above."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from runner.engines.protocol import Ending, EngineKind, Image, StoredImage
+from runner.environments.lockfile import finished, write
+from runner.environments.model import Environment, Layer, LockedPackage
+from runner.errors import EngineLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from runner.engines.protocol import Job, JobFolder
+    from runner.environments.model import Lock
+
+    Losses = Callable[[Job, int], Sequence[float]]
+
+IDENTITY = "fake-base"
+
+
+@dataclass
+class FakeEngine:
+    """`losses(job, seed)` says what a trial reports; it may raise what an engine raises."""
+
+    losses: Losses = lambda _job, _seed: (1.0, 0.5, 1e-6)
+    kind: EngineKind = EngineKind.VENV
+    ran: list[tuple[str, int]] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    left_over: int = 0
+    log: bytes = b"out\n"
+
+    def run(self, image: Image, job: Job) -> Ending:
+        seed = int(job.env["RUNNER_SEED"])
+        self.ran.append((job.labels["cell"], seed))
+        start = {
+            "event": "start",
+            "t": 0.0,
+            "probe": "1",
+            "python": "3.11.7",
+            "implementation": "CPython",
+            "executable": "p",
+            "argv": [],
+            "pid": 1,
+            "time": 1.0,
+        }
+        lines = [json.dumps(start), json.dumps({"event": "stage", "t": 0.1, "stage": "training", "phase": "fit-1"})]
+        job.folder.channel.write_text("".join(f"{line}\n" for line in lines))
+        losses = self.losses(job, seed)
+        job.folder.metrics.write_text(
+            "".join(json.dumps({"loss": loss, "epoch": epoch}) + "\n" for epoch, loss in enumerate(losses, 1))
+        )
+        job.folder.log.write_bytes(self.log)
+        return Ending(exit_code=0, signal=None, cut=None, duration_s=0.01, peak_memory_bytes=10_000_000)
+
+    def pythons(self) -> tuple[str, ...]:
+        return ("3.11",)
+
+    def base_identity(self, python: str) -> str:
+        return IDENTITY
+
+    def known_identity(self, python: str) -> str | None:
+        return IDENTITY
+
+    def find(self, lock: Lock) -> Image | None:
+        return Image(
+            engine=self.kind,
+            reference=f"image-of-{lock.environment.name}",
+            lock_digest=lock.digest,
+            base_identity=IDENTITY,
+            python_full="3.11.7",
+        )
+
+    def images(self) -> tuple[StoredImage, ...]:
+        return (
+            StoredImage(
+                reference="image", lock_name="six-1", size_bytes=1000, last_used=datetime(2026, 1, 1, tzinfo=UTC)
+            ),
+        )
+
+    def remove_image(self, reference: str) -> bool:
+        self.removed.append(reference)
+        return True
+
+    def shell_command(self, image: Image, folder: JobFolder) -> tuple[tuple[str, ...], dict[str, str]]:
+        return ("sh",), {"SHELL_OF": image.reference, "WORK": str(folder.work)}
+
+    def stop_all(self) -> None:
+        self.stopped.set()
+
+    def sweep(self) -> int:
+        return self.left_over
+
+    def close(self) -> None:
+        pass
+
+
+def lost(_job: Job, _seed: int) -> Sequence[float]:
+    raise EngineLostError("The engine stopped answering. Start it again, then the same command.")
+
+
+MATRIX = """\
+axes:
+  six: [1.15.0, 1.16.0]
+  script: [a.py, b.py]
+experiment:
+  timeout: 10s
+criterion: loss < 1e-4
+"""
+
+
+def write_matrix(folder: Path, text: str = MATRIX) -> Path:
+    """A matrix with its scripts and locks in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("a.py", "b.py"):
+        (folder / name).write_text(f"print({name!r})\n")
+    for version in ("1.15.0", "1.16.0"):
+        environment = Environment(pins=(("six", version),))
+        packages = [LockedPackage(name="six", version=version, layer=Layer.BASE, hashes=(f"sha256:{'0' * 64}",))]
+        lock = finished(
+            environment=environment,
+            python="3.11",
+            as_of=datetime(2021, 6, 1, tzinfo=UTC),
+            exemptions=(),
+            packages=packages,
+        )
+        write(lock, folder / "locks")
+    (folder / "matrix.yaml").write_text(text)
+    return folder / "matrix.yaml"

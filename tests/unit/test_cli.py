@@ -1,0 +1,241 @@
+"""The command line over a fake engine: what a user types, what he reads, what exit code he gets."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from fake_engine import MATRIX, FakeEngine, lost, write_matrix
+
+from runner.cli.app import run_command_line
+from runner.errors import NoEngineError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    fake = FakeEngine()
+    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
+    return fake
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "here"
+    write_matrix(folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("RUNNER_CONFIG", str(tmp_path / "config.toml"))
+    for name in ("RUNNER_ENGINE", "RUNNER_BASE"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+def command(line: str) -> int:
+    return run_command_line(line.split())
+
+
+def test_a_first_word_that_is_no_command_means_run(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("matrix.yaml") == 0
+    out = capsys.readouterr().out
+    assert out.count("converges") == 4
+    assert "4 cells, 8 trials ran." in out
+    assert command("--only six=1.16.0") == 0
+    assert "2 cells, nothing had to run." in capsys.readouterr().out
+
+
+def test_a_mistyped_command_is_told_the_nearest_one(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("plna") == 2
+    assert capsys.readouterr().err == "'plna' is neither a command nor a matrix file. Did you mean `plan`?\n"
+
+
+def test_a_matrix_that_is_not_there_is_named(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("run other.yaml") == 2
+    assert "other.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line", ["run --nonsense", "run matrix.yaml extra", "--seeds 0", "--engine podman", "logs", "table --format xml"]
+)
+def test_wrong_usage_is_one_message_and_exit_code_2(
+    engine: FakeEngine, here: Path, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(line) == 2
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("Error: ")
+
+
+def test_a_wrong_matrix_names_every_mistake_and_exits_with_2(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "matrix.yaml").write_text(MATRIX.replace("criterion: loss < 1e-4", "critereon: loss < 1e-4\nseeds: none"))
+    assert command("matrix.yaml") == 2
+    err = capsys.readouterr().err
+    assert "matrix.yaml:6:1: " in err
+    assert "criterion" in err
+    assert "matrix.yaml:7:8: " in err
+
+
+def test_a_missed_expectation_exits_with_1(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "matrix.yaml").write_text(MATRIX + "expect:\n  - {six: 1.16.0, outcome: fails}\n")
+    assert command("run") == 1
+    assert "expected fails (line 8), got converges: six=1.16.0,script=a.py" in capsys.readouterr().out
+
+
+def test_no_engine_exits_with_3(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def none(*_args: object, **_options: object) -> None:
+        raise NoEngineError("No Docker engine answers. Start it, or use --engine venv.")
+
+    monkeypatch.setattr("runner.engines.docker.DockerEngine.connect", none)
+    assert command("run --engine docker") == 3
+    assert capsys.readouterr().err == "No Docker engine answers. Start it, or use --engine venv.\n"
+
+
+def test_an_engine_that_is_lost_exits_with_4(
+    engine: FakeEngine, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _s: None)
+    engine.losses = lost
+    assert command("run") == 4
+    assert "The engine stopped answering." in capsys.readouterr().err
+
+
+def test_an_interrupt_exits_with_130_and_says_how_to_go_on(
+    engine: FakeEngine, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runner.session.running.Schedule.run", interrupt)
+    assert command("run") == 130
+    assert engine.stopped.is_set()
+    assert "the same command goes on from there" in capsys.readouterr().err
+
+
+def test_without_arguments_the_help_is_shown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("") == 0
+    assert "Exit codes: 0 all as expected" in " ".join(capsys.readouterr().out.split())
+
+
+def test_every_table_comes_as_json_too(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for line, key in [
+        ("run --format json", "outcome"),
+        ("table --format json", "final_loss"),
+        ("plan --format json", "environment"),
+        ("run --dry-run --format json", "to run"),
+        ("lock --format json", "lock"),
+        ("lock --check --format json", "lock"),
+        ("build --format json", "image"),
+        ("clean --dry-run --format json", "size"),
+    ]:
+        assert command(line) == 0, line
+        assert key in json.loads(capsys.readouterr().out)[0], line
+
+
+def test_the_table_comes_as_csv_and_markdown(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("run")
+    capsys.readouterr()
+    assert command("table --format csv") == 0
+    assert capsys.readouterr().out.startswith("six,script,outcome,")
+    assert command("table --format markdown") == 0
+    assert capsys.readouterr().out.startswith("| six | script | outcome |")
+
+
+def test_a_dry_run_does_nothing(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("run --dry-run") == 0
+    assert engine.ran == []
+    assert "8 trials to run at least" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_pipe_gets_plain_lines_without_colour(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("run")
+    captured = capsys.readouterr()
+    assert "\x1b" not in captured.out + captured.err
+    assert "six=1.15.0,script=a.py seed 0: converged (loss 1e-06)" in captured.err
+
+
+def test_logs_prints_what_the_trials_of_one_cell_wrote(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("run")
+    capsys.readouterr()
+    assert command("logs six=1.15.0,script=a.py --seed 1") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("--- six=1.15.0,script=a.py seed 1, venv, ")
+    assert out.endswith("\nout\n")
+    assert command("logs six=1.15.0") == 2
+    assert "means 2 cells; say more of it" in capsys.readouterr().err
+    assert command("logs six=1.15.0,script=a.py --seed 9") == 2
+
+
+def test_clean_removes_images_and_keeps_records_unless_asked(engine: FakeEngine, here: Path) -> None:
+    command("run")
+    assert command("clean --older-than 100000") == 0
+    assert engine.removed == []
+    assert command("clean") == 0
+    assert engine.removed == ["image"]
+    engine.ran.clear()
+    command("run")
+    assert engine.ran == []
+    assert command("clean --records") == 0
+    command("run")
+    assert len(engine.ran) == 8
+
+
+def test_the_configuration_file_gives_defaults_and_is_checked(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def open_engine(choice: str, *, base: str) -> tuple[FakeEngine, str]:
+        asked.append((choice, base))
+        return FakeEngine(), ""
+
+    monkeypatch.setattr("runner.session.session.open_engine", open_engine)
+    config = tmp_path / "config.toml"
+    config.write_text('engine = "docker"\nbase = "offline"\n')
+    command("plan")
+    monkeypatch.setenv("RUNNER_ENGINE", "venv")
+    command("plan")
+    command("plan --engine auto --base registry")
+    assert asked == [("docker", "offline"), ("venv", "offline"), ("auto", "registry")]
+    for wrong, message in [
+        ("engin = 1", "there is no setting 'engin'"),
+        ('engine = "vm"', "it can be auto, docker, venv"),
+        ("=", "config.toml: "),
+    ]:
+        config.write_text(wrong)
+        assert command("plan") == 2
+        assert message in capsys.readouterr().err
+
+
+def test_init_writes_a_matrix_that_loads_and_never_overwrites_one(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "train.py").write_text("import keras\nimport pandas\n")
+    assert command("init train.py") == 2
+    assert "is there already" in capsys.readouterr().err
+    assert command("init train.py -o new.yaml") == 0
+    assert "pandas" in (here / "new.yaml").read_text()
+    assert command("plan new.yaml") == 0
+    assert command("init ../train.py -o newer.yaml") == 2
+
+
+def test_schema_prints_the_committed_json_schema(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("schema") == 0
+    assert "axes" in json.loads(capsys.readouterr().out)["properties"]

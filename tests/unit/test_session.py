@@ -1,0 +1,201 @@
+"""A session over a fake engine: which trials run, when it stops, what is kept, what comes out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from fake_engine import MATRIX, FakeEngine, lost, write_matrix
+
+from runner.errors import EngineLostError, UsageError
+from runner.matrix.model import Matrix
+from runner.outcomes import OutcomeKind
+from runner.session import Options, Results, Session
+from runner.session.running import StoppedEarly, slots_of
+from runner.session.workplace import claim
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from runner.engines.protocol import Job
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    fake = FakeEngine()
+    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
+    return fake
+
+
+@pytest.fixture
+def matrix(tmp_path: Path) -> Path:
+    return write_matrix(tmp_path / "here")
+
+
+def run(path: Path, **options: object) -> Results:
+    with Session(Matrix.load(path), Options(**options)) as session:  # type: ignore[arg-type]
+        return session.run()
+
+
+def labels(results: Results) -> list[str]:
+    return [outcome.label for outcome in results.outcomes]
+
+
+def test_every_cell_gets_as_many_seeds_as_its_answer_needs(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
+    results = run(matrix)
+    assert labels(results) == ["converges"] * 4
+    assert Counter(cell for cell, _ in engine.ran) == {cell.name: 4 for cell in results.cells}
+    assert results.executed == 16
+    assert results.exit_code == 0
+
+
+def test_where_seeds_disagree_more_are_spent_up_to_the_cap(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1) if seed % 2 else 0.1 + seed / 100)
+    results = run(matrix, only="six=1.15.0,script=a.py")
+    assert labels(results) == ["flaky (coin flip)"]
+    assert sorted(seed for _, seed in engine.ran) == list(range(10))
+
+
+def test_a_cell_whose_trials_are_copies_stops_after_two(engine: FakeEngine, matrix: Path) -> None:
+    results = run(matrix, only="six=1.15.0,script=a.py")
+    assert (labels(results), results.executed) == (["converges"], 2)
+    assert "seed-insensitive" in results.outcomes[0].flags
+
+
+def test_a_second_run_repeats_nothing(engine: FakeEngine, matrix: Path) -> None:
+    first = run(matrix)
+    engine.ran.clear()
+    second = run(matrix)
+    assert engine.ran == []
+    assert second.executed == 0
+    assert second.rows() == first.rows()
+
+
+def test_what_changes_a_trial_runs_again_and_what_does_not_does_not(engine: FakeEngine, matrix: Path) -> None:
+    run(matrix)
+    engine.ran.clear()
+    (matrix.parent / "a.py").write_text("print('changed')\n")
+    matrix.write_text(MATRIX.replace("1e-4", "1e-3"))  # a criterion judges records: it is no part of a trial
+    results = run(matrix)
+    assert {cell for cell, _ in engine.ran} == {cell.name for cell in results.cells if cell.script == "a.py"}
+
+
+def test_fewer_seeds_than_are_stored_give_the_outcome_of_those_seeds(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
+    run(matrix)
+    results = run(matrix, seeds=1)
+    assert [outcome.n_trials for outcome in results.outcomes] == [1] * 4
+    assert results.executed == 0
+
+
+def test_a_lost_engine_is_tried_again_and_then_said(
+    engine: FakeEngine, matrix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _s: None)
+    engine.losses = lost
+    with pytest.raises(EngineLostError, match="The engine stopped answering"):
+        run(matrix, only="six=1.15.0,script=a.py", jobs=1)
+    assert Counter(engine.ran).most_common(1)[0][1] == 3
+    assert engine.stopped.is_set()
+
+
+def test_what_was_finished_before_a_failure_is_kept(
+    engine: FakeEngine, matrix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _s: None)
+
+    def losses(job: Job, seed: int) -> Sequence[float]:
+        return lost(job, seed) if "b.py" in job.argv else (1.0, 0.5, 1e-6)
+
+    engine.losses = losses
+    with pytest.raises(EngineLostError):
+        run(matrix, only="six=1.15.0", jobs=1)
+    engine.losses = lambda _job, _seed: (1.0, 0.5, 1e-6)
+    engine.ran.clear()
+    run(matrix, only="six=1.15.0", jobs=1)
+    assert {cell.rpartition("=")[2] for cell, _ in engine.ran} == {"b.py"}
+
+
+def test_a_missed_expectation_is_told_with_its_line_and_is_not_green(engine: FakeEngine, matrix: Path) -> None:
+    matrix.write_text(
+        MATRIX
+        + "expect:\n  - {six: 1.15.0, outcome: converges}\n  - {six: 1.16.0, script: a.py, outcome: fails (nan)}\n"
+    )
+    results = run(matrix)
+    assert results.exit_code == 1
+    assert [str(miss) for miss in results.misses] == [
+        "expected fails (nan) (line 9), got converges: six=1.16.0,script=a.py"
+    ]
+
+
+def test_fail_fast_stops_at_the_first_cell_that_is_not_as_it_should_be(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: (1.0, float("nan")) if "a.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
+    with pytest.raises(StoppedEarly, match=r"six=1\.15\.0,script=a\.py fails \(nan\)"):
+        run(matrix, fail_fast=True, jobs=1)
+    assert len(engine.ran) < 10
+
+
+def test_nothing_executed_is_not_green(engine: FakeEngine, matrix: Path) -> None:
+    with Session(Matrix.load(matrix)) as session:
+        results = session.results()
+    assert results.complaint == "Nothing was executed: no cell has a finished trial."
+    assert results.exit_code == 1
+
+
+def test_mostly_undecided_is_not_green(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda _job, _seed: ()
+    results = run(matrix)
+    assert {outcome.kind for outcome in results.outcomes} == {OutcomeKind.UNDECIDED}
+    assert results.complaint == "Most cells are undecided: 4 of 4."
+    assert results.exit_code == 1
+
+
+def test_two_runs_of_one_matrix_at_once_are_refused(engine: FakeEngine, matrix: Path) -> None:
+    with (
+        claim(matrix.parent / ".runner"),
+        pytest.raises(UsageError, match=r"Another run of this matrix is at work \(process \d+\)"),
+    ):
+        run(matrix)
+
+
+def test_what_a_killed_run_left_is_cleared(engine: FakeEngine, matrix: Path) -> None:
+    left = matrix.parent / ".runner" / "jobs" / "killed" / "work"
+    left.mkdir(parents=True)
+    (left / "locked").mkdir(mode=0o500)
+    run(matrix)
+    assert not (matrix.parent / ".runner" / "jobs" / "killed").exists()
+
+
+def test_the_plan_says_what_is_there_and_what_would_run(engine: FakeEngine, matrix: Path) -> None:
+    with Session(Matrix.load(matrix)) as session:
+        before = session.plan()
+        session.run()
+        after = session.plan()
+    assert (before.to_lock, before.to_build, before.finished, before.wanted) == (0, 0, 0, 8)
+    assert (after.finished, after.wanted) == (8, 0)
+
+
+def test_the_table_is_a_data_frame_with_one_row_a_cell(engine: FakeEngine, matrix: Path) -> None:
+    table = run(matrix).table()
+    assert list(table["script"]) == ["a.py", "b.py"] * 2
+    assert list(table["outcome"]) == ["converges"] * 4
+    assert set(table["lock"]) == {"six-1.15.0", "six-1.16.0"}
+
+
+def test_forgotten_trials_run_again(engine: FakeEngine, matrix: Path) -> None:
+    run(matrix)
+    with Session(Matrix.load(matrix)) as session:
+        assert session.forget() == 8
+        assert list((matrix.parent / ".runner" / "logs").iterdir()) == []
+    assert run(matrix).executed == 8
+
+
+def test_slots_share_no_processor_unless_more_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {3, 1, 5, 7})
+    assert slots_of(1, None) == [(1,), (3,), (5,), (7,)]
+    assert slots_of(2, None) == [(1, 3), (5, 7)]
+    assert slots_of(3, 2) == [(1, 3, 5), (7, 1, 3)]
+    assert slots_of(8, None) == [(1, 3, 5, 7)]
