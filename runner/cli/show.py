@@ -27,6 +27,9 @@ STYLES = {
     OutcomeKind.UNTESTABLE: "magenta",
 }
 _PIPE_COLUMNS = 200
+_REASON_COLUMNS = 20
+_FIGURES = {"seeds": 1, "final loss": 3, "s/epoch": 4, "CPython": 6}
+"""Columns by their place in `text.figures`."""
 
 
 def print_results(results: Results, output: str) -> None:
@@ -38,7 +41,7 @@ def print_results(results: Results, output: str) -> None:
     console = _console()
     if results.complaint:
         console.print(Text(results.complaint, style="bold red"))
-    console.print(_outcome_table(rows))
+    console.print(_outcome_table(rows, console.width))
     executed = f"{results.executed} trials ran" if results.executed else "nothing had to run"
     console.print(Text(f"{len(rows)} cells, {executed}.", style="dim"))
     for miss in results.misses:
@@ -86,22 +89,44 @@ def print_records(records: Sequence[Mapping[str, str | int]], output: str) -> No
     _console().print(table)
 
 
-def _outcome_table(rows: Sequence[Row]) -> Table:
+def _outcome_table(rows: Sequence[Row], width: int) -> Table:
+    """The outcomes by the axes that vary; where `width` is too small for all, the least needed columns go."""
     axes = list(dict.fromkeys(axis for row in rows for axis in row.cell))
     varied = [axis for axis in axes if len({row.cell.get(axis) for row in rows}) > 1] or axes
+    columns = {axis: [row.cell.get(axis, "").rpartition("/")[2] for row in rows] for axis in varied}
+    figures = [text.figures(row) for row in rows]
+    columns["outcome"] = [row.outcome for row in rows]
+    for name, place in _FIGURES.items():
+        columns[name] = [row_figures[place] for row_figures in figures]
+    columns["why"] = [_why(row) for row in rows]
+    for name in ("CPython", "s/epoch", "final loss"):
+        if _width(columns) > width:
+            del columns[name]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in (*varied, "outcome", "seeds", "final loss", "s/epoch", "CPython"):
-        table.add_column(name, overflow="fold", no_wrap=False)
-    table.add_column("why", overflow="ellipsis", no_wrap=True, ratio=1)
-    for row in rows:
-        _, counts, _, final, seconds, _, python = text.figures(row)
-        why = row.exception or (row.reason if row.kind != OutcomeKind.GOOD else " ".join(row.flags))
+    for name in columns:
+        table.add_column(name, overflow="ellipsis", no_wrap=True, min_width=_needed(name, columns))
+    for row, *line in zip(rows, *columns.values(), strict=True):
+        style = STYLES[OutcomeKind(row.kind)]
         table.add_row(
-            *(Text(row.cell.get(axis, "").rpartition("/")[2]) for axis in varied),
-            Text(row.outcome, style=STYLES[OutcomeKind(row.kind)]),
-            *(Text(figure) for figure in (counts, final, seconds, python, " ".join(why.split()))),
+            *(Text(word, style=style if name == "outcome" else "") for name, word in zip(columns, line, strict=True))
         )
     return table
+
+
+def _why(row: Row) -> str:
+    """What made a cell what it is, in a line."""
+    why = row.exception or (" ".join(row.flags) if row.kind == OutcomeKind.GOOD else row.reason)
+    return " ".join(why.split())
+
+
+def _width(columns: Mapping[str, Sequence[str]]) -> int:
+    return sum(_needed(name, columns) + 2 for name in columns)
+
+
+def _needed(name: str, columns: Mapping[str, Sequence[str]]) -> int:
+    """The width that a column needs; reasons may be cut to a few words."""
+    needed = max(len(name), *(len(word) for word in columns[name]))
+    return min(needed, _REASON_COLUMNS) if name == "why" else needed
 
 
 def _console() -> Console:

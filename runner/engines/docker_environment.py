@@ -151,17 +151,14 @@ class EnvironmentImages:
 
     def remove(self, tag: str) -> bool:
         """Remove an image and what below it no other one of ours stands on; false where a container uses it."""
+        below = (labels_of(self._client, tag) or {}).get(FROM)
         if not self._remove(tag):
             return False
         self._use_note(tag).unlink(missing_ok=True)
-        while any(self._remove(each) for each in self._unused()):
-            pass  # each round uncovers the images below
+        while below and not any(labels.get(FROM) == below for _, labels, _, _ in self._ours()):
+            tag, below = below, (labels_of(self._client, below) or {}).get(FROM)
+            self._remove(tag)
         return True
-
-    def _unused(self) -> list[str]:
-        ours = list(self._ours())
-        needed = {labels.get(FROM) for _, labels, _, _ in ours}
-        return [tag for tag, labels, _, _ in ours if LOCK_NAME not in labels and tag not in needed]
 
     def _ours(self) -> Iterable[tuple[str, Mapping[str, str], int, datetime]]:
         with engine_errors("listing images"):

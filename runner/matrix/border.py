@@ -89,7 +89,7 @@ PartialNode = Annotated[dict[Scalar, TextOrPairs], Field(min_length=1)]
 def _one_or_more(values: dict[str, Any], description: str) -> dict[str, Any]:
     return {
         "description": description,
-        "anyOf": [values, {"type": "array", "items": values, "minItems": 1, "uniqueItems": True}],
+        "anyOf": [values, {"type": "array", "items": values, "minItems": 1}],
     }
 
 
@@ -106,7 +106,7 @@ _ENV_VALUE: dict[str, Any] = {
 _VERSION: dict[str, Any] = {"type": ["string", "number"]}
 _RESERVED_VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "python": (
-        {**_VERSION, "pattern": "^3\\.[0-9]+$"},
+        {**_VERSION, "pattern": "^3\\.[0-9]+$", "minimum": 3, "exclusiveMaximum": 4},
         "CPython's minor releases: 3.7. Default: the newest with wheels.",
     ),
     "import": ({"enum": ["as-written"]}, "Which Keras the script's Keras imports mean."),

@@ -195,7 +195,7 @@ def mistakes_of(path: Path) -> tuple[Mistake, ...]:
     return ()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(MATRICES | YAML_LIKE | st.text(), st.booleans())
 def test_any_text_gives_a_matrix_or_mistakes_with_places_inside_it(text: str, smallest: bool) -> None:
     with TemporaryDirectory() as folder:

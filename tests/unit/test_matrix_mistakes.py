@@ -122,12 +122,13 @@ def test_a_mistake_in_an_axis_says_what_is_wrong_and_where(tmp_path: Path, axes:
         ("expect: [{keras: 2.2.4}]", "3:11: this expectation has no outcome (such as outcome: converges)"),
         ("expect: [{kers: 2.2.4, outcome: fails}]", "3:11: there is no axis 'kers' (did you mean 'keras'?)"),
         ("expect: [{keras: 2.2.4, outcome: fials}]", "3:34: 'fials' is no outcome (did you mean 'fails'?)"),
+        ("expect: [{outcome: undecided (x)}]", "3:20: 'undecided (x)' is no outcome (did you mean 'undecided'?)"),
         ("expect: [{outcome: nan}]", "3:20: 'nan' is no outcome (did you mean 'fails (nan)'?)"),
         ("expect: [{outcome: fail (nan)}]", "3:20: 'fail (nan)' is no outcome (did you mean 'fails (nan)'?)"),
         ("expect: [{outcome: fails (nen)}]", "3:20: 'fails (nen)' is no outcome (did you mean 'fails (nan)'?)"),
         (
             "expect: [{outcome: fails (timeout)}]",
-            "3:20: 'fails (timeout)' is no outcome (did you mean 'undecided (timeout)'?)",
+            "3:20: 'fails (timeout)' is no outcome (did you mean 'undecided'?)",
         ),
         (
             (
@@ -161,13 +162,19 @@ def test_a_mistake_in_a_partial_match_names_the_nearest_right_word(tmp_path: Pat
         ),
         (
             "{script: train.py, data: [{train.py: ~/../x}]}",
-            "2:40: the data target '~/../x' is neither in the working directory nor under ~/ (name one: {source: target})",
+            (
+                "2:40: the data target '~/../x' is neither in the working directory nor under ~/ "
+                "(name one: {source: target})"
+            ),
         ),
         ("{script: train.py, artifacts: [../x]}", "2:44: the artifact '../x' is not inside the working directory"),
         ("{script: train.py, network: yes}", "2:41: experiment.network: 'yes' is neither true nor false"),
         (
             "{script: train.py, timeout: 0}",
-            "2:41: experiment.timeout: '0' is no duration between 0 seconds and 30 days (write it like 30m, 90s or 1h30m)",
+            (
+                "2:41: experiment.timeout: '0' is no duration between 0 seconds and 30 days "
+                "(write it like 30m, 90s or 1h30m)"
+            ),
         ),
         ("{script: train.py, arg: [1]}", "2:32: unknown key 'arg' (did you mean 'args'?)"),
         ("train.py", "2:13: experiment must be a mapping, not a text"),
@@ -245,9 +252,8 @@ def test_every_value_of_a_script_axis_must_be_there(tmp_path: Path) -> None:
 
 def test_an_included_cell_needs_a_script_where_an_axis_names_them(tmp_path: Path) -> None:
     text = "axes: {keras: 2.2.4, script: train.py}\ninclude: [{keras: 2.3.1}]\n"
-    assert mistakes_in(tmp_path, text) == [
-        "matrix.yaml:2:12: this makes a new cell, which needs a value for script (no cell matches it, so it extends none)"
-    ]
+    (mistake,) = mistakes_in(tmp_path, text)
+    assert mistake.startswith("matrix.yaml:2:12: this makes a new cell, which needs a value for script")
 
 
 def test_a_misshapen_axis_causes_no_further_mistakes_where_it_is_named(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ def test_versions_that_exist_are_no_mistake_however_they_are_written(tmp_path: P
 def test_a_missing_version_names_the_releases_on_both_sides_of_it(tmp_path: Path) -> None:
     found, _ = missing(tmp_path, "{tensorflow: [1.13.1, 1.13.3], keras: [9.9]}")
     assert found == [
-        "matrix.yaml:1:30: tensorflow 1.13.3 does not exist (nearest: 1.13.1, 1.13.2, 1.14.0, 2.0.0)",
-        "matrix.yaml:1:45: keras 9.9 does not exist (nearest: 2.2.4, 2.2.5)",
+        "matrix.yaml:1:29: tensorflow 1.13.3 does not exist (nearest: 1.13.1, 1.13.2, 1.14.0, 2.0.0)",
+        "matrix.yaml:1:46: keras 9.9 does not exist (nearest: 2.2.4, 2.2.5)",
     ]
 
 
