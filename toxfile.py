@@ -1,4 +1,4 @@
-"""One tox environment per version combination of `matrix.yaml`: `tox -e keras2.2.4-tf1.13.1` runs its cells through the runner.
+"""One tox environment per version combination of `matrix.yaml`: `tox -e keras2.2.4-tf1.13.1` runs its cells.
 
 `tox list` shows them; a plain `tox` does not run them. Nothing is generated into files: tox asks here each time.
 """

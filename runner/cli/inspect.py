@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -86,7 +85,7 @@ def shell(
     ):
         argv, env = session.shell_command(the_cell(session), Path(folder))
         typed = None if command is None else f"{command}\n"
-        return subprocess.run(argv, env={**os.environ, **env}, input=typed, text=True, check=False).returncode
+        return subprocess.run(argv, env=env, cwd=Path(folder) / "work", input=typed, text=True, check=False).returncode
 
 
 def doctor(

@@ -19,6 +19,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from runner.engines.docker_build import context_folder
+from runner.engines.docker_cache import forget_contexts, forget_steps
 from runner.engines.docker_client import engine_errors
 from runner.engines.docker_images import FROM, IDENTITY, PREFIX, REPOSITORY, labels_of, recipe_folder
 from runner.engines.protocol import EngineKind, Image, StoredImage
@@ -158,6 +159,7 @@ class EnvironmentImages:
         while below and not any(labels.get(FROM) == below for _, labels, _, _ in self._ours()):
             tag, below = below, (labels_of(self._client, below) or {}).get(FROM)
             self._remove(tag)
+        forget_steps(self._client)
         return True
 
     def _ours(self) -> Iterable[tuple[str, Mapping[str, str], int, datetime]]:
@@ -226,6 +228,7 @@ class EnvironmentImages:
                 _link(wheel.path, context / "wheels" / wheel.path.name)
             (context / "requirements.txt").write_text("".join(lines), encoding="utf-8")
             self._build(context, "layer", tag=tag, labels=labels, say=say)
+        forget_contexts(self._client)
 
     def _build(
         self, context: Path, target: str, *, tag: str, labels: Mapping[str, str], say: Callable[[str], None]

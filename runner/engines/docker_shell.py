@@ -35,4 +35,4 @@ def shell_command(image: Image, folder: JobFolder, *, owner: str) -> tuple[tuple
         read_only = ",readonly" if mount["ReadOnly"] else ""
         options.append(f"--mount=type=bind,source={mount['Source']},target={mount['Target']}{read_only}")
     command = ("/bin/sh", "-c", _ASK_FOR_TERMINAL, str(docker_command()), *options, image.reference, "bash")
-    return command, {"DOCKER_HOST": engine_host()}
+    return command, {**os.environ, "DOCKER_HOST": engine_host()}

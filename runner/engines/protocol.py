@@ -198,7 +198,7 @@ class Engine(Protocol):
         ...
 
     def shell_command(self, image: Image, folder: JobFolder) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Give the command of a shell in an image, working in `folder.work`, and its environment variables."""
+        """Give the command of a shell in an image, working in `folder.work`, and all its environment variables."""
         ...
 
     def stop_all(self) -> None:

@@ -72,7 +72,7 @@ def until(there: Callable[[], object], what: str, within_s: float = 60) -> None:
 
 
 def stop_in_the_second_trial(folder: Path, engine: str, how: signal.Signals) -> tuple[int, str]:
-    """Start the matrix and send a signal when its first trial is stored and its second is at work; exit code and output."""
+    """Start the matrix, send a signal when its second trial is at work; exit code and output."""
     process = started(folder, "matrix.yaml", "--engine", engine, "-j", "1")
     assert process.stderr is not None
     lines = []

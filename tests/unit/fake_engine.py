@@ -1,4 +1,4 @@
-"""An engine without processes: it writes what a trial's probe and script would have written. For tests of what lies above."""
+"""An engine without processes: it writes what a trial's probe and script would have written."""
 
 from __future__ import annotations
 

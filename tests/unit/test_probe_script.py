@@ -58,6 +58,32 @@ print([name for name in sys.modules if name.startswith("keras")])
 
 
 @EVERY_PYTHON
+def test_a_warning_names_the_line_that_it_would_name_without_the_probe(python: Path, tmp_path: Path) -> None:
+    script = """
+import warnings
+import old
+import keras
+class Mine(keras.models.Model):
+    def __init__(self):
+        super(Mine, self).__init__()
+warnings.simplefilter("always")
+Mine().fit([old.Loss()])
+"""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "old.py").write_text(
+        "import warnings\nwarnings.warn('old is old', stacklevel=2)\n"
+        "class Loss(float):\n    def __add__(self, other):\n"
+        "        warnings.warn('from batch', stacklevel=2)\n        warnings.warn('from fit', stacklevel=3)\n"
+        "        return 0.0\n"
+    )
+    bare = run(python, tmp_path, script, probe=False)
+    watched = run(python, tmp_path, script)
+    assert "train.py:3: UserWarning: old is old" in bare.err
+    assert "train.py:9: UserWarning: from fit" in bare.err
+    assert watched.err == bare.err
+
+
+@EVERY_PYTHON
 def test_processes_that_the_script_starts_write_nothing(python: Path, tmp_path: Path) -> None:
     script = """
 import multiprocessing, os, sys

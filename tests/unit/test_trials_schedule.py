@@ -68,7 +68,7 @@ def test_a_failure_is_raised_and_what_was_not_begun_is_cancelled() -> None:
     def prepare(_: str) -> list[int]:
         return list(range(1, 20))
 
+    threading.Timer(0.2, gate.set).start()
     with pytest.raises(ValueError, match="engine lost"):
-        threading.Timer(0.2, gate.set).start()
         run(["a"], prepare, execute)
     assert len(done) < 18

@@ -22,6 +22,6 @@ def start(settings):
     hooks = watch.hooks(line, where, steps=settings.get("RUNNER_STEPS") == "1")
     if seed is not None:
         line.shielded(seeding.seed_random)(seed)
-        hooks.extend(seeding.hooks(seed))
+        hooks.extend(seeding.hooks(seed, line))
     imports.install(hooks, line)
     ending.install(line, where)

@@ -105,9 +105,7 @@ class Batches(object):
         self._where = where
         self._loops = {}
         self._numbers = {"batches": 0, "loop": 0}
-        self.begin, self.end = channel.shielded(self.begin), channel.shielded(self.end)
-        self.apply = channel.shielded(self.apply)
-        self._write, self._close = channel.shielded(self._write), channel.shielded(self._close)
+        self._close = channel.shielded(self._close)
 
     def begin(self, model, backend):
         """A call of `train_on_batch` begins; the loop that it belongs to."""

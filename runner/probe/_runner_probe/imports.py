@@ -2,6 +2,8 @@
 
 import sys
 
+from .enclosing_importlib_bootstrap import enclosed
+
 
 def install(hooks, channel):
     """Watch for imports; `hooks` is a list of (module name, function of the module). Modules already there are told now."""
@@ -49,14 +51,16 @@ class PostImport(object):
         return None
 
     def _follow(self, name, loader):
-        original = loader.exec_module
-
-        def exec_module(module):
+        def enter(args, kwargs):
             if loader.__dict__.get("exec_module") is exec_module:
                 del loader.exec_module
-            original(module)
-            if module.__name__ == name:
+            return args[0].__name__ == name, args[0]
+
+        def leave(token, result, error):
+            is_watched, module = token
+            if error is None and is_watched:
                 for hook in self._hooks[name]:
                     hook(module)
 
+        exec_module = enclosed(loader.exec_module, enter, leave)
         loader.exec_module = exec_module

@@ -2,6 +2,8 @@
 
 import random
 
+from .enclosing_importlib_bootstrap import enclosed
+
 
 def wanted_seed(settings):
     """The seed to set, or None where all is to stay as the script wrote it."""
@@ -18,7 +20,7 @@ def seed_random(seed):
     random.seed(seed)
 
 
-def hooks(seed):
+def hooks(seed, channel):
     """(module name, hook) for each library that has a global seed."""
     small = seed % 2 ** 31  # what every one of them takes
 
@@ -29,10 +31,10 @@ def hooks(seed):
         module.manual_seed(small)
 
     def seed_graphs(module):
-        _after_init(module.Graph, lambda graph: setattr(graph, "_seed", small))
+        _after_init(module.Graph, channel.shielded(lambda graph: setattr(graph, "_seed", small)))
 
     def seed_contexts(module):
-        _after_init(module.Context, lambda context: context._set_global_seed(small))
+        _after_init(module.Context, channel.shielded(lambda context: context._set_global_seed(small)))
 
     found = [("numpy.random", seed_numpy), ("torch", seed_torch)]
     for tensorflow in ("tensorflow", "tensorflow_core"):
@@ -44,11 +46,6 @@ def hooks(seed):
 def _after_init(cls, act):
     """Act on each new instance: in TensorFlow 1 a graph seed belongs to one graph and is lost with it (`clear_session`);
     in TensorFlow 2, and under eager execution in 1, it belongs to the context."""
-    original = cls.__init__
-
-    def __init__(self, *args, **kwargs):
-        original(self, *args, **kwargs)
-        act(self)
-
-    __init__.__doc__ = original.__doc__
-    cls.__init__ = __init__
+    cls.__init__ = enclosed(
+        cls.__init__, lambda args, kwargs: args[0], lambda instance, result, error: error or act(instance)
+    )

@@ -11,7 +11,7 @@ FINER = ("compile", "evaluate", "predict")
 
 
 class Training(object):
-    """All phases of the process, and the functions that are put around the methods of Keras' classes."""
+    """All phases of the process, and what happens around the methods of Keras' classes."""
 
     def __init__(self, channel, where, steps):
         self._channel = channel
@@ -22,20 +22,16 @@ class Training(object):
         self._inside = 0
         self._configs = set()
         self._batches = batches.Batches(channel, where)
-        shielded = channel.shielded
-        self._enter, self._leave = shielded(self._enter), shielded(self._leave)
-        self._begin, self._end_epoch = shielded(self._begin), shielded(self._end_epoch)
-        self._add_loss = shielded(self._add_loss)
 
     def watch_models(self, module, backend):
         """A module that defines classes with `fit`."""
         for cls in wrapping.own_classes(module):
             if "fit" in vars(cls) or "train_on_batch" in vars(cls):
-                for name in ("fit", "fit_generator"):
-                    wrapping.put_around(cls, name, lambda original: self._around_fit(original, backend))
+                self._put_around(cls, "fit", self._enter_fit, self._leave_fit, backend)
+                self._put_around(cls, "fit_generator", self._enter_fit, self._leave_fit, backend)
+                self._put_around(cls, "train_on_batch", self._enter_batch, self._leave_batch, backend)
                 for name in FINER:
-                    wrapping.put_around(cls, name, lambda original: self._around_finer(original))
-                wrapping.put_around(cls, "train_on_batch", lambda original: self._around_batch(original, backend))
+                    self._put_around(cls, name, self._enter_finer, self._leave_finer, name)
                 self._watch_making(cls)
 
     def watch_layers(self, module):
@@ -49,161 +45,48 @@ class Training(object):
         cls = getattr(module, "CallbackList", None)
         if cls is None or cls.__module__ != module.__name__:
             return
-        wrapping.put_around(cls, "on_epoch_begin", self._around_epoch_begin)
-        wrapping.put_around(cls, "on_epoch_end", self._around_epoch_end)
+        self._put_around(cls, "on_epoch_begin", self._enter_epoch_begin, self._leave_epoch_begin)
+        self._put_around(cls, "on_epoch_end", self._enter_epoch_end, self._leave_epoch_end)
         if self._steps:
-            wrapping.put_around(cls, "_call_batch_hook", self._around_batch_hook)
-            wrapping.put_around(cls, "on_train_batch_end", self._around_batch_end)
+            self._put_around(cls, "_call_batch_hook", self._enter_batch_hook, self._leave_batch_end)
+            self._put_around(cls, "on_train_batch_end", self._enter_batch_end, self._leave_batch_end)
             if "_call_batch_hook" not in vars(cls) and "on_train_batch_end" not in vars(cls):
-                wrapping.put_around(cls, "on_batch_end", self._around_batch_end)
+                self._put_around(cls, "on_batch_end", self._enter_batch_end, self._leave_batch_end)
 
     def watch_optimizers(self, module, backend):
         """A module that defines the class that all optimizers inherit from."""
         for cls in wrapping.own_classes(module):
-            wrapping.put_around(cls, "apply_gradients", lambda original: self._around_apply(original, backend))
+            self._put_around(cls, "apply_gradients", self._enter_apply, self._leave_apply, backend)
+
+    def _put_around(self, cls, name, enter, leave, *given):
+        def enter_if_mine(args, kwargs):
+            return enter(args, kwargs, *given) if self._channel.mine() else None
+
+        def leave_if_entered(token, result, error):
+            if token is not None:
+                leave(token, result, error)
+
+        shielded = self._channel.shielded
+        wrapping.put_around(cls, name, shielded(enter_if_mine), shielded(leave_if_entered))
 
     def _watch_making(self, cls):
         building = self._channel.shielded(lambda: self._channel.mine() and self._where.building())
         wrapping.once(cls, "__init__", building)
 
-    def _around_fit(self, original, backend):
-        def fit(model, *args, **kwargs):
-            phase = self._enter(model, backend)
-            self._inside += 1
-            try:
-                result = original(model, *args, **kwargs)
-            except BaseException as error:
-                self._leave(phase, error)
-                raise
-            finally:
-                self._inside -= 1
-            self._leave(phase, None)
-            return result
-
-        return fit
-
-    def _around_finer(self, original):
-        name, where = original.__name__, self._where
-
-        def call(*args, **kwargs):
-            if self._inside or not self._channel.mine():
-                return original(*args, **kwargs)
-            before = where.phase
-            where.building(name)
-            where.move(where.stage, name)
-            try:
-                return original(*args, **kwargs)
-            except BaseException as error:
-                where.blame(error)
-                raise
-            finally:
-                where.move(where.stage, before)
-
-        return call
-
-    def _around_batch(self, original, backend):
-        def train_on_batch(model, *args, **kwargs):
-            if self._inside or not self._channel.mine():
-                return original(model, *args, **kwargs)
-            self._inside += 1  # what it calls belongs to this call
-            try:
-                loop = self._batches.begin(model, backend)
-                result = original(model, *args, **kwargs)
-                self._batches.end(loop, result)
-            except BaseException as error:
-                self._where.blame(error)
-                raise
-            finally:
-                self._inside -= 1
-            return result
-
-        return train_on_batch
-
-    def _around_apply(self, original, backend):
-        def apply_gradients(optimizer, grads_and_vars, *args, **kwargs):
-            if self._inside or not self._channel.mine():
-                return original(optimizer, grads_and_vars, *args, **kwargs)
-            self._inside += 1
-            try:
-                grads_and_vars = list(grads_and_vars)  # often a zip, which can be read only once
-                self._batches.apply(optimizer, [variable for _, variable in grads_and_vars], backend)
-                return original(optimizer, grads_and_vars, *args, **kwargs)
-            except BaseException as error:
-                self._where.blame(error)
-                raise
-            finally:
-                self._inside -= 1
-
-        return apply_gradients
-
-    def _around_epoch_begin(self, original):
-        def on_epoch_begin(callbacks, epoch, logs=None, *args, **kwargs):
-            result = original(callbacks, epoch, logs, *args, **kwargs)
-            if _is_training(args, kwargs):
-                self._begin(callbacks, epoch)
-            return result
-
-        return on_epoch_begin
-
-    def _around_epoch_end(self, original):
-        def on_epoch_end(callbacks, epoch, logs=None, *args, **kwargs):
-            phase = self._phase() if _is_training(args, kwargs) else None
-            if phase is None:
-                return original(callbacks, epoch, logs, *args, **kwargs)
-            seconds, told = phase.clock(), _lengths(callbacks)
-            try:
-                return original(callbacks, epoch, logs, *args, **kwargs)
-            finally:
-                self._end_epoch(phase, callbacks, logs, told, seconds)
-
-        return on_epoch_end
-
-    def _around_batch_hook(self, original):
-        def _call_batch_hook(callbacks, mode, hook, batch, logs=None, *args, **kwargs):
-            result = original(callbacks, mode, hook, batch, logs, *args, **kwargs)
-            if hook == "end" and mode == "train":
-                self._add_loss(batch, logs)
-            return result
-
-        return _call_batch_hook
-
-    def _around_batch_end(self, original):
-        def on_batch_end(callbacks, batch, logs=None, *args, **kwargs):
-            result = original(callbacks, batch, logs, *args, **kwargs)
-            self._add_loss(batch, logs)
-            return result
-
-        return on_batch_end
-
-    def _stack(self):
-        return self._stacks.setdefault(_thread.get_ident(), [])
-
-    def _phase(self):
+    def _enter_fit(self, args, kwargs, backend):
+        model = args[0]
         stack = self._stack()
-        return stack[-1] if stack else None
+        if not stack or stack[-1].begun or not _is_same(stack[-1].model, model):
+            self._fits += 1
+            phase = phases.Phase(self._channel, "fit-%d" % self._fits, self._fits, model, backend)
+            self._where.move("training", phase.name)
+            stack.append(phase)
+        self._inside += 1
+        stack[-1].depth += 1
+        return stack[-1]
 
-    def _enter(self, model, backend):
-        if not self._channel.mine():
-            return None
-        stack = self._stack()
-        phase = stack[-1] if stack else None
-        if phase is None or phase.begun or model is not phase.model:
-            inside = phase is not None and not phase.begun and vars(phase.model).get("model") is model
-            if not inside:  # the Sequential of old hands its fit on to a Model of its own
-                phase = self._new_phase(model, backend)
-                stack.append(phase)
-        phase.depth += 1
-        return phase
-
-    def _new_phase(self, model, backend):
-        self._fits += 1
-        phase = phases.Phase(self._channel, "fit-%d" % self._fits, self._fits, model, backend)
-        self._where.move("training", phase.name)
-        return phase
-
-    def _leave(self, phase, error):
-        if phase is None:
-            return
+    def _leave_fit(self, phase, result, error):
+        self._inside -= 1
         phase.depth -= 1
         if phase.depth:
             return
@@ -217,15 +100,84 @@ class Training(object):
         elif error is None:
             self._where.move("after-training")
 
-    def _begin(self, callbacks, epoch):
-        phase = self._phase()
-        if phase is None or not self._channel.mine():
-            return
+    def _enter_finer(self, args, kwargs, name):
+        if self._inside:
+            return None
+        before = self._where.phase
+        self._where.building(name)
+        self._where.move(self._where.stage, name)
+        return (before,)
+
+    def _leave_finer(self, token, result, error):
+        if error is not None:
+            self._where.blame(error)
+        self._where.move(self._where.stage, token[0])
+
+    def _enter_batch(self, args, kwargs, backend):
+        if self._inside:
+            return None
+        loop = self._batches.begin(args[0], backend)
+        self._inside += 1  # what the call calls belongs to it
+        return loop
+
+    def _leave_batch(self, loop, result, error):
+        self._inside -= 1
+        if error is None:
+            self._batches.end(loop, result)
+        else:
+            self._where.blame(error)
+
+    def _enter_apply(self, args, kwargs, backend):
+        if self._inside:
+            return None
+        pairs = list(args[1] if len(args) > 1 else kwargs["grads_and_vars"])
+        if len(args) > 1:  # it is often a zip, which can be read only once
+            args[1] = pairs
+        else:
+            kwargs["grads_and_vars"] = pairs
+        self._batches.apply(args[0], [variable for _, variable in pairs], backend)
+        self._inside += 1
+        return True
+
+    def _leave_apply(self, token, result, error):
+        self._inside -= 1
+        if error is not None:
+            self._where.blame(error)
+
+    def _enter_epoch_begin(self, args, kwargs):
+        phase = self._phase() if _is_training(args, kwargs) else None
+        return None if phase is None else (phase, args[0], _argument(args, kwargs, 1, "epoch"))
+
+    def _leave_epoch_begin(self, token, result, error):
+        phase, callbacks, epoch = token
         if not phase.begun:
             phase.begin(dict(_params(callbacks), initial_epoch=epoch))
             if phase.is_sampled():
                 self._tell_configs(phase)
         phase.begin_epoch()
+
+    def _enter_epoch_end(self, args, kwargs):
+        phase = self._phase() if _is_training(args, kwargs) else None
+        if phase is None:
+            return None
+        return phase, phase.clock(), args[0], _argument(args, kwargs, 2, "logs"), _lengths(args[0])
+
+    def _leave_epoch_end(self, token, result, error):
+        phase, seconds, callbacks, logs, told = token
+        phase.end_epoch(_numbers(_told_since(callbacks, told, logs)), seconds)
+
+    def _enter_batch_hook(self, args, kwargs):
+        mode, hook = args[1:3]
+        return self._enter_batch_end([args[0]] + args[3:], kwargs) if (str(mode), hook) == ("train", "end") else None
+
+    def _enter_batch_end(self, args, kwargs):
+        phase = self._phase()
+        return None if phase is None else (phase, _argument(args, kwargs, 1, "batch"), _argument(args, kwargs, 2, "logs"))
+
+    def _leave_batch_end(self, token, result, error):
+        phase, batch, logs = token
+        if logs and "loss" in logs:
+            phase.add_loss(int(batch), float(logs["loss"]))
 
     def _tell_configs(self, phase):
         for what, text in phases.config_texts(phase.model):
@@ -233,35 +185,40 @@ class Training(object):
                 self._configs.add(text)
                 self._channel.emit("config", phase=phase.name, what=what, config=text)
 
-    def _end_epoch(self, phase, callbacks, logs, told, seconds):
-        if self._channel.mine():
-            phase.end_epoch(_numbers(_told_since(callbacks, told, logs)), seconds)
+    def _stack(self):
+        return self._stacks.setdefault(_thread.get_ident(), [])
 
-    def _add_loss(self, batch, logs):
-        phase = self._phase()
-        if phase is not None and logs and "loss" in logs:
-            phase.add_loss(int(batch), float(logs["loss"]))
+    def _phase(self):
+        stack = self._stack()
+        return stack[-1] if stack else None
+
+
+def _is_same(outer, model):
+    """Whether a fit inside of a fit is the same training: a method that calls another, or the Sequential of old, which hands
+    its fit on to a Model of its own."""
+    return outer is model or vars(outer).get("model") is model
+
+
+def _argument(args, kwargs, position, name):
+    return args[position] if len(args) > position else kwargs.get(name)
 
 
 def _is_training(args, kwargs):
-    """TensorFlow 1.13 runs validation through the same methods, with another mode."""
-    mode = kwargs.get("mode", args[0] if args else "train")
+    """TensorFlow 1.13 to 2.1 run validation through the same methods, with another mode."""
+    mode = _argument(args, kwargs, 3, "mode") or "train"
     return str(getattr(mode, "value", mode)) == "train"
 
 
 def _history(callbacks):
     for callback in callbacks.callbacks:
         if type(callback).__name__ == "History":
-            return callback.history
+            return getattr(callback, "history", {})  # set when training begins
     return {}
 
 
 def _lengths(callbacks):
-    """How many values each metric has in Keras' own history; {} before the first epoch."""
-    try:
-        return {name: len(values) for name, values in _history(callbacks).items()}
-    except Exception:
-        return {}
+    """How many values each metric has in Keras' own history."""
+    return {name: len(values) for name, values in _history(callbacks).items()}
 
 
 def _told_since(callbacks, lengths, logs):
@@ -288,6 +245,7 @@ def _numbers(logs):
 
 
 def _params(callbacks):
+    """Epochs and steps as the callbacks were told them."""
     params = getattr(callbacks, "params", None)
     if not params:
         params = next((callback.params for callback in callbacks.callbacks if getattr(callback, "params", None)), {})

@@ -1,7 +1,8 @@
-"""Puts a function around a method of a class, so that neither callers nor `inspect` see a difference."""
+"""Puts something around a method of a class, so that neither callers nor `inspect` see a difference."""
 
-import functools
 import inspect
+
+from .enclosing_importlib_bootstrap import enclosed
 
 
 def own_classes(module):
@@ -13,29 +14,29 @@ def own_classes(module):
     ]
 
 
-def put_around(cls, name, around):
-    """Replace the method `name`, where `cls` itself defines it, by `around(original)` under its name and signature."""
+def put_around(cls, name, enter, leave):
+    """Enclose the method `name` where `cls` itself defines it; None where it does not, else the new method."""
     original = vars(cls).get(name)
     if not inspect.isfunction(original):
-        return
-    wrapper = functools.wraps(original)(around(original))
+        return None
+    method = enclosed(original, enter, leave)
     # getfullargspec, which scikit-learn's wrappers ask what `fit` takes, does not look through __wrapped__.
-    wrapper.__signature__ = inspect.signature(original)
-    setattr(cls, name, wrapper)
+    method.__signature__ = inspect.signature(original)
+    setattr(cls, name, method)
+    return method
+
+
+def nothing(*_):
+    """For an end of a method that nothing is to happen at."""
 
 
 def once(cls, name, act):
-    """Act when the method is called for the first time, then leave the class as it was."""
+    """Act when the method is called for the first time, and leave the class as it was."""
     original = vars(cls).get(name)
-    if not inspect.isfunction(original):
-        return
 
-    @functools.wraps(original)
-    def wrapper(*args, **kwargs):
-        if vars(cls).get(name) is wrapper:
+    def enter(args, kwargs):
+        if vars(cls).get(name) is method:
             setattr(cls, name, original)
         act()
-        return original(*args, **kwargs)
 
-    wrapper.__signature__ = inspect.signature(original)
-    setattr(cls, name, wrapper)
+    method = put_around(cls, name, enter, nothing)

@@ -1,0 +1,56 @@
+"""BuildKit's own cache in the engine: gives back what it keeps of our builds, since our images are all that we need.
+
+An engine that keeps no such cache, or won't drop it, is left alone: what stays costs space and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from runner.engines.docker_client import engine_errors
+from runner.errors import MachineError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+_OUR_STEPS = ("/mnt/compile_bytecode.py", "ln -s python${MINOR}")
+"""What the steps of our recipes are known by: the cache keeps their commands, and no labels."""
+
+
+def forget_contexts(client: DockerClient) -> None:
+    """Drop the copies of contexts, wheels among them, that no build uses now: as large as the images themselves.
+
+    Copies of other tools' contexts go too, and are sent again when they build next.
+    """
+    with contextlib.suppress(MachineError):
+        _drop(client, type="source.local")
+
+
+def forget_steps(client: DockerClient) -> None:
+    """Drop the results of our steps that no image holds any more."""
+    with contextlib.suppress(MachineError):
+        while any(_drop(client, id=each) for each in _unused(_results(client))):
+            pass  # a result can be dropped when what stands on it is gone: each round uncovers those below
+
+
+def _results(client: DockerClient) -> list[dict[str, Any]]:
+    with engine_errors("looking at the build cache"):
+        return client.api.df().get("BuildCache") or []
+
+
+def _drop(client: DockerClient, **which: str) -> bool:
+    filters: Any = {name: [text] for name, text in which.items()}
+    with engine_errors("cleaning the build cache"):
+        return bool(client.api.prune_builds(filters=filters).get("CachesDeleted"))
+
+
+def _unused(results: list[dict[str, Any]]) -> list[str]:
+    """Choose the results that nobody uses: of our own steps, and of the copying below them, which has no command."""
+    known = {result["ID"]: result for result in results}
+    ours = [result for result in results if any(step in result["Description"] for step in _OUR_STEPS)]
+    for result in ours:
+        below = known.get(result.get("Parent") or "")
+        if below is not None and below not in ours:
+            ours.append(below)
+    return [result["ID"] for result in ours if not result["Shared"] and not result["InUse"]]

@@ -1,0 +1,30 @@
+"""The only frames of the probe that other code ever runs in; the name of this file matters.
+
+`warnings.warn(..., stacklevel=2)` names the caller, and CPython (3.6 to 3.13) does not count frames of files that have
+"importlib" and "_bootstrap" in their names: a warning from inside of `fit` names the script's line, as it would without the
+probe, and filters by module work as ever.
+"""
+
+import functools
+
+
+def enclosed(original, enter, leave):
+    """`original` with something before and after it.
+
+    `enter(args, kwargs)` may replace arguments in place (args is a list) and gives a token; `leave(token, result, error)`
+    gets it back, with the exception where one leaves the call. Both must be shielded.
+    """
+
+    @functools.wraps(original)
+    def call(*args, **kwargs):
+        args = list(args)
+        token = enter(args, kwargs)
+        try:
+            result = original(*args, **kwargs)
+        except BaseException as error:
+            leave(token, None, error)
+            raise
+        leave(token, result, None)
+        return result
+
+    return call

@@ -1,0 +1,80 @@
+"""Runs a script with real TensorFlow and Keras, with the probe and without it, on one processor.
+
+More than one processor makes TensorFlow's own order of operations vary: native Keras 2.2.4 reads and writes the state
+of a stateful layer in a race, and ends in other weights from run to run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import runner
+from runner.trials.channel import Channel, read_channel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROBE = Path(runner.__file__).parent / "probe"
+TF1 = "tensorflow-1.13.1+keras-2.2.4"
+TF2 = "tensorflow-2.10.1+keras-2.10.0"
+KERAS3 = "tensorflow-2.16.1+keras-3.3.3"
+STACKS = (TF1, TF2, KERAS3)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run printed as its last line of JSON, and what the probe told of it."""
+
+    exit_code: int
+    result: dict[str, Any]
+    channel: Channel
+    errors: str
+
+
+@pytest.fixture(scope="session")
+def stack() -> Callable[[str], Path]:
+    """The interpreter of a ready environment: `stack("tensorflow-1.13.1+keras-2.2.4")`."""
+    folder = os.environ.get("RUNNER_PROBE_ENVS")
+
+    def interpreter(name: str) -> Path:
+        python = Path(folder or "", name, "bin", "python")
+        if folder is None or not python.exists():
+            pytest.skip(f"RUNNER_PROBE_ENVS names no folder with an environment {name}")
+        return python
+
+    return interpreter
+
+
+def execute(python: Path, folder: Path, script: str, *arguments: str, probe: bool = True, **env: str) -> Run:
+    """Run a script in `folder`; every event of the probe is held against the schema."""
+    (folder / "train.py").write_text(script)
+    file = folder / "channel"
+    file.write_bytes(b"")
+    variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "TF_CPP_MIN_LOG_LEVEL": "3", **env}
+    if probe:
+        variables |= {"PYTHONPATH": str(PROBE), "RUNNER_CHANNEL": str(file)}
+    one = {min(os.sched_getaffinity(0))}
+    done = subprocess.run(
+        [str(python), "train.py", *arguments],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        preexec_fn=lambda: os.sched_setaffinity(0, one),
+    )
+    validator = Draft202012Validator(json.loads((PROBE / "events.schema.json").read_text()))
+    for line in file.read_text().splitlines():
+        validator.validate(json.loads(line))
+    results = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    result = json.loads(results[-1]) if results else {}
+    return Run(done.returncode, result, read_channel(file, None), done.stderr)

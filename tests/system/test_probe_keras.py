@@ -1,0 +1,140 @@
+"""What the probe tells of real training: fits, loops, errors, in TensorFlow 1 and 2, Keras 2 and 3."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from probe_stacks import KERAS3, STACKS, TF1, TF2, execute, stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["stack"]
+
+HEAD = """
+import sys
+import numpy as np
+if "{flavour}" == "keras":
+    import keras
+else:
+    from tensorflow import keras
+x = np.random.rand(64, 4).astype("float32")
+y = x.sum(axis=1, keepdims=True)
+def make(name):
+    hidden = keras.layers.Dense(8, activation="relu", input_shape=(4,))
+    layers = [hidden, keras.layers.Dropout(0.1), keras.layers.Dense(1)]
+    model = keras.models.Sequential(layers, name=name)
+    model.compile("adam", loss="mse", metrics=["mae"])
+    return model
+"""
+FLAVOURS = [(TF1, "keras"), (TF1, "tf.keras"), (TF2, "keras"), (KERAS3, "keras")]
+
+
+@pytest.mark.parametrize(("name", "flavour"), FLAVOURS)
+def test_fits_generators_batches_and_several_models_are_phases_of_their_own(
+    name: str, flavour: str, stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    script = (
+        HEAD.format(flavour=flavour)
+        + """
+a, b = make("alpha"), make("beta")
+a.fit(x, y, epochs=3, validation_split=0.25, verbose=0, callbacks=[keras.callbacks.TerminateOnNaN()])
+def batches():
+    while True:
+        yield x[:8], y[:8]
+getattr(a, "fit_generator", a.fit)(batches(), steps_per_epoch=4, epochs=2, initial_epoch=1, verbose=0)
+a.evaluate(x, y, verbose=0)
+for step in range(100):
+    a.train_on_batch(x[:8], y[:8])
+    b.train_on_batch(x[8:16], y[8:16])
+class Own(keras.Model):
+    def __init__(self):
+        super(Own, self).__init__()
+        self.dense = keras.layers.Dense(1)
+    def call(self, inputs, training=None, mask=None):
+        return self.dense(inputs)
+own = Own()
+own.compile("sgd", "mse")
+own.fit(x, y, epochs=2, verbose=0)
+"""
+    )
+    run = execute(stack(name), tmp_path, script, RUNNER_STEPS="1")
+    told = run.channel
+    assert run.exit_code == 0, run.errors
+    assert (told.probe_errors, told.bad_lines, told.stage) == ((), 0, "after-training")
+    assert [(phase.name, phase.planned_epochs, phase.steps, phase.finished) for phase in told.phases] == [
+        ("fit-1", 3, 2, True),
+        ("fit-2", 1, 4, True),
+        ("batches-1", None, 100, True),
+        ("batches-2", None, 100, True),
+        ("fit-3", 2, 2, True),
+    ]
+    assert [phase.model for phase in told.phases][:4] == [
+        f"Sequential {m}" for m in ("alpha", "alpha", "alpha", "beta")
+    ]
+    first, second, batch, *_ = told.phases
+    assert first.final_weights == second.initial_weights != second.final_weights
+    assert batch.final_weights not in (None, second.final_weights)
+    validated = [epoch for epoch in told.epochs if epoch.phase == "fit-1"]
+    assert [sorted(set(epoch.logs) & {"loss", "val_loss"}) for epoch in validated] == [["loss", "val_loss"]] * 3
+    assert all(len(epoch.logs) == 4 and epoch.weight_norm and epoch.rss_bytes for epoch in validated)
+    assert len(told.steps["fit-1"]) == 6
+    assert len(told.steps["fit-2"]) == 4
+    assert {"fit-1/model", "fit-1/optimizer", "fit-1/loss", "fit-3/optimizer"} <= set(told.configs)
+
+
+@pytest.mark.parametrize("name", [TF2, KERAS3])
+def test_a_loop_of_the_script_s_own_is_counted_also_where_its_step_is_traced(
+    name: str, stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    script = (
+        HEAD.format(flavour="keras")
+        + """
+import tensorflow as tf
+model = make("alpha")
+def step(optimizer):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean((model(x, training=True) - y) ** 2)
+    variables = model.trainable_variables
+    optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+    return loss
+eager = keras.optimizers.SGD(0.01)
+for _ in range(10):
+    step(eager)
+traced = keras.optimizers.Adam(0.01)
+fast = tf.function(lambda: step(traced))
+for _ in range(7):
+    fast()
+"""
+    )
+    run = execute(stack(name), tmp_path, script)
+    assert run.exit_code == 0, run.errors
+    assert run.channel.probe_errors == ()
+    eager, traced = run.channel.phases
+    assert (eager.name, eager.steps, traced.name, traced.steps) == ("loop-1", 10, "loop-2", 7)
+    assert eager.initial_weights not in (None, eager.final_weights)
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_an_error_is_told_with_the_script_s_line_and_its_stage(
+    name: str, stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    flavour = "keras" if name == KERAS3 else "tf.keras"
+    script = HEAD.format(flavour=flavour) + "make('alpha').fit(x[:, :2], y, verbose=0)  # wrong shape\n"
+    run = execute(stack(name), tmp_path, script)
+    error = run.channel.exception
+    assert error is not None
+    assert run.exit_code == 1
+    assert (error.stage, error.phase, error.file) == ("training", "fit-1", "train.py")
+    assert error.source == "make('alpha').fit(x[:, :2], y, verbose=0)  # wrong shape"
+    assert "_runner_probe" not in error.traceback + run.errors
+
+
+def test_keras_3_refuses_lr_while_the_model_is_built(stack: Callable[[str], Path], tmp_path: Path) -> None:
+    script = HEAD.format(flavour="keras") + "make('alpha').compile(keras.optimizers.SGD(lr=0.1), 'mse')\n"
+    error = execute(stack(KERAS3), tmp_path, script).channel.exception
+    assert error is not None
+    assert (error.type, error.stage, error.file, error.line) == ("ValueError", "build-model", "train.py", 16)
+    assert "lr" in error.message

@@ -1,0 +1,114 @@
+"""The probe is neutral, and seeds what the script leaves open: the founding model in real stacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from probe_stacks import KERAS3, STACKS, TF1, TF2, execute, stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["stack"]
+
+FOUNDING = """
+import hashlib, json, random, sys
+import numpy as np
+flavour, seed = sys.argv[1], int(sys.argv[2])
+if flavour == "keras":
+    import keras
+else:
+    from tensorflow import keras
+import tensorflow as tf
+if seed:
+    random.seed(seed)
+    (tf.random.set_seed if hasattr(tf.random, "set_seed") else tf.set_random_seed)(seed)
+np.random.seed(1337)
+x = np.random.rand(200)
+y, average = [], np.mean(x)
+for sample in x:
+    average = 0.8 * average + 0.2 * sample
+    y.append(average)
+x, y = x.reshape(-1, 1, 1), np.array(y).reshape(-1, 1)
+inputs = keras.layers.Input(batch_shape=(1, 1, 1), dtype="float32")
+outputs = keras.layers.SimpleRNN(1, stateful=True, activation=None, name="rnn_layer_1")(inputs)
+model = keras.models.Model(inputs=inputs, outputs=outputs)
+model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
+callbacks = [keras.callbacks.Callback()]
+history = model.fit(x, y, batch_size=1, epochs=2, shuffle=False, verbose=0, callbacks=callbacks)
+weights = hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights())).hexdigest()
+v1 = tf.compat.v1 if hasattr(tf, "compat") and hasattr(tf.compat, "v1") else tf
+operations = [(op.name, op.type) for op in v1.get_default_graph().get_operations()]
+print(json.dumps({
+    "weights": weights,
+    "loss": history.history["loss"],
+    "graph": hashlib.sha256(repr(operations).encode()).hexdigest(),
+    "random": [random.random(), np.random.rand()],
+    "callbacks": len(callbacks),
+    "keras": keras.__version__,
+    "tensorflow": tf.__version__,
+}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "flavour"),
+    [(TF1, "keras"), (TF1, "tf.keras"), (TF2, "tf.keras"), (KERAS3, "keras")],
+)
+def test_a_seeded_run_ends_bit_for_bit_as_it_does_without_the_probe(
+    name: str, flavour: str, stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    bare = execute(stack(name), tmp_path, FOUNDING, flavour, "3", probe=False)
+    watched = execute(stack(name), tmp_path, FOUNDING, flavour, "3", RUNNER_SEED="99")
+    assert watched.result == bare.result
+    assert watched.result["callbacks"] == 1
+    told = watched.channel
+    assert (told.probe_errors, told.bad_lines, told.exit) == ((), 0, "normal")
+    assert [epoch.logs["loss"] for epoch in told.epochs] == pytest.approx(bare.result["loss"], rel=1e-6)
+    (phase,) = told.phases
+    assert (phase.name, phase.planned_epochs, phase.steps, phase.finished) == ("fit-1", 2, 200, True)
+    assert phase.initial_weights is not None
+    assert phase.final_weights not in (None, phase.initial_weights)
+    assert [epoch.learning_rate for epoch in told.epochs] == pytest.approx([0.1, 0.1])
+    assert told.packages["tensorflow"].version == bare.result["tensorflow"]
+    if flavour == "keras":
+        assert told.packages["keras"].version == bare.result["keras"]
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_the_trial_s_seed_fixes_what_the_script_leaves_open_and_only_that(
+    name: str, stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    flavour = "keras" if name == KERAS3 else "tf.keras"
+    runs = [execute(stack(name), tmp_path, FOUNDING, flavour, "0", RUNNER_SEED=seed) for seed in ("1", "1", "2")]
+    first, again, other = (run.channel.phases[0] for run in runs)
+    assert (first.initial_weights, first.final_weights) == (again.initial_weights, again.final_weights)
+    assert first.initial_weights != other.initial_weights
+    assert runs[0].channel.seeding == "seeded"
+    assert runs[0].result["random"][1] == runs[2].result["random"][1], "np.random.seed(1337) of the script holds"
+    assert runs[0].result["random"][0] != runs[2].result["random"][0]
+
+
+def test_in_tensorflow_1_the_seed_holds_in_graphs_that_are_made_later(
+    stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    script = """
+import json
+import tensorflow as tf
+from tensorflow import keras
+drawn = []
+for graph in range(3):
+    keras.backend.clear_session()
+    drawn.append(float(keras.backend.get_value(keras.backend.variable(tf.random_uniform(())))))
+    with tf.Graph().as_default(), tf.Session() as session:
+        drawn.append(float(session.run(tf.random_uniform(()))))
+print(json.dumps({"drawn": drawn}))
+"""
+    first = execute(stack(TF1), tmp_path, script, RUNNER_SEED="5")
+    again = execute(stack(TF1), tmp_path, script, RUNNER_SEED="5")
+    free = execute(stack(TF1), tmp_path, script, RUNNER_SEED="5", RUNNER_SEEDING="as-written")
+    assert first.result == again.result
+    assert free.result != first.result
+    assert free.channel.seeding == "as-written"
