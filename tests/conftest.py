@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.engines.docker_client import build_client, connect
+from runner.environments import newest_of
 from runner.errors import RunnerError
 
 if TYPE_CHECKING:
@@ -23,12 +24,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def not_run() -> Callable[[str], None]:
-    """End a test that could not be run in containers, for a reason."""
+    """End a test that could not be run here, for a reason."""
     return _not_run
 
 
+@pytest.fixture(scope="session")
+def cpython() -> Callable[[str], None]:
+    """End a test that needs a CPython which this machine does not have."""
+
+    def needed(minor: str) -> None:
+        if newest_of(minor) is None:
+            _not_run(f"CPython {minor} is not on this machine")
+
+    return needed
+
+
 def _not_run(reason: str) -> None:
-    message = f"could not be run in containers: {reason}"
+    message = f"could not be run: {reason}"
     if os.environ.get("RUNNER_REQUIRE_DOCKER") == "1":
         pytest.fail(f"{message} (RUNNER_REQUIRE_DOCKER=1)", pytrace=False)
     pytest.skip(message)

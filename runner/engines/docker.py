@@ -104,7 +104,7 @@ class DockerEngine:
         return docker_run.run_job(self._client, image, job, owner=self._owner, interrupted=self._interrupted)
 
     def images(self) -> tuple[StoredImage, ...]:
-        """Give every image of a lock that the engine keeps, last used last."""
+        """Give every image of a lock that the engine keeps, and what failed builds left; last used last."""
         return self._images.stored()
 
     def remove_image(self, reference: str) -> bool:

@@ -137,16 +137,21 @@ class EnvironmentImages:
         note.touch()
 
     def stored(self) -> tuple[StoredImage, ...]:
-        """List the images of locks in the engine, those that were not used for longest first."""
+        """List our images that no other one of ours stands on, those that were not used for longest first.
+
+        These are the images of locks, and what a failed or killed build left.
+        """
+        ours = list(self._ours())
+        below = {labels.get(FROM) for _, labels, _, _ in ours}
         found = [
             StoredImage(
                 reference=tag,
-                lock_name=labels[LOCK_NAME],
+                lock_name=labels.get(LOCK_NAME, tag.removeprefix(f"{REPOSITORY}/")),
                 size_bytes=size,
                 last_used=max(created, self._last_used(tag)),
             )
-            for tag, labels, size, created in self._ours()
-            if LOCK_NAME in labels
+            for tag, labels, size, created in ours
+            if tag not in below
         ]
         return tuple(sorted(found, key=lambda image: image.last_used))
 

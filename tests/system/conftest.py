@@ -38,3 +38,9 @@ def docker_image(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathF
     image = docker_engine.make(tiny_lock(wheelhouse, CONTAINER_PYTHON), wheelhouse, lambda _: None)
     yield image
     docker_engine.remove_image(image.reference)
+
+
+@pytest.fixture(scope="session")
+def cpython_3_7(cpython: Callable[[str], None]) -> None:
+    """What the founding pair needs, from this machine or as the source of an offline base image."""
+    cpython("3.7")

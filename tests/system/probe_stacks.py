@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from command import REPOSITORY
 from jsonschema import Draft202012Validator
 
 import runner
+from runner.matrix import Matrix
+from runner.session import Options, Session
 from runner.trials.channel import Channel, read_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PROBE = Path(runner.__file__).parent / "probe"
 TF1 = "tensorflow-1.13.1+keras-2.2.4"
@@ -40,17 +43,18 @@ class Run:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Callable[[str], Path]:
-    """The interpreter of a ready environment: `stack("tensorflow-1.13.1+keras-2.2.4")`."""
-    folder = os.environ.get("RUNNER_PROBE_ENVS")
+def stack(cpython: Callable[[str], None]) -> Iterator[Callable[[str], Path]]:
+    """The interpreter of an environment of the founding matrix: `stack("tensorflow-1.13.1+keras-2.2.4")`."""
+    with Session(Matrix.load(REPOSITORY / "matrix.yaml"), Options(engine="venv")) as session:
 
-    def interpreter(name: str) -> Path:
-        python = Path(folder or "", name, "bin", "python")
-        if folder is None or not python.exists():
-            pytest.skip(f"RUNNER_PROBE_ENVS names no folder with an environment {name}")
-        return python
+        def interpreter(name: str) -> Path:
+            (environment,) = (group.environment for group in session.groups if group.environment.name == name)
+            lock = session.environments.locked(environment)
+            assert lock is not None
+            cpython(lock.python)
+            return Path(session.environments.image(lock).reference, "bin", "python")
 
-    return interpreter
+        yield interpreter
 
 
 def execute(python: Path, folder: Path, script: str, *arguments: str, probe: bool = True, **env: str) -> Run:

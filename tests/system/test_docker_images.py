@@ -42,9 +42,9 @@ def client() -> Iterator[DockerClient]:
     client.close()
 
 
-def two_layers(folder: Path, python: str, overlay: str) -> tuple[Lock, Wheelhouse]:
+def two_layers(below: Wheelhouse, python: str, overlay: str) -> tuple[Lock, Wheelhouse]:
     """A lock of `tiny` with the package `thin` above it, whose version is `overlay`."""
-    below = tiny_wheelhouse(folder)
+    folder = below.wheels[0].path.parent
     path = folder / f"thin-{overlay}-py3-none-any.whl"
     info = f"thin-{overlay}.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
@@ -84,8 +84,9 @@ def test_environments_with_one_base_share_its_layer(
     docker_engine: DockerEngine, client: DockerClient, tmp_path: Path
 ) -> None:
     made = []
+    below = tiny_wheelhouse(tmp_path)
     for overlay in ("1.0", "2.0"):
-        lock, wheelhouse = two_layers(tmp_path, PYTHON, overlay)
+        lock, wheelhouse = two_layers(below, PYTHON, overlay)
         lines: list[str] = []
         made.append(docker_engine.make(lock, wheelhouse, lines.append))
         assert ("installing 1 packages of the base" in lines) == (overlay == "1.0")
@@ -95,11 +96,11 @@ def test_environments_with_one_base_share_its_layer(
     assert first[-1] != second[-1]
     assert [said(client, image.reference, "-c", "import thin; print(thin.VERSION)") for image in made] == ["1.0", "2.0"]
 
-    below = client.images.get(made[0].reference).labels[FROM]
+    layer = client.images.get(made[0].reference).labels[FROM]
     assert docker_engine.remove_image(made[0].reference)
-    assert client.images.list(name=below)
+    assert client.images.list(name=layer)
     assert docker_engine.remove_image(made[1].reference)
-    assert not client.images.list(name=below)
+    assert not client.images.list(name=layer)
     assert {image.reference for image in made}.isdisjoint(image.reference for image in docker_engine.images())
 
 
@@ -109,7 +110,7 @@ def test_an_image_holds_the_lock_compiled_and_nothing_else(
 ) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://user:planted-secret@127.0.0.1:1/simple")
     monkeypatch.setenv("HTTPS_PROXY", "http://planted-secret@127.0.0.1:1")
-    lock, wheelhouse = two_layers(tmp_path, python, "3.0")
+    lock, wheelhouse = two_layers(tiny_wheelhouse(tmp_path), python, "3.0")
     image = docker_engine.make(lock, wheelhouse, lambda _: None)
     try:
         assert image.python_full.startswith(f"{python}.")
@@ -132,7 +133,7 @@ def test_an_image_holds_the_lock_compiled_and_nothing_else(
 def test_the_same_lock_gives_the_same_contents_again(
     docker_engine: DockerEngine, client: DockerClient, tmp_path: Path
 ) -> None:
-    lock, wheelhouse = two_layers(tmp_path, PYTHON, "4.0")
+    lock, wheelhouse = two_layers(tiny_wheelhouse(tmp_path), PYTHON, "4.0")
     seen = []
     for _ in range(2):
         image = docker_engine.make(lock, wheelhouse, lambda _: None)
@@ -142,16 +143,19 @@ def test_the_same_lock_gives_the_same_contents_again(
     assert "site-packages/thin.py" in seen[0]
 
 
-def test_a_wheel_that_is_not_the_locked_one_is_refused_with_the_installers_words(
-    docker_engine: DockerEngine, tmp_path: Path
+def test_a_wheel_that_is_not_the_locked_one_is_refused_and_what_it_left_can_be_removed(
+    docker_engine: DockerEngine, client: DockerClient, docker_image: Image, tmp_path: Path
 ) -> None:
-    lock, wheelhouse = two_layers(tmp_path, PYTHON, "5.0")
-    wheelhouse.wheels[1].path.write_bytes(b"PK changed")
-    with pytest.raises(BuildFailedError, match="thin") as caught:
-        docker_engine.make(lock, wheelhouse, lambda _: None)
+    before = {image.reference for image in docker_engine.images()}
+    lock, wheelhouse = two_layers(tiny_wheelhouse(tmp_path), PYTHON, "5.0")
+    wrong = Wheelhouse(wheels=(wheelhouse.wheels[0], replace(wheelhouse.wheels[1], sha256="0" * 64)))
+    with pytest.raises(BuildFailedError, match=r"Hash mismatch for `thin==5\.0`") as caught:
+        docker_engine.make(lock, wrong, lambda _: None)
     assert caught.value.stage == "image-build"
-    print(caught.value)
     assert docker_engine.find(lock) is None
+    (left,) = {image.reference for image in docker_engine.images()} - before
+    assert client.images.get(left).labels[FROM].startswith("convergence-matrix/interpreter:3.7-")
+    assert docker_engine.remove_image(left)
 
 
 def test_an_interpreter_is_packed_twice_with_the_same_bytes(tmp_path: Path) -> None:

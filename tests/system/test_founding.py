@@ -17,6 +17,7 @@ PAIR = "tensorflow=1.13.1,script=experiments/functional_tf_keras.py|experiments/
 
 
 @pytest.mark.network
+@pytest.mark.usefixtures("cpython_3_7")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_same_code_converges_under_one_import_and_ends_in_nan_under_the_other(engine: str, tmp_path: Path) -> None:
     folder = founding_copy(tmp_path / "founding")

@@ -87,6 +87,7 @@ def stop_in_the_second_trial(folder: Path, engine: str, how: signal.Signals) -> 
 
 
 @pytest.mark.network
+@pytest.mark.usefixtures("cpython_3_7")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_after_sigkill_the_next_run_goes_on_and_leaves_nothing(folder: Path, engine: str) -> None:
     code, output = stop_in_the_second_trial(folder, engine, signal.SIGKILL)
@@ -107,6 +108,7 @@ def test_after_sigkill_the_next_run_goes_on_and_leaves_nothing(folder: Path, eng
 
 
 @pytest.mark.network
+@pytest.mark.usefixtures("cpython_3_7")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_ctrl_c_stops_the_jobs_keeps_what_is_finished_and_says_how_to_go_on(folder: Path, engine: str) -> None:
     code, output = stop_in_the_second_trial(folder, engine, signal.SIGINT)
@@ -127,6 +129,8 @@ def test_output_into_a_closed_pipe_is_no_error(folder: Path) -> None:
     assert errors == ""
 
 
+@pytest.mark.network
+@pytest.mark.usefixtures("cpython_3_7")
 def test_the_first_word_of_progress_comes_at_once(folder: Path) -> None:
     process = started(folder, "matrix.yaml", "--engine", "venv", "-j", "1")
     assert process.stderr is not None

@@ -90,6 +90,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.network
+@pytest.mark.usefixtures("cpython_3_7")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_script_saves_reads_forks_and_writes_home_and_its_artifacts_come_back(folder: Path, engine: str) -> None:
     done = runner(folder, "matrix.yaml", "--engine", engine, "--format", "json")
@@ -106,6 +107,7 @@ def test_a_script_saves_reads_forks_and_writes_home_and_its_artifacts_come_back(
 
 
 @pytest.mark.network
+@pytest.mark.usefixtures("cpython_3_7")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_shell_is_the_very_environment_of_a_cell(folder: Path, engine: str) -> None:
     done = runner(
