@@ -1,6 +1,6 @@
 """How things fail: one class per way to fail, each with the exit code that the command line documents.
 
-A message says what happened, what usually causes it and what to do. The command line catches `RunnerError` and nothing else.
+A message says what happened, what usually causes it and what to do. The command line catches `RunnerError`.
 """
 
 from __future__ import annotations

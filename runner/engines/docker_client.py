@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 2
 REQUEST_S = 60
+SYSTEM_FOLDER = "/usr/bin"
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _LAST_LEGACY_MAJOR = 22
 """Clients up to Docker 22 carry a BuildKit front of their own, later ones only as the plugin buildx."""
@@ -174,7 +175,7 @@ def docker_command() -> Path:
 def _docker_commands() -> Iterator[Path]:
     """Every `docker` on PATH, then the system's, each file once."""
     known = set()
-    for folder in [*os.environ.get("PATH", os.defpath).split(os.pathsep), "/usr/bin"]:
+    for folder in [*os.environ.get("PATH", os.defpath).split(os.pathsep), SYSTEM_FOLDER]:
         found = shutil.which("docker", path=folder) if folder else None
         if found and Path(found).resolve() not in known:
             known.add(Path(found).resolve())

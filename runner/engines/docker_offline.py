@@ -62,6 +62,8 @@ class OfflineImages:
                 f"CPython {python} is not on this machine, so no base image can be made of it.\n"
                 "Install it (with pyenv or uv, say), or use `--base registry`."
             )
+        if (identity := self.identity(python)) and exists(self._client, tag := tag_of("base", python, identity)):
+            return BaseImage(python=python, tag=tag, identity=identity)
         with self._making, context_folder() as context:
             debian = docker_debian.provide(interpreter, self._recipe / "make-debian", say)
             say(f"packing {interpreter.path}")

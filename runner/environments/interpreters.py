@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from runner.environments.cache import cache_folder, read_sealed, write_sealed
 from runner.environments.index_address import network_settings, without_addresses
 from runner.environments.toolchain import REPRODUCIBLE
-from runner.errors import MachineError
+from runner.errors import BuildFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,23 +96,25 @@ def newest_of(minor: str) -> Interpreter | None:
 def download(minor: str) -> Interpreter:
     """Let uv download a CPython, where the user's configuration allows it.
 
-    Raises MachineError where it does not, or where there is none to be had.
+    Raises BuildFailedError where it does not, or where there is none to be had: other cells may well run.
     """
     wanted = f"CPython {minor} is not on this machine"
     allowed = os.environ.get("UV_PYTHON_DOWNLOADS", "automatic") not in {"never", "manual", "0", "false"}
     if not allowed or os.environ.get("UV_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
-        raise MachineError(
+        raise BuildFailedError(
+            "install",
             f"{wanted}, and UV_PYTHON_DOWNLOADS or UV_OFFLINE forbids to download it. Install it (with pyenv, say), or"
-            " allow the download."
+            " allow the download.",
         )
     environment = {name: text for name, text in os.environ.items() if name not in {"UV_PYTHON", "VIRTUAL_ENV"}}
     done = _run_uv(["python", "install", "--no-bin", minor], environment, cache_folder())
     found = newest_of(minor)
     if done.returncode or found is None:
         last = without_addresses(done.stderr).strip().splitlines()[-1:]
-        raise MachineError(
+        raise BuildFailedError(
+            "install",
             f"{wanted}, and uv could not download it: {' '.join(last) or 'it gave no reason'}. Install it (with pyenv,"
-            " say), or use an engine that has it."
+            " say), or use an engine that has it.",
         )
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -113,13 +114,9 @@ class EnvironmentMaker:
         interpreter = newest_of(python)
         return HostToolchain(interpreter=interpreter) if interpreter else self._engine.toolchain(python)
 
-    def blocked_key(self, environment: Environment, lock: Lock | None, cell: Cell) -> str:
-        """The key of the record that says why a cell can't run; another lock, or one at last, is another key."""
-        parts = (
-            self._engine.kind.value,
-            environment.name,
-            *environment.packages,
-            lock.digest if lock else "unresolved " + " ".join(self._engine.pythons()),
-            cell.name,
-        )
-        return "blocked-" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    def blocked_key(self, environment: Environment, cell: Cell) -> str:
+        """The key of the record that says why a cell can't run: another lock, or another CPython, is another key."""
+        lock = self.locked(environment)
+        found = [lock.digest, self._engine.known_identity(lock.python)] if lock else self._engine.pythons()
+        parts = [self._engine.kind.value, environment.name, environment.packages, found, cell.name]
+        return "blocked-" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

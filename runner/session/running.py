@@ -82,32 +82,37 @@ class Run:
         session = self._session
         if self._stopping.is_set():
             return []
-        lock = session.environments.lock(group.environment)
-        if not isinstance(lock, Lock):
-            return self._block(group, None, "install", lock.reason)
         try:
+            lock = session.environments.lock(group.environment)
+            if not isinstance(lock, Lock):
+                return self._block(group, "install", lock.reason, unresolvable=True)
             image = session.environments.image(lock)
         except BuildFailedError as error:
-            return self._block(group, lock, error.stage, str(error))
+            return self._block(group, error.stage, str(error))
         works: list[Work] = []
         for progress in session.progress(group, lock):
             self._progress[progress.cell.name] = progress
             works += progress.begin(progress.wanted(self._matrix.seeds), image)
         return works
 
-    def _block(self, group: Group, lock: Lock | None, stage: str, message: str) -> list[Work]:
+    def _block(self, group: Group, stage: str, message: str, *, unresolvable: bool = False) -> list[Work]:
+        environments, engine = self._session.environments, self._session.engine
+        lock = environments.locked(group.environment)
         for cell in group.cells:
             progress = self._progress[cell.name]
             record = blocked_record(
                 dict(cell.values),
-                key=self._session.environments.blocked_key(group.environment, lock, cell),
+                key=environments.blocked_key(group.environment, cell),
                 engine=self._session.engine.kind.value,
                 stage=stage,
-                unresolvable=lock is None,
+                unresolvable=unresolvable,
                 lock=group.environment.name,
                 message=message,
             )
-            self._session.store.put(record)
+            if lock is None or engine.known_identity(
+                lock.python
+            ):  # a CPython that is missing now may be there next time
+                self._session.store.put(record)
             verdict = progress.take(record, 0, self._matrix)
             self._observer.trial_finished(cell, record, verdict)
             self._decide(progress)

@@ -185,7 +185,7 @@ class Session:
         for cell in group.cells:
             setting = self.setting(cell, lock, identity) if lock and identity else None
             progress = Progress(cell=cell, setting=setting)
-            progress.recall(self.store, self.environments.blocked_key(group.environment, lock, cell), self.matrix)
+            progress.recall(self.store, self.environments.blocked_key(group.environment, cell), self.matrix)
             found.append(progress)
         return found
 

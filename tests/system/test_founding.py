@@ -1,4 +1,4 @@
-"""The founding question in real environments: TensorFlow 1.13.1 with Keras 2.2.4, the same script under both imports."""
+"""The founding question in real environments: TensorFlow 1.13.1, Keras 2.2.4, the same script under both imports."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ if __name__ == "__main__":
     for method in ("fork", "spawn"):
         with multiprocessing.get_context(method).Pool(2) as pool:
             assert pool.map(square, range(4)) == [0, 1, 4, 9]
-    path = keras.utils.get_file("set.npz", origin="https://example.invalid/set.npz")  # in the cache: no network is needed
+    path = keras.utils.get_file("set.npz", origin="https://example.invalid/set.npz")  # cached: no network needed
     data = np.load(path)
     assert (np.load("inputs/set.npz")["x"] == data["x"]).all()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runner.engines.protocol import Ending, EngineKind, Image, StoredImage
 from runner.environments.lockfile import finished, write
 from runner.environments.model import Environment, Layer, LockedPackage
-from runner.errors import EngineLostError
+from runner.errors import BuildFailedError, EngineLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from runner.environments.model import Lock
 
     Losses = Callable[[Job, int], Sequence[float]]
-
-IDENTITY = "fake-base"
 
 
 @dataclass
@@ -36,6 +34,9 @@ class FakeEngine:
     stopped: threading.Event = field(default_factory=threading.Event)
     left_over: int = 0
     log: bytes = b"out\n"
+    identity: str | None = "fake-base"
+    broken: dict[str, BuildFailedError] = field(default_factory=dict)
+    """What can not be made, by the name of the lock."""
 
     def run(self, image: Image, job: Job) -> Ending:
         seed = int(job.env["RUNNER_SEED"])
@@ -63,18 +64,17 @@ class FakeEngine:
     def pythons(self) -> tuple[str, ...]:
         return ("3.11",)
 
-    def base_identity(self, python: str) -> str:
-        return IDENTITY
-
     def known_identity(self, python: str) -> str | None:
-        return IDENTITY
+        return self.identity
 
     def find(self, lock: Lock) -> Image | None:
+        if lock.environment.name in self.broken:
+            raise self.broken[lock.environment.name]
         return Image(
             engine=self.kind,
             reference=f"image-of-{lock.environment.name}",
             lock_digest=lock.digest,
-            base_identity=IDENTITY,
+            base_identity=str(self.identity),
             python_full="3.11.7",
         )
 

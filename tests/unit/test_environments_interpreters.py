@@ -8,7 +8,7 @@ import pytest
 
 from runner.environments import interpreters
 from runner.environments.interpreters import HostToolchain, download, find_interpreters, newest_of
-from runner.errors import MachineError
+from runner.errors import BuildFailedError
 
 
 @pytest.fixture
@@ -87,7 +87,9 @@ def test_the_latest_patch_release_is_taken(machine):
 
 def test_a_download_that_is_forbidden_says_what_to_do(machine, monkeypatch):
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
-    with pytest.raises(MachineError, match=r"CPython 3\.7 is not on this machine, and UV_PYTHON_DOWNLOADS .* forbids"):
+    with pytest.raises(
+        BuildFailedError, match=r"CPython 3\.7 is not on this machine, and UV_PYTHON_DOWNLOADS .* forbids"
+    ):
         download("3.7")
 
 
@@ -96,7 +98,7 @@ def test_a_download_that_fails_gives_the_reason_without_addresses(machine, monke
     monkeypatch.delenv("UV_PYTHON_DOWNLOADS", raising=False)
     failed = subprocess.CompletedProcess([], 1, "", "error: no answer from https://user:token@mirror.example/x\n")
     monkeypatch.setattr(interpreters, "_run_uv", lambda *_: failed)
-    with pytest.raises(MachineError, match=r"could not download it: error: no answer from <address>\. Install it"):
+    with pytest.raises(BuildFailedError, match=r"could not download it: error: no answer from <address>\. Install it"):
         download("3.7")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 from fake_engine import MATRIX, FakeEngine, lost, write_matrix
 
-from runner.errors import EngineLostError, UsageError
+from runner.environments.model import Unresolvable
+from runner.errors import BuildFailedError, EngineLostError, UsageError
 from runner.matrix.model import Matrix
 from runner.outcomes import OutcomeKind
 from runner.session import Options, Results, Session
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Job
+    from runner.environments.model import Environment
 
 
 @pytest.fixture
@@ -117,6 +120,45 @@ def test_what_was_finished_before_a_failure_is_kept(
     engine.ran.clear()
     run(matrix, only="six=1.15.0", jobs=1)
     assert {cell.rpartition("=")[2] for cell, _ in engine.ran} == {"b.py"}
+
+
+def test_an_environment_that_can_not_be_made_blocks_its_cells_and_no_others(
+    engine: FakeEngine, matrix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.broken = {"six-1.15.0": BuildFailedError("image-build", "no space for six")}
+    results = run(matrix)
+    assert labels(results) == ["blocked (image-build-failed)"] * 2 + ["converges"] * 2
+    assert results.outcomes[0].records[0].message == "no space for six"
+    engine.ran.clear()
+    assert labels(run(matrix)) == labels(results)
+    assert engine.ran == []
+
+
+def test_a_missing_interpreter_blocks_cells_until_it_is_there(engine: FakeEngine, matrix: Path) -> None:
+    engine.broken = {"six-1.15.0": BuildFailedError("install", "CPython 3.11 is not on this machine")}
+    engine.identity = None
+    assert labels(run(matrix, only="six=1.15.0,script=a.py")) == ["blocked (install-failed)"]
+    engine.broken, engine.identity = {}, "now-there"
+    assert labels(run(matrix, only="six=1.15.0,script=a.py")) == ["converges"]
+
+
+def test_what_does_not_resolve_is_a_result_with_the_resolver_s_reason(
+    engine: FakeEngine, matrix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (matrix.parent / "locks" / "six-1.15.0.txt").unlink()
+    asked: list[str] = []
+
+    def resolve(environment: Environment, **_: object) -> Unresolvable:
+        asked.append(environment.name)
+        return Unresolvable(environment=environment, reason="six 1.15.0 needs a planet")
+
+    monkeypatch.setattr(importlib.import_module("runner.environments.resolve"), "resolve", resolve)
+    monkeypatch.setattr("runner.session.environments.missing_versions", lambda *_: [])
+    for _ in range(2):
+        results = run(matrix)
+        assert labels(results) == ["blocked (unresolvable)"] * 2 + ["converges"] * 2
+        assert "needs a planet" in results.outcomes[0].reason
+    assert asked == ["six-1.15.0"]
 
 
 def test_a_missed_expectation_is_told_with_its_line_and_is_not_green(engine: FakeEngine, matrix: Path) -> None:
