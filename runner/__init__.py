@@ -1,4 +1,4 @@
-"""One training script, many library versions: where does it converge, where not, and why?
+"""One training script, many library versions: where does it converge, where not, and why.
 
 from runner import Matrix, run
 

@@ -10,6 +10,7 @@ import functools
 import os
 import re
 import shutil
+import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ def connect() -> DockerClient:
 
     host = engine_host()
     try:
+        _knock(host)
         client = docker.from_env(timeout=CONNECT_S, environment=os.environ | {"DOCKER_HOST": host})
     except (DockerException, RequestException, OSError) as error:
         reason, remedy = _why_silent(str(error), host)
@@ -63,10 +65,18 @@ def connect() -> DockerClient:
     return client
 
 
+def _knock(host: str) -> None:
+    """Try a local socket first: the SDK wraps what fails there in layers of its own, and leaves the socket open."""
+    if host.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as local:
+            local.settimeout(CONNECT_S)
+            local.connect(host.removeprefix("unix://"))
+
+
 def _why_silent(text: str, host: str) -> tuple[str, str]:
     if "Permission denied" in text:
         return "this user may not use it.", "Join its group (`sudo usermod -aG docker $USER`, then log in again)."
-    if "FileNotFoundError" in text or "No such file" in text:
+    if "No such file" in text:
         return "nothing is there.", "Install Docker, or start it, or name another engine in DOCKER_HOST."
     if "refused" in text:
         return "nothing listens there.", "Start the engine (`sudo systemctl start docker`)."

@@ -1,4 +1,4 @@
-"""What an engine is: it makes images from locks and runs one job at a time per slot. `docker` and `venv` both go through this.
+"""What an engine is: it makes images from locks, and runs jobs in them. `docker` and `venv` both go through this.
 
 The values here are all that crosses between the engines and the rest; nothing above knows which engine it talks to.
 """

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 POLL_S = 0.25
 SLOWEST_SCAN_S = 2.0
 BLOCK_BYTES = 4096
+_FOLDER_ONLY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 DEEPEST = 64
 """Folders nested deeper are taken for an attempt to hide from the watch; each level costs it an open file."""
 
@@ -135,33 +135,39 @@ def _entries(roots: Iterable[Path]) -> Iterator[os.stat_result | None]:
     Each folder is opened from its parent's descriptor and never through a symlink, so that a job which swaps a folder
     for a symlink meanwhile leads nowhere.
     """
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     for root in roots:
         try:
-            descriptor = os.open(root, flags)
+            folder = _Folder(os.open(root, _FOLDER_ONLY))
         except FileNotFoundError:
             continue
-        stack: deque[_Folder] = deque([_Folder(descriptor)])
-        try:
-            while stack:
-                entry = stack[-1].next()
-                if entry is None:
-                    stack.pop().close()
-                    continue
-                try:
-                    yield entry.stat(follow_symlinks=False)
-                    if entry.is_dir(follow_symlinks=False):
-                        if len(stack) == DEEPEST:
-                            yield None
-                            return
-                        stack.append(_Folder(os.open(entry.name, flags, dir_fd=stack[-1].descriptor)))
-                except (FileNotFoundError, NotADirectoryError):
-                    continue  # gone or swapped since it was listed: the next look sees what is there then
-                except OSError:
-                    yield None
-        finally:
-            while stack:
+        except OSError:
+            yield None
+            continue
+        yield from _below(folder)
+
+
+def _below(root: _Folder) -> Iterator[os.stat_result | None]:
+    stack = [root]
+    try:
+        while stack:
+            entry = stack[-1].next()
+            if entry is None:
                 stack.pop().close()
+                continue
+            try:
+                yield entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    if len(stack) == DEEPEST:
+                        yield None
+                        return
+                    stack.append(_Folder(os.open(entry.name, _FOLDER_ONLY, dir_fd=stack[-1].descriptor)))
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # gone or swapped since it was listed: the next look sees what is there then
+            except OSError:
+                yield None
+    finally:
+        for folder in stack:
+            folder.close()
 
 
 class _Folder:

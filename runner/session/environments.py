@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ class EnvironmentMaker:
         self._engine = engine
         self._observer = observer
         self._read: dict[Environment, Lock] = {}
+        self._making = threading.Lock()
 
     @property
     def folder(self) -> Path:
@@ -100,8 +102,9 @@ class EnvironmentMaker:
 
         say("fetching files")
         wheelhouse = fetch(lock, catalog=self.catalog, toolchain=lambda: self.toolchain(lock.python), say=say)
-        say("installing")
-        image = self._engine.make(lock, wheelhouse, say)
+        with self._making:  # the next environment's files are fetched meanwhile, its installation waits
+            say("installing")
+            image = self._engine.make(lock, wheelhouse, say)
         say("ready")
         return image
 

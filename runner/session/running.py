@@ -62,7 +62,7 @@ class Run:
         slots = slots_of(self._matrix.resources.cpus, self._session.options.jobs)
         for slot in slots:
             self._slots.put(slot)
-        with ThreadPoolExecutor(1, "environments") as builder, ThreadPoolExecutor(len(slots), "trials") as executor:
+        with ThreadPoolExecutor(2, "environments") as builder, ThreadPoolExecutor(len(slots), "trials") as executor:
             schedule = Schedule[Group, Work, "Record"](
                 prepare=self._prepare,
                 execute=self._execute,

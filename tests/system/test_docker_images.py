@@ -23,7 +23,7 @@ from runner.environments.wheelhouse import WheelFile, Wheelhouse
 from runner.errors import BuildFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from docker import DockerClient
@@ -106,8 +106,14 @@ def test_environments_with_one_base_share_its_layer(
 
 @pytest.mark.parametrize("python", ["3.6", "3.7"])
 def test_an_image_holds_the_lock_compiled_and_nothing_else(
-    python: str, docker_engine: DockerEngine, client: DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    python: str,
+    docker_engine: DockerEngine,
+    client: DockerClient,
+    cpython: Callable[[str], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    cpython(python)
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://user:planted-secret@127.0.0.1:1/simple")
     monkeypatch.setenv("HTTPS_PROXY", "http://planted-secret@127.0.0.1:1")
     lock, wheelhouse = two_layers(tiny_wheelhouse(tmp_path), python, "3.0")
@@ -158,7 +164,8 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused_and_what_it_left_can_be_r
     assert docker_engine.remove_image(left)
 
 
-def test_an_interpreter_is_packed_twice_with_the_same_bytes(tmp_path: Path) -> None:
+def test_an_interpreter_is_packed_twice_with_the_same_bytes(cpython: Callable[[str], None], tmp_path: Path) -> None:
+    cpython(PYTHON)
     interpreter = newest_of(PYTHON)
     assert interpreter is not None
     assert write_tar(interpreter, tmp_path / "1.tar") == write_tar(interpreter, tmp_path / "2.tar")

@@ -93,11 +93,11 @@ def test_a_full_disk_is_the_machines_failure(docker_is: Callable[[str], Path], t
 def test_a_lost_engine_is_asked_again(
     docker_is: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
     lost = 'echo "ERROR: Cannot connect to the Docker daemon at unix:///nowhere."; exit 1'
     docker_is(f"echo . >> arguments; [ $(wc -l < arguments) = 2 ] || {{ {lost}; }}")
     build(tmp_path)
     (tmp_path / "arguments").unlink()
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
     docker_is(f"echo . >> arguments; {lost}")
     with pytest.raises(EngineLostError, match="The Docker engine was lost while building some:tag"):
         build(tmp_path)
