@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tox.config.loader.memory import MemoryLoader
+from tox.config.types import Command
 from tox.plugin import impl
 
 if TYPE_CHECKING:
@@ -26,17 +27,27 @@ def combinations() -> dict[str, str]:
     """Environment name, such as `keras2.2.4-tf1.13.1`, to what `--only` takes, for every version combination."""
     sys.path.insert(0, str(ROOT))
     try:
-        from runner.matrix.expand import expand
-        from runner.matrix.model import Matrix
+        return {
+            "-".join(f"{SHORT.get(package, package)}{version}" for package, version in sorted(pins)): ",".join(
+                f"{package}={version}" for package, version in pins
+            )
+            for pins in _pins()
+        }
     except ModuleNotFoundError:  # tox itself lacks `requires` of tox.ini: it makes itself an environment and asks again
         return {}
     finally:
         sys.path.remove(str(ROOT))
-    found: dict[str, str] = {}
-    for cell in expand(Matrix.load(ROOT / "matrix.yaml")):
-        name = "-".join(f"{SHORT.get(package, package)}{version}" for package, version in sorted(cell.pins))
-        found[name] = ",".join(f"{package}={version}" for package, version in cell.pins)
-    return found
+
+
+def _pins() -> list[tuple[tuple[str, str], ...]]:
+    from runner.errors import MatrixError
+    from runner.matrix import Matrix
+    from runner.matrix.expand import expand
+
+    try:
+        return [cell.pins for cell in expand(Matrix.load(ROOT / "matrix.yaml"))]
+    except MatrixError as error:
+        sys.exit(str(error))
 
 
 @impl
@@ -48,10 +59,11 @@ def tox_extend_envs() -> Iterable[str]:
 @impl
 def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:  # noqa: ARG001 - tox calls by these names
     """Say what each of them runs."""
+    further = state.conf.pos_args(None) or ()
     for name, only in combinations().items():
         loader = MemoryLoader(
             description=f"the cells of {only.replace(',', ', ')}, through the runner",
             commands_pre=[],
-            commands=[["python", "-m", "runner", "matrix.yaml", "--only", only, "{posargs}"]],
+            commands=[Command(["python", "-m", "runner", "matrix.yaml", "--only", only, *further])],
         )
         state.conf.memory_seed_loaders[name].append(loader)

@@ -81,7 +81,7 @@ def held(folder: Path, *, alone: bool, wait: bool = True) -> Iterator[bool]:
     The hold ends with the process, however that ends.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("w") as file:
+    with folder.with_name(f"{folder.name}.lock").open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:

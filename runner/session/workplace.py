@@ -23,7 +23,7 @@ def claim(root: Path) -> Iterator[None]:
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        stream = (root / "claim").open("a+")
+        stream = (root / "claim").open("a+", encoding="utf-8")
     except OSError as error:
         raise MachineError(
             f"{root} can't be written ({error.strerror}). Records are kept there; make it writable."

@@ -42,13 +42,17 @@ def client() -> Iterator[DockerClient]:
     client.close()
 
 
+SET = "def known(name):\n    return name in {'cosine', 'dice', 'euclidean', 'hamming', 'matching', 'yule', None}\n"
+"""A constant whose order in the bytecode depends on how strings are hashed."""
+
+
 def two_layers(below: Wheelhouse, python: str, overlay: str) -> tuple[Lock, Wheelhouse]:
     """A lock of `tiny` with the package `thin` above it, whose version is `overlay`."""
     folder = below.wheels[0].path.parent
     path = folder / f"thin-{overlay}-py3-none-any.whl"
     info = f"thin-{overlay}.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr("thin.py", f"VERSION = {overlay!r}\n")
+        wheel.writestr("thin.py", f"VERSION = {overlay!r}\n{SET}")
         wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: thin\nVersion: {overlay}\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", f"thin.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
