@@ -12,8 +12,8 @@ from runner.engines.docker_client import connect, engine_errors
 from runner.engines.docker_environment import EnvironmentImages
 from runner.engines.docker_images import RegistryImages
 from runner.engines.docker_toolchain import DockerToolchain
+from runner.engines.owner import is_dead, this_runner
 from runner.engines.protocol import EngineKind
-from runner.engines.venv_owner import is_dead, this_runner
 from runner.errors import UsageError
 
 if TYPE_CHECKING:

@@ -171,7 +171,7 @@ def build_client() -> BuildClient:
     found = "; ".join(seen) or "there is no docker command on PATH"
     raise MachineError(
         f"No docker command here can build with BuildKit: {found}.\n"
-        "Install the plugin (docker-buildx-plugin, or docker-buildx), or Debian's docker.io."
+        "Install the plugin (docker-buildx-plugin or docker-buildx), or Docker up to version 22, as Debian 12 has it."
     )
 
 

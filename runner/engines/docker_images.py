@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.engines.docker_client import disk_is_full, engine_errors, is_full
 from runner.environments.cache import cache_folder, write_whole
-from runner.errors import MachineError
+from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,8 +112,10 @@ class RegistryImages:
     def provide(self, python: str, say: Callable[[str], None]) -> BaseImage:
         """Pull the image of the locked digest, or the tag where there is none yet, and lock what came."""
         digest = self.identity(python)
-        image = self._tags[python]
-        repository, _, tag = image.partition(":")
+        image = self._tags.get(python)
+        if image is None:
+            raise BuildFailedError("image-build", f"There is no base image of CPython {python} in base-images.toml.")
+        repository, _, tag = image.rpartition(":")
         wanted = f"{repository}@{digest}" if digest else image
         if digest is None or not exists(self._client, wanted):
             say(f"pulling {wanted}")

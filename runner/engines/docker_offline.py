@@ -54,13 +54,14 @@ class OfflineImages:
     def provide(self, python: str, say: Callable[[str], None]) -> BaseImage:
         """Have the base image in the engine: what of it is missing is made.
 
-        Raises MachineError where this machine has no such CPython or can't make a Debian.
+        Raises BuildFailedError where this machine has no such CPython, MachineError where it can't make a Debian.
         """
         interpreter = newest_of(python)
         if interpreter is None:
-            raise MachineError(
+            raise BuildFailedError(
+                "image-build",
                 f"CPython {python} is not on this machine, so no base image can be made of it.\n"
-                "Install it (with pyenv or uv, say), or use `--base registry`."
+                "Install it (with pyenv or uv, say), or use `--base registry`.",
             )
         if (identity := self.identity(python)) and exists(self._client, tag := tag_of("base", python, identity)):
             return BaseImage(python=python, tag=tag, identity=identity)

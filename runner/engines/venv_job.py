@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from runner.engines import venv_owner
 from runner.engines.launch import descendants
 from runner.engines.logfile import LogFile
+from runner.engines.owner import this_runner
 from runner.engines.protocol import Cut, Ending
 from runner.engines.venv_environment import python_of
 from runner.engines.watch import FILE_SLACK_BYTES, disk_bytes, watch
@@ -100,7 +101,7 @@ def run(job: Job, environment: Path, interrupted: Event) -> Ending:
     Raises EngineLostError where its supervisor was lost, MachineError where its log could not be written.
     """
     lay_out(job)
-    owner = venv_owner.this_runner()
+    owner = this_runner()
     with LogFile(job.folder.log, job.limits.log_bytes) as log:
         running = VenvJob(job, environment, owner, log)
         try:

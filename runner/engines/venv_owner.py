@@ -1,36 +1,17 @@
-"""Whose a job's processes are: the `venv` engine marks each one with its runner, so that orphans can be ended."""
+"""Ends the processes of the `venv` engine's jobs, found by the marks of job and runner in their environment."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import time
 
 import psutil
 
+from runner.engines.owner import is_dead
+
 TRIAL = "RUNNER_TRIAL"
 OWNER = "RUNNER_OWNER"
-_CLOCK_STEP_S = 2.0
 _GIVE_UP_S = 10.0
-
-
-def this_runner() -> str:
-    """Return the mark of this process: host, pid and the time it started, which together never come again."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
-
-
-def is_dead(owner: str) -> bool:
-    """Whether the runner with this mark is surely gone; false for another host's, and for a mark that can't be read."""
-    host, pid, started = (*owner.rsplit(":", 2), "", "")[:3]
-    if host != socket.gethostname():
-        return False
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - float(started)) > _CLOCK_STEP_S
-    except psutil.NoSuchProcess:
-        return True
-    except (ValueError, psutil.AccessDenied):
-        return False
 
 
 def end_orphans() -> int:

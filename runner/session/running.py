@@ -155,7 +155,9 @@ class Run:
 
 def slots_of(cpus: int, jobs: int | None) -> list[tuple[int, ...]]:
     """The processors of each slot: as many slots as fit, or `jobs`; more than fit share processors."""
-    available = sorted(os.sched_getaffinity(0))
+    available = (
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    )
     cpus = min(cpus, len(available))
     number = jobs or max(1, len(available) // cpus)
     return [

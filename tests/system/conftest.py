@@ -9,7 +9,7 @@ import pytest
 from tiny_lock import tiny_lock, tiny_wheelhouse
 
 from runner.engines.docker import DockerEngine
-from runner.errors import MachineError
+from runner.errors import RunnerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ def docker_engine(not_run: Callable[[str], None]) -> Iterator[DockerEngine]:
     engine = DockerEngine.connect(os.environ.get("RUNNER_BASE", "offline"))
     try:
         engine.base_identity(CONTAINER_PYTHON)
-    except MachineError as error:
+    except RunnerError as error:
         not_run(" ".join(str(error).split()))
     yield engine
     engine.close()

@@ -16,8 +16,8 @@ from tiny_lock import LIMITS, job_of
 
 import docker
 from runner.engines.docker_run import OWNER, TRIAL
+from runner.engines.owner import this_runner
 from runner.engines.protocol import Cut, Ending, Image, Mount
-from runner.engines.venv_owner import this_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,7 +243,7 @@ def test_the_log_can_be_followed_and_stopping_ends_the_job(
 
 def test_sweeping_removes_the_containers_of_dead_runners_only(docker_engine: DockerEngine, docker_image: Image) -> None:
     said = subprocess.run(
-        [sys.executable, "-c", "from runner.engines.venv_owner import this_runner; print(this_runner())"],
+        [sys.executable, "-c", "from runner.engines.owner import this_runner; print(this_runner())"],
         capture_output=True,
         text=True,
         check=True,

@@ -11,15 +11,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tiny_lock import LIMITS, job_of, tiny_lock, tiny_wheelhouse
+from tiny_lock import LIMITS, THIS_PYTHON, job_of, tiny_lock, tiny_wheelhouse
 
 from runner.engines.protocol import EngineKind
 from runner.engines.venv import VenvEngine
 from runner.environments.interpreters import find_interpreters
 from runner.environments.wheelhouse import Wheelhouse
-from runner.errors import BuildFailedError, MachineError
+from runner.errors import BuildFailedError
 
-PYTHON = "3.11"
+PYTHON = THIS_PYTHON
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_cpython_that_is_not_here_and_may_not_be_downloaded_is_named(
     engine: VenvEngine, wheelhouse: Wheelhouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
-    with pytest.raises(MachineError, match=r"CPython 3\.5 is not on this machine"):
+    with pytest.raises(BuildFailedError, match=r"CPython 3\.5 is not on this machine"):
         engine.make(tiny_lock(wheelhouse, "3.5"), wheelhouse, silent)
 
 

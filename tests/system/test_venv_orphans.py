@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from tiny_lock import SCRIPTS, job_of, tiny_lock, tiny_wheelhouse
+from tiny_lock import SCRIPTS, THIS_PYTHON, job_of, tiny_lock, tiny_wheelhouse
 
 from runner.engines import venv_job
 from runner.engines.venv import VenvEngine
@@ -37,7 +37,7 @@ run(job_of("daemonise_and_wait.py", Path({root!r})), Path({environment!r}), thre
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
     monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
     wheelhouse = tiny_wheelhouse(tmp_path)
-    return VenvEngine().make(tiny_lock(wheelhouse, "3.11"), wheelhouse, lambda _: None)
+    return VenvEngine().make(tiny_lock(wheelhouse, THIS_PYTHON), wheelhouse, lambda _: None)
 
 
 def wait_until(condition: Callable[[], object]) -> None:

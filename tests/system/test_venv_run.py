@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from tiny_lock import LIMITS, job_of, tiny_lock, tiny_wheelhouse
+from tiny_lock import LIMITS, THIS_PYTHON, job_of, tiny_lock, tiny_wheelhouse
 
 from runner.engines.protocol import Cut, Ending, Image, Mount
 from runner.engines.venv import VenvEngine
@@ -33,7 +33,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VenvEngine]:
 @pytest.fixture(scope="module")
 def image(engine: VenvEngine, tmp_path_factory: pytest.TempPathFactory) -> Image:
     wheelhouse = tiny_wheelhouse(tmp_path_factory.mktemp("wheels"))
-    return engine.make(tiny_lock(wheelhouse, "3.11"), wheelhouse, lambda _: None)
+    return engine.make(tiny_lock(wheelhouse, THIS_PYTHON), wheelhouse, lambda _: None)
 
 
 def living(root: Path) -> list[psutil.Process]:

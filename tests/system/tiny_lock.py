@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from runner.environments.wheelhouse import WheelFile, Wheelhouse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""The one CPython that is surely there."""
 SCRIPTS = Path(__file__).with_name("scripts")
 LIMITS = Limits(memory_bytes=512 * 1024**2, disk_bytes=32 * 1024**2, processes=256, timeout_s=60, grace_s=1)
 

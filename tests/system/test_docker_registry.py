@@ -1,0 +1,111 @@
+"""Base images out of a real registry on this machine: pulled by tag once, pinned by digest from then on."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+import docker
+from runner.engines import docker_images
+from runner.engines.docker_images import RegistryImages
+from runner.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from docker import DockerClient
+
+pytestmark = pytest.mark.docker
+CONFIG = """\
+version: 0.1
+storage: {{filesystem: {{rootdirectory: {folder}}}}}
+http: {{addr: "localhost:{port}"}}
+"""
+
+
+@pytest.fixture
+def registry(tmp_path: Path, not_run: Callable[[str], None]) -> Iterator[str]:
+    """The address of an empty registry."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        not_run("Debian's docker-registry is not installed")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "registry.yml").write_text(CONFIG.format(folder=tmp_path / "registry", port=port))
+    process = subprocess.Popen([str(program), "serve", tmp_path / "registry.yml"], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 20
+        while not answers(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield f"localhost:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("localhost", port)) == 0
+
+
+@pytest.fixture
+def client() -> Iterator[DockerClient]:
+    made = docker.from_env()
+    yield made
+    made.close()
+
+
+def push(client: DockerClient, tag: str, content: bytes, folder: Path) -> None:
+    """Put an image with one file into the registry, and take it out of the engine."""
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY file /file\n")
+    (folder / "file").write_bytes(content)
+    image, _ = client.images.build(path=str(folder), tag=tag)
+    assert "error" not in client.images.push(tag)
+    client.images.remove(str(image.id), force=True)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "docker"
+    folder.mkdir()
+    (folder / "base-images.toml").write_text(f'[images]\n"3.7" = "{registry}/python:3.7-slim"\n')
+    (folder / "base-images.lock").write_text("# nothing yet\n")
+    monkeypatch.setattr(docker_images, "recipe_folder", lambda: folder)
+    return folder
+
+
+def test_a_tag_is_pulled_once_and_its_digest_counts_from_then_on(
+    client: DockerClient, registry: str, recipe: Path, tmp_path: Path
+) -> None:
+    tag = f"{registry}/python:3.7-slim"
+    push(client, tag, b"first", tmp_path)
+    said: list[str] = []
+    first = RegistryImages(client).provide("3.7", said.append)
+    locked = tomllib.loads((recipe / "base-images.lock").read_text())["images"]["3.7"]
+    assert (locked["image"], locked["digest"]) == (tag, first.identity)
+    assert said == [f"pulling {tag}"]
+
+    push(client, tag, b"second: somebody moved the tag", tmp_path)
+    client.images.remove(str(client.images.get(first.tag).id), force=True)
+    again = RegistryImages(client).provide("3.7", said.append)
+    assert (again.identity, again.tag) == (first.identity, first.tag)
+    assert said[1:] == [f"pulling {registry}/python@{first.identity}"]
+    assert client.images.get(again.tag).attrs["RepoDigests"] == [f"{registry}/python@{first.identity}"]
+
+    (recipe / "base-images.lock").write_text("# asked for anew\n")
+    assert RegistryImages(client).provide("3.7", said.append).identity != first.identity
+
+
+def test_a_tag_that_does_not_exist_is_named_and_the_offline_way_offered(client: DockerClient, recipe: Path) -> None:
+    with pytest.raises(MachineError, match=r"python:3\.7-slim can't be pulled(.|\n)*`--base offline`"):
+        RegistryImages(client).provide("3.7", lambda _: None)
+    assert (recipe / "base-images.lock").read_text() == "# nothing yet\n"
