@@ -74,7 +74,11 @@ def _interpreters() -> str:
 def _index() -> str:
     from runner.environments.index import Catalog  # noqa: PLC0415 - heavy
 
-    return Catalog().describe()
+    catalog = Catalog()
+    try:
+        return catalog.describe()
+    finally:
+        catalog.connection.close()
 
 
 def _disk(folder: Path) -> Finding:

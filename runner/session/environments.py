@@ -49,6 +49,11 @@ class EnvironmentMaker:
 
         return Catalog()
 
+    def close(self) -> None:
+        """Let go of connections to the index."""
+        if "catalog" in self.__dict__:
+            self.catalog.connection.close()
+
     def check_versions(self, environments: Iterable[Environment]) -> None:
         """Raise MatrixError where the index lacks a version that the matrix names, for environments without a lock."""
         if all(self.locked(environment) for environment in environments):

@@ -58,7 +58,7 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name in ("engine", "store"):
+        for name in ("environments", "engine", "store"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()
 

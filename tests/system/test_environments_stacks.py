@@ -31,7 +31,9 @@ def toolchain(python):
 
 @pytest.fixture(scope="module")
 def catalog():
-    return Catalog()
+    made = Catalog()
+    yield made
+    made.connection.close()
 
 
 @pytest.fixture(scope="module")
