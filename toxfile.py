@@ -33,8 +33,10 @@ def combinations() -> dict[str, str]:
             )
             for pins in _pins()
         }
-    except ModuleNotFoundError:  # tox itself lacks `requires` of tox.ini: it makes itself an environment and asks again
-        return {}
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("runner"):
+            raise
+        return {}  # tox itself lacks the `requires` of tox.ini: it makes itself an environment and asks again
     finally:
         sys.path.remove(str(ROOT))
 
@@ -47,7 +49,8 @@ def _pins() -> list[tuple[tuple[str, str], ...]]:
     try:
         return [cell.pins for cell in expand(Matrix.load(ROOT / "matrix.yaml"))]
     except MatrixError as error:
-        sys.exit(str(error))
+        sys.stderr.write(f"No environments for version combinations:\n{error}\n")
+        return []
 
 
 @impl

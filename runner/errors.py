@@ -43,6 +43,15 @@ class MachineError(RunnerError):
     return_code = 4
 
 
+class StoppedError(RunnerError):
+    """The user stopped the run: what was under way is no result, and is not kept."""
+
+    return_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("Interrupted. What is finished is kept; the same command goes on from there.")
+
+
 class EngineLostError(MachineError):
     """The engine stopped answering in the middle of its work; what it was asked may be asked again."""
 

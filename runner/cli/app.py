@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +13,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from runner.cli import environment, inspect, start, work
-from runner.errors import MachineError, RunnerError
+from runner.errors import MachineError, RunnerError, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 COMMANDS = (*work.COMMANDS, *inspect.COMMANDS, *environment.COMMANDS, *start.COMMANDS)
-INTERRUPTED = 130
 _NO_COMMAND = 2
 
 
@@ -27,6 +27,8 @@ def run_command_line(arguments: Sequence[str]) -> int:
     words = with_command(list(arguments))
     if words is None:
         return _NO_COMMAND
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: jobs are stopped, what is finished is kept
+        signal.signal(number, signal.default_int_handler)
     try:
         application()(words, prog_name="python -m runner")
     except SystemExit as end:  # the way in which typer ends every command
@@ -59,6 +61,9 @@ def with_command(arguments: list[str]) -> list[str] | None:
     word = arguments[0]
     if word in names:
         return arguments
+    if word.endswith(".py"):
+        _complain(f"{word} is a script, not a matrix. `init {word}` writes a matrix for it.")
+        return None
     if not word.startswith("-") and not Path(word).exists() and "." not in word and "/" not in word:
         near = difflib.get_close_matches(word, names, n=1)
         hint = f"Did you mean `{near[0]}`?" if near else f"The commands are {', '.join(names)}."
@@ -81,14 +86,14 @@ def _exit_code(call: Callable[[], int]) -> int:
     try:
         return call()
     except KeyboardInterrupt:
-        _complain("Interrupted. What is finished is kept; the same command goes on from there.")
-        return INTERRUPTED
+        _complain(str(StoppedError()))
+        return StoppedError.return_code
     except RunnerError as error:
         _complain(str(error))
         return error.return_code
     except BrokenPipeError:  # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return INTERRUPTED
+        return StoppedError.return_code
     except OSError as error:
         _complain(f"{error.strerror or error}: {error.filename or 'the machine refused'}.")
         return MachineError.return_code

@@ -34,21 +34,22 @@ def clean(
     """Remove what killed runs left behind, and the images of this tool; locks and records stay unless asked for."""
     with observer_for_terminal() as observer, Session(Matrix.load(matrix), options(engine, base), observer) as session:
         oldest = datetime.now(UTC) - timedelta(days=older_than)
-        stored = [image for image in session.engine.images() if image.last_used <= oldest]
+        found = [image for image in session.engine.images() if image.last_used <= oldest]
+        kept: set[str] = set()
         if not dry_run:
             session.engine.sweep()
-            for image in stored:
-                session.engine.remove_image(image.reference)
+            kept = {image.reference for image in found if not session.engine.remove_image(image.reference)}
             if records:
-                session.forget()
+                observer.note(f"{session.forget()} records forgotten.")
     rows = [
         {
             "environment": image.lock_name,
             "size": size_words(image.size_bytes),
             "last used": f"{image.last_used:%Y-%m-%d}",
             "image": image.reference,
+            "state": "in use, kept" if image.reference in kept else "to remove" if dry_run else "removed",
         }
-        for image in stored
+        for image in found
     ]
     print_records(rows, output)
     return 0

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runner.cli.words import short_scripts
 from runner.outcomes import text
 from runner.outcomes.cell import OutcomeKind
 
@@ -28,7 +29,7 @@ STYLES = {
 }
 _PIPE_COLUMNS = 200
 _REASON_COLUMNS = 20
-_FIGURES = {"seeds": 1, "final loss": 3, "s/epoch": 4, "CPython": 6}
+_FIGURES = {"converged": 1, "final loss": 3, "s/epoch": 4, "CPython": 6}
 """Columns by their place in `text.figures`."""
 
 
@@ -37,13 +38,16 @@ def print_results(results: Results, output: str) -> None:
     rows = results.rows()
     if output != "table":
         sys.stdout.write({"json": text.json, "csv": text.csv, "markdown": text.markdown}[output](rows))
+        for line in (results.complaint, *map(str, results.misses)):
+            sys.stderr.write(f"{line}\n" if line else "")
         return
     console = _console()
     if results.complaint:
         console.print(Text(results.complaint, style="bold red"))
     console.print(_outcome_table(rows, console.width))
-    executed = f"{results.executed} trials ran" if results.executed else "nothing had to run"
-    console.print(Text(f"{len(rows)} cells, {executed}.", style="dim"))
+    executed = f"{results.executed} trials ran now, " if results.executed else ""
+    stored = sum(outcome.n_trials for outcome in results.outcomes)
+    console.print(Text(f"{len(rows)} cells, {executed}{stored} trials stored.", style="dim"))
     for miss in results.misses:
         console.print(Text(str(miss), style="bold red"))
 
@@ -93,7 +97,9 @@ def _outcome_table(rows: Sequence[Row], width: int) -> Table:
     """The outcomes by the axes that vary; where `width` is too small for all, the least needed columns go."""
     axes = list(dict.fromkeys(axis for row in rows for axis in row.cell))
     varied = [axis for axis in axes if len({row.cell.get(axis) for row in rows}) > 1] or axes
-    columns = {axis: [row.cell.get(axis, "").rpartition("/")[2] for row in rows] for axis in varied}
+    columns = {axis: [row.cell.get(axis, "") for row in rows] for axis in varied}
+    if "script" in columns:
+        columns["script"] = [short_scripts(columns["script"])[path] for path in columns["script"]]
     figures = [text.figures(row) for row in rows]
     columns["outcome"] = [row.outcome for row in rows]
     for name, place in _FIGURES.items():
@@ -102,9 +108,11 @@ def _outcome_table(rows: Sequence[Row], width: int) -> Table:
     for name in ("CPython", "s/epoch", "final loss"):
         if _width(columns) > width:
             del columns[name]
+    left = max(_REASON_COLUMNS, width - _width({name: words for name, words in columns.items() if name != "why"}) - 1)
+    columns["why"] = [why if len(why) <= left else f"{why[: left - 1]}…" for why in columns["why"]]
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
-        table.add_column(name, overflow="ellipsis", no_wrap=True, min_width=_needed(name, columns))
+        table.add_column(name, no_wrap=True)
     for row, *line in zip(rows, *columns.values(), strict=True):
         style = STYLES[OutcomeKind(row.kind)]
         table.add_row(

@@ -17,7 +17,15 @@ _LONGEST_EXCEPTION = 100
 def cell_words(cell: Cell, among: Sequence[Cell]) -> str:
     """A cell by the values in which the cells differ, shortened where that leaves them apart."""
     varied = [axis for axis in cell.values if len({other.values.get(axis) for other in among}) > 1]
-    return " ".join(cell.values[axis].rpartition("/")[2] for axis in varied) or cell.name
+    scripts = short_scripts([other.values.get("script", "") for other in among])
+    shown = {**cell.values, "script": scripts.get(cell.values.get("script", ""), "")}
+    return " ".join(shown[axis] for axis in varied) or cell.name
+
+
+def short_scripts(paths: Sequence[str]) -> dict[str, str]:
+    """Each script by its file name, where that tells all of them apart; else by its path."""
+    names = {path: path.rpartition("/")[2] for path in paths}
+    return names if len(set(names.values())) == len(names) else {path: path for path in paths}
 
 
 def verdict_words(record: Record, verdict: Verdict) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
     from runner.engines.docker_images import BaseImages
-    from runner.engines.protocol import Ending, Image, Job, JobFolder, StoredImage
+    from runner.engines.protocol import Ending, Image, Job, StoredImage
     from runner.environments.model import Lock
     from runner.environments.toolchain import Toolchain
     from runner.environments.wheelhouse import Wheelhouse
@@ -111,9 +111,9 @@ class DockerEngine:
         """Remove an image, and what below it no other one needs; false where a job runs in it."""
         return self._images.remove(reference)
 
-    def shell_command(self, image: Image, folder: JobFolder) -> tuple[tuple[str, ...], dict[str, str]]:
+    def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
         """Give the command of a shell in a container like a job's, and its environment variables."""
-        return docker_shell.shell_command(image, folder, owner=self._owner)
+        return docker_shell.shell_command(image, job, owner=self._owner)
 
     def stop_all(self) -> None:
         """End every job and build of this engine now, and those that would start yet."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from runner.engines.docker_client import NO_PROXIES, build_client, disk_is_full, is_full
 from runner.environments.cache import cache_folder
-from runner.errors import BuildFailedError, EngineLostError, MachineError
+from runner.errors import BuildFailedError, EngineLostError, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -104,14 +104,14 @@ class Builder:
         if process.returncode == 0:
             return
         if self._stopped.is_set():
-            raise MachineError(f"The build of {tag} was stopped.")
+            raise StoppedError
         raise _failure(tag, list(lines))
 
     @contextlib.contextmanager
     def _started(self, command: list[str], env: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
         with self._guard:
             if self._stopped.is_set():
-                raise MachineError("No build is started: the runner is stopping.")
+                raise StoppedError
             process = subprocess.Popen(
                 command,
                 env=env,
@@ -120,6 +120,7 @@ class Builder:
                 stderr=subprocess.STDOUT,
                 encoding="utf-8",
                 errors="replace",
+                start_new_session=True,  # the terminal's Ctrl-C is for the runner, which then calls `stop`
             )
             self._running.add(process)
         try:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.engines.docker_client import docker_command, engine_host
 from runner.engines.docker_run import prepare, settings
-from runner.engines.protocol import Job, Limits
+from runner.engines.protocol import Limits
 
 if TYPE_CHECKING:
-    from runner.engines.protocol import Image, JobFolder
+    from runner.engines.protocol import Image, Job
 
 LIMITS = Limits(memory_bytes=8 * 1024**3, disk_bytes=8 * 1024**3, processes=1024, timeout_s=0.0)
 _ASK_FOR_TERMINAL = 'if [ -t 0 ]; then set -- --tty "$@"; fi; exec "$0" run --rm --interactive "$@"'
 """Whether there is a terminal is known only where the command runs."""
 
 
-def shell_command(image: Image, folder: JobFolder, *, owner: str) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Give the command of a shell in an image, working in `folder.work`, and its environment variables."""
-    folder.root.mkdir(parents=True, exist_ok=True)
-    job = Job(key="shell", folder=folder, argv=(), env={"TERM": os.environ.get("TERM", "dumb")}, limits=LIMITS, cpus=())
+def shell_command(image: Image, job: Job, *, owner: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Give the command of a shell in a job's world, with more room than a job has, and its environment variables."""
+    job.folder.root.mkdir(parents=True, exist_ok=True)
+    job = replace(job, env={**job.env, "TERM": os.environ.get("TERM", "dumb")}, limits=LIMITS, cpus=())
     wanted = settings(job, prepare(job), owner)
     options = [f"--user={wanted['user']}", f"--workdir={wanted['working_dir']}", f"--network={wanted['network_mode']}"]
     options += ["--read-only", "--init", f"--pids-limit={wanted['pids_limit']}", f"--hostname={wanted['hostname']}"]

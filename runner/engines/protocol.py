@@ -28,7 +28,7 @@ class EngineKind(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
-    """A lock made runnable. `reference` is an image id or the folder of an environment."""
+    """A lock made runnable. `reference` is an image's tag or the folder of an environment."""
 
     engine: EngineKind
     reference: str
@@ -197,8 +197,8 @@ class Engine(Protocol):
         """Remove an image; false where a job runs in it."""
         ...
 
-    def shell_command(self, image: Image, folder: JobFolder) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Give the command of a shell in an image, working in `folder.work`, and all its environment variables."""
+    def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Give the command of a shell in a job's world, and all its environment variables."""
         ...
 
     def stop_all(self) -> None:

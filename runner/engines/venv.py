@@ -21,7 +21,7 @@ from runner.errors import MachineError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.engines.protocol import Ending, Job, JobFolder
+    from runner.engines.protocol import Ending, Job
     from runner.environments.interpreters import Interpreter
     from runner.environments.model import Lock
     from runner.environments.toolchain import Toolchain
@@ -122,11 +122,11 @@ class VenvEngine:
         folder = Path(reference)
         return folder.parent == self._root and venv_environment.remove(folder)
 
-    def shell_command(self, image: Image, folder: JobFolder) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Give the command and the environment variables of a shell in an environment, for `folder.work`."""
+    def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Give the command and the environment variables of a shell in an environment, in a job's world."""
         from runner.engines import venv_job  # noqa: PLC0415
 
-        return venv_job.shell_command(Path(image.reference), folder)
+        return venv_job.shell_command(Path(image.reference), job)
 
     def stop_all(self) -> None:
         """End every job of this engine now, and those that would start yet."""

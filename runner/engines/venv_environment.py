@@ -11,12 +11,12 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.environments import processes
 from runner.environments.cache import disk_trouble
 from runner.environments.interpreters import HostToolchain
 from runner.errors import BuildFailedError, MachineError
@@ -189,13 +189,10 @@ def _compile(folder: Path, packages: Path) -> None:
     checks_hash = packages.parent.name != "python3.6"
     mode = ("--invalidation-mode", "unchecked-hash") if checks_hash else ()
     workers = str(min(os.cpu_count() or 1, _MOST_COMPILERS))
-    subprocess.run(
+    processes.run(
         [python_of(folder), "-s", "-m", "compileall", "-q", "-j", workers, *mode, packages],
         cwd=packages.parent,
         env={"PATH": os.defpath, "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
     )
 
 

@@ -128,11 +128,11 @@ def _disk_is_full(job: Job) -> bool:
     return disk_bytes(job.folder, enough=job.limits.disk_bytes) > job.limits.disk_bytes
 
 
-def shell_command(environment: Path, folder: JobFolder) -> tuple[tuple[str, ...], dict[str, str]]:
+def shell_command(environment: Path, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
     """Give a shell that sees what a job in this environment sees, the probe apart, and the user's terminal."""
-    for inner in (folder.work, folder.home, folder.tmp):
-        inner.mkdir(parents=True, exist_ok=True)
-    variables = _SAME_EVERYWHERE | _places(folder, environment) | {"TERM": os.environ.get("TERM", "dumb")}
+    lay_out(job)
+    terminal = {"TERM": os.environ.get("TERM", "dumb")}
+    variables = {**_SAME_EVERYWHERE, **job.env, **_places(job.folder, environment), **terminal}
     return (shutil.which("bash", path=SYSTEM_PATH) or "/bin/sh",), variables
 
 

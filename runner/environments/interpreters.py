@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.environments import processes
 from runner.environments.cache import cache_folder, read_sealed, write_sealed
 from runner.environments.index_address import network_settings, without_addresses
 from runner.environments.toolchain import REPRODUCIBLE
@@ -123,7 +124,7 @@ def _run_uv(arguments: Sequence[str], env: dict[str, str], folder: Path) -> subp
     from uv import find_uv_bin  # noqa: PLC0415 - a finished matrix needs no uv
 
     command = [find_uv_bin(), *arguments, "--color", "never"]
-    return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
+    return processes.run(command, env=env, cwd=folder)
 
 
 def _clean_environment() -> dict[str, str]:

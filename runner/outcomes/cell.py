@@ -56,7 +56,7 @@ class Outcome:
     @property
     def n_trials(self) -> int:
         """How many trials ran, counted or not."""
-        return len(self.trials)
+        return sum(record.ran for record, _ in self.trials)
 
     @property
     def records(self) -> tuple[Record, ...]:

@@ -107,11 +107,12 @@ def imported_names(source: bytes) -> frozenset[str]:
 
 
 def _local_files(beside: Path, name: str) -> Iterator[Path]:
-    package = beside / name
-    if package.is_dir():
+    """In Python's own order: a package, a module, then a folder without an `__init__.py`."""
+    package, module = beside / name, beside / f"{name}.py"
+    if module.is_file() and not (package / "__init__.py").is_file():
+        yield module
+    elif package.is_dir():
         yield from sorted(file for file in package.rglob("*.py") if file.is_file() and "__pycache__" not in file.parts)
-    elif (beside / f"{name}.py").is_file():
-        yield beside / f"{name}.py"
 
 
 def _source_file(folder: Path, file: Path, content: bytes) -> SourceFile:

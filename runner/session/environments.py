@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import threading
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.environments.interpreters import HostToolchain, newest_of
 from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
 from runner.environments.model import Lock, Unresolvable
-from runner.errors import MatrixError, UsageError
+from runner.errors import MatrixError, StoppedError, UsageError
 from runner.matrix.releases import missing_versions
 
 if TYPE_CHECKING:
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
 class EnvironmentMaker:
     """Makes what cells need installed; the lock files stand in `locks/` beside the matrix."""
 
-    def __init__(self, *, matrix: Matrix, engine: Engine, observer: Observer) -> None:
+    def __init__(self, *, matrix: Matrix, engine: Engine, observer: Observer, stopping: threading.Event) -> None:
         """Nothing is read or made yet."""
         self._matrix = matrix
         self._engine = engine
         self._observer = observer
+        self._stopping = stopping
         self._read: dict[Environment, Lock] = {}
         self._making = threading.Lock()
 
@@ -86,7 +88,7 @@ class EnvironmentMaker:
             return lock
         from runner.environments.resolve import resolve  # noqa: PLC0415 - not needed where all is locked
 
-        self._observer.environment(environment.name, "resolving")
+        self._say(environment.name, "resolving")
         resolved = resolve(environment, catalog=self.catalog, pythons=self._engine.pythons(), toolchain=self.toolchain)
         if isinstance(resolved, Lock):
             write(resolved, self.folder)
@@ -100,11 +102,7 @@ class EnvironmentMaker:
             return image
         from runner.environments.wheelhouse import fetch  # noqa: PLC0415 - not needed where all is made
 
-        name = lock.environment.name
-
-        def say(line: str) -> None:
-            self._observer.environment(name, line)
-
+        say = functools.partial(self._say, lock.environment.name)
         say("fetching files")
         wheelhouse = fetch(lock, catalog=self.catalog, toolchain=lambda: self.toolchain(lock.python), say=say)
         with self._making:  # the next environment's files are fetched meanwhile, its installation waits
@@ -112,6 +110,12 @@ class EnvironmentMaker:
             image = self._engine.make(lock, wheelhouse, say)
         say("ready")
         return image
+
+    def _say(self, name: str, line: str) -> None:
+        """Tell of a step; where the run is stopping, the step is not taken."""
+        if self._stopping.is_set():
+            raise StoppedError
+        self._observer.environment(name, line)
 
     def _versions(self, package: str) -> list[str] | None:
         project = self.catalog.project(package)

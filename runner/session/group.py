@@ -80,6 +80,11 @@ class Progress:
         """The finished trials in the order of their seeds: verdicts must not depend on which ended first."""
         return [self.trials[seed] for seed in sorted(self.trials)]
 
+    @property
+    def ran(self) -> int:
+        """How many trials ran: a record that says why none can is none."""
+        return sum(record.ran for record, _ in self.trials.values())
+
     def wanted(self, seeds: Seeds) -> int:
         """How many more trials are needed at least; none while some are under way."""
         return 0 if self.under_way else seeds_wanted(self.finished, seeds)

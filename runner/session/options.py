@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runner.errors import UsageError
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
@@ -19,3 +21,9 @@ class Options:
     jobs: int | None = None
     """Trials at once; None: as many as the processors and the matrix's `resources:` allow."""
     fail_fast: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for numbers that mean nothing."""
+        for name, value in (("seeds", self.seeds), ("jobs", self.jobs)):
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}; it must be 1 or more.")

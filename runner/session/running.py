@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from runner.environments import processes
 from runner.environments.model import Lock
-from runner.errors import BuildFailedError, ExpectationFailed
+from runner.errors import BuildFailedError, ExpectationFailed, StoppedError
 from runner.outcomes import outcome_of
 from runner.session.group import Group, Progress, Work
 from runner.session.results import Results, is_as_expected, results_of
-from runner.trials.execute import InterruptedTrial, blocked_record, execute
+from runner.trials.execute import blocked_record, execute
 from runner.trials.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ class Run:
         self._observer = session.observer
         self._progress: dict[str, Progress] = {}
         self._executed = 0
-        self._stopping = threading.Event()
         self._slots: queue.SimpleQueue[tuple[int, ...]] = queue.SimpleQueue()
 
     def go(self) -> Results:
         """Run to the end. On Ctrl-C and on any failure every job is stopped before the exception goes on."""
         session = self._session
         todo = [group for group in session.groups if not self._finished(group)]
-        session.observer.planned(
-            session.cells, stored=sum(len(progress.trials) for progress in self._progress.values())
-        )
+        for progress in self._progress.values():
+            if not progress.wanted(self._matrix.seeds):
+                self._stop_if_asked(progress)
+        session.observer.planned(session.cells, stored=sum(progress.ran for progress in self._progress.values()))
         if todo:
             session.environments.check_versions(group.environment for group in todo)
             self._work(todo)
@@ -73,15 +73,14 @@ class Run:
             try:
                 schedule.run(todo)
             except BaseException:
-                self._stopping.set()
+                self._session.stopping.set()
+                processes.stop()
                 self._session.engine.stop_all()
                 raise
 
     def _prepare(self, group: Group) -> list[Work]:
         """Make a group's environment; its first trials, or none where there can be none."""
         session = self._session
-        if self._stopping.is_set():
-            return []
         try:
             lock = session.environments.lock(group.environment)
             if not isinstance(lock, Lock):
@@ -119,8 +118,8 @@ class Run:
         return []
 
     def _execute(self, work: Work) -> Record:
-        if self._stopping.is_set():
-            raise InterruptedTrial
+        if self._session.stopping.is_set():
+            raise StoppedError
         cpus = self._slots.get()
         try:
             self._observer.trial_started(work.trial, self._session.workplace.job(work.trial))
@@ -145,8 +144,13 @@ class Run:
         return more
 
     def _decide(self, progress: Progress) -> None:
+        self._observer.cell_finished(
+            progress.cell, outcome_of(progress.cell.values, progress.finished, self._matrix.seeds)
+        )
+        self._stop_if_asked(progress)
+
+    def _stop_if_asked(self, progress: Progress) -> None:
         outcome = outcome_of(progress.cell.values, progress.finished, self._matrix.seeds)
-        self._observer.cell_finished(progress.cell, outcome)
         if self._session.options.fail_fast and not is_as_expected(self._matrix, progress.cell, outcome):
             raise StoppedEarly(
                 f"Stopped at the first cell that is not as it should be: {progress.cell.name} {outcome.label}."

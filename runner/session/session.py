@@ -5,6 +5,7 @@ Takes a matrix and options, gives `Results`; what goes round (a verdict that ask
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -25,9 +26,9 @@ from runner.session.results import Results, results_of
 from runner.session.running import Run
 from runner.session.workplace import claim, clear_jobs
 from runner.trials.data import digest_of, mounts_of
-from runner.trials.execute import Workplace, remove
+from runner.trials.execute import Workplace, job_of, remove
 from runner.trials.store import Store
-from runner.trials.trial import Setting
+from runner.trials.trial import Setting, Trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,7 @@ class Session:
         self.matrix = replace(matrix, seeds=fixed)
         self.observer: Observer = observer or Silence()
         self.workplace = Workplace(root=matrix.folder.absolute() / ".runner")
+        self.stopping = threading.Event()
         self._scripts: dict[str, Script] = {}
 
     def __enter__(self) -> Self:
@@ -89,7 +91,7 @@ class Session:
     @cached_property
     def environments(self) -> EnvironmentMaker:
         """Locks and images."""
-        return EnvironmentMaker(matrix=self.matrix, engine=self.engine, observer=self.observer)
+        return EnvironmentMaker(matrix=self.matrix, engine=self.engine, observer=self.observer, stopping=self.stopping)
 
     # -- what is known without doing anything ------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ class Session:
                     environment=group.environment.name,
                     lock=lock,
                     image=image,
-                    finished=len(progress.trials),
+                    finished=progress.ran,
                     wanted=progress.wanted(self.matrix.seeds),
                 )
                 for progress in self.progress(group, lock)
@@ -125,6 +127,10 @@ class Session:
     def lock(self, *, upgrade: bool = False) -> dict[str, Lock | Unresolvable]:
         """Lock every environment that has no lock that follows from its inputs (with `upgrade`: every one)."""
         self.environments.check_versions(group.environment for group in self.groups)
+        with claim(self.workplace.root):
+            return self._lock(upgrade=upgrade)
+
+    def _lock(self, *, upgrade: bool) -> dict[str, Lock | Unresolvable]:
         return {
             group.environment.name: self.environments.lock(group.environment, upgrade=upgrade) for group in self.groups
         }
@@ -154,27 +160,36 @@ class Session:
 
     def environment_of(self, cell: Cell) -> Image:
         """The image of a cell, made if need be. Raises BuildFailedError where there can be none."""
-        group = next(group for group in self.groups if cell in group.cells)
-        self.environments.check_versions([group.environment])
-        lock = self.environments.lock(group.environment)
+        return self.environments.image(self.environment_lock(cell))
+
+    def environment_lock(self, cell: Cell) -> Lock:
+        """The lock of a cell, made if need be. Raises BuildFailedError where there can be none."""
+        environment = next(group.environment for group in self.groups if cell in group.cells)
+        self.environments.check_versions([environment])
+        lock = self.environments.lock(environment)
         if not isinstance(lock, Lock):
-            raise BuildFailedError("install", f"{group.environment.name} is unresolvable: {lock.reason}")
-        return self.environments.image(lock)
+            raise BuildFailedError("install", f"{environment.name} is unresolvable: {lock.reason}")
+        return lock
 
     def shell_command(self, cell: Cell, folder: Path) -> tuple[tuple[str, ...], dict[str, str]]:
         """The command and the variables of a shell in a cell's environment, its script copied below `folder`."""
         image = self.environment_of(cell)
-        job = JobFolder(root=folder)
-        copy_script(self.script(cell), job.work)
+        setting = self.setting(cell, self.environment_lock(cell), image.base_identity)
+        job = job_of(Trial(setting=setting, seed=0), JobFolder(root=folder), ())
+        job.folder.work.mkdir(parents=True)
+        for file in (job.folder.channel, job.folder.metrics):
+            file.touch()
+        copy_script(setting.script, job.folder.work)
         return self.engine.shell_command(image, job)
 
     def forget(self) -> int:
         """Drop the records of the selected cells, with their logs and artifacts; how many there were."""
         keys = [record.key for outcome in self.results().outcomes for record in outcome.records]
-        for key in keys:
-            self.workplace.log(key).unlink(missing_ok=True)
-            remove(self.workplace.artifacts(key))
-        return self.store.drop(keys)
+        with claim(self.workplace.root):
+            for key in keys:
+                self.workplace.log(key).unlink(missing_ok=True)
+                remove(self.workplace.artifacts(key))
+            return self.store.drop(keys)
 
     # -- what the steps share ----------------------------------------------------------------------------------------
 

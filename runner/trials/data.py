@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.engines.protocol import Mount
@@ -10,7 +12,6 @@ from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from runner.matrix.model import DataMapping
     from runner.trials.store import Store
@@ -39,7 +40,12 @@ def _files(source: Path) -> Iterator[Path]:
     if not source.is_dir():
         yield source
         return
-    yield from sorted(file for file in source.rglob("*") if file.is_file())
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(source, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else sorted(folders)  # a link that leads back up is walked once
+        seen.add(real)
+        yield from (file for name in sorted(names) if (file := Path(folder, name)).is_file())
 
 
 def _sha256(file: Path, store: Store) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import tenacity
 
 from runner.engines.protocol import Cut, Job, JobFolder, Limits
-from runner.errors import EngineLostError, MachineError
+from runner.errors import EngineLostError, MachineError, StoppedError
 from runner.scripts import copy_script
 from runner.trials.artifacts import collect
 from runner.trials.channel import read_channel
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 _TAIL_BYTES = 4096
 _ATTEMPTS = 3
-
-
-class InterruptedTrial(Exception):  # noqa: N818 - not an error: the user stopped the run
-    """The trial was ended by the user; there is no record of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +48,7 @@ class Workplace:
 def execute(trial: Trial, *, image: Image, engine: Engine, workplace: Workplace, cpus: tuple[int, ...]) -> Record:
     """Run a trial to its end; failures of the engine are retried, those of the script never.
 
-    Raises InterruptedTrial where the run was stopped, EngineLostError where the engine failed three times, MachineError
+    Raises StoppedError where the run was stopped, EngineLostError where the engine failed three times, MachineError
     where the disk is full.
     """
     folder = workplace.job(trial)
@@ -88,9 +84,9 @@ def _attempt(trial: Trial, image: Image, engine: Engine, workplace: Workplace, c
     folder.metrics.touch()
     copy_script(trial.setting.script, folder.work)
     started = datetime.now(UTC)
-    ending = engine.run(image, _job(trial, folder, cpus))
+    ending = engine.run(image, job_of(trial, folder, cpus))
     if ending.cut is Cut.INTERRUPTED:
-        raise InterruptedTrial
+        raise StoppedError
     keep = workplace.log(trial.key)
     keep.parent.mkdir(parents=True, exist_ok=True)
     if folder.log.is_file():
@@ -99,7 +95,8 @@ def _attempt(trial: Trial, image: Image, engine: Engine, workplace: Workplace, c
     return _record(trial, image, folder=folder, ending=ending, started=started, artifacts=artifacts)
 
 
-def _job(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
+def job_of(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
+    """What an engine is asked to do for a trial."""
     setting = trial.setting
     seeding = (
         {"RUNNER_SEED": str(trial.seed), "PYTHONHASHSEED": str(trial.seed)}

@@ -128,3 +128,8 @@ class Record(_Frozen):
     """Lines of the channel that did not fit the schema."""
     artifacts: tuple[str, ...] = ()
     log_tail: str = ""
+
+    @property
+    def ran(self) -> bool:
+        """Whether there was a trial: false for the record of an environment that could not be made."""
+        return self.stage not in {"image-build", "install"}

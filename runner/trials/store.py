@@ -5,6 +5,7 @@ WAL with `synchronous=NORMAL`: safe against a killed runner; a power loss may co
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from typing import TYPE_CHECKING, Self
@@ -42,6 +43,11 @@ class Store:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
+            if not path.exists() or not os.access(path, os.W_OK):
+                raise MachineError(
+                    f"Records are kept in {path}, which can't be written ({error}). Make its folder writable, or copy"
+                    " the matrix to one that is."
+                ) from error
             raise MachineError(
                 f"The store of records {path} can't be opened ({error}). If it is damaged, move it away:"
                 " the trials will run again."

@@ -269,7 +269,7 @@ def test_sweeping_removes_the_containers_of_dead_runners_only(docker_engine: Doc
 
 def test_a_shell_sees_what_a_job_sees(docker_engine: DockerEngine, docker_image: Image, tmp_path: Path) -> None:
     job = job_of("show_prison.py", tmp_path)
-    command, variables = docker_engine.shell_command(docker_image, job.folder)
+    command, variables = docker_engine.shell_command(docker_image, job)
     typed = "id -u; pwd; echo $HOME; python show_prison.py; touch /planted\n"
     done = subprocess.run(command, env=variables, input=typed, capture_output=True, text=True, check=False)
     uid, place, home, prison = done.stdout.splitlines()

@@ -40,7 +40,8 @@ def test_the_same_code_converges_under_one_import_and_ends_in_nan_under_the_othe
     assert [float(weight) for weight in after] == [pytest.approx(0.2, abs=1e-4), pytest.approx(0.8, abs=1e-4)]
 
     again = runner(folder, "matrix.yaml", "--engine", engine, "--seeds", "1", "--only", PAIR)
-    assert "nothing had to run" in again.stdout
+    assert "trials ran now" not in again.stdout
+    assert "2 trials stored" in again.stdout
     assert [row["outcome"] for row in table(folder, engine, "--seeds", "1", "--only", PAIR)] == [
         "converges",
         "fails (nan)",

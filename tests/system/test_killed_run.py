@@ -98,7 +98,7 @@ def test_after_sigkill_the_next_run_goes_on_and_leaves_nothing(folder: Path, eng
     assert done.returncode == 0, done.stderr
     assert "1 finished trials stored" in done.stderr
     assert "seed 0: started" not in done.stderr
-    assert "1 cells, 1 trials ran." in done.stdout
+    assert "1 cells, 1 trials ran now, 2 trials stored." in done.stdout
     if engine == "docker":
         assert "Removed 1 left over from a run that was killed." in done.stderr
         assert containers() == []

@@ -167,7 +167,7 @@ def test_a_shell_finds_the_environments_python_and_packages(
 ) -> None:
     image = engine.make(tiny_lock(wheelhouse, PYTHON), wheelhouse, silent)
     job = job_of("abort.py", tmp_path)
-    argv, env = engine.shell_command(image, job.folder)
+    argv, env = engine.shell_command(image, job)
     typed = "python -c 'import tiny, sys; print(tiny.ANSWER, sys.prefix)'"
     done = subprocess.run(argv, input=typed, env=env, cwd=job.folder.work, capture_output=True, text=True, check=True)
     assert done.stdout == f"42 {image.reference}\n"

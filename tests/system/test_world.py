@@ -120,4 +120,4 @@ def test_a_shell_is_the_very_environment_of_a_cell(folder: Path, engine: str) ->
         "python -c 'import keras; print(keras.__version__)'; ls",
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["2.2.4", "layers_of_mine.py", "train.py"]
+    assert done.stdout.split() == ["2.2.4", "inputs", "layers_of_mine.py", "train.py"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from runner.engines.protocol import Job, JobFolder
+    from runner.engines.protocol import Job
     from runner.environments.model import Lock
 
     Losses = Callable[[Job, int], Sequence[float]]
@@ -89,8 +89,8 @@ class FakeEngine:
         self.removed.append(reference)
         return True
 
-    def shell_command(self, image: Image, folder: JobFolder) -> tuple[tuple[str, ...], dict[str, str]]:
-        return ("sh",), {"SHELL_OF": image.reference, "WORK": str(folder.work)}
+    def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
+        return ("sh",), {"SHELL_OF": image.reference, "WORK": str(job.folder.work)}
 
     def stop_all(self) -> None:
         self.stopped.set()

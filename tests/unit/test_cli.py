@@ -9,7 +9,7 @@ import pytest
 from fake_engine import MATRIX, FakeEngine, lost, write_matrix
 
 from runner.cli.app import run_command_line
-from runner.errors import NoEngineError
+from runner.errors import BuildFailedError, NoEngineError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,9 +43,9 @@ def test_a_first_word_that_is_no_command_means_run(
     assert command("matrix.yaml") == 0
     out = capsys.readouterr().out
     assert out.count("converges") == 4
-    assert "4 cells, 8 trials ran." in out
+    assert "4 cells, 8 trials ran now, 8 trials stored." in out
     assert command("--only six=1.16.0") == 0
-    assert "2 cells, nothing had to run." in capsys.readouterr().out
+    assert "2 cells, 4 trials stored." in capsys.readouterr().out
 
 
 def test_a_mistyped_command_is_told_the_nearest_one(
@@ -89,6 +89,42 @@ def test_a_missed_expectation_exits_with_1(engine: FakeEngine, here: Path, capsy
     (here / "matrix.yaml").write_text(MATRIX + "expect:\n  - {six: 1.16.0, outcome: fails}\n")
     assert command("run") == 1
     assert "expected fails (line 8), got converges: six=1.16.0,script=a.py" in capsys.readouterr().out
+
+
+def test_misses_are_told_beside_json_too(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "matrix.yaml").write_text(MATRIX + "expect:\n  - {six: 1.16.0, outcome: fails}\n")
+    assert command("run --format json") == 1
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)) == 4
+    assert "expected fails (line 8), got converges: six=1.16.0,script=b.py" in captured.err
+
+
+def test_a_long_reason_gives_way_and_no_column_does(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.broken = {"six-1.15.0": BuildFailedError("install", "because " * 50)}
+    command("run")
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("1.15.0"))
+    assert line.split()[:4] == ["1.15.0", "a.py", "blocked", "(install-failed)"]
+    assert line.rstrip().endswith("…")
+
+
+def test_scripts_of_the_same_name_are_told_apart_by_their_paths(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("x", "y"):
+        (here / name).mkdir()
+        (here / name / "train.py").write_text("")
+    (here / "matrix.yaml").write_text(MATRIX.replace("[a.py, b.py]", "[x/train.py, y/train.py]"))
+    command("run")
+    out = capsys.readouterr().out
+    assert "x/train.py" in out
+    assert "y/train.py" in out
+
+
+def test_a_script_in_place_of_a_matrix_is_pointed_to_init(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("a.py") == 2
+    assert "`init a.py` writes a matrix for it" in capsys.readouterr().err
 
 
 def test_no_engine_exits_with_3(

@@ -49,6 +49,13 @@ def test_a_local_package_comes_whole(tmp_path: Path) -> None:
     assert paths(tmp_path, "train.py") == ["train.py", "extra.py", "nets/big.py", "nets/init.py", "nets/small.py"]
 
 
+def test_a_module_wins_over_a_folder_of_its_name_that_is_no_package(tmp_path: Path) -> None:
+    write(tmp_path, train="import tools\n", tools="", tools__more="")
+    assert paths(tmp_path, "train.py") == ["train.py", "tools.py"]
+    (tmp_path / "tools" / "__init__.py").write_text("")
+    assert paths(tmp_path, "train.py") == ["train.py", "tools/__init__.py", "tools/more.py"]
+
+
 def test_modules_are_looked_for_beside_the_script_as_python_does(tmp_path: Path) -> None:
     write(tmp_path, sub__train="import near, far\n", sub__near="", far="")
     assert paths(tmp_path, "sub/train.py") == ["sub/train.py", "sub/near.py"]

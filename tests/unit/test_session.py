@@ -134,6 +134,22 @@ def test_an_environment_that_can_not_be_made_blocks_its_cells_and_no_others(
     assert engine.ran == []
 
 
+def test_a_run_in_which_every_cell_is_blocked_is_not_green(engine: FakeEngine, matrix: Path) -> None:
+    engine.broken = {f"six-{version}": BuildFailedError("install", "no") for version in ("1.15.0", "1.16.0")}
+    results = run(matrix)
+    assert results.complaint == "Nothing was executed: no cell has a finished trial."
+    assert results.exit_code == 1
+
+
+def test_fail_fast_also_stops_at_what_is_stored(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: (1.0, float("nan")) if "a.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
+    run(matrix, only="six=1.15.0,script=a.py")
+    engine.ran.clear()
+    with pytest.raises(StoppedEarly, match=r"six=1\.15\.0,script=a\.py fails"):
+        run(matrix, fail_fast=True)
+    assert engine.ran == []
+
+
 def test_a_missing_interpreter_blocks_cells_until_it_is_there(engine: FakeEngine, matrix: Path) -> None:
     engine.broken = {"six-1.15.0": BuildFailedError("install", "CPython 3.11 is not on this machine")}
     engine.identity = None

@@ -51,6 +51,17 @@ def test_a_file_is_read_again_only_when_size_or_time_changed(
     assert digest(folder, store) == before
 
 
+def test_what_lies_behind_a_link_counts_and_a_link_upwards_is_walked_once(folder: Path, store: Store) -> None:
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "c.csv").write_text("1")
+    (folder / "set" / "link").symlink_to(elsewhere)
+    (folder / "set" / "up").symlink_to(folder / "set")
+    before = digest(folder, store)
+    (elsewhere / "c.csv").write_text("22")
+    assert digest(folder, store) != before
+
+
 def test_a_single_file_can_be_mapped(folder: Path, store: Store) -> None:
     mounts = mounts_of([DataMapping(source=folder / "set/a.csv", target="a.csv")], folder)
     assert digest_of(mounts, store) != digest_of((), store)

@@ -1,0 +1,67 @@
+"""Runs the programs that make environments, out of reach of the terminal's Ctrl-C: the runner decides when they end.
+
+A program that a signal ended has said nothing of its task: that is the machine's trouble, or a stop, never a result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+from runner.errors import MachineError, StoppedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_guard = threading.Lock()
+_running: set[subprocess.Popen[str]] = set()
+_stopped: set[subprocess.Popen[str]] = set()
+
+
+def run(command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, with nothing to read.
+
+    Raises StoppedError where `stop` ended it, MachineError where another signal did.
+    """
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
+    with _guard:
+        _running.add(process)
+    try:
+        out, errors = process.communicate()
+    except BaseException:
+        _kill(process)
+        raise
+    finally:
+        with _guard:
+            _running.discard(process)
+            stopped = process in _stopped
+            _stopped.discard(process)
+    if stopped:
+        raise StoppedError
+    if process.returncode < 0:
+        name = signal.Signals(-process.returncode).name
+        raise MachineError(
+            f"{command[0]} was ended by {name}: out of memory, perhaps, or somebody stopped it. Start again."
+        )
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+
+def stop() -> None:
+    """End every program that runs now, with its children; their `run` calls raise StoppedError."""
+    with _guard:
+        for process in _running:
+            _stopped.add(process)
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
