@@ -187,4 +187,7 @@ def test_uv_in_a_container_uses_the_images_cpython_and_leaves_nothing(
     assert wrong.returncode == 2
     assert "missing.txt" in wrong.stderr
     assert toolchain.python_full.startswith("3.7.")
-    assert client.containers.list(all=True, filters={"label": "convergence-matrix.owner=test-of-uv"}) == []
+    assert (
+        client.containers.list(all=True, ignore_removed=True, filters={"label": "convergence-matrix.owner=test-of-uv"})
+        == []
+    )

@@ -46,7 +46,7 @@ def containers() -> list[str]:
 
     client = docker.from_env()
     try:
-        found = client.containers.list(all=True, filters={"label": "convergence-matrix.trial"})
+        found = client.containers.list(all=True, ignore_removed=True, filters={"label": "convergence-matrix.trial"})
         return [str(container.id) for container in found]
     finally:
         client.close()
@@ -73,16 +73,16 @@ def until(there: Callable[[], object], what: str, within_s: float = 60) -> None:
 
 def stop_in_the_second_trial(folder: Path, engine: str, how: signal.Signals) -> tuple[int, str]:
     """Start the matrix, send a signal when its second trial is at work; exit code and output."""
-    process = started(folder, "matrix.yaml", "--engine", engine, "-j", "1")
-    assert process.stderr is not None
     lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if "seed 1: started" in line:
-            break
-    until(lambda: containers() if engine == "docker" else processes(folder / ".runner" / "jobs"), "the job")
-    process.send_signal(how)
-    _, rest = process.communicate(timeout=60)
+    with started(folder, "matrix.yaml", "--engine", engine, "-j", "1") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            lines.append(line)
+            if "seed 1: started" in line:
+                break
+        until(lambda: containers() if engine == "docker" else processes(folder / ".runner" / "jobs"), "the job")
+        process.send_signal(how)
+        _, rest = process.communicate(timeout=60)
     return process.returncode, "".join(lines) + rest
 
 
