@@ -40,6 +40,7 @@ def cpython() -> Callable[[str], None]:
 
 
 def _not_run(reason: str) -> None:
+    """Skip, and say why: a user's machine may lack an engine or a CPython; CI's may not, so there it fails."""
     message = f"could not be run: {reason}"
     if os.environ.get("RUNNER_REQUIRE_DOCKER") == "1":
         pytest.fail(f"{message} (RUNNER_REQUIRE_DOCKER=1)", pytrace=False)
