@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from tox.config.sets import ConfigSet
     from tox.session.state import State
 
+    from runner.matrix import Matrix
+
 ROOT = Path(__file__).parent
 SHORT = {"tensorflow": "tf"}
 
 
+@functools.cache
 def combinations() -> dict[str, str]:
     """Environment name, such as `keras2.2.4-tf1.13.1`, to what `--only` takes, for every version combination."""
     sys.path.insert(0, str(ROOT))
@@ -42,15 +46,29 @@ def combinations() -> dict[str, str]:
 
 
 def _pins() -> list[tuple[tuple[str, str], ...]]:
-    from runner.errors import MatrixError
+    from runner.errors import RunnerError
     from runner.matrix import Matrix
     from runner.matrix.expand import expand
 
     try:
-        return [cell.pins for cell in expand(Matrix.load(ROOT / "matrix.yaml"))]
-    except MatrixError as error:
+        return [cell.pins for cell in expand(_settled(Matrix.load(ROOT / "matrix.yaml")))]
+    except RunnerError as error:
         sys.stderr.write(f"No environments for version combinations:\n{error}\n")
         return []
+
+
+def _settled(matrix: Matrix) -> Matrix:
+    """The matrix with concrete versions; the package index is asked only where it has ranges, latest or era."""
+    if matrix.settled:
+        return matrix
+    from runner.environments.index import Catalog
+    from runner.matrix.settle import settle
+
+    catalog = Catalog()
+    try:
+        return settle(matrix, lambda name: project.releases if (project := catalog.project(name)) else None)
+    finally:
+        catalog.connection.close()
 
 
 @impl

@@ -1,17 +1,20 @@
-"""`matrix.yaml` → `Matrix` → cells. These are the values; `load`, `expand`, `releases`, … are the stages."""
+"""`matrix.yaml` → `Matrix` → cells. These are the values; `load`, `settle`, `expand`, … are the stages."""
 
 from runner.matrix.criterion import Comparison, Operator
 from runner.matrix.model import (
     Axis,
     AxisKind,
     AxisValue,
+    Became,
     Cell,
+    Condition,
     DataMapping,
     Expectation,
     Experiment,
     Matrix,
     Partial,
     Position,
+    Requirement,
     Resources,
     Seeds,
 )
@@ -20,8 +23,10 @@ __all__ = [
     "Axis",
     "AxisKind",
     "AxisValue",
+    "Became",
     "Cell",
     "Comparison",
+    "Condition",
     "DataMapping",
     "Expectation",
     "Experiment",
@@ -29,6 +34,7 @@ __all__ = [
     "Operator",
     "Partial",
     "Position",
+    "Requirement",
     "Resources",
     "Seeds",
 ]

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from runner.matrix.mistakes import RefusedError, nearest, quoted
 from runner.matrix.model import RESERVED_AXES, Axis, AxisKind, AxisValue, Partial, Position, axis_kind, same_value
 from runner.matrix.nodes import Text
+from runner.matrix.rules import read_rule
 from runner.matrix.values import axis_name, canonical, check
 from runner.matrix.versions import parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from packaging.version import Version
 
     from runner.matrix.mistakes import Mistakes
+    from runner.matrix.rules import Rule
 
     Written = Text | dict[Text, Text]
     """One axis value as it was written; the mapping is a set of environment variables."""
@@ -31,11 +33,11 @@ class AxisReader:
     mistakes: Mistakes
     left_out: frozenset[str]
     known: dict[str, list[str] | None] = field(default_factory=dict)
-    """The values of each axis read so far; None for one of which some could not be read, so that any may be its own."""
+    """The values of each axis read so far; None for one with rules, or with values that could not be read."""
 
     @property
     def all_known(self) -> bool:
-        """Whether every axis and every value was readable."""
+        """Whether every axis and every value was readable, and none is a rule."""
         return not any(name.startswith("axes") for name in self.left_out) and None not in self.known.values()
 
     def axes(self, written: Mapping[Text, Text | tuple[Written, ...] | dict[Text, Text]]) -> tuple[Axis, ...]:
@@ -50,11 +52,12 @@ class AxisReader:
                     key.position, f"the axis {quoted(name)} is there twice", "names are compared as PEP 503 says"
                 )
                 continue
-            before = len(self.mistakes.found)
-            values = self._values(name, key, node if isinstance(node, tuple) else (node,))
-            readable = values or len(self.mistakes.found) == before
-            self.known[name] = [value.text for value in values] if readable else None
-            axes.append(Axis(name=name, kind=axis_kind(name), values=values, position=key.position))
+            values = [self._value(name, key, item) for item in (node if isinstance(node, tuple) else (node,))]
+            read = [value for value in values if value is not None]
+            concrete = len(read) == len(values) and all(value.rule is None for value in read)
+            self.known[name] = [value.text for value in read] if concrete else None
+            unique = tuple(self._without_twins(name, read))
+            axes.append(Axis(name=name, kind=axis_kind(name), values=unique, position=key.position))
         return tuple(axes)
 
     def includes(self, entries: Iterable[Mapping[Text, Written]]) -> tuple[Partial, ...]:
@@ -76,42 +79,55 @@ class AxisReader:
                 positions[name] = _place_of(node, key)
         return Partial(values=values, position=place, positions=positions)
 
+    def require_axis(self, word: str) -> str:
+        """The name of the axis that a word means. Raises RefusedError where there is none, naming the nearest."""
+        name = axis_name(word)
+        if name not in self.known and not any(left in {"axes", f"axes.{word}"} for left in self.left_out):
+            raise RefusedError(f"there is no axis {quoted(word)}", nearest(name, self.known))
+        return name
+
     def _name(self, key: Text) -> str | None:
         try:
             return axis_name(key)
         except RefusedError as error:
-            self.mistakes.add(key.position, error.message, error.hint)
+            self.mistakes.refuse(error, key.position)
             return None
 
-    def _values(self, name: str, key: Text, nodes: Iterable[Written]) -> tuple[AxisValue, ...]:
-        values: dict[str | Version, AxisValue] = {}
-        for node in nodes:
-            text = self._checked(name, key, node)
-            place = _place_of(node, key)
-            if text is None:
+    def _value(self, name: str, key: Text, node: Written) -> AxisValue | None:
+        """One value of an axis, None where it has no meaning; the mistake is noted."""
+        place = _place_of(node, key)
+        try:
+            rule = read_rule(node) if axis_kind(name) is AxisKind.PACKAGE else None
+        except RefusedError as error:
+            self.mistakes.refuse(error, place, name)
+            return None
+        text = self._checked(name, key, node) if rule is None else str(rule)
+        return None if text is None else AxisValue(text=text, position=place, rule=rule)
+
+    def _without_twins(self, name: str, values: Iterable[AxisValue]) -> Iterator[AxisValue]:
+        seen: dict[str | Version | Rule, str] = {}
+        for value in values:
+            version = parsed(value.text) if axis_kind(name) is AxisKind.PACKAGE else None
+            meaning = value.rule or version or value.text
+            if meaning not in seen:
+                seen[meaning] = value.text
+                yield value
                 continue
-            meaning = (parsed(text) if axis_kind(name) is AxisKind.PACKAGE else None) or text
-            if meaning in values:
-                twin = values[meaning].text
-                same = "" if twin == text else f", the same release as {quoted(twin)}"
-                self.mistakes.add(place, f"the axis {quoted(name)} has the value {quoted(text)} twice{same}")
-                continue
-            values[meaning] = AxisValue(text=text, position=place)
-        return tuple(values.values())
+            twin = seen[meaning]
+            same = "" if twin == value.text else f", the same release as {quoted(twin)}"
+            self.mistakes.add(value.position, f"the axis {quoted(name)} has the value {quoted(value.text)} twice{same}")
 
     def _checked(self, name: str, key: Text, node: Written) -> str | None:
-        """The canonical text of a value; a mistake in it is noted, None is given where there is no text at all."""
+        """The canonical text of a concrete value; a mistake is noted, None is given where there is no text at all."""
         kind = axis_kind(name)
         text: str | None = None
         try:
             text = canonical(kind, node)
             check(kind, text, self.folder)
         except RefusedError as error:
-            hint = error.hint
-            if kind is AxisKind.PACKAGE and "PEP 440" in error.message:
-                meant = nearest(name, RESERVED_AXES)
-                hint = f"{hint}; or {meant}" if meant.startswith("did you mean") else hint
-            self.mistakes.add(_place_of(node, key), f"{name}: {error.message}", hint)
+            meant = nearest(name, RESERVED_AXES) if kind is AxisKind.PACKAGE and "PEP 440" in error.message else ""
+            hint = f"{error.hint}; or {meant}" if meant.startswith("did you mean") else error.hint
+            self.mistakes.add(error.position or _place_of(node, key), f"{name}: {error.message}", hint)
         return text
 
     def _include(self, entry: Mapping[Text, Written]) -> Partial:
@@ -129,23 +145,31 @@ class AxisReader:
         return Partial(values=values, position=_place_of(entry), positions=positions)
 
     def _known_value(self, key: Text, node: Written) -> tuple[str, str] | None:
-        name = self._name(key)
-        if name is None:
-            return None
-        if name not in self.known and not any(left in {"axes", f"axes.{key}"} for left in self.left_out):
-            self.mistakes.add(key.position, f"there is no axis {quoted(key)}", nearest(name, self.known))
+        try:
+            name = self.require_axis(key)
+        except RefusedError as error:
+            self.mistakes.refuse(error, key.position)
             return None
         try:
             text = canonical(axis_kind(name), node)
         except RefusedError as error:
-            self.mistakes.add(_place_of(node, key), f"{name}: {error.message}", error.hint)
+            self.mistakes.refuse(error, _place_of(node, key), name)
             return None
         texts = self.known.get(name)
-        if texts is not None and not any(same_value(name, own, text) for own in texts):
-            message = f"the axis {quoted(name)} has no value {quoted(text)}"
-            self.mistakes.add(_place_of(node, key), message, nearest(text, texts))
-            return None
+        if texts is not None:
+            try:
+                require_value(name, text, texts)
+            except RefusedError as error:
+                self.mistakes.refuse(error, _place_of(node, key))
+                return None
         return name, text
+
+
+def require_value(axis: str, text: str, texts: Iterable[str]) -> None:
+    """Raise RefusedError where a text is none of an axis's values, naming the nearest."""
+    own = list(texts)
+    if not any(same_value(axis, value, text) for value in own):
+        raise RefusedError(f"the axis {quoted(axis)} has no value {quoted(text)}", nearest(text, own))
 
 
 def _place_of(node: Written | Mapping[Text, Written], key: Text | None = None) -> Position:

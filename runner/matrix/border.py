@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from runner.matrix.fragments import AS_OF, AXES, CONDITIONAL, EXPECT, PARTIALS, SCALAR
 from runner.matrix.mistakes import RefusedError, quoted
 from runner.matrix.model import Experiment, Resources, Seeds
 from runner.matrix.nodes import Nothing, Text, shape
@@ -47,9 +48,7 @@ def _whole(words: dict[str, Any]) -> WithJsonSchema:
     return WithJsonSchema({"type": "integer", "minimum": 1, **words})
 
 
-_SCALAR_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean"]}
-
-Scalar = Annotated[Text, InstanceOf(), WithJsonSchema(_SCALAR_SCHEMA)]
+Scalar = Annotated[Text, InstanceOf(), WithJsonSchema(SCALAR)]
 Count = Annotated[int, _reads(count), _whole({})]
 Size = Annotated[
     int,
@@ -84,63 +83,9 @@ AxisNode = Annotated[
     _by_shape,
 ]
 PartialNode = Annotated[dict[Scalar, TextOrPairs], Field(min_length=1)]
-
-
-def _one_or_more(values: dict[str, Any], description: str) -> dict[str, Any]:
-    return {
-        "description": description,
-        "anyOf": [values, {"type": "array", "items": values, "minItems": 1}],
-    }
-
-
-_ENV_VALUE: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string", "description": "NAME=value NAME2=value2; an empty text sets nothing"},
-        {
-            "type": "object",
-            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
-            "additionalProperties": _SCALAR_SCHEMA,
-        },
-    ]
-}
-_VERSION: dict[str, Any] = {"type": ["string", "number"]}
-_RESERVED_VALUES: dict[str, tuple[dict[str, Any], str]] = {
-    "python": (
-        {**_VERSION, "pattern": "^3\\.[0-9]+$", "minimum": 3, "exclusiveMaximum": 4},
-        "CPython's minor releases: 3.7. Default: the newest with wheels.",
-    ),
-    "import": ({"enum": ["as-written"]}, "Which Keras the script's Keras imports mean."),
-    "script": ({"type": "string"}, "Training scripts, relative to this file; in place of experiment.script."),
-    "env": (_ENV_VALUE, "Environment variables, a set of them as one value."),
-}
-_NAME_PATTERN = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
-_AXES_SCHEMA: dict[str, Any] = {
-    "properties": {name: _one_or_more(*value) for name, value in _RESERVED_VALUES.items()},
-    "additionalProperties": _one_or_more(_VERSION, "Versions of a package; the first package is the base."),
-    "propertyNames": {"pattern": _NAME_PATTERN},
-    "minProperties": 1,
-}
-_PARTIAL_SCHEMA: dict[str, Any] = {
-    "properties": {name: value for name, (value, _) in _RESERVED_VALUES.items()},
-    "additionalProperties": _VERSION,
-    "propertyNames": {"pattern": _NAME_PATTERN},
-}
-_PARTIALS_SCHEMA: dict[str, Any] = {"items": {"type": "object", "minProperties": 1, **_PARTIAL_SCHEMA}}
-_EXPECT_SCHEMA: dict[str, Any] = {
-    "items": {
-        "type": "object",
-        **_PARTIAL_SCHEMA,
-        "properties": {
-            **_PARTIAL_SCHEMA["properties"],
-            "outcome": {
-                "type": "string",
-                "description": "What must come out, such as converges, fails, fails (nan) or blocked (unresolvable).",
-                "pattern": "^(converges|settles|fails|flaky|blocked|undecided)( *\\([a-z -]+\\))?$",
-            },
-        },
-        "required": ["outcome"],
-    }
-}
+ConditionalNode = Annotated[dict[Scalar, TextOrTexts], Field(min_length=1), WithJsonSchema(CONDITIONAL)]
+PackageNode = Annotated[Annotated[Scalar, Tag("text")] | Annotated[ConditionalNode, Tag("mapping")], _by_shape]
+PackagesNode = Annotated[Annotated[Scalar, Tag("text")] | Annotated[tuple[PackageNode, ...], Tag("list")], _by_shape]
 
 
 class Section(BaseModel):
@@ -233,21 +178,23 @@ class MatrixFile(Section):
         description="Each name a list of values; every combination is a cell. A name is a package, or python, import, "
         "script or env. The first package is the base that environments are resolved around.",
         default_factory=dict,
-        json_schema_extra=_AXES_SCHEMA,
+        json_schema_extra=AXES,
     )
     include: tuple[PartialNode, ...] = Field(
         default=(),
         description="Cells to add, or values to add to the cells that match, as in a GitHub Actions matrix.",
-        json_schema_extra=_PARTIALS_SCHEMA,
+        json_schema_extra=PARTIALS,
     )
     exclude: tuple[PartialNode, ...] = Field(
         default=(),
         description="Partial matches; every cell that matches one is left out.",
-        json_schema_extra=_PARTIALS_SCHEMA,
+        json_schema_extra=PARTIALS,
     )
     experiment: ExperimentSection = Field(default=ExperimentSection(), description="What every trial does.")
-    packages: TextOrTexts = Field(
-        default=(), description="Further requirements of every cell (PEP 508), or the path of a requirements file."
+    packages: PackagesNode = Field(
+        default=(),
+        description="Further requirements of every cell (PEP 508), with `when` of some cells; or the path of a "
+        "requirements file.",
     )
     criterion: TextOrTexts = Field(
         default=(),
@@ -261,10 +208,15 @@ class MatrixFile(Section):
     expect: tuple[PartialNode, ...] = Field(
         default=(),
         description="Outcomes that cells must have; a mismatch makes the exit code 1.",
-        json_schema_extra=_EXPECT_SCHEMA,
+        json_schema_extra=EXPECT,
     )
     flavour: Literal["auto", "cpu", "full"] = Field(
         default="auto", description="Whether tensorflow is installed as tensorflow-cpu where both exist. Default: auto."
+    )
+    as_of: Annotated[TextOrPairs, WithJsonSchema(AS_OF)] = Field(
+        default=Text("release"),
+        description="What environments may be made of: release (as the index stood the day after the base came out), "
+        "none (all there is) or a date; or a mapping of packages to none or a date, `default` for the others.",
     )
 
 

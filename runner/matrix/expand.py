@@ -3,38 +3,54 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import UsageError
 from runner.matrix.mistakes import RefusedError, nearest, quoted
-from runner.matrix.model import RESERVED_AXES, Cell, Partial, axis_kind, same_value
-from runner.matrix.values import axis_name, canonical, env_pairs
+from runner.matrix.model import RESERVED_AXES, AxisKind, Cell, axis_kind, same_value
+from runner.matrix.values import axis_name, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from runner.matrix.model import Matrix
+    from runner.matrix.model import Axis, AxisValue, Matrix, Partial
+
+    Pairs = tuple[tuple[str, str], ...]
+    """The values of a cell, each with its axis."""
 
 _ANYTHING: Mapping[str, str] = {}
 
 
 def expand(matrix: Matrix) -> tuple[Cell, ...]:
-    """All cells: the product in the order of the file (the last axis turns fastest), then the included; none twice."""
+    """All cells: the product in the order of the file (the last axis turns fastest), then the included; none twice.
+
+    Raises ValueError for a matrix that is not settled.
+    """
     return tuple(cells(matrix))
 
 
 def cells(matrix: Matrix, where: Mapping[str, str] = _ANYTHING) -> Iterator[Cell]:
-    """The cells one by one; with `where`, the product is narrowed to these values before it is made."""
-    includes = [_Include(matrix, include) for include in matrix.include]
-    for values in _combinations(matrix, where):
-        added: dict[str, str] = {}
-        for include in includes:
-            if include.extends(values):
-                added.update(include.added)
-        yield _cell(matrix, {**values, **added})
+    """The cells one by one; with `where`, the product is narrowed to these values before it is made.
+
+    Raises ValueError for a matrix that is not settled.
+    """
+    if not matrix.settled:
+        raise ValueError("a matrix with ranges, latest or era has cells only after `settle`")
+    return _cells(matrix, where)
+
+
+def _cells(matrix: Matrix, where: Mapping[str, str]) -> Iterator[Cell]:
+    make = _CellMaker(matrix)
+    shapes: dict[int, tuple[Pairs, tuple[bool, ...]]] = {}
+    for pairs, extending in _combinations(matrix, where):
+        if extending not in shapes:
+            added = _added(matrix, extending)
+            shapes[extending] = added, _packages_in(pairs + added)
+        added, packages = shapes[extending]
+        yield make.cell(pairs + added, packages)
     new = [_in_order(matrix, include) for include in matrix.include if adds_cell(matrix, include)]
-    for items in dict.fromkeys(tuple(values.items()) for values in new):
-        yield _cell(matrix, dict(items))
+    for pairs in dict.fromkeys(new):
+        yield make.cell(pairs, _packages_in(pairs))
 
 
 def adds_cell(matrix: Matrix, include: Partial) -> bool:
@@ -42,62 +58,100 @@ def adds_cell(matrix: Matrix, include: Partial) -> bool:
     return next(_combinations(matrix, include.values), None) is None
 
 
-class _Include:
-    """An entry of `include:` against the product: which combinations it extends, and with what."""
-
-    def __init__(self, matrix: Matrix, include: Partial) -> None:
-        axes = {axis.name for axis in matrix.axes}
-        self.match = _texts(matrix, {axis: value for axis, value in include.values.items() if axis in axes})
-        self.added = {axis: value for axis, value in include.values.items() if axis not in axes}
-
-    def extends(self, values: Mapping[str, str]) -> bool:
-        return all(values[axis] in texts for axis, texts in self.match)
+def _packages_in(pairs: Pairs) -> tuple[bool, ...]:
+    """Which of the values are versions of packages."""
+    return tuple(axis not in RESERVED_AXES for axis, _ in pairs)
 
 
-def _texts(matrix: Matrix, partial: Mapping[str, str]) -> list[tuple[str, frozenset[str]]]:
-    """Per axis that a partial match names, the texts that match: versions are compared once, not once a cell."""
-    values = {axis.name: axis.values for axis in matrix.axes}
-    return [
-        (name, frozenset(value.text for value in values.get(name, ()) if same_value(name, value.text, wanted)))
-        for name, wanted in partial.items()
-    ]
+class _CellMaker:
+    """Makes cells of their values; cells with the same packages share the tuple of their pins."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self._script = matrix.experiment.script
+        self._pins: dict[Pairs, Pairs] = {}
+
+    def cell(self, pairs: Pairs, packages: tuple[bool, ...]) -> Cell:
+        values = dict(pairs)
+        script = values.get("script", self._script)
+        if script is None:
+            raise UsageError("the matrix names no script: neither its experiment nor an axis does")
+        pins = tuple(itertools.compress(pairs, packages))
+        shared = self._pins.setdefault(pins, pins) if len(pins) < len(pairs) else pairs
+        return Cell(values=values, pins=shared, script=script)
 
 
-def _combinations(matrix: Matrix, where: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """The product of the axes, narrowed to `where` (names of other axes do not narrow), without what is excluded."""
-    names = [axis.name for axis in matrix.axes]
-    lists = [
-        [
-            value.text
-            for value in axis.values
-            if axis.name not in where or same_value(axis.name, value.text, where[axis.name])
-        ]
-        for axis in matrix.axes
-    ]
-    excludes = [_texts(matrix, exclude.values) for exclude in matrix.exclude]
-    for texts in itertools.product(*lists):
-        values = dict(zip(names, texts, strict=True))
-        if not any(all(values.get(axis) in matching for axis, matching in exclude) for exclude in excludes):
-            yield values
+class _Option(NamedTuple):
+    """One value of an axis. Bit i of `matching` says whether it leaves a match of the ith partial possible."""
+
+    pair: tuple[str, str]
+    matching: int
+    beside: frozenset[str] | None
 
 
-def _in_order(matrix: Matrix, include: Partial) -> dict[str, str]:
+def _combinations(matrix: Matrix, where: Mapping[str, str]) -> Iterator[tuple[Pairs, int]]:
+    """The product of the axes without what is excluded, each with the bits of the `include:` entries that extend it.
+
+    It is narrowed to `where` (names of other axes do not narrow). A combination matches a partial where all its values
+    do: versions are compared once a value, and bits once a combination.
+    """
+    axes = {axis.name for axis in matrix.axes}
+    includes = [{axis: text for axis, text in one.values.items() if axis in axes} for one in matrix.include]
+    excludes = [one.values for one in matrix.exclude if one.values.keys() <= axes]
+    partials = [*includes, *excludes]
+    included = (1 << len(includes)) - 1
+    options = [[_option(axis, value, partials) for value in _narrowed(axis, where)] for axis in matrix.axes]
+    for row in _product(options, _base_index(matrix)):
+        matching = (1 << len(partials)) - 1
+        for option in row:
+            matching &= option.matching
+        if matching <= included:  # no bit of an exclude
+            yield tuple([option.pair for option in row]), matching
+
+
+def _narrowed(axis: Axis, where: Mapping[str, str]) -> list[AxisValue]:
+    wanted = where.get(axis.name)
+    return [value for value in axis.values if wanted is None or same_value(axis.name, value.text, wanted)]
+
+
+def _option(axis: Axis, value: AxisValue, partials: Sequence[Mapping[str, str]]) -> _Option:
+    matching = 0
+    for number, partial in enumerate(partials):
+        if axis.name not in partial or same_value(axis.name, value.text, partial[axis.name]):
+            matching |= 1 << number
+    return _Option((axis.name, value.text), matching, value.beside)
+
+
+def _base_index(matrix: Matrix) -> int:
+    kinds = [axis.kind for axis in matrix.axes]
+    return kinds.index(AxisKind.PACKAGE) if AxisKind.PACKAGE in kinds else 0
+
+
+def _product(options: Sequence[Sequence[_Option]], base: int) -> Iterator[tuple[_Option, ...]]:
+    """The product, in which the value of the `base` decides which values of the axes after it come."""
+    beside: dict[str, list[list[_Option]]] = {}
+    for head in itertools.product(*options[: base + 1]):
+        text = head[-1].pair[1]
+        if text not in beside:
+            beside[text] = [
+                [one for one in axis if one.beside is None or text in one.beside] for axis in options[base + 1 :]
+            ]
+        for rest in itertools.product(*beside[text]):
+            yield head + rest
+
+
+def _added(matrix: Matrix, extending: int) -> Pairs:
+    """What the entries of `include:` with these bits add to a cell; a later one wins."""
+    axes = {axis.name for axis in matrix.axes}
+    values: dict[str, str] = {}
+    for number, include in enumerate(matrix.include):
+        if extending >> number & 1:
+            values.update((axis, text) for axis, text in include.values.items() if axis not in axes)
+    return tuple(values.items())
+
+
+def _in_order(matrix: Matrix, include: Partial) -> Pairs:
     names = [axis.name for axis in matrix.axes if axis.name in include.values]
-    return {name: include.values[name] for name in (*names, *include.values)}
-
-
-def _cell(matrix: Matrix, values: dict[str, str]) -> Cell:
-    script = values.get("script", matrix.experiment.script)
-    if script is None:
-        raise UsageError("the matrix names no script: neither its experiment nor an axis does")
-    return Cell(
-        values=values,
-        pins=tuple((axis, value) for axis, value in values.items() if axis not in RESERVED_AXES),
-        script=script,
-        python=values.get("python"),
-        import_flavour=values.get("import", "as-written"),
-        env=env_pairs(values.get("env", "")),
-    )
+    return tuple({name: include.values[name] for name in (*names, *include.values)}.items())
 
 
 def select(cells: Sequence[Cell], only: str) -> tuple[Cell, ...]:
@@ -109,22 +163,19 @@ def select(cells: Sequence[Cell], only: str) -> tuple[Cell, ...]:
     if named:
         return named
     wanted = _wanted(cells, only)
-    chosen = tuple(
-        cell
-        for cell in cells
-        if all(any(cell.matches({axis: value}) for value in values) for axis, values in wanted.items())
-    )
+    chosen = tuple(cell for cell in cells if all(cell.values.get(axis) in texts for axis, texts in wanted.items()))
     if not chosen:
         raise UsageError(f"--only {only}: no cell has these values together")
     return chosen
 
 
-def _wanted(cells: Sequence[Cell], only: str) -> dict[str, list[str]]:
+def _wanted(cells: Sequence[Cell], only: str) -> dict[str, set[str]]:
+    """Per axis that is named, the texts that its values have in the cells."""
     known: dict[str, dict[str, None]] = {}
     for cell in cells:
         for axis, value in cell.values.items():
             known.setdefault(axis, {})[value] = None
-    wanted: dict[str, list[str]] = {}
+    wanted: dict[str, set[str]] = {}
     for part in only.split(","):
         word, sign, alternatives = part.partition("=")
         if not sign:
@@ -132,7 +183,9 @@ def _wanted(cells: Sequence[Cell], only: str) -> dict[str, list[str]]:
         axis = _known_axis(word.strip(), known, only)
         if axis in wanted:
             raise UsageError(f"--only {only}: the axis {quoted(axis)} is there twice (several values: {axis}=A|B)")
-        wanted[axis] = [_known_value(axis, text.strip(), known[axis], only) for text in alternatives.split("|")]
+        wanted[axis] = {
+            own for text in alternatives.split("|") for own in _known_values(axis, text.strip(), known[axis], only)
+        }
     return wanted
 
 
@@ -146,11 +199,12 @@ def _known_axis(word: str, known: Collection[str], only: str) -> str:
     return axis
 
 
-def _known_value(axis: str, text: str, known: Collection[str], only: str) -> str:
+def _known_values(axis: str, text: str, known: Collection[str], only: str) -> list[str]:
     try:
         value = canonical(axis_kind(axis), text)
     except RefusedError:
         value = text
-    if not any(same_value(axis, own, value) for own in known):
+    found = [own for own in known if same_value(axis, own, value)]
+    if not found:
         raise UsageError(f"--only {only}: the axis {quoted(axis)} has no value {quoted(text)} ({nearest(text, known)})")
-    return value
+    return found

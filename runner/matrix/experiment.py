@@ -1,21 +1,21 @@
-"""The sections that say what every trial does: `experiment:`, `packages:`, `criterion:` → values of the model."""
+"""The sections that say what every trial does: `experiment:` and `criterion:` → values of the model."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from runner.errors import MatrixError, UsageError
 from runner.matrix.criterion import EXAMPLE, Comparison, CriterionError, parse
-from runner.matrix.mistakes import Mistakes, RefusedError, quoted
-from runner.matrix.model import DataMapping, Experiment, Position
-from runner.matrix.nodes import Text, read_text
-from runner.matrix.values import axis_name, check_script
+from runner.matrix.mistakes import RefusedError, quoted
+from runner.matrix.model import DataMapping, Experiment
+from runner.matrix.nodes import Text
+from runner.matrix.values import check_script
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from runner.matrix.border import ExperimentSection
+    from runner.matrix.mistakes import Mistakes
 
 
 def read_experiment(section: ExperimentSection, folder: Path, mistakes: Mistakes) -> Experiment:
@@ -26,7 +26,7 @@ def read_experiment(section: ExperimentSection, folder: Path, mistakes: Mistakes
         try:
             check_script(section.script, folder)
         except RefusedError as error:
-            mistakes.add(section.script.position, error.message, error.hint)
+            mistakes.refuse(error, section.script.position)
     for glob in section.artifacts:
         if not _inside(glob):
             mistakes.add(glob.position, f"the artifact {quoted(glob)} is not inside the working directory")
@@ -53,7 +53,7 @@ def _data(section: ExperimentSection, folder: Path, mistakes: Mistakes) -> Itera
             try:
                 mapping = _mapping(source, target, folder, targets)
             except RefusedError as error:
-                mistakes.add(source.position, error.message, error.hint)
+                mistakes.refuse(error, source.position)
                 continue
             targets.add(mapping.target)
             yield mapping
@@ -86,61 +86,3 @@ def read_criterion(node: Text | tuple[Text, ...], mistakes: Mistakes) -> tuple[C
         except CriterionError as error:
             mistakes.add(text.at(error.column - 1), str(error), EXAMPLE)
     return tuple(comparisons)
-
-
-def read_packages(
-    node: Text | tuple[Text, ...], folder: Path, axes: Collection[str], mistakes: Mistakes
-) -> tuple[str, ...]:
-    """The requirements (PEP 508, canonical), of a list or of the requirements file that a single text names."""
-    if isinstance(node, Text):
-        return _requirements_file(node, folder, axes, mistakes)
-    found: dict[str, None] = {}
-    for text in node:
-        try:
-            found[_requirement(text, axes)] = None
-        except RefusedError as error:
-            mistakes.add(text.at(error.offset), error.message, error.hint)
-    return tuple(found)
-
-
-def _requirements_file(node: Text, folder: Path, axes: Collection[str], mistakes: Mistakes) -> tuple[str, ...]:
-    path = folder / node
-    found: dict[str, None] = {}
-    try:
-        lines = read_text(path).split("\n")
-    except MatrixError as error:
-        mistakes.join(error.mistakes)
-        return ()
-    except UsageError as error:
-        mistakes.add(node.position, f"packages: {error}", "a list of packages is written [pandas, scikit-learn]")
-        return ()
-    inner = Mistakes(path)
-    for number, line in enumerate(lines, 1):
-        text = line.partition(" #")[0].strip() if not line.lstrip().startswith("#") else ""
-        if not text:
-            continue
-        try:
-            found[_requirement(text, axes)] = None
-        except RefusedError as error:
-            inner.add(Position(line=number, column=line.index(text) + 1 + error.offset), error.message, error.hint)
-    mistakes.join(inner.found)
-    return tuple(found)
-
-
-def _requirement(text: str, axes: Collection[str]) -> str:
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - most matrices name none
-
-    if text.startswith("-"):
-        raise RefusedError(
-            f"{quoted(text)} is an option, not a package", "the runner's own settings go to the resolver"
-        )
-    try:
-        requirement = Requirement(text)
-    except InvalidRequirement:
-        raise RefusedError(f"{quoted(text)} is no requirement (PEP 508)", "write it like scikit-learn>=0.20") from None
-    if requirement.url:
-        raise RefusedError(f"{quoted(text)} names an address or a path", "packages come from the package index")
-    requirement.name = axis_name(requirement.name)
-    if requirement.name in axes:
-        raise RefusedError(f"{quoted(requirement.name)} is an axis already", "leave it out here")
-    return str(requirement)

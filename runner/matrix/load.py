@@ -6,12 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.matrix.axes import AxisReader
-from runner.matrix.expand import adds_cell, cells
+from runner.matrix.checks import TOP, check_cells
+from runner.matrix.dates import read_as_of
+from runner.matrix.eras import BASES, PACKAGES
 from runner.matrix.expectations import outcome_words
-from runner.matrix.experiment import read_criterion, read_experiment, read_packages
-from runner.matrix.mistakes import Mistakes, RefusedError
-from runner.matrix.model import RESERVED_AXES, AxisKind, Expectation, Matrix, Position, Resources, Seeds
+from runner.matrix.experiment import read_criterion, read_experiment
+from runner.matrix.mistakes import Mistakes, RefusedError, quoted
+from runner.matrix.model import RESERVED_AXES, Axis, AxisKind, Expectation, Matrix, Resources, Seeds, axis_kind
 from runner.matrix.nodes import Text, compose, read_text
+from runner.matrix.packages import read_packages
+from runner.matrix.rules import Era
 from runner.matrix.structure import shaped
 
 if TYPE_CHECKING:
@@ -19,9 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.matrix.border import MatrixFile, PartialNode
+    from runner.matrix.model import Partial, Position
     from runner.matrix.structure import Shaped
-
-_TOP = Position(line=1, column=1)
 
 
 def load(path: Path) -> Matrix:
@@ -38,26 +41,39 @@ def load(path: Path) -> Matrix:
     exclude = reader.matches(file.exclude)  # before include: what that adds is not excluded
     include = reader.includes(file.include)
     cells_known = reader.all_known and len(mistakes.found) == before and not _any_of(parts, "include", "exclude")
+    axes = axes if file.axes else _axes_of(include)
+    as_of, dates = read_as_of(file.as_of, mistakes)
     matrix = Matrix(
         path=path,
         axes=axes,
         include=include,
         exclude=exclude,
         experiment=read_experiment(file.experiment, path.parent, mistakes),
-        packages=read_packages(file.packages, path.parent, {axis.name for axis in axes}, mistakes),
+        packages=read_packages(file.packages, {axis.name for axis in axes}, reader),
         criterion=read_criterion(file.criterion, mistakes),
         seeds=_seeds(file),
         resources=_resources(file),
         expect=tuple(_expectations(file.expect, reader)),
         flavour=file.flavour,
+        as_of=as_of,
+        dates=dates,
     )
-    _check_axes(parts, mistakes)
+    _check_axes(matrix, parts, mistakes)
     _check_script(matrix, parts, mistakes)
     if cells_known and any(axis.kind is AxisKind.PACKAGE for axis in axes):
         named = replace(matrix, experiment=replace(matrix.experiment, script=matrix.experiment.script or "unnamed"))
-        _check_cells(named, mistakes)  # a missing script is a mistake already, and no reason to hide these
+        check_cells(named, mistakes)  # a missing script is a mistake already, and no reason to hide these
     mistakes.raise_any()
     return matrix
+
+
+def _axes_of(include: Iterable[Partial]) -> tuple[Axis, ...]:
+    """The axes of a matrix that has no others, without values: there is no product, each entry is a cell."""
+    positions: dict[str, Position] = {}
+    for entry in include:
+        for name, place in entry.positions.items():
+            positions.setdefault(name, place)
+    return tuple(Axis(name=name, kind=axis_kind(name), values=(), position=place) for name, place in positions.items())
 
 
 def _any_of(parts: Shaped, *names: str) -> bool:
@@ -91,18 +107,35 @@ def _expectations(entries: Iterable[PartialNode], reader: AxisReader) -> Iterabl
         try:
             yield Expectation(match=match, outcome=outcome_words(node))
         except RefusedError as error:
-            reader.mistakes.add(node.position, error.message, error.hint)
+            reader.mistakes.refuse(error, node.position)
 
 
-def _check_axes(parts: Shaped, mistakes: Mistakes) -> None:
+def _check_axes(matrix: Matrix, parts: Shaped, mistakes: Mistakes) -> None:
     left_out = {name.partition(".")[2] for name in parts.left_out if name.startswith("axes.")}
-    packages = (left_out | set(parts.file.axes)) - RESERVED_AXES
-    if not packages and "axes" not in parts.left_out:
+    packages = (left_out | set(parts.file.axes) | {axis.name for axis in matrix.axes}) - RESERVED_AXES
+    unread = "axes" in parts.left_out or (not matrix.axes and _any_of(parts, "include"))
+    if not packages and not unread:
         place = next(iter(parts.file.axes), None)
         message = "there is no axis of package versions" if place is not None else "there are no axes"
         mistakes.add(
-            place.position if place is not None else _TOP, message, "such as axes: {tensorflow: [1.13.1, 2.10.1]}"
+            place.position if place is not None else TOP, message, "such as axes: {tensorflow: [1.13.1, 2.10.1]}"
         )
+    elif packages and not left_out:
+        _check_eras(matrix, mistakes)
+
+
+def _check_eras(matrix: Matrix, mistakes: Mistakes) -> None:
+    base = next((axis.name for axis in matrix.axes if axis.kind is AxisKind.PACKAGE), "")
+    for axis in matrix.axes:
+        for value in axis.values:
+            if not isinstance(value.rule, Era):
+                continue
+            if axis.name not in PACKAGES:
+                hint = "for others: versions, a range or latest"
+                mistakes.add(value.position, f"{axis.name}: era is known of {' and '.join(PACKAGES)} only", hint)
+            elif base not in BASES:
+                message = f"{axis.name}: era goes with tensorflow as the base, which is {quoted(base)} here"
+                mistakes.add(value.position, message, "the first package axis is the base")
 
 
 def _check_script(matrix: Matrix, parts: Shaped, mistakes: Mistakes) -> None:
@@ -112,26 +145,10 @@ def _check_script(matrix: Matrix, parts: Shaped, mistakes: Mistakes) -> None:
         hint = f"the axis is on line {axis.position.line}"
         mistakes.add(written.position, "a script stands here, and there is an axis named script too", hint)
     elif not axis and written is None and not _any_of(parts, "experiment", "axes"):
-        mistakes.add(_TOP, "there is no script", "write experiment: {script: train.py}, or an axis named script")
+        mistakes.add(TOP, "there is no script", "write experiment: {script: train.py}, or an axis named script")
     for include in matrix.include:
         if "script" in include.values and not axis:
             hint = "an axis named script takes several"
             mistakes.add(
                 include.positions["script"], "an included cell has a script, but no axis is named script", hint
             )
-
-
-def _check_cells(matrix: Matrix, mistakes: Mistakes) -> None:
-    """Note included cells that lack something, expectations that no cell can meet, and a matrix without a cell."""
-    needed = [matrix.base.name] + [axis.name for axis in matrix.axes if axis.kind is AxisKind.SCRIPT]
-    for include in matrix.include:
-        lacking = [name for name in needed if name not in include.values]
-        if lacking and adds_cell(matrix, include):
-            message = f"this makes a new cell, which needs a value for {' and '.join(lacking)}"
-            mistakes.add(include.position, message, "no cell matches it, so it extends none")
-    for expectation in matrix.expect:
-        if not any(cell.matches(expectation.match.values) for cell in cells(matrix, expectation.match.values)):
-            mistakes.add(expectation.match.position, "this expectation matches no cell", "each value alone is known")
-    if next(cells(matrix), None) is None:
-        place = matrix.exclude[0].position if matrix.exclude else _TOP
-        mistakes.add(place, "no cell is left: every combination is excluded")

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class RefusedError(Exception):
-    """A single value is wrong; who knows its place turns this into a `Mistake`. `offset` counts within the value."""
+    """A single value is wrong; who knows its place turns this into a `Mistake`, unless `position` says it already."""
 
-    def __init__(self, message: str, hint: str = "", offset: int = 0) -> None:
+    def __init__(self, message: str, hint: str = "", *, position: Position | None = None) -> None:
         self.message = message
         self.hint = hint
-        self.offset = offset
+        self.position = position
         super().__init__(message)
 
 
@@ -36,6 +36,11 @@ class Mistakes:
     def add(self, position: Position, message: str, hint: str = "") -> None:
         """Note one mistake and go on."""
         self.join([Mistake(file=self.file, line=position.line, column=position.column, message=message, hint=hint)])
+
+    def refuse(self, error: RefusedError, position: Position, what: str = "") -> None:
+        """Note a value that was refused, as `what: message`, and go on."""
+        message = f"{what}: {error.message}" if what else error.message
+        self.add(error.position or position, message, error.hint)
 
     def join(self, mistakes: Iterable[Mistake]) -> None:
         """Take in the mistakes of another file that the matrix names."""

@@ -1,6 +1,6 @@
 """What `matrix.yaml` means, as frozen values: a `Matrix` and the `Cell`s that it expands to.
 
-Made by `load` from text and by `expand` from a matrix; every value that a user wrote knows its line and column.
+Made by `load` from text, by `settle` with the index and by `expand`; what a user wrote knows its line and column.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.matrix.criterion import Comparison
+    from runner.matrix.rules import Rule
 
 
 class AxisKind(enum.Enum):
@@ -58,16 +59,25 @@ class AxisValue:
 
     text: str
     position: Position
+    rule: Rule | None = None
+    """What stands in place of a version until `settle` has asked the index; `text` has it in words."""
+    beside: frozenset[str] | None = None
+    """The values of the base that it goes with, where `era` made it; None: all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Axis:
-    """One named list of values; package names are normalised (PEP 503)."""
+    """One named list of values; package names are normalised (PEP 503). Without values where only `include:` has it."""
 
     name: str
     kind: AxisKind
     values: tuple[AxisValue, ...]
     position: Position
+
+    @property
+    def settled(self) -> bool:
+        """Whether all its values are concrete."""
+        return all(value.rule is None for value in self.values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +96,31 @@ class Expectation:
 
     match: Partial
     outcome: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Condition:
+    """What `when:` asks of a cell: that its value of `axis` is in `specifiers` (PEP 440), such as "<2.4"."""
+
+    axis: str
+    specifiers: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Requirement:
+    """A further package (PEP 508, canonical) of the cells that meet every condition."""
+
+    text: str
+    when: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Became:
+    """What the index made of one written value of an axis, such as ">=1.7,<2.17 every minor" or "era"."""
+
+    axis: str
+    written: str
+    versions: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,12 +178,23 @@ class Matrix:
     experiment: Experiment
     include: tuple[Partial, ...] = ()
     exclude: tuple[Partial, ...] = ()
-    packages: tuple[str, ...] = ()
+    packages: tuple[Requirement, ...] = ()
     criterion: tuple[Comparison, ...] = ()
     seeds: Seeds = field(default_factory=Seeds)
     resources: Resources = field(default_factory=Resources)
     expect: tuple[Expectation, ...] = ()
     flavour: str = "auto"
+    as_of: str = "release"
+    """What environments may be made of: `release` (up to the day after the base came out), `none` (all) or a date."""
+    dates: tuple[tuple[str, str], ...] = ()
+    """Packages with a rule of their own, normalised and sorted: `none` or a date, up to which they may be from."""
+    became: tuple[Became, ...] = ()
+    """What `settle` made of ranges, `latest` and `era`, in the order of the file."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether all values are concrete, so that the matrix can be expanded; else `settle` makes it so."""
+        return all(axis.settled for axis in self.axes)
 
     @property
     def folder(self) -> Path:
@@ -179,10 +225,23 @@ class Cell:
     pins: tuple[tuple[str, str], ...]
     """(package, version) per package axis; the base first."""
     script: str
-    python: str | None = None
-    """Wanted CPython, such as "3.7"; None: the newest that fits."""
-    import_flavour: str = "as-written"
-    env: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def python(self) -> str | None:
+        """Wanted CPython, such as "3.7"; None: the newest that fits."""
+        return self.values.get("python")
+
+    @property
+    def import_flavour(self) -> str:
+        """Which Keras the script's Keras imports mean."""
+        return self.values.get("import", "as-written")
+
+    @property
+    def env(self) -> tuple[tuple[str, str], ...]:
+        """Environment variables, sorted by name."""
+        from runner.matrix.values import env_pairs  # noqa: PLC0415 - values imports this module
+
+        return env_pairs(self.values.get("env", ""))
 
     @cached_property
     def name(self) -> str:

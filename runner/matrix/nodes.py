@@ -28,6 +28,9 @@ SIZE_LIMIT = 100_000
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 """What YAML's escapes can make but no file name, argument or environment variable should hold."""
 
+_UNQUOTED = re.compile(r"(?<=[\[{,:\s-])([>|*!&%@`])[^\s,\]}]*")
+"""The beginning of a plain value that YAML takes for something else, such as the range >=1.7."""
+
 
 class Text(str):
     """A scalar as it was written, with its place."""
@@ -157,7 +160,12 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[Position, str, str]
     if "\t" in line[: place.column]:
         return place, "not YAML: a tab stands here", "YAML is indented with spaces"
     hint = ""
-    if error.context and error.context_mark:
+    unquoted = next(
+        (found for found in _UNQUOTED.finditer(line) if found.start(1) < place.column <= found.end() + 1), None
+    )
+    if unquoted:
+        hint = f"a text that begins with {unquoted[1]} stands in quotes"
+    elif error.context and error.context_mark:
         hint = f"{error.context} that begins on line {error.context_mark.line + 1}"
     return place, f"not YAML: {error.problem or error.context}", hint
 
@@ -193,7 +201,11 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event.anchor, place)
         if event.tag is not None:
-            self.mistakes.stop(place, f"the tag {quoted(event.tag)} has no meaning here", "leave it out")
+            self.mistakes.stop(
+                place,
+                f"the tag {quoted(event.tag)} has no meaning here",
+                "leave it out; a text with ! stands in quotes",
+            )
         if depth > DEPTH_LIMIT:
             self.mistakes.stop(place, f"nested deeper than {DEPTH_LIMIT} levels")
         if event.anchor:

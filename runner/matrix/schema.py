@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from runner.matrix.border import MatrixFile
+from runner.matrix.structure import ASIDE
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
@@ -26,4 +27,10 @@ class _ForEditors(GenerateJsonSchema):
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a matrix file."""
     schema = MatrixFile.model_json_schema(schema_generator=_ForEditors)
-    return {"$schema": GenerateJsonSchema.schema_dialect, **schema, "title": "matrix.yaml", "required": ["axes"]}
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        **schema,
+        "title": "matrix.yaml",
+        "anyOf": [{"required": ["axes"]}, {"required": ["include"]}],
+        "patternProperties": {f"^{ASIDE}": {"description": "Ignored; a place for anchors."}},
+    }

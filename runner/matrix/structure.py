@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _SHAPES = {"is_instance_of": "text", "dict_type": "mapping", "tuple_type": "list", "list_type": "list"}
 
+ASIDE = "x-"
+"""How the top-level keys begin that mean nothing to the runner; they hold anchors."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shaped:
@@ -39,6 +42,7 @@ def shaped(tree: Node | None, mistakes: Mistakes) -> Shaped:
         )
     if not isinstance(tree, Entries):
         mistakes.stop(tree.position, f"a matrix is a mapping with keys such as axes, not a {shape(tree)}")
+    tree = Entries({key: node for key, node in tree.items() if not key.startswith(ASIDE)}, tree.position)
     try:
         return Shaped(file=MatrixFile.model_validate(tree), left_out=frozenset())
     except ValidationError as error:
@@ -109,7 +113,7 @@ def _words(details: ErrorDetails, path: tuple[int | str, ...]) -> tuple[str, str
     if path[0] == "axes" and len(path) == 2 and (kind == "too_short" or got == "nothing"):
         return f"the axis {quoted(str(path[1]))} has no values", "write them as a list, such as [2.2.4, 2.3.1]"
     if kind == "too_short":
-        return f"{name} must not be empty", "it would match every cell"
+        return f"{name} must not be empty", "" if path[0] == "packages" else "it would match every cell"
     wanted = context.get("expected_tags") or _SHAPES.get(kind) or details["msg"]
     wanted = " or ".join(f"a {word}" for word in wanted.replace("'", "").split(", "))
     return f"{name} must be {wanted}, not {'empty' if got == 'nothing' else f'a {got}'}", ""

@@ -39,6 +39,7 @@ axes:
   # Each combination of these values is one cell. Any package of the index can be an axis; the first one
   # is the base: its release date decides which versions of all else are installed with it.
 {axes}
+{ranges}
   # python: [3.7, 3.10]                   # default: the newest CPython that has wheels for the cell
   # env: ["", TF_DETERMINISTIC_OPS=1]     # sets of environment variables
 
@@ -84,6 +85,16 @@ include:
 
 _SINGLE_AXIS = "  tensorflow: [1.13.1, 2.10.1, 2.16.1]"
 
+_RANGE = """\
+  # tensorflow: {range: ">=1.13,<2.17", every: minor}     # the latest patch of each; or latest, latest-3"""
+
+_ERA = """
+  # keras: era                            # with each TensorFlow the Keras of its time; no exclude, no include"""
+
+_PACKAGES = """\
+# What else the script imports, in every cell; for some of them: {numpy: "<1.20", when: "tensorflow<2.4"}.
+"""
+
 
 def template(script: str, *, imports: Collection[str]) -> str:
     """The matrix for a script, whose path is relative to the matrix; `imports` are the top names that it imports."""
@@ -99,9 +110,10 @@ def template(script: str, *, imports: Collection[str]) -> str:
     mark = "" if packages else "# "
     return _TEMPLATE.format(
         axes=_PAIRED_AXES if paired else _SINGLE_AXIS,
+        ranges=_RANGE + (_ERA if paired else ""),
         pairs=_PAIRS if paired else "",
         script=script
         if re.fullmatch(r"[A-Za-z][\w./-]*", script, re.ASCII)
         else json.dumps(script, ensure_ascii=False),
-        packages=f"# What else the script imports, in every cell.\n{mark}packages: {listed}\n",
+        packages=f"{_PACKAGES}{mark}packages: {listed}\n",
     )

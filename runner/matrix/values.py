@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from runner.matrix.mistakes import RefusedError, nearest, quoted
 from runner.matrix.model import RESERVED_AXES, AxisKind
+from runner.matrix.rules import EXAMPLE, refuse_rule
 from runner.matrix.versions import parsed
 
 if TYPE_CHECKING:
@@ -42,21 +43,18 @@ def axis_name(text: str) -> str:
 def canonical(kind: AxisKind, value: str | Mapping[Text, Text]) -> str:
     """The one text of an axis value: environment variables sorted, `./a.py` as `a.py`, all else as it was written.
 
-    Raises RefusedError for a mapping where a text belongs, and for variables that can't be read.
+    Raises RefusedError for a mapping where a text belongs, for variables that can't be read, and for what stands in
+    place of a version (`rules`).
     """
+    if kind is AxisKind.PACKAGE:
+        refuse_rule(value)
     if kind is AxisKind.ENV:
         return _env_text(value.items() if not isinstance(value, str) else _env_pairs(value))
     if not isinstance(value, str):
-        raise _no_mapping(kind, value)
+        raise RefusedError(f"a value of this axis is a text, not a mapping such as {{{next(iter(value), '')}: …}}")
     if kind is AxisKind.SCRIPT and value:
         return PurePosixPath(value).as_posix()
     return str(value)
-
-
-def _no_mapping(kind: AxisKind, value: Mapping[Text, Text]) -> RefusedError:
-    if kind is AxisKind.PACKAGE and "range" in value:
-        return RefusedError("this version of the runner does not take version ranges yet", "name the versions")
-    return RefusedError(f"a value of this axis is a text, not a mapping such as {{{next(iter(value), '')}: …}}")
 
 
 def check(kind: AxisKind, text: str, folder: Path) -> None:
@@ -72,9 +70,6 @@ def check(kind: AxisKind, text: str, folder: Path) -> None:
         case AxisKind.IMPORT:
             if text not in IMPORT_FLAVOURS:
                 raise RefusedError(f"{quoted(text)} is no import flavour", nearest(text, IMPORT_FLAVOURS))
-            if text != "as-written":
-                message = f"this version of the runner does not rewrite imports yet, so not to {quoted(text)}"
-                raise RefusedError(message, "write one script per import and an axis named script")
         case AxisKind.SCRIPT:
             check_script(text, folder)
         case AxisKind.ENV:
@@ -82,12 +77,13 @@ def check(kind: AxisKind, text: str, folder: Path) -> None:
 
 
 def _check_version(text: str) -> None:
-    if re.fullmatch(r"latest(-\d+)?|era", text, re.ASCII):
-        raise RefusedError(f"this version of the runner does not take {quoted(text)} yet", "name the versions")
-    if re.match(r"[<>=!~]", text):
-        raise RefusedError("this version of the runner does not take version ranges yet", "name the versions")
     if parsed(text) is None:
-        raise RefusedError(f"{quoted(text)} is no version (PEP 440)", "write it like 2.2.4")
+        hint = "write it like 2.2.4"
+        if re.match(r"[<>=!~*]", text):
+            hint = f"a range is written {EXAMPLE}"
+        elif text.startswith("latest"):
+            hint = "latest is the newest release, latest-1 is of the minor release before it"
+        raise RefusedError(f"{quoted(text)} is no version (PEP 440)", hint)
 
 
 def check_script(text: str, folder: Path) -> None:

@@ -1,10 +1,13 @@
-"""Versions as text that may be compared: 2.16 and 2.16.0 are one release (PEP 440)."""
+"""Versions and ranges of them (PEP 440) as a user writes them: text → what may be compared; 2.16 and 2.16.0 are one."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
+
+from runner.matrix.mistakes import RefusedError, quoted
 
 
 @lru_cache(maxsize=4096)
@@ -20,3 +23,23 @@ def same_version(one: str, other: str) -> bool:
     """Whether two texts name the same release."""
     left, right = parsed(one), parsed(other)
     return left is not None and left == right
+
+
+def specifiers(text: str) -> str:
+    """A version range without its spaces; an empty text and `*` mean any version, and give an empty text.
+
+    Raises RefusedError for what is no range.
+    """
+    plain = "" if text.strip() == "*" else "".join(text.split())
+    try:
+        SpecifierSet(plain)
+    except InvalidSpecifier:
+        hint = f"one version is written =={text}" if parsed(text) else "write it like >=1.7,<2.17"
+        raise RefusedError(f"{quoted(text)} is no version range (PEP 440)", hint) from None
+    return plain
+
+
+@lru_cache(maxsize=4096)
+def in_range(version: str, plain: str) -> bool:
+    """Whether a version is in a range that `specifiers` gave; pre-releases count where their number is in it."""
+    return SpecifierSet(plain).contains(version, prereleases=True)

@@ -1,18 +1,21 @@
-"""What the tests of `runner.matrix` share: matrix files in a folder with scripts, and matrices made without a file."""
+"""What the tests of `runner.matrix` share: matrix files beside scripts, matrices made without a file, and an index."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
 
 from runner.errors import MatrixError
 from runner.matrix.load import load
 from runner.matrix.model import Axis, AxisValue, Experiment, Matrix, Partial, Position, axis_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 PLACE = Position(line=1, column=1)
 
@@ -37,7 +40,7 @@ def mistakes_in(folder: Path, text: str) -> list[str]:
     """The mistakes of a matrix file, one a line, without the folder's name."""
     with pytest.raises(MatrixError) as caught:
         loaded(folder, text)
-    return str(caught.value).replace(f"{folder}/", "").replace(str(folder), "FOLDER").splitlines()
+    return refused(folder, caught.value)
 
 
 def matrix(
@@ -62,3 +65,34 @@ def matrix(
         exclude=tuple(Partial(values=values, position=PLACE) for values in exclude),
         experiment=Experiment(script=script),
     )
+
+
+@dataclass(frozen=True)
+class Release:
+    version: Version
+    uploaded: datetime
+    yanked: bool = False
+
+
+class FakeIndex:
+    """Releases by package: each written as a version, then a day where that matters, then `yanked` where it is."""
+
+    def __init__(self, packages: Mapping[str, Iterable[str]]) -> None:
+        self.packages = {name: tuple(map(release, texts)) for name, texts in packages.items()}
+        self.asked: list[str] = []
+
+    def __call__(self, name: str) -> tuple[Release, ...] | None:
+        self.asked.append(name)
+        return self.packages.get(name)
+
+
+def release(text: str) -> Release:
+    """`2.1.0`, `2.1.0 2019-03-01` (noon, UTC), `2.1.0 2019-03-01T23:30 yanked`."""
+    version, day, yanked, *_ = *text.split(), "", ""
+    moment = f"{day or '2020-01-01'}T12:00" if "T" not in day else day
+    return Release(Version(version), datetime.fromisoformat(moment).replace(tzinfo=UTC), yanked=yanked == "yanked")
+
+
+def refused(folder: Path, error: MatrixError) -> list[str]:
+    """The mistakes of a matrix, one a line, without the folder's name."""
+    return str(error).replace(f"{folder}/", "").replace(str(folder), "FOLDER").splitlines()

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matrix_files import matrix
+from matrix_files import loaded, matrix
 
 from runner.errors import UsageError
-from runner.matrix.expand import expand, select
+from runner.matrix.expand import cells, expand, select
 from runner.matrix.model import Cell
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 VERSIONS = ("1.0", "1.1", "2.0", "3.1.4")
 AXES = st.dictionaries(
@@ -19,8 +24,8 @@ AXES = st.dictionaries(
 ).filter(lambda axes: "env" not in axes or len(axes) > 1)
 
 
-def values(cells: tuple[Cell, ...]) -> list[dict[str, str]]:
-    return [dict(cell.values) for cell in cells]
+def values(found: tuple[Cell, ...]) -> list[dict[str, str]]:
+    return [dict(cell.values) for cell in found]
 
 
 def test_cells_come_in_the_order_of_the_file_and_the_last_axis_turns_fastest() -> None:
@@ -40,10 +45,8 @@ def test_a_cell_spells_out_what_its_axes_mean() -> None:
         values={"python": "3.7", "keras": "2.2.4", "script": "a.py", "env": "B='x y' C=1", "tensorflow": "1.10"},
         pins=(("keras", "2.2.4"), ("tensorflow", "1.10")),
         script="a.py",
-        python="3.7",
-        import_flavour="as-written",
-        env=(("B", "x y"), ("C", "1")),
     )
+    assert (cell.python, cell.import_flavour, cell.env) == ("3.7", "as-written", (("B", "x y"), ("C", "1")))
 
 
 def test_exclude_drops_every_cell_that_matches_also_where_a_version_is_written_otherwise() -> None:
@@ -87,6 +90,39 @@ def test_an_excluded_combination_can_be_included_again() -> None:
 def test_no_cell_comes_twice() -> None:
     twice = [{"tensorflow": "2"}, {"tensorflow": "1"}, {"tensorflow": "2"}]
     assert values(expand(matrix({"tensorflow": ["1"]}, include=twice))) == [{"tensorflow": "1"}, {"tensorflow": "2"}]
+
+
+def test_a_matrix_that_is_not_settled_has_no_cells_yet(tmp_path: Path) -> None:
+    unsettled = loaded(tmp_path, "axes: {tensorflow: latest}\nexperiment: {script: train.py}\n")
+    for ask in (expand, cells):
+        with pytest.raises(ValueError, match="has cells only after `settle`"):
+            ask(unsettled)
+
+
+def test_a_later_entry_of_include_wins_where_two_add_to_the_same_cells() -> None:
+    included = [{"env": "A=1", "python": "3.7"}, {"keras": "2", "env": "A=2"}]
+    assert values(expand(matrix({"tensorflow": ["1"], "keras": ["1", "2"]}, include=included))) == [
+        {"tensorflow": "1", "keras": "1", "env": "A=1", "python": "3.7"},
+        {"tensorflow": "1", "keras": "2", "env": "A=2", "python": "3.7"},
+    ]
+
+
+@given(st.data())
+def test_values_that_go_with_some_values_of_the_base_come_with_those_alone_in_the_products_order(
+    data: st.DataObject,
+) -> None:
+    plain = matrix({"python": ["3.7", "3.8"], "tensorflow": ["1.0", "2.0"], "keras": ["1.0", "1.1"], "numpy": ["1.0"]})
+    beside = st.none() | st.frozensets(st.sampled_from(["1.0", "2.0"]), min_size=1)
+    pairs = {text: data.draw(beside) for text in ("1.0", "1.1")}
+    axes = [
+        replace(axis, values=tuple(replace(value, beside=pairs[value.text]) for value in axis.values))
+        if axis.name == "keras"
+        else axis
+        for axis in plain.axes
+    ]
+    assert values(expand(replace(plain, axes=tuple(axes)))) == [
+        cell for cell in values(expand(plain)) if cell["tensorflow"] in (pairs[cell["keras"]] or {cell["tensorflow"]})
+    ]
 
 
 def test_a_matrix_without_a_script_is_wrong_usage() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import dedent
@@ -9,13 +10,17 @@ from textwrap import dedent
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matrix_files import SMALLEST, loaded, written
+from matrix_files import SMALLEST, FakeIndex, loaded, written
 
 from runner.errors import MatrixError, Mistake
 from runner.matrix.border import MatrixFile
+from runner.matrix.conditions import packages_of
 from runner.matrix.criterion import Comparison, Operator
+from runner.matrix.expand import cells, expand
 from runner.matrix.load import load
-from runner.matrix.model import AxisKind, DataMapping, Experiment, Matrix, Position, Resources, Seeds
+from runner.matrix.model import AxisKind, DataMapping, Experiment, Matrix, Position, Requirement, Resources, Seeds
+from runner.matrix.rules import Era, Every, Latest, Range
+from runner.matrix.settle import settle
 
 
 def test_the_smallest_matrix_has_the_defaults_of_the_model(tmp_path: Path) -> None:
@@ -25,6 +30,7 @@ def test_the_smallest_matrix_has_the_defaults_of_the_model(tmp_path: Path) -> No
     assert matrix.resources == Resources()
     assert matrix.flavour == "auto"
     assert (matrix.include, matrix.exclude, matrix.packages, matrix.criterion, matrix.expect) == ((), (), (), (), ())
+    assert (matrix.as_of, matrix.dates, matrix.became) == ("release", (), ())
     assert Matrix.load(tmp_path / "matrix.yaml") == matrix
 
 
@@ -56,6 +62,7 @@ def test_a_whole_matrix_is_read(tmp_path: Path) -> None:
           - {keras: 2.2.4, script: sub/other.py, outcome: fails(nan)}
           - {outcome: converges}
         flavour: cpu
+        as_of: {numpy: 2019-03-01}
         """)
     matrix = loaded(tmp_path, text)
     assert [(axis.name, [value.text for value in axis.values]) for axis in matrix.axes] == [
@@ -83,7 +90,7 @@ def test_a_whole_matrix_is_read(tmp_path: Path) -> None:
         artifacts=("*.png", "out/*.h5"),
         network=True,
     )
-    assert matrix.packages == ("pandas", "scikit-learn>=0.20")
+    assert matrix.packages == (Requirement(text="pandas"), Requirement(text="scikit-learn>=0.20"))
     assert matrix.criterion == (
         Comparison(metric="loss", operator=Operator.LESS, target=1e-4),
         Comparison(metric="val_accuracy", operator=Operator.GREATER_EQUAL, target=0.9, within=5),
@@ -95,6 +102,8 @@ def test_a_whole_matrix_is_read(tmp_path: Path) -> None:
         ({}, "converges"),
     ]
     assert matrix.flavour == "cpu"
+    assert (matrix.as_of, matrix.dates) == ("release", (("numpy", "2019-03-01"),))
+    assert matrix.settled
 
 
 @pytest.mark.parametrize(
@@ -122,7 +131,7 @@ def test_packages_may_come_from_a_requirements_file(tmp_path: Path) -> None:
         "# needed\npandas  # tables\n\nscipy>=1.2; python_version >= '3.7'\npandas\n"
     )
     matrix = loaded(tmp_path, f"{SMALLEST}packages: requirements.txt\n")
-    assert matrix.packages == ("pandas", 'scipy>=1.2; python_version >= "3.7"')
+    assert [one.text for one in matrix.packages] == ["pandas", 'scipy>=1.2; python_version >= "3.7"']
 
 
 def test_a_section_with_nothing_after_it_counts_as_not_written(tmp_path: Path) -> None:
@@ -153,6 +162,61 @@ def test_anchors_serve_several_partial_matches(tmp_path: Path) -> None:
     ]
 
 
+def test_keys_that_begin_with_x_are_ignored_and_hold_anchors(tmp_path: Path) -> None:
+    aside = "x-stacks:\n  - &old {tensorflow: 1.13.1}\nx-notes:\n"
+    text = f"{aside}axes: {{tensorflow: [1.13.1, 2.10.1]}}\nexclude: [*old]\nexperiment: {{script: train.py}}\n"
+    assert loaded(tmp_path, text).exclude[0].values == {"tensorflow": "1.13.1"}
+
+
+def test_a_matrix_may_consist_of_included_cells_alone(tmp_path: Path) -> None:
+    text = dedent("""\
+        include:
+          - {tensorflow: 1.13.1, keras: 2.2.4}
+          - {python: 3.10, keras: 2.10.0, tensorflow: 2.10.1}
+        experiment: {script: train.py}
+        packages: [{numpy: "<1.20", when: tensorflow<2}]
+        expect: [{keras: 2.10, outcome: converges}]
+        """)
+    matrix = loaded(tmp_path, text)
+    assert matrix.base.name == "tensorflow"
+    assert [cell.name for cell in expand(matrix)] == [
+        "tensorflow=1.13.1,keras=2.2.4",
+        "tensorflow=2.10.1,keras=2.10.0,python=3.10",
+    ]
+
+
+@pytest.mark.parametrize("flavour", ["as-written", "keras", "tf.keras", "tf_keras"])
+def test_every_import_flavour_is_a_value(tmp_path: Path, flavour: str) -> None:
+    (cell,) = expand(loaded(tmp_path, SMALLEST.replace("}", f", import: {flavour}}}", 1)))
+    assert cell.import_flavour == flavour
+
+
+def test_rules_stay_what_they_are_until_the_index_is_asked(tmp_path: Path) -> None:
+    text = dedent("""\
+        axes:
+          tensorflow: [{range: ">= 1.7, <2.17", every: patch, prereleases: true}, latest-3, 1.10]
+          keras: era
+          numpy: {range: "*"}
+        experiment: {script: train.py}
+        """)
+    matrix = loaded(tmp_path, text)
+    assert not matrix.settled
+    assert [value.rule for axis in matrix.axes for value in axis.values] == [
+        Range(specifiers=">=1.7,<2.17", every=Every.PATCH, prereleases=True),
+        Latest(before=3),
+        None,
+        Era(),
+        Range(specifiers="", every=Every.MINOR),
+    ]
+    assert [value.text for axis in matrix.axes for value in axis.values] == [
+        ">=1.7,<2.17 every patch with pre-releases",
+        "latest-3",
+        "1.10",
+        "era",
+        "* every minor",
+    ]
+
+
 def test_the_values_of_a_matrix_are_imported_without_parsers_or_pydantic() -> None:
     code = "import sys; from runner.matrix import Matrix; print({'lark', 'yaml', 'pydantic'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
@@ -170,6 +234,7 @@ WORDS = st.sampled_from(
         axes include exclude experiment packages criterion seeds resources expect flavour tensorflow keras python import
         script env train.py 1.13.1 2.2.4 3.7 as-written tf.keras A=1 outcome converges fails(nan) data args timeout 30m
         network true memory 4g lead cap << &a *a ? | > !!int --- ... '' "\\0" {range:1} loss<1 latest ../x ~ ~x/y
+        range every minor >=1 * <2 era latest-1 when tensorflow<2 numpy as_of none release 2019-03-01 default x-a
     """).split()
 )
 SCALARS = WORDS | st.text(max_size=8) | st.integers().map(str)
@@ -187,9 +252,15 @@ TOP = st.sampled_from(sorted(MatrixFile.model_fields))
 MATRICES = st.lists(st.tuples(TOP, YAML_LIKE), max_size=6).map(lambda pairs: "\n".join(f"{k}: {v}" for k, v in pairs))
 
 
+INDEX = {"tensorflow": ["1.13.1", "2.2.0"], "keras": ["2.2.4"], "numpy": ["1.16.0", "1.17.0rc1"]}
+
+
 def mistakes_of(path: Path) -> tuple[Mistake, ...]:
     try:
-        assert isinstance(load(path), Matrix)
+        matrix = settle(load(path), FakeIndex(INDEX))
+        assert matrix.settled
+        for cell in islice(cells(matrix), 3):
+            assert packages_of(matrix, cell) == tuple(sorted(packages_of(matrix, cell)))
     except MatrixError as error:
         return error.mistakes
     return ()

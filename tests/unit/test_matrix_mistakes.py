@@ -66,18 +66,53 @@ flavour: gpu
         ),
         ("{k: 1, import: tf.kears}", "1:22: import: 'tf.kears' is no import flavour (did you mean 'tf.keras'?)"),
         (
-            "{k: 1, import: tf.keras}",
+            "{k: latest-0}",
             (
-                "1:22: import: this version of the runner does not rewrite imports yet, so not to 'tf.keras' "
-                "(write one script per import and an axis named script)"
+                "1:11: k: 'latest-0' is no version (PEP 440) "
+                "(latest is the newest release, latest-1 is of the minor release before it)"
             ),
         ),
-        ("{k: latest-3}", "1:11: k: this version of the runner does not take 'latest-3' yet (name the versions)"),
-        ("{k: [era]}", "1:12: k: this version of the runner does not take 'era' yet (name the versions)"),
-        ("{k: '>=1.7'}", "1:11: k: this version of the runner does not take version ranges yet (name the versions)"),
+        ("{k: [latest, latest]}", "1:20: the axis 'k' has the value 'latest' twice"),
         (
-            '{k: {range: ">=1"}}',
-            "1:12: k: this version of the runner does not take version ranges yet (name the versions)",
+            "{k: [{range: '>=1'}, {range: '>= 1', every: minor}]}",
+            "1:29: the axis 'k' has the value '>=1 every minor' twice",
+        ),
+        (
+            "{k: '>=1.7'}",
+            "1:11: k: '>=1.7' is no version (PEP 440) (a range is written {range: \">=1.7,<2.17\", every: minor})",
+        ),
+        (
+            "{k: {every: minor}}",
+            '1:12: k: a mapping of a package axis needs a range (such as {range: ">=1.7,<2.17", every: minor})',
+        ),
+        (
+            "{k: {}}",
+            '1:8: k: a mapping of a package axis needs a range (such as {range: ">=1.7,<2.17", every: minor})',
+        ),
+        ("{k: {range: '>=1', evry: minor}}", "1:26: k: unknown key 'evry' (did you mean 'every'?)"),
+        ("{k: {range: '>=1', every: minr}}", "1:33: k: every 'minr' has no meaning (did you mean 'minor'?)"),
+        ("{k: {range: '>=1', prereleases: yes}}", "1:39: k: prereleases: 'yes' is neither true nor false"),
+        ("{k: {range: 1.7}}", "1:19: k: '1.7' is no version range (PEP 440) (one version is written ==1.7)"),
+        ("{k: {range: '>=x'}}", "1:19: k: '>=x' is no version range (PEP 440) (write it like >=1.7,<2.17)"),
+        ("{k: {range: }}", "1:12: axes.k.range must be a text, not empty"),
+        (
+            "{k: 1, python: {range: '>=3.7'}}",
+            "1:23: python: a value of this axis is a text, not a mapping such as {range: …}",
+        ),
+        (
+            "{tensorflow: 1, numpy: era}",
+            "1:30: numpy: era is known of keras and tf-keras only (for others: versions, a range or latest)",
+        ),
+        (
+            "{tensorflow: era}",
+            "1:20: tensorflow: era is known of keras and tf-keras only (for others: versions, a range or latest)",
+        ),
+        (
+            "{keras: [2.2.4, era], tensorflow: 1}",
+            (
+                "1:23: keras: era goes with tensorflow as the base, which is 'keras' here "
+                "(the first package axis is the base)"
+            ),
         ),
         (
             "{scripts: a.py}",
@@ -113,6 +148,29 @@ def test_a_mistake_in_an_axis_says_what_is_wrong_and_where(tmp_path: Path, axes:
         (
             "include: [{keras: 3.3.3}]",
             "3:12: this makes a new cell, which needs a value for tensorflow (no cell matches it, so it extends none)",
+        ),
+        (
+            "exclude: [{keras: era}]",
+            "3:19: keras: 'era' can stand under axes only (name a version that it becomes: `plan` shows them)",
+        ),
+        (
+            "exclude: [{keras: {range: '>=2'}}]",
+            (
+                "3:20: keras: '>=2 every minor' can stand under axes only "
+                "(name a version that it becomes: `plan` shows them)"
+            ),
+        ),
+        (
+            "exclude: [{keras: {2.2.4: x}}]",
+            "3:20: keras: a value of this axis is a text, not a mapping such as {2.2.4: …}",
+        ),
+        (
+            "include: [{tensorflow: latest}]",
+            "3:24: tensorflow: 'latest' can stand under axes only (name a version that it becomes: `plan` shows them)",
+        ),
+        (
+            "expect: [{keras: latest-2, outcome: fails}]",
+            "3:18: keras: 'latest-2' can stand under axes only (name a version that it becomes: `plan` shows them)",
         ),
         ("include: [{keras: abc}]", "3:19: keras: 'abc' is no version (PEP 440) (write it like 2.2.4)"),
         (
@@ -217,6 +275,75 @@ def test_a_mistake_in_the_experiment_says_what_is_wrong_and_where(
             "3:12: 'x @ file:///x' names an address or a path (packages come from the package index)",
         ),
         ("packages: [Keras>2]", "3:12: 'keras' is an axis already (leave it out here)"),
+        ("packages: [[x]]", "3:12: an entry of packages must be a text or a mapping, not a list"),
+        ("packages: [{}]", "3:12: an entry of packages must not be empty"),
+        (
+            "packages: [{when: tensorflow<2}]",
+            '3:13: this entry names no package (such as {numpy: "<1.20", when: "tensorflow<2.4"})',
+        ),
+        ("packages: [{numpy: 1.20}]", "3:20: '1.20' is no version range (PEP 440) (one version is written ==1.20)"),
+        ("packages: [{numpy: '<=>1'}]", "3:20: '<=>1' is no version range (PEP 440) (write it like >=1.7,<2.17)"),
+        (
+            "packages: [{numpy: ['<1']}]",
+            "3:13: the versions of 'numpy' are a text, not a list (such as '>=1.18,<1.20')",
+        ),
+        ("packages: [{numpy: }]", "3:13: packages.numpy must be a text or a list, not empty"),
+        (
+            "packages: [{numpy>1: <2}]",
+            "3:13: 'numpy>1' is more than a package's name (its versions stand after the colon)",
+        ),
+        ("packages: [{Keras: '<2'}]", "3:13: 'keras' is an axis already (leave it out here)"),
+        (
+            "packages: [{numpy: '<2', when: tensorfow<2}]",
+            "3:32: when: there is no axis 'tensorfow' (did you mean 'tensorflow'?)",
+        ),
+        (
+            "packages: [{numpy: '<2', when: [keras<3, python<3.8]}]",
+            "3:42: when: there is no axis 'python' (possible: tensorflow, keras)",
+        ),
+        (
+            "packages: [{numpy: '<2', when: tensorflow}]",
+            "3:32: when: 'tensorflow' is no condition on an axis (write it like tensorflow<2.4)",
+        ),
+        (
+            "packages: [{numpy: '<2', when: 'tensorflow < two'}]",
+            "3:32: when: 'tensorflow < two' is no condition on an axis (write it like tensorflow<2.4)",
+        ),
+        (
+            "as_of: relase",
+            "3:8: as_of: 'relase' is neither release, none nor a date (did you mean 'release'?)",
+        ),
+        (
+            "as_of: 1 March 2019",
+            "3:8: as_of: '1 March 2019' is neither release, none nor a date (a date is written 2019-03-01)",
+        ),
+        ("as_of: 2019-02-30", "3:8: as_of: there is no day '2019-02-30' (a date is written 2019-03-01)"),
+        (
+            "as_of: 20190301",
+            "3:8: as_of: '20190301' is neither release, none nor a date (a date is written 2019-03-01)",
+        ),
+        ("as_of: [none]", "3:8: as_of must be a text or a mapping, not a list"),
+        (
+            "as_of: {numpy: release}",
+            "3:16: as_of: 'release' is the rule of all packages without one (leave the package out)",
+        ),
+        ("as_of: {numpy: non}", "3:16: as_of: 'non' is neither none nor a date (did you mean 'none'?)"),
+        (
+            "as_of: {default: soon}",
+            "3:18: as_of: 'soon' is neither release, none nor a date (a date is written 2019-03-01)",
+        ),
+        (
+            "as_of: {tf_keras: none, TF.keras: none}",
+            "3:25: as_of: the package 'tf-keras' is there twice (names are compared as PEP 503 says)",
+        ),
+        ("as_of: {python: none}", "3:9: as_of: 'python' is no package (only packages have rules of their own)"),
+        (
+            "y-mine: 1",
+            (
+                "3:1: unknown key 'y-mine' (possible: axes, include, exclude, experiment, packages, criterion, seeds, "
+                "resources, expect, flavour, as_of)"
+            ),
+        ),
         (
             "packages: pandas",
             (
@@ -269,6 +396,16 @@ def test_a_misshapen_axis_causes_no_further_mistakes_where_it_is_named(tmp_path:
         ("", "1:1: the file is empty (`python -m runner init script.py` writes a matrix)"),
         ("# only a comment\n", "1:1: the file is empty (`python -m runner init script.py` writes a matrix)"),
         ("- a\n", "1:1: a matrix is a mapping with keys such as axes, not a list"),
+        (f"{EXPERIMENT}include:\n", "1:1: there are no axes (such as axes: {tensorflow: [1.13.1, 2.10.1]})"),
+        (
+            f"{EXPERIMENT}include: [{{python: 3.7}}]",
+            "1:1: there are no axes (such as axes: {tensorflow: [1.13.1, 2.10.1]})",
+        ),
+        (f"{EXPERIMENT}include: [tensorflow]", "2:11: an entry of include must be a mapping, not a text"),
+        (
+            f"{EXPERIMENT}include: [{{tensorflow: 1.13.1}}, {{keras: 2.2.4}}]",
+            "2:34: this makes a new cell, which needs a value for tensorflow (no cell matches it, so it extends none)",
+        ),
         (EXPERIMENT, "1:1: there are no axes (such as axes: {tensorflow: [1.13.1, 2.10.1]})"),
     ],
 )
@@ -279,3 +416,23 @@ def test_a_file_that_is_no_matrix_at_all_gets_one_message(tmp_path: Path, text: 
 def test_a_mistake_that_an_alias_repeats_is_reported_once(tmp_path: Path) -> None:
     text = f"{SMALLEST}exclude: [&x {{kers: 1}}, *x]\n"
     assert len(mistakes_in(tmp_path, text)) == 1
+
+
+def test_a_misshapen_axis_causes_no_mistake_in_a_condition_or_an_era(tmp_path: Path) -> None:
+    text = f"axes: {{tensorflow: [[1]], keras: era}}\n{EXPERIMENT}packages: [{{numpy: '*', when: tensorflow<2}}]\n"
+    assert mistakes_in(tmp_path, text) == [
+        "matrix.yaml:1:21: an entry of axes.tensorflow must be a text or a mapping, not a list"
+    ]
+
+
+def test_a_mistaken_range_causes_no_further_mistakes_where_its_axis_is_named(tmp_path: Path) -> None:
+    text = f"axes: {{tensorflow: [1.13.1, {{range: x}}]}}\n{EXPERIMENT}expect: [{{tensorflow: 2.0, outcome: fails}}]\n"
+    (mistake,) = mistakes_in(tmp_path, text)
+    assert mistake.startswith("matrix.yaml:1:37: tensorflow: 'x' is no version range (PEP 440)")
+
+
+def test_a_matrix_with_ranges_still_has_the_mistakes_of_its_concrete_axes_at_once(tmp_path: Path) -> None:
+    text = f"axes: {{tensorflow: latest, keras: [2.2.4]}}\n{EXPERIMENT}exclude: [{{keras: 2.2.5}}, {{tensorflow: 9}}]\n"
+    assert mistakes_in(tmp_path, text) == [
+        "matrix.yaml:3:19: the axis 'keras' has no value '2.2.5' (did you mean '2.2.4'?)"
+    ]

@@ -119,7 +119,8 @@ def test_a_second_document_is_refused() -> None:
 
 def test_a_tag_is_refused() -> None:
     assert message("a: !!python/name:os.system x") == (
-        "matrix.yaml:1:4: the tag 'tag:yaml.org,2002:python/name:os.system' has no meaning here (leave it out)"
+        "matrix.yaml:1:4: the tag 'tag:yaml.org,2002:python/name:os.system' has no meaning here "
+        "(leave it out; a text with ! stands in quotes)"
     )
 
 
@@ -176,3 +177,17 @@ def test_a_missing_file_and_a_folder_are_wrong_usage(tmp_path: Path) -> None:
         read_text(tmp_path / "nope.yaml")
     with pytest.raises(UsageError, match="can't be read: Is a directory"):
         read_text(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: {range: >=1.7,<2.17}", "1:12: not YAML: found character '>' that cannot start any token"),
+        ("a: [>=1.7]", "1:5: not YAML: found character '>' that cannot start any token"),
+        ("a:\n  range: >=1.7", "2:11: not YAML: expected chomping or indentation indicators, but found '='"),
+        ("a: {range: *}", "1:13: not YAML: expected alphabetic or numeric character, but found '}'"),
+    ],
+)
+def test_a_range_without_its_quotes_gets_the_hint_that_it_needs_them(text: str, expected: str) -> None:
+    character = text[text.index("e: ") + 3] if "range" in text else ">"
+    assert message(text) == f"matrix.yaml:{expected} (a text that begins with {character} stands in quotes)"

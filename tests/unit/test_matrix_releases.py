@@ -2,31 +2,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matrix_files import loaded
+from matrix_files import FakeIndex, loaded
 
 from runner.matrix.releases import missing_versions
+from runner.matrix.settle import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from pathlib import Path
 
 INDEX = {
-    "tensorflow": ["1.12.0", "1.13.0", "1.13.1", "1.13.2", "1.14.0", "1.15.0rc1", "2.0.0"],
-    "keras": ["2.2.4", "2.2.5", "nonsense"],
+    "tensorflow": ["1.12.0", "1.13.0", "1.13.1", "1.13.2", "1.14.0", "1.15.0rc1", "2.0.0", "1.13.9 2020-01-01 yanked"],
+    "keras": ["2.2.4", "2.2.5"],
     "empty": [],
 }
 
 
 def missing(folder: Path, axes: str, rest: str = "") -> tuple[list[str], list[str]]:
     """The mistakes, without the folder, and the packages that the index was asked for."""
-    asked = []
-
-    def releases(name: str) -> Collection[str] | None:
-        asked.append(name)
-        return INDEX.get(name)
-
+    index = FakeIndex(INDEX)
     matrix = loaded(folder, f"axes: {axes}\nexperiment: {{script: train.py}}\n{rest}")
-    return [str(mistake).replace(f"{folder}/", "") for mistake in missing_versions(matrix, releases)], asked
+    return [str(mistake).replace(f"{folder}/", "") for mistake in missing_versions(matrix, index)], index.asked
 
 
 def test_versions_that_exist_are_no_mistake_however_they_are_written(tmp_path: Path) -> None:
@@ -63,3 +58,17 @@ def test_an_unknown_package_is_one_mistake_and_a_misspelt_axis_is_named(tmp_path
 
 def test_a_package_without_releases_says_so(tmp_path: Path) -> None:
     assert missing(tmp_path, "{empty: 1.0}")[0] == ["matrix.yaml:1:15: empty 1.0 does not exist (it has no releases)"]
+
+
+def test_a_yanked_version_exists_but_is_not_proposed(tmp_path: Path) -> None:
+    found, _ = missing(tmp_path, "{tensorflow: [1.13.9, 1.13.8]}")
+    assert found == [
+        "matrix.yaml:1:29: tensorflow 1.13.8 does not exist (nearest: 1.13.1, 1.13.2, 1.14.0, 2.0.0)",
+    ]
+
+
+def test_what_a_range_became_exists_and_what_stands_beside_it_is_looked_up(tmp_path: Path) -> None:
+    text = "axes: {tensorflow: [{range: '>=1.13'}, 1.13.3]}\nexperiment: {script: train.py}\n"
+    settled = settle(loaded(tmp_path, text), FakeIndex(INDEX))
+    (mistake,) = missing_versions(settled, FakeIndex(INDEX))
+    assert "tensorflow 1.13.3 does not exist" in mistake.message

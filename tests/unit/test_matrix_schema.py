@@ -32,6 +32,25 @@ seeds: {lead: 3, cap: 9}
 resources: {cpus: 2, memory: 512m, disk: 2GB, processes: 64}
 expect: [{keras: 2.2.4, outcome: fails (nan)}]
 flavour: cpu
+as_of: none
+"""
+
+UNSETTLED = """\
+x-notes: [anything]
+axes:
+  tensorflow: [1.13.1, {range: ">=2.0,<2.17", every: minor, prereleases: false}, latest-3]
+  keras: era
+  numpy: {range: "*"}
+  import: [as-written, keras, tf.keras, tf_keras]
+experiment: {script: train.py}
+packages: [pandas, {scipy: "<1.5", h5py: "*", when: "tensorflow<2.4"}, {six: "", when: [tensorflow<2, keras>=2]}]
+as_of: {default: "2020-01-01", scipy: none, h5py: "2019-03-01"}
+"""
+
+INCLUDED = """\
+include: [{tensorflow: 2.16.1, keras: 3.3.3}]
+experiment: {script: train.py}
+as_of: "2024-06-01"
 """
 
 
@@ -53,7 +72,7 @@ def test_the_schema_is_a_valid_one_and_every_key_has_a_description() -> None:
     assert all(described.values()), described
 
 
-@pytest.mark.parametrize("text", [SMALLEST, WHOLE, template("train.py", imports={"keras"})])
+@pytest.mark.parametrize("text", [SMALLEST, WHOLE, UNSETTLED, INCLUDED, template("train.py", imports={"keras"})])
 def test_what_loads_validates(tmp_path: Path, text: str) -> None:
     loaded(tmp_path, text)
     assert not list(VALIDATOR.iter_errors(as_an_editor_reads(text)))
@@ -80,6 +99,14 @@ def test_what_loads_validates(tmp_path: Path, text: str) -> None:
         "axes: {keras: 1}\nexpect: [{keras: 1}]",
         "axes: {keras: 1}\nexpect: [{outcome: converged}]",
         "axes: {keras: 1}\nflavour: gpu",
+        "axes: {keras: {range: '>=1', every: day}}",
+        "axes: {keras: {every: minor}}",
+        "axes: {keras: {range: '>=1', evry: minor}}",
+        "axes: {keras: 1}\nexclude: [{keras: {range: '>=1'}}]",
+        "axes: {keras: 1}\npackages: [{numpy: 1.20}]",
+        "axes: {keras: 1}\npackages: [{}]",
+        "axes: {keras: 1}\nas_of: soon",
+        "axes: {keras: 1}\nas_of: {numpy: release}",
     ],
 )
 def test_what_is_misshapen_does_not_validate(text: str) -> None:

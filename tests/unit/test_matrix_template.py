@@ -17,7 +17,8 @@ def loaded_template(folder: Path, script: str, imports: set[str]) -> tuple[list[
     path = folder / "matrix.yaml"
     path.write_text(template(script, imports=imports), encoding="utf-8")
     matrix = load(path)
-    return [cell.name for cell in expand(matrix)], matrix.packages, matrix.experiment.script
+    packages = tuple(one.text for one in matrix.packages)
+    return [cell.name for cell in expand(matrix)], packages, matrix.experiment.script
 
 
 def test_a_script_that_imports_keras_gets_pairs_that_go_together(tmp_path: Path) -> None:
@@ -76,4 +77,22 @@ def test_every_line_that_is_commented_out_loads_when_it_is_not(tmp_path: Path) -
         "val_accuracy >= 0.9 within 5 epochs",
     ]
     assert matrix.expect[0].outcome == "converges"
-    assert matrix.packages == ("pandas", "scikit-learn>=0.20")
+    assert [one.text for one in matrix.packages] == ["pandas", "scikit-learn>=0.20"]
+
+
+def test_the_rules_that_the_comments_show_load_in_place_of_the_versions(tmp_path: Path) -> None:
+    lines = template("train.py", imports={"keras"}).splitlines()
+    shown = {line.lstrip(" #").partition(":")[0]: line.replace("# ", "", 1) for line in lines if "  # " in line[:4]}
+    (tmp_path / "train.py").touch()
+    path = tmp_path / "matrix.yaml"
+    path.write_text(f"axes:\n{shown['tensorflow']}\n{shown['keras']}\nexperiment: {{script: train.py}}\n")
+    assert [value.text for axis in load(path).axes for value in axis.values] == [">=1.13,<2.17 every minor", "era"]
+
+
+def test_the_condition_that_a_comment_shows_loads_as_an_entry_of_packages(tmp_path: Path) -> None:
+    text = template("train.py", imports={"keras"})
+    shown = next(line.partition("some of them: ")[2].rstrip(".") for line in text.splitlines() if "when:" in line)
+    (tmp_path / "train.py").touch()
+    path = tmp_path / "matrix.yaml"
+    path.write_text(f"{text}packages: [{shown}]\n")
+    assert load(path).packages[0].when[0].axis == "tensorflow"
