@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -29,6 +28,8 @@ class SourceFile:
 
     path: str
     sha256: str
+    rewritten: bytes | None = None
+    """What runs in the file's place, and what `sha256` is of; None where the file itself runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,10 @@ class Script:
     """The script first, then its local modules, sorted."""
     imports: frozenset[str]
     """Top-level names that are imported and not local."""
+    diff: str = ""
+    """What rewriting changed, as a unified diff of all files."""
+    left_alone: tuple[str, ...] = ()
+    """The uses of Keras that could not be rewritten, as `path:line: use (reason)`."""
 
     @cached_property
     def digest(self) -> str:
@@ -79,16 +84,22 @@ def read_script(folder: Path, path: str) -> Script:
 
 
 def copy_script(script: Script, work: Path) -> None:
-    """Copy the script and its modules to the same places below `work`.
+    """Copy the script and its modules, rewritten ones as they were rewritten, to the same places below `work`.
 
     Raises UsageError where a file has changed since it was read: the trial's key would no longer be true.
     """
     for file in script.files:
         target = work / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(script.folder / file.path, target)
-        if hashlib.sha256(target.read_bytes()).hexdigest() != file.sha256:
-            raise UsageError(f"{file.path} changed while the matrix was running. Start the run again.")
+        target.write_bytes(content_of(script, file))
+
+
+def content_of(script: Script, file: SourceFile) -> bytes:
+    """The bytes of a file as they run. Raises UsageError where it has changed since it was read."""
+    content = _read(script.folder / file.path) if file.rewritten is None else file.rewritten
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise UsageError(f"{file.path} changed while the matrix was running. Start the run again.")
+    return content
 
 
 def imported_names(source: bytes) -> frozenset[str]:
