@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import functools
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from runner.environments.index_address import certificate_file, index_address, without_addresses
+from runner.environments.index_address import certificate_file, index_address, is_offline, without_addresses
 from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -73,13 +73,13 @@ class Connection:
 
         with self._opening:
             if self._opened is None:
-                if os.environ.get("UV_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
+                if is_offline():
                     raise IndexSilentError("The network is switched off by UV_OFFLINE.")
                 self._opened = httpx.Client(
                     http2=True,
                     follow_redirects=True,
                     timeout=httpx.Timeout(30.0, connect=10.0),
-                    verify=_trust(),
+                    verify=_trust(certificate_file()),
                     headers={"User-Agent": "convergence-matrix"},
                 )
             return self._opened
@@ -132,13 +132,13 @@ def _may_pass(error: BaseException) -> bool:
     return isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
 
 
-def _trust() -> ssl.SSLContext:
-    """The certificates that the user's configuration names, else those of httpx."""
+@functools.cache
+def _trust(file: str | None) -> ssl.SSLContext:
+    """The certificates of a file that the user's configuration names, else those of httpx."""
     import ssl  # noqa: PLC0415 - as above
 
     import httpx  # noqa: PLC0415
 
-    file = certificate_file()
     if file is None:
         return httpx.create_ssl_context()
     try:

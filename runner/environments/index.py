@@ -1,4 +1,4 @@
-"""The catalog: what the package index has, with upload times, from its JSON simple API; cached on disk, offline too.
+"""The catalog: what the package index has, with upload times, from its simple API; cached on disk, offline too.
 
 A `Catalog` gives immutable `Project`s of `Release`s of `IndexFile`s. It may be used from several threads.
 """
@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -22,22 +21,28 @@ from packaging.version import InvalidVersion, Version
 from runner.environments.cache import cache_folder, read_sealed, write_sealed
 from runner.environments.connection import Connection, IndexSilentError
 from runner.environments.index_address import without_addresses
+from runner.environments.index_page import ACCEPTED, SDIST_ENDINGS, files_of, is_json
+from runner.environments.once import Once
+from runner.environments.times import UNDATED
 from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+
+    from runner.environments.solver import Solved
 
 FRESH_S = 600.0
 """For how long a cached page is taken without asking the index again."""
-_JSON = "application/vnd.pypi.simple.v1+json"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_SDIST_ENDINGS = (".tar.gz", ".zip")
+_AT_A_TIME = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexFile:
-    """One wheel or source distribution on the index; `sha256` is hex, empty where the index gives none."""
+    """One wheel or source distribution on the index; `sha256` is hex, empty where the index gives none.
+
+    `uploaded` is `times.UNDATED` where the index gives no time and need not.
+    """
 
     filename: str
     url: str
@@ -93,36 +98,57 @@ class Project:
 class Catalog:
     """The package index that the user's configuration names, as values."""
 
-    def __init__(self, connection: Connection | None = None, *, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection | None = None,
+        *,
+        folder: Path | None = None,
+        undated: Callable[[str], bool] | None = None,
+    ) -> None:
+        """`undated` says whether a package's files may lack a time of upload (`times.undated_in`); None: no one's."""
         self.connection = connection or Connection()
         self._given_folder = folder
-        self._known: dict[str, Project | None] = {}
-        self._locks: dict[str, threading.Lock] = {}
+        self._undated = undated or (lambda _: False)
+        self._known: Once[Project | None] = Once()
+        self.answers: Once[tuple[Solved, ...] | str] = Once()
+        """What the resolver said about this index, or why it found nothing, by question and toolchain."""
+        self._sizes: Once[Mapping[str, int]] = Once()
         self._silent: IndexSilentError | None = None
 
     def project(self, name: str) -> Project | None:
         """What the index has under a name, None where it knows no such project.
 
         Raises MachineError where the index does not answer and nothing is cached, UsageError where it gives no upload
-        times.
+        times and the package's files may not lack them.
         """
-        name = canonicalize_name(name)
-        with self._locks.setdefault(name, threading.Lock()):
-            if name not in self._known:
-                page = self._page(name)
-                self._known[name] = None if page is None else _project(name, page)
-            return self._known[name]
+        return self._project(canonicalize_name(name), FRESH_S)
+
+    def read_ahead(self, names: Iterable[str]) -> None:
+        """Read the pages of several packages at the same time, so that `project` has them. Raises as `project` does."""
+        unread = [name for name in names if canonicalize_name(name) not in self._known]
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            list(pool.map(self.project, unread))
+
+    def renewed(self, name: str) -> Project | None:
+        """What the index has under a name at this moment. Raises as `project` does."""
+        self._known.forget(canonicalize_name(name))
+        return self._project(canonicalize_name(name), 0.0)
 
     def versions(self, name: str) -> tuple[str, ...] | None:
         """All versions of a project, oldest first; None where the index knows no such project."""
         project = self.project(name)
         return None if project is None else tuple(str(one.version) for one in project.releases)
 
+    def known_sizes(self, name: str) -> Mapping[str, int]:
+        """Bytes of a package's files by SHA-256 (hex), where its page is cached, however old: nothing is asked."""
+        name = canonicalize_name(name)
+        return self._sizes.get(name, lambda: _sizes(self._folder / f"{name}.json"))
+
     def describe(self) -> str:
         """The index's host, for `doctor`, once it answered. Raises MachineError or UsageError where it does not."""
-        answer = self.connection.get(urljoin(self.connection.address.url, "pip/"), {"Accept": _JSON})
-        if "json" not in answer.headers.get("content-type", ""):
-            raise no_upload_times(self.connection.address.host)
+        answer = self.connection.get(urljoin(self.connection.address.url, "pip/"), {"Accept": ACCEPTED})
+        if not is_json(answer):
+            raise _no_upload_times(self.connection.address.host, "pip")
         return f"{self.connection.address.host} answers, with upload times"
 
     @cached_property
@@ -132,11 +158,24 @@ class Catalog:
         index = hashlib.sha256(self.connection.address.url.encode()).hexdigest()[:16]
         return cache_folder() / "index" / index
 
-    def _page(self, name: str) -> dict[str, Any] | None:
+    def _project(self, name: str, fresh_s: float) -> Project | None:
+        def read() -> Project | None:
+            page = self._page(name, fresh_s)
+            if page is None:
+                return None
+            dated = any(file["uploaded"] for file in page["files"])
+            undated = self._undated(name)
+            if page["files"] and not dated and not undated:
+                raise _no_upload_times(self.connection.address.host, name)
+            return _project(name, page, with_undated=undated)
+
+        return self._known.get(name, read)
+
+    def _page(self, name: str, fresh_s: float) -> dict[str, Any] | None:
         """The page of a name: from the cache while fresh, revalidated, or as it was where the index is silent."""
         path = self._folder / f"{name}.json"
         cached = _read_entry(path)
-        if cached is not None and 0 <= time.time() - cached["asked_at"] < FRESH_S:
+        if cached is not None and 0 <= time.time() - cached["asked_at"] < fresh_s:
             return cached
         try:
             entry = self._ask(name, cached)
@@ -153,7 +192,7 @@ class Catalog:
         if self._silent is not None:
             raise self._silent
         url = urljoin(self.connection.address.url, f"{name}/")
-        headers = {"Accept": _JSON}
+        headers = {"Accept": ACCEPTED}
         if cached is not None and cached["etag"]:
             headers["If-None-Match"] = cached["etag"]
         answer = self.connection.get(url, headers)
@@ -167,26 +206,28 @@ class Catalog:
                 f"The package index at {host} refused the question for {name} (HTTP {answer.status_code}). Where it"
                 " needs credentials, put them into UV_DEFAULT_INDEX."
             )
-        if "json" not in answer.headers.get("content-type", ""):
-            raise no_upload_times(host)
         try:
-            files = _slim(answer.json()["files"], str(answer.url))
+            files = files_of(answer)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MachineError(
                 f"The package index at {host} gave a page for {name} that is not what PEP 691 describes"
                 f" ({without_addresses(str(error))}). Name another index in UV_DEFAULT_INDEX."
             ) from error
-        if files and not any(file["uploaded"] for file in files):
-            raise no_upload_times(host)
         return {"asked_at": time.time(), "etag": answer.headers.get("etag", ""), "files": files}
 
 
-def no_upload_times(host: str) -> UsageError:
+def _sizes(path: Path) -> dict[str, int]:
+    entry = _read_entry(path)
+    return {file["sha256"]: file["size"] for file in entry["files"] if file["size"]} if entry else {}
+
+
+def _no_upload_times(host: str, name: str) -> UsageError:
     """What a user hears whose index does not say when its files came out."""
     return UsageError(
-        f"The package index at {host} does not say when its files were uploaded (PEP 700), and environments are"
-        " resolved as of a date. Name an index that does in UV_DEFAULT_INDEX, such as the public one or a mirror that"
-        " passes its JSON pages on."
+        f"The package index at {host} does not say when the files of {name} were uploaded (PEP 700), and environments"
+        " are resolved as of a date. Name an index that does in UV_DEFAULT_INDEX, such as the public one or a mirror"
+        " that passes its JSON pages on; or do without dates in the matrix: `as_of: none` for all packages,"
+        f" `as_of: {{{name}: none}}` for this one."
     )
 
 
@@ -196,43 +237,17 @@ def _read_entry(path: Path) -> dict[str, Any] | None:
     return None if content is None else json.loads(content)
 
 
-def _slim(files: list[dict[str, Any]], page_url: str) -> list[dict[str, Any]]:
-    """What is kept of a page: wheels and sdists, only the fields that are used, no credentials in addresses."""
-    kept = []
-    for file in files:
-        filename = str(file["filename"])
-        if not filename.endswith((".whl", *_SDIST_ENDINGS)) or "/" in filename or "\\" in filename:
-            continue
-        kept.append(
-            {
-                "filename": filename,
-                "url": urljoin(page_url, str(file["url"])),
-                "sha256": _hex(str(file["hashes"].get("sha256", ""))),
-                "uploaded": str(file.get("upload-time") or ""),
-                "size": file.get("size"),
-                "yanked": bool(file.get("yanked")),
-                "requires": str(file.get("requires-python") or ""),
-            }
-        )
-    return kept
-
-
-def _hex(digest: str) -> str:
-    """A digest as it may name a folder, empty where it is none."""
-    return digest.lower() if _SHA256.fullmatch(digest.lower()) else ""
-
-
-def _project(name: str, page: dict[str, Any]) -> Project:
+def _project(name: str, page: dict[str, Any], *, with_undated: bool) -> Project:
     by_text: dict[str, list[IndexFile]] = {}
     for file in page["files"]:
         text = _version_text(file["filename"])
-        if not text or not file["uploaded"]:
+        if not text or not (file["uploaded"] or with_undated):
             continue
         value = IndexFile(
             filename=file["filename"],
             url=file["url"],
             sha256=file["sha256"],
-            uploaded=datetime.fromisoformat(file["uploaded"]),
+            uploaded=datetime.fromisoformat(file["uploaded"]) if file["uploaded"] else UNDATED,
             size_bytes=file["size"],
             yanked=file["yanked"],
             requires_python=file["requires"],
@@ -253,7 +268,7 @@ def _version_text(filename: str) -> str:
     if filename.endswith(".whl"):
         parts = filename.split("-", 2)
         return parts[1] if len(parts) == 3 else ""
-    for ending in _SDIST_ENDINGS:
+    for ending in SDIST_ENDINGS:
         if filename.endswith(ending):
             return filename.removesuffix(ending).rpartition("-")[2]
     return ""

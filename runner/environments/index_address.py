@@ -20,6 +20,8 @@ from runner.errors import MachineError, UsageError
 
 _NAMED = re.compile(r"^(?P<name>[A-Za-z0-9_.-]+)=(?P<url>https?://.*)$")
 _ADDRESS = re.compile(r"\b(?:https?|file)://[^\s`'\")>,]+")
+INDEX_NAME = "runner"
+"""What a configuration file of uv calls the index, so that its credentials need not stand in that file."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _UV_NETWORK = (
     "UV_CONCURRENT_DOWNLOADS",
@@ -132,9 +134,18 @@ def certificate_file() -> str | None:
     return None
 
 
+def is_offline() -> bool:
+    """Whether the user's configuration switches the network off."""
+    return os.environ.get("UV_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
+
+
 def network_settings() -> dict[str, str]:
     """The environment that tells uv of index, certificates and proxies. Holds credentials: for processes only."""
-    settings = {"UV_DEFAULT_INDEX": index_address().secret_url, "UV_NO_CONFIG": "1"}
+    index = index_address()
+    settings = {"UV_DEFAULT_INDEX": index.secret_url, "UV_NO_CONFIG": "1"}
+    if index.user or index.password:
+        settings |= {f"UV_INDEX_{INDEX_NAME.upper()}_USERNAME": index.user}
+        settings |= {f"UV_INDEX_{INDEX_NAME.upper()}_PASSWORD": index.password}
     settings |= {name: os.environ[name] for name in _UV_NETWORK if name in os.environ}
     for name in _PROXIES:
         settings |= {variant: os.environ[variant] for variant in (name, name.lower()) if variant in os.environ}

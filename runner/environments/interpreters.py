@@ -62,6 +62,11 @@ class HostToolchain:
         """The interpreter's release, such as "3.7.16"."""
         return self.interpreter.version
 
+    @property
+    def identity(self) -> str:
+        """The interpreter's exact build."""
+        return self.interpreter.identity
+
     def uv(self, arguments: Sequence[str], *, folder: Path) -> subprocess.CompletedProcess[str]:
         """Run `uv ARGUMENTS` in a folder with this interpreter."""
         environment = _clean_environment() | network_settings() | REPRODUCIBLE

@@ -36,7 +36,7 @@ def finished(
     *,
     environment: Environment,
     python: str,
-    as_of: datetime,
+    as_of: datetime | None,
     exemptions: Iterable[tuple[str, datetime]],
     packages: Iterable[LockedPackage],
 ) -> Lock:
@@ -95,7 +95,7 @@ def read_if_it_follows(path: Path, environment: Environment) -> tuple[Lock | Non
     lock = Lock(
         environment=environment,
         python=header["cpython"],
-        as_of=datetime.fromisoformat(header["as of"]),
+        as_of=None if header["as of"] == "none" else datetime.fromisoformat(header["as of"]),
         exemptions=tuple(_read_exemptions(header["exempt"])),
         packages=tuple(packages),
         text=text,
@@ -106,6 +106,7 @@ def read_if_it_follows(path: Path, environment: Environment) -> tuple[Lock | Non
 def inputs_digest(environment: Environment) -> str:
     """A digest over all that a lock depends on, the index apart."""
     inputs = [environment.pins, environment.packages, environment.python, environment.flavour, platform_name()]
+    inputs += [environment.time_rules] if environment.time_rules else []
     return _digest(json.dumps(inputs))
 
 
@@ -118,12 +119,14 @@ def _header(lock: Lock) -> Iterator[str]:
     yield f"# packages: {_packages(environment)}"
     yield f"# flavour: {environment.flavour}"
     yield f"# asked cpython: {environment.python or 'newest that fits'}"
+    if environment.time_rules:
+        yield f"# asked times: {_join(environment.time_rules)}"
     yield f"# platform: {platform_name()}"
     yield f"# inputs: {inputs_digest(environment)}"
     yield f"# cpython: {lock.python}"
-    yield f"# as of: {stamp(lock.as_of)}"
+    yield f"# as of: {stamp(lock.as_of) if lock.as_of else 'none'}"
     yield f"# exempt: {_join(exempt)}"
-    yield f"# build tools as of: {stamp(build_tools_date(lock.python, lock.as_of))}"
+    yield f"# build tools as of: {stamp(build_tools_date(lock.python, lock.as_of)) if lock.as_of else 'none'}"
     yield f"# resolver: uv {installed('uv')}"
 
 
@@ -183,11 +186,13 @@ def _difference(header: dict[str, str], environment: Environment) -> str:
         "packages": _packages(environment),
         "flavour": environment.flavour,
         "asked cpython": environment.python or "newest that fits",
+        "asked times": _join(environment.time_rules),
         "platform": platform_name(),
     }
     for key, value in wanted.items():
-        if header.get(key) != value:
-            return f"it was made for {key} {header.get(key, 'unknown')}, and {value} is wanted"
+        made_for = header.get(key, "none")
+        if made_for != value:
+            return f"it was made for {key} {made_for}, and {value} is wanted"
     return "its inputs are not what its header says"
 
 

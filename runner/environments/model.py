@@ -33,23 +33,35 @@ class Environment:
     """A minor release such as "3.7"; None: the newest that has a wheel for every pinned binary package."""
     flavour: str = "auto"
     """`cpu`, `full` or `auto`: whether tensorflow is installed as tensorflow-cpu where both exist."""
+    as_of: str = "release"
+    """What the resolver may see: `release` (up to the day after the base came out), `none` (all) or a date."""
+    dates: tuple[tuple[str, str], ...] = ()
+    """Packages with a rule of their own, sorted: `none` or a date, up to which they may be from."""
 
     @property
     def base(self) -> tuple[str, str]:
         """The pin of the first package axis."""
         return self.pins[0]
 
+    @property
+    def time_rules(self) -> tuple[str, ...]:
+        """The rules of time that are not the usual one, as texts: `as of 2021-06-30`, `numpy none`."""
+        general = (f"as of {self.as_of}",) if self.as_of != "release" else ()
+        return general + tuple(f"{name} {rule}" for name, rule in self.dates)
+
     @cached_property
     def name(self) -> str:
         """The stem of the lock's file name: `tensorflow-1.13.1+keras-2.2.4`.
 
-        Then `+py3.7` and the flavour where they are asked for, and 8 hex digits of the further requirements.
+        Then `+py3.7` and the flavour where they are asked for, and 8 hex digits of the further requirements and of
+        rules of time that are not the usual one.
         """
         parts = [f"{name}-{version}" for name, version in self.pins]
         parts += [f"py{self.python}"] if self.python else []
         parts += [self.flavour] if self.flavour != "auto" else []
-        if self.packages:
-            parts.append(hashlib.sha256("\n".join(self.packages).encode()).hexdigest()[:8])
+        further = [*self.packages, *self.time_rules]
+        if further:
+            parts.append(hashlib.sha256("\n".join(further).encode()).hexdigest()[:8])
         return "+".join(parts)
 
 
@@ -71,8 +83,8 @@ class Lock:
     environment: Environment
     python: str
     """The CPython minor release that it was resolved for, such as "3.7"."""
-    as_of: datetime
-    """The end of the time that the resolver could see (UTC)."""
+    as_of: datetime | None
+    """The end of the time that the resolver could see (UTC); None: it saw all."""
     exemptions: tuple[tuple[str, datetime], ...]
     """Packages that were allowed to be newer, and up to when."""
     packages: tuple[LockedPackage, ...]

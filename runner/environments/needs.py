@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from runner.environments.index import Catalog
+    from runner.environments.index import Catalog, Release
     from runner.environments.toolchain import Toolchain
 
 
@@ -118,8 +118,18 @@ def _markers(python: str) -> dict[str, str]:
 
 def _satisfied(need: Requirement, as_of: datetime, python: str, catalog: Catalog) -> bool:
     project = catalog.project(need.name)
-    for release in project.releases if project else ():
-        files = [file for file in release.files if file.uploaded < as_of and not file.yanked]
-        if need.specifier.contains(release.version) and installable(files, python):
-            return True
-    return False
+    releases = project.releases if project else ()
+    fitting = (release for release in reversed(releases) if need.specifier.contains(release.version))
+    return any(_is_visible(release, as_of, python) for release in fitting)
+
+
+def newest_visible(name: str, as_of: datetime, *, python: str, catalog: Catalog) -> str | None:
+    """The newest final release of a project, as of a time, that a CPython takes; yanked ones do not count."""
+    project = catalog.project(name)
+    releases = (release for release in reversed(project.releases if project else ()))
+    final = (release for release in releases if not release.version.is_prerelease)
+    return next((str(release.version) for release in final if _is_visible(release, as_of, python)), None)
+
+
+def _is_visible(release: Release, as_of: datetime, python: str) -> bool:
+    return bool(installable((file for file in release.files if file.uploaded < as_of and not file.yanked), python))

@@ -1,7 +1,7 @@
 """An environment becomes a lock: exact files as of the day after the base's release, one change at a time.
 
 `resolve` gives a `Lock`, or an `Unresolvable` with the resolver's own reason; both depend on the environment and the
-index alone, never on other environments.
+index alone, never on other environments. It may be called from several threads at a time.
 """
 
 from __future__ import annotations
@@ -10,27 +10,23 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
-from runner.environments.cpythons import NoCPython, came_out, choose_python, day_after
+from runner.environments.build_tools import with_build_tools
 from runner.environments.lockfile import finished
 from runner.environments.model import Layer, LockedPackage, Unresolvable
 from runner.environments.needs import requirements_of, unmet_needs
+from runner.environments.plan import plan_of
 from runner.environments.solver import NoSolutionError, Question, Solved, solve
-from runner.environments.target import build_tools_date, installable
-from runner.errors import MachineError, UsageError
+from runner.environments.target import installable
+from runner.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from runner.environments.index import Catalog, Release
+    from runner.environments.index import Catalog, IndexFile, Project
     from runner.environments.model import Environment, Lock
+    from runner.environments.plan import Plan
     from runner.environments.toolchain import Toolchain
-
-_STEPS_DAYS = (1, 2, 3, 5, 7, 10, 14, 21, 30)
-_BUILD_TOOLS = ("setuptools", "wheel")
 
 
 def resolve(
@@ -45,42 +41,25 @@ def resolve(
     Raises MachineError where index, disk or engine fail, UsageError for requirements that can't be locked.
     """
     try:
-        plan = _plan(environment, catalog, pythons)
-        means = _Means(catalog=catalog, toolchain=functools.cache(lambda: toolchain(plan.python)), python=plan.python)
-        base, base_as_of = _solve_base(plan, means)
-        found = _solve_all(plan, base, base_as_of, means)
+        plan = plan_of(environment, catalog, pythons)
+        means = _Means(catalog=catalog, toolchain=functools.cache(lambda: toolchain(plan.python)), plan=plan)
+        base, as_of = _solve_base(means)
+        found = _solve_all(means, base, as_of)
     except NoSolutionError as error:
         return Unresolvable(environment=environment, reason=str(error))
     return finished(
         environment=environment,
         python=plan.python,
-        as_of=base_as_of,
+        as_of=as_of,
         exemptions=found.exemptions,
-        packages=_locked(found.packages, base, plan.python, catalog),
+        packages=_locked(found.packages, base.packages, plan.python, catalog),
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Plan:
-    """An environment with what the index says of its pins; names are those that are installed (tensorflow-cpu)."""
-
-    python: str
-    pins: Mapping[str, str]
-    """Name to version; the base first."""
-    out: Mapping[str, datetime]
-    """When each pinned release came out."""
-    packages: tuple[str, ...]
-    banned: tuple[str, ...]
-    """Names that must not come in beside those that are installed in their place."""
-
-    @property
-    def base(self) -> str:
-        return next(iter(self.pins))
-
-    @property
-    def asked(self) -> set[str]:
-        """The names that the user asked for."""
-        return {*self.pins, *(canonicalize_name(Requirement(text).name) for text in self.packages)}
+class _Found:
+    packages: tuple[Solved, ...] = ()
+    exemptions: tuple[tuple[str, datetime], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,200 +68,120 @@ class _Means:
 
     catalog: Catalog
     toolchain: Callable[[], Toolchain]
-    python: str
+    plan: Plan
 
-    def solve(self, question: Question, plan: _Plan) -> tuple[Solved, ...]:
-        return solve(_with_build_tools(question, plan, self.catalog), self.toolchain(), self._requirements_of)
+    def solve(self, question: Question) -> _Found:
+        """The answer to a question; that of another cell's same question where there was one, its base most often."""
+        own = tuple(self.plan.times.own.items())
+        full = with_build_tools(replace(question, exemptions=question.exemptions + own), self.plan, self.catalog)
+        toolchain = self.toolchain()
+        answer = self.catalog.answers.get((full, toolchain), lambda: self._answer(full, toolchain))
+        if isinstance(answer, str):
+            raise NoSolutionError(answer)
+        exemptions = ((name, until) for name, until in question.exemptions if until is not None)
+        return _Found(packages=answer, exemptions=tuple(sorted(exemptions)))
+
+    def unmet(self, newer: Iterable[tuple[str, datetime]], as_of: datetime) -> tuple[tuple[str, datetime], ...]:
+        """The direct requirements of newer pins that nothing of the time satisfies; those with own rules stay out."""
+        needs = unmet_needs(
+            {name: (self.plan.pins[name], until) for name, until in newer},
+            as_of=as_of,
+            python=self.plan.python,
+            catalog=self.catalog,
+            toolchain=self.toolchain,
+        )
+        return tuple((name, until) for name, until in needs if name not in self.plan.times.own)
+
+    def _answer(self, question: Question, toolchain: Toolchain) -> tuple[Solved, ...] | str:
+        try:
+            return solve(question, toolchain, self._requirements_of)
+        except NoSolutionError as error:
+            return str(error)
 
     def _requirements_of(self, name: str, version: str) -> tuple[str, ...] | None:
-        return requirements_of(name, version, python=self.python, catalog=self.catalog, toolchain=self.toolchain)
+        python = self.plan.python
+        return requirements_of(name, version, python=python, catalog=self.catalog, toolchain=self.toolchain)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Found:
-    packages: tuple[Solved, ...]
-    exemptions: tuple[tuple[str, datetime], ...]
+def _solve_base(means: _Means) -> tuple[_Found, datetime | None]:
+    """The base resolved alone, as of the first of the plan's limits with which it resolves."""
+    plan = means.plan
 
-
-def _plan(environment: Environment, catalog: Catalog, pythons: Sequence[str]) -> _Plan:
-    packages = tuple(_requirement(text) for text in environment.packages)
-    releases = {name: _release(name, version, catalog) for name, version in environment.pins}
-    python = _python(environment, releases, pythons)
-    installed = {name: name for name, _ in environment.pins}
-    banned: tuple[str, ...] = ()
-    slim = _slim_release(environment, releases, python, catalog)
-    if slim is not None:
-        installed["tensorflow"] = "tensorflow-cpu"
-        releases["tensorflow"] = slim
-        banned = ("tensorflow",)
-    return _Plan(
-        python=python,
-        pins={installed[name]: str(release.version) for name, release in releases.items()},
-        out={installed[name]: came_out(release, python) for name, release in releases.items()},
-        packages=packages,
-        banned=banned,
-    )
-
-
-def _requirement(text: str) -> str:
-    """A further requirement in one line, as the resolver reads it. Raises UsageError for what can't be locked."""
-    try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
-        raise UsageError(f"packages: {text!r} is no requirement (PEP 508): {str(error).splitlines()[0]}") from error
-    if requirement.url:
-        raise UsageError(
-            f"packages: {requirement.name} is asked for by an address. Only releases of the package index can be"
-            " locked as of a date: name a version."
-        )
-    return str(requirement)
-
-
-def _release(name: str, version: str, catalog: Catalog) -> Release:
-    project = catalog.project(name)
-    if project is None:
-        raise NoSolutionError(f"The package index has no project named {name}.")
-    release = project.release(version)
-    if release is None:
-        raise NoSolutionError(f"The package index has no release {version} of {name}.")
-    return release
-
-
-def _python(environment: Environment, releases: Mapping[str, Release], pythons: Sequence[str]) -> str:
-    if environment.python is None:
-        chosen = choose_python(releases, pythons)
-        if isinstance(chosen, NoCPython):
-            raise NoSolutionError(chosen.reason)
-        return chosen
-    if environment.python not in pythons:
-        raise NoSolutionError(
-            f"CPython {environment.python} is asked for, and this engine provides {', '.join(pythons) or 'none'}."
-        )
-    return environment.python
-
-
-def _slim_release(
-    environment: Environment, releases: Mapping[str, Release], python: str, catalog: Catalog
-) -> Release | None:
-    """The release of tensorflow-cpu that stands in for tensorflow: the same code, without what needs a GPU."""
-    if environment.flavour == "full" or "tensorflow" not in releases or "tensorflow-cpu" in releases:
-        return None
-    project = catalog.project("tensorflow-cpu")
-    release = project.release(str(releases["tensorflow"].version)) if project else None
-    files = installable(release.files, python) if release else ()
-    return release if files and files[0].is_wheel else None
-
-
-def _solve_base(plan: _Plan, means: _Means) -> tuple[tuple[Solved, ...], datetime]:
-    """The base resolved alone, as of the day after it came out; later only while nothing resolves."""
-
-    def attempt(days: int) -> tuple[tuple[Solved, ...], datetime]:
-        as_of = day_after(plan.out[plan.base], days)
+    def attempt(as_of: datetime | None) -> tuple[_Found, datetime | None]:
         others = (name for name in plan.pins if name != plan.base)
         question = Question(
-            requirements=(f"{plan.base}=={plan.pins[plan.base]}",),
-            as_of=as_of,
-            excludes=(*others, *plan.banned),
+            requirements=(f"{plan.base}=={plan.pins[plan.base]}",), as_of=as_of, excludes=(*others, *plan.banned)
         )
-        return means.solve(question, plan), as_of
+        newer = tuple((name, until) for name, until in plan.newer_than(as_of) if name == plan.base)
+        return _least_exempt(question, newer, means, held=_Found()), as_of
 
+    first, *later = plan.times.steps(plan.out[plan.base])
     try:
-        return attempt(_STEPS_DAYS[0])
+        return attempt(first)
     except NoSolutionError:
-        last = attempt(_STEPS_DAYS[-1])  # where the widest does not resolve, none does: its reason is the reason
-    for days in _STEPS_DAYS[1:-1]:
+        if not later:
+            raise
+        last = attempt(later[-1])  # where the widest does not resolve, none does: its reason is the reason
+    for as_of in later[:-1]:
         try:
-            return attempt(days)
+            return attempt(as_of)
         except NoSolutionError:
             continue
     return last
 
 
-def _solve_all(plan: _Plan, base: tuple[Solved, ...], as_of: datetime, means: _Means) -> _Found:
-    """Everything together, the base's releases preferred; of what is newer, as little as may be is exempt."""
-    newer = tuple((name, day_after(out)) for name, out in plan.out.items() if day_after(out) > as_of)
+def _solve_all(means: _Means, base: _Found, as_of: datetime | None) -> _Found:
+    """Everything together, the base's releases preferred."""
+    plan = means.plan
     question = Question(
-        requirements=(*(f"{name}=={version}" for name, version in plan.pins.items()), *plan.packages),
+        requirements=(*(f"{name}=={version}" for name, version in plan.pins.items()), *map(str, plan.packages)),
         as_of=as_of,
-        exemptions=newer,
         excludes=plan.banned,
-        preferences=base,
+        preferences=base.packages,
     )
+    return _least_exempt(question, plan.newer_than(as_of), means, held=base)
+
+
+def _least_exempt(
+    question: Question, newer: tuple[tuple[str, datetime], ...], means: _Means, *, held: _Found
+) -> _Found:
+    """The answer with the fewest exemptions: the newer pins, what they need and was not there, or all but the held."""
     try:
-        return _found(question, plan, means)
+        return means.solve(replace(question, exemptions=newer))
     except NoSolutionError:
-        if not newer:
+        if not newer or question.as_of is None:
             raise
-    needs = unmet_needs(
-        {name: (plan.pins[name], until) for name, until in newer},
-        as_of=as_of,
-        python=plan.python,
-        catalog=means.catalog,
-        toolchain=means.toolchain,
-    )
+    needs = means.unmet(newer, question.as_of)
     if needs:
         try:
-            return _found(replace(question, exemptions=_merged(newer, needs)), plan, means)
+            return means.solve(replace(question, exemptions=_merged(newer, needs)))
         except NoSolutionError:
             pass
-    return _outside_base(question, plan, base, means)
+    return _all_exempt(question, max(until for _, until in newer), means, held=held)
 
 
-def _outside_base(question: Question, plan: _Plan, base: tuple[Solved, ...], means: _Means) -> _Found:
-    """The last resort: the base stays to the release, everything outside it may be as new as the newest pin."""
-    latest = max(until for _, until in question.exemptions)
-    held = tuple(f"{one.name}=={one.version}" for one in base)
-    wide = replace(question, as_of=latest, exemptions=(), constraints=held)
-    found = _found(wide, plan, means)
-    kept = {one.name for one in base}
-    return replace(found, exemptions=tuple((one.name, latest) for one in found.packages if one.name not in kept))
+def _all_exempt(question: Question, latest: datetime, means: _Means, *, held: _Found) -> _Found:
+    """The last resort: what is held stays to the release, everything else may be as new as the newest pin."""
+    kept = {one.name: one.version for one in held.packages}
+    found = means.solve(
+        replace(question, as_of=latest, constraints=tuple(f"{name}=={version}" for name, version in kept.items()))
+    )
+    names = {one.name for one in found.packages} - set(kept) - set(means.plan.times.own)
+    return replace(found, exemptions=_merged(held.exemptions, ((name, latest) for name in names)))
 
 
-def _found(question: Question, plan: _Plan, means: _Means) -> _Found:
-    return _Found(packages=means.solve(question, plan), exemptions=tuple(sorted(question.exemptions)))
-
-
-def _merged(*groups: tuple[tuple[str, datetime], ...]) -> tuple[tuple[str, datetime], ...]:
+def _merged(*groups: Iterable[tuple[str, datetime]]) -> tuple[tuple[str, datetime], ...]:
     until: dict[str, datetime] = {}
     for name, when in (pair for group in groups for pair in group):
         until[name] = max(when, until.get(name, when))
     return tuple(sorted(until.items()))
 
 
-def _with_build_tools(question: Question, plan: _Plan, catalog: Catalog) -> Question:
-    """Let builds of old sources have setuptools and wheel of a later time, and the environment itself those of then.
-
-    The exemption alone would let them into the environment too, where something requires them at run time.
-    """
-    date = build_tools_date(plan.python, question.as_of)
-    if date == question.as_of:
-        return question
-    exempt = {name for name, _ in question.exemptions}
-    exemptions, constraints = list(question.exemptions), list(question.constraints)
-    for name in _BUILD_TOOLS:
-        if name in exempt or name in plan.pins:
-            continue
-        exemptions.append((name, date))
-        newest = _newest(name, question.as_of, plan.python, catalog)
-        if newest is not None and name not in plan.asked:
-            constraints.append(f"{name}<={newest}")
-    return replace(question, exemptions=tuple(sorted(exemptions)), constraints=tuple(constraints))
-
-
-def _newest(name: str, as_of: datetime, python: str, catalog: Catalog) -> str | None:
-    """The newest final release of a project as of a time that a CPython takes."""
-    project = catalog.project(name)
-    for release in reversed(project.releases if project else ()):
-        files = [file for file in release.files if file.uploaded < as_of and not file.yanked]
-        if not release.version.is_prerelease and installable(files, python):
-            return str(release.version)
-    return None
-
-
 def _locked(
     packages: tuple[Solved, ...], base: tuple[Solved, ...], python: str, catalog: Catalog
 ) -> tuple[LockedPackage, ...]:
     kept = {(one.name, one.version) for one in base}
+    catalog.read_ahead(one.name for one in packages)
     return tuple(
         LockedPackage(
             name=one.name,
@@ -297,12 +196,17 @@ def _locked(
 
 def _hashes(one: Solved, python: str, catalog: Catalog) -> tuple[str, ...]:
     """The hashes of the files that may be installed: an environment of wheels does not name their sources."""
-    project = catalog.project(one.name)
-    release = project.release(one.version) if project else None
-    files = installable(release.files, python) if release else ()
+    files = _files(one, catalog.project(one.name), python)
+    if not files:  # the resolver saw a release that came out since the catalog looked
+        files = _files(one, catalog.renewed(one.name), python)
     if not files or not all(file.sha256 for file in files):
         raise MachineError(
             f"The index gives no file with a SHA-256 of {one.name} {one.version} for CPython {python}. Name another"
             " index in UV_DEFAULT_INDEX."
         )
     return tuple(sorted({f"sha256:{file.sha256}" for file in files}))
+
+
+def _files(one: Solved, project: Project | None, python: str) -> tuple[IndexFile, ...]:
+    release = project.release(one.version) if project else None
+    return installable(release.files, python) if release else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 import threading
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 from runner.environments.cache import cache_folder, disk_trouble
 from runner.environments.index_address import without_addresses
 from runner.environments.store import sha256_of
-from runner.environments.target import build_tools_date, machine, stamp
+from runner.environments.target import build_tools_date, stamp
+from runner.environments.times import UNDATED
 from runner.errors import BuildFailedError
 
 if TYPE_CHECKING:
@@ -33,18 +35,19 @@ def built(
     toolchain: Callable[[], Toolchain],
     say: Callable[[str], None],
 ) -> Path:
-    """The wheel of a source distribution. What builds it depends on the sdist and CPython alone, never on a lock.
+    """The wheel of a source distribution. What builds it depends on sdist and toolchain alone, never on a lock.
 
     Raises BuildFailedError with the builder's last words.
     """
-    folder = cache_folder() / "built" / f"{sha256}-cp{python.replace('.', '')}-{machine()}"
+    builder = hashlib.sha256(toolchain().identity.encode()).hexdigest()[:12]
+    folder = cache_folder() / "built" / f"{sha256}-cp{python.replace('.', '')}-{builder}"
     with _at_work.setdefault(folder, threading.Lock()):
         made = _intact(folder)
         if made is not None:
             return made
         say(f"building {sdist.name} for CPython {python}")
         try:
-            return _build(sdist, folder, build_tools_date(python, uploaded()), toolchain())
+            return _build(sdist, folder, _tools_until(python, uploaded()), toolchain())
         except OSError as error:
             raise disk_trouble(folder, error, 0) from error
 
@@ -58,12 +61,16 @@ def _intact(folder: Path) -> Path | None:
     return None
 
 
-def _build(sdist: Path, folder: Path, tools: datetime, toolchain: Toolchain) -> Path:
+def _tools_until(python: str, uploaded: datetime) -> list[str]:
+    """The option that says up to when the build tools may be from; an index without times offers none by time."""
+    return [] if uploaded == UNDATED else ["--exclude-newer", stamp(build_tools_date(python, uploaded))]
+
+
+def _build(sdist: Path, folder: Path, tools: list[str], toolchain: Toolchain) -> Path:
     with tempfile.TemporaryDirectory(prefix="runner-build-") as name:
         work = Path(name)
         shutil.copyfile(sdist, work / sdist.name)
-        arguments = ["build", "--wheel", sdist.name, "--out-dir", "made", "--exclude-newer", stamp(tools)]
-        done = toolchain.uv(arguments, folder=work)
+        done = toolchain.uv(["build", "--wheel", sdist.name, "--out-dir", "made", *tools], folder=work)
         wheels = list((work / "made").glob("*.whl"))
         if done.returncode or len(wheels) != 1:
             last = without_addresses(done.stderr).strip().splitlines()[-_LAST_LINES:]

@@ -10,19 +10,20 @@ import json
 import re
 import tempfile
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from runner.environments.index_address import without_addresses
+from runner.environments.index import FRESH_S
+from runner.environments.index_address import INDEX_NAME, index_address, is_offline, without_addresses
 from runner.environments.target import platform_name, stamp
 from runner.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Callable, Iterator
 
     from runner.environments.toolchain import Toolchain
 
@@ -39,11 +40,14 @@ class NoSolutionError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """What is asked of the resolver. `exemptions` may be newer than `as_of`, each up to its own time."""
+    """What is asked of the resolver, all that its answer depends on beside index and interpreter.
+
+    Nothing that it sees is from `as_of` or later, None for no limit; `exemptions` have limits of their own.
+    """
 
     requirements: tuple[str, ...]
-    as_of: datetime
-    exemptions: tuple[tuple[str, datetime], ...] = ()
+    as_of: datetime | None
+    exemptions: tuple[tuple[str, datetime | None], ...] = ()
     excludes: tuple[str, ...] = ()
     """Names that no package may bring in."""
     constraints: tuple[str, ...] = ()
@@ -98,6 +102,9 @@ def _ask(question: Question, toolchain: Toolchain) -> tuple[tuple[Solved, ...] |
         folder = Path(name)
         _write(folder, question)
         done = toolchain.uv(_arguments(question), folder=folder)
+        if done.returncode and not _is_past(question) and not is_offline():
+            # a page of some minutes ago may lack what would resolve
+            done = toolchain.uv([*_arguments(question), "--refresh"], folder=folder)
         if done.returncode:
             return _failure(done.stderr), done.stderr
         return _parse((folder / "locked.txt").read_text()), done.stderr
@@ -112,21 +119,44 @@ def _write(folder: Path, question: Question) -> None:
     }
     for file, content in lines.items():
         (folder / file).write_text("".join(f"{line}\n" for line in content))
-    # uv's own table for metadata that does not parse; JSON's texts and lists are TOML's
-    tables = (
-        f"[[dependency-metadata]]\nname = {json.dumps(name)}\nversion = {json.dumps(version)}\n"
-        f"requires-dist = {json.dumps(needs)}\n"
-        for name, version, needs in question.mended
-    )
-    (folder / "mended.toml").write_text("\n".join(tables))
+    (folder / "settings.toml").write_text("\n".join(_settings(question)))
+
+
+def _settings(question: Question) -> Iterator[str]:
+    """The lines of uv's own configuration; JSON's texts and lists are TOML's."""
+    yield f"[[index]]\nname = {json.dumps(INDEX_NAME)}\nurl = {json.dumps(index_address().url)}\ndefault = true\n"
+    if _is_past(question):
+        yield f'cache-control = {{ api = "max-age={FRESH_S:.0f}", files = "max-age=31536000, immutable" }}\n'
+    for name, version, needs in question.mended:
+        yield f"[[dependency-metadata]]\nname = {json.dumps(name)}\nversion = {json.dumps(version)}"
+        yield f"requires-dist = {json.dumps(needs)}\n"
+
+
+def _is_past(question: Question) -> bool:
+    """Whether a page that was read some minutes ago has all that the question may see.
+
+    Then uv need not ask for it again, though the index or a mirror says so: most of the time went there.
+    """
+    then = datetime.now(UTC) - timedelta(seconds=FRESH_S)
+    limits = (question.as_of, *(until for _, until in question.exemptions))
+    return all(limit is not None and limit < then for limit in limits)
 
 
 def _arguments(question: Question) -> list[str]:
     arguments = ["pip", "compile", "wanted.in", "--output-file", "locked.txt", "--verbose", "--no-header"]
-    arguments += ["--config-file", "mended.toml", "--annotation-style", "line", "--python-platform", platform_name()]
-    arguments += ["--exclude-newer", stamp(question.as_of)]
+    arguments += [
+        "--config-file",
+        "settings.toml",
+        "--default-index",
+        "",
+        "--annotation-style",
+        "line",
+        "--python-platform",
+        platform_name(),
+    ]
+    arguments += ["--exclude-newer", stamp(question.as_of)] if question.as_of else []
     for name, until in question.exemptions:
-        arguments += ["--exclude-newer-package", f"{name}={stamp(until)}"]
+        arguments += ["--exclude-newer-package", f"{name}={stamp(until) if until else 'false'}"]
     arguments += ["--excludes", "excludes.txt"] if question.excludes else []
     arguments += ["--constraints", "constraints.txt"] if question.constraints else []
     return arguments

@@ -26,15 +26,19 @@ _at_work: dict[str, threading.Lock] = {}
 
 def stored(sha256: str) -> Path | None:
     """The file with a digest, None where it is not here; a damaged one is removed."""
-    folder = _folder(sha256)
-    try:
-        path = next(folder.iterdir(), None)
-    except OSError:
-        return None
+    path = present(sha256)
     if path is None or sha256_of(path) == sha256:
         return path
     path.unlink()
     return None
+
+
+def present(sha256: str) -> Path | None:
+    """The file with a digest, where it seems to be here: it is neither read nor checked."""
+    try:
+        return next(_folder(sha256).iterdir(), None)
+    except OSError:
+        return None
 
 
 def obtain(file: IndexFile, connection: Connection, say: Callable[[str], None]) -> Path:

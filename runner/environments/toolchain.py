@@ -22,6 +22,11 @@ class Toolchain(Protocol):
         """The interpreter's release, such as "3.7.16"."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """What it builds with, the lock apart: the interpreter's exact build, or the base image's identity."""
+        ...
+
     def uv(self, arguments: Sequence[str], *, folder: Path) -> CompletedProcess[str]:
         """Run `uv ARGUMENTS` with `folder` as working directory; the interpreter is this toolchain's.
 

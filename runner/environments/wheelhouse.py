@@ -55,7 +55,7 @@ def fetch(
             zip(lock.packages, pool.map(_cached, lock.packages, [lock.python] * len(lock.packages)), strict=True)
         )
         missing = [package for package, path in here.items() if path is None]
-        wanted = dict(zip(missing, pool.map(lambda package: _best(package, lock, catalog), missing), strict=True))
+        wanted = dict(zip(missing, pool.map(lambda package: best_file(package, lock, catalog), missing), strict=True))
         check_space(sum(file.size_bytes or 0 for file in wanted.values()))
         ordered = sorted(missing, key=lambda package: -(wanted[package].size_bytes or 0))
         paths = pool.map(lambda package: obtain(wanted[package], catalog.connection, say), ordered)
@@ -78,8 +78,8 @@ def _cached(package: LockedPackage, python: str) -> Path | None:
     return min(paths, key=lambda path: _order(path.name, python), default=None)
 
 
-def _best(package: LockedPackage, lock: Lock, catalog: Catalog) -> IndexFile:
-    """The best file of a package among those that the index has and the lock takes."""
+def best_file(package: LockedPackage, lock: Lock, catalog: Catalog) -> IndexFile:
+    """The best file of a package among those that the index has and the lock takes. Raises MachineError for none."""
     project = catalog.project(package.name)
     release = project.release(package.version) if project else None
     files = [file for file in (release.files if release else ()) if f"sha256:{file.sha256}" in package.hashes]

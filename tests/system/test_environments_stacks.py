@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -15,13 +16,17 @@ from runner.environments import (
     Unresolvable,
     download,
     fetch,
+    lockfile,
     newest_of,
     resolve,
 )
+from runner.environments.difference import difference
 from runner.environments.index_address import index_address
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
 
+LOCKS = Path(__file__).parents[2] / "locks"
+STACK_OF_2017 = ("tensorflow==1.2.1", "keras==2.0.5")
 PYTHONS = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8", "3.7", "3.6")
 
 
@@ -80,7 +85,7 @@ def test_a_keras_3_newer_than_its_tensorflow_is_exempt_by_name(lock):
     stack = lock("tensorflow==2.16.1", "keras==3.3.3")
     assert stack.python == "3.12"
     assert [name for name, _ in stack.exemptions] == ["keras"]
-    assert "setuptools" in content(stack), "CPython 3.12 has no distutils of its own"
+    assert content(stack)["setuptools"] == "69.1.1", "CPython 3.12 has no distutils of its own, and 2026's lack more"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +100,29 @@ def test_two_cells_that_differ_in_keras_differ_in_keras(lock, base, old, new, ch
     assert differing(lock(base, old), lock(base, new)) == changed
 
 
+def test_a_keras_that_requires_plain_tensorflow_does_not_bring_it_in_beside_the_slim_one(lock):
+    stack = lock("tensorflow==2.2.3", "keras==2.4.3")
+    assert content(stack)["tensorflow-cpu"] == "2.2.3"
+    assert "tensorflow" not in content(stack)
+    assert "tensorflow" in content(lock("tensorflow==2.2.3", "keras==2.4.3", flavour="full"))
+
+
+def test_a_stack_of_2017_resolves_to_what_there_was_its_sources_built_with_later_tools(lock):
+    stack = lock(*STACK_OF_2017)
+    assert (stack.python, f"{stack.as_of:%Y-%m-%d}", stack.exemptions) == ("3.6", "2017-07-02", ())
+    assert content(stack)["protobuf"] == "3.3.0"
+    assert content(stack)["setuptools"] == "36.0.1", "the one that protobuf needs to run, not the one that built"
+
+
+def test_the_committed_locks_are_what_resolving_gives(lock):
+    for pins in (("tensorflow==1.13.1", "keras==2.2.4"), ("tensorflow==2.10.1", "keras==2.10.0")):
+        made = lock(*pins)
+        committed = lockfile.read(lockfile.lock_path(LOCKS, made.environment), made.environment)
+        found = difference(committed, made)
+        assert not found, found
+        assert (found.as_of, found.exemptions) == (None, ())
+
+
 def test_an_impossible_pair_is_a_result_with_the_resolvers_reason(lock):
     refused = lock("tensorflow==2.16.1", "keras==3.3.3", python="3.7")
     assert isinstance(refused, Unresolvable)
@@ -106,7 +134,11 @@ def test_pandas_of_2019_comes_in_though_uv_can_not_read_its_needs(lock):
     assert content(lock("tensorflow==1.13.1", "keras==2.2.4", packages=("pandas",)))["pandas"] == "0.24.1"
 
 
-@pytest.mark.parametrize("stack", [("tensorflow==1.13.1", "keras==2.2.4"), ("tensorflow==2.16.1", "keras==3.3.3")])
+@pytest.mark.parametrize(
+    "stack",
+    [STACK_OF_2017, ("tensorflow==1.13.1", "keras==2.2.4"), ("tensorflow==2.16.1", "keras==3.3.3")],
+    ids=" ".join,
+)
 def test_the_files_of_a_stack_are_wheels_that_install_and_say_nothing_of_the_index(lock, catalog, stack, tmp_path):
     made = lock(*stack)
     wheelhouse = fetch(made, catalog=catalog, toolchain=lambda: toolchain(made.python), say=lambda _: None)

@@ -1,11 +1,12 @@
 from datetime import UTC, datetime
 
 import pytest
-from environments_index import FakeIndex
+from fake_index import FakeIndex
 
 from runner.environments import connection, index
 from runner.environments.index import Catalog
 from runner.environments.index_address import IndexAddress, index_address, network_settings, without_addresses
+from runner.environments.times import UNDATED
 from runner.errors import MachineError, UsageError
 
 
@@ -112,8 +113,57 @@ def test_offline_mode_asks_nothing_and_says_so(fake, monkeypatch):
 def test_an_index_without_upload_times_gets_a_message_with_a_way_on(fake, trouble):
     fake.add_wheel("thing", "1.0", "2019-02-26")
     setattr(fake, trouble, trouble == "html")
-    with pytest.raises(UsageError, match=r"does not say when its files were uploaded .* Name an index that does"):
+    with pytest.raises(UsageError, match=r"when the files of thing were uploaded .* Name an index that does") as error:
         Catalog().project("thing")
+    assert "`as_of: none` for all packages, `as_of: {thing: none}` for this one" in str(error.value)
+
+
+@pytest.mark.parametrize("trouble", ["html", "times"])
+def test_a_page_without_upload_times_is_taken_for_a_package_that_needs_none(fake, trouble):
+    fake.add_wheel("thing", "1.0", "2019-02-26", requires_python=">=3.6")
+    fake.add_wheel("thing", "1.1", "2019-02-26", yanked=True)
+    fake.add_wheel("other", "1.0", "2019-02-26")
+    setattr(fake, trouble, trouble == "html")
+    catalog = Catalog(undated=lambda name: name == "thing")
+    project = catalog.project("thing")
+    assert [release.yanked for release in project.releases] == [False, True]
+    (file,) = project.release("1.0").files
+    page = fake.pages["thing"][0]
+    assert (file.filename, file.requires_python, file.uploaded) == (page["filename"], ">=3.6", UNDATED)
+    assert (file.sha256, file.url) == (page["hashes"]["sha256"], f"http://{fake.host}/files/{page['filename']}")
+    with pytest.raises(UsageError, match="the files of other"):
+        catalog.project("other")
+
+
+def test_what_a_cached_page_may_lack_is_for_each_catalog_to_say(fake):
+    fake.add_wheel("thing", "1.0", "2019-02-26")
+    fake.times = False
+    assert Catalog(undated=lambda _: True).versions("thing") == ("1.0",)
+    with pytest.raises(UsageError, match="the files of thing"):
+        Catalog().project("thing")
+    assert fake.asked == ["/simple/thing/"]
+
+
+def test_a_page_is_asked_for_again_where_somebody_saw_a_newer_one(fake):
+    fake.add_wheel("thing", "1.0", "2019-02-26")
+    catalog = Catalog()
+    catalog.project("thing")
+    fake.add_wheel("thing", "1.1", "2019-02-26")
+    assert catalog.versions("thing") == ("1.0",)
+    catalog.renewed("thing")
+    assert catalog.versions("thing") == ("1.0", "1.1")
+
+
+def test_pages_are_read_ahead_at_the_same_time(fake):
+    names = [f"thing{number}" for number in range(20)]
+    for name in names:
+        fake.add_wheel(name, "1.0", "2019-02-26")
+    catalog = Catalog()
+    catalog.read_ahead(names)
+    asked = len(fake.asked)
+    assert asked == len(names)
+    assert [catalog.versions(name) for name in names] == [("1.0",)] * len(names)
+    assert len(fake.asked) == asked
 
 
 def test_credentials_are_used_and_neither_cached_nor_shown(fake, tmp_path, monkeypatch):
@@ -124,7 +174,9 @@ def test_credentials_are_used_and_neither_cached_nor_shown(fake, tmp_path, monke
     assert fake.credentials == "Basic dXNlcjpzM2NyZXRA"
     assert "s3cret" not in written(tmp_path)
     assert "s3cret" not in repr(catalog.connection.address)
-    assert network_settings()["UV_DEFAULT_INDEX"] == f"http://user:s3cret%40@{fake.host}/simple"
+    settings = network_settings()
+    assert settings["UV_DEFAULT_INDEX"] == f"http://user:s3cret%40@{fake.host}/simple"
+    assert (settings["UV_INDEX_RUNNER_USERNAME"], settings["UV_INDEX_RUNNER_PASSWORD"]) == ("user", "s3cret@")
     fake.broken = True
     with pytest.raises(MachineError) as error:
         catalog.project("other")

@@ -2,6 +2,7 @@ import dataclasses
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,40 @@ def test_a_lock_that_is_read_is_the_lock_that_was_written(path):
     read = lockfile.read(path, ENVIRONMENT)
     assert read == lock_of()
     assert (read.digest, read.text) == (lock_of().digest, path.read_text())
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "locks").glob("*.txt")), ids=lambda path: path.stem
+)
+def test_the_committed_locks_still_follow_from_their_inputs(path):
+    axes = next(line for line in path.read_text().splitlines() if line.startswith("# axes: "))
+    pins = tuple(tuple(pin.split("==")) for pin in axes.removeprefix("# axes: ").split("; "))
+    lock = lockfile.read(path, Environment(pins=pins))
+    assert lockfile.lock_path(path.parent, lock.environment) == path
+    assert lockfile.inputs_digest(lock.environment) in lock.text
+
+
+def test_rules_of_time_that_are_not_the_usual_one_are_part_of_the_inputs_and_of_the_name():
+    rules = [
+        {},
+        {"as_of": "none"},
+        {"as_of": "2021-06-30"},
+        {"dates": (("pandas", "none"),)},
+        {"dates": (("pandas", "2021-06-30"),)},
+        {"as_of": "none", "dates": (("pandas", "2021-06-30"),)},
+    ]
+    environments = [dataclasses.replace(ENVIRONMENT, **rule) for rule in rules]
+    assert len({environment.name for environment in environments}) == len(rules)
+    assert len({lockfile.inputs_digest(environment) for environment in environments}) == len(rules)
+
+
+def test_a_lock_without_a_date_comes_back_without_one(tmp_path):
+    lock = lock_of(dataclasses.replace(ENVIRONMENT, as_of="none", dates=(("pandas", "2021-06-30"),)), as_of=None)
+    assert lockfile.read(lockfile.write(lock, tmp_path), lock.environment) == lock
+    lines = lock.text.splitlines()
+    assert "# as of: none" in lines
+    assert "# asked times: as of none; pandas 2021-06-30" in lines
+    assert "# build tools as of: none" in lines
 
 
 def test_a_lock_is_named_after_its_environment(path, tmp_path):
@@ -97,6 +132,8 @@ def test_a_lock_that_is_missing_is_no_error(tmp_path):
     [
         ({"packages": ("pandas", "scikit-learn")}, "made for packages pandas, and pandas; scikit-learn is wanted"),
         ({"python": "3.6"}, "made for asked cpython newest that fits, and 3.6 is wanted"),
+        ({"as_of": "none"}, "made for asked times none, and as of none is wanted"),
+        ({"dates": (("pandas", "none"),)}, "made for asked times none, and pandas none is wanted"),
         ({"flavour": "full"}, "made for flavour auto, and full is wanted"),
         ({"pins": (("tensorflow", "1.13.1"), ("keras", "2.2.4"))}, "and tensorflow==1.13.1; keras==2.2.4 is wanted"),
     ],
@@ -136,6 +173,9 @@ def test_a_lock_edited_by_hand_is_refused_with_its_file(path, old, new):
         "-r other.txt",
         "absl-py @ file:///tmp/absl.whl",
         "../absl.whl",
+        "file:///tmp/absl.whl",
+        "--requirement=other.txt",
+        "--editable ..",
         "./absl.whl",
         "https://index.example/absl.whl",
         "absl-py>=0.7",

@@ -1,59 +1,19 @@
 import subprocess
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-from environments_index import FakeIndex
+from environments_resolved import PYTHON, TAG, content, reason, resolved, stack_index
+from fake_index import BUILDING_SETUPTOOLS, sdist
 
-from runner.environments import connection, lockfile
-from runner.environments.index import Catalog
-from runner.environments.interpreters import HostToolchain, Interpreter
-from runner.environments.model import Environment, Layer, Lock, Unresolvable
-from runner.environments.resolve import resolve
+from runner.environments import lockfile
+from runner.environments.model import Layer
 from runner.environments.target import machine
 from runner.errors import MachineError, UsageError
-
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-TAG = f"cp{PYTHON.replace('.', '')}-cp{PYTHON.replace('.', '')}-manylinux2014_{machine()}"
 
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
-    served = FakeIndex()
-    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("UV_DEFAULT_INDEX", served.url)
-    monkeypatch.setattr(connection, "ATTEMPTS", 1)
-    # the stack: a base that brings a needed package and, like TensorFlow from 2.6 on, an axis package of its own
-    served.add_wheel("tensorflow", "2.0", "2026-03-01", ["numpy", "keras>=2"], tag=TAG)
-    for version, day in (("1.0", "2026-01-01"), ("1.1", "2026-03-05"), ("1.2", "2026-06-01")):
-        served.add_wheel("numpy", version, day)
-    served.add_wheel("keras", "2.0", "2026-02-01", ["numpy"])
-    served.add_wheel("keras", "2.1", "2026-06-01", ["numpy"])
-    served.add_wheel("keras", "2.2", "2026-06-15", ["numpy>=1.1", "yaml"])
-    served.add_wheel("yaml", "5", "2026-02-01")
-    served.add_wheel("yaml", "6", "2026-06-10")
-    yield served
-    served.stop()
-
-
-def toolchain(_):
-    return HostToolchain(Interpreter(path=Path(sys.executable), version=f"{PYTHON}.0", identity="this"))
-
-
-def resolved(*pins, **options):
-    environment = Environment(pins=tuple(tuple(pin.split("==")) for pin in pins), **options)
-    return resolve(environment, catalog=Catalog(), pythons=(PYTHON,), toolchain=toolchain)
-
-
-def content(lock, layer=None):
-    assert isinstance(lock, Lock), lock
-    return {package.name: package.version for package in lock.packages if layer in {None, package.layer}}
-
-
-def reason(unresolvable):
-    assert isinstance(unresolvable, Unresolvable)
-    return unresolvable.reason
+    yield from stack_index(tmp_path, monkeypatch)
 
 
 def test_an_environment_is_resolved_as_of_the_day_after_its_base(fake):
@@ -102,13 +62,6 @@ def test_the_date_widens_only_while_nothing_resolves(fake):
     assert content(lock) == {"late": "1.0", "numpy": "1.1"}
 
 
-def test_a_lock_depends_neither_on_other_locks_nor_on_their_order(fake, tmp_path, monkeypatch):
-    cells = [("tensorflow==2.0", f"keras=={version}") for version in ("2.0", "2.1", "2.2")]
-    forward = {cell: resolved(*cell).text for cell in cells}
-    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "another"))
-    assert {cell: resolved(*cell).text for cell in reversed(cells)} == forward
-
-
 def test_a_lock_that_was_made_is_read_back_the_same(fake, tmp_path):
     lock = resolved("tensorflow==2.0", "keras==2.2")
     assert lockfile.read(lockfile.write(lock, tmp_path), lock.environment) == lock
@@ -133,6 +86,25 @@ def test_build_tools_of_a_later_time_do_not_come_into_the_environment(fake):
     fake.add_wheel("old", "1.0", "2019-01-01", ["setuptools"])
     # an old base with a CPython of today: its sources may be built with tools that know this CPython
     assert content(resolved("old==1.0", python=PYTHON))["setuptools"] == "40"
+    asked_for = resolved("old==1.0", python=PYTHON, packages=("setuptools",))
+    assert content(asked_for)["setuptools"] == "40"
+
+
+def test_a_source_of_2017_is_built_with_tools_of_later_and_runs_with_those_of_then(fake):
+    hook = "setuptools/build_meta.py"
+    fake.add_wheel("setuptools", "34", "2017-01-01", files={hook: "raise ImportError('no hook yet')"})
+    fake.add_wheel("setuptools", "54", "2021-02-01", files={hook: BUILDING_SETUPTOOLS})
+    fake.add_wheel("setuptools", "99", "2026-05-01", files={hook: "raise ImportError('it refuses old sources')"})
+    project = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+    fake.add("old-1.0.tar.gz", sdist("old", "1.0", "", project), "2017-06-01")
+    assert content(resolved("old==1.0", python=PYTHON)) == {"old": "1.0", "setuptools": "34"}
+
+
+def test_a_stack_that_needs_setuptools_to_run_has_that_of_its_own_time(fake):
+    for version, day in (("54", "2021-02-01"), ("69", "2026-02-15"), ("99", "2026-05-01")):
+        fake.add_wheel("setuptools", version, day)
+    fake.add_wheel("newer", "1.0", "2026-03-01", ["setuptools"])
+    assert content(resolved("newer==1.0"))["setuptools"] == "69"
 
 
 def test_further_requirements_are_part_of_the_overlay(fake):
@@ -164,6 +136,35 @@ def test_what_can_not_be_together_has_the_resolvers_reason(fake):
     assert "you require keras==1.0" in text
     assert "DEBUG" not in text
     assert "http" not in text
+
+
+def test_an_overlay_that_resolves_only_by_moving_a_base_package_moves_it_into_the_overlay(fake):
+    fake.add_wheel("numpy", "0.9", "2025-01-01")
+    fake.add_wheel("keras", "2.0.1", "2026-02-02", ["numpy<1"])
+    moved, kept = resolved("tensorflow==2.0", "keras==2.0.1"), resolved("tensorflow==2.0", "keras==2.0")
+    assert content(moved, Layer.BASE) == {"tensorflow": "2.0"}
+    assert content(moved, Layer.OVERLAY) == {"keras": "2.0.1", "numpy": "0.9"}
+    assert (moved.as_of, moved.exemptions) == (kept.as_of, ())
+    assert moved.layer_digest(Layer.BASE) != kept.layer_digest(Layer.BASE)
+
+
+def test_what_was_yanked_is_taken_only_where_it_is_pinned(fake):
+    fake.add_wheel("numpy", "1.0.1", "2026-01-02", yanked=True)
+    fake.add_wheel("yaml", "5.5", "2026-02-02", yanked=True)
+    fake.add_wheel("layers", "1", "2026-02-01")
+    fake.add_wheel("keras", "2.3", "2026-06-20", ["yaml>=5.5", "layers"])
+    assert content(resolved("tensorflow==2.0", "keras==2.0"))["numpy"] == "1.0"
+    assert content(resolved("tensorflow==2.0", "numpy==1.0.1"))["numpy"] == "1.0.1"
+    needing = resolved("tensorflow==2.0", "keras==2.3")
+    assert [name for name, _ in needing.exemptions] == ["keras", "yaml"], "a yanked one satisfies no need either"
+    assert content(needing)["yaml"] == "6"
+
+
+def test_a_release_without_a_wheel_for_any_cpython_of_the_engine_is_a_reason(fake):
+    fake.add_wheel("ancient", "1.0", "2026-03-01", tag=f"cp27-cp27mu-manylinux1_{machine()}")
+    text = reason(resolved("ancient==1.0"))
+    assert f"No CPython of this engine ({PYTHON}) that was there by 2026-03-03 has a wheel for every pinned" in text
+    assert f"ancient 1.0 has no file for this platform. Without a fitting file: {PYTHON} (ancient)." in text
 
 
 def test_versions_and_projects_that_do_not_exist_are_named(fake):
@@ -201,10 +202,5 @@ def test_an_index_that_fails_under_the_resolver_is_the_machines_failure(fake, mo
             return subprocess.CompletedProcess(arguments, 2, "", said)
 
     with pytest.raises(MachineError, match=r"index, network or disk failed: Request failed .*<address>") as error:
-        resolve(
-            Environment(pins=(("tensorflow", "2.0"),)),
-            catalog=Catalog(),
-            pythons=(PYTHON,),
-            toolchain=lambda _: Failing(),
-        )
+        resolved("tensorflow==2.0", toolchain=lambda _: Failing())
     assert "token" not in str(error.value)

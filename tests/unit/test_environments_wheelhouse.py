@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from environments_index import FakeIndex, sdist, wheel
+from fake_index import FakeIndex, sdist, wheel
 
 from runner.environments import cache, connection, lockfile, store
 from runner.environments.index import Catalog
