@@ -15,7 +15,7 @@ _LONGEST_MESSAGE = 2000
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"\n]+)", line \d+, in (?P<function>.+)$', re.MULTILINE)
 _LIBRARY = re.compile(r"^(?:.*/(?:site-packages|dist-packages|lib/python3\.\d+)/|(?=<frozen ))")
 _VARYING = (
-    (re.compile(r"\b0x[0-9a-fA-F]+"), "0x…"),
+    (re.compile(r"\b0x[0-9a-fA-F]+"), "<address>"),
     (re.compile(r"(?<![\w.])(?:~?/[\w.+@-]+){2,}/?|\b[A-Za-z]:\\[^\s'\":]+"), "<path>"),
     (re.compile(r"(?<![\w/])[\w.-]+(?:/[\w.-]+)*:\d+\b(?=[\"',)\]])"), "<tensor>"),
     (re.compile(r"(?<![A-Za-z0-9])\d+(?:\.\d+)*(?:[eE][+-]?\d+)?"), "#"),

@@ -20,8 +20,12 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> tuple[f
 
 
 def _at_least(k: int, n: int, p: float) -> float:
-    """P(X >= k) of a binomial X."""
-    return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k, n + 1))
+    """P(X >= k) of a binomial X, for 0 < p < 1; by logarithms, because C(n, i) outgrows floats from n = 1030 on."""
+    ways = math.lgamma(n + 1)
+    hit, miss = math.log(p), math.log1p(-p)
+    return math.fsum(
+        math.exp(ways - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * hit + (n - i) * miss) for i in range(k, n + 1)
+    )
 
 
 def _root(rising: Callable[[float], float]) -> float:

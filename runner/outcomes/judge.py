@@ -70,7 +70,15 @@ def judge(
     bad_step = first_non_finite(step_values)
     finding = _finding(case, series, bad_step, metric, at)
     flags += [] if case is None else _flags(case, series, finding, skip)
-    return _verdict(case, finding, flags=flags, metric=metric, bad_epoch=series.first_non_finite, bad_step=bad_step)
+    return _verdict(
+        case,
+        finding,
+        flags=flags,
+        metric=metric,
+        sign=sign,
+        bad_epoch=series.first_non_finite,
+        bad_step=bad_step,
+    )
 
 
 def _parsed(target: str | Comparison | None) -> Comparison | None:
@@ -139,18 +147,19 @@ def _verdict(
     *,
     flags: Sequence[str],
     metric: str,
+    sign: int,
     bad_epoch: int | None,
     bad_step: int | None,
 ) -> Verdict:
     q: Quantities | None = None if case is None else case.quantities
     met: Reach | None = None if case is None else case.reach
-    sign = 1 if case is None else case.sign
     return Verdict(
         label=finding.label,
         basis=finding.basis,
         reason=finding.reason,
         flags=tuple(flags),
         metric=metric,
+        mode="min" if sign == 1 else "max",
         y0=None if q is None else sign * q.y0,
         end=None if q is None else sign * q.end,
         final=None if q is None else sign * q.final,

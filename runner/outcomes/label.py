@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runner.outcomes.endings import Process, failure
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
+from runner.outcomes.judging import AS_USUAL
 from runner.outcomes.labels import Label
 from runner.outcomes.series import Reported, reported, seen
 from runner.outcomes.verdict import Basis, Verdict
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.matrix.criterion import Comparison
+    from runner.outcomes.judging import Judging, Reference
     from runner.trials.record import Record, ScriptException, Stage
 
 
@@ -79,20 +81,34 @@ def _ended(process: Process, verdict: Verdict) -> Verdict:
     return replace(verdict, label=label, basis=Basis.PROCESS, reason=reason, shape=shape)
 
 
-def verdict_of(record: Record, criterion: tuple[Comparison, ...] = ()) -> Verdict:
+def verdict_of(
+    record: Record,
+    criterion: tuple[Comparison, ...] = (),
+    *,
+    judging: Judging = AS_USUAL,
+    reference: Reference | None = None,
+) -> Verdict:
     """Judge a record by a criterion, whose comparisons must all hold; the first one names the judged metric.
 
-    Without a criterion the shape of `loss` is judged. A trial that crashed can still have met its target before.
+    Without a criterion the shape of `judging.metric` is judged, and where a `reference` is known the level that it
+    settled at. A trial that crashed can still have met its target before.
     """
     if record.stage in {"image-build", "install"}:
         return _without_trial(record)
     target = criterion[0] if criterion else None
-    found = reported(record, "loss" if target is None else target.metric)
+    found = reported(record, judging.metric if target is None else target.metric)
+    unmet = (_unmet(record, comparison, judging) for comparison in criterion[1:])
     arguments = {
+        "metric": judging.metric,
+        "mode": judging.mode,
         "target": target,
+        "at": judging.at,
         "planned": found.planned,
+        "skip": judging.skip,
         "steps": found.steps,
-        "unmet": tuple(reason for comparison in criterion[1:] if (reason := _unmet(record, comparison)) is not None),
+        "ref": None if reference is None else reference.final,
+        "ref_scale": None if reference is None else reference.scale,
+        "unmet": tuple(reason for reason in unmet if reason is not None),
     }
     verdict = label_trial(
         stage=record.stage,
@@ -124,10 +140,10 @@ def _without_trial(record: Record) -> Verdict:
     )
 
 
-def _unmet(record: Record, comparison: Comparison) -> str | None:
+def _unmet(record: Record, comparison: Comparison, judging: Judging) -> str | None:
     """Why a comparison does not hold in a record; None where it does."""
     found = reported(record, comparison.metric)
-    verdict = judge_series(found.values, target=comparison, steps=found.steps)
+    verdict = judge_series(found.values, target=comparison, at=judging.at, skip=judging.skip, steps=found.steps)
     if verdict.label is Label.CONVERGED:
         return None
     if verdict.end is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.outcomes.metrics import NOT_METRICS, canonical
@@ -62,6 +63,12 @@ def value_of(epoch: Epoch, metric: str) -> float | None:
         return epoch.logs[metric]
     wanted = canonical(metric)
     return next((value for name, value in epoch.logs.items() if canonical(name) == wanted), None)
+
+
+def epoch_seconds(record: Record) -> float | None:
+    """The median seconds of an epoch, the first one, which also builds and traces, left out; None with fewer than 2."""
+    later = [epoch.time_s for epoch in record.epochs[1:] if epoch.time_s is not None]
+    return median(later) if later else None
 
 
 def _last_phase(record: Record, with_metric: list[str]) -> str:

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.matrix.model import RESERVED_AXES
-from runner.outcomes.series import reported
+from runner.outcomes.series import epoch_seconds, reported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -115,7 +115,7 @@ def row_of(outcome: Outcome) -> Row:
         counted=outcome.counted,
         interval=outcome.interval,
         final_loss=_median([loss for record in records if (loss := _last_loss(record)) is not None]),
-        epoch_s=_median([seconds for record in records if (seconds := _epoch_seconds(record)) is not None]),
+        epoch_s=_median([seconds for record in records if (seconds := epoch_seconds(record)) is not None]),
         peak_memory_mb=max(peaks) / 1e6 if peaks else None,
         imported=_imported(outcome),
         python=_all(record.python for record in records),
@@ -140,11 +140,6 @@ def _median(values: list[float]) -> float | None:
 
 def _last_loss(record: Record) -> float | None:
     return next((value for value in reversed(reported(record, "loss").values) if value is not None), None)
-
-
-def _epoch_seconds(record: Record) -> float | None:
-    later = [epoch.time_s for epoch in record.epochs[1:] if epoch.time_s is not None]
-    return median(later) if later else None
 
 
 def _imported(outcome: Outcome) -> dict[str, str]:

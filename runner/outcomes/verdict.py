@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.outcomes.labels import Label
+    from runner.outcomes.metrics import Mode
 
 
 class Basis(enum.StrEnum):
@@ -41,6 +42,8 @@ class Verdict:
     reason: str
     flags: tuple[str, ...] = ()
     metric: str = "loss"
+    mode: Mode = "min"
+    """Which way the metric gets better."""
     shape: Label | None = None
     """Where the way the trial ended decided the label: what the series looked like until then."""
     y0: float | None = None

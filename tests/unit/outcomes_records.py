@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.outcomes import verdict_of
+from runner.matrix.model import Seeds
+from runner.outcomes import Outcome, outcome_of, verdict_of
 from runner.trials.record import Epoch, Phase, Record, ScriptException
 
 LEARNS = (2.3, 0.3, 0.15, 0.14, 0.139, 0.139)
@@ -48,3 +49,19 @@ def trial(*losses: float, seed: int = 0, **changes: Any) -> tuple[Record, Any]:
     """A record with its verdict."""
     made = record(*losses, seed=seed, **{"weights": str(seed), **changes})
     return made, verdict_of(made)
+
+
+def settling(level: float, *, start: float = 2.3) -> tuple[float, ...]:
+    """Losses that fall from `start` and flatten at `level`."""
+    return (start, level + 0.06 * (start - level), level + 0.01 * (start - level), level, level)
+
+
+def cell(name: str, *series: tuple[float, ...], **changes: Any) -> tuple[dict[str, str], list[tuple[Record, Any]]]:
+    """A cell's axis values with one trial a series, as `outcomes_of` takes them; each trial has weights of its own."""
+    values = {"tensorflow": name}
+    return values, [trial(*losses, seed=seed, **changes) for seed, losses in enumerate(series)]
+
+
+def outcome(name: str, *series: tuple[float, ...], **changes: Any) -> Outcome:
+    """The outcome of such a cell."""
+    return outcome_of(*cell(name, *series, **changes), Seeds())

@@ -210,7 +210,7 @@ def test_an_expectation_is_a_whole_label_or_its_first_words(label, expected, mat
     assert matches_expectation(outcome, expected) is matches
 
 
-@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 4), (4, 4), (5, 10), (1, 7), (99, 100)])
+@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 4), (4, 4), (5, 10), (1, 7), (99, 100), (3, 2000)])
 def test_the_interval_is_the_one_by_quantiles_of_the_beta_distribution(successes, n):
     low = betaincinv(successes, n - successes + 1, 0.025) if successes else 0.0
     high = betaincinv(successes + 1, n - successes, 0.975) if successes < n else 1.0

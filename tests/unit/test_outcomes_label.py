@@ -9,7 +9,7 @@ import pytest
 from outcomes_records import BREAKS, LEARNS, crash, epochs, record
 
 from runner.matrix.criterion import parse
-from runner.outcomes import Basis, Label, Standing, label_trial, standing, verdict_of
+from runner.outcomes import Basis, Judging, Label, Reference, Standing, label_trial, standing, verdict_of
 from runner.trials.record import Phase
 
 CASES = json.loads(Path(__file__).with_name("verdict_cases.json").read_text())["process"]
@@ -178,3 +178,31 @@ def test_the_steps_of_a_single_epoch_are_judged_for_the_loss_alone():
     assert verdict_of(record(1.6, steps=steps)).label is Label.IMPROVING
     made = record(steps=steps, epochs=epochs("fit-1", {"loss": 1.6, "mae": 1.0}))
     assert verdict_of(made, (parse("mae < 0.1"),)).label is Label.TOO_SHORT
+
+
+def test_without_a_criterion_the_metric_its_direction_the_skipped_epochs_and_the_best_value_can_be_told():
+    rises = (0.1, 0.6, 0.9, 0.9, 0.9, 0.9)
+    made = record(epochs=epochs("fit-1", *({"loss": 1.0, "score": value} for value in rises)))
+    assert verdict_of(made).basis is Basis.NEVER_LEARNED
+    assert verdict_of(made, judging=Judging(metric="score")).label is Label.DIVERGED
+    upwards = verdict_of(made, judging=Judging(metric="score", mode="max"))
+    assert (upwards.label, upwards.metric, upwards.mode, upwards.final) == (Label.SETTLED, "score", "max", 0.9)
+    skipping = verdict_of(record(5e4, *LEARNS), judging=Judging(skip=1))
+    assert (skipping.y0, skipping.flags) == (LEARNS[0], ())
+    assert verdict_of(record(*LEARNS, float("nan")), judging=Judging(at="best")).label is Label.SETTLED
+
+
+def test_every_comparison_of_a_criterion_is_judged_at_its_best_where_that_is_asked_for():
+    logs = ({"loss": loss, "acc": acc} for loss, acc in zip(LEARNS, (0.1, 0.9, 0.95, 0.5, 0.4, 0.4), strict=True))
+    made = record(epochs=epochs("fit-1", *logs))
+    criterion = (parse("loss < 0.2"), parse("accuracy > 0.9"))
+    assert verdict_of(made, criterion).label is Label.PLATEAUED
+    assert verdict_of(made, criterion, judging=Judging(at="best")).label is Label.CONVERGED
+
+
+def test_a_settled_record_is_held_against_a_reference():
+    made = record(*LEARNS)
+    assert verdict_of(made, reference=Reference(final=0.139, scale=2.3)).basis is Basis.REFERENCE
+    above = verdict_of(made, reference=Reference(final=0.001, scale=0.1))
+    assert (above.label, above.basis) == (Label.PLATEAUED, Basis.ABOVE_BASELINE)
+    assert verdict_of(made, (parse("loss < 0.2"),), reference=Reference(final=0, scale=0.1)).basis is Basis.TARGET

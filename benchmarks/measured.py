@@ -1,0 +1,44 @@
+"""Where and when figures were measured, and how they are written down: Markdown to read, CSV to compute with."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+REPORTS = Path(__file__).parents[1] / "reports" / "verdicts"
+
+
+def provenance(*packages: str) -> str:
+    """One sentence: the day, the machine, the versions."""
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}: {platform.system()} {platform.machine()}, "
+        f"{os.cpu_count()} processors, CPython {platform.python_version()}{f', {versions}' if versions else ''}."
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; the first column is text, the others are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "".join(f"| {' | '.join(str(value) for value in line)} |\n" for line in lines)
+
+
+def write(name: str, text: str) -> None:
+    """Write and print a page."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    (REPORTS / name).write_text(text)
+    print(text)
+
+
+def write_csv(name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    with (REPORTS / name).open("w", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([head, *rows])

@@ -1,0 +1,140 @@
+"""The words of a comparison: they follow its numbers, and "no difference found" is never said as "equal"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from runner.outcomes.footing import ComparisonLabel, Footing
+from runner.outcomes.samples import DifferenceLabel
+
+if TYPE_CHECKING:
+    from runner.outcomes.comparison import CellComparison, RateDifference
+    from runner.outcomes.samples import Difference
+
+
+def in_words(comparison: CellComparison) -> str:
+    """What a comparison found, with the numbers that it rests on."""
+    match comparison.label:
+        case ComparisonLabel.BLOCKED:
+            return f"can't be compared: {_blocked(comparison)}"
+        case ComparisonLabel.WORSE:
+            return f"succeeds less often: {_rates(comparison)}"
+        case ComparisonLabel.BETTER:
+            return f"succeeds more often: {_rates(comparison)}"
+        case ComparisonLabel.LEVEL_DIFFERS:
+            return f"succeeds at another level: {_level(comparison)}; {_counts(comparison)}"
+        case ComparisonLabel.EQUIVALENT:
+            return f"both succeed, at the same level: {_level(comparison)}"
+        case ComparisonLabel.INCONCLUSIVE:
+            return _inconclusive(comparison)
+        case _:
+            assert_never(comparison.label)
+
+
+def figure_in_words(difference: Difference, name: str, unit: str = "") -> str:
+    """One figure of a cell against the baseline: medians, size of the difference, what may be said of it.
+
+    `unit` stands behind the medians, such as " s".
+    """
+    ours, theirs = (f"{value:.3g}{unit}" for value in difference.medians)
+    return f"median {name} {ours} against {theirs} ({_size(difference)}; {_claim(difference)})"
+
+
+def _size(difference: Difference) -> str:
+    low, high = difference.interval
+    if difference.logarithmic:
+        return f"{10**difference.estimate:.3g} times, 95 % interval {10**low:.3g} to {10**high:.3g}"
+    return f"difference {difference.estimate:+.3g}, 95 % interval {low:+.3g} to {high:+.3g}"
+
+
+def _claim(difference: Difference) -> str:
+    margin = f"a factor of {10**difference.margin:.2f}" if difference.logarithmic else f"{difference.margin:.3g}"
+    same = f"the same within {margin}, p = {difference.equivalence_p:.2g}"
+    match difference.label:
+        case DifferenceLabel.LOWER | DifferenceLabel.HIGHER:
+            sure = f"{difference.label}, p = {difference.adjusted_p:.2g}"
+            return f"{sure}, though {same}" if difference.equivalence_p <= 0.05 else sure
+        case DifferenceLabel.EQUIVALENT:
+            return same
+        case DifferenceLabel.INCONCLUSIVE:
+            return f"no difference found, p = {difference.adjusted_p:.2g}; not shown to be the same within {margin}"
+        case _:
+            assert_never(difference.label)
+
+
+def _level(comparison: CellComparison) -> str:
+    """The levels of successes, and which way is better where they differ."""
+    level = comparison.level
+    if level is None:
+        return "levels are not compared"
+    verdict = next(verdict for _, verdict in comparison.baseline.trials if verdict.final is not None)
+    words = figure_in_words(level, f"final {verdict.metric}")
+    if level.label in {DifferenceLabel.EQUIVALENT, DifferenceLabel.INCONCLUSIVE}:
+        return words
+    good = DifferenceLabel.LOWER if verdict.mode == "min" else DifferenceLabel.HIGHER
+    return f"{words}, which is {'better' if level.label is good else 'worse'}"
+
+
+def _counts(comparison: CellComparison) -> str:
+    rates = comparison.rates
+    if rates is None:
+        return "nothing counts"
+    (c1, c2), (n1, n2) = rates.successes, rates.counted
+    return f"{c1} of {n1} against {c2} of {n2} trials succeed"
+
+
+def _rates(comparison: CellComparison) -> str:
+    rates = comparison.rates
+    if rates is None or rates.interval is None:
+        return _counts(comparison)
+    low, high = rates.interval
+    points = f"{100 * rates.difference:+.0f} points, 95 % interval {100 * low:+.0f} to {100 * high:+.0f}"
+    return f"{_counts(comparison)} ({points}; {_p(comparison, rates)})"
+
+
+def _p(comparison: CellComparison, rates: RateDifference) -> str:
+    if comparison.exploratory:
+        return f"p = {rates.p:.2g}, false discovery rate {rates.adjusted_p:.2g} among {comparison.tests} pairs: a hint"
+    if comparison.tests == 1:
+        return f"p = {rates.p:.2g}"
+    return f"p = {rates.p:.2g}, {rates.adjusted_p:.2g} among {comparison.tests} comparisons"
+
+
+def _blocked(comparison: CellComparison) -> str:
+    sides = {"the cell": comparison.cell, "the baseline": comparison.baseline}
+    return ", ".join(f"{name} is {side.label}" for name, side in sides.items() if side.label.startswith("blocked"))
+
+
+def _inconclusive(comparison: CellComparison) -> str:
+    match comparison.footing:
+        case Footing.APART:
+            found = f"look different, which is not sure: {_rates(comparison)}"
+        case Footing.UNSURE:
+            found = f"no difference found: {_rates(comparison)}"
+        case Footing.SUCCEED:
+            found = f"both succeed ({_counts(comparison)}); {_level(comparison)}"
+        case Footing.FAIL:
+            found = f"both fail ({_counts(comparison)}): no difference found"
+        case Footing.BLOCKED:
+            found = _blocked(comparison)
+        case _:
+            assert_never(comparison.footing)
+    return "; ".join((found, *_missing(comparison)))
+
+
+def _missing(comparison: CellComparison) -> list[str]:
+    """What it would take to say more."""
+    copies = [
+        name
+        for name, side in (("the cell", comparison.cell), ("the baseline", comparison.baseline))
+        if "seed-insensitive" in side.flags
+    ]
+    if copies:
+        return [f"the trials of {' and of '.join(copies)} are copies of one, whatever the seed: no test can tell more"]
+    ours, theirs = comparison.seeds_needed
+    if ours or theirs:
+        return [f"still needed: {ours} more seeds of the cell, {theirs} of the baseline"]
+    seeds = comparison.level.seeds_for_equivalence if comparison.level is not None else None
+    if comparison.footing is Footing.SUCCEED and seeds is not None:
+        return [f"to show them the same takes about {seeds} seeds each"]
+    return []
