@@ -6,6 +6,7 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from runner.engines.docker_client import build_client, connect
@@ -14,6 +15,10 @@ from runner.errors import RunnerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# A machine that is busy with something else is no failure of a property.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -49,15 +49,22 @@ def application() -> typer.Typer:
         rich_markup_mode=None,
     )
     for command in COMMANDS:
-        app.command()(guarded(command))
+        app.command(name_of(command))(guarded(command))
     return app
+
+
+def name_of(command: Callable[..., int]) -> str:
+    """What a user types: `lock diff` is one command of two words."""
+    return command.__name__.replace("_", " ")
 
 
 def with_command(arguments: list[str]) -> list[str] | None:
     """The arguments with `run` before them where their first word is no command; None where it is no file either."""
-    names = [command.__name__ for command in COMMANDS]
+    names = [name_of(command) for command in COMMANDS]
     if not arguments or arguments[0] in {"--help", "-h"}:
         return ["--help"]
+    if " ".join(arguments[:2]) in names:
+        return [" ".join(arguments[:2]), *arguments[2:]]
     word = arguments[0]
     if word in names:
         return arguments

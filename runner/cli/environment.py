@@ -1,18 +1,144 @@
-"""The command that gives disk space back: `clean`."""
+"""The commands about environments: `lock`, `lock diff`, `build`, and `clean`, which gives the disk back."""
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, Format, MatrixFile, Output, options
+from runner.cli.parameters import (
+    DEFAULT_MATRIX,
+    Base,
+    CellName,
+    Engine,
+    Format,
+    MatrixFile,
+    MatrixOption,
+    Only,
+    Output,
+    options,
+)
 from runner.cli.progress import observer_for_terminal
-from runner.cli.show import print_records
-from runner.cli.words import size_words
+from runner.cli.show import print_difference, print_records
+from runner.cli.words import date_words, size_words
+from runner.environments.difference import difference
+from runner.environments.model import Lock
+from runner.errors import ExpectationFailed
 from runner.matrix.model import Matrix
 from runner.session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runner.session.options import Options
+
+
+def lock(
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    engine: Engine = None,
+    base: Base = None,
+    only: Only = None,
+    upgrade: Annotated[bool, typer.Option("--upgrade", help="Make every lock anew.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say which locks are missing or no longer follow from the matrix.")
+    ] = False,
+    output: Output = Format.TABLE,
+) -> int:
+    """Resolve every environment to exact files with hashes, as of its base's release, and write the locks."""
+    with (
+        observer_for_terminal() as observer,
+        Session(Matrix.load(matrix), options(engine, base, only=only), observer) as session,
+    ):
+        if check:
+            environments = [group.environment for group in session.groups]
+            stale = {one.name: session.environments.why_stale(one) for one in environments}
+            print_records([{"environment": name, "lock": why or "ok"} for name, why in stale.items()], output)
+            return 1 if any(stale.values()) else 0
+        locks = session.lock(upgrade=upgrade)
+    print_records(
+        [
+            {
+                "environment": name,
+                "CPython": made.python,
+                "as of": date_words(made.as_of),
+                "packages": str(len(made.packages)),
+                "lock": made.digest[:12],
+            }
+            if isinstance(made, Lock)
+            else {
+                "environment": name,
+                "CPython": "",
+                "as of": "",
+                "packages": "",
+                "lock": f"unresolvable: {made.reason}",
+            }
+            for name, made in locks.items()
+        ],
+        output,
+    )
+    return 0 if all(isinstance(made, Lock) for made in locks.values()) else 1
+
+
+def build(
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    engine: Engine = None,
+    base: Base = None,
+    only: Only = None,
+    print_dockerfile: Annotated[
+        str | None,
+        typer.Option(
+            "--print-dockerfile",
+            metavar="CELL",
+            help="Only print a Dockerfile, and the two commands that make the cell's image without this tool.",
+        ),
+    ] = None,
+    output: Output = Format.TABLE,
+) -> int:
+    """Make every environment runnable: an image each under docker, a virtual environment each under venv."""
+    if print_dockerfile is not None:
+        return _print_dockerfile(matrix, options(engine, base, only=print_dockerfile))
+    with (
+        observer_for_terminal() as observer,
+        Session(Matrix.load(matrix), options(engine, base, only=only), observer) as session,
+    ):
+        made = session.build()
+    rows = [
+        {"environment": name, "image": image if isinstance(image, str) else image.reference}
+        for name, image in made.items()
+    ]
+    print_records(rows, output)
+    failed = [name for name, image in made.items() if isinstance(image, str)]
+    if failed:
+        raise ExpectationFailed(f"{len(failed)} of {len(made)} environments could not be made: {', '.join(failed)}.")
+    return 0
+
+
+def _print_dockerfile(matrix: Path, chosen: Options) -> int:
+    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
+        sys.stdout.write(session.recipe())
+    return 0
+
+
+def lock_diff(
+    one: CellName,
+    other: CellName,
+    matrix: MatrixOption = DEFAULT_MATRIX,
+    engine: Engine = None,
+    base: Base = None,
+    output: Output = Format.TABLE,
+) -> int:
+    """Show what the locks of two cells differ in."""
+    locks = []
+    for cell in (one, other):
+        with (
+            observer_for_terminal() as observer,
+            Session(Matrix.load(matrix), options(engine, base, only=cell), observer) as session,
+        ):
+            locks.append(session.only_lock())
+    print_difference(difference(*locks), output)
+    return 0
 
 
 def clean(
@@ -20,7 +146,10 @@ def clean(
     engine: Engine = None,
     base: Base = None,
     older_than: Annotated[
-        int, typer.Option("--older-than", metavar="DAYS", help="Only what was not used for so many days.")
+        int, typer.Option("--older-than", min=0, metavar="DAYS", help="Only what was not used for so many days.")
+    ] = 0,
+    keep_last: Annotated[
+        int, typer.Option("--keep-last", min=0, metavar="N", help="All but the N images that were used last.")
     ] = 0,
     records: Annotated[
         bool,
@@ -34,7 +163,8 @@ def clean(
     """Remove what killed runs left behind, and the images of this tool; locks and records stay unless asked for."""
     with observer_for_terminal() as observer, Session(Matrix.load(matrix), options(engine, base), observer) as session:
         oldest = datetime.now(UTC) - timedelta(days=older_than)
-        found = [image for image in session.engine.images() if image.last_used <= oldest]
+        images = sorted(session.engine.images(), key=lambda image: image.last_used)
+        found = [image for image in images[: max(0, len(images) - keep_last)] if image.last_used <= oldest]
         kept: set[str] = set()
         if not dry_run:
             session.engine.sweep()
@@ -55,4 +185,4 @@ def clean(
     return 0
 
 
-COMMANDS = (clean,)
+COMMANDS = (lock, lock_diff, build, clean)

@@ -12,15 +12,24 @@ import typer
 from rich.console import Console
 
 from runner.cli.doctor import examine
-from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, Format, MatrixFile, Only, Output, Seeds, options
+from runner.cli.parameters import (
+    DEFAULT_MATRIX,
+    Base,
+    CellName,
+    Engine,
+    Format,
+    MatrixFile,
+    MatrixOption,
+    Only,
+    Output,
+    Seeds,
+    options,
+)
 from runner.cli.progress import PlainProgress, observer_for_terminal
 from runner.cli.show import print_plan, print_records
 from runner.errors import UsageError
 from runner.matrix.model import Cell, Matrix
 from runner.session import Session
-
-CellName = Annotated[str, typer.Argument(metavar="CELL", help="A cell, as `AXIS=VALUE,…`: enough of it to mean one.")]
-MatrixOption = Annotated[Path, typer.Option("--matrix", "-m", help="The matrix file.")]
 
 
 def plan(

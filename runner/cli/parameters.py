@@ -65,6 +65,8 @@ Only = Annotated[
 Seeds = Annotated[
     int | None, typer.Option("--seeds", min=1, help="So many seeds per cell, instead of the matrix's `seeds:`.")
 ]
+CellName = Annotated[str, typer.Argument(metavar="CELL", help="A cell, as `AXIS=VALUE,…`: enough of it to mean one.")]
+MatrixOption = Annotated[Path, typer.Option("--matrix", "-m", help="The matrix file.")]
 Output = Annotated[Format, typer.Option("--format", help="A table for people, or JSON.")]
 
 DEFAULT_MATRIX = Path("matrix.yaml")
@@ -78,6 +80,7 @@ def options(
     seeds: int | None = None,
     jobs: int | None = None,
     fail_fast: bool = False,
+    prune_images: bool = False,
 ) -> Options:
     """The session's options: the command line, then the environment, then the user's configuration file."""
     configured = configuration()
@@ -88,6 +91,7 @@ def options(
         seeds=seeds,
         jobs=jobs,
         fail_fast=fail_fast,
+        prune_images=prune_images,
     )
 
 

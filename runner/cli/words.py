@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from runner.matrix.model import Cell
     from runner.outcomes import Verdict
@@ -48,6 +50,11 @@ def duration_words(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def date_words(when: datetime | None) -> str:
+    """`2019-02-27` for the end of that day, up to which was seen; `any time` where all was seen."""
+    return "any time" if when is None else f"{when - timedelta(seconds=1):%Y-%m-%d}"
 
 
 def size_words(size_bytes: float) -> str:

@@ -1,4 +1,4 @@
-"""The commands that do the work, whole or step by step: `run`, `lock`, `build`, `table`."""
+"""The commands that end with outcomes: `run` makes them, `table` shows the stored ones."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.progress import observer_for_terminal
-from runner.cli.show import print_plan, print_records, print_results
-from runner.environments.model import Lock
-from runner.errors import ExpectationFailed
+from runner.cli.show import print_plan, print_results
 from runner.matrix.model import Matrix
 from runner.session import Session
 
@@ -36,12 +34,16 @@ def run(
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first cell that is not as it should be.")
     ] = False,
+    prune_images: Annotated[
+        bool,
+        typer.Option("--prune-images", help="Remove each image when its cells are decided: for small disks."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     output: Output = Format.TABLE,
 ) -> int:
     """Run the matrix: make what is missing, run every trial that is not stored yet, print the outcomes."""
     loaded = Matrix.load(matrix)
-    chosen = options(engine, base, only=only, seeds=seeds, jobs=jobs, fail_fast=fail_fast)
+    chosen = options(engine, base, only=only, seeds=seeds, jobs=jobs, fail_fast=fail_fast, prune_images=prune_images)
     with observer_for_terminal() as observer, Session(loaded, chosen, observer) as session:
         if dry_run:
             print_plan(session.plan(), output)
@@ -69,74 +71,4 @@ def table(
     return results.exit_code
 
 
-def lock(
-    matrix: MatrixFile = DEFAULT_MATRIX,
-    engine: Engine = None,
-    base: Base = None,
-    only: Only = None,
-    upgrade: Annotated[bool, typer.Option("--upgrade", help="Make every lock anew.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Only say which locks are missing or no longer follow from the matrix.")
-    ] = False,
-    output: Output = Format.TABLE,
-) -> int:
-    """Resolve every environment to exact files with hashes, as of its base's release, and write the locks."""
-    with (
-        observer_for_terminal() as observer,
-        Session(Matrix.load(matrix), options(engine, base, only=only), observer) as session,
-    ):
-        if check:
-            environments = [group.environment for group in session.groups]
-            stale = {one.name: session.environments.why_stale(one) for one in environments}
-            print_records([{"environment": name, "lock": why or "ok"} for name, why in stale.items()], output)
-            return 1 if any(stale.values()) else 0
-        locks = session.lock(upgrade=upgrade)
-    print_records(
-        [
-            {
-                "environment": name,
-                "CPython": made.python,
-                "as of": f"{made.as_of:%Y-%m-%d}",
-                "packages": str(len(made.packages)),
-                "lock": made.digest[:12],
-            }
-            if isinstance(made, Lock)
-            else {
-                "environment": name,
-                "CPython": "",
-                "as of": "",
-                "packages": "",
-                "lock": f"unresolvable: {made.reason}",
-            }
-            for name, made in locks.items()
-        ],
-        output,
-    )
-    return 0 if all(isinstance(made, Lock) for made in locks.values()) else 1
-
-
-def build(
-    matrix: MatrixFile = DEFAULT_MATRIX,
-    engine: Engine = None,
-    base: Base = None,
-    only: Only = None,
-    output: Output = Format.TABLE,
-) -> int:
-    """Make every environment runnable: an image each under docker, a virtual environment each under venv."""
-    with (
-        observer_for_terminal() as observer,
-        Session(Matrix.load(matrix), options(engine, base, only=only), observer) as session,
-    ):
-        made = session.build()
-    rows = [
-        {"environment": name, "image": image if isinstance(image, str) else image.reference}
-        for name, image in made.items()
-    ]
-    print_records(rows, output)
-    failed = [name for name, image in made.items() if isinstance(image, str)]
-    if failed:
-        raise ExpectationFailed(f"{len(failed)} of {len(made)} environments could not be made: {', '.join(failed)}.")
-    return 0
-
-
-COMMANDS = (run, table, lock, build)
+COMMANDS = (run, table)

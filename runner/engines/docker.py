@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.engines import docker_run, docker_shell
@@ -13,15 +15,16 @@ from runner.engines.docker_environment import EnvironmentImages
 from runner.engines.docker_images import RegistryImages
 from runner.engines.docker_toolchain import DockerToolchain
 from runner.engines.owner import is_dead, this_runner
-from runner.engines.protocol import EngineKind
+from runner.engines.protocol import EngineKind, Room
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from docker import DockerClient
     from runner.engines.docker_images import BaseImages
     from runner.engines.protocol import Ending, Image, Job, StoredImage
+    from runner.environments.index import Catalog
     from runner.environments.model import Lock
     from runner.environments.toolchain import Toolchain
     from runner.environments.wheelhouse import Wheelhouse
@@ -88,12 +91,26 @@ class DockerEngine:
         """Give the image of a lock where it is made already."""
         return self._images.find(lock)
 
-    def make(self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None]) -> Image:
+    def make(
+        self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None], *, labels: Mapping[str, str]
+    ) -> Image:
         """Make the image of a lock, or find it made.
 
         Raises BuildFailedError where its packages can't be installed, MachineError where the machine is at fault.
         """
-        return self._images.make(lock, wheelhouse, say)
+        return self._images.make(lock, wheelhouse, say, labels)
+
+    def recipe(self, lock: Lock, catalog: Catalog) -> str:
+        """Give a Dockerfile, and the two commands that make the image of a lock without this tool."""
+        from runner.engines.docker_recipe import recipe  # noqa: PLC0415 - only where asked for
+
+        return recipe(lock, self._images.interpreter(lock.python, _silent), self._bases.address(lock.python), catalog)
+
+    def room(self) -> Room | None:
+        """Give the folder of the engine, where it is one of this machine."""
+        with engine_errors("asking the engine where it keeps images"):
+            root = Path(self._client.info().get("DockerRootDir") or "/nonexistent")
+        return Room(path=root, free_bytes=shutil.disk_usage(root).free) if root.is_dir() else None
 
     def run(self, image: Image, job: Job) -> Ending:
         """Run one job to its end, in a container of its own that is gone afterwards.
@@ -107,9 +124,12 @@ class DockerEngine:
         """Give every image of a lock that the engine keeps, and what failed builds left; last used last."""
         return self._images.stored()
 
-    def remove_image(self, reference: str) -> bool:
-        """Remove an image, and what below it no other one needs; false where a job runs in it."""
-        return self._images.remove(reference)
+    def remove_image(self, reference: str, *, keep_shared: bool = False) -> bool:
+        """Remove an image, and what below it no other one needs; false where a job runs in it.
+
+        With `keep_shared` what is below stays, for images that are to come.
+        """
+        return self._images.remove(reference, keep_shared=keep_shared)
 
     def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
         """Give the command of a shell in a container like a job's, and its environment variables."""

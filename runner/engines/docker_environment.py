@@ -47,6 +47,8 @@ class InterpreterImage:
     """A base image made ready: its CPython compiled, an empty environment at /env."""
 
     tag: str
+    base_tag: str
+    """The base image below it."""
     identity: str
     python_full: str
 
@@ -82,7 +84,7 @@ class EnvironmentImages:
                     self._build(context, "interpreter", tag=tag, labels=labels, say=say)
             except BuildFailedError as error:
                 raise MachineError(f"The base image of CPython {python} could not be prepared: {error}") from error
-            return InterpreterImage(tag=tag, identity=base.identity, python_full=python_full)
+            return InterpreterImage(tag=tag, base_tag=base.tag, identity=base.identity, python_full=python_full)
 
     def find(self, lock: Lock) -> Image | None:
         """Give the image of a lock where it is made already."""
@@ -101,8 +103,8 @@ class EnvironmentImages:
             python_full=labels[PYTHON],
         )
 
-    def make(self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None]) -> Image:
-        """Make the image of a lock, or find it made.
+    def make(self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None], labels: Mapping[str, str]) -> Image:
+        """Make the image of a lock, or find it made; `labels` are further ones.
 
         Raises BuildFailedError where its packages can't be installed, MachineError where the machine is at fault.
         """
@@ -114,6 +116,7 @@ class EnvironmentImages:
             overlay = [wheel for wheel in wheelhouse.wheels if wheel.layer is Layer.OVERLAY]
             tag = self._name("env", lock.digest[:12], interpreter.identity)
             labels = {
+                **labels,
                 FROM: shared,
                 IDENTITY: interpreter.identity,
                 LOCK_DIGEST: lock.digest,
@@ -155,13 +158,16 @@ class EnvironmentImages:
         ]
         return tuple(sorted(found, key=lambda image: image.last_used))
 
-    def remove(self, tag: str) -> bool:
-        """Remove an image and what below it no other one of ours stands on; false where a container uses it."""
+    def remove(self, tag: str, *, keep_shared: bool) -> bool:
+        """Remove an image and (unless `keep_shared`) what below it no other one of ours stands on.
+
+        False where a container uses it.
+        """
         below = (labels_of(self._client, tag) or {}).get(FROM)
         if not self._remove(tag):
             return False
         self._use_note(tag).unlink(missing_ok=True)
-        while below and not any(labels.get(FROM) == below for _, labels, _, _ in self._ours()):
+        while below and not keep_shared and not any(labels.get(FROM) == below for _, labels, _, _ in self._ours()):
             tag, below = below, (labels_of(self._client, below) or {}).get(FROM)
             self._remove(tag)
         forget_steps(self._client)
@@ -202,7 +208,9 @@ class EnvironmentImages:
     def _find_interpreter(self, python: str, identity: str) -> InterpreterImage | None:
         tag = self._name("interpreter", python, identity)
         labels = labels_of(self._client, tag)
-        return InterpreterImage(tag=tag, identity=identity, python_full=labels[PYTHON]) if labels else None
+        if labels is None:
+            return None
+        return InterpreterImage(tag=tag, base_tag=labels[FROM], identity=identity, python_full=labels[PYTHON])
 
     def _layer(
         self, lock: Lock, interpreter: InterpreterImage, wheelhouse: Wheelhouse, say: Callable[[str], None]

@@ -53,6 +53,10 @@ class BaseImages(Protocol):
         """Give the identity of a base image where it is known already; the engine is not asked."""
         ...
 
+    def address(self, python: str) -> str | None:
+        """Give what a Dockerfile anywhere may name in FROM; None where the image is of this machine only."""
+        ...
+
     def provide(self, python: str, say: Callable[[str], None]) -> BaseImage:
         """Have the base image in the engine. Raises MachineError where it can't be had."""
         ...
@@ -108,6 +112,11 @@ class RegistryImages:
         """Give the digest in the lock, None where this tag was never pulled."""
         entry = _read(self._file).get(python)
         return str(entry["digest"]) if entry and entry["image"] == self._tags.get(python) else None
+
+    def address(self, python: str) -> str | None:
+        """Give repository and digest, None where the tag was never pulled."""
+        digest = self.identity(python)
+        return f"{self._tags[python].rpartition(':')[0]}@{digest}" if digest else None
 
     def provide(self, python: str, say: Callable[[str], None]) -> BaseImage:
         """Pull the image of the locked digest, or the tag where there is none yet, and lock what came."""

@@ -51,6 +51,9 @@ class OfflineImages:
         note = json.loads(content)
         return cast("str", note["identity"]) if note["made_of"] == self._made_of(interpreter) else None
 
+    def address(self, python: str) -> None:
+        """Give none: these images are of this machine."""
+
     def provide(self, python: str, say: Callable[[str], None]) -> BaseImage:
         """Have the base image in the engine: what of it is missing is made.
 

@@ -36,6 +36,11 @@ class DockerToolchain:
         """The interpreter's release, such as "3.7.16"."""
         return self.image.python_full
 
+    @property
+    def identity(self) -> str:
+        """The base image's identity."""
+        return self.image.identity
+
     def uv(self, arguments: Sequence[str], *, folder: Path) -> subprocess.CompletedProcess[str]:
         """Run `uv ARGUMENTS` in a folder, which is all of this machine that it sees beside uv's cache.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from runner.environments.index import Catalog
     from runner.environments.model import Lock
     from runner.environments.toolchain import Toolchain
     from runner.environments.wheelhouse import Wheelhouse
@@ -48,6 +49,14 @@ class StoredImage:
     size_bytes: int
     last_used: datetime
     """UTC."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    """Where an engine keeps its images, and how much is free there."""
+
+    path: Path
+    free_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,8 +186,21 @@ class Engine(Protocol):
         """The means to resolve and build for one CPython minor release."""
         ...
 
-    def make(self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None]) -> Image:
-        """Make a lock runnable, or find it made; `say` gets lines of progress. Raises MachineError or BuildFailed."""
+    def make(
+        self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None], *, labels: Mapping[str, str]
+    ) -> Image:
+        """Make a lock runnable, or find it made; `say` gets lines of progress, `labels` tell what it is made for.
+
+        Raises MachineError or BuildFailedError.
+        """
+        ...
+
+    def recipe(self, lock: Lock, catalog: Catalog) -> str:
+        """Tell how to make the image of a lock without this tool. Raises UsageError where the engine makes none."""
+        ...
+
+    def room(self) -> Room | None:
+        """Where images are kept; None where this machine can't see that place."""
         ...
 
     def find(self, lock: Lock) -> Image | None:
@@ -193,8 +215,8 @@ class Engine(Protocol):
         """Give every image of this tool that the engine keeps."""
         ...
 
-    def remove_image(self, reference: str) -> bool:
-        """Remove an image; false where a job runs in it."""
+    def remove_image(self, reference: str, *, keep_shared: bool = False) -> bool:
+        """Remove an image; false where a job runs in it. With `keep_shared` the layers that others may share stay."""
         ...
 
     def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -7,21 +7,23 @@ symlinks. The lock, the script's world and the record are those of the `docker` 
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.engines import venv_environment
-from runner.engines.protocol import EngineKind, Image, StoredImage
+from runner.engines.protocol import EngineKind, Image, Room, StoredImage
 from runner.environments.cache import cache_folder
 from runner.environments.interpreters import HostToolchain, download, find_interpreters, newest_of
-from runner.errors import MachineError
+from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from runner.engines.protocol import Ending, Job
+    from runner.environments.index import Catalog
     from runner.environments.interpreters import Interpreter
     from runner.environments.model import Lock
     from runner.environments.toolchain import Toolchain
@@ -72,7 +74,14 @@ class VenvEngine:
         made = venv_environment.installed(folder)
         return _image(folder, made) if made else None
 
-    def make(self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None]) -> Image:
+    def make(
+        self,
+        lock: Lock,
+        wheelhouse: Wheelhouse,
+        say: Callable[[str], None],
+        *,
+        labels: Mapping[str, str],  # noqa: ARG002 - an environment has none
+    ) -> Image:
         """Install a lock, or find it installed.
 
         Raises BuildFailedError with the installer's last lines, MachineError where the disk is full.
@@ -117,7 +126,15 @@ class VenvEngine:
         ]
         return tuple(sorted(stored, key=lambda image: image.last_used))
 
-    def remove_image(self, reference: str) -> bool:
+    def recipe(self, lock: Lock, catalog: Catalog) -> str:  # noqa: ARG002 - the engine's signature
+        """Refuse: there are no images here."""
+        raise UsageError("A Dockerfile makes an image, and the venv engine makes none: use --engine docker.")
+
+    def room(self) -> Room:
+        """Give the cache folder, and how much is free there."""
+        return Room(path=cache_folder(), free_bytes=shutil.disk_usage(cache_folder()).free)
+
+    def remove_image(self, reference: str, *, keep_shared: bool = False) -> bool:  # noqa: ARG002 - nothing is shared
         """Remove an environment; false where a job runs in it, or where it is none of this cache."""
         folder = Path(reference)
         return folder.parent == self._root and venv_environment.remove(folder)

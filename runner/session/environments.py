@@ -6,34 +6,46 @@ import functools
 import hashlib
 import json
 import threading
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runner.environments.interpreters import HostToolchain, newest_of
 from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
 from runner.environments.model import Lock, Unresolvable
-from runner.errors import MatrixError, StoppedError, UsageError
+from runner.errors import MachineError, MatrixError, StoppedError, UsageError
 from runner.matrix.releases import missing_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from runner.engines.protocol import Engine, Image
-    from runner.environments.index import Catalog
+    from runner.environments.index import Catalog, Release
     from runner.environments.model import Environment
+    from runner.environments.sizes import LockSizes
     from runner.environments.toolchain import Toolchain
     from runner.matrix.model import Cell, Matrix
     from runner.session.observer import Observer
+
+ENVIRONMENTS_AT_ONCE = 2
+"""One is resolved or fetched while another is installed."""
 
 
 class EnvironmentMaker:
     """Makes what cells need installed; the lock files stand in `locks/` beside the matrix."""
 
-    def __init__(self, *, matrix: Matrix, engine: Engine, observer: Observer, stopping: threading.Event) -> None:
-        """Nothing is read or made yet."""
+    def __init__(
+        self,
+        *,
+        matrix: Matrix,
+        engine: Engine,
+        catalog: Callable[[], Catalog],
+        observer: Observer,
+        stopping: threading.Event,
+    ) -> None:
+        """Nothing is read or made yet; `catalog` is called when the index is needed."""
         self._matrix = matrix
         self._engine = engine
+        self._catalog = catalog
         self._observer = observer
         self._stopping = stopping
         self._read: dict[Environment, Lock] = {}
@@ -44,23 +56,11 @@ class EnvironmentMaker:
         """Where the locks stand."""
         return self._matrix.folder / "locks"
 
-    @cached_property
-    def catalog(self) -> Catalog:
-        """The package index that the user's configuration names."""
-        from runner.environments.index import Catalog  # noqa: PLC0415 - httpx is not needed where all is locked
-
-        return Catalog()
-
-    def close(self) -> None:
-        """Let go of connections to the index."""
-        if "catalog" in self.__dict__:
-            self.catalog.connection.close()
-
     def check_versions(self, environments: Iterable[Environment]) -> None:
         """Raise MatrixError where the index lacks a version that the matrix names, for environments without a lock."""
         if all(self.locked(environment) for environment in environments):
             return
-        mistakes = missing_versions(self._matrix, self._versions)
+        mistakes = missing_versions(self._matrix, releases_in(self._catalog()))
         if mistakes:
             raise MatrixError(mistakes)
 
@@ -89,7 +89,9 @@ class EnvironmentMaker:
         from runner.environments.resolve import resolve  # noqa: PLC0415 - not needed where all is locked
 
         self._say(environment.name, "resolving")
-        resolved = resolve(environment, catalog=self.catalog, pythons=self._engine.pythons(), toolchain=self.toolchain)
+        resolved = resolve(
+            environment, catalog=self._catalog(), pythons=self._engine.pythons(), toolchain=self.toolchain
+        )
         if isinstance(resolved, Lock):
             write(resolved, self.folder)
             self._read[environment] = resolved
@@ -104,22 +106,48 @@ class EnvironmentMaker:
 
         say = functools.partial(self._say, lock.environment.name)
         say("fetching files")
-        wheelhouse = fetch(lock, catalog=self.catalog, toolchain=lambda: self.toolchain(lock.python), say=say)
+        builder = functools.partial(self._engine.toolchain, lock.python)  # the image's own, whatever the host has
+        wheelhouse = fetch(lock, catalog=self._catalog(), toolchain=builder, say=say)
         with self._making:  # the next environment's files are fetched meanwhile, its installation waits
             say("installing")
-            image = self._engine.make(lock, wheelhouse, say)
+            image = self._engine.make(lock, wheelhouse, say, labels=self._labels(lock))
         say("ready")
         return image
+
+    def recipe(self, lock: Lock) -> str:
+        """How the image of a lock is made without this tool. Raises UsageError where the engine makes none."""
+        return self._engine.recipe(lock, self._catalog())
+
+    def sizes(self, lock: Lock) -> LockSizes:
+        """About how much disk a lock needs."""
+        from runner.environments.sizes import sizes_of  # noqa: PLC0415 - not needed where all is made
+
+        return sizes_of(lock, self._catalog())
+
+    def check_room(self, locks: Iterable[Lock]) -> None:
+        """Raise MachineError, with figures, where the images that are not made yet will not fit."""
+        from runner.environments.sizes import total  # noqa: PLC0415
+
+        room = self._engine.room()
+        missing = [lock for lock in locks if self._engine.find(lock) is None] if room else []
+        _, needed = total(self.sizes(lock) for lock in missing)
+        if room and needed > room.free_bytes:
+            raise MachineError(
+                f"{len(missing)} environments need about {needed / 1e9:.1f} GB, and {room.free_bytes / 1e9:.1f} GB are"
+                f" free in {room.path}. Free some (`clean`), make fewer at a time (`--only`), or run the matrix with"
+                " `run --prune-images`, which keeps few at a time."
+            )
+
+    def _labels(self, lock: Lock) -> dict[str, str]:
+        """What an image is made for, as its labels say it; another matrix may use it later."""
+        cell = ",".join(f"{package}={version}" for package, version in lock.environment.pins)
+        return {"convergence-matrix.matrix": self._matrix.path.name, "convergence-matrix.cell": cell}
 
     def _say(self, name: str, line: str) -> None:
         """Tell of a step; where the run is stopping, the step is not taken."""
         if self._stopping.is_set():
             raise StoppedError
         self._observer.environment(name, line)
-
-    def _versions(self, package: str) -> list[str] | None:
-        project = self.catalog.project(package)
-        return [str(release.version) for release in project.releases] if project else None
 
     def toolchain(self, python: str) -> Toolchain:
         """A CPython that can resolve and build: the host's where it has one, else the engine's own."""
@@ -132,3 +160,13 @@ class EnvironmentMaker:
         found = [lock.digest, self._engine.known_identity(lock.python)] if lock else self._engine.pythons()
         parts = [self._engine.kind.value, environment.name, environment.packages, found, cell.name]
         return "blocked-" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def releases_in(catalog: Catalog) -> Callable[[str], Sequence[Release] | None]:
+    """What the matrix asks of the index: the releases of a package, None where the index does not know it."""
+
+    def releases(package: str) -> Sequence[Release] | None:
+        project = catalog.project(package)
+        return None if project is None else project.releases
+
+    return releases

@@ -7,6 +7,7 @@ from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from runner.environments.model import Environment
+from runner.matrix.conditions import packages_of
 from runner.outcomes import most_trials, seeds_wanted, verdict_of
 from runner.trials.trial import Trial
 
@@ -31,12 +32,24 @@ class Group:
 
 def groups_of(matrix: Matrix, cells: Iterable[Cell]) -> tuple[Group, ...]:
     """The cells by environment, in the order in which their first cells come."""
-    found: dict[Environment, list[Cell]] = {}
-    packages = tuple(sorted(matrix.packages))
+    found: dict[tuple[object, ...], list[Cell]] = {}
     for cell in cells:
-        environment = Environment(pins=cell.pins, packages=packages, python=cell.python, flavour=matrix.flavour)
-        found.setdefault(environment, []).append(cell)
-    return tuple(Group(environment=environment, cells=tuple(members)) for environment, members in found.items())
+        found.setdefault((cell.pins, cell.python), []).append(cell)
+    return tuple(
+        Group(environment=environment_of(matrix, members[0]), cells=tuple(members)) for members in found.values()
+    )
+
+
+def environment_of(matrix: Matrix, cell: Cell) -> Environment:
+    """What a cell needs installed."""
+    return Environment(
+        pins=cell.pins,
+        packages=packages_of(matrix, cell),
+        python=cell.python,
+        flavour=matrix.flavour,
+        as_of=matrix.as_of,
+        dates=matrix.dates,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

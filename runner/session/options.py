@@ -21,6 +21,8 @@ class Options:
     jobs: int | None = None
     """Trials at once; None: as many as the processors and the matrix's `resources:` allow."""
     fail_fast: bool = False
+    prune_images: bool = False
+    """Whether an image is removed as soon as its cells are decided, so that a large matrix needs little disk."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for numbers that mean nothing."""

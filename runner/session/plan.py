@@ -1,4 +1,4 @@
-"""What a run would do, as a value: one line a cell, from what is on disk."""
+"""What a run would do, as a value: environments with their cells, from what is on disk."""
 
 from __future__ import annotations
 
@@ -6,39 +6,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runner.engines.protocol import EngineKind, Image
+    from runner.engines.protocol import EngineKind, Image, Room
     from runner.environments.model import Lock
-    from runner.matrix.model import Cell
+    from runner.environments.sizes import LockSizes
+    from runner.matrix.model import Became, Cell
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CellPlan:
     """One cell: `finished` trials are stored, at least `wanted` more would run."""
 
     cell: Cell
-    environment: str
-    lock: Lock | None
-    image: Image | None
     finished: int
     wanted: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """All cells that are selected, in the matrix's order of environments."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnvironmentPlan:
+    """One environment: its lock and image where they are made already, else (where there is a lock) how large it is."""
 
-    engine: EngineKind
+    name: str
+    lock: Lock | None
+    image: Image | None
+    sizes: LockSizes | None
     cells: tuple[CellPlan, ...]
-
-    @property
-    def to_lock(self) -> int:
-        """How many environments have no usable lock."""
-        return len({plan.environment for plan in self.cells if plan.lock is None and plan.wanted})
-
-    @property
-    def to_build(self) -> int:
-        """How many environments have trials to run and are not runnable yet."""
-        return len({plan.environment for plan in self.cells if plan.image is None and plan.wanted})
 
     @property
     def finished(self) -> int:
@@ -49,3 +40,40 @@ class Plan:
     def wanted(self) -> int:
         """How many trials would run at least."""
         return sum(plan.wanted for plan in self.cells)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All cells that are selected, by environment, in the matrix's order."""
+
+    engine: EngineKind
+    environments: tuple[EnvironmentPlan, ...]
+    became: tuple[Became, ...]
+    """What ranges, `latest` and `era` became."""
+    room: Room | None
+    """Where images are kept, and how much is free there."""
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return sum(len(environment.cells) for environment in self.environments)
+
+    @property
+    def to_lock(self) -> int:
+        """How many environments have no usable lock."""
+        return sum(plan.lock is None and plan.wanted > 0 for plan in self.environments)
+
+    @property
+    def to_build(self) -> int:
+        """How many environments have trials to run and are not runnable yet."""
+        return sum(plan.image is None and plan.wanted > 0 for plan in self.environments)
+
+    @property
+    def finished(self) -> int:
+        """How many finished trials are stored."""
+        return sum(plan.finished for plan in self.environments)
+
+    @property
+    def wanted(self) -> int:
+        """How many trials would run at least."""
+        return sum(plan.wanted for plan in self.environments)

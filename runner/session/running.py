@@ -7,11 +7,12 @@ import queue
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from runner.environments import processes
 from runner.environments.model import Lock
 from runner.errors import BuildFailedError, ExpectationFailed, StoppedError
 from runner.outcomes import outcome_of
+from runner.session.environments import ENVIRONMENTS_AT_ONCE
 from runner.session.group import Group, Progress, Work
+from runner.session.pruning import Pruning
 from runner.session.results import Results, is_as_expected, results_of
 from runner.trials.execute import blocked_record, execute
 from runner.trials.schedule import Schedule
@@ -36,6 +37,8 @@ class Run:
         self._matrix = session.matrix
         self._observer = session.observer
         self._progress: dict[str, Progress] = {}
+        self._groups: dict[str, Group] = {}
+        self._pruning: Pruning | None = None
         self._executed = 0
         self._slots: queue.SimpleQueue[tuple[int, ...]] = queue.SimpleQueue()
 
@@ -56,13 +59,19 @@ class Run:
         lock = self._session.environments.locked(group.environment)
         for progress in self._session.progress(group, lock):
             self._progress[progress.cell.name] = progress
+            self._groups[progress.cell.name] = group
         return not any(self._progress[cell.name].wanted(self._matrix.seeds) for cell in group.cells)
 
     def _work(self, todo: Sequence[Group]) -> None:
+        if self._session.options.prune_images:
+            self._pruning = Pruning(todo, engine=self._session.engine, stopping=self._session.stopping)
         slots = slots_of(self._matrix.resources.cpus, self._session.options.jobs)
         for slot in slots:
             self._slots.put(slot)
-        with ThreadPoolExecutor(2, "environments") as builder, ThreadPoolExecutor(len(slots), "trials") as executor:
+        with (
+            ThreadPoolExecutor(ENVIRONMENTS_AT_ONCE, "environments") as builder,
+            ThreadPoolExecutor(len(slots), "trials") as executor,
+        ):
             schedule = Schedule[Group, Work, "Record"](
                 prepare=self._prepare,
                 execute=self._execute,
@@ -73,14 +82,14 @@ class Run:
             try:
                 schedule.run(todo)
             except BaseException:
-                self._session.stopping.set()
-                processes.stop()
-                self._session.engine.stop_all()
+                self._session.stop()
                 raise
 
     def _prepare(self, group: Group) -> list[Work]:
         """Make a group's environment; its first trials, or none where there can be none."""
         session = self._session
+        if self._pruning:
+            self._pruning.begin()
         try:
             lock = session.environments.lock(group.environment)
             if not isinstance(lock, Lock):
@@ -92,6 +101,8 @@ class Run:
         for progress in session.progress(group, lock):
             self._progress[progress.cell.name] = progress
             works += progress.begin(progress.wanted(self._matrix.seeds), image)
+        if self._pruning:
+            self._pruning.hold(group, image, {work.trial.setting.cell.name for work in works})
         return works
 
     def _block(self, group: Group, stage: str, message: str, *, unresolvable: bool = False) -> list[Work]:
@@ -115,6 +126,8 @@ class Run:
             verdict = progress.take(record, 0, self._matrix)
             self._observer.trial_finished(cell, record, verdict)
             self._decide(progress)
+        if self._pruning:
+            self._pruning.end(group, None)
         return []
 
     def _execute(self, work: Work) -> Record:
@@ -147,6 +160,8 @@ class Run:
         self._observer.cell_finished(
             progress.cell, outcome_of(progress.cell.values, progress.finished, self._matrix.seeds)
         )
+        if self._pruning:
+            self._pruning.decided(self._groups[progress.cell.name], progress.cell.name)
         self._stop_if_asked(progress)
 
     def _stop_if_asked(self, progress: Progress) -> None:

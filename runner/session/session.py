@@ -6,38 +6,44 @@ Takes a matrix and options, gives `Results`; what goes round (a verdict that ask
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self
 
 from runner.engines.choose import open_engine
 from runner.engines.protocol import JobFolder
+from runner.environments import processes
 from runner.environments.model import Lock
-from runner.errors import BuildFailedError
+from runner.environments.times import undated_in
+from runner.errors import BuildFailedError, UsageError
 from runner.matrix.expand import expand, select
 from runner.matrix.model import Seeds
-from runner.scripts import copy_script, read_script
-from runner.session.environments import EnvironmentMaker
+from runner.matrix.settle import settle
+from runner.scripts import copy_script
+from runner.session.environments import ENVIRONMENTS_AT_ONCE, EnvironmentMaker, releases_in
 from runner.session.group import Group, Progress, groups_of
 from runner.session.observer import Observer, Silence
 from runner.session.options import Options
-from runner.session.plan import CellPlan, Plan
+from runner.session.plan import CellPlan, EnvironmentPlan, Plan
 from runner.session.results import Results, results_of
 from runner.session.running import Run
+from runner.session.settings import Settings
 from runner.session.workplace import claim, clear_jobs
-from runner.trials.data import digest_of, mounts_of
 from runner.trials.execute import Workplace, job_of, remove
 from runner.trials.store import Store
-from runner.trials.trial import Setting, Trial
+from runner.trials.trial import Trial
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
-    from runner.engines.protocol import Engine, Image, Mount
+    from runner.engines.protocol import Engine, Image
+    from runner.environments.index import Catalog
     from runner.environments.model import Unresolvable
     from runner.matrix.model import Cell, Matrix
-    from runner.scripts import Script
 
 
 class Session:
@@ -48,11 +54,10 @@ class Session:
         self.options = options or Options()
         seeds = self.options.seeds
         fixed = Seeds(lead=seeds, cap=seeds, fixed=True, as_written=matrix.seeds.as_written) if seeds else matrix.seeds
-        self.matrix = replace(matrix, seeds=fixed)
+        self._given = replace(matrix, seeds=fixed)
         self.observer: Observer = observer or Silence()
         self.workplace = Workplace(root=matrix.folder.absolute() / ".runner")
         self.stopping = threading.Event()
-        self._scripts: dict[str, Script] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -60,9 +65,28 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name in ("environments", "engine", "store"):
+        for name in ("engine", "store"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()
+        if "catalog" in self.__dict__:
+            self.catalog.connection.close()
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """The matrix with every version named: what ranges, `latest` and `era` mean is asked of the index.
+
+        Raises MatrixError where they mean nothing there.
+        """
+        if self._given.settled:
+            return self._given
+        return settle(self._given, releases_in(self.catalog))
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The package index that the user's configuration names; it is asked when something needs it."""
+        from runner.environments.index import Catalog  # noqa: PLC0415 - not needed where all is locked
+
+        return Catalog(undated=undated_in(self._given.as_of, self._given.dates))
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -89,30 +113,45 @@ class Session:
         return Store(self.workplace.root / "records.sqlite")
 
     @cached_property
+    def settings(self) -> Settings:
+        """What trials are told."""
+        return Settings(matrix=self.matrix, engine=self.engine.kind, store=self.store)
+
+    @cached_property
     def environments(self) -> EnvironmentMaker:
         """Locks and images."""
-        return EnvironmentMaker(matrix=self.matrix, engine=self.engine, observer=self.observer, stopping=self.stopping)
+        return EnvironmentMaker(
+            matrix=self.matrix,
+            engine=self.engine,
+            catalog=lambda: self.catalog,
+            observer=self.observer,
+            stopping=self.stopping,
+        )
 
     # -- what is known without doing anything ------------------------------------------------------------------------
 
     def plan(self) -> Plan:
         """What a run would do: per cell its environment, what of it is made already, and its finished trials."""
-        plans: list[CellPlan] = []
-        for group in self.groups:
-            lock = self.environments.locked(group.environment)
-            image = self.engine.find(lock) if lock else None
-            plans += [
-                CellPlan(
-                    cell=progress.cell,
-                    environment=group.environment.name,
-                    lock=lock,
-                    image=image,
-                    finished=progress.ran,
-                    wanted=progress.wanted(self.matrix.seeds),
-                )
+        return Plan(
+            engine=self.engine.kind,
+            environments=tuple(self._plan(group) for group in self.groups),
+            became=self.matrix.became,
+            room=self.engine.room(),
+        )
+
+    def _plan(self, group: Group) -> EnvironmentPlan:
+        lock = self.environments.locked(group.environment)
+        image = self.engine.find(lock) if lock else None
+        return EnvironmentPlan(
+            name=group.environment.name,
+            lock=lock,
+            image=image,
+            sizes=self.environments.sizes(lock) if lock and not image else None,
+            cells=tuple(
+                CellPlan(cell=progress.cell, finished=progress.ran, wanted=progress.wanted(self.matrix.seeds))
                 for progress in self.progress(group, lock)
-            ]
-        return Plan(engine=self.engine.kind, cells=tuple(plans))
+            ),
+        )
 
     def results(self) -> Results:
         """The outcomes that the stored records give now; nothing is run."""
@@ -131,19 +170,43 @@ class Session:
             return self._lock(upgrade=upgrade)
 
     def _lock(self, *, upgrade: bool) -> dict[str, Lock | Unresolvable]:
-        return {
-            group.environment.name: self.environments.lock(group.environment, upgrade=upgrade) for group in self.groups
-        }
+        environments = [group.environment for group in self.groups]
+        with self._side_by_side() as pool:
+            locks = pool.map(partial(self.environments.lock, upgrade=upgrade), environments)
+            return {environment.name: lock for environment, lock in zip(environments, locks, strict=True)}
 
     def build(self) -> dict[str, Image | str]:
-        """Make every environment runnable; its image, or the reason why there is none."""
-        made: dict[str, Image | str] = {}
-        for name, lock in self.lock().items():
+        """Make every environment runnable; its image, or the reason why there is none.
+
+        Raises MachineError, with figures, where not all of them fit on the disk.
+        """
+        locks = self.lock()
+        self.environments.check_room(lock for lock in locks.values() if isinstance(lock, Lock))
+        with self._side_by_side() as pool:
+            return dict(zip(locks, pool.map(self._image_or_reason, locks.values()), strict=True))
+
+    def _image_or_reason(self, lock: Lock | Unresolvable) -> Image | str:
+        try:
+            return self.environments.image(lock) if isinstance(lock, Lock) else lock.reason
+        except BuildFailedError as error:
+            return str(error)
+
+    @contextmanager
+    def _side_by_side(self) -> Iterator[Executor]:
+        """Threads that make environments; where one fails, or on Ctrl-C, all that is under way is stopped."""
+        with ThreadPoolExecutor(ENVIRONMENTS_AT_ONCE, "environments") as pool:
             try:
-                made[name] = self.environments.image(lock) if isinstance(lock, Lock) else lock.reason
-            except BuildFailedError as error:
-                made[name] = str(error)
-        return made
+                yield pool
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.stop()
+                raise
+
+    def stop(self) -> None:
+        """End everything that runs for this session now; it can't be used for more."""
+        self.stopping.set()
+        processes.stop()
+        self.engine.stop_all()
 
     def run(self) -> Results:
         """Run every trial that is wanted and not there, and give the outcomes of all cells.
@@ -157,6 +220,20 @@ class Session:
             if swept:
                 self.observer.note(f"Removed {swept} left over from a run that was killed.")
             return Run(self).go()
+
+    def only_lock(self) -> Lock:
+        """The lock that all selected cells share, made if need be.
+
+        Raises UsageError where they have several, BuildFailedError where there can be none.
+        """
+        if len(self.groups) > 1:
+            names = "\n  ".join(group.environment.name for group in self.groups[:10])
+            raise UsageError(f"{self.options.only} means {len(self.groups)} environments; say more of it:\n  {names}")
+        return self.environment_lock(self.cells[0])
+
+    def recipe(self) -> str:
+        """A Dockerfile that makes the image of the selected cells without this tool."""
+        return self.environments.recipe(self.only_lock())
 
     def environment_of(self, cell: Cell) -> Image:
         """The image of a cell, made if need be. Raises BuildFailedError where there can be none."""
@@ -174,7 +251,7 @@ class Session:
     def shell_command(self, cell: Cell, folder: Path) -> tuple[tuple[str, ...], dict[str, str]]:
         """The command and the variables of a shell in a cell's environment, its script copied below `folder`."""
         image = self.environment_of(cell)
-        setting = self.setting(cell, self.environment_lock(cell), image.base_identity)
+        setting = self.settings.of(cell, self.environment_lock(cell), image.base_identity)
         job = job_of(Trial(setting=setting, seed=0), JobFolder(root=folder), ())
         job.folder.work.mkdir(parents=True)
         for file in (job.folder.channel, job.folder.metrics):
@@ -197,38 +274,11 @@ class Session:
         """What the store knows of a group's cells, in the group's order."""
         identity = self.engine.known_identity(lock.python) if lock else None
         found = []
+        nothing_stored = self.store.is_empty()
         for cell in group.cells:
-            setting = self.setting(cell, lock, identity) if lock and identity else None
+            setting = self.settings.of(cell, lock, identity) if lock and identity else None
             progress = Progress(cell=cell, setting=setting)
-            progress.recall(self.store, self.environments.blocked_key(group.environment, cell), self.matrix)
+            if not nothing_stored:
+                progress.recall(self.store, self.environments.blocked_key(group.environment, cell), self.matrix)
             found.append(progress)
         return found
-
-    def setting(self, cell: Cell, lock: Lock, base_identity: str) -> Setting:
-        """All that the trials of a cell share."""
-        return Setting(
-            cell=cell,
-            lock=lock,
-            script=self.script(cell),
-            experiment=self.matrix.experiment,
-            resources=self.matrix.resources,
-            mounts=self._mounts,
-            data_digest=self._data_digest,
-            engine=self.engine.kind,
-            base_identity=base_identity,
-            seeded=not self.matrix.seeds.as_written,
-        )
-
-    def script(self, cell: Cell) -> Script:
-        """The script of a cell, read once: what runs is what its key says, whatever happens to the file meanwhile."""
-        if cell.script not in self._scripts:
-            self._scripts[cell.script] = read_script(self.matrix.folder, cell.script)
-        return self._scripts[cell.script]
-
-    @cached_property
-    def _mounts(self) -> tuple[Mount, ...]:
-        return mounts_of(self.matrix.experiment.data, self.matrix.folder)
-
-    @cached_property
-    def _data_digest(self) -> str:
-        return digest_of(self._mounts, self.store)

@@ -160,6 +160,7 @@ def _record(
         bad_lines=channel.bad_lines,
         artifacts=artifacts,
         log_tail=_tail(folder.log),
+        rewritten=setting.script.diff,
     )
 
 

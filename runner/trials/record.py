@@ -128,6 +128,8 @@ class Record(_Frozen):
     """Lines of the channel that did not fit the schema."""
     artifacts: tuple[str, ...] = ()
     log_tail: str = ""
+    rewritten: str = ""
+    """What the import flavour changed in the script, as a unified diff."""
 
     @property
     def ran(self) -> bool:

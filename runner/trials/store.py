@@ -90,6 +90,11 @@ class Store:
                     continue
         return found
 
+    def is_empty(self) -> bool:
+        """Whether no trial is finished yet: then nobody needs to look for one."""
+        with self._lock:
+            return self._db.execute("SELECT 1 FROM records LIMIT 1").fetchone() is None
+
     def drop(self, keys: Iterable[str]) -> int:
         """Forget records; how many there were."""
         with self._lock:

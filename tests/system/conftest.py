@@ -35,7 +35,7 @@ def docker_engine(not_run: Callable[[str], None]) -> Iterator[DockerEngine]:
 def docker_image(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     """An image of the tiny lock; removed in the end, with what it alone stands on."""
     wheelhouse = tiny_wheelhouse(tmp_path_factory.mktemp("wheels"))
-    image = docker_engine.make(tiny_lock(wheelhouse, CONTAINER_PYTHON), wheelhouse, lambda _: None)
+    image = docker_engine.make(tiny_lock(wheelhouse, CONTAINER_PYTHON), wheelhouse, lambda _: None, labels={})
     yield image
     docker_engine.remove_image(image.reference)
 

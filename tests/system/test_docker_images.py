@@ -92,7 +92,7 @@ def test_environments_with_one_base_share_its_layer(
     for overlay in ("1.0", "2.0"):
         lock, wheelhouse = two_layers(below, PYTHON, overlay)
         lines: list[str] = []
-        made.append(docker_engine.make(lock, wheelhouse, lines.append))
+        made.append(docker_engine.make(lock, wheelhouse, lines.append, labels={}))
         assert ("installing 1 packages of the base" in lines) == (overlay == "1.0")
         assert docker_engine.find(lock) == made[-1]
     first, second = (layers(client, image) for image in made)
@@ -121,7 +121,7 @@ def test_an_image_holds_the_lock_compiled_and_nothing_else(
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://user:planted-secret@127.0.0.1:1/simple")
     monkeypatch.setenv("HTTPS_PROXY", "http://planted-secret@127.0.0.1:1")
     lock, wheelhouse = two_layers(tiny_wheelhouse(tmp_path), python, "3.0")
-    image = docker_engine.make(lock, wheelhouse, lambda _: None)
+    image = docker_engine.make(lock, wheelhouse, lambda _: None, labels={})
     try:
         assert image.python_full.startswith(f"{python}.")
         assert said(client, image.reference, "--version") == f"Python {image.python_full}"
@@ -146,7 +146,7 @@ def test_the_same_lock_gives_the_same_contents_again(
     lock, wheelhouse = two_layers(tiny_wheelhouse(tmp_path), PYTHON, "4.0")
     seen = []
     for _ in range(2):
-        image = docker_engine.make(lock, wheelhouse, lambda _: None)
+        image = docker_engine.make(lock, wheelhouse, lambda _: None, labels={})
         seen.append(said(client, image.reference, "-c", CONTENTS))
         docker_engine.remove_image(image.reference)
     assert seen[0] == seen[1]
@@ -160,7 +160,7 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused_and_what_it_left_can_be_r
     lock, wheelhouse = two_layers(tiny_wheelhouse(tmp_path), PYTHON, "5.0")
     wrong = Wheelhouse(wheels=(wheelhouse.wheels[0], replace(wheelhouse.wheels[1], sha256="0" * 64)))
     with pytest.raises(BuildFailedError, match=r"Hash mismatch for `thin==5\.0`") as caught:
-        docker_engine.make(lock, wrong, lambda _: None)
+        docker_engine.make(lock, wrong, lambda _: None, labels={})
     assert caught.value.stage == "image-build"
     assert docker_engine.find(lock) is None
     (left,) = {image.reference for image in docker_engine.images()} - before

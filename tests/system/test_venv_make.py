@@ -41,7 +41,7 @@ def silent(_: str) -> None:
 def test_an_environment_has_the_locks_packages_and_no_others_on_every_cpython(
     python: str, engine: VenvEngine, wheelhouse: Wheelhouse
 ) -> None:
-    image = engine.make(tiny_lock(wheelhouse, python), wheelhouse, silent)
+    image = engine.make(tiny_lock(wheelhouse, python), wheelhouse, silent, labels={})
     assert image.engine is EngineKind.VENV
     assert image.base_identity == engine.base_identity(python)
     assert image.python_full.startswith(f"{python}.")
@@ -56,9 +56,9 @@ def test_a_lock_is_installed_once_and_found_from_then_on(engine: VenvEngine, whe
     lock = tiny_lock(wheelhouse, PYTHON)
     said: list[str] = []
     assert engine.find(lock) is None
-    image = engine.make(lock, wheelhouse, said.append)
+    image = engine.make(lock, wheelhouse, said.append, labels={})
     assert said == [f"installing 1 packages for CPython {image.python_full}"]
-    assert engine.make(lock, wheelhouse, said.append) == image
+    assert engine.make(lock, wheelhouse, said.append, labels={}) == image
     assert VenvEngine().find(lock) == image
     assert len(said) == 1
 
@@ -67,7 +67,10 @@ def test_threads_that_want_the_same_lock_install_it_once(engine: VenvEngine, whe
     lock = tiny_lock(wheelhouse, PYTHON)
     said: list[str] = []
     with ThreadPoolExecutor() as pool:
-        images = {image.reference for image in pool.map(lambda _: engine.make(lock, wheelhouse, said.append), range(4))}
+        images = {
+            image.reference
+            for image in pool.map(lambda _: engine.make(lock, wheelhouse, said.append, labels={}), range(4))
+        }
     assert len(images) == 1
     assert len(said) == 1
 
@@ -78,7 +81,7 @@ def test_a_wheel_whose_bytes_changed_is_refused_and_nothing_stays(
     lock = tiny_lock(wheelhouse, PYTHON)
     wheelhouse = Wheelhouse(wheels=tuple(replace(wheel, sha256="0" * 64) for wheel in wheelhouse.wheels))
     with pytest.raises(BuildFailedError, match=r"tiny(.|\n)*sha256:0000000000") as failure:
-        engine.make(lock, wheelhouse, silent)
+        engine.make(lock, wheelhouse, silent, labels={})
     assert failure.value.stage == "install"
     assert engine.find(lock) is None
     assert [path.suffix for path in (tmp_path / "cache" / "environments").iterdir()] == [".lock"]
@@ -89,14 +92,14 @@ def test_a_cpython_that_is_not_here_and_may_not_be_downloaded_is_named(
 ) -> None:
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
     with pytest.raises(BuildFailedError, match=r"CPython 3\.5 is not on this machine"):
-        engine.make(tiny_lock(wheelhouse, "3.5"), wheelhouse, silent)
+        engine.make(tiny_lock(wheelhouse, "3.5"), wheelhouse, silent, labels={})
 
 
 def test_what_a_killed_runner_left_half_made_is_swept_and_made_anew(
     engine: VenvEngine, wheelhouse: Wheelhouse, tmp_path: Path
 ) -> None:
     lock = tiny_lock(wheelhouse, PYTHON)
-    image = engine.make(lock, wheelhouse, silent)
+    image = engine.make(lock, wheelhouse, silent, labels={})
     whole = Path(image.reference)
     half = whole.with_name(f"{whole.name}.unfinished")
     whole.rename(half)
@@ -105,7 +108,7 @@ def test_what_a_killed_runner_left_half_made_is_swept_and_made_anew(
     assert engine.images() == ()
     assert engine.sweep() == 1
     assert not half.exists()
-    assert engine.make(lock, wheelhouse, silent) == image
+    assert engine.make(lock, wheelhouse, silent, labels={}) == image
 
 
 def test_an_environment_in_the_making_is_not_swept(engine: VenvEngine, tmp_path: Path) -> None:
@@ -127,7 +130,7 @@ def test_an_environment_in_the_making_is_not_swept(engine: VenvEngine, tmp_path:
 def test_clean_is_told_the_size_and_last_use_and_removes(
     engine: VenvEngine, wheelhouse: Wheelhouse, tmp_path: Path
 ) -> None:
-    image = engine.make(tiny_lock(wheelhouse, PYTHON), wheelhouse, silent)
+    image = engine.make(tiny_lock(wheelhouse, PYTHON), wheelhouse, silent, labels={})
     engine.run(image, job_of("exit_with_3.py", tmp_path))
     (stored,) = engine.images()
     assert stored.reference == image.reference
@@ -142,7 +145,7 @@ def test_clean_is_told_the_size_and_last_use_and_removes(
 def test_an_environment_that_a_job_runs_in_is_not_removed(
     engine: VenvEngine, wheelhouse: Wheelhouse, tmp_path: Path
 ) -> None:
-    image = engine.make(tiny_lock(wheelhouse, PYTHON), wheelhouse, silent)
+    image = engine.make(tiny_lock(wheelhouse, PYTHON), wheelhouse, silent, labels={})
     job = job_of("ignore_sigterm.py", tmp_path, limits=LIMITS)
     with ThreadPoolExecutor() as pool:
         running = pool.submit(engine.run, image, job)
@@ -165,7 +168,7 @@ def test_only_environments_of_the_cache_are_removed(engine: VenvEngine, tmp_path
 def test_a_shell_finds_the_environments_python_and_packages(
     engine: VenvEngine, wheelhouse: Wheelhouse, tmp_path: Path
 ) -> None:
-    image = engine.make(tiny_lock(wheelhouse, PYTHON), wheelhouse, silent)
+    image = engine.make(tiny_lock(wheelhouse, PYTHON), wheelhouse, silent, labels={})
     job = job_of("abort.py", tmp_path)
     argv, env = engine.shell_command(image, job)
     typed = "python -c 'import tiny, sys; print(tiny.ANSWER, sys.prefix)'"

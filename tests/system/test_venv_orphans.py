@@ -37,7 +37,7 @@ run(job_of("daemonise_and_wait.py", Path({root!r})), Path({environment!r}), thre
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
     monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
     wheelhouse = tiny_wheelhouse(tmp_path)
-    return VenvEngine().make(tiny_lock(wheelhouse, THIS_PYTHON), wheelhouse, lambda _: None)
+    return VenvEngine().make(tiny_lock(wheelhouse, THIS_PYTHON), wheelhouse, lambda _: None, labels={})
 
 
 def wait_until(condition: Callable[[], object]) -> None:

@@ -33,7 +33,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VenvEngine]:
 @pytest.fixture(scope="module")
 def image(engine: VenvEngine, tmp_path_factory: pytest.TempPathFactory) -> Image:
     wheelhouse = tiny_wheelhouse(tmp_path_factory.mktemp("wheels"))
-    return engine.make(tiny_lock(wheelhouse, THIS_PYTHON), wheelhouse, lambda _: None)
+    return engine.make(tiny_lock(wheelhouse, THIS_PYTHON), wheelhouse, lambda _: None, labels={})
 
 
 def living(root: Path) -> list[psutil.Process]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from runner.engines.protocol import Ending, EngineKind, Image, StoredImage
+from runner.engines.protocol import Ending, EngineKind, Image, Room, StoredImage
 from runner.environments.lockfile import finished, write
 from runner.environments.model import Environment, Layer, LockedPackage
 from runner.errors import BuildFailedError, EngineLostError
@@ -35,6 +35,7 @@ class FakeEngine:
     left_over: int = 0
     log: bytes = b"out\n"
     identity: str | None = "fake-base"
+    space: Room | None = None
     broken: dict[str, BuildFailedError] = field(default_factory=dict)
     """What can not be made, by the name of the lock."""
 
@@ -85,9 +86,15 @@ class FakeEngine:
             ),
         )
 
-    def remove_image(self, reference: str) -> bool:
+    def room(self) -> Room | None:
+        return self.space
+
+    def remove_image(self, reference: str, *, keep_shared: bool = False) -> bool:
         self.removed.append(reference)
         return True
+
+    def recipe(self, lock: Lock, catalog: object) -> str:
+        return f"FROM base-of-{lock.environment.name}\n"
 
     def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
         return ("sh",), {"SHELL_OF": image.reference, "WORK": str(job.folder.work)}

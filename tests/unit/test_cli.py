@@ -233,6 +233,45 @@ def test_clean_removes_images_and_keeps_records_unless_asked(engine: FakeEngine,
     assert len(engine.ran) == 8
 
 
+def test_clean_keeps_the_images_that_were_used_last(engine: FakeEngine, here: Path) -> None:
+    assert command("clean --keep-last 1") == 0
+    assert engine.removed == []
+    assert command("clean --keep-last 0") == 0
+    assert engine.removed == ["image"]
+
+
+def test_a_plan_of_many_cells_has_a_line_an_environment(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variables = ", ".join(f"N={number}" for number in range(60))
+    (here / "matrix.yaml").write_text(MATRIX.replace("axes:", f"axes:\n  env: [{variables}]"))
+    assert command("plan") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["six-1.15.0", "six-1.16.0"]
+    assert lines[1].split()[-3:] == ["120", "0", "240+"]
+    assert lines[-1].startswith("240 cells under venv: 0 trials finished")
+
+
+def test_a_dockerfile_is_printed_for_one_environment(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("build --print-dockerfile six=1.16.0") == 0
+    assert capsys.readouterr().out == "FROM base-of-six-1.16.0\n"
+    assert command("build --print-dockerfile script=a.py") == 2
+    assert "means 2 environments; say more of it" in capsys.readouterr().err
+
+
+def test_two_locks_are_told_apart(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("lock diff six=1.15.0 six=1.16.0") == 0
+    out = capsys.readouterr().out
+    assert "1.15.0" in out
+    assert "1.16.0" in out
+    assert command("lock diff six=1.15.0 six=1.15.0") == 0
+    assert "the same" in capsys.readouterr().out
+    assert command("lock diff six=1.15.0 script=a.py") == 2
+    assert "means 2 environments; say more of it" in capsys.readouterr().err
+
+
 def test_the_configuration_file_gives_defaults_and_is_checked(
     here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,64 @@
+"""What the trials of a cell are told: the script as it runs, the data, the limits; each is read once a session."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from runner.scripts import read_script, rewritten
+from runner.trials.data import digest_of, mounts_of
+from runner.trials.trial import Setting
+
+if TYPE_CHECKING:
+    from runner.engines.protocol import EngineKind, Mount
+    from runner.environments.model import Lock
+    from runner.matrix.model import Cell, Matrix
+    from runner.scripts import Script
+    from runner.trials.store import Store
+
+
+class Settings:
+    """The settings of one matrix's trials on one engine."""
+
+    def __init__(self, *, matrix: Matrix, engine: EngineKind, store: Store) -> None:
+        """Nothing is read yet."""
+        self._matrix = matrix
+        self._engine = engine
+        self._store = store
+        self._sources: dict[str, Script] = {}
+        self._scripts: dict[tuple[str, str], Script] = {}
+
+    def of(self, cell: Cell, lock: Lock, base_identity: str) -> Setting:
+        """All that the trials of a cell share."""
+        return Setting(
+            cell=cell,
+            lock=lock,
+            script=self.script(cell),
+            experiment=self._matrix.experiment,
+            resources=self._matrix.resources,
+            mounts=self._mounts,
+            data_digest=self._data_digest,
+            engine=self._engine,
+            base_identity=base_identity,
+            seeded=not self._matrix.seeds.as_written,
+        )
+
+    def script(self, cell: Cell) -> Script:
+        """The script of a cell with the imports of its flavour; the file is read once: what runs is what its key says.
+
+        Raises UsageError where it can't be read, or its imports can't be rewritten.
+        """
+        key = cell.script, cell.import_flavour
+        if key not in self._scripts:
+            if cell.script not in self._sources:
+                self._sources[cell.script] = read_script(self._matrix.folder, cell.script)
+            self._scripts[key] = rewritten(self._sources[cell.script], cell.import_flavour)
+        return self._scripts[key]
+
+    @cached_property
+    def _mounts(self) -> tuple[Mount, ...]:
+        return mounts_of(self._matrix.experiment.data, self._matrix.folder)
+
+    @cached_property
+    def _data_digest(self) -> str:
+        return digest_of(self._mounts, self._store)

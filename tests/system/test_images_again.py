@@ -1,0 +1,144 @@
+"""The same image again: by the printed commands without this tool, from an empty cache, and with no network at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from command import REPOSITORY, environment, runner
+
+from runner.engines.docker import DockerEngine
+from runner.environments import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MATRIX = """\
+axes:
+  absl-py: ["0.7.0"]
+  termcolor: ["1.1.0"]
+  python: ["3.7"]
+experiment: {script: train.py}
+"""
+"""Two source distributions of their time, absl-py with a need that is a wheel."""
+
+CONTENTS = """
+import hashlib, json, os
+found = {}
+for root in ("/env", "/usr/local/lib"):
+    for place, folders, files in os.walk(root):
+        for name in files:
+            path = os.path.join(place, name)
+            kind = os.readlink(path) if os.path.islink(path) else hashlib.sha256(open(path, "rb").read()).hexdigest()
+            found[path] = [kind, oct(os.lstat(path).st_mode)]
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "matrix").mkdir()
+    (tmp_path / "matrix" / "train.py").write_text("import absl\n")
+    (tmp_path / "matrix" / "matrix.yaml").write_text(MATRIX)
+    return tmp_path / "matrix"
+
+
+@pytest.fixture
+def made(folder: Path) -> Iterator[str]:
+    """The image of the matrix's one environment; gone in the end."""
+    image = build(folder)
+    yield image
+    subprocess.run(["/usr/bin/docker", "rmi", "--force", image], capture_output=True, check=False)
+
+
+def build(folder: Path, *before: str, **variables: str) -> str:
+    command = [*before, sys.executable, "-m", "runner", "build", "--engine", "docker", "--format", "json"]
+    env = environment() | variables
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    reference: str = json.loads(done.stdout)[0]["image"]
+    return reference
+
+
+def contents(image: str) -> dict[str, list[str]]:
+    done = subprocess.run(
+        ["/usr/bin/docker", "run", "--rm", "--network", "none", image, "python3", "-c", CONTENTS],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
+
+
+def remove(image: str) -> None:
+    """Remove an image with what below it no other one stands on."""
+    engine = DockerEngine.connect(environment()["RUNNER_BASE"])
+    assert engine.remove_image(image)
+    engine.close()
+
+
+def difference(one: dict[str, list[str]], other: dict[str, list[str]]) -> list[str]:
+    return sorted(path for path in one.keys() | other.keys() if one.get(path) != other.get(path))
+
+
+@pytest.mark.docker
+@pytest.mark.network
+@pytest.mark.usefixtures("cpython_3_7")
+def test_the_printed_commands_make_the_same_image_without_the_tool(folder: Path, made: str, tmp_path: Path) -> None:
+    printed = runner(folder, "build", "--engine", "docker", "--print-dockerfile", "absl-py=0.7.0").stdout
+    by_hand = tmp_path / "by-hand"
+    by_hand.mkdir()
+    (by_hand / "Dockerfile").write_text(printed)
+    first, second = re.findall(r"^#   ((?:python3|DOCKER_BUILDKIT).*)$", printed, flags=re.MULTILINE)
+    if certificates := os.environ.get("SSL_CERT_FILE"):
+        second += f" --secret id=certificates,src={certificates}"
+    tag = re.search(r"--tag (\S+)", second)
+    assert tag is not None
+    try:
+        for line in (first, second):
+            env = {**os.environ, "PATH": f"/usr/bin:{os.environ['PATH']}"}
+            done = subprocess.run(line, shell=True, cwd=by_hand, env=env, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+        ours, theirs = contents(made), contents(tag[1])
+        assert any("absl_py-0.7.0.dist-info" in path for path in ours)
+        assert difference(ours, theirs) == []
+    finally:
+        shutil.rmtree(REPOSITORY / "docker" / "uv", ignore_errors=True)
+        subprocess.run(["/usr/bin/docker", "rmi", "--force", tag[1]], capture_output=True, check=False)
+
+
+@pytest.mark.docker
+@pytest.mark.network
+@pytest.mark.usefixtures("cpython_3_7")
+def test_two_builds_from_two_empty_caches_have_the_same_contents(folder: Path, tmp_path: Path) -> None:
+    seen = []
+    for number in range(2):
+        cache = tmp_path / f"cache-{number}"
+        cache.mkdir()
+        (cache / "docker").symlink_to(
+            cache_folder() / "docker"
+        )  # the base image: made once, its own tests are elsewhere
+        image = build(folder, RUNNER_CACHE=str(cache))
+        seen.append(contents(image))
+        remove(image)
+    assert any("termcolor-1.1.0.dist-info" in path for path in seen[0])
+    assert difference(*seen) == []
+
+
+@pytest.mark.docker
+@pytest.mark.network
+@pytest.mark.usefixtures("cpython_3_7")
+def test_an_image_is_made_again_with_the_network_unplugged(folder: Path, made: str) -> None:
+    before = contents(made)
+    remove(made)
+    again = build(folder, "unshare", "--net", "--")
+    assert again == made
+    assert difference(before, contents(again)) == []

@@ -1,0 +1,112 @@
+"""`--prune-images` over a fake engine: images go when their cells are decided, and few are there at a time."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from fake_engine import FakeEngine, write_matrix
+
+from runner.errors import BuildFailedError
+from runner.matrix.model import Matrix
+from runner.session import Options, Results, Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runner.engines.protocol import Image
+    from runner.environments.model import Lock
+
+
+class CountingEngine(FakeEngine):
+    """Knows which images are there, and how many there were at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.guard = threading.Lock()
+        self.there: set[str] = set()
+        self.most = 0
+        self.kept_shared: list[tuple[str, bool]] = []
+
+    def find(self, lock: Lock) -> Image | None:
+        image = super().find(lock)
+        assert image is not None
+        with self.guard:
+            self.there.add(image.reference)
+            self.most = max(self.most, len(self.there))
+        return image
+
+    def remove_image(self, reference: str, *, keep_shared: bool = False) -> bool:
+        with self.guard:
+            self.there.discard(reference)
+            self.kept_shared.append((reference, keep_shared))
+        return super().remove_image(reference)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> CountingEngine:
+    fake = CountingEngine()
+    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
+    return fake
+
+
+def run(path: Path) -> Results:
+    with Session(Matrix.load(path), Options(prune_images=True)) as session:
+        return session.run()
+
+
+def test_each_image_goes_when_its_cells_are_decided(engine: CountingEngine, tmp_path: Path) -> None:
+    results = run(write_matrix(tmp_path))
+    assert [outcome.label for outcome in results.outcomes] == ["converges"] * 4
+    assert engine.there == set()
+    assert sorted(engine.removed) == ["image-of-six-1.15.0", "image-of-six-1.16.0"]
+    assert engine.most <= 2
+
+
+def test_an_environment_that_can_not_be_made_gives_its_place_to_the_next(
+    engine: CountingEngine, tmp_path: Path
+) -> None:
+    engine.broken = {"six-1.15.0": BuildFailedError("install", "no wheel")}
+    monkeyed = run(write_matrix(tmp_path))
+    assert [outcome.label for outcome in monkeyed.outcomes][:2] == ["blocked (install-failed)"] * 2
+    assert engine.removed == ["image-of-six-1.16.0"]
+
+
+def test_a_finished_matrix_makes_and_removes_nothing(engine: CountingEngine, tmp_path: Path) -> None:
+    path = write_matrix(tmp_path)
+    run(path)
+    engine.removed.clear()
+    assert run(path).executed == 0
+    assert engine.removed == []
+
+
+def test_what_images_to_come_stand_on_stays(engine: CountingEngine, tmp_path: Path) -> None:
+    text = (
+        "axes:\n  six: [1.15.0]\n  python: ['3.10', '3.11']\n"
+        "experiment: {script: a.py}\ncriterion: loss < 1e-4\nseeds: 1\n"
+    )
+    path = write_matrix(tmp_path, text)
+    (tmp_path / "locks").rename(tmp_path / "other")
+    _relock(tmp_path)
+    run(path)
+    assert sorted(shared for _, shared in engine.kept_shared) == [False, True]
+
+
+def _relock(folder: Path) -> None:
+    from datetime import UTC, datetime
+
+    from runner.environments.lockfile import finished, write
+    from runner.environments.model import Environment, Layer, LockedPackage
+
+    for python in ("3.10", "3.11"):
+        environment = Environment(pins=(("six", "1.15.0"),), python=python)
+        packages = [LockedPackage(name="six", version="1.15.0", layer=Layer.BASE, hashes=(f"sha256:{'0' * 64}",))]
+        lock = finished(
+            environment=environment,
+            python=python,
+            as_of=datetime(2021, 6, 1, tzinfo=UTC),
+            exemptions=(),
+            packages=packages,
+        )
+        write(lock, folder / "locks")
