@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tenacity
+
 import docker
 from runner.engines.docker import DockerEngine
 from runner.engines.docker_build import context_folder
@@ -216,9 +218,18 @@ def forget(client: DockerClient, tags: Sequence[str]) -> None:
     """Remove images, and what the build cache keeps of the rival's steps."""
     for tag in tags:
         client.images.remove(tag, force=True)
-    kept = [one["ID"] for one in client.api.df().get("BuildCache") or [] if MARK in one["Description"]]
-    for each in kept:
+    for each in kept_steps(client):
         client.api.prune_builds(filters={"id": [each]})
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(docker.errors.APIError),  # it answers one such question at a time
+    wait=tenacity.wait_fixed(1),
+    stop=tenacity.stop_after_delay(120),
+)
+def kept_steps(client: DockerClient) -> list[str]:
+    """What the build cache holds of the rival's steps."""
+    return [one["ID"] for one in client.api.df().get("BuildCache") or [] if MARK in one["Description"]]
 
 
 if __name__ == "__main__":

@@ -24,6 +24,17 @@ if TYPE_CHECKING:
     from runner.environments.model import Environment
     from runner.environments.times import Times
 
+_SAME_FILES = {
+    "keras": ("keras-nightly",),
+    "tensorflow": ("tensorflow-cpu", "tensorflow-gpu"),
+    "tensorflow-cpu": ("tensorflow", "tensorflow-gpu"),
+    "tensorflow-gpu": ("tensorflow", "tensorflow-cpu"),
+}
+"""What brings the files of a pinned package once more: each would break the other, so it must not come in beside it.
+
+TensorFlow 2.5 requires keras-nightly, some releases of Keras require plain tensorflow.
+"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
@@ -68,12 +79,13 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
         releases["tensorflow"] = slim
         if "tensorflow" in times.own:
             times = replace(times, own={"tensorflow-cpu": times.own["tensorflow"], **times.own})
+    pins = {installed[name]: str(release.version) for name, release in releases.items()}
     return Plan(
         python=python,
-        pins={installed[name]: str(release.version) for name, release in releases.items()},
+        pins=pins,
         out={installed[name]: came_out(name, release, python, times) for name, release in releases.items()},
         packages=packages,
-        banned=("tensorflow",) if slim is not None else (),
+        banned=tuple(other for name in pins for other in _SAME_FILES.get(name, ()) if other not in pins),
         times=times,
     )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.scripts.script import Script
+    from runner.scripts.sourcetext import SourceText
 
 FLAVOURS = ("as-written", *ROOTS)
 
@@ -55,7 +56,7 @@ def rewritten(script: Script, flavour: str) -> Script:
             for file in script.files
         ),
         imports=frozenset(imports - to.local),
-        diff="".join(_diff(path, sources[path].text, results[path].text) for path in changed),
+        diff="".join(_diff(path, sources[path], results[path].text) for path in changed),
         left_alone=tuple(line for result in results.values() for line in result.left_alone),
     )
 
@@ -78,9 +79,10 @@ def _counterparts(script: Script, contents: Mapping[str, bytes], flavour: str) -
     return Counterparts(flavour=flavour, local=local)
 
 
-def _diff(path: str, before: str, after: str) -> str:
-    """A unified diff that `patch -p1` takes."""
-    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{path}", f"b/{path}")
+def _diff(path: str, source: SourceText, after: str) -> str:
+    """A unified diff that `patch -p1` and `git apply` take."""
+    mark = source.mark.decode()
+    lines = difflib.unified_diff(_lines(mark + source.text), _lines(mark + after), f"a/{path}", f"b/{path}")
     return "".join(_ended(line) for line in lines)
 
 

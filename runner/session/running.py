@@ -45,6 +45,7 @@ class Run:
     def go(self) -> Results:
         """Run to the end. On Ctrl-C and on any failure every job is stopped before the exception goes on."""
         session = self._session
+        self._read_scripts()
         todo = [group for group in session.groups if not self._finished(group)]
         for progress in self._progress.values():
             if not progress.wanted(self._matrix.seeds):
@@ -54,6 +55,13 @@ class Run:
             session.environments.check_versions(group.environment for group in todo)
             self._work(todo)
         return results_of(self._matrix, session.cells, list(self._progress.values()), executed=self._executed)
+
+    def _read_scripts(self) -> None:
+        """Read every script before anything is made, and tell what an import flavour had to leave alone."""
+        scripts = {(cell.script, cell.import_flavour): cell for cell in self._session.cells}
+        for (_, flavour), cell in scripts.items():
+            for use in self._session.settings.script(cell).left_alone:
+                self._observer.note(f"import={flavour} leaves alone {use}")
 
     def _finished(self, group: Group) -> bool:
         lock = self._session.environments.locked(group.environment)

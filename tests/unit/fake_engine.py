@@ -36,6 +36,8 @@ class FakeEngine:
     log: bytes = b"out\n"
     identity: str | None = "fake-base"
     space: Room | None = None
+    found: bool = True
+    """Whether images are made already."""
     broken: dict[str, BuildFailedError] = field(default_factory=dict)
     """What can not be made, by the name of the lock."""
 
@@ -69,6 +71,8 @@ class FakeEngine:
         return self.identity
 
     def find(self, lock: Lock) -> Image | None:
+        if not self.found:
+            return None
         if lock.environment.name in self.broken:
             raise self.broken[lock.environment.name]
         return Image(

@@ -94,6 +94,13 @@ def test_the_diff_is_unified_and_names_every_file(tmp_path: Path) -> None:
     )
 
 
+def test_the_diff_has_the_line_ends_and_the_mark_of_the_file(tmp_path: Path) -> None:
+    write(tmp_path, train=b"\xef\xbb\xbfimport keras\r\n")
+    assert rewritten(read_script(tmp_path, "train.py"), "tf_keras").diff == (
+        "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-\ufeffimport keras\r\n+\ufeffimport tf_keras as keras\r\n"
+    )
+
+
 def test_what_has_no_counterpart_is_named_with_its_file_and_line(tmp_path: Path) -> None:
     write(
         tmp_path,

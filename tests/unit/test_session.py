@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from fake_engine import MATRIX, FakeEngine, lost, write_matrix
 
+from runner.engines.protocol import Room
 from runner.environments.model import Unresolvable
-from runner.errors import BuildFailedError, EngineLostError, UsageError
+from runner.environments.sizes import LockSizes
+from runner.errors import BuildFailedError, EngineLostError, MachineError, UsageError
 from runner.matrix.model import Matrix
 from runner.outcomes import OutcomeKind
 from runner.session import Options, Results, Session
@@ -250,6 +252,54 @@ def test_forgotten_trials_run_again(engine: FakeEngine, matrix: Path) -> None:
         assert session.forget() == 8
         assert list((matrix.parent / ".runner" / "logs").iterdir()) == []
     assert run(matrix).executed == 8
+
+
+def test_an_import_flavour_runs_the_rewritten_script_and_its_record_has_the_diff(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    path = write_matrix(tmp_path, MATRIX.replace("[a.py, b.py]", "[a.py]\n  import: [as-written, tf.keras]"))
+    (tmp_path / "a.py").write_text("import keras\nprint(keras.layers)\n")
+    results = run(path, only="six=1.15.0", seeds=1)
+    as_written, rewritten = (outcome.records[0] for outcome in results.outcomes)
+    assert as_written.rewritten == ""
+    assert "-import keras\n+from tensorflow import keras\n" in rewritten.rewritten
+    assert as_written.key != rewritten.key
+
+
+def test_a_script_that_can_not_be_rewritten_ends_the_run_before_anything_is_made(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    path = write_matrix(tmp_path, MATRIX.replace("[a.py, b.py]", "[a.py]\n  import: [keras]"))
+    (tmp_path / "a.py").write_text("import keras\nprint 'Python 2'\n")
+    with pytest.raises(UsageError, match=r"a\.py"):
+        run(path)
+    assert engine.ran == []
+
+
+def test_what_a_flavour_has_to_leave_alone_is_told(
+    engine: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    from runner.cli.progress import PlainProgress
+
+    path = write_matrix(tmp_path, MATRIX.replace("[a.py, b.py]", "[a.py]\n  import: [tf.keras]"))
+    (tmp_path / "a.py").write_text("import keras\nfrom keras.src import ops\n")
+    with Session(
+        Matrix.load(path), Options(only="six=1.15.0", seeds=1), PlainProgress(Console(stderr=True))
+    ) as session:
+        session.run()
+    assert "import=tf.keras leaves alone a.py:2" in capsys.readouterr().err
+
+
+def test_images_that_do_not_fit_are_refused_with_figures(engine: FakeEngine, matrix: Path) -> None:
+    engine.space = Room(path=matrix.parent, free_bytes=1000)
+    engine.found = False
+    sizes = LockSizes(downloads={}, layers={"layer": 5_000_000_000})
+    with Session(Matrix.load(matrix)) as session:
+        session.environments.sizes = lambda _lock: sizes  # type: ignore[method-assign]
+        with pytest.raises(MachineError, match=r"2 environments need about 5\.0 GB, and 0\.0 GB are free in "):
+            session.build()
 
 
 def test_slots_share_no_processor_unless_more_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
