@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 _OUR_STEPS = ("/mnt/compile_bytecode.py", "ln -s python${MINOR}")
 """What the steps of our recipes are known by: the cache keeps their commands, and no labels."""
+_FROM_IMAGE = "from local "
+"""What a step stood on that began with an image of this engine: keeps that image's layers even when it is removed.
+
+Only the results of images that are gone are dropped, whoever built on them: nobody can use these any more.
+"""
 
 
 def forget_contexts(client: DockerClient) -> None:
@@ -30,7 +35,7 @@ def forget_contexts(client: DockerClient) -> None:
 def forget_steps(client: DockerClient) -> None:
     """Drop the results of our steps that no image holds any more."""
     with contextlib.suppress(MachineError):
-        while any(_drop(client, id=each) for each in _unused(_results(client))):
+        while sum(_drop(client, id=each) for each in _unused(_results(client))):
             pass  # a result can be dropped when what stands on it is gone: each round uncovers those below
 
 
@@ -48,7 +53,11 @@ def _drop(client: DockerClient, **which: str) -> bool:
 def _unused(results: list[dict[str, Any]]) -> list[str]:
     """Choose the results that nobody uses: of our own steps, and of the copying below them, which has no command."""
     known = {result["ID"]: result for result in results}
-    ours = [result for result in results if any(step in result["Description"] for step in _OUR_STEPS)]
+    ours = [
+        result
+        for result in results
+        if result["Description"] == _FROM_IMAGE or any(step in result["Description"] for step in _OUR_STEPS)
+    ]
     for result in ours:
         below = known.get(result.get("Parent") or "")
         if below is not None and below not in ours:

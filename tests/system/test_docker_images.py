@@ -105,6 +105,8 @@ def test_environments_with_one_base_share_its_layer(
     assert client.images.list(name=layer)
     assert docker_engine.remove_image(made[1].reference)
     assert not client.images.list(name=layer)
+    kept = [each for each in client.api.df()["BuildCache"] if each["Description"] == "from local "]
+    assert all(each["Shared"] for each in kept), "the build cache holds layers of images that are gone"
     assert {image.reference for image in made}.isdisjoint(image.reference for image in docker_engine.images())
 
 

@@ -10,8 +10,10 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-from command import runner
+from command import environment, runner
 from fake_index import FakeIndex, sdist
+
+from runner.engines.docker import DockerEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,8 +123,10 @@ def test_a_token_in_the_address_of_the_index_is_in_nothing_that_is_written(
         for image in images:
             _clean(image.encode(), _all_of(image))
     finally:
-        runner(folder, "clean", *docker)
-        subprocess.run(["docker", "rmi", *images], capture_output=True, check=False)
+        engine = DockerEngine.connect(environment()["RUNNER_BASE"])
+        for image in images:
+            engine.remove_image(image)
+        engine.close()
 
 
 def _clean(where: bytes, content: bytes) -> None:
