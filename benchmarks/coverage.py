@@ -1,8 +1,8 @@
 """How many of the atlas' TensorFlow releases import: installed in today's ordinary way, and by the runner.
 
-The ordinary way is what pip, tox and nox do: the newest CPython that has a wheel, today's index, `tensorflow==X keras==Y`.
+The ordinary way is that of pip, tox and nox: newest CPython with a wheel, today's index, `tensorflow==X keras==Y`.
 Ours is read from the stored trials of `experiments/atlas.yaml`: run that first. Long: each environment is installed.
-With `--reports FOLDER` it writes what came out: `atlas.csv` and `atlas.md` (ours), `ordinary.csv` (the ordinary way).
+With `--reports FOLDER` it writes `atlas.csv` and `atlas.md` (ours), and `ordinary.csv` (the ordinary way).
 """
 
 from __future__ import annotations
