@@ -2,8 +2,8 @@ import subprocess
 from datetime import UTC, datetime
 
 import pytest
-from environments_resolved import PYTHON, TAG, content, reason, resolved, stack_index
 from fake_index import BUILDING_SETUPTOOLS, sdist
+from resolved import PYTHON, TAG, content, reason, resolved, stack_index
 
 from runner.environments import lockfile
 from runner.environments.model import Layer
@@ -73,6 +73,13 @@ def test_tensorflow_cpu_stands_in_and_no_package_brings_plain_tensorflow_beside_
     lock = resolved("tensorflow==2.0", "keras==2.4")
     assert content(lock) == {"tensorflow-cpu": "2.0", "numpy": "1.0", "keras": "2.4"}
     assert content(resolved("tensorflow==2.0", "keras==2.4", flavour="full"))["tensorflow"] == "2.0"
+
+
+def test_a_package_that_holds_the_files_of_a_pinned_one_does_not_come_in_beside_it(fake):
+    fake.add_wheel("keras_nightly", "2.5", "2026-02-01")
+    fake.add_wheel("tensorflow", "2.5", "2026-03-01", ["numpy", "keras-nightly"], tag=TAG)
+    assert content(resolved("tensorflow==2.5", "keras==2.0")) == {"tensorflow": "2.5", "numpy": "1.0", "keras": "2.0"}
+    assert "keras-nightly" in content(resolved("tensorflow==2.5"))
 
 
 def test_plain_tensorflow_stays_where_the_slim_one_has_no_wheel_for_the_cpython(fake):

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
-from environments_resolved import PYTHON, TAG, content, reason, resolved, stack_index
 from fake_index import undated
+from resolved import PYTHON, TAG, content, reason, resolved, stack_index
 
 from runner.environments import lockfile
 from runner.environments.model import Environment

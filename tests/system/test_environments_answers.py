@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from environments_resolved import PYTHON, content, resolved, stack_index, toolchain
 from fake_index import fill_cache
+from resolved import PYTHON, content, resolved, stack_index, toolchain
 
 from runner.environments import index, solver
 from runner.environments.index import Catalog
