@@ -272,6 +272,24 @@ def test_two_locks_are_told_apart(engine: FakeEngine, here: Path, capsys: pytest
     assert "means 2 environments; say more of it" in capsys.readouterr().err
 
 
+def test_a_lock_that_is_missing_or_was_edited_fails_the_check_and_is_named(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("lock --check") == 0
+    capsys.readouterr()
+    lock = here / "locks" / "six-1.16.0.txt"
+    lock.write_text(lock.read_text().replace("sha256:0", "sha256:1"))
+    assert command("lock --check --format json") == 1
+    found = {row["environment"]: row["lock"] for row in json.loads(capsys.readouterr().out)}
+    assert found["six-1.15.0"] == "ok"
+    assert "six-1.16.0.txt was edited by hand" in found["six-1.16.0"]
+    assert command("run") == 2
+    assert "six-1.16.0.txt was edited by hand" in capsys.readouterr().err
+    lock.unlink()
+    assert command("lock --check") == 1
+    assert "there is none yet" in capsys.readouterr().out
+
+
 def test_the_configuration_file_gives_defaults_and_is_checked(
     here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
