@@ -14,8 +14,8 @@ import sysconfig
 SKIPPED = {"__pycache__", "site-packages", "dist-packages"}
 FIXED_TIME = 1000000000
 SHARES = 32
-"""Each is compiled by a process of its own, in a fixed order: bytecode marks the names that its process used before, so a
-file's bytes depend on what was compiled there before it (seen: 1 of 935 files of the standard library)."""
+"""Each is compiled by a process of its own, in a fixed order: bytecode marks the names that its process used before, so
+that it depends on what was compiled there earlier (seen: 1 of 935 files of the standard library)."""
 
 
 def sources(folder):
