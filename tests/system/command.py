@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,8 +31,19 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start the runner; its progress is readable on `stderr`."""
     command = [sys.executable, "-m", "runner", *arguments]
     return subprocess.Popen(
-        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - nothing of ours runs beside it
     )
+
+
+def _heed_ctrl_c() -> None:
+    """Take Ctrl-C as a terminal's user does, also where the tests themselves run in the background and ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def table(folder: Path, engine: str, *arguments: str) -> list[dict[str, Any]]:
