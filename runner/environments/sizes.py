@@ -1,8 +1,8 @@
 """How much disk locks will take: a lock, the files on disk and what the index said of the others → bytes, about.
 
 A wheel that is on disk is counted by its own directory; its bytecode takes 0.82 of its sources' size. Any other file is
-counted by its size on the index times 3.9. Measured on the layers of TensorFlow 1.2, 1.13, 2.8 and 2.16 with their
-Keras: by wheels on disk they came out within 3 %, by the index' sizes within 25 %.
+counted by its size on the index times 3.9. Measured on the layers of TensorFlow 1.2.1 and 2.8.4 with their Keras: by
+wheels on disk they came out within 1 % (sdists built in the image apart), by compressed size they were 3.7 and 4.7 times.
 """
 
 from __future__ import annotations
