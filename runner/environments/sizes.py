@@ -2,7 +2,7 @@
 
 A wheel that is on disk is counted by its own directory; its bytecode takes 0.82 of its sources' size. Any other file is
 counted by its size on the index times 3.9. Measured on the layers of TensorFlow 1.2.1 and 2.8.4 with their Keras: by
-wheels on disk they came out within 1 % (sdists built in the image apart), by compressed size they were 3.7 and 4.7 times.
+wheels on disk they came out within 1 % (sdists built in the image apart), and at 3.7 and 4.7 times the compressed size.
 """
 
 from __future__ import annotations
