@@ -124,12 +124,9 @@ class DockerEngine:
         """Give every image of a lock that the engine keeps, and what failed builds left; last used last."""
         return self._images.stored()
 
-    def remove_image(self, reference: str, *, keep_shared: bool = False) -> bool:
-        """Remove an image, and what below it no other one needs; false where a job runs in it.
-
-        With `keep_shared` what is below stays, for images that are to come.
-        """
-        return self._images.remove(reference, keep_shared=keep_shared)
+    def remove_image(self, reference: str) -> bool:
+        """Remove an image, and what below it no other one needs; false where a job runs in it."""
+        return self._images.remove(reference)
 
     def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
         """Give the command of a shell in a container like a job's, and its environment variables."""

@@ -9,7 +9,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from runner.engines.docker_client import engine_errors
-from runner.errors import MachineError
+from runner.errors import EngineLostError, MachineError
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -40,8 +40,16 @@ def forget_steps(client: DockerClient) -> None:
 
 
 def _results(client: DockerClient) -> list[dict[str, Any]]:
-    with engine_errors("looking at the build cache"):
-        return client.api.df().get("BuildCache") or []
+    import tenacity  # noqa: PLC0415 - only where something is removed
+
+    def ask() -> list[dict[str, Any]]:
+        with engine_errors("looking at the build cache"):
+            return client.api.df().get("BuildCache") or []
+
+    # an engine answers this question to one asker at a time, and refuses the others
+    waiting = tenacity.wait_exponential(multiplier=0.2, max=3)
+    refused = tenacity.retry_if_exception_type(EngineLostError)
+    return tenacity.Retrying(stop=tenacity.stop_after_delay(20), wait=waiting, retry=refused, reraise=True)(ask)
 
 
 def _drop(client: DockerClient, **which: str) -> bool:

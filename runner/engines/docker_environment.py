@@ -158,16 +158,13 @@ class EnvironmentImages:
         ]
         return tuple(sorted(found, key=lambda image: image.last_used))
 
-    def remove(self, tag: str, *, keep_shared: bool) -> bool:
-        """Remove an image and (unless `keep_shared`) what below it no other one of ours stands on.
-
-        False where a container uses it.
-        """
+    def remove(self, tag: str) -> bool:
+        """Remove an image and what below it no other one of ours stands on; false where a container uses it."""
         below = (labels_of(self._client, tag) or {}).get(FROM)
         if not self._remove(tag):
             return False
         self._use_note(tag).unlink(missing_ok=True)
-        while below and not keep_shared and not any(labels.get(FROM) == below for _, labels, _, _ in self._ours()):
+        while below and not any(labels.get(FROM) == below for _, labels, _, _ in self._ours()):
             tag, below = below, (labels_of(self._client, below) or {}).get(FROM)
             self._remove(tag)
         forget_steps(self._client)

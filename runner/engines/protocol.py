@@ -215,8 +215,8 @@ class Engine(Protocol):
         """Give every image of this tool that the engine keeps."""
         ...
 
-    def remove_image(self, reference: str, *, keep_shared: bool = False) -> bool:
-        """Remove an image; false where a job runs in it. With `keep_shared` the layers that others may share stay."""
+    def remove_image(self, reference: str) -> bool:
+        """Remove an image; false where a job runs in it."""
         ...
 
     def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -134,7 +134,7 @@ class VenvEngine:
         """Give the cache folder, and how much is free there."""
         return Room(path=cache_folder(), free_bytes=shutil.disk_usage(cache_folder()).free)
 
-    def remove_image(self, reference: str, *, keep_shared: bool = False) -> bool:  # noqa: ARG002 - nothing is shared
+    def remove_image(self, reference: str) -> bool:
         """Remove an environment; false where a job runs in it, or where it is none of this cache."""
         folder = Path(reference)
         return folder.parent == self._root and venv_environment.remove(folder)

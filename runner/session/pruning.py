@@ -1,6 +1,7 @@
 """Images that are dropped as soon as their cells are decided, so that a matrix of any size fits on a small disk.
 
-Few images are held at a time: a new one is made when an older one is gone.
+Few images are held at a time: a new one is made when an older one is done with. Of each base that is still to come the
+last image stays until the next one is made, since its layers are what that one will stand on.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Pruning:
         self._coming = Counter(group.environment.base for group in groups)
         self._undecided: dict[str, set[str]] = {}
         self._images: dict[str, Image] = {}
+        self._last: dict[tuple[str, str], Image] = {}
+        """By base, the image that is done with and keeps the shared layers."""
 
     def begin(self) -> None:
         """Wait for room to hold one more image. Raises StoppedError where the run is stopping."""
@@ -62,10 +65,17 @@ class Pruning:
         self.end(group, image)
 
     def end(self, group: Group, image: Image | None) -> None:
-        """Give a place back, and drop the image where one was made; what it shares with images to come stays."""
+        """Give a place back, and drop what no environment to come will stand on."""
+        base = group.environment.base
+        gone: list[Image | None] = []
         with self._guard:
-            self._coming[group.environment.base] -= 1
-            shared = self._coming[group.environment.base] > 0
-        if image is not None:
-            self._engine.remove_image(image.reference, keep_shared=shared)
+            self._coming[base] -= 1
+            if image is not None:
+                gone.append(self._last.pop(base, None))
+                self._last[base] = image
+            if not self._coming[base]:
+                gone.append(self._last.pop(base, None))
+        for one in gone:
+            if one is not None:
+                self._engine.remove_image(one.reference)
         self._places.release()

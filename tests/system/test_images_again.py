@@ -63,6 +63,9 @@ def build(folder: Path, *before: str, **variables: str) -> str:
     env = environment() | variables
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    # what was installed is only said by a step that ran: one that the engine remembers would show nothing
+    assert " + absl-py==0.7.0" in done.stderr
+    assert " + termcolor==1.1.0" in done.stderr
     reference: str = json.loads(done.stdout)[0]["image"]
     return reference
 
@@ -142,3 +145,18 @@ def test_an_image_is_made_again_with_the_network_unplugged(folder: Path, made: s
     again = build(folder, "unshare", "--net", "--")
     assert again == made
     assert difference(before, contents(again)) == []
+
+
+@pytest.mark.docker
+@pytest.mark.network
+@pytest.mark.usefixtures("cpython_3_7")
+def test_pruned_images_leave_nothing_and_share_their_base_until_then(folder: Path) -> None:
+    (folder / "matrix.yaml").write_text(MATRIX.replace('["1.1.0"]', '["1.0.1", "1.1.0"]') + "seeds: 1\n")
+    engine = DockerEngine.connect(environment()["RUNNER_BASE"])
+    before = {image.reference for image in engine.images()}
+    done = runner(folder, "run", "--engine", "docker", "--prune-images", "-j", "1")
+    after = {image.reference for image in engine.images()}
+    engine.close()
+    assert "2 trials ran now" in done.stdout, done.stderr
+    assert done.stderr.count("packages of the base") == 1
+    assert after <= before

@@ -93,7 +93,7 @@ class FakeEngine:
     def room(self) -> Room | None:
         return self.space
 
-    def remove_image(self, reference: str, *, keep_shared: bool = False) -> bool:
+    def remove_image(self, reference: str) -> bool:
         self.removed.append(reference)
         return True
 

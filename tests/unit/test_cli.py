@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -234,10 +236,16 @@ def test_clean_removes_images_and_keeps_records_unless_asked(engine: FakeEngine,
 
 
 def test_clean_keeps_the_images_that_were_used_last(engine: FakeEngine, here: Path) -> None:
-    assert command("clean --keep-last 1") == 0
+    (image,) = engine.images()
+    days = {"older": 1, "newest": 9, "old": 5}
+    stored = tuple(
+        replace(image, reference=name, last_used=datetime(2026, 1, day, tzinfo=UTC)) for name, day in days.items()
+    )
+    engine.images = lambda: stored  # type: ignore[method-assign]
+    assert command("clean --keep-last 3") == 0
     assert engine.removed == []
-    assert command("clean --keep-last 0") == 0
-    assert engine.removed == ["image"]
+    assert command("clean --keep-last 1") == 0
+    assert engine.removed == ["older", "old"]
 
 
 def test_a_plan_of_many_cells_has_a_line_an_environment(

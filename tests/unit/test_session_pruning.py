@@ -27,7 +27,6 @@ class CountingEngine(FakeEngine):
         self.guard = threading.Lock()
         self.there: set[str] = set()
         self.most = 0
-        self.kept_shared: list[tuple[str, bool]] = []
 
     def find(self, lock: Lock) -> Image | None:
         image = super().find(lock)
@@ -37,10 +36,9 @@ class CountingEngine(FakeEngine):
             self.most = max(self.most, len(self.there))
         return image
 
-    def remove_image(self, reference: str, *, keep_shared: bool = False) -> bool:
+    def remove_image(self, reference: str) -> bool:
         with self.guard:
             self.there.discard(reference)
-            self.kept_shared.append((reference, keep_shared))
         return super().remove_image(reference)
 
 
@@ -81,16 +79,35 @@ def test_a_finished_matrix_makes_and_removes_nothing(engine: CountingEngine, tmp
     assert engine.removed == []
 
 
-def test_what_images_to_come_stand_on_stays(engine: CountingEngine, tmp_path: Path) -> None:
+def shared_base(folder: Path) -> Path:
+    """A matrix of two environments with one base."""
     text = (
         "axes:\n  six: [1.15.0]\n  python: ['3.10', '3.11']\n"
         "experiment: {script: a.py}\ncriterion: loss < 1e-4\nseeds: 1\n"
     )
-    path = write_matrix(tmp_path, text)
-    (tmp_path / "locks").rename(tmp_path / "other")
-    _relock(tmp_path)
+    path = write_matrix(folder, text)
+    _relock(folder)
+    return path
+
+
+def test_what_an_image_to_come_stands_on_stays_until_that_one_is_made(engine: CountingEngine, tmp_path: Path) -> None:
+    there_when_removed: list[set[str]] = []
+    remove = engine.remove_image
+    engine.remove_image = lambda reference: there_when_removed.append(set(engine.there)) or remove(reference)
+    run(shared_base(tmp_path))
+    assert len(there_when_removed) == 2
+    assert len(there_when_removed[0]) == 2  # the first went when the second was there
+    assert engine.there == set()
+
+
+def test_where_the_last_of_a_base_can_not_be_made_nothing_of_the_base_stays(
+    engine: CountingEngine, tmp_path: Path
+) -> None:
+    path = shared_base(tmp_path)
+    engine.broken = {"six-1.15.0+py3.11": BuildFailedError("install", "no wheel")}
     run(path)
-    assert sorted(shared for _, shared in engine.kept_shared) == [False, True]
+    assert engine.removed == ["image-of-six-1.15.0+py3.10"]
+    assert engine.there == set()
 
 
 def _relock(folder: Path) -> None:
