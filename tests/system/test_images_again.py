@@ -55,7 +55,7 @@ def made(folder: Path) -> Iterator[str]:
     """The image of the matrix's one environment; gone in the end."""
     image = build(folder)
     yield image
-    subprocess.run(["/usr/bin/docker", "rmi", "--force", image], capture_output=True, check=False)
+    remove(image)
 
 
 def build(folder: Path, *before: str, **variables: str) -> str:
