@@ -199,7 +199,7 @@ def family(random: Random, rate: float, tests: int, *, chosen: bool, named: bool
         position = baseline_of(outcomes).position if chosen else 0
         if position is None:
             return None
-        lacking = top_up(outcomes, outcomes[position], named=named)
+        lacking = top_up(outcomes, outcomes[position])
         if not any(lacking):
             break
         for cell, more in zip(cells, lacking, strict=True):

@@ -333,7 +333,7 @@ def family(random: Random, rate: float, tests: int) -> tuple[bool, float]:
     counts = [play(random, rate) for _ in range(tests + 1)]
     while True:
         outcomes = [fresh(one) for one in counts]
-        lacking = top_up(outcomes, outcomes[0], named=True)
+        lacking = top_up(outcomes, outcomes[0])
         if not any(lacking):
             break
         counts = [play(random, rate, one, more) for one, more in zip(counts, lacking, strict=True)]

@@ -20,11 +20,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from runner.matrix.fragments import AS_OF, AXES, CONDITIONAL, EXPECT, PARTIALS, SCALAR
+from runner.matrix.fragments import AS_OF, AXES, CONDITIONAL, EXPECT, PARTIAL, PARTIALS, SCALAR
 from runner.matrix.mistakes import RefusedError, quoted
-from runner.matrix.model import Experiment, Resources, Seeds
+from runner.matrix.model import Experiment, Judging, Resources, Seeds
 from runner.matrix.nodes import Nothing, Text, shape
-from runner.matrix.quantities import count, duration_s, size_bytes, truth
+from runner.matrix.quantities import count, count_from_zero, duration_s, size_bytes, truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +106,7 @@ class Section(BaseModel):
 _EXPERIMENT = Experiment(script=None)
 _RESOURCES = Resources()
 _SEEDS = Seeds()
+_JUDGING = Judging()
 
 
 class ExperimentSection(Section):
@@ -200,6 +201,29 @@ class MatrixFile(Section):
         default=(),
         description="When training has converged: 'loss < 1e-4', 'val_accuracy >= 0.9 within 5 epochs'. All must hold; "
         "the first names the judged metric.",
+    )
+    metric: Annotated[Scalar | None, WithJsonSchema({"type": "string"})] = Field(
+        default=None, description="The judged metric where no criterion names it. Default: loss."
+    )
+    mode: Literal["min", "max"] | None = Field(
+        default=None, description="Whether less or more of the metric is better. Default: as its name says."
+    )
+    at: Literal["last", "best"] = Field(
+        default=_JUDGING.at,
+        description="Whether the value that a trial ended with is judged, or the best so far (as checkpoints keep it). "
+        "Default: last.",
+    )
+    skip: Annotated[int, _reads(count_from_zero), WithJsonSchema({"type": "integer", "minimum": 0})] = Field(
+        default=_JUDGING.skip, description="How many first epochs are not judged. Default: 0."
+    )
+    baseline: Annotated[PartialNode | None, WithJsonSchema(PARTIAL)] = Field(
+        default=None,
+        description="Axis values of the cell that others are compared with. Default: the cell that converges best.",
+    )
+    control: Truth = Field(
+        default=False,
+        description="Whether the baseline is run a second time, from a rebuilt image and with other seeds, to see "
+        "whether cells that are the same look different. Default: false.",
     )
     seeds: Annotated[Annotated[FixedSeeds, Tag("text")] | Annotated[SeedsSection, Tag("mapping")], _by_shape] = Field(
         default=SeedsSection(), description="A fixed number, as-written, or {lead: 4, cap: 10}."

@@ -26,8 +26,8 @@ def check_values(matrix: Matrix, mistakes: Mistakes) -> None:
     for include in matrix.include:
         for axis, text in include.values.items():
             known.setdefault(axis, []).append(text)
-    for expectation in matrix.expect:
-        _check_partial(expectation.match, known, mistakes)
+    for partial in (*(expectation.match for expectation in matrix.expect), *filter(None, (matrix.baseline,))):
+        _check_partial(partial, known, mistakes)
 
 
 def _check_partial(partial: Partial, known: Mapping[str, Sequence[str]], mistakes: Mistakes) -> None:
@@ -47,8 +47,14 @@ def check_cells(matrix: Matrix, mistakes: Mistakes) -> None:
             message = f"this makes a new cell, which needs a value for {' and '.join(lacking)}"
             mistakes.add(include.position, message, "no cell matches it, so it extends none")
     for expectation in matrix.expect:
-        if not any(cell.matches(expectation.match.values) for cell in cells(matrix, expectation.match.values)):
+        if not _meets_any(matrix, expectation.match):
             mistakes.add(expectation.match.position, "this expectation matches no cell", "each value alone is known")
+    if matrix.baseline is not None and not _meets_any(matrix, matrix.baseline):
+        mistakes.add(matrix.baseline.position, "the baseline is no cell", "each value alone is known")
     if next(cells(matrix), None) is None:
         place = matrix.exclude[0].position if matrix.exclude else TOP
         mistakes.add(place, "no cell is left: every combination is excluded")
+
+
+def _meets_any(matrix: Matrix, partial: Partial) -> bool:
+    return any(cell.matches(partial.values) for cell in cells(matrix, partial.values))

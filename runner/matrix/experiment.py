@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from runner.matrix.criterion import EXAMPLE, Comparison, CriterionError, parse
 from runner.matrix.mistakes import RefusedError, quoted
-from runner.matrix.model import DataMapping, Experiment
+from runner.matrix.model import DataMapping, Experiment, Judging
 from runner.matrix.nodes import Text
 from runner.matrix.values import check_script
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from runner.matrix.border import ExperimentSection
+    from runner.matrix.border import ExperimentSection, MatrixFile
     from runner.matrix.mistakes import Mistakes
 
 
@@ -86,3 +86,12 @@ def read_criterion(node: Text | tuple[Text, ...], mistakes: Mistakes) -> tuple[C
         except CriterionError as error:
             mistakes.add(text.at(error.column - 1), str(error), EXAMPLE)
     return tuple(comparisons)
+
+
+def read_judging(file: MatrixFile, criterion: tuple[Comparison, ...], mistakes: Mistakes) -> Judging:
+    """How trials are judged; a metric beside a criterion that names another one is a mistake."""
+    if criterion and file.metric is not None and file.metric != criterion[0].metric:
+        message = f"the criterion judges {quoted(criterion[0].metric)}, and another metric is named here"
+        mistakes.add(file.metric.position, message, "leave it out, or put its comparison first")
+    metric = Judging().metric if file.metric is None else str(file.metric)
+    return Judging(metric=metric, mode=file.mode, at=file.at, skip=file.skip)

@@ -70,7 +70,8 @@ _PARTIAL: dict[str, Any] = {
     "additionalProperties": _VERSION,
     "propertyNames": {"pattern": _NAME_PATTERN},
 }
-PARTIALS: dict[str, Any] = {"items": {"type": "object", "minProperties": 1, **_PARTIAL}}
+PARTIAL: dict[str, Any] = {"type": "object", "minProperties": 1, **_PARTIAL}
+PARTIALS: dict[str, Any] = {"items": PARTIAL}
 EXPECT: dict[str, Any] = {
     "items": {
         "type": "object",

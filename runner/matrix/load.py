@@ -10,7 +10,7 @@ from runner.matrix.checks import TOP, check_cells
 from runner.matrix.dates import read_as_of
 from runner.matrix.eras import BASES, PACKAGES
 from runner.matrix.expectations import outcome_words
-from runner.matrix.experiment import read_criterion, read_experiment
+from runner.matrix.experiment import read_criterion, read_experiment, read_judging
 from runner.matrix.mistakes import Mistakes, RefusedError, quoted
 from runner.matrix.model import RESERVED_AXES, Axis, AxisKind, Expectation, Matrix, Resources, Seeds, axis_kind
 from runner.matrix.nodes import Text, compose, read_text
@@ -43,6 +43,7 @@ def load(path: Path) -> Matrix:
     cells_known = reader.all_known and len(mistakes.found) == before and not _any_of(parts, "include", "exclude")
     axes = axes if file.axes else _axes_of(include)
     as_of, dates = read_as_of(file.as_of, mistakes)
+    criterion = read_criterion(file.criterion, mistakes)
     matrix = Matrix(
         path=path,
         axes=axes,
@@ -50,7 +51,10 @@ def load(path: Path) -> Matrix:
         exclude=exclude,
         experiment=read_experiment(file.experiment, path.parent, mistakes),
         packages=read_packages(file.packages, {axis.name for axis in axes}, reader),
-        criterion=read_criterion(file.criterion, mistakes),
+        criterion=criterion,
+        judging=read_judging(file, criterion, mistakes),
+        baseline=_baseline(file, reader),
+        control=file.control,
         seeds=_seeds(file),
         resources=_resources(file),
         expect=tuple(_expectations(file.expect, reader)),
@@ -79,6 +83,10 @@ def _axes_of(include: Iterable[Partial]) -> tuple[Axis, ...]:
 def _any_of(parts: Shaped, *names: str) -> bool:
     """Whether a section of these names, or anything in it, was left out."""
     return any(left.partition(".")[0] in names or left in names for left in parts.left_out)
+
+
+def _baseline(file: MatrixFile, reader: AxisReader) -> Partial | None:
+    return next(iter(reader.matches(filter(None, (file.baseline,)))), None)
 
 
 def _seeds(file: MatrixFile) -> Seeds:

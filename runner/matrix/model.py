@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from runner.matrix.versions import same_version
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from runner.matrix.criterion import Comparison
     from runner.matrix.rules import Rule
+
+
+Mode = Literal["min", "max"]
+"""Which way a metric is better."""
 
 
 class AxisKind(enum.Enum):
@@ -169,6 +173,19 @@ class Seeds:
     as_written: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judging:
+    """How every trial is judged; the metric and the operator of a criterion win over these."""
+
+    metric: str = "loss"
+    mode: Mode | None = None
+    """None: as the metric's name says."""
+    at: Literal["last", "best"] = "last"
+    """`best` judges the best value so far, as checkpoints keep it."""
+    skip: int = 0
+    """How many first epochs are left out."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
     """The whole of one `matrix.yaml`. `folder` is the folder of the file: scripts and data are relative to it."""
@@ -180,6 +197,11 @@ class Matrix:
     exclude: tuple[Partial, ...] = ()
     packages: tuple[Requirement, ...] = ()
     criterion: tuple[Comparison, ...] = ()
+    judging: Judging = field(default_factory=Judging)
+    baseline: Partial | None = None
+    """The cell that the others are compared with; None: the one that converges best."""
+    control: bool = False
+    """Whether the baseline is run a second time with other seeds, to see how often equal cells look different."""
     seeds: Seeds = field(default_factory=Seeds)
     resources: Resources = field(default_factory=Resources)
     expect: tuple[Expectation, ...] = ()

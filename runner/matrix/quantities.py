@@ -49,6 +49,11 @@ def count(text: str) -> int:
     return int(text)
 
 
+def count_from_zero(text: str) -> int:
+    """A whole number from 0 on."""
+    return 0 if re.fullmatch(r"0{1,7}", text) else count(text)
+
+
 def truth(text: str) -> bool:
     """True or false."""
     if text.lower() not in {"true", "false"}:

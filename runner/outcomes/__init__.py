@@ -10,14 +10,13 @@ from runner.outcomes.footing import ComparisonLabel
 from runner.outcomes.groups import FailureGroup, groups
 from runner.outcomes.judge import judge
 from runner.outcomes.judged import Judged, outcomes_of
-from runner.outcomes.judging import Judging, Reference
 from runner.outcomes.label import label_trial, verdict_of
 from runner.outcomes.labels import Label, Standing, standing
 from runner.outcomes.pairs import top_up
 from runner.outcomes.samples import Difference, DifferenceLabel, difference_of
 from runner.outcomes.table import Row, row_of, rows, table
 from runner.outcomes.tally import most_trials, seeds_wanted, wants_more
-from runner.outcomes.verdict import Basis, Verdict
+from runner.outcomes.verdict import Basis, Reference, Verdict
 from runner.outcomes.wording import figure_in_words
 
 __all__ = [
@@ -31,7 +30,6 @@ __all__ = [
     "FailureGroup",
     "Fingerprint",
     "Judged",
-    "Judging",
     "Label",
     "Outcome",
     "OutcomeKind",

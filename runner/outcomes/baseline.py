@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from runner.matrix.model import same_value
 from runner.outcomes.cell import ENOUGH_RUNS
-from runner.outcomes.judging import Reference
 from runner.outcomes.labels import Label
 from runner.outcomes.tally import tally
+from runner.outcomes.verdict import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.matrix.criterion import Comparison
-    from runner.outcomes.metrics import Mode
+    from runner.matrix.model import Mode
 
 Value = float | str | None
 """One report: None is "not in this epoch"; "nan", "inf" and "-inf" may be text."""

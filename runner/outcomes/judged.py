@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from runner.matrix.model import Judging
 from runner.outcomes.baseline import baseline_of
 from runner.outcomes.cell import outcome_of
 from runner.outcomes.comparing import comparisons
-from runner.outcomes.judging import AS_USUAL
 from runner.outcomes.label import verdict_of
 from runner.outcomes.labels import Label
 from runner.outcomes.pairs import top_up
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from runner.matrix.model import Seeds
     from runner.outcomes.cell import Outcome
     from runner.outcomes.comparison import CellComparison
-    from runner.outcomes.judging import Judging, Reference
     from runner.outcomes.tally import Trial
+    from runner.outcomes.verdict import Reference
+
+_AS_USUAL = Judging()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ class Judged:
         sequential = tuple(seeds_wanted(outcome.trials, seeds) for outcome in self.outcomes)
         if any(sequential) or seeds.fixed or self.baseline is None:
             return sequential
-        lacking = top_up(self.outcomes, self.baseline, named=self.named)
+        lacking = top_up(self.outcomes, self.baseline)
         return tuple(
             max(0, min(more, most_trials(seeds) - outcome.n_trials, seeds.cap - outcome.counted))
             for outcome, more in zip(self.outcomes, lacking, strict=True)
@@ -72,7 +74,7 @@ def outcomes_of(
     seeds: Seeds,
     *,
     criterion: tuple[Comparison, ...] = (),
-    judging: Judging = AS_USUAL,
+    judging: Judging = _AS_USUAL,
     baseline: Mapping[str, str] | None = None,
 ) -> Judged:
     """Judge a matrix: its cells' axis values, each with its trials and their verdicts without a reference.

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from runner.matrix.model import Judging
 from runner.outcomes.endings import Process, failure
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
-from runner.outcomes.judging import AS_USUAL
 from runner.outcomes.labels import Label
 from runner.outcomes.series import Reported, reported, seen
-from runner.outcomes.verdict import Basis, Verdict
+from runner.outcomes.verdict import Basis, Reference, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.matrix.criterion import Comparison
-    from runner.outcomes.judging import Judging, Reference
     from runner.trials.record import Record, ScriptException, Stage
+
+_AS_USUAL = Judging()
 
 
 def label_trial(
@@ -85,7 +86,7 @@ def verdict_of(
     record: Record,
     criterion: tuple[Comparison, ...] = (),
     *,
-    judging: Judging = AS_USUAL,
+    judging: Judging = _AS_USUAL,
     reference: Reference | None = None,
 ) -> Verdict:
     """Judge a record by a criterion, whose comparisons must all hold; the first one names the judged metric.

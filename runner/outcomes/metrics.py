@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING
 
-Mode = Literal["min", "max"]
+if TYPE_CHECKING:
+    from runner.matrix.model import Mode
 
 _ALIASES = {
     "acc": "accuracy",

@@ -40,6 +40,11 @@ class Pair:
         return self.footing is not Footing.BLOCKED
 
     @property
+    def apart(self) -> bool:
+        """Whether the outcomes are of different kinds."""
+        return self.cell.kind is not self.baseline.kind
+
+    @property
     def levels_apart(self) -> bool:
         """Whether the levels of the two do not overlap."""
         if self.levels is None:
@@ -82,24 +87,30 @@ def seeds_needed(pairs: Sequence[Pair], *, chosen: bool) -> list[tuple[int, int]
 
 
 def _needed(pair: Pair, rate_tests: int, level_tests: int) -> tuple[int, int]:
-    if not pair.testable:
-        return 0, 0
     wanted = ENOUGH_RUNS
-    if pair.cell.kind is not pair.baseline.kind:
+    if pair.apart:
         wanted = seeds_to_tell_apart(rate_tests)
     elif pair.levels_apart:
         wanted = seeds_to_tell_apart(level_tests)
+    return _lacking(pair, wanted)
+
+
+def _lacking(pair: Pair, wanted: int) -> tuple[int, int]:
+    if not pair.testable:
+        return 0, 0
     ours, theirs = (0 if counts.seed_insensitive else max(0, wanted - counts.n) for counts in (pair.ours, pair.theirs))
     return ours, theirs
 
 
-def top_up(outcomes: Sequence[Outcome], baseline: Outcome, *, named: bool = False) -> tuple[int, ...]:
-    """How many more counted trials each outcome needs, so that no comparison with `baseline` lacks seeds.
+def top_up(outcomes: Sequence[Outcome], baseline: Outcome) -> tuple[int, ...]:
+    """How many more counted trials each outcome needs, so that those that look different can be sure.
 
-    `named` as for `comparisons`.
+    Only where one succeeds and the other fails: where both succeed at levels that look different, the comparison says
+    what is still needed, and whoever wants to know asks for more seeds.
     """
     pairs = [pair_of(outcome, baseline) for outcome in outcomes if outcome is not baseline]
-    needed = seeds_needed(pairs, chosen=not named)
+    tests, _ = numbers_of_tests(pairs, chosen=False)
+    needed = [_lacking(pair, seeds_to_tell_apart(tests) if pair.apart else ENOUGH_RUNS) for pair in pairs]
     cells = iter([ours for ours, _ in needed])
     of_baseline = max((theirs for _, theirs in needed), default=0)
     return tuple(of_baseline if outcome is baseline else next(cells) for outcome in outcomes)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from runner.matrix.model import Mode
     from runner.outcomes.labels import Label
-    from runner.outcomes.metrics import Mode
 
 
 class Basis(enum.StrEnum):
@@ -65,3 +65,12 @@ class Verdict:
     def with_flags(self, *flags: str) -> Verdict:
         """The same verdict with more flags."""
         return replace(self, flags=(*self.flags, *(flag for flag in flags if flag not in self.flags)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """The level of a baseline: medians over its successful trials, in the metric's own units (VERDICTS.md, R10)."""
+
+    final: float
+    scale: float
+    """The starting loss S."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.outcomes import OutcomeKind, Row, matches_expectation, outcome_of, row_of, table
+from runner.outcomes import OutcomeKind, Row, groups, matches_expectation, row_of, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.matrix.model import Cell, Matrix
-    from runner.outcomes import Outcome
-    from runner.session.group import Progress
+    from runner.outcomes import CellComparison, FailureGroup, Judged, Outcome
+    from runner.session.ledger import Ledger
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,11 +34,13 @@ class Miss:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """All outcomes of a matrix, in the order of its cells; `executed` trials ran for them this time."""
+    """The outcomes of the selected cells, in the matrix's order; `executed` trials ran for them this time."""
 
     matrix: Matrix
     cells: tuple[Cell, ...]
     outcomes: tuple[Outcome, ...]
+    judged: Judged
+    """All cells of the matrix, held against each other."""
     executed: int
 
     def rows(self) -> tuple[Row, ...]:
@@ -47,6 +50,17 @@ class Results:
     def table(self) -> pd.DataFrame:
         """One row a cell with its axis values, outcome, seeds, figures, versions really imported and the exception."""
         return table(self.outcomes)
+
+    @cached_property
+    def comparisons(self) -> tuple[CellComparison | None, ...]:
+        """Each cell against the baseline, corrected over the whole matrix; None for the baseline, and without one."""
+        found = {id(comparison.cell): comparison for comparison in self.judged.comparisons}
+        return tuple(found.get(id(outcome)) for outcome in self.outcomes)
+
+    @property
+    def failures(self) -> tuple[FailureGroup, ...]:
+        """Why trials did not succeed, a reason each, with the cells that share it."""
+        return groups(self.outcomes)
 
     @property
     def misses(self) -> tuple[Miss, ...]:
@@ -73,11 +87,12 @@ class Results:
         return 1 if self.misses or self.complaint else 0
 
 
-def results_of(matrix: Matrix, cells: Sequence[Cell], progress: Sequence[Progress], *, executed: int) -> Results:
-    """The results that the finished trials of all cells give."""
-    by_name = {known.cell.name: known for known in progress}
-    outcomes = tuple(outcome_of(cell.values, by_name[cell.name].finished, matrix.seeds) for cell in cells)
-    return Results(matrix=matrix, cells=tuple(cells), outcomes=outcomes, executed=executed)
+def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, *, executed: int) -> Results:
+    """The results that the finished trials of all cells give, for those of `cells`."""
+    judged = ledger.judged()
+    by_name = dict(zip(ledger.names, judged.outcomes, strict=True))
+    outcomes = tuple(by_name[cell.name] for cell in cells)
+    return Results(matrix=matrix, cells=tuple(cells), outcomes=outcomes, judged=judged, executed=executed)
 
 
 def misses_of(matrix: Matrix, cell: Cell, outcome: Outcome) -> list[Miss]:

@@ -11,7 +11,7 @@ from runner.environments.model import Lock
 from runner.errors import BuildFailedError, ExpectationFailed, StoppedError
 from runner.outcomes import outcome_of
 from runner.session.environments import ENVIRONMENTS_AT_ONCE
-from runner.session.group import Group, Progress, Work
+from runner.session.progress import Work
 from runner.session.pruning import Pruning
 from runner.session.results import Results, is_as_expected, results_of
 from runner.trials.execute import blocked_record, execute
@@ -20,6 +20,8 @@ from runner.trials.schedule import Schedule
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.session.group import Group
+    from runner.session.progress import Progress
     from runner.session.session import Session
     from runner.trials.record import Record
 
@@ -36,8 +38,15 @@ class Run:
         self._session = session
         self._matrix = session.matrix
         self._observer = session.observer
-        self._progress: dict[str, Progress] = {}
-        self._groups: dict[str, Group] = {}
+        self._read_scripts()
+        self._ledger = session.ledger()
+        self._groups = {cell.name: group for group in session.groups for cell in group.cells}
+        self._round: dict[str, int] = {}
+        """How many trials each cell gets in this round."""
+        self._own = True
+        """Whether cells get what their own trials ask for, not yet what comparing them asks for."""
+        self._unmade: set[str] = set()
+        """The environments that could not be made again for a later round."""
         self._pruning: Pruning | None = None
         self._executed = 0
         self._slots: queue.SimpleQueue[tuple[int, ...]] = queue.SimpleQueue()
@@ -45,16 +54,17 @@ class Run:
     def go(self) -> Results:
         """Run to the end. On Ctrl-C and on any failure every job is stopped before the exception goes on."""
         session = self._session
-        self._read_scripts()
-        todo = [group for group in session.groups if not self._finished(group)]
-        for progress in self._progress.values():
-            if not progress.wanted(self._matrix.seeds):
+        known = self._ledger.selected
+        for progress in known:
+            if not progress.wanted:
                 self._stop_if_asked(progress)
-        session.observer.planned(session.cells, stored=sum(progress.ran for progress in self._progress.values()))
-        if todo:
+        session.observer.planned(session.cells, stored=sum(progress.ran for progress in known))
+        while todo := self._todo():
+            if not self._own:
+                self._observer.note(f"Comparing cells: {sum(self._round.values())} more trials.")
             session.environments.check_versions(group.environment for group in todo)
             self._work(todo)
-        return results_of(self._matrix, session.cells, list(self._progress.values()), executed=self._executed)
+        return results_of(self._matrix, session.cells, self._ledger, executed=self._executed)
 
     def _read_scripts(self) -> None:
         """Read every script before anything is made, and tell what an import flavour had to leave alone."""
@@ -63,12 +73,15 @@ class Run:
             for use in self._session.settings.script(cell).left_alone:
                 self._observer.note(f"import={flavour} leaves alone {use}")
 
-    def _finished(self, group: Group) -> bool:
-        lock = self._session.environments.locked(group.environment)
-        for progress in self._session.progress(group, lock):
-            self._progress[progress.cell.name] = progress
-            self._groups[progress.cell.name] = group
-        return not any(self._progress[cell.name].wanted(self._matrix.seeds) for cell in group.cells)
+    def _todo(self) -> list[Group]:
+        """The environments in which trials are wanted now; how many of each cell is kept for them."""
+        self._own = self._ledger.undecided
+        self._round = self._ledger.wanted()
+        return [
+            group
+            for group in self._session.groups
+            if group.environment.name not in self._unmade and any(cell.name in self._round for cell in group.cells)
+        ]
 
     def _work(self, todo: Sequence[Group]) -> None:
         if self._session.options.prune_images:
@@ -80,7 +93,7 @@ class Run:
             ThreadPoolExecutor(ENVIRONMENTS_AT_ONCE, "environments") as builder,
             ThreadPoolExecutor(len(slots), "trials") as executor,
         ):
-            schedule = Schedule[Group, Work, "Record"](
+            schedule = Schedule["Group", Work, "Record"](
                 prepare=self._prepare,
                 execute=self._execute,
                 next_work=self._next_work,
@@ -105,19 +118,27 @@ class Run:
             image = session.environments.image(lock)
         except BuildFailedError as error:
             return self._block(group, error.stage, str(error))
+        if self._own:
+            self._ledger.renew(session.progress(group))
         works: list[Work] = []
-        for progress in session.progress(group, lock):
-            self._progress[progress.cell.name] = progress
-            works += progress.begin(progress.wanted(self._matrix.seeds), image)
+        for cell in group.cells:
+            progress = self._ledger.of(cell)
+            works += progress.begin(progress.wanted if self._own else self._round.get(cell.name, 0), image)
         if self._pruning:
             self._pruning.hold(group, image, {work.trial.setting.cell.name for work in works})
         return works
 
     def _block(self, group: Group, stage: str, message: str, *, unresolvable: bool = False) -> list[Work]:
         environments, engine = self._session.environments, self._session.engine
+        if not self._own:  # it was made once: what its cells came to stays, and nothing is added
+            self._unmade.add(group.environment.name)
+            self._observer.note(
+                f"{group.environment.name} can't be made again, its cells get no more trials: {message}"
+            )
+            return self._end_of(group)
         lock = environments.locked(group.environment)
         for cell in group.cells:
-            progress = self._progress[cell.name]
+            progress = self._ledger.of(cell)
             record = blocked_record(
                 dict(cell.values),
                 key=environments.blocked_key(group.environment, cell),
@@ -131,9 +152,13 @@ class Run:
                 lock.python
             ):  # a CPython that is missing now may be there next time
                 self._session.store.put(record)
-            verdict = progress.take(record, 0, self._matrix)
+            verdict = progress.take(record, 0)
             self._observer.trial_finished(cell, record, verdict)
             self._decide(progress)
+        return self._end_of(group)
+
+    def _end_of(self, group: Group) -> list[Work]:
+        """No trials of a group: its place is free for another."""
         if self._pruning:
             self._pruning.end(group, None)
         return []
@@ -157,9 +182,9 @@ class Run:
         progress = work.progress
         progress.under_way -= 1
         self._executed += 1
-        verdict = progress.take(record, work.trial.seed, self._matrix)
+        verdict = progress.take(record, work.trial.seed)
         self._observer.trial_finished(progress.cell, record, verdict)
-        more = progress.begin(progress.wanted(self._matrix.seeds), work.image)
+        more = progress.begin(progress.wanted, work.image) if self._own else []
         if not progress.under_way:
             self._decide(progress)
         return more

@@ -5,6 +5,7 @@ Takes a matrix and options, gives `Results`; what goes round (a verdict that ask
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,12 +22,15 @@ from runner.errors import BuildFailedError, UsageError
 from runner.matrix.expand import expand, select
 from runner.matrix.model import Seeds
 from runner.matrix.settle import settle
+from runner.outcomes import most_trials
 from runner.scripts import copy_script
 from runner.session.environments import ENVIRONMENTS_AT_ONCE, EnvironmentMaker, releases_in
-from runner.session.group import Group, Progress, groups_of
+from runner.session.group import Group, groups_of
+from runner.session.ledger import Ledger
 from runner.session.observer import Observer, Silence
 from runner.session.options import Options
 from runner.session.plan import CellPlan, EnvironmentPlan, Plan
+from runner.session.progress import Progress
 from runner.session.results import Results, results_of
 from runner.session.running import Run
 from runner.session.settings import Settings
@@ -36,7 +40,7 @@ from runner.trials.store import Store
 from runner.trials.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
     from runner.environments.index import Catalog
     from runner.environments.model import Unresolvable
     from runner.matrix.model import Cell, Matrix
+    from runner.trials.record import Record
+    from runner.trials.trial import Setting
 
 
 class Session:
@@ -89,14 +95,18 @@ class Session:
         return Catalog(undated=undated_in(self._given.as_of, self._given.dates))
 
     @cached_property
+    def all_cells(self) -> tuple[Cell, ...]:
+        """The cells of the matrix."""
+        return expand(self.matrix)
+
+    @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """The cells of the matrix that `only` selects."""
-        cells = expand(self.matrix)
-        return select(cells, self.options.only) if self.options.only else cells
+        return select(self.all_cells, self.options.only) if self.options.only else self.all_cells
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """The cells by environment."""
+        """The selected cells by environment."""
         return groups_of(self.matrix, self.cells)
 
     @cached_property
@@ -132,14 +142,16 @@ class Session:
 
     def plan(self) -> Plan:
         """What a run would do: per cell its environment, what of it is made already, and its finished trials."""
+        ledger = self.ledger()
+        wanted = ledger.wanted()
         return Plan(
             engine=self.engine.kind,
-            environments=tuple(self._plan(group) for group in self.groups),
+            environments=tuple(self._plan(group, ledger, wanted) for group in self.groups),
             became=self.matrix.became,
             room=self.engine.room(),
         )
 
-    def _plan(self, group: Group) -> EnvironmentPlan:
+    def _plan(self, group: Group, ledger: Ledger, wanted: Mapping[str, int]) -> EnvironmentPlan:
         lock = self.environments.locked(group.environment)
         image = self.engine.find(lock) if lock else None
         return EnvironmentPlan(
@@ -148,18 +160,14 @@ class Session:
             image=image,
             sizes=self.environments.sizes(lock) if lock and not image else None,
             cells=tuple(
-                CellPlan(cell=progress.cell, finished=progress.ran, wanted=progress.wanted(self.matrix.seeds))
-                for progress in self.progress(group, lock)
+                CellPlan(cell=cell, finished=ledger.of(cell).ran, wanted=wanted.get(cell.name, 0))
+                for cell in group.cells
             ),
         )
 
     def results(self) -> Results:
         """The outcomes that the stored records give now; nothing is run."""
-        found: list[Progress] = []
-        for group in self.groups:
-            lock = self.environments.locked(group.environment)
-            found += self.progress(group, lock)
-        return results_of(self.matrix, self.cells, found, executed=0)
+        return results_of(self.matrix, self.cells, self.ledger(), executed=0)
 
     # -- the steps one by one ----------------------------------------------------------------------------------------
 
@@ -261,7 +269,7 @@ class Session:
 
     def forget(self) -> int:
         """Drop the records of the selected cells, with their logs and artifacts; how many there were."""
-        keys = [record.key for outcome in self.results().outcomes for record in outcome.records]
+        keys = [record.key for progress in self.ledger().selected for record in progress.stored.values()]
         with claim(self.workplace.root):
             for key in keys:
                 self.workplace.log(key).unlink(missing_ok=True)
@@ -270,15 +278,35 @@ class Session:
 
     # -- what the steps share ----------------------------------------------------------------------------------------
 
-    def progress(self, group: Group, lock: Lock | None) -> list[Progress]:
-        """What the store knows of a group's cells, in the group's order."""
+    def ledger(self) -> Ledger:
+        """What the store knows of every cell of the matrix."""
+        selected = {cell.name for cell in self.cells}
+        known = {one.cell.name: one for group in self.groups for one in self.progress(group)}
+        others = [cell for cell in self.all_cells if cell.name not in selected]
+        known |= {cell.name: Progress(cell=cell, matrix=self.matrix, setting=None) for cell in others}
+        for group in groups_of(self.matrix, others) if not self.store.is_empty() else ():
+            with contextlib.suppress(UsageError):  # a lock or script that nobody asks for now may be broken
+                known |= {one.cell.name: one for one in self.progress(group)}
+        return Ledger(self.matrix, (known[cell.name] for cell in self.all_cells), selected)
+
+    def progress(self, group: Group) -> list[Progress]:
+        """What the store has of a group's cells, in the group's order; none of it is taken yet."""
+        lock = self.environments.locked(group.environment)
         identity = self.engine.known_identity(lock.python) if lock else None
-        found = []
         nothing_stored = self.store.is_empty()
+        found = []
         for cell in group.cells:
             setting = self.settings.of(cell, lock, identity) if lock and identity else None
-            progress = Progress(cell=cell, setting=setting)
-            if not nothing_stored:
-                progress.recall(self.store, self.environments.blocked_key(group.environment, cell), self.matrix)
-            found.append(progress)
+            stored = {} if nothing_stored else self._stored(group, cell, setting)
+            found.append(Progress(cell=cell, matrix=self.matrix, setting=setting, stored=stored))
+        return found
+
+    def _stored(self, group: Group, cell: Cell, setting: Setting | None) -> dict[int, Record]:
+        """The finished trials of a cell by seed, else the record that says why none can run."""
+        seeds = range(most_trials(self.matrix.seeds))
+        keys = {Trial(setting=setting, seed=seed).key: seed for seed in seeds} if setting else {}
+        found = {keys[key]: record for key, record in self.store.get(keys).items()}
+        if not found:
+            blocked = self.environments.blocked_key(group.environment, cell)
+            found = dict(enumerate(self.store.get([blocked]).values()))
         return found

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from outcomes_records import BREAKS, cell, crash, outcome, record, settling, trial
 
 from runner.matrix.criterion import parse
-from runner.matrix.model import Seeds
-from runner.outcomes import Basis, Judging, Label, Reference, baseline_of, outcomes_of, verdict_of
+from runner.matrix.model import Judging, Seeds
+from runner.outcomes import Basis, Label, Reference, baseline_of, outcomes_of, verdict_of
 
 GOOD, POOR = settling(0.14), settling(0.9)
 

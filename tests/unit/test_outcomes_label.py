@@ -9,7 +9,8 @@ import pytest
 from outcomes_records import BREAKS, LEARNS, crash, epochs, record
 
 from runner.matrix.criterion import parse
-from runner.outcomes import Basis, Judging, Label, Reference, Standing, label_trial, standing, verdict_of
+from runner.matrix.model import Judging
+from runner.outcomes import Basis, Label, Reference, Standing, label_trial, standing, verdict_of
 from runner.trials.record import Phase
 
 CASES = json.loads(Path(__file__).with_name("verdict_cases.json").read_text())["process"]
