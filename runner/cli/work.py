@@ -19,7 +19,8 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.progress import observer_for_terminal
-from runner.cli.show import print_plan, print_results
+from runner.cli.results import print_results
+from runner.cli.show import print_plan
 from runner.matrix.model import Matrix
 from runner.session import Session
 

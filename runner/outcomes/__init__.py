@@ -2,6 +2,7 @@
 
 from runner.outcomes.baseline import Baseline, baseline_of
 from runner.outcomes.cell import Outcome, OutcomeKind, matches_expectation, outcome_of
+from runner.outcomes.compared import Compared, compared
 from runner.outcomes.comparing import all_pairs, compare, comparisons
 from runner.outcomes.comparison import CellComparison, RateDifference
 from runner.outcomes.control import Control, control
@@ -14,7 +15,7 @@ from runner.outcomes.label import label_trial, verdict_of
 from runner.outcomes.labels import Label, Standing, standing
 from runner.outcomes.pairs import top_up
 from runner.outcomes.samples import Difference, DifferenceLabel, difference_of
-from runner.outcomes.table import Row, row_of, rows, table
+from runner.outcomes.table import Row, row_of, table
 from runner.outcomes.tally import most_trials, seeds_wanted, wants_more
 from runner.outcomes.verdict import Basis, Reference, Verdict
 from runner.outcomes.wording import figure_in_words
@@ -23,6 +24,7 @@ __all__ = [
     "Baseline",
     "Basis",
     "CellComparison",
+    "Compared",
     "ComparisonLabel",
     "Control",
     "Difference",
@@ -41,6 +43,7 @@ __all__ = [
     "all_pairs",
     "baseline_of",
     "compare",
+    "compared",
     "comparisons",
     "control",
     "difference_of",
@@ -54,7 +57,6 @@ __all__ = [
     "outcome_of",
     "outcomes_of",
     "row_of",
-    "rows",
     "seeds_wanted",
     "standing",
     "table",

@@ -13,6 +13,7 @@ from runner.matrix.model import Judging
 from runner.outcomes.baseline import baseline_of
 from runner.outcomes.cell import outcome_of
 from runner.outcomes.comparing import comparisons
+from runner.outcomes.control import control
 from runner.outcomes.label import verdict_of
 from runner.outcomes.labels import Label
 from runner.outcomes.pairs import top_up
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from runner.matrix.model import Seeds
     from runner.outcomes.cell import Outcome
     from runner.outcomes.comparison import CellComparison
+    from runner.outcomes.control import Control
     from runner.outcomes.tally import Trial
     from runner.outcomes.verdict import Reference
 
@@ -36,14 +38,21 @@ class Judged:
     """The outcomes of a matrix, in the order of its cells, and what they were held against."""
 
     outcomes: tuple[Outcome, ...]
-    baseline: Outcome | None
-    """One of `outcomes`."""
+    position: int | None
+    """Where in `outcomes` the baseline is; None without one."""
     reference: Reference | None
     """The level that settled trials were held against; None: they stay `settled`, or a criterion judged them."""
     reason: str
     """Why this baseline, or why none."""
     named: bool
     """Whether the baseline was fixed before any trial was seen."""
+    copy: Outcome | None = None
+    """The baseline run a second time with other seeds."""
+
+    @property
+    def baseline(self) -> Outcome | None:
+        """The cell that the others are compared with."""
+        return None if self.position is None else self.outcomes[self.position]
 
     @cached_property
     def comparisons(self) -> tuple[CellComparison, ...]:
@@ -51,6 +60,11 @@ class Judged:
         if self.baseline is None:
             return ()
         return comparisons(self.outcomes, self.baseline, named=self.named)
+
+    @cached_property
+    def control(self) -> Control | None:
+        """How often cells that are the same were called different; None where the baseline was not run twice."""
+        return None if self.copy is None or self.baseline is None else control([(self.copy, self.baseline)])
 
     def seeds_wanted(self, seeds: Seeds) -> tuple[int, ...]:
         """How many more trials each cell needs at the least, in the order of the cells; all 0 when the matrix is done.
@@ -76,25 +90,28 @@ def outcomes_of(
     criterion: tuple[Comparison, ...] = (),
     judging: Judging = _AS_USUAL,
     baseline: Mapping[str, str] | None = None,
+    copy: Iterable[Trial] = (),
 ) -> Judged:
     """Judge a matrix: its cells' axis values, each with its trials and their verdicts without a reference.
 
     `criterion` and `judging` are those of the verdicts. `baseline` has some axis values of the cell that others are
-    compared with; without it the best is chosen (see `baseline_of`).
+    compared with; without it the best is chosen (see `baseline_of`). `copy` are the trials of the baseline's copy.
     """
     known = [(values, tuple(trials)) for values, trials in cells]
     first = tuple(outcome_of(values, trials, seeds) for values, trials in known)
     chosen = baseline_of(first, baseline)
     reference = chosen.reference
-    outcomes = first
-    if reference is not None:
-        outcomes = tuple(
-            outcome_of(values, [_held_against(reference, trial, criterion, judging) for trial in trials], seeds)
-            for values, trials in known
-        )
+
+    def second(values: Mapping[str, str], trials: Iterable[Trial]) -> Outcome:
+        held = (_held_against(reference, trial, criterion, judging) for trial in trials) if reference else trials
+        return outcome_of(values, held, seeds)
+
+    outcomes = first if reference is None else tuple(second(values, trials) for values, trials in known)
+    copies = tuple(copy)
     return Judged(
         outcomes=outcomes,
-        baseline=None if chosen.position is None else outcomes[chosen.position],
+        copy=second(outcomes[chosen.position].cell, copies) if copies and chosen.position is not None else None,
+        position=chosen.position,
         reference=reference,
         reason=chosen.reason,
         named=chosen.named,

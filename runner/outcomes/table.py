@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.outcomes.cell import Outcome
+    from runner.outcomes.compared import Compared
     from runner.trials.record import Record
 
 Scalar = str | int | float | None
@@ -60,6 +61,8 @@ class Row:
     script_line: str
     flags: tuple[str, ...]
     reason: str
+    compared: Compared | None = None
+    """The cell against the baseline; None without one."""
 
     def columns(self) -> dict[str, Scalar]:
         """The row as flat columns, the same names in the same order for all rows of a matrix."""
@@ -85,24 +88,22 @@ class Row:
             "script_line": self.script_line,
             "flags": " ".join(self.flags),
             "reason": self.reason,
+            "comparison": self.compared.label if self.compared else "",
+            "comparison_p": self.compared.p if self.compared else None,
+            "comparison_reason": self.compared.reason if self.compared else "",
         }
         axes = {f"{axis}_axis" if axis in figures else axis: value for axis, value in self.cell.items()}
         return {**axes, **figures}
 
 
-def rows(outcomes: Iterable[Outcome]) -> list[Row]:
-    """The rows of a table, in the order of the outcomes."""
-    return [row_of(outcome) for outcome in outcomes]
-
-
-def table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
+def table(rows: Iterable[Row]) -> pd.DataFrame:
     """The table as a DataFrame: one row a cell, its columns as in `Row.columns`."""
     import pandas as pd  # noqa: PLC0415 - takes half a second, and the terminal's table does not need it
 
-    return pd.DataFrame([row.columns() for row in rows(outcomes)])
+    return pd.DataFrame([row.columns() for row in rows])
 
 
-def row_of(outcome: Outcome) -> Row:
+def row_of(outcome: Outcome, compared: Compared | None = None) -> Row:
     """The row of one cell."""
     records = outcome.records
     peaks = [record.peak_memory_bytes for record in records if record.peak_memory_bytes is not None]
@@ -127,6 +128,7 @@ def row_of(outcome: Outcome) -> Row:
         script_line=_script_line(outcome),
         flags=outcome.flags,
         reason=outcome.reason,
+        compared=compared,
     )
 
 

@@ -21,10 +21,12 @@ def markdown(rows: Sequence[Row]) -> str:
     """The columns that a reader wants, as a Markdown table."""
     packages = list(dict.fromkeys(name for row in rows for name, version in row.imported.items() if version))
     axes = list(dict.fromkeys(axis for row in rows for axis in row.cell))
+    compared = any(row.compared for row in rows)
     head = [
         *axes,
         *("outcome", "converged", "95 % interval", "final loss", "s/epoch", "peak MB", "CPython"),
         *(f"{name} imported" for name in packages),
+        *(["compared"] if compared else []),
         "exception",
     ]
     lines = [head, ["---"] * len(head)]
@@ -33,6 +35,7 @@ def markdown(rows: Sequence[Row]) -> str:
             *(_escaped(row.cell.get(axis, "")) for axis in axes),
             *(_escaped(figure) for figure in figures(row)),
             *(_escaped(row.imported.get(name, "")) for name in packages),
+            *([row.compared.label if row.compared else ""] if compared else []),
             _escaped(f"{row.exception} ({row.script_line})" if row.script_line else row.exception),
         ]
         for row in rows

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.outcomes import outcomes_of
+from runner.outcomes import OutcomeKind, outcomes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from runner.matrix.model import Cell, Matrix
     from runner.outcomes import Judged
     from runner.session.progress import Progress
+
+    Round = list[tuple[Progress, int]]
+    """How many more trials, at least, are wanted of what."""
 
 
 class Ledger:
@@ -24,19 +27,41 @@ class Ledger:
     All cells are held against each other, whichever are selected: an outcome must not depend on what is looked at.
     """
 
-    def __init__(self, matrix: Matrix, progress: Iterable[Progress], selected: Collection[str]) -> None:
-        """Take the stored trials that a run would have run."""
+    def __init__(
+        self,
+        matrix: Matrix,
+        progress: Iterable[Progress],
+        selected: Collection[str],
+        *,
+        copy_of: Callable[[Progress], Progress],
+    ) -> None:
+        """Take the stored trials that a run would have run; `copy_of` begins a copy of a cell, with other seeds."""
         self._matrix = matrix
         self._progress = {one.cell.name: one for one in progress}
         self._selected = selected
+        self._copy_of = copy_of
+        self._copy: Progress | None = None
         for one in self._progress.values():
             one.recall_all()
-        self._recall_rounds()
+        while not self.undecided:
+            found = [one.recall(more) for one, more in self._next_round()]
+            if not any(found):
+                break
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all cells."""
         return tuple(self._progress)
+
+    @property
+    def selected(self) -> list[Progress]:
+        """What is known of the selected cells."""
+        return [one for name, one in self._progress.items() if name in self._selected]
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a selected cell still lacks trials by its own."""
+        return any(one.wanted for one in self.selected)
 
     def of(self, cell: Cell) -> Progress:
         """What is known of a cell."""
@@ -48,10 +73,10 @@ class Ledger:
             one.recall_all()
             self._progress[one.cell.name] = one
 
-    @property
-    def selected(self) -> list[Progress]:
-        """What is known of the selected cells."""
-        return [one for name, one in self._progress.items() if name in self._selected]
+    def wanted(self) -> Round:
+        """How many more trials the selected cells need at least; empty when the matrix is done."""
+        own = [(one, one.wanted) for one in self.selected if one.wanted]
+        return own or [(one, more) for one, more in self._next_round() if one.cell.name in self._selected]
 
     def judged(self) -> Judged:
         """The outcomes of all cells by what is known now, in the matrix's order."""
@@ -61,27 +86,22 @@ class Ledger:
             criterion=self._matrix.criterion,
             judging=self._matrix.judging,
             baseline=self._matrix.baseline.values if self._matrix.baseline else None,
+            copy=self._copy.finished if self._copy else (),
         )
 
-    @property
-    def undecided(self) -> bool:
-        """Whether a selected cell still lacks trials by its own."""
-        return any(one.wanted for one in self.selected)
-
-    def wanted(self) -> dict[str, int]:
-        """How many more trials each selected cell needs at least, by name; empty when the matrix is done."""
-        own = {one.cell.name: one.wanted for one in self.selected if one.wanted}
-        return own or {name: more for name, more in self._next_round().items() if name in self._selected}
-
-    def _next_round(self) -> dict[str, int]:
-        """What the cells lack when they are held against each other."""
+    def _next_round(self) -> Round:
+        """What the cells lack when they are held against each other; after that, what the baseline's copy lacks."""
         if not any(one.trials for one in self._progress.values()):
-            return {}
-        wanted = self.judged().seeds_wanted(self._matrix.seeds)
-        return {name: more for name, more in zip(self._progress, wanted, strict=True) if more}
+            return []
+        judged = self.judged()
+        wanted = zip(self._progress.values(), judged.seeds_wanted(self._matrix.seeds), strict=True)
+        return [(one, more) for one, more in wanted if more] or self._of_copy(judged)
 
-    def _recall_rounds(self) -> None:
-        while not self.undecided:
-            found = [self._progress[name].recall(more) for name, more in self._next_round().items()]
-            if not any(found):
-                return
+    def _of_copy(self, judged: Judged) -> Round:
+        baseline = judged.baseline
+        if not self._matrix.control or baseline is None or baseline.kind is OutcomeKind.UNTESTABLE:
+            return []
+        of = list(self._progress.values())[judged.position or 0]
+        if self._copy is None or self._copy.cell is not of.cell:
+            self._copy = self._copy_of(of)
+        return [(self._copy, self._copy.wanted)] if self._copy.wanted else []

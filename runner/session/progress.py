@@ -67,6 +67,11 @@ class Progress:
         return [self.trials[seed] for seed in sorted(self.trials)]
 
     @property
+    def is_copy(self) -> bool:
+        """Whether this is the baseline a second time."""
+        return self.first_seed > 0
+
+    @property
     def ran(self) -> int:
         """How many trials ran: a record that says why none can is none."""
         return sum(record.ran for record, _ in self.trials.values())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runner.outcomes import OutcomeKind, Row, groups, matches_expectation, row_of, table
+from runner.session.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.matrix.model import Cell, Matrix
-    from runner.outcomes import CellComparison, FailureGroup, Judged, Outcome
+    from runner.outcomes import Compared, FailureGroup, Judged, Outcome
     from runner.session.ledger import Ledger
+    from runner.trials.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,23 +40,19 @@ class Results:
     matrix: Matrix
     cells: tuple[Cell, ...]
     outcomes: tuple[Outcome, ...]
+    compared: tuple[Compared | None, ...]
+    """What may be said of each against the baseline, corrected over the whole matrix; None without a baseline."""
     judged: Judged
     """All cells of the matrix, held against each other."""
     executed: int
 
     def rows(self) -> tuple[Row, ...]:
         """One row a cell, without pandas."""
-        return tuple(row_of(outcome) for outcome in self.outcomes)
+        return tuple(map(row_of, self.outcomes, self.compared))
 
     def table(self) -> pd.DataFrame:
         """One row a cell with its axis values, outcome, seeds, figures, versions really imported and the exception."""
-        return table(self.outcomes)
-
-    @cached_property
-    def comparisons(self) -> tuple[CellComparison | None, ...]:
-        """Each cell against the baseline, corrected over the whole matrix; None for the baseline, and without one."""
-        found = {id(comparison.cell): comparison for comparison in self.judged.comparisons}
-        return tuple(found.get(id(outcome)) for outcome in self.outcomes)
+        return table(self.rows())
 
     @property
     def failures(self) -> tuple[FailureGroup, ...]:
@@ -87,12 +84,19 @@ class Results:
         return 1 if self.misses or self.complaint else 0
 
 
-def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, *, executed: int) -> Results:
+def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, store: Store, *, executed: int) -> Results:
     """The results that the finished trials of all cells give, for those of `cells`."""
     judged = ledger.judged()
-    by_name = dict(zip(ledger.names, judged.outcomes, strict=True))
-    outcomes = tuple(by_name[cell.name] for cell in cells)
-    return Results(matrix=matrix, cells=tuple(cells), outcomes=outcomes, judged=judged, executed=executed)
+    outcomes = dict(zip(ledger.names, judged.outcomes, strict=True))
+    said = dict(zip(ledger.names, remembered(judged, store), strict=False))  # nothing is said without a baseline
+    return Results(
+        matrix=matrix,
+        cells=tuple(cells),
+        outcomes=tuple(outcomes[cell.name] for cell in cells),
+        compared=tuple(said.get(cell.name) for cell in cells),
+        judged=judged,
+        executed=executed,
+    )
 
 
 def misses_of(matrix: Matrix, cell: Cell, outcome: Outcome) -> list[Miss]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runner.environments.model import Lock
 from runner.errors import BuildFailedError, ExpectationFailed, StoppedError
-from runner.outcomes import outcome_of
+from runner.outcomes import Label, outcome_of
 from runner.session.environments import ENVIRONMENTS_AT_ONCE
 from runner.session.progress import Work
 from runner.session.pruning import Pruning
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.session.group import Group
+    from runner.session.ledger import Round
     from runner.session.progress import Progress
     from runner.session.session import Session
     from runner.trials.record import Record
@@ -41,8 +42,8 @@ class Run:
         self._read_scripts()
         self._ledger = session.ledger()
         self._groups = {cell.name: group for group in session.groups for cell in group.cells}
-        self._round: dict[str, int] = {}
-        """How many trials each cell gets in this round."""
+        self._round: dict[str, Round] = {}
+        """What each environment runs in this round, by its name."""
         self._own = True
         """Whether cells get what their own trials ask for, not yet what comparing them asks for."""
         self._unmade: set[str] = set()
@@ -61,10 +62,11 @@ class Run:
         session.observer.planned(session.cells, stored=sum(progress.ran for progress in known))
         while todo := self._todo():
             if not self._own:
-                self._observer.note(f"Comparing cells: {sum(self._round.values())} more trials.")
+                more = sum(number for wanted in self._round.values() for _, number in wanted)
+                self._observer.note(f"Comparing cells takes {more} more trials.")
             session.environments.check_versions(group.environment for group in todo)
             self._work(todo)
-        return results_of(self._matrix, session.cells, self._ledger, executed=self._executed)
+        return results_of(self._matrix, session.cells, self._ledger, session.store, executed=self._executed)
 
     def _read_scripts(self) -> None:
         """Read every script before anything is made, and tell what an import flavour had to leave alone."""
@@ -74,14 +76,14 @@ class Run:
                 self._observer.note(f"import={flavour} leaves alone {use}")
 
     def _todo(self) -> list[Group]:
-        """The environments in which trials are wanted now; how many of each cell is kept for them."""
+        """The environments in which trials are wanted now; what of each is kept for them."""
         self._own = self._ledger.undecided
-        self._round = self._ledger.wanted()
-        return [
-            group
-            for group in self._session.groups
-            if group.environment.name not in self._unmade and any(cell.name in self._round for cell in group.cells)
-        ]
+        self._round = {}
+        for progress, number in self._ledger.wanted():
+            name = self._groups[progress.cell.name].environment.name
+            self._round.setdefault(name, []).append((progress, number))
+        names = self._round.keys() - self._unmade
+        return [group for group in self._session.groups if group.environment.name in names]
 
     def _work(self, todo: Sequence[Group]) -> None:
         if self._session.options.prune_images:
@@ -118,12 +120,11 @@ class Run:
             image = session.environments.image(lock)
         except BuildFailedError as error:
             return self._block(group, error.stage, str(error))
-        if self._own:
+        wanted = self._round[group.environment.name]
+        if self._own:  # now that the environment is made, trials may turn out to be stored
             self._ledger.renew(session.progress(group))
-        works: list[Work] = []
-        for cell in group.cells:
-            progress = self._ledger.of(cell)
-            works += progress.begin(progress.wanted if self._own else self._round.get(cell.name, 0), image)
+            wanted = [(progress, progress.wanted) for progress in map(self._ledger.of, group.cells)]
+        works = [work for progress, number in wanted for work in progress.begin(number, image)]
         if self._pruning:
             self._pruning.hold(group, image, {work.trial.setting.cell.name for work in works})
         return works
@@ -190,16 +191,18 @@ class Run:
         return more
 
     def _decide(self, progress: Progress) -> None:
-        self._observer.cell_finished(
-            progress.cell, outcome_of(progress.cell.values, progress.finished, self._matrix.seeds)
-        )
         if self._pruning:
             self._pruning.decided(self._groups[progress.cell.name], progress.cell.name)
-        self._stop_if_asked(progress)
+        if not progress.is_copy:
+            outcome = outcome_of(progress.cell.values, progress.finished, self._matrix.seeds)
+            self._observer.cell_finished(progress.cell, outcome)
+            self._stop_if_asked(progress)
 
     def _stop_if_asked(self, progress: Progress) -> None:
         outcome = outcome_of(progress.cell.values, progress.finished, self._matrix.seeds)
-        if self._session.options.fail_fast and not is_as_expected(self._matrix, progress.cell, outcome):
+        provisional = any(label is Label.SETTLED for label, _ in outcome.labels)  # a baseline will have the last word
+        as_expected = provisional or is_as_expected(self._matrix, progress.cell, outcome)
+        if self._session.options.fail_fast and not as_expected:
             raise StoppedEarly(
                 f"Stopped at the first cell that is not as it should be: {progress.cell.name} {outcome.label}."
             )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from runner.matrix.model import Cell, Matrix
     from runner.trials.record import Record
     from runner.trials.trial import Setting
+
+FIRST_CONTROL_SEED = 1_000_000
 
 
 class Session:
@@ -143,7 +146,9 @@ class Session:
     def plan(self) -> Plan:
         """What a run would do: per cell its environment, what of it is made already, and its finished trials."""
         ledger = self.ledger()
-        wanted = ledger.wanted()
+        wanted = Counter[str]()
+        for progress, more in ledger.wanted():
+            wanted[progress.cell.name] += more
         return Plan(
             engine=self.engine.kind,
             environments=tuple(self._plan(group, ledger, wanted) for group in self.groups),
@@ -160,14 +165,13 @@ class Session:
             image=image,
             sizes=self.environments.sizes(lock) if lock and not image else None,
             cells=tuple(
-                CellPlan(cell=cell, finished=ledger.of(cell).ran, wanted=wanted.get(cell.name, 0))
-                for cell in group.cells
+                CellPlan(cell=cell, finished=ledger.of(cell).ran, wanted=wanted[cell.name]) for cell in group.cells
             ),
         )
 
     def results(self) -> Results:
         """The outcomes that the stored records give now; nothing is run."""
-        return results_of(self.matrix, self.cells, self.ledger(), executed=0)
+        return results_of(self.matrix, self.cells, self.ledger(), self.store, executed=0)
 
     # -- the steps one by one ----------------------------------------------------------------------------------------
 
@@ -287,7 +291,13 @@ class Session:
         for group in groups_of(self.matrix, others) if not self.store.is_empty() else ():
             with contextlib.suppress(UsageError):  # a lock or script that nobody asks for now may be broken
                 known |= {one.cell.name: one for one in self.progress(group)}
-        return Ledger(self.matrix, (known[cell.name] for cell in self.all_cells), selected)
+        progress = (known[cell.name] for cell in self.all_cells)
+        return Ledger(self.matrix, progress, selected, copy_of=self._copy_of)
+
+    def _copy_of(self, progress: Progress) -> Progress:
+        """A cell run a second time, with seeds that no cell gets."""
+        stored = self._trials(progress.setting, FIRST_CONTROL_SEED)
+        return replace(progress, stored=stored, first_seed=FIRST_CONTROL_SEED, trials={}, under_way=0)
 
     def progress(self, group: Group) -> list[Progress]:
         """What the store has of a group's cells, in the group's order; none of it is taken yet."""
@@ -303,10 +313,15 @@ class Session:
 
     def _stored(self, group: Group, cell: Cell, setting: Setting | None) -> dict[int, Record]:
         """The finished trials of a cell by seed, else the record that says why none can run."""
-        seeds = range(most_trials(self.matrix.seeds))
-        keys = {Trial(setting=setting, seed=seed).key: seed for seed in seeds} if setting else {}
-        found = {keys[key]: record for key, record in self.store.get(keys).items()}
+        found = self._trials(setting, 0)
         if not found:
             blocked = self.environments.blocked_key(group.environment, cell)
             found = dict(enumerate(self.store.get([blocked]).values()))
         return found
+
+    def _trials(self, setting: Setting | None, first_seed: int) -> dict[int, Record]:
+        if setting is None:
+            return {}
+        seeds = range(first_seed, first_seed + most_trials(self.matrix.seeds))
+        keys = {Trial(setting=setting, seed=seed).key: seed for seed in seeds}
+        return {keys[key]: record for key, record in self.store.get(keys).items()}

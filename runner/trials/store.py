@@ -24,6 +24,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     key TEXT PRIMARY KEY, schema_version INTEGER NOT NULL, record TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT) WITHOUT ROWID;
 """
 _BATCH = 500
@@ -100,6 +101,17 @@ class Store:
         with self._lock:
             cursor = self._db.executemany("DELETE FROM records WHERE key = ?", [(key,) for key in keys])
             return cursor.rowcount
+
+    def answer(self, key: str) -> str | None:
+        """What was worked out before from the inputs that this key hashes."""
+        with self._lock:
+            row = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+        return str(row[0]) if row else None
+
+    def keep_answer(self, key: str, answer: str) -> None:
+        """Remember what was worked out, and nothing older: inputs that changed once are rarely the same again."""
+        self._write("DELETE FROM answers", ())
+        self._write("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, answer))
 
     def known_hash(self, path: str, size: int, mtime_ns: int) -> str | None:
         """The SHA-256 that a file had when it had this size and time."""

@@ -210,7 +210,7 @@ def test_seeds_of_a_matrix_are_counted_without_scipy():
     code = (
         "import sys; sys.path.insert(0, 'tests/unit'); from outcomes_records import *; from runner.outcomes import *; "
         "judged = outcomes_of([cell('1', *[settling(0.1)] * 4), cell('2', *[BREAKS] * 4)], Seeds()); "
-        "print(judged.seeds_wanted(Seeds()), *rows(judged.outcomes)[0].flags, len(groups(judged.outcomes)), "
+        "print(judged.seeds_wanted(Seeds()), *row_of(judged.outcomes[0]).flags, len(groups(judged.outcomes)), "
         "*{'pandas', 'scipy', 'numpy', 'statsmodels'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

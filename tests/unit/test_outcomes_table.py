@@ -13,7 +13,7 @@ import pytest
 from outcomes_records import BREAKS, LEARNS, crash, epochs, trial
 
 from runner.matrix.model import Seeds
-from runner.outcomes import outcome_of, rows, table, text
+from runner.outcomes import outcome_of, row_of, table, text
 from runner.trials.record import Package
 
 CELL = {"tensorflow": "1.13.1", "keras": "2.2.4", "script": "experiments/a.py"}
@@ -42,7 +42,7 @@ def crashing(message="unexpected keyword\nargument `lr` | <b>"):
 
 
 def test_a_row_says_all_of_a_cell():
-    [row] = rows([converging()])
+    row = row_of(converging())
     assert row.columns() == {
         **CELL,
         "outcome": "settles",
@@ -67,23 +67,26 @@ def test_a_row_says_all_of_a_cell():
         "script_line": "",
         "flags": "",
         "reason": "4 of 4 counted trials succeeded: 4 settled",
+        "comparison": "",
+        "comparison_p": None,
+        "comparison_reason": "",
     }
 
 
 def test_a_median_of_losses_that_are_mostly_nan_is_nan():
-    [row] = rows([failing()])
+    row = row_of(failing())
     assert math.isnan(row.final_loss)
     mixed = [trial(*losses, seed=seed) for seed, losses in enumerate((LEARNS, LEARNS, BREAKS))]
-    assert rows([outcome_of(CELL, mixed, Seeds())])[0].final_loss == 0.139
+    assert row_of(outcome_of(CELL, mixed, Seeds())).final_loss == 0.139
 
 
 def test_the_seconds_of_an_epoch_leave_out_the_first_one():
-    [row] = rows([outcome_of(CELL, [trial(epochs=epochs("fit-1", {"loss": 1.0}))], Seeds())])
+    row = row_of(outcome_of(CELL, [trial(epochs=epochs("fit-1", {"loss": 1.0}))], Seeds()))
     assert row.epoch_s is None
 
 
 def test_an_exception_stands_with_its_line_of_the_script():
-    [row] = rows([crashing("no 'lr'")])
+    row = row_of(crashing("no 'lr'"))
     assert (row.outcome, row.exception, row.script_line) == (
         *("blocked (crashed-build-model)", "TypeError: no 'lr'"),
         "script.py:12",
@@ -93,7 +96,7 @@ def test_an_exception_stands_with_its_line_of_the_script():
 def test_a_package_is_found_by_the_name_of_its_module():
     packages = {"tensorflow_core": Package(version="1.15.0"), "sklearn": Package(version="0.20")}
     made = outcome_of({"tensorflow": "1.15.0", "scikit-learn": "0.20"}, [trial(packages=packages)], Seeds())
-    assert dict(rows([made])[0].imported) == {
+    assert dict(row_of(made).imported) == {
         "tensorflow": "1.15.0",
         "keras": "",
         "numpy": "",
@@ -103,14 +106,14 @@ def test_a_package_is_found_by_the_name_of_its_module():
 
 def test_the_data_frame_has_the_columns_of_the_rows():
     outcomes = [converging(), failing(), crashing()]
-    frame = table(outcomes)
-    assert list(frame.columns) == list(rows(outcomes)[0].columns())
+    frame = table(map(row_of, outcomes))
+    assert list(frame.columns) == list(row_of(outcomes[0]).columns())
     assert list(frame["outcome"]) == ["settles", "fails (nan)", "blocked (crashed-build-model)"]
     assert frame["final_loss"].dtype == float
 
 
 def test_markdown_keeps_what_a_script_wrote_within_its_cell():
-    lines = text.markdown(rows([converging(), failing(), crashing()])).splitlines()
+    lines = text.markdown([row_of(one) for one in (converging(), failing(), crashing())]).splitlines()
     assert lines[0] == (
         "| tensorflow | keras | script | outcome | converged | 95 % interval | final loss | s/epoch | peak MB | "
         "CPython | tensorflow imported | numpy imported | exception |"
@@ -125,7 +128,7 @@ def test_markdown_keeps_what_a_script_wrote_within_its_cell():
 
 
 def test_csv_reads_back_to_what_was_written():
-    made = rows([converging(), crashing()])
+    made = [row_of(converging()), row_of(crashing())]
     read = list(csv.DictReader(io.StringIO(text.csv(made))))
     assert [line["outcome"] for line in read] == ["settles", "blocked (crashed-build-model)"]
     assert read[1]["exception"] == "TypeError: unexpected keyword\nargument `lr` | <b>"
@@ -133,7 +136,7 @@ def test_csv_reads_back_to_what_was_written():
 
 
 def test_json_has_nan_as_text():
-    [row] = json.loads(text.json(rows([failing()])))
+    [row] = json.loads(text.json([row_of(failing())]))
     assert (row["final_loss"], row["counted"]) == ("nan", 4)
 
 
