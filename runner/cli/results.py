@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from runner.cli.show import console_for_output
+from runner.cli.show import console_for_output, print_records
 from runner.cli.words import cell_words, short_scripts
 from runner.outcomes import text
 from runner.outcomes.cell import OutcomeKind
@@ -16,8 +16,11 @@ from runner.outcomes.cell import OutcomeKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from runner.outcomes import FailureGroup, Row
+    from runner.matrix.model import Cell
+    from runner.outcomes import FailureGroup, Row, Verdict
+    from runner.outcomes.tally import Trial
     from runner.session import Results
+    from runner.trials.record import Record
 
 STYLES = {
     OutcomeKind.GOOD: "green",
@@ -48,6 +51,41 @@ def print_results(results: Results, output: str) -> None:
         console.print(Text(line, style="dim"))
     for miss in results.misses:
         console.print(Text(str(miss), style="bold red"))
+
+
+def print_verdicts(results: Results, output: str) -> None:
+    """Print the verdict of every trial with what explains it; for people, the table of the cells after it."""
+    print_records([_verdict(cell, *trial) for cell, trial in _trials(results)], output)
+    if output == "table":
+        print_results(results, output)
+
+
+def _trials(results: Results) -> Iterator[tuple[Cell, Trial]]:
+    for cell, outcome in zip(results.cells, results.outcomes, strict=True):
+        for trial in outcome.trials:
+            yield cell, trial
+
+
+def _verdict(cell: Cell, record: Record, verdict: Verdict) -> dict[str, str | int]:
+    """All that VERDICTS.md asks of the report of a trial; figures that are not known are empty."""
+    figures = {"y0": verdict.y0, "final": verdict.final, "best": verdict.best, "S": verdict.scale}
+    places = {
+        "epoch not finite": verdict.first_non_finite_epoch,
+        "step not finite": verdict.first_non_finite_step,
+        "epoch met": verdict.first_met_epoch,
+    }
+    return {
+        "cell": cell.name,
+        "seed": record.seed,
+        "label": verdict.label.value,
+        "basis": verdict.basis.value,
+        "metric": verdict.metric,
+        **{name: "" if value is None else f"{value:.4g}" for name, value in figures.items()},
+        "n": verdict.n,
+        **{name: "" if value is None else value for name, value in places.items()},
+        "flags": " ".join(verdict.flags),
+        "reason": verdict.reason,
+    }
 
 
 def _below(results: Results) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The commands that end with outcomes: `run` makes them, `table` shows the stored ones."""
+"""The commands that end with outcomes: `run` makes them, `table` shows the stored ones, `judge` says why."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.progress import observer_for_terminal
-from runner.cli.results import print_results
+from runner.cli.results import print_results, print_verdicts
 from runner.cli.show import print_plan
 from runner.matrix.model import Matrix
 from runner.session import Session
@@ -72,4 +72,19 @@ def table(
     return results.exit_code
 
 
-COMMANDS = (run, table)
+def judge(
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    only: Only = None,
+    seeds: Seeds = None,
+    output: Output = Format.TABLE,
+) -> int:
+    """Judge the stored trials again and say why each is labelled as it is; nothing is run, no engine is asked."""
+    with observer_for_terminal() as observer:
+        chosen = options(None, None, only=only, seeds=seeds)
+        with Session(Matrix.load(matrix), chosen, observer) as session:
+            results = session.results(recorded=True)
+    print_verdicts(results, output)
+    return results.exit_code
+
+
+COMMANDS = (run, table, judge)

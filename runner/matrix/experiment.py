@@ -92,6 +92,6 @@ def read_judging(file: MatrixFile, criterion: tuple[Comparison, ...], mistakes: 
     """How trials are judged; a metric beside a criterion that names another one is a mistake."""
     if criterion and file.metric is not None and file.metric != criterion[0].metric:
         message = f"the criterion judges {quoted(criterion[0].metric)}, and another metric is named here"
-        mistakes.add(file.metric.position, message, "leave it out, or put its comparison first")
+        mistakes.add(file.metric.position, message, "leave it out, or name it there first")
     metric = Judging().metric if file.metric is None else str(file.metric)
     return Judging(metric=metric, mode=file.mode, at=file.at, skip=file.skip)

@@ -42,16 +42,16 @@ def size_bytes(text: str) -> int:
     return size
 
 
-def count(text: str) -> int:
-    """A whole number from 1 on."""
-    if not re.fullmatch(r"\d{1,7}", text, re.ASCII) or not 1 <= int(text) <= MOST_COUNTED:
-        raise RefusedError(f"{quoted(text)} is no whole number from 1 to {MOST_COUNTED:,}")
+def count(text: str, least: int = 1) -> int:
+    """A whole number from 1, or from `least`, on."""
+    if not re.fullmatch(r"\d{1,7}", text, re.ASCII) or not least <= int(text) <= MOST_COUNTED:
+        raise RefusedError(f"{quoted(text)} is no whole number from {least} to {MOST_COUNTED:,}")
     return int(text)
 
 
 def count_from_zero(text: str) -> int:
     """A whole number from 0 on."""
-    return 0 if re.fullmatch(r"0{1,7}", text) else count(text)
+    return count(text, least=0)
 
 
 def truth(text: str) -> bool:

@@ -37,19 +37,23 @@ class EnvironmentMaker:
         self,
         *,
         matrix: Matrix,
-        engine: Engine,
+        engine: Callable[[], Engine],
         catalog: Callable[[], Catalog],
         observer: Observer,
         stopping: threading.Event,
     ) -> None:
-        """Nothing is read or made yet; `catalog` is called when the index is needed."""
+        """Nothing is read or made yet; `engine` and `catalog` are called when one is needed."""
         self._matrix = matrix
-        self._engine = engine
+        self._open_engine = engine
         self._catalog = catalog
         self._observer = observer
         self._stopping = stopping
         self._read: dict[Environment, Lock] = {}
         self._making = threading.Lock()
+
+    @property
+    def _engine(self) -> Engine:
+        return self._open_engine()
 
     @property
     def folder(self) -> Path:

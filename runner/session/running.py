@@ -13,6 +13,7 @@ from runner.outcomes import Label, outcome_of
 from runner.session.environments import ENVIRONMENTS_AT_ONCE
 from runner.session.progress import Work
 from runner.session.pruning import Pruning
+from runner.session.recall import ledger_of, progress_of
 from runner.session.results import Results, is_as_expected, results_of
 from runner.trials.execute import blocked_record, execute
 from runner.trials.schedule import Schedule
@@ -40,7 +41,7 @@ class Run:
         self._matrix = session.matrix
         self._observer = session.observer
         self._read_scripts()
-        self._ledger = session.ledger()
+        self._ledger = ledger_of(session)
         self._groups = {cell.name: group for group in session.groups for cell in group.cells}
         self._round: dict[str, Round] = {}
         """What each environment runs in this round, by its name."""
@@ -122,7 +123,7 @@ class Run:
             return self._block(group, error.stage, str(error))
         wanted = self._round[group.environment.name]
         if self._own:  # now that the environment is made, trials may turn out to be stored
-            self._ledger.renew(session.progress(group))
+            self._ledger.renew(progress_of(session, group))
             wanted = [(progress, progress.wanted) for progress in map(self._ledger.of, group.cells)]
         works = [work for progress, number in wanted for work in progress.begin(number, image)]
         if self._pruning:

@@ -5,7 +5,6 @@ Takes a matrix and options, gives `Results`; what goes round (a verdict that ask
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections import Counter
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -23,15 +22,13 @@ from runner.errors import BuildFailedError, UsageError
 from runner.matrix.expand import expand, select
 from runner.matrix.model import Seeds
 from runner.matrix.settle import settle
-from runner.outcomes import most_trials
 from runner.scripts import copy_script
 from runner.session.environments import ENVIRONMENTS_AT_ONCE, EnvironmentMaker, releases_in
 from runner.session.group import Group, groups_of
-from runner.session.ledger import Ledger
 from runner.session.observer import Observer, Silence
 from runner.session.options import Options
 from runner.session.plan import CellPlan, EnvironmentPlan, Plan
-from runner.session.progress import Progress
+from runner.session.recall import ledger_of
 from runner.session.results import Results, results_of
 from runner.session.running import Run
 from runner.session.settings import Settings
@@ -49,10 +46,7 @@ if TYPE_CHECKING:
     from runner.environments.index import Catalog
     from runner.environments.model import Unresolvable
     from runner.matrix.model import Cell, Matrix
-    from runner.trials.record import Record
-    from runner.trials.trial import Setting
-
-FIRST_CONTROL_SEED = 1_000_000
+    from runner.session.ledger import Ledger
 
 
 class Session:
@@ -128,14 +122,14 @@ class Session:
     @cached_property
     def settings(self) -> Settings:
         """What trials are told."""
-        return Settings(matrix=self.matrix, engine=self.engine.kind, store=self.store)
+        return Settings(matrix=self.matrix, store=self.store)
 
     @cached_property
     def environments(self) -> EnvironmentMaker:
         """Locks and images."""
         return EnvironmentMaker(
             matrix=self.matrix,
-            engine=self.engine,
+            engine=lambda: self.engine,
             catalog=lambda: self.catalog,
             observer=self.observer,
             stopping=self.stopping,
@@ -145,7 +139,7 @@ class Session:
 
     def plan(self) -> Plan:
         """What a run would do: per cell its environment, what of it is made already, and its finished trials."""
-        ledger = self.ledger()
+        ledger = ledger_of(self)
         wanted = Counter[str]()
         for progress, more in ledger.wanted():
             wanted[progress.cell.name] += more
@@ -169,9 +163,12 @@ class Session:
             ),
         )
 
-    def results(self) -> Results:
-        """The outcomes that the stored records give now; nothing is run."""
-        return results_of(self.matrix, self.cells, self.ledger(), self.store, executed=0)
+    def results(self, *, recorded: bool = False) -> Results:
+        """The outcomes that the stored records give now; nothing is run.
+
+        Those of trials on this session's engine; with `recorded` on whatever engine ran last, and no engine is asked.
+        """
+        return results_of(self.matrix, self.cells, ledger_of(self, recorded=recorded), self.store, executed=0)
 
     # -- the steps one by one ----------------------------------------------------------------------------------------
 
@@ -263,7 +260,7 @@ class Session:
     def shell_command(self, cell: Cell, folder: Path) -> tuple[tuple[str, ...], dict[str, str]]:
         """The command and the variables of a shell in a cell's environment, its script copied below `folder`."""
         image = self.environment_of(cell)
-        setting = self.settings.of(cell, self.environment_lock(cell), image.base_identity)
+        setting = self.settings.of(cell, self.environment_lock(cell), image.engine, image.base_identity)
         job = job_of(Trial(setting=setting, seed=0), JobFolder(root=folder), ())
         job.folder.work.mkdir(parents=True)
         for file in (job.folder.channel, job.folder.metrics):
@@ -273,55 +270,9 @@ class Session:
 
     def forget(self) -> int:
         """Drop the records of the selected cells, with their logs and artifacts; how many there were."""
-        keys = [record.key for progress in self.ledger().selected for record in progress.stored.values()]
+        keys = [record.key for progress in ledger_of(self).selected for record in progress.stored.values()]
         with claim(self.workplace.root):
             for key in keys:
                 self.workplace.log(key).unlink(missing_ok=True)
                 remove(self.workplace.artifacts(key))
             return self.store.drop(keys)
-
-    # -- what the steps share ----------------------------------------------------------------------------------------
-
-    def ledger(self) -> Ledger:
-        """What the store knows of every cell of the matrix."""
-        selected = {cell.name for cell in self.cells}
-        known = {one.cell.name: one for group in self.groups for one in self.progress(group)}
-        others = [cell for cell in self.all_cells if cell.name not in selected]
-        known |= {cell.name: Progress(cell=cell, matrix=self.matrix, setting=None) for cell in others}
-        for group in groups_of(self.matrix, others) if not self.store.is_empty() else ():
-            with contextlib.suppress(UsageError):  # a lock or script that nobody asks for now may be broken
-                known |= {one.cell.name: one for one in self.progress(group)}
-        progress = (known[cell.name] for cell in self.all_cells)
-        return Ledger(self.matrix, progress, selected, copy_of=self._copy_of)
-
-    def _copy_of(self, progress: Progress) -> Progress:
-        """A cell run a second time, with seeds that no cell gets."""
-        stored = self._trials(progress.setting, FIRST_CONTROL_SEED)
-        return replace(progress, stored=stored, first_seed=FIRST_CONTROL_SEED, trials={}, under_way=0)
-
-    def progress(self, group: Group) -> list[Progress]:
-        """What the store has of a group's cells, in the group's order; none of it is taken yet."""
-        lock = self.environments.locked(group.environment)
-        identity = self.engine.known_identity(lock.python) if lock else None
-        nothing_stored = self.store.is_empty()
-        found = []
-        for cell in group.cells:
-            setting = self.settings.of(cell, lock, identity) if lock and identity else None
-            stored = {} if nothing_stored else self._stored(group, cell, setting)
-            found.append(Progress(cell=cell, matrix=self.matrix, setting=setting, stored=stored))
-        return found
-
-    def _stored(self, group: Group, cell: Cell, setting: Setting | None) -> dict[int, Record]:
-        """The finished trials of a cell by seed, else the record that says why none can run."""
-        found = self._trials(setting, 0)
-        if not found:
-            blocked = self.environments.blocked_key(group.environment, cell)
-            found = dict(enumerate(self.store.get([blocked]).values()))
-        return found
-
-    def _trials(self, setting: Setting | None, first_seed: int) -> dict[int, Record]:
-        if setting is None:
-            return {}
-        seeds = range(first_seed, first_seed + most_trials(self.matrix.seeds))
-        keys = {Trial(setting=setting, seed=seed).key: seed for seed in seeds}
-        return {keys[key]: record for key, record in self.store.get(keys).items()}

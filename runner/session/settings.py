@@ -18,17 +18,16 @@ if TYPE_CHECKING:
 
 
 class Settings:
-    """The settings of one matrix's trials on one engine."""
+    """The settings of one matrix's trials."""
 
-    def __init__(self, *, matrix: Matrix, engine: EngineKind, store: Store) -> None:
+    def __init__(self, *, matrix: Matrix, store: Store) -> None:
         """Nothing is read yet."""
         self._matrix = matrix
-        self._engine = engine
         self._store = store
         self._sources: dict[str, Script] = {}
         self._scripts: dict[tuple[str, str], Script] = {}
 
-    def of(self, cell: Cell, lock: Lock, base_identity: str) -> Setting:
+    def of(self, cell: Cell, lock: Lock, engine: EngineKind, base_identity: str) -> Setting:
         """All that the trials of a cell share."""
         return Setting(
             cell=cell,
@@ -38,7 +37,7 @@ class Settings:
             resources=self._matrix.resources,
             mounts=self._mounts,
             data_digest=self._data_digest,
-            engine=self._engine,
+            engine=engine,
             base_identity=base_identity,
             seeded=not self._matrix.seeds.as_written,
         )

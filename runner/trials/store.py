@@ -5,6 +5,7 @@ WAL with `synchronous=NORMAL`: safe against a killed runner; a power loss may co
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -16,7 +17,7 @@ from runner.errors import MachineError
 from runner.trials.record import SCHEMA_VERSION, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -90,6 +91,26 @@ class Store:
                 except ValidationError:
                     continue
         return found
+
+    def origins(self, lock_digest: str) -> list[tuple[str, str]]:
+        """Engine and base identity of the trials that ran with a lock; those of the latest trial first."""
+        query = """
+            SELECT json_extract(record, '$.engine') AS engine, json_extract(record, '$.base_identity') AS identity
+            FROM records WHERE json_extract(record, '$.lock_digest') = ? AND identity IS NOT NULL
+            GROUP BY engine, identity ORDER BY max(json_extract(record, '$.started_at')) DESC
+        """
+        with self._lock:
+            return self._db.execute(query, (lock_digest,)).fetchall()
+
+    def blocked(self, lock: str, cell: Mapping[str, str]) -> Record | None:
+        """The latest record that says why no trial of a cell can run, by the name of its environment."""
+        query = """
+            SELECT key FROM records WHERE key LIKE 'blocked-%' AND json_extract(record, '$.lock') = ?
+            AND json_extract(record, '$.cell') = json(?) ORDER BY json_extract(record, '$.started_at') DESC LIMIT 1
+        """
+        with self._lock:
+            keys = [row[0] for row in self._db.execute(query, (lock, json.dumps(cell)))]
+        return next(iter(self.get(keys).values()), None)
 
     def is_empty(self) -> bool:
         """Whether no trial is finished yet: then nobody needs to look for one."""

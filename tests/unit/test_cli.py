@@ -50,6 +50,37 @@ def test_a_first_word_that_is_no_command_means_run(
     assert "2 cells, 4 trials stored." in capsys.readouterr().out
 
 
+def test_judge_says_of_every_trial_why_it_is_labelled_so(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
+    command("matrix.yaml --seeds 1")
+    capsys.readouterr()
+    (here / "matrix.yaml").write_text(MATRIX.replace("1e-4", "1e-9"))
+    assert command("judge --seeds 1 --only six=1.16.0,script=b.py --format json") == 0
+    [verdict] = json.loads(capsys.readouterr().out)
+    assert verdict["cell"] == "six=1.16.0,script=b.py"
+    assert (verdict["label"], verdict["basis"], verdict["y0"], verdict["final"]) == (
+        "improving",
+        "few-epochs",
+        "1",
+        "1e-06",
+    )
+    assert verdict["reason"]
+    assert command("judge --seeds 1") == 0
+    out = capsys.readouterr().out
+    assert out.count("few-epochs") == 4
+    assert "4 cells, 4 trials stored." in out
+
+
+def test_failures_are_told_by_their_reason(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.broken = {"six-1.15.0": BuildFailedError("install", "no wheel of six")}
+    command("matrix.yaml")
+    out = capsys.readouterr().out
+    assert "  2 cells   install-failed: exit code 1: no wheel of six (install)" in out
+    assert "           1.15.0 a.py; 1.15.0 b.py" in out
+
+
 def test_a_mistyped_command_is_told_the_nearest_one(
     engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

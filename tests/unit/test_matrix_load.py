@@ -18,7 +18,17 @@ from runner.matrix.conditions import packages_of
 from runner.matrix.criterion import Comparison, Operator
 from runner.matrix.expand import cells, expand
 from runner.matrix.load import load
-from runner.matrix.model import AxisKind, DataMapping, Experiment, Matrix, Position, Requirement, Resources, Seeds
+from runner.matrix.model import (
+    AxisKind,
+    DataMapping,
+    Experiment,
+    Judging,
+    Matrix,
+    Position,
+    Requirement,
+    Resources,
+    Seeds,
+)
 from runner.matrix.rules import Era, Every, Latest, Range
 from runner.matrix.settle import settle
 
@@ -28,6 +38,7 @@ def test_the_smallest_matrix_has_the_defaults_of_the_model(tmp_path: Path) -> No
     assert matrix.experiment == Experiment(script="train.py")
     assert matrix.seeds == Seeds(lead=4, cap=10, fixed=False)
     assert matrix.resources == Resources()
+    assert (matrix.judging, matrix.baseline, matrix.control) == (Judging(), None, False)
     assert matrix.flavour == "auto"
     assert (matrix.include, matrix.exclude, matrix.packages, matrix.criterion, matrix.expect) == ((), (), (), (), ())
     assert (matrix.as_of, matrix.dates, matrix.became) == ("release", (), ())
@@ -56,6 +67,11 @@ def test_a_whole_matrix_is_read(tmp_path: Path) -> None:
           network: true
         packages: [pandas, Scikit_Learn >= 0.20]
         criterion: [loss < 1e-4, val_accuracy >= 0.9 within 5 epochs]
+        mode: max
+        at: best
+        skip: 1
+        baseline: {tensorflow: 2.16.1}
+        control: true
         seeds: {lead: 3, cap: 9}
         resources: {cpus: 2, memory: 512m, disk: 2GB, processes: 64}
         expect:
@@ -95,6 +111,9 @@ def test_a_whole_matrix_is_read(tmp_path: Path) -> None:
         Comparison(metric="loss", operator=Operator.LESS, target=1e-4),
         Comparison(metric="val_accuracy", operator=Operator.GREATER_EQUAL, target=0.9, within=5),
     )
+    assert matrix.judging == Judging(metric="loss", mode="max", at="best", skip=1)
+    assert matrix.baseline is not None
+    assert (matrix.baseline.values, matrix.control) == ({"tensorflow": "2.16.1"}, True)
     assert matrix.seeds == Seeds(lead=3, cap=9)
     assert matrix.resources == Resources(cpus=2, memory_bytes=512 * 1024**2, disk_bytes=2 * 1024**3, processes=64)
     assert [(e.match.values, e.outcome) for e in matrix.expect] == [

@@ -322,6 +322,20 @@ def test_a_mistake_in_the_experiment_says_what_is_wrong_and_where(
             "as_of: 20190301",
             "3:8: as_of: '20190301' is neither release, none nor a date (a date is written 2019-03-01)",
         ),
+        (
+            "criterion: loss < 1\nmetric: accuracy",
+            "4:9: the criterion judges 'loss', and another metric is named here (leave it out, or name it there first)",
+        ),
+        ("mode: less", "3:7: mode: 'less' is no right word here (possible: min, max)"),
+        ("at: worst", "3:5: at: 'worst' is no right word here (possible: last, best)"),
+        ("skip: -1", "3:7: skip: '-1' is no whole number from 0 to 1,000,000"),
+        ("control: often", "3:10: control: 'often' is neither true nor false"),
+        ("baseline: {keras: 2.2.5}", "3:19: the axis 'keras' has no value '2.2.5' (did you mean '2.2.4'?)"),
+        (
+            "exclude: [{keras: 2.2.4, tensorflow: 1.13.1}]\nbaseline: {keras: 2.2.4, tensorflow: 1.13.1}",
+            "4:12: the baseline is no cell (each value alone is known)",
+        ),
+        ("baseline: {}", "3:1: baseline must not be empty (it would match every cell)"),
         ("as_of: [none]", "3:8: as_of must be a text or a mapping, not a list"),
         (
             "as_of: {numpy: release}",
