@@ -1,0 +1,109 @@
+"""What a matrix came to as a report: complete, self-contained, and the same when it is read back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from fake_engine import FakeEngine, write_matrix
+
+from runner.errors import BuildFailedError, UsageError
+from runner.matrix.model import Matrix
+from runner.reports import read_report
+from runner.session import Session
+from runner.session.reporting import LOG_HEAD, LOG_TAIL, MOST_POINTS, excerpt, report_of, thinned
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runner.reports import Report
+
+TEXT = """\
+axes:
+  six: [1.15.0, 1.16.0]
+  script: [a.py, b.py]
+experiment:
+  args: [--epochs, "3"]
+criterion: loss < 1e-4
+expect: [{six: 1.15.0, script: a.py, outcome: converges}]
+"""
+
+
+@pytest.fixture
+def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
+    engine = FakeEngine(log=b"\x1b[1mhello\x1b[0m\n")
+    engine.broken = {"six-1.16.0": BuildFailedError("install", "no wheel of six")}
+    engine.losses = lambda job, seed: (
+        (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
+    )
+    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (engine, ""))
+    with Session(Matrix.load(write_matrix(tmp_path / "here", TEXT))) as session:
+        return report_of(session, session.run())
+
+
+def test_a_report_has_the_evidence_of_every_cell(report: Report) -> None:
+    assert [(axis.name, axis.values) for axis in report.axes] == [
+        ("six", ("1.15.0", "1.16.0")),
+        ("script", ("a.py", "b.py")),
+    ]
+    good, bad, blocked, _ = report.cells
+    assert (good.outcome, good.kind, good.expected, good.as_expected) == ("converges", "good", "converges", True)
+    assert good.trials[1].curves == {"loss": (1.0, 0.5, 2e-6)}
+    assert (good.trials[0].log, good.trials[1].log) == ("\x1b[1mhello\x1b[0m\n", "")
+    assert good.trials[1].log_bytes == len("\x1b[1mhello\x1b[0m\n")
+    assert report.baseline == good.id
+    assert bad.comparison is not None
+    assert (bad.outcome, bad.comparison.label, bad.as_expected) == ("fails (nan)", "worse", False)
+    assert [report.failures[i].label for i in bad.failures] == ["nan"]
+    assert (blocked.outcome, blocked.trials[0].message) == ("blocked (install-failed)", "no wheel of six")
+    assert report.locks[good.lock].packages[0].version == "1.15.0"
+
+
+def test_a_report_says_how_to_run_a_cell_again_with_and_without_this_tool(report: Report) -> None:
+    commands = report.cells[1].commands
+    assert commands is not None
+    assert commands.with_runner[0] == "python -m runner matrix.yaml --only six=1.15.0,script=b.py"
+    assert "--require-hashes -r locks/six-1.15.0.txt" in commands.without_runner[1]
+    assert "cell/bin/python b.py --epochs 3" in commands.without_runner[2]
+
+
+def test_a_report_read_back_is_the_same(report: Report, tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(report.model_dump_json(exclude_defaults=True))
+    again = read_report(path)
+    assert again.model_dump_json() == report.model_dump_json()
+    plain = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert plain["cells"][1]["trials"][0]["curves"]["loss"] == [1.0, "nan"]
+
+
+def test_what_is_no_report_is_refused_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    with pytest.raises(UsageError, match=r"results\.json can't be read: No such file"):
+        read_report(path)
+    path.write_text('{"schema_version": 9}')
+    with pytest.raises(UsageError, match="is no report that this version reads: schema_version"):
+        read_report(path)
+
+
+def test_a_long_series_keeps_its_ends_and_where_it_breaks() -> None:
+    epochs = [{"loss": float("nan") if i >= 777 else 1.0} for i in range(1000)]
+    kept = thinned(epochs)
+    assert len(kept) <= MOST_POINTS
+    assert {0, 777, 999} <= set(kept)
+    assert thinned(epochs[:MOST_POINTS]) == list(range(MOST_POINTS))
+
+
+def test_of_a_log_of_any_length_head_and_tail_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    assert not excerpt(path)
+    with path.open("wb") as stream:
+        stream.write(b"first words\n")
+        stream.truncate(200_000_000)
+        stream.seek(0, 2)
+        stream.write(b"\nlast words\n")
+    found = excerpt(path)
+    assert found.startswith("first words")
+    assert found.endswith("last words\n")
+    assert "bytes left out" in found
+    assert len(found) < LOG_HEAD + LOG_TAIL + 100
