@@ -127,6 +127,7 @@ def environment_variables(job: Job) -> dict[str, str]:
         "RUNNER_PROBE": "1",
         "RUNNER_CHANNEL": "/runner/channel",
         "RUNNER_METRICS": "/runner/metrics",
+        **({"RUNNER_PRELUDES": "/runner/preludes"} if job.folder.preludes.is_dir() else {}),
     }
 
 
@@ -138,6 +139,7 @@ def mounts(job: Job) -> list[DockerMount]:
     places = [(folder.work, WORK), (folder.home, HOME), (folder.tmp, TMP)]
     places += [(folder.channel, "/runner/channel"), (folder.metrics, "/runner/metrics")]
     seen = [(PROBE, "/runner/probe")]
+    seen += [(folder.preludes, "/runner/preludes")] if folder.preludes.is_dir() else []
     seen += [(mount.source.resolve(), _inside(mount.target)) for mount in job.mounts]
     return [
         Mount(target=target, source=str(source), type="bind", read_only=read_only)

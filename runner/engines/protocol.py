@@ -121,6 +121,11 @@ class JobFolder:
         return self.root / "metrics"
 
     @property
+    def preludes(self) -> Path:
+        """The sources that the probe runs before the script, read-only to the job; missing without any."""
+        return self.root / "preludes"
+
+    @property
     def log(self) -> Path:
         """The job's standard output and error."""
         return self.root / "log"

@@ -82,6 +82,7 @@ def environment_variables(job: Job, environment: Path, owner: str) -> dict[str, 
         "RUNNER_PROBE": "1",
         "RUNNER_CHANNEL": str(job.folder.channel),
         "RUNNER_METRICS": str(job.folder.metrics),
+        **({"RUNNER_PRELUDES": str(job.folder.preludes)} if job.folder.preludes.is_dir() else {}),
         venv_owner.TRIAL: job.key,
         venv_owner.OWNER: owner,
     }

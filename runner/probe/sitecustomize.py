@@ -8,7 +8,7 @@ import os
 import sys
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
-_SETTINGS = ("RUNNER_PROBE", "RUNNER_CHANNEL", "RUNNER_SEED", "RUNNER_SEEDING", "RUNNER_STEPS")
+_SETTINGS = ("RUNNER_PROBE", "RUNNER_CHANNEL", "RUNNER_SEED", "RUNNER_SEEDING", "RUNNER_STEPS", "RUNNER_PRELUDES")
 
 
 def _is_own(entry):

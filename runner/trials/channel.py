@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from runner.trials import events
-from runner.trials.record import Epoch, Package, Phase, ScriptException
+from runner.trials.record import Epoch, Package, Phase, PreludeRun, ScriptException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +28,7 @@ PHASES: Final = 20_000
 STEPS: Final = 2_000_000
 CONFIGS: Final = 300
 PROBE_ERRORS: Final = 20
+PRELUDES: Final = 100
 FOLLOW_BYTES: Final = 4 * 1024**2
 
 
@@ -49,6 +50,7 @@ class Channel:
     configs: dict[str, str] = field(default_factory=dict)
     """JSON text by `PHASE/model`, `PHASE/optimizer` and `PHASE/loss`, each where it differs from those before."""
     seeding: str | None = None
+    preludes: dict[str, PreludeRun] = field(default_factory=dict)
     bad_lines: int = 0
     probe_errors: tuple[str, ...] = ()
 
@@ -162,6 +164,7 @@ class _Collected:
         self._exception: events.Uncaught | None = None
         self._exit: str | None = None
         self._seeding: str | None = None
+        self._preludes: dict[str, PreludeRun] = {}
         self._epochs: list[Epoch] = []
         self._loops: dict[str, events.Loop] = {}
         self._steps: dict[str, list[float]] = {}
@@ -181,6 +184,10 @@ class _Collected:
                 self._start = event
             case events.Seeding(mode=mode):
                 self._seeding = mode
+            case events.Prelude(name=name):
+                if len(self._preludes) >= PRELUDES and name not in self._preludes:
+                    return False
+                self._preludes[name] = _prelude(event, self._preludes.get(name))
             case events.StageChange():
                 self._stage = event
             case events.PhaseBegin(name=name):
@@ -236,6 +243,7 @@ class _Collected:
             packages=self._packages,
             configs=self._configs,
             seeding=self._seeding,
+            preludes=self._preludes,
             bad_lines=self.bad_lines,
             probe_errors=tuple(self._probe_errors),
         )
@@ -278,3 +286,11 @@ class _Collected:
 
 def _epoch(event: events.EpochEnd) -> Epoch:
     return Epoch(**event.model_dump(exclude={"event", "t"}))
+
+
+def _prelude(event: events.Prelude, before: PreludeRun | None) -> PreludeRun:
+    """What is known of a prelude after an event; a failure stays known, whatever it says later."""
+    run = before or PreludeRun(name=event.name)
+    if event.state == "failed":
+        return run.model_copy(update={"error": event.note or "it failed"})
+    return run.model_copy(update={"applied": True, "note": event.note or run.note})

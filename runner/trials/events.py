@@ -53,6 +53,15 @@ class Seeding(_Event):
     seed: int | None
 
 
+class Prelude(_Event):
+    """A prelude made its change, or failed."""
+
+    event: Literal["prelude"]
+    name: Name
+    state: Literal["applied", "failed"]
+    note: Text
+
+
 class StageChange(_Event):
     """The script went on."""
 
@@ -175,6 +184,7 @@ class ProbeError(_Event):
 Event = (
     Start
     | Seeding
+    | Prelude
     | StageChange
     | PhaseBegin
     | PhaseEnd

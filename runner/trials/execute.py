@@ -16,7 +16,8 @@ from runner.errors import EngineLostError, MachineError, StoppedError
 from runner.scripts import copy_script
 from runner.trials.artifacts import collect
 from runner.trials.channel import read_channel
-from runner.trials.record import Record
+from runner.trials.prelude import lay_out
+from runner.trials.record import PreludeRun, Record
 
 if TYPE_CHECKING:
     from runner.engines.protocol import Ending, Engine, Image
@@ -83,6 +84,7 @@ def _attempt(trial: Trial, image: Image, engine: Engine, workplace: Workplace, c
     folder.channel.touch()
     folder.metrics.touch()
     copy_script(trial.setting.script, folder.work)
+    lay_out(trial.setting.preludes, folder.preludes)
     started = datetime.now(UTC)
     ending = engine.run(image, job_of(trial, folder, cpus))
     if ending.cut is Cut.INTERRUPTED:
@@ -161,6 +163,9 @@ def _record(
         artifacts=artifacts,
         log_tail=_tail(folder.log),
         rewritten=setting.script.diff,
+        preludes=tuple(
+            channel.preludes.get(prelude.name, PreludeRun(name=prelude.name)) for prelude in setting.preludes
+        ),
     )
 
 

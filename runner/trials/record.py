@@ -81,6 +81,17 @@ class Package(_Frozen):
     file: str | None = None
 
 
+class PreludeRun(_Frozen):
+    """What became of a prelude in a trial."""
+
+    name: str
+    applied: bool = False
+    """Whether it said that its change was made."""
+    note: str = ""
+    error: str = ""
+    """Why it failed; empty where it did not."""
+
+
 class Record(_Frozen):
     """One finished trial. `key` hashes all that could change it; `cell` is the cell's axis values."""
 
@@ -128,6 +139,7 @@ class Record(_Frozen):
     """Lines of the channel that did not fit the schema."""
     artifacts: tuple[str, ...] = ()
     log_tail: str = ""
+    preludes: tuple[PreludeRun, ...] = ()
     rewritten: str = ""
     """What the import flavour changed in the script, as a unified diff."""
 

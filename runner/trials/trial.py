@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from runner.environments.model import Lock
     from runner.matrix.model import Cell, Experiment, Resources
     from runner.scripts import Script
+    from runner.trials.prelude import Prelude
 
 PROBE = Path(__file__).parents[1] / "probe"
 
@@ -32,6 +33,8 @@ class Setting:
     engine: EngineKind
     base_identity: str
     seeded: bool = True
+    preludes: tuple[Prelude, ...] = ()
+    """What is changed before the script begins, in this order."""
 
     @cached_property
     def digest(self) -> str:
@@ -57,6 +60,7 @@ class Setting:
             ],
             "seeded": self.seeded,
             "probe": probe_version(),
+            "preludes": [(prelude.name, prelude.source) for prelude in self.preludes],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -28,6 +28,20 @@ def channel_of(tmp_path: Path, *lines: bytes) -> Path:
     return path
 
 
+def test_what_became_of_preludes_is_kept_and_a_failure_is_not_talked_away(tmp_path: Path) -> None:
+    path = channel_of(
+        tmp_path,
+        line("start"),
+        line("prelude", name="one", state="applied", note="first"),
+        line("prelude", name="one", state="applied", note=""),
+        line("prelude", name="two", state="failed", note="AttributeError: no such thing"),
+        line("prelude", name="two", state="applied", note="after all"),
+    )
+    one, two = read_channel(path, None).preludes.values()
+    assert (one.applied, one.note, one.error) == (True, "first", "")
+    assert (two.applied, two.error) == (True, "AttributeError: no such thing")
+
+
 def test_the_events_of_a_trial_become_the_fields_of_its_record(tmp_path: Path) -> None:
     path = channel_of(
         tmp_path,

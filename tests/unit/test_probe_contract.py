@@ -26,6 +26,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         "time": 1.7e9,
     },
     "seeding": {"mode": "seeded", "seed": 3},
+    "prelude": {"name": "single-threaded", "state": "applied", "note": "2 calls"},
     "stage": {"stage": "training", "phase": "fit-1"},
     "phase": {
         "name": "fit-1",

@@ -165,6 +165,39 @@ def test_the_seed_is_set_unless_all_is_to_stay_as_written(python: Path, tmp_path
 
 
 @OLDEST_AND_NEWEST
+def test_a_prelude_runs_before_the_script_and_after_imports_and_says_what_it_did(python: Path, tmp_path: Path) -> None:
+    preludes = tmp_path / "preludes"
+    preludes.mkdir()
+    (preludes / "00-first.py").write_text("import os\nos.environ['ORDER'] = 'first'\nprelude.applied('early')\n")
+    (preludes / "01-second-thing.py").write_text(
+        "import os\nos.environ['ORDER'] += ' second'\n"
+        "def change(models):\n    models.Model.fit = lambda *_: 'changed'\n    prelude.applied('late')\n"
+        "prelude.after_import('keras.models', change)\n"
+    )
+    script = "import os\nprint(os.environ['ORDER'], os.environ.get('RUNNER_PRELUDES'), 'prelude' in globals())\n"
+    script += "import keras\nprint(keras.models.Model().fit())"
+    told = run(python, tmp_path, script, env={"RUNNER_PRELUDES": str(preludes)})
+    assert told.out == "first second None False\nchanged\n"
+    assert told.of("prelude") == [
+        {"name": "first", "state": "applied", "note": "early"},
+        {"name": "second-thing", "state": "applied", "note": "late"},
+    ]
+
+
+@OLDEST_AND_NEWEST
+def test_a_prelude_that_fails_says_so_and_the_script_runs_as_it_is(python: Path, tmp_path: Path) -> None:
+    preludes = tmp_path / "preludes"
+    preludes.mkdir()
+    (preludes / "00-wrong.py").write_text("def (")
+    (preludes / "01-late.py").write_text("prelude.after_import('keras', lambda keras: keras.nothing)")
+    told = run(python, tmp_path, "import keras\nprint('trained')", env={"RUNNER_PRELUDES": str(preludes)})
+    assert told.out == "trained\n"
+    wrong, late = told.of("prelude")
+    assert (wrong["name"], wrong["state"], wrong["note"][:11]) == ("wrong", "failed", "SyntaxError")
+    assert (late["name"], late["state"], late["note"][:14]) == ("late", "failed", "AttributeError")
+
+
+@OLDEST_AND_NEWEST
 def test_what_was_imported_is_told_with_its_version_and_file(python: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     (site / "PIL").mkdir(parents=True)

@@ -23,5 +23,9 @@ def start(settings):
     if seed is not None:
         line.shielded(seeding.seed_random)(seed)
         hooks.extend(seeding.hooks(seed, line))
+    if settings.get("RUNNER_PRELUDES"):
+        from . import preludes
+
+        hooks.extend(preludes.run(settings["RUNNER_PRELUDES"], line))
     imports.install(hooks, line)
     ending.install(line, where)
