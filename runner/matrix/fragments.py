@@ -51,6 +51,10 @@ _RESERVED_VALUES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "import": ({"enum": list(IMPORT_FLAVOURS)}, "Which Keras the script's Keras imports mean."),
     "script": ({"type": "string"}, "Training scripts, relative to this file; in place of experiment.script."),
+    "prelude": (
+        {"type": "string", "examples": ["", "resource-variables", "preludes/mine.py"]},
+        "What runs before the script in its process: switches of the catalogue or sources relative to this file.",
+    ),
     "env": (_ENV_VALUE, "Environment variables, a set of them as one value."),
 }
 _NAME_PATTERN = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"

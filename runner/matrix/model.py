@@ -34,6 +34,7 @@ class AxisKind(enum.Enum):
     IMPORT = "import"
     SCRIPT = "script"
     ENV = "env"
+    PRELUDE = "prelude"
 
 
 RESERVED_AXES = frozenset(kind.value for kind in AxisKind if kind is not AxisKind.PACKAGE)
@@ -264,6 +265,11 @@ class Cell:
         from runner.matrix.values import env_pairs  # noqa: PLC0415 - values imports this module
 
         return env_pairs(self.values.get("env", ""))
+
+    @property
+    def preludes(self) -> tuple[str, ...]:
+        """What runs before the script: names of switches, and paths of sources relative to the matrix's folder."""
+        return tuple(self.values.get("prelude", "").split())
 
     @cached_property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from runner.matrix.mistakes import RefusedError, nearest, quoted
 from runner.matrix.model import RESERVED_AXES, AxisKind
 from runner.matrix.rules import EXAMPLE, refuse_rule
 from runner.matrix.versions import parsed
+from runner.preludes import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,6 +55,8 @@ def canonical(kind: AxisKind, value: str | Mapping[Text, Text]) -> str:
         raise RefusedError(f"a value of this axis is a text, not a mapping such as {{{next(iter(value), '')}: …}}")
     if kind is AxisKind.SCRIPT and value:
         return PurePosixPath(value).as_posix()
+    if kind is AxisKind.PRELUDE:
+        return " ".join(PurePosixPath(word).as_posix() for word in value.split())
     return str(value)
 
 
@@ -72,6 +75,9 @@ def check(kind: AxisKind, text: str, folder: Path) -> None:
                 raise RefusedError(f"{quoted(text)} is no import flavour", nearest(text, IMPORT_FLAVOURS))
         case AxisKind.SCRIPT:
             check_script(text, folder)
+        case AxisKind.PRELUDE:
+            for word in text.split():
+                _check_prelude(word, folder)
         case AxisKind.ENV:
             pass  # canonical() has read it
 
@@ -86,14 +92,24 @@ def _check_version(text: str) -> None:
         raise RefusedError(f"{quoted(text)} is no version (PEP 440)", hint)
 
 
-def check_script(text: str, folder: Path) -> None:
+def check_script(text: str, folder: Path, *, called: str = "script") -> None:
     """Raise RefusedError unless a text names a file inside the matrix's folder."""
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts:
-        raise RefusedError(f"the script {quoted(text)} is not inside the matrix's folder", "write its path from there")
+        raise RefusedError(
+            f"the {called} {quoted(text)} is not inside the matrix's folder", "write its path from there"
+        )
     if not _is_file(folder / path):
         near = nearest(path.name, _names_in(folder / path.parent))
-        raise RefusedError(f"there is no script {quoted(text)} in {folder}", near)
+        raise RefusedError(f"there is no {called} {quoted(text)} in {folder}", near)
+
+
+def _check_prelude(word: str, folder: Path) -> None:
+    if word.endswith(".py"):
+        check_script(word, folder, called="prelude")
+    elif word not in catalogue():
+        hint = nearest(word, catalogue())
+        raise RefusedError(f"{quoted(word)} is neither a switch of the catalogue nor a file that ends in .py", hint)
 
 
 def _is_file(path: Path) -> bool:

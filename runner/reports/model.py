@@ -26,7 +26,7 @@ class Axis(_Frozen):
     """One axis of the matrix, with its values in the order of the file."""
 
     name: str
-    kind: Literal["package", "python", "import", "script", "env"]
+    kind: Literal["package", "python", "import", "script", "env", "prelude"]
     values: tuple[str, ...]
     """Every value that a cell has, included ones too."""
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from runner.errors import UsageError
+from runner.preludes import catalogue
 from runner.scripts import read_script, rewritten
 from runner.trials.data import digest_of, mounts_of
+from runner.trials.prelude import Prelude
 from runner.trials.trial import Setting
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ class Settings:
         self._store = store
         self._sources: dict[str, Script] = {}
         self._scripts: dict[tuple[str, str], Script] = {}
+        self._preludes: dict[str, Prelude] = {}
 
     def of(self, cell: Cell, lock: Lock, engine: EngineKind, base_identity: str) -> Setting:
         """All that the trials of a cell share."""
@@ -40,6 +45,7 @@ class Settings:
             engine=engine,
             base_identity=base_identity,
             seeded=not self._matrix.seeds.as_written,
+            preludes=tuple(map(self._prelude, cell.preludes)),
         )
 
     def script(self, cell: Cell) -> Script:
@@ -53,6 +59,19 @@ class Settings:
                 self._sources[cell.script] = read_script(self._matrix.folder, cell.script)
             self._scripts[key] = rewritten(self._sources[cell.script], cell.import_flavour)
         return self._scripts[key]
+
+    def _prelude(self, name: str) -> Prelude:
+        """A switch of the catalogue, or a source of the user's; raises UsageError where that can't be read."""
+        if name in catalogue():
+            return Prelude(name=name, source=catalogue()[name].source)
+        if name not in self._preludes:
+            try:
+                source = (self._matrix.folder / name).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UsageError(f"The prelude {name} can't be read: {error}.") from error
+            stem = re.sub(r"[^a-z0-9]+", "-", name.removesuffix(".py").lower()).strip("-")
+            self._preludes[name] = Prelude(name=stem, source=source)
+        return self._preludes[name]
 
     @cached_property
     def _mounts(self) -> tuple[Mount, ...]:

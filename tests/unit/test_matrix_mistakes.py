@@ -118,7 +118,10 @@ flavour: gpu
             "{scripts: a.py}",
             "1:17: scripts: 'a.py' is no version (PEP 440) (write it like 2.2.4; or did you mean 'script'?)",
         ),
-        ("{'-k': 1}", "1:8: '-k' can be neither a package nor an axis (possible: env, import, python, script)"),
+        (
+            "{'-k': 1}",
+            "1:8: '-k' can be neither a package nor an axis (possible: env, import, prelude, python, script)",
+        ),
         ("{k: 1, env: [A]}", "1:20: env: 'A' sets no environment variable (write it like NAME=value NAME2=value2)"),
         ("{k: 1, env: {1A: x}}", "1:20: env: '1A' can be no environment variable's name"),
         ("{k: 1, env: [A=1 A=2]}", "1:20: env: the environment variable 'A' is set twice"),
