@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from outcomes_records import BREAKS, LEARNS, crash, trial
-from scipy.special import betaincinv
 
 from runner.matrix.criterion import parse
 from runner.matrix.model import Seeds
@@ -212,6 +211,8 @@ def test_an_expectation_is_a_whole_label_or_its_first_words(label, expected, mat
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 4), (4, 4), (5, 10), (1, 7), (99, 100), (3, 2000)])
 def test_the_interval_is_the_one_by_quantiles_of_the_beta_distribution(successes, n):
+    from scipy.special import betaincinv
+
     low = betaincinv(successes, n - successes + 1, 0.025) if successes else 0.0
     high = betaincinv(successes + 1, n - successes, 0.975) if successes < n else 1.0
     assert clopper_pearson(successes, n) == pytest.approx((low, high), abs=1e-9)

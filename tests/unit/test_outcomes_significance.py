@@ -1,4 +1,7 @@
-"""Tests and intervals of rates and samples: held against SciPy where it is exact, and what must hold of each."""
+"""Tests and intervals of rates and samples: held against SciPy where it is exact, and what must hold of each.
+
+SciPy and statsmodels are imported where they are used: of the processes that share the tests, most need neither.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,6 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import PermutationMethod, mannwhitneyu
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import confint_proportions_2indep
 
 from runner.outcomes import DifferenceLabel, difference_of
 from runner.outcomes.samples import SAME_DECADES
@@ -41,6 +41,8 @@ def test_rates_without_an_observation_are_not_told_apart():
 
 @pytest.mark.parametrize(("c", "n"), [((0, 4), (4, 4)), ((3, 4), (4, 10)), ((5, 2), (10, 5))])
 def test_the_interval_of_two_rates_mirrors_and_is_wider_than_newcombes_own(c, n):
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
     low, high = rate_interval(c, n)
     narrow_low, narrow_high = confint_proportions_2indep(c[0], n[0], c[1], n[1], method="newcomb")
     assert -1 <= low <= narrow_low < c[0] / n[0] - c[1] / n[1] + 1e-9
@@ -50,11 +52,15 @@ def test_the_interval_of_two_rates_mirrors_and_is_wider_than_newcombes_own(c, n)
 
 @pytest.mark.parametrize(("x", "y"), [((1, 1, 2, 3), (2, 2, 3, 4)), ((1, 1, 1, 1), (2, 2, 2, 2)), ((1, 2, 2), (2, 2))])
 def test_with_ties_the_orders_are_counted(x, y):
+    from scipy.stats import PermutationMethod, mannwhitneyu
+
     counted, _ = mann_whitney(x, y)
     assert counted == pytest.approx(mannwhitneyu(x, y, method=PermutationMethod()).pvalue)
 
 
 def test_scipys_approximation_with_ties_goes_below_the_smallest_p_there_is():
+    from scipy.stats import mannwhitneyu
+
     x, y = [1.0] * 4, [2.0] * 4
     assert mannwhitneyu(x, y, method="auto").pvalue < 0.014
     assert mann_whitney(x, y) == (pytest.approx(2 / 70), 0.0)
@@ -129,6 +135,8 @@ def test_corrections_keep_the_order_and_never_make_a_p_smaller(ps):
 
 
 def test_holm_multiplies_by_the_hypotheses_that_are_left():
+    from statsmodels.stats.multitest import multipletests
+
     ps = [0.01, 0.04, 0.03, 0.01, 0.9, 0.002]
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm(ps) == pytest.approx(multipletests(ps, method="holm")[1])

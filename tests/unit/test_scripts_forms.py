@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 from imports.corpus import FLAVOURS, ROOTS, Form, forms, tutorials
 from imports.pretended import names_of
 
-from runner.scripts.codemod import Rewritten, rewrite
 from runner.scripts.counterparts import Counterparts
+
+if TYPE_CHECKING:
+    from runner.scripts.codemod import Rewritten
 
 FORMS = forms()
 EACH_FORM = pytest.mark.parametrize("form", FORMS, ids=[form.title for form in FORMS])
@@ -22,6 +25,8 @@ EACH_TUTORIAL = pytest.mark.parametrize("name", TUTORIALS)
 
 @cache
 def rewritten(source: str, flavour: str) -> Rewritten:
+    from runner.scripts.codemod import rewrite  # LibCST is heavy
+
     return rewrite({"script.py": source}, Counterparts(flavour=flavour))["script.py"]
 
 

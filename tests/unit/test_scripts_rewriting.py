@@ -14,7 +14,6 @@ from probe_world import OLDEST_AND_NEWEST
 
 from runner.errors import UsageError
 from runner.scripts import NotRewritableError, copy_script, read_script, rewritten
-from runner.scripts.codemod import rewrite
 from runner.scripts.counterparts import Counterparts
 
 if TYPE_CHECKING:
@@ -269,6 +268,8 @@ LINES = (
 @given(st.lists(st.sampled_from(LINES), max_size=8), st.sampled_from(["\n", "\r\n"]), st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_a_script_without_keras_comes_out_as_it_went_in(lines: list[str], newline: str, ended: bool) -> None:
+    from runner.scripts.codemod import rewrite  # LibCST is heavy
+
     text = "x = 1\n" + "\n".join(lines) + "\n" * ended
     text = text.replace("\n", newline)
     for flavour in FLAVOURS:
