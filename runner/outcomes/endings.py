@@ -31,6 +31,8 @@ class Process:
     oom_killed: bool = False
     timed_out: bool = False
     disk_full: bool = False
+    orderly: bool | None = None
+    """Whether the interpreter shut down in order; None where that is not known."""
     message: str | None = None
     """What the engine says of the end."""
     text: str = ""
@@ -39,6 +41,11 @@ class Process:
     def ended_well(self) -> bool:
         """Whether the script ran to its own end; one that was told to stop did not, whatever it then returned."""
         return self.exit == 0 and not self.timed_out
+
+    @property
+    def left_early(self) -> bool:
+        """Whether it gave exit code 0 without a shutdown: `os._exit(0)`, from anywhere in the script."""
+        return self.ended_well and self.orderly is False
 
     @property
     def in_words(self) -> str:
@@ -51,7 +58,9 @@ class Process:
             return self.exception
         if self.signal is not None:
             return f"ended by {signal_name(self.signal)}"
-        return f"ended with exit code {self.exit}" if self.exit is not None else "ended, nobody knows how"
+        if self.exit is None:
+            return "ended, nobody knows how"
+        return f"ended with exit code {self.exit}{', with no shutdown (os._exit)' if self.orderly is False else ''}"
 
 
 def signal_name(signal: int | str) -> str:

@@ -31,6 +31,7 @@ def label_trial(
     oom_killed: bool = False,
     timed_out: bool = False,
     disk_full: bool = False,
+    orderly: bool | None = None,
     probe_started: bool = True,
     series: Sequence[Value] | None = None,
     judge: Mapping[str, Any] | None = None,
@@ -39,7 +40,8 @@ def label_trial(
 ) -> Verdict:
     """Label a trial by how its process ended and by the series of its judged metric.
 
-    `exception` is "type: message"; `message` is what the engine says of the end. `judge` holds arguments of `judge`.
+    `exception` is "type: message"; `message` is what the engine says of the end; `orderly` whether the interpreter shut
+    down in order (None: not known). `judge` holds arguments of `judge`.
     `text` is more of what the trial said of its end (a chain of exceptions, the tail of the log), searched for lack of
     memory and failed downloads. There is no label of its own for a full disk: it is the crash of the stage that it
     happened in, and the reason says so.
@@ -52,6 +54,7 @@ def label_trial(
         oom_killed=oom_killed,
         timed_out=timed_out,
         disk_full=disk_full,
+        orderly=orderly,
         message=message,
         text=text,
     )
@@ -70,7 +73,7 @@ def label_trial(
 def _ended(process: Process, verdict: Verdict) -> Verdict:
     """The verdict of the series, unless the way the process ended overrules it."""
     if process.ended_well:
-        return verdict
+        return verdict.with_flags("left-without-shutdown") if process.left_early else verdict
     label, reason = failure(process)
     if process.stage == "after-training" and (verdict.basis is not Basis.NO_VALUE or label is Label.NO_METRICS):
         verdict = replace(verdict, reason=f"{verdict.reason}; then: {reason}")
@@ -119,6 +122,7 @@ def verdict_of(
         oom_killed=record.oom_killed,
         timed_out=record.timed_out,
         disk_full=record.disk_full,
+        orderly=record.orderly,
         probe_started=record.probe_started,
         series=found.values,
         judge=arguments,

@@ -143,6 +143,7 @@ def _record(
         phase=channel.phase,
         exit_code=ending.exit_code,
         signal=ending.signal,
+        orderly=channel.exit is not None if channel.probe_started else None,
         oom_killed=ending.cut is Cut.MEMORY,
         timed_out=ending.cut is Cut.TIMEOUT,
         disk_full=ending.cut is Cut.DISK,

@@ -112,6 +112,9 @@ class Record(_Frozen):
     phase: str = ""
     exit_code: int | None = None
     signal: int | None = None
+    orderly: bool | None = None
+    """Whether the interpreter shut down in order, after `sys.exit` and after an exception too; not so after `os._exit`,
+    a signal or an abort. None where the probe never started, and in records from before this was kept."""
     oom_killed: bool = False
     timed_out: bool = False
     disk_full: bool = False

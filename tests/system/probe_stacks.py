@@ -6,9 +6,12 @@ of a stateful layer in a race, and ends in other weights from run to run.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import shutil
 import subprocess
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +33,18 @@ TF1 = "tensorflow-1.13.1+keras-2.2.4"
 TF2 = "tensorflow-2.10.1+keras-2.10.0"
 KERAS3 = "tensorflow-2.16.1+keras-3.3.3"
 STACKS = (TF1, TF2, KERAS3)
+"""Those of the founding matrix, which other tests install too."""
+CONTRIB = "tensorflow-1.3.0+keras-2.0.6"
+TF_KERAS = "tensorflow-2.16.1+tf-keras-2.16.0"
+MORE_STACKS = (
+    "tensorflow-1.15.5+keras-2.3.1",
+    "tensorflow-2.3.4+keras-2.4.3",
+    "tensorflow-2.9.3+keras-2.9.0",
+    "tensorflow-2.15.1+keras-2.15.0",
+    "tensorflow-2.21.0+keras-3.13.2",
+)
+"""Further ones that the probe is shown to be neutral on."""
+LOCKS = tuple(REPOSITORY / folder for folder in ("locks", "experiments/locks", "tests/system/locks"))
 
 
 @dataclass(frozen=True)
@@ -43,18 +58,31 @@ class Run:
 
 
 @pytest.fixture(scope="session")
-def stack(cpython: Callable[[str], None]) -> Iterator[Callable[[str], Path]]:
-    """The interpreter of an environment of the founding matrix: `stack("tensorflow-1.13.1+keras-2.2.4")`."""
-    with Session(Matrix.load(REPOSITORY / "matrix.yaml"), Options(engine="venv")) as session:
+def stack(cpython: Callable[[str], None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
+    """The interpreter of an environment with a committed lock: `stack("tensorflow-1.13.1+keras-2.2.4")`."""
+    with ExitStack() as sessions:
 
         def interpreter(name: str) -> Path:
-            (environment,) = (group.environment for group in session.groups if group.environment.name == name)
-            lock = session.environments.locked(environment)
+            session = sessions.enter_context(session_of(name, tmp_path_factory.mktemp("stack")))
+            (group,) = session.groups
+            lock = session.environments.locked(group.environment)
             assert lock is not None
             cpython(lock.python)
             return Path(session.environments.image(lock).reference, "bin", "python")
 
-        yield interpreter
+        yield functools.cache(interpreter)
+
+
+def session_of(name: str, folder: Path) -> Session:
+    """A session under `venv` whose one environment has the committed lock of this name."""
+    lock = next(path for path in (locks / f"{name}.txt" for locks in LOCKS) if path.exists())
+    (folder / "locks").mkdir()
+    shutil.copyfile(lock, folder / "locks" / lock.name)
+    pins = [pin.rsplit("-", 1) for pin in name.split("+")]
+    axes = "".join(f"  {package}: [{version}]\n" for package, version in pins)
+    (folder / "matrix.yaml").write_text(f"axes:\n{axes}experiment: {{script: train.py}}\n")
+    (folder / "train.py").touch()
+    return Session(Matrix.load(folder / "matrix.yaml"), Options(engine="venv"))
 
 
 def execute(python: Path, folder: Path, script: str, *arguments: str, probe: bool = True, **env: str) -> Run:

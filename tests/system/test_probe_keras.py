@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from probe_stacks import KERAS3, STACKS, TF1, TF2, execute, stack
+from probe_stacks import CONTRIB, KERAS3, STACKS, TF1, TF2, TF_KERAS, execute, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +18,15 @@ import sys
 import numpy as np
 if "{flavour}" == "keras":
     import keras
+elif "{flavour}" == "tf_keras":
+    import tf_keras as keras
+elif "{flavour}" == "tf.contrib.keras":
+    from tensorflow.contrib import keras
 else:
     from tensorflow import keras
+if "{flavour}" == "v1":
+    import tensorflow as tf
+    tf.compat.v1.disable_v2_behavior()
 x = np.random.rand(64, 4).astype("float32")
 y = x.sum(axis=1, keepdims=True)
 def make(name):
@@ -29,7 +36,16 @@ def make(name):
     model.compile("adam", loss="mse", metrics=["mae"])
     return model
 """
-FLAVOURS = [(TF1, "keras"), (TF1, "tf.keras"), (TF2, "keras"), (KERAS3, "keras")]
+FLAVOURS = [
+    (CONTRIB, "keras"),
+    (CONTRIB, "tf.contrib.keras"),
+    (TF1, "keras"),
+    (TF1, "tf.keras"),
+    (TF2, "keras"),
+    (TF2, "v1"),
+    (TF_KERAS, "tf_keras"),
+    (KERAS3, "keras"),
+]
 
 
 @pytest.mark.parametrize(("name", "flavour"), FLAVOURS)
@@ -40,7 +56,7 @@ def test_fits_generators_batches_and_several_models_are_phases_of_their_own(
         HEAD.format(flavour=flavour)
         + """
 a, b = make("alpha"), make("beta")
-a.fit(x, y, epochs=3, validation_split=0.25, verbose=0, callbacks=[keras.callbacks.TerminateOnNaN()])
+a.fit(x, y, epochs=3, validation_split=0.25, verbose=0, callbacks=[keras.callbacks.Callback()])
 def batches():
     while True:
         yield x[:8], y[:8]
@@ -49,13 +65,16 @@ a.evaluate(x, y, verbose=0)
 for step in range(100):
     a.train_on_batch(x[:8], y[:8])
     b.train_on_batch(x[8:16], y[8:16])
-class Own(keras.Model):
-    def __init__(self):
-        super(Own, self).__init__()
-        self.dense = keras.layers.Dense(1)
-    def call(self, inputs, training=None, mask=None):
-        return self.dense(inputs)
-own = Own()
+if hasattr(keras, "Model"):
+    class Own(keras.Model):
+        def __init__(self):
+            super(Own, self).__init__()
+            self.dense = keras.layers.Dense(1)
+        def call(self, inputs, training=None, mask=None):
+            return self.dense(inputs)
+    own = Own()
+else:
+    own = make("own")  # models were no classes to inherit from in 2017
 own.compile("sgd", "mse")
 own.fit(x, y, epochs=2, verbose=0)
 """
@@ -83,38 +102,6 @@ own.fit(x, y, epochs=2, verbose=0)
     assert len(told.steps["fit-1"]) == 6
     assert len(told.steps["fit-2"]) == 4
     assert {"fit-1/model", "fit-1/optimizer", "fit-1/loss", "fit-3/optimizer"} <= set(told.configs)
-
-
-@pytest.mark.parametrize("name", [TF2, KERAS3])
-def test_a_loop_of_the_script_s_own_is_counted_also_where_its_step_is_traced(
-    name: str, stack: Callable[[str], Path], tmp_path: Path
-) -> None:
-    script = (
-        HEAD.format(flavour="keras")
-        + """
-import tensorflow as tf
-model = make("alpha")
-def step(optimizer):
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_mean((model(x, training=True) - y) ** 2)
-    variables = model.trainable_variables
-    optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
-    return loss
-eager = keras.optimizers.SGD(0.01)
-for _ in range(10):
-    step(eager)
-traced = keras.optimizers.Adam(0.01)
-fast = tf.function(lambda: step(traced))
-for _ in range(7):
-    fast()
-"""
-    )
-    run = execute(stack(name), tmp_path, script)
-    assert run.exit_code == 0, run.errors
-    assert run.channel.probe_errors == ()
-    eager, traced = run.channel.phases
-    assert (eager.name, eager.steps, traced.name, traced.steps) == ("loop-1", 10, "loop-2", 7)
-    assert eager.initial_weights not in (None, eager.final_weights)
 
 
 @pytest.mark.parametrize("name", STACKS)

@@ -1,11 +1,15 @@
-"""The probe is neutral, and seeds what the script leaves open: the founding model in real stacks."""
+"""The probe is neutral, and seeds what the script leaves open: the founding model in real stacks.
+
+With RUNNER_ALL_STACKS=1 its neutrality is shown on five further stacks, which are installed for it.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
-from probe_stacks import KERAS3, STACKS, TF1, TF2, execute, stack
+from probe_stacks import KERAS3, MORE_STACKS, STACKS, TF1, TF2, execute, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +26,8 @@ if flavour == "keras":
 else:
     from tensorflow import keras
 import tensorflow as tf
+if seed and hasattr(getattr(getattr(tf, "config", None), "experimental", None), "enable_op_determinism"):
+    tf.config.experimental.enable_op_determinism()
 if seed:
     random.seed(seed)
     (tf.random.set_seed if hasattr(tf.random, "set_seed") else tf.set_random_seed)(seed)
@@ -47,15 +53,30 @@ print(json.dumps({
     "graph": hashlib.sha256(repr(operations).encode()).hexdigest(),
     "random": [random.random(), np.random.rand()],
     "callbacks": len(callbacks),
-    "keras": keras.__version__,
+    "keras": getattr(keras, "__version__", None),
     "tensorflow": tf.__version__,
 }))
 """
 
 
+ONLY_ON_REQUEST = pytest.mark.skipif(
+    os.environ.get("RUNNER_ALL_STACKS") != "1", reason="five further stacks, with RUNNER_ALL_STACKS=1 only"
+)
+
+
 @pytest.mark.parametrize(
     ("name", "flavour"),
-    [(TF1, "keras"), (TF1, "tf.keras"), (TF2, "tf.keras"), (KERAS3, "keras")],
+    [
+        (TF1, "keras"),
+        (TF1, "tf.keras"),
+        (TF2, "tf.keras"),
+        (KERAS3, "keras"),
+        *(
+            pytest.param(name, flavour, marks=ONLY_ON_REQUEST)
+            for name in MORE_STACKS
+            for flavour in ("keras", "tf.keras")
+        ),
+    ],
 )
 def test_a_seeded_run_ends_bit_for_bit_as_it_does_without_the_probe(
     name: str, flavour: str, stack: Callable[[str], Path], tmp_path: Path

@@ -207,3 +207,12 @@ def test_a_settled_record_is_held_against_a_reference():
     above = verdict_of(made, reference=Reference(final=0.001, scale=0.1))
     assert (above.label, above.basis) == (Label.PLATEAUED, Basis.ABOVE_BASELINE)
     assert verdict_of(made, (parse("loss < 0.2"),), reference=Reference(final=0, scale=0.1)).basis is Basis.TARGET
+
+
+def test_an_exit_without_a_shutdown_is_told_apart_from_one_that_was_asked_for_in_order():
+    left = verdict_of(record(stage="import", exit_code=4, orderly=False, epochs=()))
+    assert left.reason == "ended with exit code 4, with no shutdown (os._exit) in stage import"
+    asked = verdict_of(record(stage="import", exit_code=4, orderly=True, epochs=()))
+    assert asked.reason == "ended with exit code 4 in stage import"
+    assert verdict_of(record(*LEARNS, orderly=False)).flags == ("left-without-shutdown",)
+    assert verdict_of(record(*LEARNS, orderly=True)).flags == verdict_of(record(*LEARNS)).flags == ()

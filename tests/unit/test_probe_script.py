@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 from typing import TYPE_CHECKING
 
 from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, PROBE, run
@@ -114,6 +115,7 @@ import os, shutil, sys
 import keras
 keras.models.Model().fit([1.0])
 sys.excepthook = lambda *error: None
+sys.stdout.close()
 os.closerange(3, 5000)
 own = [os.open("own-%d" % n, os.O_WRONLY | os.O_CREAT) for n in range(3)]
 for number in range(900, 1024):
@@ -130,7 +132,7 @@ raise KeyError("gone")
     assert told.exit_code == 1
     assert [epoch["logs"]["loss"] for epoch in told.of("epoch")] == [1.0, 2.0]
     error = told.only("exception")
-    assert (error["type"], error["message"], error["file"], error["line"]) == ("KeyError", "'gone'", "train.py", 16)
+    assert (error["type"], error["message"], error["file"], error["line"]) == ("KeyError", "'gone'", "train.py", 17)
     assert error["source"] is None
     assert (tmp_path / "work" / "own-0").read_bytes() == b""
 
@@ -141,6 +143,14 @@ def test_endings_are_told_apart(python: Path, tmp_path: Path) -> None:
     assert (by_hand.exit_code, by_hand.of("exit"), by_hand.of("exception")) == (4, [], [])
     left = run(python, tmp_path, "import sys\nsys.exit(5)")
     assert (left.exit_code, left.of("exit"), left.of("exception")) == (5, [{"kind": "normal"}], [])
+    for ending, code in (
+        ("import ctypes\nctypes.string_at(0)", -signal.SIGSEGV),
+        ("import os\nos.abort()", -signal.SIGABRT),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+    ):
+        ended = run(python, tmp_path, ending)
+        assert (ended.exit_code, ended.of("exit"), ended.of("exception")) == (code, [], [])
+        assert ended.of("start")
     wrong = run(python, tmp_path, "import keras\n1 +* 2\n")
     error = wrong.only("exception")
     assert (error["type"], error["file"], error["line"], error["stage"]) == ("SyntaxError", "train.py", 2, "import")

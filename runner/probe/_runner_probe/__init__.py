@@ -4,7 +4,7 @@ Stdlib only, CPython 3.6 to 3.13. `start` takes the settings that came in the en
 `events.schema.json` beside this package; the runner reads it with `runner.trials.channel`.
 """
 
-VERSION = "1"
+VERSION = "2"
 
 
 def start(settings):

@@ -1,4 +1,4 @@
-"""Training that is no `fit`: loops around `train_on_batch`, and loops of the script's own around `apply_gradients`.
+"""Training that is no `fit`: loops around `train_on_batch`, and loops of the script's own around an optimizer.
 
 Such a loop has no epochs that could be seen, so none are made up: the metrics of all its steps are kept as the means of at
 most 64 blocks of equally many consecutive steps. A block doubles when 64 are full.
@@ -48,22 +48,23 @@ class Blocks(object):
 
 
 class Loop(object):
-    """One loop: the steps that one model, or one optimizer, took outside of any `fit`."""
+    """One loop: the steps that one model, one optimizer, or one operation of a graph took outside of any `fit`."""
 
-    def __init__(self, channel, name, owner, variables, backend):
+    def __init__(self, channel, name, owner, variables, read, session=None):
         self.name = name
         self.blocks = Blocks()
         self.steps = 0
         self.traced = False
         self.norm, self.digest = channel.shielded(self.norm), channel.shielded(self.digest)
-        self._backend = backend
+        self.session = session
+        self._read = read
         self._owner = weakref.ref(owner)
         self._variables = [weakref.ref(variable) for variable in variables]
         self._began = time.time()
         self._written = self._began
 
     def owner(self):
-        """The model or optimizer, None when it is gone."""
+        """The model, optimizer or operation; None when it is gone."""
         return self._owner()
 
     def is_due(self):
@@ -87,11 +88,12 @@ class Loop(object):
         variables = self._living()
         if not variables or weights.count(variables) > weights.NORM_PARAMETERS:
             return None
-        return weights.norm(weights.arrays_of(variables, self._backend))
+        arrays = list(self._read(variables))
+        return weights.norm(arrays) if arrays else None
 
     def digest(self):
         """The digest of what the loop trains."""
-        return weights.digest(self._living(), self._backend)
+        return weights.digest(self._living(), self._read)
 
     def _living(self):
         return [variable for variable in (reference() for reference in self._variables) if variable is not None]
@@ -109,46 +111,64 @@ class Batches(object):
 
     def begin(self, model, backend):
         """A call of `train_on_batch` begins; the loop that it belongs to."""
-        loop = self._loop_of(model, "batches", backend)
+        loop = self._loop_of(model, "batches")
         if loop is None:
-            loop = self._new_loop(model, "batches", backend, weights.variables_of(model))
+            loop = self._new_loop(model, "batches", weights.variables_of(model), weights.reader(backend))
         self._where.move("training", loop.name)
         return loop
 
     def end(self, loop, result):
         """The call returned `result`: the loss, or a list, or a dict of metrics."""
         loop.blocks.add(_named(loop.owner(), result))
-        loop.steps += 1
-        if loop.is_due():
-            self._write(loop)
+        self.end_step(loop)
 
     def apply(self, optimizer, variables, backend):
         """An optimizer is about to change variables: a step of a loop, or the tracing of one into a function."""
-        loop = self._loop_of(optimizer, "loop", backend)
+        if weights.is_first_graph():
+            self._where.building()  # TensorFlow 1: the step is made here, and taken by a session later
+            return
+        loop = self._loop_of(optimizer, "loop")
         if loop is None:
-            if weights.is_first_graph():
-                self._where.building()  # TensorFlow 1: the step is made here, and taken by a session later
-                return
-            loop = self._new_loop(optimizer, "loop", backend, variables)
+            loop = self._new_loop(optimizer, "loop", variables, weights.reader(backend))
         self._where.move("training", loop.name)
         if not weights.is_eager():
             loop.traced = True
             return
+        self.end_step(loop)
+
+    def session_loop(self, operation, variables, read, session):
+        """A session is about to run an operation that trains; its loop, None where its variables are gone."""
+        loop = self._loop_of(operation, "loop")
+        if loop is None and variables:
+            loop = self._new_loop(operation, "loop", variables, read, session)
+        if loop is not None:
+            self._where.move("training", loop.name)
+        return loop
+
+    def end_step(self, loop):
+        """A step is over."""
         loop.steps += 1
         if loop.is_due():
             self._write(loop)
 
-    def _loop_of(self, owner, kind, backend):
+    def end_session(self, session):
+        """The loops of a session are over."""
+        for key, loop in list(self._loops.items()):
+            if loop.session == session:
+                del self._loops[key]
+                self._close(loop)
+
+    def _loop_of(self, owner, kind):
         loop = self._loops.get((kind, id(owner)))
         return loop if loop is not None and loop.owner() is owner else None
 
-    def _new_loop(self, owner, kind, backend, variables):
-        if not self._loops:
+    def _new_loop(self, owner, kind, variables, read, session=None):
+        if not any(self._numbers.values()):
             atexit.register(self._close_all)
         self._numbers[kind] += 1
-        loop = Loop(self._channel, "%s-%d" % (kind, self._numbers[kind]), owner, variables, backend)
+        loop = Loop(self._channel, "%s-%d" % (kind, self._numbers[kind]), owner, variables, read, session)
         self._loops[kind, id(owner)] = loop
-        readable = weights.is_eager() and phases.is_sampled(self._numbers[kind])
+        readable = (session is not None or weights.is_eager()) and phases.is_sampled(self._numbers[kind])
         self._channel.emit(
             "phase",
             name=loop.name,

@@ -23,7 +23,7 @@ class Phase(object):
 
     def __init__(self, channel, name, number, model, backend):
         self._channel = channel
-        self._backend = backend
+        self._read = weights.reader(backend)
         self._sampled = is_sampled(number)
         self._before = None
         self._variables = None
@@ -69,21 +69,24 @@ class Phase(object):
         """Start the clock of an epoch."""
         self._began = time.perf_counter()
 
-    def end_epoch(self, logs, seconds):
+    def end_steps(self):
+        """An epoch's last step is done, its callbacks come next: (seconds since it began, learning rate).
+
+        The rate is read before callbacks change it for the epoch that follows.
+        """
+        seconds = None if self._began is None else round(time.perf_counter() - self._began, 6)
+        return seconds, self._learning_rate() if self._is_looked_at(self._epochs + 1) else None
+
+    def end_epoch(self, logs, seconds, learning_rate):
         """An epoch is over; `logs` are its numbers by name."""
         self._epochs += 1
-        fields = {"learning_rate": None, "weight_norm": None, "update_norm": None, "rss_bytes": None}
-        if self._sampled and is_sampled(self._epochs):
+        fields = {"learning_rate": learning_rate, "weight_norm": None, "update_norm": None, "rss_bytes": None}
+        if self._is_looked_at(self._epochs):
             self._variables = self._variables or weights.variables_of(self.model)
             fields["weight_norm"], fields["update_norm"] = self._norms() or (None, None)
-            fields["learning_rate"] = self._learning_rate()
             fields["rss_bytes"] = resident_bytes()
         self.flush_losses()
         self._channel.emit("epoch", phase=self.name, epoch=self._epochs, logs=logs, time_s=seconds, **fields)
-
-    def clock(self):
-        """Seconds since the epoch began; None where that was not seen."""
-        return None if self._began is None else round(time.perf_counter() - self._began, 6)
 
     def add_loss(self, batch, loss):
         """The loss of one batch, as the callbacks see it; told twice where one method calls the other."""
@@ -105,18 +108,21 @@ class Phase(object):
         """Whether the model's weights and configuration are looked at."""
         return self._sampled
 
+    def _is_looked_at(self, epoch):
+        return self._sampled and is_sampled(epoch)
+
     def _digest(self):
-        return weights.digest(self._variables, self._backend) if self._variables else None
+        return weights.digest(self._variables, self._read) if self._variables else None
 
     def _learning_rate(self):
-        return weights.learning_rate(self.model, self._backend)
+        return weights.learning_rate(self.model, self._read)
 
     def _norms(self):
         """The norm of the weights and of their change since the last look; the second is None at the first look."""
         parameters = weights.count(self._variables or ())
         if not parameters or parameters > weights.NORM_PARAMETERS:
             return None, None
-        arrays = weights.arrays_of(self._variables, self._backend)
+        arrays = self._read(self._variables)
         if parameters > weights.UPDATE_PARAMETERS:
             return weights.norm(arrays), None
         arrays, before = list(arrays), self._before
@@ -136,9 +142,10 @@ def config_texts(model):
     for what in ("model", "optimizer", "loss"):
         thing = model if what == "model" else getattr(model, what, None)
         try:
-            text = json.dumps(_config(thing), default=_as_text, sort_keys=True)
+            config = _model_config(thing) if what == "model" else _config(thing)
+            text = json.dumps(config, default=_as_text, sort_keys=True)
         except Exception:
-            continue  # a model written as a subclass has none
+            continue  # some things of the script's own can't be told
         found.append((what, text[:CONFIG_BYTES]))
     return found
 
@@ -150,6 +157,17 @@ def resident_bytes():
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return None
+
+
+def _model_config(model):
+    """A model's configuration with its layers, which a model written as a subclass does not tell by itself."""
+    try:
+        config = model.get_config()
+    except Exception:
+        config = {}
+    if isinstance(config, dict) and "layers" not in config:
+        config = dict(config, layers=[_config(layer) for layer in model.layers])
+    return {"class_name": type(model).__name__, "config": config}
 
 
 def _config(thing):

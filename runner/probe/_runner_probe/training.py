@@ -5,7 +5,7 @@ Nothing is added that a script could see in its callbacks: the list that calls t
 
 import _thread
 
-from . import batches, phases, wrapping
+from . import batches, phases, sessions, weights, wrapping
 
 FINER = ("compile", "evaluate", "predict")
 
@@ -22,6 +22,7 @@ class Training(object):
         self._inside = 0
         self._configs = set()
         self._batches = batches.Batches(channel, where)
+        self._sessions = sessions.Sessions(self._batches)
 
     def watch_models(self, module, backend):
         """A module that defines classes with `fit`."""
@@ -56,7 +57,13 @@ class Training(object):
     def watch_optimizers(self, module, backend):
         """A module that defines the class that all optimizers inherit from."""
         for cls in wrapping.own_classes(module):
-            self._put_around(cls, "apply_gradients", self._enter_apply, self._leave_apply, backend)
+            self._put_around(cls, "apply_gradients", self._enter_apply_gradients, self._leave_apply, backend)
+            self._put_around(cls, "apply", self._enter_apply, self._leave_apply, backend)  # Keras 3
+
+    def watch_sessions(self, module):
+        """TensorFlow's module of the class that all sessions inherit from."""
+        self._put_around(module.BaseSession, "run", self._enter_run, self._leave_run)
+        self._put_around(module.BaseSession, "close", self._enter_close, wrapping.nothing)
 
     def _put_around(self, cls, name, enter, leave, *given):
         def enter_if_mine(args, kwargs):
@@ -127,7 +134,7 @@ class Training(object):
         else:
             self._where.blame(error)
 
-    def _enter_apply(self, args, kwargs, backend):
+    def _enter_apply_gradients(self, args, kwargs, backend):
         if self._inside:
             return None
         pairs = list(args[1] if len(args) > 1 else kwargs["grads_and_vars"])
@@ -135,14 +142,53 @@ class Training(object):
             args[1] = pairs
         else:
             kwargs["grads_and_vars"] = pairs
-        self._batches.apply(args[0], [variable for _, variable in pairs], backend)
-        self._inside += 1
-        return True
+        return self._begin_apply(args[0], [variable for _, variable in pairs], backend)
 
-    def _leave_apply(self, token, result, error):
+    def _enter_apply(self, args, kwargs, backend):
+        if self._inside:
+            return None
+        variables = _argument(args, kwargs, 2, "trainable_variables")
+        return self._begin_apply(args[0], list(variables or args[0]._trainable_variables), backend)
+
+    def _begin_apply(self, optimizer, variables, backend):
+        self._batches.apply(optimizer, variables, backend)
+        self._inside += 1
+        return variables
+
+    def _leave_apply(self, variables, result, error):
         self._inside -= 1
         if error is not None:
             self._where.blame(error)
+        elif result is not None and weights.is_first_graph():
+            self._sessions.made(result, variables)
+
+    def _enter_run(self, args, kwargs):
+        if self._inside:
+            return None
+        self._inside += 1  # what is read meanwhile is read by sessions too
+        try:
+            return self._sessions.begin(args[0], _argument(args, kwargs, 1, "fetches")) or None
+        finally:
+            self._inside -= 1
+
+    def _leave_run(self, loops, result, error):
+        if error is not None:
+            self._where.blame(error)
+            return
+        self._inside += 1
+        try:
+            for loop in loops:
+                self._batches.end_step(loop)
+        finally:
+            self._inside -= 1
+
+    def _enter_close(self, args, kwargs):
+        if not self._inside:
+            self._inside += 1
+            try:
+                self._sessions.closing(args[0])
+            finally:
+                self._inside -= 1
 
     def _enter_epoch_begin(self, args, kwargs):
         phase = self._phase() if _is_training(args, kwargs) else None
@@ -160,11 +206,11 @@ class Training(object):
         phase = self._phase() if _is_training(args, kwargs) else None
         if phase is None:
             return None
-        return phase, phase.clock(), args[0], _argument(args, kwargs, 2, "logs"), _lengths(args[0])
+        return phase, phase.end_steps(), args[0], _argument(args, kwargs, 2, "logs"), _lengths(args[0])
 
     def _leave_epoch_end(self, token, result, error):
-        phase, seconds, callbacks, logs, told = token
-        phase.end_epoch(_numbers(_told_since(callbacks, told, logs)), seconds)
+        phase, (seconds, learning_rate), callbacks, logs, told = token
+        phase.end_epoch(_numbers(_told_since(callbacks, told, logs)), seconds, learning_rate)
 
     def _enter_batch_hook(self, args, kwargs):
         mode, hook = args[1:3]

@@ -35,6 +35,8 @@ OPTIMIZERS = (
 )
 TENSORFLOW_OPTIMIZERS = ("tensorflow.python.training.optimizer", "tensorflow_core.python.training.optimizer")
 
+SESSIONS = ("tensorflow.python.client.session", "tensorflow_core.python.client.session")
+
 
 def hooks(channel, where, steps):
     """(module name, hook) for all that is watched. What is needed to watch training is imported with the first hook."""
@@ -53,6 +55,7 @@ def hooks(channel, where, steps):
     for name in TENSORFLOW_OPTIMIZERS:
         backend = name.split(".")[0] + ".python.keras.backend"
         found.append((name, lambda module, backend=backend: training().watch_optimizers(module, backend)))
+    found += [(name, lambda module: training().watch_sessions(module)) for name in SESSIONS]
     return found
 
 

@@ -32,22 +32,27 @@ def count(variables):
     return total
 
 
-def arrays_of(variables, backend):
-    """The variables' values as NumPy arrays, one after the other; `backend` is the name of Keras' backend module."""
-    if not variables or is_eager():
-        return (variable.numpy() for variable in variables)
-    return iter(_session(backend).run(list(variables)))
+def reader(backend):
+    """Reads variables as NumPy arrays, one after the other; `backend` is the name of Keras' backend module."""
+
+    def read(variables):
+        if not variables or is_eager():
+            return (variable.numpy() for variable in variables)
+        return iter(sys.modules[backend].get_session().run(list(variables)))
+
+    return read
 
 
-def digest(variables, backend):
+def digest(variables, read):
     """SHA-256 (hex) over dtype, shape and bytes of every variable in the model's order; None where there is none."""
     if not variables or count(variables) * 4 > DIGEST_BYTES:
         return None
-    found = hashlib.sha256()
-    for array in arrays_of(variables, backend):
+    found, number = hashlib.sha256(), 0
+    for array in read(variables):
         found.update(("%s%s" % (array.dtype, list(array.shape))).encode("ascii"))
         found.update(array.tobytes())
-    return found.hexdigest()
+        number += 1
+    return found.hexdigest() if number else None
 
 
 def norm(arrays):
@@ -68,7 +73,7 @@ def difference(after, before):
         ]
 
 
-def learning_rate(model, backend):
+def learning_rate(model, read):
     """The optimizer's learning rate as it stands; None where only a new op could tell it."""
     optimizer = getattr(model, "optimizer", None)
     for name in ("learning_rate", "lr", "_lr"):
@@ -78,7 +83,7 @@ def learning_rate(model, backend):
     else:
         return None
     if hasattr(value, "assign"):
-        value = next(iter(arrays_of([value], backend)))
+        value = next(read([value]))
     elif callable(value):
         if not is_eager():
             return None
@@ -92,13 +97,18 @@ def learning_rate(model, backend):
 def is_eager():
     """Whether TensorFlow, where there is one, executes at once."""
     context = _tensorflow("eager.context")
-    return context is None or bool(context.executing_eagerly())
+    if context is None:  # TensorFlow 1.3 and older, or none at all
+        return _tensorflow("framework.ops") is None
+    return bool(context.executing_eagerly() if hasattr(context, "executing_eagerly") else context.in_eager_mode())
 
 
 def is_first_graph():
     """Whether a graph as of TensorFlow 1 is being made, which a session runs, and not the trace of a function."""
     ops = _tensorflow("framework.ops")
-    return ops is not None and not ops.executing_eagerly_outside_functions()
+    if ops is None:
+        return False
+    outside = getattr(ops, "executing_eagerly_outside_functions", None)
+    return not (is_eager() if outside is None else outside())
 
 
 def _tensorflow(name):
@@ -108,6 +118,3 @@ def _tensorflow(name):
             return module
     return None
 
-
-def _session(backend):
-    return sys.modules[backend].get_session()
