@@ -79,13 +79,16 @@ def table(
     fail_on: FailOnOption = None,
     baseline: Baseline = None,
     annotate: Annotations = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Of whatever engine and machine it ran on; no engine is asked.")
+    ] = False,
     output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
 ) -> int:
     """Print the outcomes of the trials that are stored; nothing is run."""
     wanted = asked(junit, fail_on, baseline, annotate)
     chosen = options(engine, base, only=only, shard=shard, seeds=seeds)
     with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
-        results = session.results()
+        results = session.results(recorded=recorded)
         print_results(results, output)
         return tell(session, results, wanted)
 

@@ -169,3 +169,15 @@ def test_the_parts_of_several_machines_are_joined(
     assert "4 cells, 16 trials stored." in capsys.readouterr().out
     assert command("merge nowhere") == 2
     assert command("run --shard 0/2") == 2
+
+
+def test_what_other_machines_ran_is_shown_without_an_engine(
+    engine: FakeEngine, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("run")
+    keep_results(here)
+    capsys.readouterr()
+    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: pytest.fail("it was asked"))
+    assert command("table --recorded --junit junit.xml --baseline results.json --fail-on worse") == 0
+    assert JUnitXml.fromfile(str(here / "junit.xml")).tests == 4
+    assert capsys.readouterr().err.endswith(": 4 equivalent.\n")
