@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from runner.cli.show import print_plan, print_records
 from runner.errors import UsageError
 from runner.matrix.model import Cell, Matrix
 from runner.session import Session
+from runner.session.jobs import github_jobs
 
 
 def plan(
@@ -38,9 +40,22 @@ def plan(
     base: Base = None,
     only: Only = None,
     seeds: Seeds = None,
+    github_matrix: Annotated[
+        bool,
+        typer.Option(
+            "--github-matrix", help="Only print JSON for `strategy.matrix`: a job an environment, or a shard."
+        ),
+    ] = False,
+    shards: Annotated[
+        int | None, typer.Option("--shards", min=1, help="With --github-matrix: so many jobs of about equal length.")
+    ] = None,
     output: Output = Format.TABLE,
 ) -> int:
     """Show the cells, their environments, and what is done already."""
+    if github_matrix:
+        with Session(Matrix.load(matrix), options(engine, base, only=only, seeds=seeds)) as session:
+            sys.stdout.write(f"{json.dumps(github_jobs(session, shards))}\n")
+        return 0
     with (
         observer_for_terminal() as observer,
         Session(Matrix.load(matrix), options(engine, base, only=only, seeds=seeds), observer) as session,

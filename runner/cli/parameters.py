@@ -12,7 +12,9 @@ import platformdirs
 import typer
 
 from runner.errors import UsageError
+from runner.session.gate import FailOn
 from runner.session.options import Options
+from runner.session.shards import parse_shard
 
 
 class EngineChoice(enum.StrEnum):
@@ -65,6 +67,30 @@ Only = Annotated[
 Seeds = Annotated[
     int | None, typer.Option("--seeds", min=1, help="So many seeds per cell, instead of the matrix's `seeds:`.")
 ]
+Shard = Annotated[
+    str, typer.Option("--shard", metavar="I/N", help="Only the Ith of N parts, balanced by what trials took before.")
+]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the outcomes as JUnit XML.")]
+FailOnOption = Annotated[
+    list[FailOn] | None,
+    typer.Option(
+        "--fail-on",
+        help="Exit with 1 where a cell is worse than the baseline, is flaky, or crashes, unless `expect:` says so.",
+    ),
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        "--baseline", metavar="RESULTS", help="Hold each cell against an earlier results.json, by the same statistics."
+    ),
+]
+Annotations = Annotated[
+    bool | None,
+    typer.Option(
+        "--annotations/--no-annotations",
+        help="GitHub annotations on the script lines that raised; without either, in a GitHub workflow only.",
+    ),
+]
 CellName = Annotated[str, typer.Argument(metavar="CELL", help="A cell, as `AXIS=VALUE,…`: enough of it to mean one.")]
 MatrixOption = Annotated[Path, typer.Option("--matrix", "-m", help="The matrix file.")]
 Output = Annotated[Format, typer.Option("--format", help="A table for people, or JSON.")]
@@ -79,6 +105,7 @@ def options(
     only: str | None = None,
     seeds: int | None = None,
     jobs: int | None = None,
+    shard: str = "",
     fail_fast: bool = False,
     prune_images: bool = False,
 ) -> Options:
@@ -88,6 +115,7 @@ def options(
         engine=(engine or EngineChoice(configured.get("engine", EngineChoice.AUTO))).value,
         base=(base or BaseChoice(configured.get("base", BaseChoice.REGISTRY))).value,
         only=only,
+        shard=parse_shard(shard),
         seeds=seeds,
         jobs=jobs,
         fail_fast=fail_fast,

@@ -6,15 +6,21 @@ from typing import Annotated
 
 import typer
 
+from runner.cli.machines import asked, tell
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
+    Annotations,
     Base,
+    Baseline,
     Engine,
+    FailOnOption,
     Format,
+    Junit,
     MatrixFile,
     Only,
     Output,
     Seeds,
+    Shard,
     TableFormat,
     options,
 )
@@ -40,18 +46,26 @@ def run(
         typer.Option("--prune-images", help="Remove each image when its cells are decided: for small disks."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    shard: Shard = "",
+    junit: Junit = None,
+    fail_on: FailOnOption = None,
+    baseline: Baseline = None,
+    annotate: Annotations = None,
     output: Output = Format.TABLE,
 ) -> int:
     """Run the matrix: make what is missing, run every trial that is not stored yet, print the outcomes."""
     loaded = Matrix.load(matrix)
-    chosen = options(engine, base, only=only, seeds=seeds, jobs=jobs, fail_fast=fail_fast, prune_images=prune_images)
+    wanted = asked(junit, fail_on, baseline, annotate)
+    chosen = options(
+        engine, base, only=only, shard=shard, seeds=seeds, jobs=jobs, fail_fast=fail_fast, prune_images=prune_images
+    )
     with observer_for_terminal() as observer, Session(loaded, chosen, observer) as session:
         if dry_run:
             print_plan(session.plan(), output)
             return 0
         results = session.run()
-    print_results(results, output)
-    return results.exit_code
+        print_results(results, output)
+        return tell(session, results, wanted)
 
 
 def table(
@@ -60,16 +74,23 @@ def table(
     base: Base = None,
     only: Only = None,
     seeds: Seeds = None,
+    shard: Shard = "",
+    junit: Junit = None,
+    fail_on: FailOnOption = None,
+    baseline: Baseline = None,
+    annotate: Annotations = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Of whatever engine and machine it ran on; no engine is asked.")
+    ] = False,
     output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
 ) -> int:
     """Print the outcomes of the trials that are stored; nothing is run."""
-    with (
-        observer_for_terminal() as observer,
-        Session(Matrix.load(matrix), options(engine, base, only=only, seeds=seeds), observer) as session,
-    ):
-        results = session.results()
-    print_results(results, output)
-    return results.exit_code
+    wanted = asked(junit, fail_on, baseline, annotate)
+    chosen = options(engine, base, only=only, shard=shard, seeds=seeds)
+    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
+        results = session.results(recorded=recorded)
+        print_results(results, output)
+        return tell(session, results, wanted)
 
 
 def judge(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from runner.session.shards import Shard
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,6 +20,8 @@ class Options:
     base: str = "registry"
     """Where base images come from: `registry` or `offline` (made from Debian's packages and the host's CPythons)."""
     only: str | None = None
+    shard: Shard | None = None
+    """Only this part of the selected cells."""
     seeds: int | None = None
     """A fixed number of seeds per cell in place of the matrix's `seeds:`."""
     jobs: int | None = None

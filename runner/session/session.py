@@ -32,6 +32,7 @@ from runner.session.recall import ledger_of
 from runner.session.results import Results, results_of
 from runner.session.running import Run
 from runner.session.settings import Settings
+from runner.session.sharding import cells_of
 from runner.session.workplace import claim, clear_jobs
 from runner.trials.execute import Workplace, job_of, remove
 from runner.trials.store import Store
@@ -98,8 +99,9 @@ class Session:
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """The cells of the matrix that `only` selects."""
-        return select(self.all_cells, self.options.only) if self.options.only else self.all_cells
+        """The cells of the matrix that `only` and `shard` select."""
+        chosen = select(self.all_cells, self.options.only) if self.options.only else self.all_cells
+        return cells_of(self, self.options.shard, chosen) if self.options.shard else chosen
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

@@ -112,6 +112,21 @@ class Store:
             keys = [row[0] for row in self._db.execute(query, (lock, json.dumps(cell)))]
         return next(iter(self.get(keys).values()), None)
 
+    def keys(self) -> list[str]:
+        """The keys of all records, sorted, those of other versions too."""
+        with self._lock:
+            return [str(row[0]) for row in self._db.execute("SELECT key FROM records ORDER BY key")]
+
+    def seconds(self) -> list[tuple[dict[str, str], float]]:
+        """How long the trials of each cell that has some took on average, in seconds, by its axis values."""
+        query = """
+            SELECT json_extract(record, '$.cell') AS cell, avg(json_extract(record, '$.duration_s'))
+            FROM records WHERE key NOT LIKE 'blocked-%' GROUP BY cell
+        """
+        with self._lock:
+            rows = self._db.execute(query).fetchall()
+        return [(json.loads(cell), float(mean)) for cell, mean in rows if cell and mean is not None]
+
     def is_empty(self) -> bool:
         """Whether no trial is finished yet: then nobody needs to look for one."""
         with self._lock:

@@ -1,0 +1,219 @@
+"""The cells of a result held against those of an earlier one, by counts and final values: no records are needed.
+
+The same tests as between cells (VERDICTS.md, 3): Fisher's for how often they succeed, Mann and Whitney's for levels,
+two one-sided ones for equivalence, corrected by Holm over all cells that are held against their earlier selves.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from runner.outcomes.baseline import COMPARABLE_STARTS
+from runner.outcomes.cell import OutcomeKind
+from runner.outcomes.comparison import RateDifference
+from runner.outcomes.samples import DifferenceLabel, difference_of
+from runner.outcomes.significance import LEVEL, fisher, holm
+from runner.outcomes.wording import figure_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from runner.outcomes.samples import Difference
+
+_MOST_SEEDS = 30
+"""More are not asked for: the earlier result has too few trials to be sure of anything."""
+
+
+class EarlierLabel(enum.StrEnum):
+    """What may be said of a cell against the earlier result."""
+
+    WORSE = "worse"
+    BETTER = "better"
+    LEVEL_DIFFERS = "level-differs"
+    EQUIVALENT = "equivalent"
+    INCONCLUSIVE = "inconclusive"
+    NEW = "new"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a result has of one cell."""
+
+    outcome: str
+    kind: OutcomeKind
+    converged: int
+    counted: int
+    """Distinct observations, as the outcome counts them."""
+    metric: str = "loss"
+    maximised: bool = False
+    finals: tuple[float, ...] = ()
+    """The final values of its distinct successes."""
+    scale: float | None = None
+    """The median S of its successes."""
+    start: float | None = None
+    """The median first value, where trials were judged by the shape of the metric alone; None under a criterion."""
+    runs: frozenset[tuple[str, str]] = frozenset()
+    """What each trial is known by, and when it began: the same in two results that show the very same trials."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """A cell now against the same cell then. Made by `held_against`."""
+
+    name: str
+    now: Evidence | None
+    """None: the cell is gone."""
+    then: Evidence | None
+    """None: the cell is new."""
+    rates: RateDifference | None = None
+    """None where they are not tested: a side is missing or blocked, or both are the very same trials."""
+    level: Difference | None = None
+    tests: int = 0
+    """How many comparisons of rates it was corrected for."""
+    obstacle: str = ""
+    """Why the two results can't be compared at all."""
+
+    @property
+    def label(self) -> EarlierLabel:
+        """What may be said; what comes first wins."""
+        if self.now is None or self.then is None:
+            return EarlierLabel.GONE if self.now is None else EarlierLabel.NEW
+        if self.obstacle:
+            return EarlierLabel.INCONCLUSIVE
+        if self.rates is None:
+            return _untested(self.now, self.then)
+        if self.rates.sure:
+            return EarlierLabel.WORSE if self.rates.difference < 0 else EarlierLabel.BETTER
+        both_good = self.now.kind is self.then.kind is OutcomeKind.GOOD
+        return _of_level(self.level, both_good=both_good)
+
+    @property
+    def notable(self) -> bool:
+        """Whether a reader must see it: all but cells that are, or may be, what they were."""
+        if self.now is None or self.then is None:
+            return True
+        if self.label is EarlierLabel.INCONCLUSIVE:
+            return self.now.outcome != self.then.outcome
+        return self.label is not EarlierLabel.EQUIVALENT
+
+    @cached_property
+    def reason(self) -> str:
+        """The label in words that say no more than the numbers do."""
+        if self.now is None or self.then is None:
+            there, where = (self.now, "earlier result") if self.now else (self.then, "matrix any more")
+            return f"{there.outcome if there else ''}; not in the {where}"
+        step = f"{self.now.outcome}, was {self.then.outcome}"
+        if self.obstacle:
+            return f"{step}; {self.obstacle}"
+        if self.rates is None:
+            return f"the very same trials: {self.now.outcome}" if _same(self.now, self.then) else step
+        counts = f"{_counts(self.now)} trials succeed, were {_counts(self.then)}"
+        tested = f"p = {self.rates.p:.2g}"
+        if self.tests > 1:
+            tested += f", {self.rates.adjusted_p:.2g} among {self.tests} cells"
+        words = [step, f"{counts} ({tested})"]
+        if self.level is not None:
+            words.append(figure_in_words(self.level, self.now.metric))
+        if self.now.kind is not self.then.kind and not self.rates.sure:
+            words.append(self._missing)
+        return "; ".join(words)
+
+    @property
+    def _missing(self) -> str:
+        """How many trials it takes to be sure, if all that are counted go on as they look."""
+        if self.now is None or self.then is None:
+            return ""
+        theirs = self.then.counted
+        converging = 2 * self.now.converged > self.now.counted
+        for n in range(max(1, self.now.counted), _MOST_SEEDS + 1):
+            p = fisher((n if converging else 0, self.then.converged), (n, theirs))
+            if p * self.tests <= LEVEL:
+                return f"not sure yet: about {n} trials of this cell would be (--seeds {n})"
+        return f"not sure: the earlier result has only {theirs} counted trials of it"
+
+
+def held_against(
+    now: Mapping[str, Evidence], then: Mapping[str, Evidence], *, obstacle: str = ""
+) -> tuple[Earlier, ...]:
+    """Hold each cell of a result against the cell of the same name in an earlier one, and name what is new or gone.
+
+    `obstacle` says why nothing can be told from comparing the two. What a blocked cell came to is no matter of chance:
+    one that succeeded and can't run now is worse, without a test.
+    """
+    pairs = [(name, now.get(name), then.get(name)) for name in dict.fromkeys((*now, *then))]
+    found = [Earlier(name=name, now=ours, then=theirs, obstacle=obstacle) for name, ours, theirs in pairs]
+    measured = [_measured(one) for one in found]
+    rates = _corrected(one.rates.p if one.rates else None for one in measured)
+    levels = _corrected(one.level.p if one.level else None for one in measured)
+    tests = sum(p is not None for p in rates)
+    return tuple(
+        replace(
+            one,
+            rates=replace(one.rates, adjusted_p=p) if one.rates and p is not None else None,
+            level=replace(one.level, adjusted_p=q) if one.level and q is not None else None,
+            tests=tests,
+        )
+        for one, p, q in zip(measured, rates, levels, strict=True)
+    )
+
+
+def _measured(one: Earlier) -> Earlier:
+    """With the raw numbers, nothing corrected yet."""
+    now, then = one.now, one.then
+    if now is None or then is None or one.obstacle or _same(now, then):
+        return one
+    if OutcomeKind.UNTESTABLE in {now.kind, then.kind}:
+        return one
+    successes, counted = (now.converged, then.converged), (now.counted, then.counted)
+    p = fisher(successes, counted)
+    rates = RateDifference(successes=successes, counted=counted, p=p, adjusted_p=p)
+    level = None
+    if now.metric == then.metric and now.maximised == then.maximised and not _unlike(now, then):
+        level = difference_of(now.finals, then.finals, maximised=now.maximised, scale=then.scale)
+    return replace(one, rates=rates, level=level)
+
+
+def _corrected(ps: Iterable[float | None]) -> list[float | None]:
+    known = list(ps)
+    adjusted = iter(holm([p for p in known if p is not None]))
+    return [None if p is None else next(adjusted) for p in known]
+
+
+def _untested(now: Evidence, then: Evidence) -> EarlierLabel:
+    if _same(now, then) or now.outcome == then.outcome:
+        return EarlierLabel.EQUIVALENT
+    if now.kind is OutcomeKind.UNTESTABLE and then.converged:
+        return EarlierLabel.WORSE
+    if then.kind is OutcomeKind.UNTESTABLE and now.converged:
+        return EarlierLabel.BETTER
+    return EarlierLabel.INCONCLUSIVE
+
+
+def _of_level(level: Difference | None, *, both_good: bool) -> EarlierLabel:
+    """What levels say where the rates are not told apart."""
+    if level is not None and level.label in {DifferenceLabel.LOWER, DifferenceLabel.HIGHER}:
+        return EarlierLabel.LEVEL_DIFFERS
+    if both_good and level is not None and level.label is DifferenceLabel.EQUIVALENT:
+        return EarlierLabel.EQUIVALENT
+    return EarlierLabel.INCONCLUSIVE
+
+
+def _same(now: Evidence, then: Evidence) -> bool:
+    """Whether both show the very same trials, judged alike."""
+    return bool(now.runs) and now.runs == then.runs and now.outcome == then.outcome
+
+
+def _unlike(now: Evidence, then: Evidence) -> bool:
+    """Whether the metric begins so differently that it may be defined differently."""
+    if now.start is None or then.start is None:
+        return False
+    low, high = sorted((abs(now.start), abs(then.start)))
+    return high > COMPARABLE_STARTS * low
+
+
+def _counts(evidence: Evidence) -> str:
+    return f"{evidence.converged} of {evidence.counted}"

@@ -1,0 +1,56 @@
+"""The report as a badge: `convergence | 12/15 converge`, an SVG that needs no font and no network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+if TYPE_CHECKING:
+    from runner.reports.model import Report
+
+_LABEL = "convergence"
+_GREEN, _AMBER, _RED, _GREY = "#1a7f37", "#8a5a00", "#b3261e", "#57606a"
+"""Each dark enough that white text on it can be read (contrast of 4.5 and more); the words say the same."""
+_WIDE, _NARROW = frozenset("mwMW%"), frozenset("fijlrtI1.,:/|' ")
+_PADDING = 6
+
+
+def badge(report: Report) -> str:
+    """The badge as SVG: how many cells converge, in words and in a colour."""
+    words, colour = _message(report)
+    left, right = _width(_LABEL), _width(words)
+    title = escape(f"{_LABEL}: {words}")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{title}">'
+        f"<title>{title}</title>"
+        f'<clipPath id="r"><rect width="{left + right}" height="20" rx="3"/></clipPath>'
+        f'<g clip-path="url(#r)"><rect width="{left}" height="20" fill="#3d444d"/>'
+        f'<rect x="{left}" width="{right}" height="20" fill="{colour}"/></g>'
+        '<g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,Geneva,sans-serif" font-size="11">'
+        f"{_text(_LABEL, left / 2, left)}{_text(words, left + right / 2, right)}</g></svg>\n"
+    )
+
+
+def _message(report: Report) -> tuple[str, str]:
+    """The words and the colour; what nobody knows is grey, never green."""
+    total = len(report.cells)
+    good = sum(cell.kind == "good" for cell in report.cells)
+    if not any(trial.n or trial.exit_code is not None for cell in report.cells for trial in cell.trials):
+        return "nothing ran", _GREY
+    unknown = sum(cell.kind == "undecided" for cell in report.cells)
+    if report.complaint:
+        return f"{unknown}/{total} undecided", _GREY
+    words = f"{good}/{total} converge"
+    if any(cell.expected and not cell.as_expected for cell in report.cells):
+        return f"{words}, not as expected", _RED
+    return words, _GREEN if good == total else _AMBER if good else _RED
+
+
+def _width(words: str) -> int:
+    """About how wide the words are in Verdana, 11 pixels high, with room on both sides."""
+    return round(sum(10 if c in _WIDE else 4.6 if c in _NARROW else 7 for c in words)) + 2 * _PADDING
+
+
+def _text(words: str, middle: float, width: int) -> str:
+    """Words of a fixed length, so that a reader's other font does not leave the badge."""
+    return f'<text x="{middle:g}" y="14" textLength="{width - 2 * _PADDING}">{escape(words)}</text>'

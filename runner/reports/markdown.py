@@ -1,0 +1,162 @@
+"""The report as Markdown, for `report.md` and the summary page of a CI job; nothing a script wrote becomes markup."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from runner.reports.plain import cell_name, change_words, final_words, one_line, summary, symbol, why
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from runner.outcomes.earlier import Earlier
+    from runner.reports.model import Cell, Report
+
+MOST_ROWS = 500
+"""Of a longer table the cells that are not good, as many as these: a summary page takes 1 MiB."""
+_MOST_REASONS = 30
+_MOST_NAMES = 5
+_LONGEST = 120
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92;"}
+_SPACE = "\N{ZERO WIDTH SPACE}"
+
+
+def report_md(report: Report, *, source: str = "", earlier: Sequence[Earlier] = ()) -> str:
+    """The whole report as GitHub-flavoured Markdown.
+
+    `source` is the address of the folder of the matrix, to which the lines of scripts are linked; `earlier` is what
+    holding it against an earlier report came to.
+    """
+    parts = [
+        f"# {escaped(report.title)}\n",
+        *([f"**{escaped(report.complaint)}**\n"] if report.complaint else []),
+        *map(_paragraph, report.sentences),
+        f"{summary(report)}.\n",
+        _table(report, source),
+        *_earlier(earlier),
+        *_changes(report),
+        *_failures(report),
+        *_footer(report),
+    ]
+    return "\n".join(parts)
+
+
+def escaped(text: str, longest: int = 0) -> str:
+    """Text that Markdown shows as it is, in a table too: no markup, no link, no mention of a user."""
+    line = one_line(text, longest)
+    line = re.sub(r"[&<>|\\]", lambda found: _ENTITIES[found[0]], line)
+    line = re.sub(r"(?<!&)#|[`*_\[\]~!$]", lambda found: f"\\{found[0]}", line)
+    line = re.sub(r"(?i)(\bwww)\.", rf"\1{_SPACE}.", line.replace("://", f":{_SPACE}//"))
+    line = re.sub(r"(?i)(mailto|xmpp):", rf"\1{_SPACE}:", line)
+    return line.replace("@", f"@{_SPACE}")
+
+
+def _paragraph(text: str) -> str:
+    """Text as a paragraph of its own: what would begin a list, a rule or a heading does not."""
+    return re.sub(r"^(\d*)([-+=.):])", r"\1\\\2", escaped(text)) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _head(names: Sequence[str]) -> str:
+    return _row(names) + _row(["---"] * len(names))
+
+
+def _table(report: Report, source: str) -> str:
+    axes = [axis.name for axis in report.axes]
+    compared = any(cell.comparison for cell in report.cells)
+    names = [*axes, "outcome", "converged", "95 % interval", f"final {report.metric}", "s/epoch"]
+    head = [*map(escaped, names), *(["compared"] if compared else []), "why"]
+    shown = report.cells
+    if len(shown) > MOST_ROWS:
+        shown = tuple(cell for cell in shown if cell.kind != "good")[:MOST_ROWS]
+    rows = [
+        [
+            *(escaped(cell.values.get(axis, "")) for axis in axes),
+            *_figures(cell),
+            *([cell.comparison.label if cell.comparison else ""] if compared else []),
+            _why(cell, source),
+        ]
+        for cell in shown
+    ]
+    left = len(report.cells) - len(shown)
+    more = f"\n{left} more cells are in `results.json`; good ones first were left out here.\n" if left else ""
+    return _head(head) + "".join(map(_row, rows)) + more
+
+
+def _figures(cell: Cell) -> tuple[str, ...]:
+    between = cell.interval
+    return (
+        f"{symbol(cell)} {escaped(cell.outcome)}",
+        f"{cell.converged}/{cell.counted}" if cell.counted else "",
+        "" if between is None else f"{100 * between.low:.0f}-{100 * between.high:.0f} %",
+        final_words(cell),
+        "" if cell.epoch_s is None else f"{cell.epoch_s:.3g}",
+    )
+
+
+def _why(cell: Cell, source: str) -> str:
+    words = escaped(why(cell), _LONGEST)
+    found = cell.exception
+    if found is None or found.line is None or found.file is None:
+        return words
+    place = escaped(f"{found.file}:{found.line}")
+    if source and ".." not in found.file.split("/"):
+        place = f"[{place}]({source}/{quote(one_line(found.file))}#L{found.line})"
+    return f"{words} ({place})"
+
+
+def _earlier(found: Sequence[Earlier]) -> Iterator[str]:
+    if not found:
+        return
+    labels = list(dict.fromkeys(one.label for one in found))
+    counts = ", ".join(f"{sum(one.label == label for one in found)} {label}" for label in labels)
+    yield "## Against the earlier result\n"
+    yield f"{counts}.\n"
+    told = [one for one in found if one.notable]
+    if told:
+        yield _head(["cell", "now", "why"]) + "".join(
+            _row([escaped(one.name), one.label, escaped(one.reason)]) for one in told[:MOST_ROWS]
+        )
+
+
+def _changes(report: Report) -> Iterator[str]:
+    words = [found for change in report.changes[:MOST_ROWS] if any(found := change_words(report, change))]
+    if words:
+        yield "## Where the outcome changes\n"
+        yield _head(["step", "outcome", "with"]) + "".join(
+            _row([escaped(step), escaped(outcomes), escaped(same)]) for same, step, outcomes in words
+        )
+
+
+def _failures(report: Report) -> Iterator[str]:
+    if not report.failures:
+        return
+    names = {cell.id: cell_name(cell) for cell in report.cells}
+    rows = []
+    for failure in report.failures[:_MOST_REASONS]:
+        more = len(failure.cells) - _MOST_NAMES
+        cells = "; ".join(names.get(cell, cell) for cell in failure.cells[:_MOST_NAMES])
+        rows.append(
+            [escaped(failure.reason), str(failure.trials), escaped(f"{cells}; and {more} more" if more > 0 else cells)]
+        )
+    yield "## Failures by reason\n"
+    yield _head(["reason", "trials", "cells"]) + "".join(map(_row, rows))
+    if len(report.failures) > _MOST_REASONS:
+        yield f"And {len(report.failures) - _MOST_REASONS} more reasons.\n"
+
+
+def _footer(report: Report) -> Iterator[str]:
+    names = {cell.id: cell_name(cell) for cell in report.cells}
+    if report.baseline:
+        baseline = names.get(report.baseline, report.baseline)
+        yield f"Compared with {escaped(baseline)}: {escaped(report.baseline_reason)}.\n"
+    elif report.baseline_reason:
+        yield f"Cells are not compared: {escaped(report.baseline_reason)}.\n"
+    if report.control:
+        yield f"Control: {escaped(report.control)}.\n"
+    yield f"Made {escaped(report.made_at)} by convergence-matrix {escaped(report.runner_version)}.\n"
