@@ -41,6 +41,16 @@ class DockerToolchain:
         """The base image's identity."""
         return self.image.identity
 
+    @property
+    def place(self) -> str:
+        """Where it builds."""
+        return "in the base image"
+
+    @property
+    def with_compiler(self) -> str:
+        """What a user does to have a compiler there: base images hold none, and stay as they are."""
+        return "use `--engine venv` on a machine that has a C compiler"
+
     def uv(self, arguments: Sequence[str], *, folder: Path) -> subprocess.CompletedProcess[str]:
         """Run `uv ARGUMENTS` in a folder, which is all of this machine that it sees beside uv's cache.
 

@@ -67,6 +67,16 @@ class HostToolchain:
         """The interpreter's exact build."""
         return self.interpreter.identity
 
+    @property
+    def place(self) -> str:
+        """Where it builds."""
+        return "on this machine"
+
+    @property
+    def with_compiler(self) -> str:
+        """What a user does to have a compiler there."""
+        return "install a C compiler and CPython's headers (Debian: build-essential, python3-dev) and run again"
+
     def uv(self, arguments: Sequence[str], *, folder: Path) -> subprocess.CompletedProcess[str]:
         """Run `uv ARGUMENTS` in a folder with this interpreter."""
         environment = _clean_environment() | network_settings() | REPRODUCIBLE

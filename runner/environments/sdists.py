@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.environments.cache import cache_folder, disk_trouble
+from runner.environments.compilers import missing_compiler
 from runner.environments.index_address import without_addresses
 from runner.environments.store import sha256_of
 from runner.environments.target import build_tools_date, stamp
@@ -47,7 +48,7 @@ def built(
             return made
         say(f"building {sdist.name} for CPython {python}")
         try:
-            return _build(sdist, folder, _tools_until(python, uploaded()), toolchain())
+            return _build(sdist, folder, _tools_until(python, uploaded()), python, toolchain())
         except OSError as error:
             raise disk_trouble(folder, error, 0) from error
 
@@ -66,17 +67,26 @@ def _tools_until(python: str, uploaded: datetime) -> list[str]:
     return [] if uploaded == UNDATED else ["--exclude-newer", stamp(build_tools_date(python, uploaded))]
 
 
-def _build(sdist: Path, folder: Path, tools: list[str], toolchain: Toolchain) -> Path:
+def _build(sdist: Path, folder: Path, tools: list[str], python: str, toolchain: Toolchain) -> Path:
     with tempfile.TemporaryDirectory(prefix="runner-build-") as name:
         work = Path(name)
         shutil.copyfile(sdist, work / sdist.name)
         done = toolchain.uv(["build", "--wheel", sdist.name, "--out-dir", "made", *tools], folder=work)
         wheels = list((work / "made").glob("*.whl"))
         if done.returncode or len(wheels) != 1:
-            last = without_addresses(done.stderr).strip().splitlines()[-_LAST_LINES:]
-            raise BuildFailedError("install", "\n".join([f"{sdist.name} can't be built:", *last]))
+            raise BuildFailedError("install", _why_not(sdist, without_addresses(done.stderr), python, toolchain))
         target = folder / sha256_of(wheels[0]) / wheels[0].name
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")
         shutil.copyfile(wheels[0], part)
         return part.replace(target)
+
+
+def _why_not(sdist: Path, said: str, python: str, toolchain: Toolchain) -> str:
+    if (line := missing_compiler(said)) is None:
+        return "\n".join([f"{sdist.name} can't be built:", *said.strip().splitlines()[-_LAST_LINES:]])
+    return (
+        f"{sdist.name} must be compiled for CPython {python}, and there is no compiler {toolchain.place}.\n"
+        f"Choose another release of the package, or another CPython (`python:`), for which the index has a wheel;"
+        f" or {toolchain.with_compiler}.\nIts builder said: {line}"
+    )

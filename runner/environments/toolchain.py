@@ -27,6 +27,16 @@ class Toolchain(Protocol):
         """What it builds with, the lock apart: the interpreter's exact build, or the base image's identity."""
         ...
 
+    @property
+    def place(self) -> str:
+        """Where it builds, such as "on this machine"."""
+        ...
+
+    @property
+    def with_compiler(self) -> str:
+        """What a user does to have a compiler there; completes "or …"."""
+        ...
+
     def uv(self, arguments: Sequence[str], *, folder: Path) -> CompletedProcess[str]:
         """Run `uv ARGUMENTS` with `folder` as working directory; the interpreter is this toolchain's.
 

@@ -9,6 +9,7 @@ import pytest
 from fake_index import FakeIndex, sdist, wheel
 
 from runner.environments import cache, connection, lockfile, store
+from runner.environments.compilers import missing_compiler
 from runner.environments.index import Catalog
 from runner.environments.interpreters import HostToolchain, Interpreter
 from runner.environments.model import Environment, Layer, LockedPackage
@@ -176,6 +177,61 @@ def test_a_build_that_fails_ends_with_the_builders_last_words(fake):
         fetched(lock_of(locked(fake, "source-1.0.tar.gz")))
     assert error.value.stage == "install"
     assert "no compiler for this in 2024" in str(error.value)
+
+
+def test_a_source_that_must_be_compiled_where_no_compiler_is_names_itself_the_reason_and_the_ways_out(fake):
+    trouble = """raise RuntimeError("command 'gcc' failed: No such file or directory")"""
+    fake.add("source-1.0.tar.gz", sdist("source", "1.0", BACKEND.format(trouble=trouble)), "2024-01-01")
+    with pytest.raises(BuildFailedError) as error:
+        fetched(lock_of(locked(fake, "source-1.0.tar.gz")))
+    first, remedy, words = str(error.value).splitlines()
+    assert (
+        first == f"source-1.0.tar.gz must be compiled for CPython {PYTHON}, and there is no compiler on this machine."
+    )
+    assert "`python:`" in remedy
+    assert "build-essential" in remedy
+    assert words == "Its builder said: RuntimeError: command 'gcc' failed: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "error: command 'gcc' failed: No such file or directory",
+        "error: command '/usr/bin/x86_64-linux-gnu-g++-12' failed: No such file or directory",
+        "unable to execute 'gcc': No such file or directory",
+        "FileNotFoundError: [Errno 2] No such file or directory: 'cc'",
+        "/bin/sh: 1: gcc: not found",
+        "bash: line 1: clang: command not found",
+        "../meson.build:1:0: ERROR: Unknown compiler(s): [['cc'], ['gcc']]",
+        "  No CMAKE_CXX_COMPILER could be found.",
+        "error: linker `cc` not found",
+        "source.c:1:10: fatal error: Python.h: No such file or directory",
+    ],
+)
+def test_every_way_to_say_that_there_is_no_compiler_is_known(line):
+    assert missing_compiler(f"running build_ext\n{line}\n  cause: The build backend returned an error") == line.strip()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "error: command 'gcc' failed with exit status 1",
+        "error: command 'swig' failed: No such file or directory",
+        "fatal error: hdf5.h: No such file or directory",
+        "/bin/sh: 1: svnversion: not found",
+        "C compiler: gcc -Wall",
+    ],
+)
+def test_other_failures_of_a_build_are_not_taken_for_a_missing_compiler(line):
+    assert missing_compiler(line) is None
+
+
+def test_a_compiler_that_failed_without_a_word_was_not_there():
+    # CPython 3.7 tells a missing compiler from one that found a mistake only so
+    asked = "building 'ujson' extension\ngcc -Wall -c ./ujson.c -o ./ujson.o\n"
+    end = "error: command 'gcc' failed with exit status 1"
+    assert missing_compiler(f"{asked}{end}\n") == end
+    assert missing_compiler(f"{asked}./ujson.c:1:1: error: unknown type name 'a'\n{end}\n") is None
 
 
 def test_two_wheels_that_claim_the_same_file_are_refused_with_both_names(fake):
