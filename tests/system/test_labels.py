@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.network, pytest.mark.usefixtures("
 SCRIPTS = Path(__file__).parent / "scripts" / "labels"
 LABELS_WITH_TARGET = {"converges.py": "converged", "settles.py": "plateaued"}
 LABELS = {
+    "sleeps.py": "timeout",  # the first, so that the others run beside it
     "settles.py": "settled",
     "plateaus.py": "plateaued",
     "diverges.py": "diverged",
@@ -43,7 +44,6 @@ LABELS = {
     "fits_wrong_shapes.py": "crashed-training",
     "segfaults_while_training.py": "crashed-training",
     "eats_memory.py": "out-of-memory",
-    "sleeps.py": "timeout",
     "downloads.py": "download-failed",
     "destroys_its_record.py": "unknown",
     "fails_after_training.py": "settled",
@@ -55,7 +55,7 @@ axes:
   keras: [2.2.4]
   script: [{scripts}]
 experiment:
-  timeout: 20s
+  timeout: 40s
 resources: {{cpus: 1, memory: 640m}}
 seeds: 1
 """
@@ -103,6 +103,17 @@ def test_a_loss_is_held_against_its_target(trials_with_target: Trials) -> None:
     assert (met.basis, met.n) == ("target", 20)
     assert met.first_met_epoch is not None
     assert trials_with_target["settles.py"][1].basis == "target-missed"
+
+
+def test_a_single_epoch_is_judged_by_its_steps_where_they_were_asked_for(folder: Path) -> None:
+    matrix = MATRIX.format(scripts="one_long_epoch.py").replace("experiment:", 'env: ["", RUNNER_STEPS=1]\nexperiment:')
+    path = folder / "steps.yaml"
+    path.write_text(matrix.replace("env:", "  env:"))
+    options = Options(engine="docker", base=os.environ.get("RUNNER_BASE", "offline"))
+    without, with_steps = (outcome.trials[-1] for outcome in run(Matrix.load(path), options).outcomes)
+    assert without[1].label == "too-short"
+    assert (with_steps[1].label, with_steps[1].flags) == ("settled", ("judged-by-steps",))
+    assert [len(steps) for steps in with_steps[0].steps.values()] == [512]
 
 
 def test_the_scripts_reach_sixteen_labels_in_containers(trials: Trials, trials_with_target: Trials) -> None:

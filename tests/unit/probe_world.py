@@ -87,7 +87,60 @@ class CallbackList(object):
     "keras/optimizers/optimizer.py": """
 class Optimizer(object):
     def apply_gradients(self, grads_and_vars, name=None):
-        return [gradient for gradient, variable in grads_and_vars]
+        return self.apply(*zip(*grads_and_vars))
+    def apply(self, grads, trainable_variables=None):
+        return list(grads)
+""",
+}
+
+TENSORFLOW_1 = {
+    "tensorflow/__init__.py": "",
+    "tensorflow/python/__init__.py": "",
+    "tensorflow/python/eager/__init__.py": "",
+    "tensorflow/python/eager/context.py": """
+def executing_eagerly():
+    return False
+class Context(object):
+    pass
+""",
+    "tensorflow/python/framework/__init__.py": "",
+    "tensorflow/python/framework/ops.py": """
+def executing_eagerly_outside_functions():
+    return False
+class Graph(object):
+    pass
+class Operation(object):
+    def __init__(self, waits_for=()):
+        self.control_inputs = waits_for
+""",
+    "tensorflow/python/training/__init__.py": "",
+    "tensorflow/python/training/optimizer.py": """
+from ..framework.ops import Operation
+class Optimizer(object):
+    def minimize(self, variables):
+        return self.apply_gradients([(None, variable) for variable in variables])
+    def apply_gradients(self, grads_and_vars, global_step=None, name=None):
+        return Operation()
+""",
+    "tensorflow/python/client/__init__.py": "",
+    "tensorflow/python/client/session.py": """
+class Array(bytes):
+    dtype, shape = 'float32', (60000000,)
+    def tobytes(self):
+        return bytes(self)
+class BaseSession(object):
+    _closed = False
+    steps = 0
+    def run(self, fetches, feed_dict=None):
+        if feed_dict == 'wrong':
+            raise ValueError('wrong shape')
+        if isinstance(fetches, list) and fetches and hasattr(fetches[0], 'shape'):
+            return [Array(b'%d' % self.steps) for variable in fetches]
+        self.steps += 1
+    def close(self):
+        self._closed = True
+class Session(BaseSession):
+    pass
 """,
 }
 
@@ -159,7 +212,7 @@ def run(
     """Run `script` in `folder/work` as a trial; `keras` is on its path, the channel beside the folder."""
     work = folder / "work"
     site = folder / "site"
-    for name, text in KERAS.items():
+    for name, text in {**KERAS, **TENSORFLOW_1}.items():
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).write_text(text)
     work.mkdir(exist_ok=True)

@@ -105,6 +105,8 @@ for step in range(1000):
     generator.train_on_batch(1.0)
 for step in range(5):
     assert optimizer.apply_gradients(zip([step], [variable])) == [step]
+for step in range(2):
+    assert optimizer.apply([step], trainable_variables=[variable]) == [step]
 """
     told = run(python, tmp_path, script)
     assert (told.err, told.exit_code) == ("", 0)
@@ -114,9 +116,60 @@ for step in range(5):
     assert (critic["steps"], critic["block"], len(critic["logs"]["loss"])) == (1000, 16, 62)
     assert critic["logs"]["loss"][:2] == [7.5, 23.5]
     assert critic["logs"]["acc"] == pytest.approx([0.5] * 62)
-    assert (last["loop-1"]["steps"], last["loop-1"]["logs"]) == (5, {})
+    assert (last["loop-1"]["steps"], last["loop-1"]["logs"]) == (7, {})
     assert len(told.of("stage")) < 110
     assert told.of("stage")[-1]["stage"] == "training"
+
+
+SESSION = """
+from tensorflow.python.client.session import Session
+from tensorflow.python.eager import context
+from tensorflow.python.framework.ops import Operation
+from tensorflow.python.training.optimizer import Optimizer
+class Variable(object):
+    shape = (60000000,)  # too many for a norm, which NumPy would be needed for
+variable = Variable()
+step = Optimizer().minimize([variable])
+group = Operation([Operation([step])])
+other = Operation()
+"""
+
+
+@EVERY_PYTHON
+def test_a_session_s_runs_of_an_operation_that_trains_are_steps_of_a_loop(python: Path, tmp_path: Path) -> None:
+    script = (
+        SESSION
+        + """
+for fold in range(2):
+    session = Session()
+    session.run(other)
+    for number in range(3):
+        session.run([step, {"a": (other, None)}])
+    session.run(fetches={"all": group})
+    session.run(other)
+    session.close()
+"""
+    )
+    told = run(python, tmp_path, script)
+    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
+    assert [(stage["stage"], stage["phase"]) for stage in told.of("stage")] == [
+        ("build-model", ""),
+        ("training", "loop-1"),
+        ("training", "loop-2"),
+    ]
+    assert [(loop["phase"], loop["steps"]) for loop in told.of("loop")][-1] == ("loop-2", 4)
+    begins, ends = told.of("phase"), told.of("phase-end")
+    assert [phase["name"] for phase in begins] == [phase["name"] for phase in ends] == ["loop-1", "loop-2"]
+    assert len({phase["initial_weights"] for phase in begins}) == len({phase["final_weights"] for phase in ends}) == 1
+    assert begins[0]["initial_weights"] not in {None, ends[0]["final_weights"]}
+
+
+@OLDEST_AND_NEWEST
+def test_an_error_of_a_session_belongs_to_the_training_only_while_a_step_is_run(python: Path, tmp_path: Path) -> None:
+    told = run(python, tmp_path, SESSION + "Session().run([step], 'wrong')")
+    assert [told.only("exception")[name] for name in ("stage", "phase", "line")] == ["training", "loop-1", 12]
+    told = run(python, tmp_path, SESSION + "Session().run(other, 'wrong')")
+    assert [told.only("exception")[name] for name in ("stage", "phase")] == ["build-model", ""]
 
 
 @OLDEST_AND_NEWEST
