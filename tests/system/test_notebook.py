@@ -31,7 +31,8 @@ def test_every_cell_runs_and_shows_what_the_page_promises(outputs: list[list[Any
     assert "RATE=1.1" in table[-1].data["text/html"]
     assert "color: #d55e00" in styled[-1].data["text/html"]
     for chart in (converging, diverging):
-        assert any("vegalite" in kind for kind in chart[-1].data)
+        assert "vega-lite" in chart[-1].data["text/html"]
+    assert '"value":' in diverging[-1].data["text/html"]
     assert "worse" in said[0].text
 
 

@@ -14,7 +14,7 @@ from reports_made import HOSTILE
 
 from runner.errors import BuildFailedError, UsageError
 from runner.matrix.model import Matrix, Seeds
-from runner.outcomes import outcome_of, verdict_of
+from runner.outcomes import Standing, outcome_of, verdict_of
 from runner.session import Session
 
 if TYPE_CHECKING:
@@ -114,6 +114,13 @@ def test_without_altair_or_without_a_curve_it_is_said_what_to_do(monkeypatch: py
     monkeypatch.setitem(sys.modules, "altair", None)
     with pytest.raises(UsageError, match=r"pip install 'convergence-matrix\[notebook\]'"):
         outcome.plot()
+
+
+def test_every_standing_has_a_look_of_its_own() -> None:
+    from runner.outcomes.plot import _LOOKS
+
+    assert _LOOKS.keys() == {kind.value for kind in Standing}
+    assert len({str(look) for look in _LOOKS.values()}) == len(_LOOKS)
 
 
 def test_without_jinja2_it_is_said_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
