@@ -6,7 +6,7 @@ import enum
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import platformdirs
 import typer
@@ -15,6 +15,9 @@ from runner.errors import UsageError
 from runner.session.gate import FailOn
 from runner.session.options import Options
 from runner.session.shards import parse_shard
+
+if TYPE_CHECKING:
+    from runner.reports import Report
 
 
 class EngineChoice(enum.StrEnum):
@@ -108,6 +111,7 @@ def options(
     shard: str = "",
     fail_fast: bool = False,
     prune_images: bool = False,
+    earlier: Report | None = None,
 ) -> Options:
     """The session's options: the command line, then the environment, then the user's configuration file."""
     configured = configuration()
@@ -120,6 +124,7 @@ def options(
         jobs=jobs,
         fail_fast=fail_fast,
         prune_images=prune_images,
+        earlier=earlier,
     )
 
 

@@ -57,7 +57,15 @@ def run(
     loaded = Matrix.load(matrix)
     wanted = asked(junit, fail_on, baseline, annotate)
     chosen = options(
-        engine, base, only=only, shard=shard, seeds=seeds, jobs=jobs, fail_fast=fail_fast, prune_images=prune_images
+        engine,
+        base,
+        only=only,
+        shard=shard,
+        seeds=seeds,
+        jobs=jobs,
+        fail_fast=fail_fast,
+        prune_images=prune_images,
+        earlier=wanted.baseline,
     )
     with observer_for_terminal() as observer, Session(loaded, chosen, observer) as session:
         if dry_run:
@@ -86,7 +94,7 @@ def table(
 ) -> int:
     """Print the outcomes of the trials that are stored; nothing is run."""
     wanted = asked(junit, fail_on, baseline, annotate)
-    chosen = options(engine, base, only=only, shard=shard, seeds=seeds)
+    chosen = options(engine, base, only=only, shard=shard, seeds=seeds, earlier=wanted.baseline)
     with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
         results = session.results(recorded=recorded)
         print_results(results, output)

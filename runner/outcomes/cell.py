@@ -15,6 +15,8 @@ from runner.outcomes.tally import Tally, tally
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import altair as alt
+
     from runner.matrix.model import Seeds
     from runner.outcomes.tally import Trial
     from runner.trials.record import Record
@@ -72,6 +74,15 @@ class Outcome:
     def fingerprint(self) -> Fingerprint | None:
         """The fingerprint of the failure that names the outcome, where it left one."""
         return fingerprint(self.example[0]) if self.example is not None else None
+
+    def plot(self) -> alt.LayerChart:
+        """The judged metric of every seed as an Altair chart.
+
+        Raises UsageError where altair is not installed, and where no trial reported the metric.
+        """
+        from runner.outcomes.plot import plot  # noqa: PLC0415 - for notebooks only
+
+        return plot(self)
 
 
 def outcome_of(cell: Mapping[str, str], trials: Iterable[Trial], seeds: Seeds) -> Outcome:

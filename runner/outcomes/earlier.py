@@ -56,6 +56,8 @@ class Evidence:
     """The median S of its successes."""
     start: float | None = None
     """The median first value, where trials were judged by the shape of the metric alone; None under a criterion."""
+    copies: bool = False
+    """Whether its trials are copies of one: the seed changes nothing."""
     runs: frozenset[tuple[str, str]] = frozenset()
     """What each trial is known by, and when it began: the same in two results that show the very same trials."""
 
@@ -118,22 +120,40 @@ class Earlier:
         words = [step, f"{counts} ({tested})"]
         if self.level is not None:
             words.append(figure_in_words(self.level, self.now.metric))
-        if self.now.kind is not self.then.kind and not self.rates.sure:
+        if self._unsure:
             words.append(self._missing)
         return "; ".join(words)
 
+    @cached_property
+    def seeds_needed(self) -> int:
+        """How many more counted trials of the cell make what it looks like sure, if all go on as they look.
+
+        0 where it is sure, where the two do not look different, and where no number would do.
+        """
+        if not self._unsure or self.now is None or self.then is None or self.now.copies:
+            return 0
+        for n in range(self.now.counted + 1, _MOST_SEEDS + 1):
+            successes = n if self.now.kind is OutcomeKind.GOOD else 0
+            if fisher((successes, self.then.converged), (n, self.then.counted)) * self.tests <= LEVEL:
+                return n - self.now.counted
+        return 0
+
+    @property
+    def _unsure(self) -> bool:
+        """Whether one of the two succeeds and the other fails, and that is not sure."""
+        if self.now is None or self.then is None or self.rates is None or self.rates.sure:
+            return False
+        return {self.now.kind, self.then.kind} == {OutcomeKind.GOOD, OutcomeKind.BAD}
+
     @property
     def _missing(self) -> str:
-        """How many trials it takes to be sure, if all that are counted go on as they look."""
-        if self.now is None or self.then is None:
-            return ""
-        theirs = self.then.counted
-        converging = 2 * self.now.converged > self.now.counted
-        for n in range(max(1, self.now.counted), _MOST_SEEDS + 1):
-            p = fisher((n if converging else 0, self.then.converged), (n, theirs))
-            if p * self.tests <= LEVEL:
-                return f"not sure yet: about {n} trials of this cell would be (--seeds {n})"
-        return f"not sure: the earlier result has only {theirs} counted trials of it"
+        """What it would take to be sure."""
+        if self.now is not None and self.now.copies:
+            return "its trials are copies of one, whatever the seed: no test can tell more"
+        if self.seeds_needed:
+            trials = f"{self.seeds_needed} more trial{'' if self.seeds_needed == 1 else 's'}"
+            return f"not sure yet: {trials} of this cell would make it"
+        return "not sure: the earlier result has too few trials of it"
 
 
 def held_against(

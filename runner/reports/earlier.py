@@ -10,7 +10,7 @@ from runner.outcomes.earlier import Evidence, held_against
 from runner.reports.plain import cell_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable
+    from collections.abc import Collection, Hashable, Mapping
 
     from runner.outcomes.earlier import Earlier
     from runner.reports.model import Cell, Report, Trial
@@ -24,10 +24,24 @@ def against(report: Report, earlier: Report, matrix: Collection[str] = ()) -> tu
     `matrix` has the names of all cells of the matrix, selected or not: one that was not looked at is not gone.
     """
     now = {cell_name(cell): evidence(cell) for cell in report.cells}
-    order = {frozenset(cell.values.items()): name for cell, name in zip(report.cells, now, strict=True)}
-    then = {order.get(frozenset(cell.values.items()), cell_name(cell)): evidence(cell) for cell in earlier.cells}
+    then = by_name(earlier, {cell_name(cell): cell.values for cell in report.cells})
     looked_at = {name: found for name, found in then.items() if name in now or name not in matrix}
-    return held_against(now, looked_at, obstacle=_obstacle(report, earlier))
+    return held_against(now, looked_at, obstacle=obstacle(report.criterion, report.metric, earlier))
+
+
+def by_name(earlier: Report, cells: Mapping[str, Mapping[str, str]]) -> dict[str, Evidence]:
+    """What an earlier report has, by the names that `cells` have for the same axis values; others keep their own."""
+    names = {frozenset(values.items()): name for name, values in cells.items()}
+    return {names.get(frozenset(cell.values.items()), cell_name(cell)): evidence(cell) for cell in earlier.cells}
+
+
+def obstacle(criterion: tuple[str, ...], metric: str, earlier: Report) -> str:
+    """Why a result that was judged so can't be compared with an earlier one; empty where it can."""
+    ours = criterion or (f"the shape of {metric}",)
+    theirs = earlier.criterion or (f"the shape of {earlier.metric}",)
+    if ours == theirs:
+        return ""
+    return f"judged by {', '.join(ours)} now, by {', '.join(theirs)} then: how often it succeeds means another thing"
 
 
 def evidence(cell: Cell) -> Evidence:
@@ -47,6 +61,7 @@ def evidence(cell: Cell) -> Evidence:
         finals=tuple(trial.final for trial in successes if trial.final is not None),
         scale=median(scales) if scales else None,
         start=median(starts) if settled and starts else None,
+        copies="seed-insensitive" in cell.flags,
         runs=frozenset((trial.key, trial.started_at) for trial in cell.trials),
     )
 
@@ -55,10 +70,3 @@ def _identity(trial: Trial) -> Hashable:
     """What copies share; a trial that reported nothing is known to be nobody's copy."""
     curves = tuple((name, values) for name, values in sorted(trial.curves.items()))
     return (trial.final, trial.y0, curves) if curves else trial.seed
-
-
-def _obstacle(report: Report, earlier: Report) -> str:
-    ours, theirs = (one.criterion or (f"the shape of {one.metric}",) for one in (report, earlier))
-    if ours == theirs:
-        return ""
-    return f"judged by {', '.join(ours)} now, by {', '.join(theirs)} then: how often it succeeds means another thing"

@@ -22,7 +22,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 """Unicode's categories of what shows nothing, or turns the text around it: controls, bidi marks, half characters."""
 _HARMLESS = "\n\t\N{SOFT HYPHEN}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """What some scripts and emoji are written with."""
-_SYMBOLS = {"good": "✓", "bad": "✗", "undecided": "?", "untestable": "⊘"}
+SYMBOLS = {"good": "✓", "bad": "✗", "undecided": "?", "untestable": "⊘"}
 
 
 def plain(text: str) -> str:
@@ -50,7 +50,7 @@ def _shown(character: str) -> str:
 
 def symbol(cell: Cell) -> str:
     """One character for the kind of a cell's outcome, so that colour is never the only sign."""
-    return _SYMBOLS[cell.kind]
+    return SYMBOLS[cell.kind]
 
 
 def cell_name(cell: Cell) -> str:
@@ -85,7 +85,7 @@ def change_words(report: Report, change: Change) -> tuple[str, str, str]:
 
 def summary(report: Report) -> str:
     """How many cells are of which kind: `12 of 15 cells converge, 1 fails, 2 can't run`."""
-    kinds = {kind: sum(cell.kind == kind for cell in report.cells) for kind in _SYMBOLS}
+    kinds = {kind: sum(cell.kind == kind for cell in report.cells) for kind in SYMBOLS}
     words = [f"{kinds['good']} of {len(report.cells)} cells converge"]
     words += [f"{kinds['bad']} fail{'s' if kinds['bad'] == 1 else ''}"] if kinds["bad"] else []
     words += [f"{kinds['undecided']} undecided"] if kinds["undecided"] else []

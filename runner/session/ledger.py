@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runner.outcomes import OutcomeKind, outcomes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from runner.matrix.model import Cell, Matrix
     from runner.outcomes import Judged
@@ -34,12 +34,18 @@ class Ledger:
         selected: Collection[str],
         *,
         copy_of: Callable[[Progress], Progress],
+        lacking: Callable[[Judged], Sequence[int]] | None = None,
     ) -> None:
-        """Take the stored trials that a run would have run; `copy_of` begins a copy of a cell, with other seeds."""
+        """Take the stored trials that a run would have run.
+
+        `copy_of` begins a copy of a cell, with other seeds; `lacking` says how many more trials each cell needs for
+        something beyond the matrix.
+        """
         self._matrix = matrix
         self._progress = {one.cell.name: one for one in progress}
         self._selected = selected
         self._copy_of = copy_of
+        self._lacking = lacking
         self._copy: Progress | None = None
         for one in self._progress.values():
             one.recall_all()
@@ -90,12 +96,23 @@ class Ledger:
         )
 
     def _next_round(self) -> Round:
-        """What the cells lack when they are held against each other; after that, what the baseline's copy lacks."""
+        """What the cells lack when they are held against each other; after that, what the baseline's copy lacks.
+
+        What the selected cells lack beyond that comes last, and waits for no cell that is not selected.
+        """
         if not any(one.trials for one in self._progress.values()):
             return []
         judged = self.judged()
         wanted = zip(self._progress.values(), judged.seeds_wanted(self._matrix.seeds), strict=True)
-        return [(one, more) for one, more in wanted if more] or self._of_copy(judged)
+        found = [(one, more) for one, more in wanted if more] or self._of_copy(judged)
+        if any(one.cell.name in self._selected for one, _ in found):
+            return found
+        return [*found, *self._beyond(judged)]
+
+    def _beyond(self, judged: Judged) -> Round:
+        lacking = self._lacking(judged) if self._lacking else ()
+        wanted = zip(self._progress.values(), lacking, strict=False)
+        return [(one, more) for one, more in wanted if more and one.cell.name in self._selected]
 
     def _of_copy(self, judged: Judged) -> Round:
         baseline = judged.baseline

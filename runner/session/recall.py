@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from runner.engines.protocol import EngineKind
 from runner.errors import UsageError
 from runner.outcomes import most_trials
+from runner.session.earlier import lacking_for
 from runner.session.group import groups_of
 from runner.session.ledger import Ledger
 from runner.session.progress import Progress
@@ -46,7 +47,13 @@ def ledger_of(session: Session, *, recorded: bool = False) -> Ledger:
         stored = _trials(session, setting, FIRST_CONTROL_SEED) if setting else {}
         return replace(progress, stored=stored, first_seed=FIRST_CONTROL_SEED, trials={}, under_way=0)
 
-    return Ledger(session.matrix, (known[cell.name] for cell in session.all_cells), selected, copy_of=copy_of)
+    return Ledger(
+        session.matrix,
+        (known[cell.name] for cell in session.all_cells),
+        selected,
+        copy_of=copy_of,
+        lacking=lacking_for(session, session.options.earlier) if session.options.earlier else None,
+    )
 
 
 def progress_of(session: Session, group: Group, *, recorded: bool = False) -> list[Progress]:

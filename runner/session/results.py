@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from pandas.io.formats.style import Styler
 
     from runner.matrix.model import Cell, Matrix
     from runner.outcomes import Compared, FailureGroup, Judged, Outcome
@@ -53,6 +54,17 @@ class Results:
     def table(self) -> pd.DataFrame:
         """One row a cell with its axis values, outcome, seeds, figures, versions really imported and the exception."""
         return table(self.rows())
+
+    def styled(self) -> Styler:
+        """The table with outcomes in colour, for notebooks. Raises UsageError where jinja2 is not installed."""
+        from runner.session.display import styled  # noqa: PLC0415 - for notebooks only
+
+        return styled(self.table())
+
+    def _repr_html_(self) -> str:
+        from runner.session.display import html_of  # noqa: PLC0415 - for notebooks only
+
+        return html_of(self)
 
     @property
     def failures(self) -> tuple[FailureGroup, ...]:

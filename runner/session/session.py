@@ -98,10 +98,14 @@ class Session:
         return expand(self.matrix)
 
     @cached_property
+    def chosen(self) -> tuple[Cell, ...]:
+        """The cells of the matrix that `only` selects, whichever part they are in."""
+        return select(self.all_cells, self.options.only) if self.options.only else self.all_cells
+
+    @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """The cells of the matrix that `only` and `shard` select."""
-        chosen = select(self.all_cells, self.options.only) if self.options.only else self.all_cells
-        return cells_of(self, self.options.shard, chosen) if self.options.shard else chosen
+        return cells_of(self, self.options.shard, self.chosen) if self.options.shard else self.chosen
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

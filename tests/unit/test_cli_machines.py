@@ -181,3 +181,42 @@ def test_what_other_machines_ran_is_shown_without_an_engine(
     assert command("table --recorded --junit junit.xml --baseline results.json --fail-on worse") == 0
     assert JUnitXml.fromfile(str(here / "junit.xml")).tests == 4
     assert capsys.readouterr().err.endswith(": 4 equivalent.\n")
+
+
+def test_what_looks_worse_than_before_gets_the_trials_that_it_takes_to_be_sure(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("run")
+    keep_results(here)
+    for name in ("a.py", "b.py"):
+        (here / name).write_text("print('another')\n")
+    engine.losses = lambda _job, seed: (1.0 + seed, float("nan"))
+    engine.ran.clear()
+    assert command("run") == 0
+    assert len(engine.ran) == 16  # no cell succeeds: there is nothing to compare within the matrix
+    capsys.readouterr()
+    assert command("run --baseline results.json --fail-on worse") == 1
+    assert len(engine.ran) == 20
+    err = capsys.readouterr().err
+    assert "fails (nan), was converges; 0 of 5 trials succeed, were 4 of 4 (p = 0.0079, 0.032 among 4 cells)" in err
+    assert command("table --baseline results.json --fail-on worse") == 1
+    assert command("run --baseline results.json --fail-on worse") == 1
+    assert command("run --baseline results.json --fail-on worse --seeds 4") == 0
+    assert len(engine.ran) == 20
+    assert "not sure yet: 1 more trial of this cell would make it" in capsys.readouterr().err
+
+
+def test_a_part_gets_as_many_trials_as_all_parts_together_are_corrected_for(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("run")
+    keep_results(here)
+    for name in ("a.py", "b.py"):
+        (here / name).write_text("print('another')\n")
+    engine.losses = lambda _job, seed: (1.0 + seed, float("nan"))
+    engine.ran.clear()
+    for part in (1, 2):
+        command(f"run --shard {part}/2 --baseline results.json")
+    assert len(engine.ran) == 20
+    assert command("run --baseline results.json --fail-on worse") == 1
+    assert len(engine.ran) == 20

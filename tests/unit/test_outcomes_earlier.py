@@ -63,7 +63,7 @@ def test_many_cells_are_corrected_for_and_what_is_missing_is_said() -> None:
     found = {one.name: one for one in held_against(now, then)}
     assert found["3"].label is EarlierLabel.INCONCLUSIVE
     assert "p = 0.029, 0.29 among 10 cells" in found["3"].reason
-    assert found["3"].reason.endswith("not sure yet: about 6 trials of this cell would be (--seeds 6)")
+    assert found["3"].reason.endswith("not sure yet: 2 more trials of this cell would make it")
     now["3"] = evidence(0, 6)
     assert {one.name: one for one in held_against(now, then)}["3"].label is EarlierLabel.WORSE
 
@@ -73,7 +73,27 @@ def test_an_earlier_result_of_one_trial_can_make_nothing_sure_and_that_is_said()
     then = {"x": evidence(1, 1), **{f"{i}": evidence(4) for i in range(9)}}
     found = held_against(now, then)[0]
     assert found.label is EarlierLabel.INCONCLUSIVE
-    assert found.reason.endswith("not sure: the earlier result has only 1 counted trials of it")
+    assert found.reason.endswith("not sure: the earlier result has too few trials of it")
+
+
+def test_copies_are_not_asked_for_more() -> None:
+    found = one(evidence(0, 1, copies=True), evidence(4))
+    assert (found.label, found.seeds_needed) == (EarlierLabel.INCONCLUSIVE, 0)
+    assert found.reason.endswith("its trials are copies of one, whatever the seed: no test can tell more")
+
+
+@given(st.integers(1, 12), st.integers(4, 12), st.integers(1, 40))
+def test_as_many_trials_as_are_asked_for_make_it_sure_and_one_less_does_not(n: int, of: int, cells: int) -> None:
+    others = {f"{i}": replace(evidence(4), runs=frozenset({(f"{i}", "now")})) for i in range(cells - 1)}
+    then = {name: evidence(4) for name in others} | {"x": evidence(of, of)}
+
+    def held(count: int) -> Earlier:
+        return held_against({"x": evidence(0, count), **others}, then)[0]
+
+    needed = held(n).seeds_needed
+    if needed:
+        assert held(n + needed).label is EarlierLabel.WORSE
+        assert held(n + needed - 1).label is EarlierLabel.INCONCLUSIVE
 
 
 def test_levels_are_told_apart_shown_the_same_or_left_open() -> None:

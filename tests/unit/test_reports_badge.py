@@ -19,7 +19,9 @@ def read(text: str) -> tuple[str, str]:
     assert left.text == "convergence"
     assert root.attrib["aria-label"] == f"convergence: {right.text}"
     assert root.find(f"{SVG}title") is not None
-    return str(right.text), [rect.attrib["fill"] for rect in root.iter(f"{SVG}rect") if "fill" in rect.attrib][1]
+    [whole] = root.iter(f"{SVG}rect")
+    assert not any("id" in element.attrib for element in root.iter()), "two badges may stand on one page"
+    return str(right.text), whole.attrib["fill"]
 
 
 def luminance(colour: str) -> float:

@@ -1,0 +1,58 @@
+"""How many more trials it takes to be sure of what cells look like against an earlier result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.outcomes import most_trials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runner.outcomes import Judged, Outcome
+    from runner.outcomes.earlier import Evidence
+    from runner.reports import Report
+    from runner.session.session import Session
+
+
+def lacking_for(session: Session, earlier: Report) -> Callable[[Judged], Sequence[int]]:
+    """What says of each cell of the matrix how many more trials it needs; none where a fixed number is asked for.
+
+    Only of cells where one result succeeds and the other fails, and no more than `seeds.cap` allows.
+    """
+    from runner.outcomes.earlier import held_against  # noqa: PLC0415 - only with an earlier result
+    from runner.reports.earlier import by_name, obstacle  # noqa: PLC0415
+
+    matrix = session.matrix
+    seeds = matrix.seeds
+    names = [cell.name for cell in session.all_cells]
+    chosen = {cell.name: cell.values for cell in session.chosen}  # of all parts: when joined, all are corrected for
+    then = {name: found for name, found in by_name(earlier, chosen).items() if name in chosen}
+    metric = matrix.criterion[0].metric if matrix.criterion else matrix.judging.metric
+    if seeds.fixed or obstacle(tuple(map(str, matrix.criterion)), metric, earlier):
+        return lambda _judged: ()
+
+    def lacking(judged: Judged) -> Sequence[int]:
+        outcomes = dict(zip(names, judged.outcomes, strict=True))
+        found = held_against({name: _evidence(outcomes[name]) for name in chosen}, then)
+        needed = {one.name: one.seeds_needed for one in found}
+        return [within(outcome, needed.get(name, 0)) for name, outcome in outcomes.items()]
+
+    def within(outcome: Outcome, more: int) -> int:
+        return max(0, min(more, most_trials(seeds) - outcome.n_trials, seeds.cap - outcome.counted))
+
+    return lacking
+
+
+def _evidence(outcome: Outcome) -> Evidence:
+    """What tells how often a cell succeeds; levels ask for no trials."""
+    from runner.outcomes.earlier import Evidence  # noqa: PLC0415 - as above
+
+    return Evidence(
+        outcome=outcome.label,
+        kind=outcome.kind,
+        converged=outcome.converged,
+        counted=outcome.counted,
+        copies="seed-insensitive" in outcome.flags,
+        runs=frozenset((record.key, record.started_at) for record in outcome.records),
+    )
