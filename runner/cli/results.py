@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.cli.show import console_for_output, print_records
-from runner.cli.words import cell_words, short_scripts
+from runner.cli.words import cell_words
 from runner.outcomes import text
 from runner.outcomes.cell import OutcomeKind
+from runner.outcomes.saying import short_scripts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from runner.outcomes.saying import short_scripts
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -22,12 +24,6 @@ def cell_words(cell: Cell, among: Sequence[Cell]) -> str:
     scripts = short_scripts([other.values.get("script", "") for other in among])
     shown = {**cell.values, "script": scripts.get(cell.values.get("script", ""), "")}
     return " ".join(shown[axis] for axis in varied) or cell.name
-
-
-def short_scripts(paths: Sequence[str]) -> dict[str, str]:
-    """Each script by its file name, where that tells all of them apart; else by its path."""
-    names = {path: path.rpartition("/")[2] for path in paths}
-    return names if len(set(names.values())) == len(names) else {path: path for path in paths}
 
 
 def verdict_words(record: Record, verdict: Verdict) -> str:

@@ -2,6 +2,7 @@
 
 from runner.outcomes.baseline import Baseline, baseline_of
 from runner.outcomes.cell import Outcome, OutcomeKind, matches_expectation, outcome_of
+from runner.outcomes.changes import Change, changes
 from runner.outcomes.compared import Compared, compared
 from runner.outcomes.comparing import all_pairs, compare, comparisons
 from runner.outcomes.comparison import CellComparison, RateDifference
@@ -14,6 +15,7 @@ from runner.outcomes.judged import Judged, outcomes_of
 from runner.outcomes.label import label_trial, verdict_of
 from runner.outcomes.labels import Label, Standing, standing
 from runner.outcomes.pairs import top_up
+from runner.outcomes.ranges import sentences
 from runner.outcomes.samples import Difference, DifferenceLabel, difference_of
 from runner.outcomes.table import Row, row_of, table
 from runner.outcomes.tally import most_trials, seeds_wanted, wants_more
@@ -24,6 +26,7 @@ __all__ = [
     "Baseline",
     "Basis",
     "CellComparison",
+    "Change",
     "Compared",
     "ComparisonLabel",
     "Control",
@@ -42,6 +45,7 @@ __all__ = [
     "Verdict",
     "all_pairs",
     "baseline_of",
+    "changes",
     "compare",
     "compared",
     "comparisons",
@@ -58,6 +62,7 @@ __all__ = [
     "outcomes_of",
     "row_of",
     "seeds_wanted",
+    "sentences",
     "standing",
     "table",
     "top_up",

@@ -60,8 +60,10 @@ class _Reporting:
             axes=tuple(_axes(matrix, results.cells)),
             base=matrix.base.name,
             criterion=tuple(map(str, matrix.criterion)),
-            metric=matrix.criterion[0].metric if matrix.criterion else matrix.judging.metric,
+            metric=results.metric,
             complaint=results.complaint,
+            sentences=results.sentences,
+            changes=tuple(self._changes),
             baseline=self._ids.get(id(baseline), "") if baseline else "",
             baseline_reason=judged.reason,
             control=str(judged.control) if judged.control else "",
@@ -75,6 +77,13 @@ class _Reporting:
         """The id of each selected cell, by the identity of its outcome."""
         pairs = zip(self.results.cells, self.results.outcomes, strict=True)
         return {id(outcome): cell.digest for cell, outcome in pairs}
+
+    @property
+    def _changes(self) -> Iterable[reports.Change]:
+        cells = self.results.cells
+        for change in self.results.changes:
+            before, after = cells[change.before], cells[change.after]
+            yield reports.Change(axis=change.axis, before=before.digest, after=after.digest)
 
     @cached_property
     def _locks(self) -> dict[str, Lock | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.outcomes import OutcomeKind, Row, groups, matches_expectation, row_of, table
+from runner.outcomes import OutcomeKind, Row, changes, groups, matches_expectation, row_of, sentences, table
 from runner.session.remembered import remembered
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
     from runner.matrix.model import Cell, Matrix
-    from runner.outcomes import Compared, FailureGroup, Judged, Outcome
+    from runner.outcomes import Change, Compared, FailureGroup, Judged, Outcome
     from runner.session.ledger import Ledger
     from runner.trials.store import Store
 
@@ -70,6 +70,22 @@ class Results:
     def failures(self) -> tuple[FailureGroup, ...]:
         """Why trials did not succeed, a reason each, with the cells that share it."""
         return groups(self.outcomes)
+
+    @property
+    def metric(self) -> str:
+        """The metric that is judged."""
+        criterion = self.matrix.criterion
+        return criterion[0].metric if criterion else self.matrix.judging.metric
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What the cells came to, in ranges of versions: one or two sentences."""
+        return sentences(self.outcomes, base=self.matrix.base.name, metric=self.metric)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Where the outcome changes along a version axis, all else equal; places count in `cells`."""
+        return changes(self.outcomes, self.matrix.base.name)
 
     @property
     def misses(self) -> tuple[Miss, ...]:

@@ -60,6 +60,19 @@ def test_a_report_has_the_evidence_of_every_cell(report: Report) -> None:
     assert report.locks[good.lock].packages[0].version == "1.15.0"
 
 
+def test_a_report_says_what_the_matrix_came_to_and_where_it_changes(report: Report) -> None:
+    [sentence] = report.sentences
+    assert sentence == (
+        "With script b.py the loss ends in NaN on six 1.15.0; with every script it can't be installed on 1.16.0; "
+        "with script a.py it converges on 1.15.0."
+    )
+    a, b, a_later, b_later = (cell.id for cell in report.cells)
+    assert [(change.axis, change.before, change.after) for change in report.changes] == [
+        ("six", a, a_later),
+        ("six", b, b_later),
+    ]
+
+
 def test_a_report_says_how_to_run_a_cell_again_with_and_without_this_tool(report: Report) -> None:
     commands = report.cells[1].commands
     assert commands is not None

@@ -1,0 +1,61 @@
+"""Outcomes as a matrix may come to them, made without trials: of labels alone, for what is said and drawn of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.outcomes import Outcome, OutcomeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+GOOD, NAN, FLAT = "converges", "fails (nan)", "fails (plateaued)"
+IMPORT, BUILD = "blocked (crashed-import)", "blocked (crashed-build-model)"
+OPEN, FLAKY = "undecided", "flaky (coin flip)"
+LABELS = (GOOD, NAN, FLAT, IMPORT, BUILD, OPEN, FLAKY)
+_KINDS = {"fails": OutcomeKind.BAD, "blocked": OutcomeKind.UNTESTABLE, "converges": OutcomeKind.GOOD}
+
+
+def made(label: str, cell: Mapping[str, str]) -> Outcome:
+    """The outcome of one cell, by its label."""
+    return Outcome(
+        cell=dict(cell),
+        kind=_KINDS.get(label.partition(" ")[0], OutcomeKind.UNDECIDED),
+        label=label,
+        reason="because",
+        converged=0,
+        counted=0,
+        interval=None,
+        flags=(),
+        trials=(),
+        example=None,
+    )
+
+
+def line(axis: str, versions: Sequence[str], labels: Sequence[str], **others: str) -> list[Outcome]:
+    """The outcomes of one row: a label a version; `import_` is the axis `import`."""
+    rest = {name.rstrip("_"): value for name, value in others.items()}
+    return [made(label, {axis: version, **rest}) for version, label in zip(versions, labels, strict=True)]
+
+
+SCRIPTS = (
+    "functional_tf_keras",
+    "functional_keras",
+    "sequential_input_tf_keras",
+    "sequential_input_keras",
+    "sequential_dense_keras",
+)
+_FOUNDING = {
+    ("1.13.1", "2.2.4"): (GOOD, NAN, BUILD, BUILD, GOOD),
+    ("2.10.1", "2.10.0"): (GOOD,) * 5,
+    ("2.16.1", "3.3.3"): (BUILD,) * 5,
+}
+
+
+def founding() -> list[Outcome]:
+    """What the founding matrix came to."""
+    return [
+        made(label, {"tensorflow": tensorflow, "keras": keras, "script": f"experiments/{script}.py"})
+        for (tensorflow, keras), labels in _FOUNDING.items()
+        for script, label in zip(SCRIPTS, labels, strict=True)
+    ]
