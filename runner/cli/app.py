@@ -42,8 +42,8 @@ def application() -> typer.Typer:
         name="convergence-matrix",
         help="One training script, many library versions: where does it converge, where not, and why?",
         epilog="`python -m runner matrix.yaml` runs the whole matrix: a first word that is no command means `run`."
-        "\n\nExit codes: 0 all as expected, 1 an expectation failed or nothing was executed, 2 wrong usage or matrix,"
-        " 3 no engine, 4 the machine failed, 130 interrupted.",
+        "\n\nExit codes: 0 all as expected, 1 an expectation failed, --fail-on found something or nothing was executed,"
+        " 2 wrong usage or matrix, 3 no engine, 4 the machine failed, 130 interrupted.",
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

@@ -78,10 +78,12 @@ def _place(tree: Entries, loc: tuple[int | str, ...], *, key: bool) -> tuple[tup
 
 
 def _without(tree: Entries, left_out: set[str]) -> Entries:
-    """The tree without the sections, and the entries of sections, that have these names."""
-    return Entries(
-        {key: _part_without(key, node, left_out) for key, node in tree.items() if key not in left_out}, tree.position
-    )
+    """The tree without the sections, and the entries of sections, that have these names.
+
+    A baseline of which nothing is left goes too: it must not be empty, and what was wrong in it has been said.
+    """
+    kept = {key: _part_without(key, node, left_out) for key, node in tree.items() if key not in left_out}
+    return Entries({key: node for key, node in kept.items() if key != "baseline" or node}, tree.position)
 
 
 def _part_without(section: Text, node: Node, left_out: set[str]) -> Node:

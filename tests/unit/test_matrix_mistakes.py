@@ -338,6 +338,7 @@ def test_a_mistake_in_the_experiment_says_what_is_wrong_and_where(
             "exclude: [{keras: 2.2.4, tensorflow: 1.13.1}]\nbaseline: {keras: 2.2.4, tensorflow: 1.13.1}",
             "4:12: the baseline is no cell (each value alone is known)",
         ),
+        ("baseline: {keras: }", "3:12: baseline.keras must be a text or a mapping, not empty"),
         ("baseline: {}", "3:1: baseline must not be empty (it would match every cell)"),
         ("as_of: [none]", "3:8: as_of must be a text or a mapping, not a list"),
         (

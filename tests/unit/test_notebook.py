@@ -97,7 +97,7 @@ def test_an_outcome_is_drawn_with_every_seed_and_where_it_broke() -> None:
 
 
 def test_a_long_training_is_thinned_and_its_break_is_kept() -> None:
-    losses = [1 / (1 + n) for n in range(2_000)] + [float("nan")]
+    losses = [1 / (1 + n) for n in range(1_000)] + [float("nan")]
     records = [record(*losses, seed=seed) for seed in range(12)]
     outcome = outcome_of({"six": "1"}, [(one, verdict_of(one)) for one in records], Seeds(lead=4, cap=12))
     chart = outcome.plot().to_dict()

@@ -82,7 +82,7 @@ def test_copies_are_not_asked_for_more() -> None:
     assert found.reason.endswith("its trials are copies of one, whatever the seed: no test can tell more")
 
 
-@given(st.integers(1, 12), st.integers(4, 12), st.integers(1, 40))
+@given(st.integers(1, 6), st.integers(4, 8), st.integers(1, 20))
 def test_as_many_trials_as_are_asked_for_make_it_sure_and_one_less_does_not(n: int, of: int, cells: int) -> None:
     others = {f"{i}": replace(evidence(4), runs=frozenset({(f"{i}", "now")})) for i in range(cells - 1)}
     then = {name: evidence(4) for name in others} | {"x": evidence(of, of)}

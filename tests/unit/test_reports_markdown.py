@@ -91,11 +91,11 @@ def test_what_is_new_against_an_earlier_result_is_told_and_what_is_not_is_counte
 
 
 def test_of_very_many_cells_those_that_fail_are_shown_and_the_page_fits() -> None:
-    many = [cell(number, reason="x" * 1000) for number in range(9000)]
-    many += [cell(number, outcome="fails (nan)", kind="bad", reason="x" * 1000) for number in range(9000, 9600)]
+    many = [cell(number, reason="x" * 1000) for number in range(900)]
+    many += [cell(number, outcome="fails (nan)", kind="bad", reason="x" * 1000) for number in range(900, 1500)]
     found = report_md(report(*many))
     assert found.count("✗ fails (nan)") == MOST_ROWS
-    assert "9100 more cells" in found
+    assert "1000 more cells" in found
     assert len(found.encode()) < 1_000_000
 
 
