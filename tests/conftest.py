@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
+# pytest-xdist tells its workers how wide its own terminal is: what is printed must not depend on that.
+os.environ.pop("COLUMNS", None)
+
 # What is imported and collected stays to the end: looking through it for garbage took a fifth of the unit tests' time.
 gc.disable()
 

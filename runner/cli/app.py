@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import io
 import os
 import signal
 import sys
@@ -12,13 +13,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli import environment, inspect, parts, start, work
+from runner.cli import environment, evidence, inspect, parts, start, work
 from runner.errors import MachineError, RunnerError, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-COMMANDS = (*work.COMMANDS, *inspect.COMMANDS, *environment.COMMANDS, *parts.COMMANDS, *start.COMMANDS)
+COMMANDS = (
+    *work.COMMANDS,
+    *evidence.COMMANDS,
+    *inspect.COMMANDS,
+    *environment.COMMANDS,
+    *parts.COMMANDS,
+    *start.COMMANDS,
+)
 _NO_COMMAND = 2
 
 
@@ -27,6 +35,9 @@ def run_command_line(arguments: Sequence[str]) -> int:
     words = with_command(list(arguments))
     if words is None:
         return _NO_COMMAND
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is shown as "?", and ends no command
+            stream.reconfigure(errors="replace")
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: jobs are stopped, what is finished is kept
         signal.signal(number, signal.default_int_handler)
     try:
@@ -54,8 +65,8 @@ def application() -> typer.Typer:
 
 
 def name_of(command: Callable[..., int]) -> str:
-    """What a user types: `lock diff` is one command of two words."""
-    return command.__name__.replace("_", " ")
+    """What a user types: `lock diff` is one command of two words, `open` would hide Python's own."""
+    return command.__name__.rstrip("_").replace("_", " ")
 
 
 def with_command(arguments: list[str]) -> list[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,7 @@ def print_records(records: Sequence[Mapping[str, str | int]], output: str) -> No
 
 
 def console_for_output() -> Console:
-    """Standard output; as wide as the terminal, or wide enough that a pipe loses nothing."""
+    """Standard output; as wide as the terminal or COLUMNS say, else wide enough that a pipe loses nothing."""
     console = Console(highlight=False, soft_wrap=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PIPE_COLUMNS)
+    told = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    return console if told else Console(highlight=False, width=_PIPE_COLUMNS)

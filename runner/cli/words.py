@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runner.outcomes.saying import short_scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from runner.matrix.model import Cell
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 _LONGEST_EXCEPTION = 100
 
 
-def cell_words(cell: Cell, among: Sequence[Cell]) -> str:
-    """A cell by the values in which the cells differ, shortened where that leaves them apart."""
+def cell_words(cell: Cell, among: Sequence[Cell], *, without: Collection[str] = ()) -> str:
+    """A cell by the values in which the cells differ, shortened where that leaves them apart; by no axis `without`."""
     varied = [axis for axis in cell.values if len({other.values.get(axis) for other in among}) > 1]
     scripts = short_scripts([other.values.get("script", "") for other in among])
     shown = {**cell.values, "script": scripts.get(cell.values.get("script", ""), "")}
-    return " ".join(shown[axis] for axis in varied) or cell.name
+    words = " ".join(shown[axis] for axis in varied if axis not in without)
+    return words if words or without else cell.name
 
 
 def verdict_words(record: Record, verdict: Verdict) -> str:

@@ -90,6 +90,7 @@ def table(
     recorded: Annotated[
         bool, typer.Option("--recorded", help="Of whatever engine and machine it ran on; no engine is asked.")
     ] = False,
+    wide: Annotated[bool, typer.Option("--wide", help="All columns, a line for each cell, nothing cut.")] = False,
     output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
 ) -> int:
     """Print the outcomes of the trials that are stored; nothing is run."""
@@ -97,7 +98,7 @@ def table(
     chosen = options(engine, base, only=only, shard=shard, seeds=seeds, earlier=wanted.baseline)
     with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
         results = session.results(recorded=recorded)
-        print_results(results, output)
+        print_results(results, output, wide=wide)
         return tell(session, results, wanted)
 
 

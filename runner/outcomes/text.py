@@ -19,6 +19,13 @@ _LONGEST = 120
 
 def markdown(rows: Sequence[Row]) -> str:
     """The columns that a reader wants, as a Markdown table."""
+    head, *lines = readable(rows)
+    table = [head, ["---"] * len(head), *([_escaped(text) for text in line] for line in lines)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in table)
+
+
+def readable(rows: Sequence[Row]) -> list[list[str]]:
+    """The columns that a reader wants, a header first; texts are whole, as the script's world gave them."""
     packages = list(dict.fromkeys(name for row in rows for name, version in row.imported.items() if version))
     axes = list(dict.fromkeys(axis for row in rows for axis in row.cell))
     compared = any(row.compared for row in rows)
@@ -29,18 +36,17 @@ def markdown(rows: Sequence[Row]) -> str:
         *(["compared"] if compared else []),
         "exception",
     ]
-    lines = [head, ["---"] * len(head)]
-    lines += [
+    lines = [
         [
-            *(_escaped(row.cell.get(axis, "")) for axis in axes),
-            *(_escaped(figure) for figure in figures(row)),
-            *(_escaped(row.imported.get(name, "")) for name in packages),
+            *(row.cell.get(axis, "") for axis in axes),
+            *figures(row),
+            *(row.imported.get(name, "") for name in packages),
             *([row.compared.label if row.compared else ""] if compared else []),
-            _escaped(f"{row.exception} ({row.script_line})" if row.script_line else row.exception),
+            f"{row.exception} ({row.script_line})" if row.script_line else row.exception,
         ]
         for row in rows
     ]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return [head, *lines]
 
 
 def figures(row: Row) -> tuple[str, ...]:

@@ -117,7 +117,7 @@ def test_the_summary_of_a_github_step_gets_the_report_after_what_is_there(
         monkeypatch.setenv(f"GITHUB_{name}", value)
     command("run")
     found = (here / "summary.md").read_text()
-    assert found.startswith("before\n# here\n\n4 of 4 cells converge.\n")
+    assert found.startswith("before\n# here\n\nAll 4 cells converge.\n\n4 of 4 cells converge.\n")
 
 
 def test_annotations_are_for_github_or_who_asks_and_never_on_standard_output(

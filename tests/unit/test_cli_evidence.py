@@ -1,0 +1,133 @@
+"""`show` and `open`: what leads from an outcome to its evidence."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from fake_engine import MATRIX, FakeEngine, write_matrix
+from outcomes_records import crash
+from rich.cells import cell_len
+
+from runner.cli.app import run_command_line
+from runner.errors import BuildFailedError
+from runner.trials.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    fake = FakeEngine()
+    fake.losses = lambda job, seed: (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
+    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
+    return fake
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "here"
+    write_matrix(folder, MATRIX + "expect: [{script: b.py, outcome: fails (nan)}]\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("RUNNER_CONFIG", str(tmp_path / "config.toml"))
+    return folder
+
+
+def command(*words: str) -> int:
+    return run_command_line(words)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_show_tells_all_of_a_cell(
+    engine: FakeEngine, here: Path, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("run")
+    capsys.readouterr()
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("runner.session.session.open_engine", lambda *_a, **_o: pytest.fail("show needs no engine"))
+    assert command("show", "six=1.15.0,script=b.py") == 0
+    out = capsys.readouterr().out
+    words = " ".join(out.split())
+    assert out.startswith("six=1.15.0,script=b.py\n✗ fails (nan)\n")
+    for part in [
+        "0: nan, by the rule `non-finite` loss ended at NaN",
+        "3: nan, by the rule `non-finite`",
+        "loss: first 1, final 1, best 1, scale S 1; 1 values judged",
+        "not finite from epoch 2",
+        "Against the baseline: worse: succeeds less often: 0 of ",
+        "Expected: fails (nan); it is so.",
+        "Judged by: loss < 0.0001.",
+        "CPython 3.11.7 under venv",
+        "Lock six-1.15.0 (",
+        "as of 2021-05-31",
+    ]:
+        assert part in words, part
+    lines = out.splitlines()
+    assert "  $ python -m runner matrix.yaml --only six=1.15.0,script=b.py" in lines
+    assert any(line.startswith("  $ uv pip install ") and "locks/six-1.15.0.txt" in line for line in lines)
+    assert max(cell_len(line) for line in lines if not line.startswith("  $ ")) <= width
+    assert "\x1b" not in out
+
+
+def test_show_tells_an_exception_with_its_stage_and_line_and_nothing_that_moves_the_cursor(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("run", "--seeds", "1")
+    traceback = "Traceback:\n" + "  in a frame\n" * 30 + "ValueError"
+    with Store(here / ".runner" / "records.sqlite") as store:
+        stored = store.get(store.keys())
+        store.drop(stored)
+        for record in stored.values():
+            store.put(record.model_copy(update=crash("\x1b[2Jshapes\u202e differ", traceback=traceback)))
+    capsys.readouterr()
+    command("show", "six=1.15.0,script=b.py", "--seeds", "1")
+    out = capsys.readouterr().out
+    assert "  ValueError: shapes\N{REPLACEMENT CHARACTER} differ\n" in out
+    assert "  in the stage training\n  script.py, line 12: x\n" in out
+    assert "lines of the traceback left out; `logs` has them all" in out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+
+
+def test_show_tells_why_nothing_could_run(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.broken = {"six-1.15.0": BuildFailedError("install", "no wheel of six")}
+    command("run")
+    capsys.readouterr()
+    assert command("show", "six=1.15.0,script=a.py") == 0
+    out = capsys.readouterr().out
+    assert "⊘ blocked (install-failed)" in out
+    assert "  no wheel of six\n" in out
+
+
+def test_show_takes_one_cell_and_gives_json_too(
+    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("run")
+    capsys.readouterr()
+    assert command("show", "six=1.15.0") == 2
+    assert "means 2 cells; say more of it" in capsys.readouterr().err
+    assert command("show", "six=1.15.0,script=a.py", "--format", "json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["outcome"], found["trials"][0]["basis"]) == ("converges", "target")
+
+
+def test_open_opens_the_site_that_publish_wrote(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    assert command("open") == 2
+    assert "reports/site/index.html is not there yet: `python -m runner publish matrix.yaml` writes it" in (
+        capsys.readouterr().err
+    )
+    page = here / "reports" / "site" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<p>")
+    assert command("open") == 0
+    assert opened == [page.as_uri()]
+    monkeypatch.setattr("webbrowser.open", lambda _address: False)
+    assert command("open", "matrix.yaml") == 4
+    assert "it opens from disk, in any browser" in capsys.readouterr().err
+    assert command("open", "other.yaml") == 2
