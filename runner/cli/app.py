@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli import environment, inspect, start, work
+from runner.cli import environment, inspect, publish, start, work
 from runner.errors import MachineError, RunnerError, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-COMMANDS = (*work.COMMANDS, *inspect.COMMANDS, *environment.COMMANDS, *start.COMMANDS)
+COMMANDS = (*work.COMMANDS, *inspect.COMMANDS, *publish.COMMANDS, *environment.COMMANDS, *start.COMMANDS)
 _NO_COMMAND = 2
 
 
