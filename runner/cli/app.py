@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli import environment, evidence, inspect, parts, start, work
+from runner.cli import environment, evidence, inspect, parts, publish, start, work
 from runner.errors import MachineError, RunnerError, StoppedError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ COMMANDS = (
     *work.COMMANDS,
     *evidence.COMMANDS,
     *inspect.COMMANDS,
+    *publish.COMMANDS,
     *environment.COMMANDS,
     *parts.COMMANDS,
     *start.COMMANDS,

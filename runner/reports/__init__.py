@@ -14,6 +14,7 @@ from runner.reports.model import (
     Report,
     Run,
     ScriptException,
+    Seen,
     Trial,
     read_report,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Report",
     "Run",
     "ScriptException",
+    "Seen",
     "Trial",
     "read_report",
 ]

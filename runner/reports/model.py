@@ -22,6 +22,9 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Kind = Literal["good", "bad", "undecided", "untestable"]
+
+
 class Axis(_Frozen):
     """One axis of the matrix, with its values in the order of the file."""
 
@@ -157,11 +160,11 @@ class Commands(_Frozen):
 class Cell(_Frozen):
     """One cell: its outcome with all the evidence."""
 
-    id: str
+    id: str = Field(pattern="^[0-9a-f]{12}$")
     """12 hex digits, the same in every report for the same axis values."""
     values: dict[str, str]
     outcome: str
-    kind: Literal["good", "bad", "undecided", "untestable"]
+    kind: Kind
     reason: str
     converged: int
     counted: int
@@ -202,14 +205,21 @@ class Change(_Frozen):
     after: str
 
 
+class Seen(_Frozen):
+    """What a run knew of one cell."""
+
+    outcome: str
+    kind: Kind
+    final: Number | None = None
+    epoch_s: float | None = None
+
+
 class Run(_Frozen):
     """One published run, as a later report remembers it."""
 
     made_at: str
-    outcomes: dict[str, str]
-    """The outcome of each cell, by its id."""
-    figures: dict[str, tuple[Number | None, Number | None]] = Field(default_factory=dict)
-    """Final value and seconds an epoch of each cell."""
+    cells: dict[str, Seen | None]
+    """What it knew of cells, by their ids: of those that the run before knew otherwise; None: the cell is no more."""
 
 
 class Report(_Frozen):
@@ -264,6 +274,12 @@ def read_report(path: Path) -> Report:
             f"{path} is no report that this version reads: {place or 'the whole'}: {first['msg']}."
             " `publish` writes one; one of a newer version needs that version."
         ) from error
+
+
+def as_json(report: Report) -> str:
+    """The text of `results.json`: values that are the defaults are left out, the version of the schema never is."""
+    text = report.model_dump_json(exclude_defaults=True)
+    return f'{{"schema_version":{SCHEMA_VERSION},{text[1:]}\n'
 
 
 def json_schema() -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""The command that publishes: `publish` writes the report site of the stored trials, or of a `results.json` alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, MatrixFile, Only, options
+from runner.cli.progress import observer_for_terminal
+from runner.matrix.model import Matrix
+from runner.session import Session
+
+if TYPE_CHECKING:
+    from runner.reports.site import Written
+
+
+Source = Annotated[
+    Path | None, typer.Option("--from", metavar="RESULTS", help="Of this results.json alone; no matrix is read.")
+]
+To = Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="Where; else reports/site beside the matrix.")]
+
+
+def publish(
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    engine: Engine = None,
+    base: Base = None,
+    only: Only = None,
+    source: Source = None,
+    to: To = None,
+) -> int:
+    """Write the report site of the stored trials, a folder that opens from disk; nothing is run."""
+    written = _from_results(source, to) if source else _from_matrix(matrix, engine, base, only, to)
+    sys.stdout.write(
+        f"{written.folder / 'index.html'}\n"
+        f"{written.written} files written, {written.kept} as they were, {written.removed} removed.\n"
+    )
+    return 0
+
+
+def _from_matrix(matrix: Path, engine: Engine, base: Base, only: Only, to: Path | None) -> Written:
+    """The site of what is stored: on the engine that was named, else on whatever engine ran last."""
+    from runner.session.publishing import publish as publish_results  # noqa: PLC0415 - templates, numpy
+
+    chosen = options(engine, base, only=only)
+    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
+        return publish_results(session, session.results(recorded=engine is None), to)
+
+
+def _from_results(source: Path, to: Path | None) -> Written:
+    from runner.reports import read_report  # noqa: PLC0415 - pydantic models of the whole report
+    from runner.reports.site import write_site  # noqa: PLC0415 - templates and numpy
+
+    return write_site(read_report(source), to or source.absolute().parent / "site")
+
+
+COMMANDS = (publish,)

@@ -1,0 +1,15 @@
+"""The page that sets two cells side by side; which two stands in its address, so scripts fill it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.reports.templating import template
+
+if TYPE_CHECKING:
+    from runner.reports.model import Report
+
+
+def compare_page(report: Report) -> str:
+    """`compare.html`."""
+    return template("compare.html").render(report=report, root="", page="compare")

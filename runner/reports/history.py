@@ -1,0 +1,149 @@
+"""Published runs one after another: what a report remembers of those before it, and what changed since the last.
+
+A run keeps only what was otherwise in the run before it, so a long history of a quiet matrix stays small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
+
+from runner.reports.model import Run, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from runner.reports.model import Cell, Report
+
+MOST_RUNS = 20
+"""Earlier runs that a report remembers."""
+SLOWER = 1.25
+"""An epoch that takes so many times as long is told as slower, one that takes so much less as faster."""
+
+State = dict[str, Seen]
+"""What one run knew of every cell, by its id."""
+
+
+class News(StrEnum):
+    """What became of a cell since the run before; a cell has one of these, the first that fits."""
+
+    NEWLY_FAILING = "newly failing"
+    UNTESTABLE = "can no longer be tested"
+    FLAKY = "became undecided"
+    BETTER = "became better"
+    SLOWER = "slower"
+    FASTER = "faster"
+    STILL_FAILING = "still failing"
+    ADDED = "new in the matrix"
+    SAME = "as before"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellNews:
+    """One cell, then and now; `before` is None where it is new."""
+
+    cell: Cell
+    before: Seen | None
+    news: News
+
+
+def continued(report: Report, previous: Report | None) -> Report:
+    """The report with the history of the one that was published before it, and that one as its last run.
+
+    Where nothing that a reader sees changed, it is the previous report: the same run is not told twice.
+    """
+    if previous is None:
+        return report
+    if _content(report) == _content(previous):
+        return previous
+    last = state_of(previous)
+    if not _changes(last, state_of(report)):
+        return report.model_copy(update={"history": previous.history})
+    runs = [*states(previous.history), (previous.made_at, last)]
+    return report.model_copy(update={"history": tuple(_stored(runs[-MOST_RUNS:]))})
+
+
+def states(history: Sequence[Run]) -> list[tuple[str, State]]:
+    """When each remembered run was made, and all that it knew, the oldest first."""
+    found: list[tuple[str, State]] = []
+    state: State = {}
+    for run in history:
+        state = {cell: seen for cell, seen in {**state, **run.cells}.items() if seen is not None}
+        found.append((run.made_at, state))
+    return found
+
+
+def state_of(report: Report) -> State:
+    """What a report knows of every cell."""
+    return {
+        cell.id: Seen(outcome=cell.outcome, kind=cell.kind, final=cell.final, epoch_s=cell.epoch_s)
+        for cell in report.cells
+    }
+
+
+def news_of(report: Report) -> list[CellNews]:
+    """What became of every cell since the run before, in the matrix's order; empty without one."""
+    if not report.history:
+        return []
+    _, last = states(report.history)[-1]
+    return [CellNews(cell=cell, before=last.get(cell.id), news=_news(last.get(cell.id), cell)) for cell in report.cells]
+
+
+def gone(report: Report) -> int:
+    """How many cells the run before had and this one has not."""
+    ids = {cell.id for cell in report.cells}
+    return sum(cell not in ids for cell in states(report.history)[-1][1]) if report.history else 0
+
+
+def strips(report: Report) -> dict[str, list[Seen | None]]:
+    """Each cell in every remembered run and in this one, the oldest first; None where a run had it not."""
+    runs = [state for _, state in states(report.history)] + [state_of(report)]
+    return {cell.id: [state.get(cell.id) for state in runs] for cell in report.cells}
+
+
+def _content(report: Report) -> str:
+    """What a reader sees, whenever it was made; as text, in which NaN equals NaN."""
+    return report.model_dump_json(exclude={"made_at", "history"})
+
+
+def _stored(runs: Sequence[tuple[str, State]]) -> Iterator[Run]:
+    before: State = {}
+    for made_at, state in runs:
+        yield Run(made_at=made_at, cells=_changes(before, state))
+        before = state
+
+
+def _changes(before: Mapping[str, Seen], after: Mapping[str, Seen]) -> dict[str, Seen | None]:
+    lost = dict.fromkeys(before.keys() - after.keys())
+    changed = {cell: seen for cell, seen in after.items() if not _same(before.get(cell), seen)}
+    return {**changed, **dict(sorted(lost.items()))}
+
+
+def _same(before: Seen | None, after: Seen) -> bool:
+    return before is not None and before.model_dump_json() == after.model_dump_json()
+
+
+def _news(before: Seen | None, cell: Cell) -> News:
+    if before is None:
+        return News.ADDED
+    match cell.kind:
+        case "bad":
+            return News.STILL_FAILING if before.kind == "bad" else News.NEWLY_FAILING
+        case "untestable":
+            return News.SAME if before.kind == "untestable" else News.UNTESTABLE
+        case "undecided":
+            return News.SAME if before.kind == "undecided" else News.FLAKY
+        case "good":
+            return _speed(before, cell) if before.kind == "good" else News.BETTER
+        case _:
+            assert_never(cell.kind)
+
+
+def _speed(before: Seen, cell: Cell) -> News:
+    if before.epoch_s and cell.epoch_s:
+        if cell.epoch_s >= before.epoch_s * SLOWER:
+            return News.SLOWER
+        if cell.epoch_s * SLOWER <= before.epoch_s:
+            return News.FASTER
+    return News.SAME

@@ -1,0 +1,149 @@
+"""The data of the site as scripts: a page that is opened from disk can load those, and can't fetch.
+
+Every text in them is made visible first, so that no page has to think of it again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from runner.reports.untrusted import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from runner.reports.model import Cell, Lock, Report, Trial
+
+KINDS = ("good", "bad", "undecided", "untestable")
+_LOCK_DIGITS = 12
+
+
+def lock_name(digest: str) -> str:
+    """The name under which the site has a lock; empty where there is none."""
+    return "".join(letter for letter in digest.removeprefix("sha256:") if letter.isalnum())[:_LOCK_DIGITS]
+
+
+def matrix_script(report: Report) -> str:
+    """All cells, a column for each thing that is known of them; words that cells share stand in a list once."""
+    cells = report.cells
+    places = {cell.id: place for place, cell in enumerate(cells)}
+    words = {
+        "outcome": [cell.outcome for cell in cells],
+        "reason": [cell.reason for cell in cells],
+        "exception": [_exception(cell) for cell in cells],
+        "compared": [cell.comparison.label if cell.comparison else "" for cell in cells],
+        "flags": [" ".join(cell.flags) for cell in cells],
+        "expected": [cell.expected for cell in cells],
+        "lock": [lock_name(cell.lock) for cell in cells],
+    }
+    tables = {name: list(dict.fromkeys(column)) for name, column in words.items()}
+    columns = {
+        "id": [cell.id for cell in cells],
+        "values": [_positions([cell.values.get(axis.name) for cell in cells], axis.values) for axis in report.axes],
+        "kind": _positions([cell.kind for cell in cells], KINDS),
+        "converged": [cell.converged for cell in cells],
+        "counted": [cell.counted for cell in cells],
+        "seeds": [len(cell.trials) for cell in cells],
+        "final": [_number(cell.final) for cell in cells],
+        "seconds": [_number(cell.epoch_s) for cell in cells],
+        "memory": [cell.peak_memory_bytes for cell in cells],
+        "failures": [cell.failures for cell in cells],
+        "missed": [0 if cell.as_expected else 1 for cell in cells],
+        **{name: _positions(column, tables[name]) for name, column in words.items()},
+    }
+    axes = [{"name": axis.name, "kind": axis.kind, "values": axis.values} for axis in report.axes]
+    found = {
+        "axes": axes,
+        "base": report.base,
+        "metric": report.metric,
+        "baseline": places.get(report.baseline),
+        "kinds": KINDS,
+        "words": tables,
+        "cells": columns,
+        "failures": [
+            {"label": one.label, "reason": one.reason, "cells": [places[cell] for cell in one.cells if cell in places]}
+            for one in report.failures
+        ],
+        "changes": [
+            [change.axis, places[change.before], places[change.after]]
+            for change in report.changes
+            if change.before in places and change.after in places
+        ],
+    }
+    return _script("matrix", found)
+
+
+def cell_script(cell: Cell) -> str:
+    """What charts and comparisons need of one cell."""
+    found = {
+        "id": cell.id,
+        "values": cell.values,
+        "outcome": cell.outcome,
+        "kind": cell.kind,
+        "reason": cell.reason,
+        "converged": cell.converged,
+        "counted": cell.counted,
+        "final": _number(cell.final),
+        "seconds": _number(cell.epoch_s),
+        "memory": cell.peak_memory_bytes,
+        "python": cell.python,
+        "engine": cell.engine,
+        "lock": lock_name(cell.lock),
+        "compared": cell.comparison.reason if cell.comparison else "",
+        "trials": list(map(_trial, cell.trials)),
+    }
+    return _script("cell", found)
+
+
+def lock_script(name: str, lock: Lock) -> str:
+    """The packages of one environment, by name."""
+    packages = {package.name: package.version for package in lock.packages}
+    return _script("lock", {"id": name, "python": lock.python, "as_of": lock.as_of, "packages": packages})
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    return {
+        "seed": trial.seed,
+        "label": trial.label,
+        "metric": trial.metric,
+        "mode": trial.mode,
+        "final": _number(trial.final),
+        "epochs": trial.epochs,
+        "curves": {name: list(map(_number, values)) for name, values in trial.curves.items()},
+        "seconds": trial.epoch_seconds,
+        "memory": trial.memory_bytes,
+    }
+
+
+def _script(kind: str, found: dict[str, Any]) -> str:
+    """One value as a script; only ASCII in it, so that no encoding can change what it says."""
+    return f"site.receive({json.dumps(kind)},{json.dumps(_visible(found), separators=(',', ':'), allow_nan=False)});\n"
+
+
+def _visible(value: Any) -> Any:
+    match value:
+        case str():
+            return visible(value)
+        case dict():
+            return {visible(name): _visible(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_visible(one) for one in value] if value and not isinstance(value[0], int | float) else value
+        case _:
+            return value
+
+
+def _positions(column: Sequence[str | None], among: Iterable[str]) -> list[int]:
+    """Where each value of a column stands in a list; -1 where it does not."""
+    places = {value: place for place, value in enumerate(among)}
+    return [-1 if value is None else places.get(value, -1) for value in column]
+
+
+def _number(value: float | None) -> float | str | None:
+    """A number as JSON has it; one that is not finite as its name."""
+    return value if value is None or math.isfinite(value) else str(value)
+
+
+def _exception(cell: Cell) -> str:
+    return f"{cell.exception.type}: {cell.exception.message}" if cell.exception else ""

@@ -1,0 +1,133 @@
+"""The site: a folder of static pages made from a report alone, that opens from disk and needs no network.
+
+Takes a report and a folder; what is there and would come out the same is left untouched.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.errors import MachineError
+from runner.reports import charts, script_data
+from runner.reports.cell_page import CellPages
+from runner.reports.changes_page import changes_page
+from runner.reports.compare_page import compare_page
+from runner.reports.matrix_page import matrix_page
+from runner.reports.model import as_json
+from runner.reports.rows import as_csv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.reports.model import Report
+
+_ASSETS = Path(__file__).parent / "assets"
+_MADE = {
+    "cells": re.compile(r"[0-9a-f]{12}\.html"),
+    "data": re.compile(r"([0-9a-f]{12}|lock-\w+)\.js"),
+    "assets": re.compile(r"vega-.*\.js"),
+}
+"""By folder, the names of files that come and go with cells and versions; only such are ever removed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """What was done to a folder, in numbers of files."""
+
+    folder: Path
+    written: int
+    kept: int
+    removed: int
+
+
+def write_site(report: Report, folder: Path) -> Written:
+    """Write the site of a report into a folder, which is made if need be.
+
+    Raises MachineError where it can't be written.
+    """
+    writer = _Writer(folder)
+    writer.write("results.json", as_json(report))
+    writer.write("results.csv", as_csv(report))
+    for name, content in _files(report):
+        writer.write(name, content)
+    writer.write_once(f"assets/{charts.bundle_name()}")
+    writer.sweep()
+    return Written(folder=folder, written=writer.written, kept=writer.kept, removed=writer.removed)
+
+
+def _files(report: Report) -> Iterator[tuple[str, str]]:
+    """Every file that a report decides: its name in the site and its text."""
+    yield "index.html", matrix_page(report)
+    yield "compare.html", compare_page(report)
+    yield "changes.html", changes_page(report)
+    yield "data/matrix.js", script_data.matrix_script(report)
+    yield "data/specs.js", charts.specs_script()
+    for path in sorted(_ASSETS.iterdir()):
+        yield f"assets/{path.name}", _asset(path)
+    pages = CellPages(report)
+    for cell in report.cells:
+        yield f"cells/{cell.id}.html", pages.page(cell)
+        yield f"data/{cell.id}.js", script_data.cell_script(cell)
+    for digest, lock in report.locks.items():
+        name = script_data.lock_name(digest)
+        yield f"data/lock-{name}.js", script_data.lock_script(name, lock)
+
+
+@cache
+def _asset(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+@dataclass
+class _Writer:
+    """Writes what is not there yet, and remembers what belongs."""
+
+    folder: Path
+    written: int = 0
+    kept: int = 0
+    removed: int = 0
+    _names: set[str] = field(default_factory=set)
+
+    def write(self, name: str, text: str) -> None:
+        content = text.encode()
+        path = self.folder / name
+        self._names.add(name)
+        try:
+            if self._is(path, content):
+                self.kept += 1
+                return
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        except OSError as error:
+            raise MachineError(
+                f"{path} can't be written: {error.strerror or error}. Free its disk, or name another folder with --to."
+            ) from error
+        self.written += 1
+
+    def write_once(self, name: str) -> None:
+        """Write the charts' library, whose name says which version it is, unless it is there."""
+        self._names.add(name)
+        if (self.folder / name).is_file():
+            self.kept += 1
+        else:
+            self.write(name, charts.bundle().decode())
+
+    def sweep(self) -> None:
+        """Remove the files of cells that are no more."""
+        for folder, pattern in _MADE.items():
+            for path in (self.folder / folder).iterdir():
+                if pattern.fullmatch(path.name) and f"{folder}/{path.name}" not in self._names:
+                    path.unlink()
+                    self.removed += 1
+
+    @staticmethod
+    def _is(path: Path, content: bytes) -> bool:
+        """Whether a file has this content; its size is asked first, most that changed have another."""
+        try:
+            return path.stat().st_size == len(content) and path.read_bytes() == content
+        except FileNotFoundError:
+            return False

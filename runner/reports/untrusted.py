@@ -1,0 +1,87 @@
+"""Text from scripts, logs and exceptions, made safe to look at: what a terminal would obey is shown, not obeyed.
+
+`visible` gives plain text, `terminal_html` the lines of a log with its colours; the words are escaped, never removed.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+
+from markupsafe import Markup, escape
+
+MOST_LOG = 65_536
+"""Characters of a log that a page shows; of a longer one its head and its tail."""
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+"""All controls but tab and newline: C0, C1, those of direction, those without width."""
+_SEQUENCE = re.compile(r"\x1b(?:\[([0-?]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+"""An escape sequence of a terminal: CSI with its parameters and its end, OSC as a whole, or two characters."""
+_COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+_STYLES = {1: "bold", 2: "dim", 3: "italic", 4: "underline"}
+
+
+def visible(text: str) -> str:
+    """The text with every control in it as the name of its character: a bidi override turns nothing around."""
+    return _CONTROLS.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+
+
+def capped(text: str, most: int = MOST_LOG) -> str:
+    """The text, or head and tail of it where it is longer than `most` characters."""
+    if len(text) <= most:
+        return text
+    head, tail = most // 4, most - most // 4
+    return f"{text[:head]}\n[… {len(text) - most:,} characters left out …]\n{text[-tail:]}"
+
+
+def terminal_html(log: str) -> Markup:
+    """A log as a terminal would show it in the end: colours as classes, progress bars as their last state."""
+    lines: list[list[tuple[str, str]]] = [[]]
+    styles: set[str] = set()
+    place = 0
+    for found in _SEQUENCE.finditer(log):
+        _write(lines, log[place : found.start()], styles)
+        if found[2] == "m":
+            styles = _styled(styles, found[1])
+        place = found.end()
+    _write(lines, log[place:], styles)
+    return Markup("\n").join(map(_line, lines))
+
+
+def _write(lines: list[list[tuple[str, str]]], text: str, styles: set[str]) -> None:
+    """Add text to the last line, character by character: one with its classes each."""
+    classes = " ".join(sorted(styles))
+    for part in re.split(r"(\r\n|[\n\r\b])", text):
+        match part:
+            case "\n" | "\r\n":
+                lines.append([])
+            case "\r":
+                lines[-1] = []
+            case "\b":
+                lines[-1] = lines[-1][:-1]
+            case _:
+                lines[-1] += [(letter, classes) for letter in part]
+
+
+def _line(letters: list[tuple[str, str]]) -> Markup:
+    html = Markup()
+    for classes, run in groupby(letters, key=lambda letter: letter[1]):
+        words = escape(visible("".join(letter for letter, _ in run)))
+        html += Markup('<span class="{}">{}</span>').format(classes, words) if classes else words
+    return html
+
+
+def _styled(styles: set[str], parameters: str) -> set[str]:
+    """The styles after a colour sequence; what a page does not show (backgrounds, 256 colours) changes nothing."""
+    codes = [int(code) for code in re.findall(r"\d+", parameters)] or [0]
+    for code in codes:
+        if code in {38, 48}:
+            return styles
+        if code == 0:
+            styles = set()
+        elif code in _STYLES:
+            styles = styles | {f"ansi-{_STYLES[code]}"}
+        elif 30 <= code <= 39 or 90 <= code <= 97:
+            styles = {style for style in styles if style.removeprefix("ansi-") not in _COLOURS}
+            styles |= {f"ansi-{_COLOURS[code % 10]}"} if code % 10 < 8 else set()
+    return styles
