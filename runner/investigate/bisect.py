@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.investigate.bisected import Bisection, Ending, Flip, Place, Told
+from runner.investigate.bisected import Bisection, Flip, Place
 from runner.investigate.chain import Chain
 from runner.investigate.chance import likelihoods
 from runner.investigate.evidence import Evidence
 from runner.investigate.question import Question
 from runner.investigate.spending import fresh, trials_of, within
+from runner.investigate.told import Ending, Told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.investigate.evidence import Evidence
     from runner.investigate.question import Combination
-
-
-class Told(enum.StrEnum):
-    """What is said of one place of the axis."""
-
-    GOOD = "good"
-    BAD = "bad"
-    AMBIGUOUS = "ambiguous"
-    """Its seeds disagree, or are too few to tell, and there are no more to be had."""
-    UNTESTABLE = "untestable"
-    """It can't be put to the test, or fails by another fault."""
-    UNTOLD = "untold"
-    """Not tried, and too uncertain to be said: the budget ended first."""
-
-
-class Ending(enum.StrEnum):
-    """Why a search ended."""
-
-    SURE = "sure"
-    """It is as sure as was asked."""
-    BUDGET = "budget"
-    """No trials were left."""
-    EXHAUSTED = "exhausted"
-    """No further trial would tell more."""
+    from runner.investigate.told import Ending, Told
 
 
 @dataclass(frozen=True, kw_only=True)
