@@ -1,0 +1,35 @@
+"""Why do outcomes differ? Pure searches that yield questions and are sent answers; they know no engine and no store."""
+
+from runner.investigate.attribute import attribute
+from runner.investigate.attributed import Attribution, Cause, Factor, Tried
+from runner.investigate.bisect import BisectRules, bisect
+from runner.investigate.bisected import Bisection, Flip, Place
+from runner.investigate.evidence import Evidence, evidence_of, fault_of
+from runner.investigate.inquiry import AttributeRules
+from runner.investigate.question import Answers, Combination, Question, Questions, Search, answered
+from runner.investigate.told import Ending, Told
+
+__all__ = [
+    "Answers",
+    "AttributeRules",
+    "Attribution",
+    "BisectRules",
+    "Bisection",
+    "Cause",
+    "Combination",
+    "Ending",
+    "Evidence",
+    "Factor",
+    "Flip",
+    "Place",
+    "Question",
+    "Questions",
+    "Search",
+    "Told",
+    "Tried",
+    "answered",
+    "attribute",
+    "bisect",
+    "evidence_of",
+    "fault_of",
+]

@@ -1,0 +1,162 @@
+"""What a search over combinations knows and has spent: moves of factors become questions, answers become words.
+
+Every combination is decided by its own trials, under an error that all decisions of the search share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from runner.investigate.attributed import Tried
+from runner.investigate.chance import belief, likelihood
+from runner.investigate.question import Combination, Question
+from runner.investigate.spending import fresh, trials_of, within
+from runner.investigate.told import Told
+
+if TYPE_CHECKING:
+    from runner.investigate.attributed import Factor
+    from runner.investigate.evidence import Evidence
+    from runner.investigate.question import Search
+
+FIRST = 2
+"""Trials of a first question: where they are copies, or crash alike, no more are needed."""
+LEANING = 0.05
+"""The doubt at which a combination that can get no more trials still counts as what it leans to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeRules:
+    """How sure an attribution must be, and what it may spend."""
+
+    confidence: float = 0.97
+    """The probability that all decisions are right; each of n factors adds about two decisions that share the doubt."""
+    cap: int = 24
+    """No combination gets more trials than this."""
+    fault: str | None = None
+    """What counts as bad; None: the most frequent fault of the bad cell."""
+    budget: int | None = None
+    """How many trials may be run; None: as many as it takes."""
+    singly: int = 8
+    """Up to so many factors are each moved alone first; among more the guilty ones are searched for by halves."""
+
+
+class BudgetSpentError(Exception):
+    """No trials are left; caught by the search, which then tells what it knows."""
+
+
+@dataclass(kw_only=True)
+class Inquiry:
+    """The answers so far. The only state of a search: replaying the same answers gives the same questions."""
+
+    factors: tuple[Factor, ...]
+    rules: AttributeRules
+    known: dict[Combination, Evidence]
+    fixed: tuple[tuple[str, str], ...] = ()
+    """Axis values that all combinations share."""
+    spent: int = 0
+    asked_about: dict[frozenset[str], None] = field(default_factory=dict)
+    """The moves that were looked at, in their order."""
+
+    @property
+    def all(self) -> frozenset[str]:
+        """Every factor: moving them makes the bad cell."""
+        return frozenset(factor.name for factor in self.factors)
+
+    @property
+    def fault(self) -> str | None:
+        """What counts as bad."""
+        bad = self.known.get(self.combination(self.all))
+        return self.rules.fault if self.rules.fault is not None or bad is None else bad.fault
+
+    @property
+    def error(self) -> float:
+        """The doubt that is left to each decision: two for every factor, and some."""
+        return (1 - self.rules.confidence) / (2 * len(self.factors) + 4)
+
+    def ordered(self, moved: frozenset[str]) -> tuple[str, ...]:
+        """Factors in their given order."""
+        return tuple(factor.name for factor in self.factors if factor.name in moved)
+
+    def combination(self, moved: frozenset[str]) -> Combination:
+        """The good cell with these factors moved to their bad value."""
+        has = [(factor, factor.bad if factor.name in moved else factor.good) for factor in self.factors]
+        values = [(factor.name, value) for factor, value in has if not factor.pinned and value is not None]
+        pins = tuple((factor.name, value) for factor, value in has if factor.pinned)
+        return Combination(values=(*values, *self.fixed), pins=pins)
+
+    def evidence(self, moved: frozenset[str]) -> Evidence | None:
+        """What is known of this move."""
+        return self.known.get(self.combination(moved))
+
+    def told(self, moved: frozenset[str]) -> Told:
+        """What is said of this move now; untold while its trials leave more doubt than a decision may."""
+        evidence = self.evidence(moved)
+        if evidence is None:
+            return Told.UNTOLD
+        if not evidence.testable(self.fault):
+            return Told.UNTESTABLE
+        good = belief(evidence, self.fault)
+        over = evidence.exhausted or evidence.trials >= self.rules.cap
+        if min(good, 1 - good) > (LEANING if over else self.error):
+            return Told.AMBIGUOUS if over else Told.UNTOLD
+        return Told.GOOD if good > 0.5 else Told.BAD
+
+    def tell(self, *moves: frozenset[str]) -> Search[tuple[Told, ...]]:
+        """What these moves come to; asks for them side by side until each is decided. Raises BudgetSpentError."""
+        self.asked_about |= dict.fromkeys(moves)
+        while open_ := [move for move in dict.fromkeys(moves) if self.told(move) is Told.UNTOLD]:
+            wanted = tuple(Question(about=self.combination(move), trials=self._wanted(move)) for move in open_)
+            questions = within(wanted, self.rules.budget, self.spent)
+            if not questions:
+                raise BudgetSpentError
+            given = fresh(questions, self.known, (yield questions))
+            self.spent += trials_of(given) - trials_of({one: self.known[one] for one in given if one in self.known})
+            self.known.update(given)
+        return tuple(self.told(move) for move in moves)
+
+    def bad(self, move: frozenset[str]) -> Search[bool]:
+        """Whether a move is bad for sure."""
+        (told,) = yield from self.tell(move)
+        return told is Told.BAD
+
+    def doubtless(self, *moves: frozenset[str]) -> float:
+        """The probability that all these moves are what they are said to be."""
+        probability = 1.0
+        for move in moves:
+            good = belief(self.evidence(move), self.fault)
+            probability *= max(good, 1 - good)
+        return probability
+
+    def tried(self) -> tuple[Tried, ...]:
+        """All that was looked at."""
+        return tuple(
+            Tried(
+                moved=move,
+                combination=self.combination(move),
+                told=self.told(move),
+                evidence=self.evidence(move),
+            )
+            for move in self.asked_about
+        )
+
+    def about(self, factors: tuple[Factor, ...], fixed: tuple[tuple[str, str], ...]) -> Inquiry:
+        """An inquiry into other factors of the same two cells: the fault stays, and so does what was spent."""
+        rules = replace(self.rules, fault=self.fault)
+        return Inquiry(factors=factors, rules=rules, known=dict(self.known), fixed=fixed, spent=self.spent)
+
+    def _wanted(self, move: frozenset[str]) -> int:
+        """The fewest trials that can decide a move, were they all to agree with what it leans to."""
+        evidence = self.evidence(move)
+        if evidence is None or not evidence.trials:
+            return min(FIRST, self.rules.cap)
+        return min(agreeing(evidence.good, evidence.bad(self.fault), self.error), self.rules.cap - evidence.trials)
+
+
+def agreeing(good: int, bad: int, error: float) -> int:
+    """How many more trials of the leading side leave a doubt of at most `error`; at least one."""
+    most, least = max(good, bad), min(good, bad)
+    more = 1
+    while likelihood(least, most + more) > error * (likelihood(most + more, least) + likelihood(least, most + more)):
+        more += 1
+    return more
