@@ -90,6 +90,7 @@ def main() -> None:
         mine = [prepare(pair, "auto", catalog, engine) for pair in pairs]
         theirs = mine if chosen.slim_rival else [prepare(pair, "full", catalog, engine) for pair in pairs]
         ours = build_ours(mine, catalog, engine, client)
+        forget_contexts(client)  # the rival shall find nothing that was sent for us
         plain = build_plain(theirs, catalog, engine, client)
     finally:
         catalog.connection.close()

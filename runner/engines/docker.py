@@ -151,7 +151,8 @@ class DockerEngine:
         return removed
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections, and of what the engine holds of our builds."""
+        self._images.forget_contexts()
         self._client.close()
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import re
+import secrets
+import shutil
 import subprocess
-import tempfile
 import threading
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.engines.docker_client import NO_PROXIES, build_client, disk_is_full, is_full
@@ -20,6 +20,7 @@ from runner.errors import BuildFailedError, EngineLostError, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 __all__ = ["Builder", "build_client", "context_folder"]
 
@@ -34,15 +35,25 @@ _LOST = (
     "transport is closing",
     "eof",
 )
+_this_thread = threading.local()
 
 
 @contextlib.contextmanager
 def context_folder() -> Iterator[Path]:
-    """Give an empty folder for a build's context, on the file system of the cache so that its files can be linked."""
+    """Give an empty folder for a build's context, on the file system of the cache so that its files can be linked.
+
+    A thread gets the same path each time: the engine is sent only what differs from the context that it had from there.
+    """
     place = cache_folder() / "docker"
     place.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="context-", dir=place) as folder:
-        yield Path(folder)
+    if not hasattr(_this_thread, "context"):
+        _this_thread.context = f"context-{secrets.token_hex(8)}"
+    folder = place / _this_thread.context
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 class Builder:

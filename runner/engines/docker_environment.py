@@ -62,6 +62,7 @@ class EnvironmentImages:
         self._builder = builder
         self._guard = threading.Lock()
         self._making: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._sent = False
 
     def interpreter(self, python: str, say: Callable[[str], None]) -> InterpreterImage:
         """Have the interpreter of a CPython minor release, its base image included.
@@ -170,6 +171,11 @@ class EnvironmentImages:
         forget_steps(self._client)
         return True
 
+    def forget_contexts(self) -> None:
+        """Let the engine drop what it was sent for builds; until then a next build sends only what differs."""
+        if self._sent:
+            forget_contexts(self._client)
+
     def _ours(self) -> Iterable[tuple[str, Mapping[str, str], int, datetime]]:
         with engine_errors("listing images"):
             images = self._client.api.images(filters={"reference": f"{REPOSITORY}/*"})
@@ -238,14 +244,14 @@ class EnvironmentImages:
                 _link(wheel.path, context / "wheels" / wheel.path.name)
             (context / "requirements.txt").write_text("".join(lines), encoding="utf-8")
             self._build(context, "layer", tag=tag, labels=labels, say=say)
-        forget_contexts(self._client)
 
     def _build(
         self, context: Path, target: str, *, tag: str, labels: Mapping[str, str], say: Callable[[str], None]
     ) -> None:
         recipe = recipe_folder()
-        shutil.copyfile(recipe / "compile_bytecode.py", context / "compile_bytecode.py")
+        shutil.copy2(recipe / "compile_bytecode.py", context / "compile_bytecode.py")
         arguments = {"FROM": labels[FROM]}
+        self._sent = True
         self._builder.build(
             context, recipe / "Dockerfile", tag=tag, target=target, arguments=arguments, labels=labels, say=say
         )

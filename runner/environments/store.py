@@ -1,7 +1,8 @@
-"""Files of the index on disk, kept by their SHA-256 and checked each time before they are used."""
+"""Files of the index on disk, kept by their SHA-256 and checked by each process before it uses them."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import shutil
 import tempfile
@@ -51,7 +52,18 @@ def obtain(file: IndexFile, connection: Connection, say: Callable[[str], None]) 
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
+    """The SHA-256 of a file, in hex; read once a process, and again where size, time or place show a change."""
+    return _read_sha256(path, state_of(path))
+
+
+def state_of(path: Path) -> tuple[int, ...]:
+    """What differs once a file was changed or replaced; that it was linked elsewhere does not count."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@functools.cache
+def _read_sha256(path: Path, _: tuple[int, ...]) -> str:
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 

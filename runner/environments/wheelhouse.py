@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.environments.sdists import built
-from runner.environments.store import check_space, obtain, sha256_of, stored
+from runner.environments.store import check_space, obtain, sha256_of, state_of, stored
 from runner.environments.target import rank
 from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from pathlib import Path
 
@@ -134,7 +135,7 @@ def refuse_overlaps(wheels: Iterable[Path]) -> None:
     """Raise BuildFailedError where two wheels put different content under the same name: one would break the other."""
     owners: dict[str, tuple[str, Path]] = {}
     for wheel in wheels:
-        for name, digest in _record(wheel):
+        for name, digest in _record(wheel, state_of(wheel)):
             other_digest, other = owners.setdefault(name, (digest, wheel))
             if other is not wheel and other_digest != digest:
                 raise BuildFailedError(
@@ -144,14 +145,14 @@ def refuse_overlaps(wheels: Iterable[Path]) -> None:
                 )
 
 
-def _record(wheel: Path) -> Iterator[tuple[str, str]]:
-    """(file, hash) as a wheel lists itself, its own dist-info left out."""
+@functools.cache
+def _record(wheel: Path, _: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
+    """(file, hash) as a wheel lists itself, its own dist-info left out; read once a process while it stays as it is."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             name = next(name for name in archive.namelist() if name.endswith(".dist-info/RECORD"))
             text = archive.read(name).decode()
     except (zipfile.BadZipFile, StopIteration, UnicodeDecodeError) as error:
         raise BuildFailedError("install", f"{wheel.name} is no wheel: it lists no files.") from error
-    for row in csv.reader(io.StringIO(text)):
-        if len(row) == 3 and ".dist-info/" not in row[0]:
-            yield row[0], row[1]
+    rows = csv.reader(io.StringIO(text))
+    return tuple((row[0], row[1]) for row in rows if len(row) == 3 and ".dist-info/" not in row[0])

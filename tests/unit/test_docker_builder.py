@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ from runner.engines.docker_client import BuildClient
 from runner.errors import BuildFailedError, EngineLostError, MachineError, StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 FAILED = """cat <<'END'
@@ -128,9 +129,21 @@ def test_stopping_ends_a_build_and_starts_no_other(docker_is: Callable[[str], Pa
         build(tmp_path, builder)
 
 
-def test_a_context_is_gone_after_its_build(docker_is: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_context_is_gone_after_its_build_and_the_next_one_of_a_thread_has_its_path(
+    docker_is: Callable[[str], Path], tmp_path: Path
+) -> None:
     docker_is("true")
     with context_folder() as context:
         assert context.is_relative_to(tmp_path / "cache")
         (context / "wheel").touch()
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(lambda: next(_path())).result() != context
     assert not context.exists()
+    with context_folder() as again:
+        assert again == context
+        assert not list(again.iterdir())
+
+
+def _path() -> Iterator[Path]:
+    with context_folder() as context:
+        yield context

@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import os
 import shutil
 import sys
@@ -112,6 +113,26 @@ def test_a_damaged_file_is_fetched_again(fake):
     file.path.write_bytes(b"damaged")
     (again,) = fetched(lock).wheels
     assert store.sha256_of(again.path) == file.sha256
+
+
+def test_a_file_is_read_once_a_process_and_again_when_it_was_replaced(fake, monkeypatch):
+    fake.add_wheel("thing", "1.0", "2024-01-01")
+    lock = lock_of(locked(fake, "thing-1.0"))
+    (file,) = fetched(lock).wheels
+    fetched(lock)
+    read = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(
+        hashlib, "file_digest", lambda content, name: read.append(content.name) or digest(content, name)
+    )
+    fetched(lock)
+    assert read == []
+    same_size = file.path.stat().st_size * b"x"
+    file.path.unlink()
+    file.path.write_bytes(same_size)
+    (again,) = fetched(lock).wheels
+    assert read
+    assert hashlib.sha256(again.path.read_bytes()).hexdigest() == file.sha256
 
 
 def test_content_that_is_not_what_the_hash_promises_is_refused_and_not_kept(fake, tmp_path):
