@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import io
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from runner.cli import environment, evidence, inspect, parts, publish, start, work
+from runner.cli.encoding import spare_streams
 from runner.errors import MachineError, RunnerError, StoppedError
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
     words = with_command(list(arguments))
     if words is None:
         return _NO_COMMAND
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is shown as "?", and ends no command
-            stream.reconfigure(errors="replace")
+    spare_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: jobs are stopped, what is finished is kept
         signal.signal(number, signal.default_int_handler)
     try:

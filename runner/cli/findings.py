@@ -89,7 +89,7 @@ def _entry(
     """How many cells, what they share, and the first of them by what tells them apart."""
     independent = {one.name for one in dimensions_of([cell.values for cell in results.cells], results.matrix.base.name)}
     left_out = {axis for cell in cells[:_MOST_NAMES] for axis in cell.values if axis not in independent}
-    yield from fitted(text, width, indent=f"  {cells_in_words(len(cells)).ljust(8)}  ", hanging=" " * 12)
+    yield from fitted(text, width, indent=f"  {cells_in_words(len(cells)).ljust(9)} ", hanging=" " * 12)
     names = [cell_words(cell, results.cells, without={*left_out, *without}) for cell in cells[:_MOST_NAMES]]
     said = "; ".join(name for name in names if name)
     more = f"; and {len(cells) - _MOST_NAMES} more" if said and len(cells) > _MOST_NAMES else ""

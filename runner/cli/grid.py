@@ -33,7 +33,7 @@ STYLES = {
 ASCII_SYMBOLS = {"good": "+", "bad": "x", "undecided": "?", "untestable": "-"}
 MOST_ROWS = 15
 """Of more rows those that are alike share a line."""
-MOST_LINES = 50
+MOST_LINES = 60
 """Of a matrix; of a longer one there are counts, and if these are longer too nothing but the legend."""
 _GAP = 2
 _MOST_NAMES = 3

@@ -57,7 +57,7 @@ def _print_findings(results: Results, console: Console, *, listed: bool) -> None
         ascii_only, base = console.options.ascii_only, results.matrix.base.name
         for drawn in grid_lines(results.outcomes, base=base, width=width, ascii_only=ascii_only):
             console.print(drawn)
-        console.print()
+    console.print()
     _print_prose(console, results.sentences, "bold")
     for line in shared(results, width):
         console.print(Text(line, style="dim"))

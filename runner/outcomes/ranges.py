@@ -36,7 +36,8 @@ def sentences(outcomes: Sequence[Outcome], *, base: str = "", metric: str = "los
     layout = layout_of([outcome.cell for outcome in outcomes], base)
     patterns = patterns_of(layout, outcomes)
     said = _how_many([{outcomes[cell].label for cell in pattern.cells} for pattern in patterns])
-    telling = _Telling(layout, metric)
+    rows_differ = any(sum(1 for _ in rows_of(pattern.box)) < len(layout.rows) for pattern in patterns)
+    telling = _Telling(layout, metric, rows_differ=rows_differ)
     parts = [telling.statement(pattern) for pattern in patterns[:said]]
     rest = patterns[said:]
     if rest:
@@ -77,13 +78,14 @@ def _rest(patterns: Sequence[Pattern], outcomes: Sequence[Outcome], metric: str)
 class _Telling:
     """Says one pattern after the other; the line's axis is named with the first range only."""
 
-    def __init__(self, layout: Layout, metric: str) -> None:
+    def __init__(self, layout: Layout, metric: str, *, rows_differ: bool) -> None:
         self._layout = layout
+        self._rows_differ = rows_differ
         self._metric = metric
         self._named = False
 
     def statement(self, pattern: Pattern) -> str:
-        where = where_in_words(self._layout, pattern.box)
+        where = where_in_words(self._layout, pattern.box) if self._rows_differ else ""
         what = clause(pattern.label, self._metric)
         line = self._layout.line
         when = "" if line is None else self._when(line, pattern)
@@ -131,7 +133,7 @@ class _Telling:
 
 
 def where_in_words(layout: Layout, box: Box) -> str:
-    """The rows of a box, by as few axes as tell them from all other rows; empty where there is but one row."""
+    """The rows of a box, by as few axes as tell them from all other rows: `with import=keras`; or empty."""
     needed = list(range(len(box)))
     for axis in range(len(box)):
         fewer = [one for one in needed if one != axis]

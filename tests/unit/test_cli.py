@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -236,6 +237,19 @@ def test_a_pipe_gets_plain_lines_without_colour(
     captured = capsys.readouterr()
     assert "\x1b" not in captured.out + captured.err
     assert "six=1.15.0,script=a.py seed 0: converged (loss 1e-06)" in captured.err
+
+
+def test_a_pipe_that_knows_ascii_only_gets_the_same_facts(
+    engine: FakeEngine, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.losses = lambda job, _seed: (1.0, float("nan") if "1.15.0" in job.labels["cell"] else 1e-6)
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", pipe)
+    assert command("run") == 0
+    pipe.flush()
+    out = pipe.buffer.getvalue().decode("ascii")
+    assert "The loss ends in NaN on six 1.15.0; it converges on 1.16.0." in " ".join(out.split())
+    assert "six 1.15.0 -> 1.16.0: fails (nan) -> converges" in out
 
 
 def test_logs_prints_what_the_trials_of_one_cell_wrote(

@@ -48,6 +48,11 @@ def test_the_founding_matrix_is_told_worst_first_and_keras_is_no_axis_of_its_own
     )
 
 
+def test_an_axis_that_changes_nothing_is_not_spoken_of() -> None:
+    outcomes = [one for seed in "12" for one in line("tensorflow", TEN[:3], [NAN, GOOD, GOOD], env=f"N={seed}")]
+    assert said(outcomes) == "The loss ends in NaN on tensorflow 1.0; it converges from 1.1 on."
+
+
 def test_versions_go_by_their_number_whatever_the_order_of_the_file() -> None:
     outcomes = line("tensorflow", ["1.10", "1.9", "1.2"], [GOOD, NAN, NAN])
     assert said(outcomes) == "The loss ends in NaN from tensorflow 1.2 to 1.9; it converges on 1.10."
