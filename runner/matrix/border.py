@@ -222,8 +222,8 @@ class MatrixFile(Section):
     )
     control: Truth = Field(
         default=False,
-        description="Whether the baseline is run a second time, from a rebuilt image and with other seeds, to see "
-        "whether cells that are the same look different. Default: false.",
+        description="Whether the baseline is run a second time, with other seeds, to see whether equal cells look "
+        "different. Default: false.",
     )
     seeds: Annotated[Annotated[FixedSeeds, Tag("text")] | Annotated[SeedsSection, Tag("mapping")], _by_shape] = Field(
         default=SeedsSection(), description="A fixed number, as-written, or {lead: 4, cap: 10}."
