@@ -26,7 +26,7 @@ from runner.engines.docker_build import context_folder
 from runner.engines.docker_cache import forget_contexts
 from runner.engines.docker_client import NO_PROXIES, build_client
 from runner.engines.docker_images import FROM
-from runner.environments import Catalog, Environment, Layer, Lock, fetch, resolve
+from runner.environments import Catalog, Environment, Layer, Lock, fetch, resolve, store, wheelhouse
 from runner.environments.store import obtain
 from runner.environments.target import installable
 
@@ -114,10 +114,12 @@ def fetched(lock: Lock, catalog: Catalog, engine: DockerEngine) -> Wheelhouse:
 
 
 def build_ours(prepared: Sequence[Prepared], catalog: Catalog, engine: DockerEngine, client: DockerClient) -> Side:
-    """Each image as `build` makes it: its files checked again, then its layers."""
+    """Each image as `build` makes it: its files checked (each once, as in a process of its own), then its layers."""
     side, lines = Side("ours"), list[str]()
     counted = {base_of(one.lock.python, engine) for one in prepared}
     assert not any(engine.find(one.lock) for one in prepared), "some of these images are there already: `clean`"
+    for checked in (store._read_sha256, wheelhouse._record):  # noqa: SLF001 - nothing else forgets them
+        checked.cache_clear()  # a `build` finds wheels on disk that its own process has not checked yet
     with ExitStack() as made:
         for one in prepared:
             begun = time.perf_counter()
