@@ -40,8 +40,9 @@ class BisectRules:
     together: the more steps an answer rests on, the more seeds each of them gets."""
     lead: int = 4
     """Both sides of a flip get trials until successes or failures lead by this, as a cell of a matrix does."""
-    cap: int = 24
-    """No place gets more trials than this. More than a cell of a matrix gets: a flip may stand or fall with it."""
+    cap: int = 40
+    """No place gets more trials than this. It is more than a cell of a matrix gets, for a flip may stand or fall with
+    it; only one whose trials disagree, beside a flip, comes near it."""
     further: float = 0.02
     """How likely a third flip is, and every one after it, against one fewer. At 1 axes whose ends differ are sampled
     as closely as those whose ends are alike; that costs several times the trials."""
