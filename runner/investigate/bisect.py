@@ -53,7 +53,7 @@ class BisectRules:
 
 
 def bisect(axis: Sequence[Combination], rules: BisectRules, known: Answers | None = None) -> Search[Bisection]:
-    """Every flip along `axis`, which has at least two places; `known` is used before anything is asked.
+    """Every flip along `axis`, which has at least one place; `known` is used before anything is asked.
 
     An answer may have fewer trials than were asked for; one without any new trial ends the questions about its place.
     """
@@ -94,7 +94,7 @@ class View:
 
     def questions(self) -> Questions:
         """What to ask next: the ends; then the least known place; then more seeds on both sides of every flip."""
-        ends = [place for place in (0, len(self.axis) - 1) if self.evidence[place] is None]
+        ends = [place for place in dict.fromkeys((0, len(self.axis) - 1)) if self.evidence[place] is None]
         if ends:
             return tuple(self._question(place, AT_ONCE) for place in ends)
         if self.chain.probability(self.claim()) >= self.rules.confidence:
