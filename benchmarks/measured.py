@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-REPORTS = Path(__file__).parents[1] / "reports" / "verdicts"
+REPORTS = Path(__file__).parents[1] / "reports"
 
 
 def provenance(*packages: str) -> str:
@@ -31,14 +31,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(str(value) for value in line)} |\n" for line in lines)
 
 
-def write(name: str, text: str) -> None:
+def write(name: str, text: str, *, folder: str = "verdicts") -> None:
     """Write and print a page."""
-    REPORTS.mkdir(parents=True, exist_ok=True)
-    (REPORTS / name).write_text(text)
+    _file(folder, name).write_text(text)
     print(text)
 
 
-def write_csv(name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    REPORTS.mkdir(parents=True, exist_ok=True)
-    with (REPORTS / name).open("w", newline="") as stream:
+def write_csv(name: str, head: Sequence[str], rows: Iterable[Sequence[object]], *, folder: str = "verdicts") -> None:
+    with _file(folder, name).open("w", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows([head, *rows])
+
+
+def _file(folder: str, name: str) -> Path:
+    (REPORTS / folder).mkdir(parents=True, exist_ok=True)
+    return REPORTS / folder / name

@@ -52,6 +52,7 @@ def _attributed(inquiry: Inquiry) -> Search[Attribution]:
     except BudgetSpentError:
         ending = Ending.BUDGET
     good, bad = inquiry.told(_NOTHING), inquiry.told(inquiry.all)
+    untold += [less for cause in causes for less in _less(cause) if inquiry.told(less) is Told.AMBIGUOUS]
     if ending is Ending.SURE and (untold or (good, bad) != (Told.GOOD, Told.BAD)):
         ending = Ending.EXHAUSTED
     return Attribution(
@@ -121,6 +122,11 @@ def _cause(inquiry: Inquiry, smallest: frozenset[str]) -> Search[Cause]:
         without=without,
         probability=inquiry.doubtless(smallest, *(smallest - {name} for name in needed)),
     )
+
+
+def _less(cause: Cause) -> list[frozenset[str]]:
+    """The set without each of its factors that may not be needed."""
+    return [frozenset(cause.factors) - {name} for name in cause.coupled]
 
 
 def _inner(inquiry: Inquiry, cause: Cause) -> Inquiry | None:

@@ -40,8 +40,9 @@ class BisectRules:
     together: the more steps an answer rests on, the more seeds each of them gets."""
     lead: int = 4
     """Both sides of a flip get trials until successes or failures lead by this, as a cell of a matrix does."""
-    cap: int = 24
-    """No place gets more trials than this. More than a cell of a matrix gets: a flip may stand or fall with it."""
+    cap: int = 40
+    """No place gets more trials than this. It is more than a cell of a matrix gets, for a flip may stand or fall with
+    it; only one whose trials disagree, beside a flip, comes near it."""
     further: float = 0.02
     """How likely a third flip is, and every one after it, against one fewer. At 1 axes whose ends differ are sampled
     as closely as those whose ends are alike; that costs several times the trials."""
@@ -52,7 +53,7 @@ class BisectRules:
 
 
 def bisect(axis: Sequence[Combination], rules: BisectRules, known: Answers | None = None) -> Search[Bisection]:
-    """Every flip along `axis`, which has at least two places; `known` is used before anything is asked.
+    """Every flip along `axis`, which has at least one place; `known` is used before anything is asked.
 
     An answer may have fewer trials than were asked for; one without any new trial ends the questions about its place.
     """
@@ -93,7 +94,7 @@ class View:
 
     def questions(self) -> Questions:
         """What to ask next: the ends; then the least known place; then more seeds on both sides of every flip."""
-        ends = [place for place in (0, len(self.axis) - 1) if self.evidence[place] is None]
+        ends = [place for place in dict.fromkeys((0, len(self.axis) - 1)) if self.evidence[place] is None]
         if ends:
             return tuple(self._question(place, AT_ONCE) for place in ends)
         if self.chain.probability(self.claim()) >= self.rules.confidence:

@@ -5,6 +5,7 @@ Every combination is decided by its own trials, under an error that all decision
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 FIRST = 2
 """Trials of a first question: where they are copies, or crash alike, no more are needed."""
-LEANING = 0.05
+LEANING = 0.15
 """The doubt at which a combination that can get no more trials still counts as what it leans to."""
 
 
@@ -30,7 +31,7 @@ class AttributeRules:
     """How sure an attribution must be, and what it may spend."""
 
     confidence: float = 0.97
-    """The probability that all decisions are right; each of n factors adds about two decisions that share the doubt."""
+    """The probability that all decisions are right: the more there are, the more trials each of them gets."""
     cap: int = 24
     """No combination gets more trials than this."""
     fault: str | None = None
@@ -71,8 +72,10 @@ class Inquiry:
 
     @property
     def error(self) -> float:
-        """The doubt that is left to each decision: two for every factor, and some."""
-        return (1 - self.rules.confidence) / (2 * len(self.factors) + 4)
+        """The doubt that is left to each decision: as many share it as two guilty factors are likely to take."""
+        n = len(self.factors)
+        decisions = 2 * n + 4 if n <= self.rules.singly else 4 * (math.log2(n) + 2)
+        return (1 - self.rules.confidence) / decisions
 
     def ordered(self, moved: frozenset[str]) -> tuple[str, ...]:
         """Factors in their given order."""
@@ -90,17 +93,24 @@ class Inquiry:
         return self.known.get(self.combination(moved))
 
     def told(self, moved: frozenset[str]) -> Told:
-        """What is said of this move now; untold while its trials leave more doubt than a decision may."""
+        """What is said of this move now; untold while its trials leave more doubt than a decision may.
+
+        The two cells are given as good and bad: where their own trials stay ambiguous, that stands.
+        """
         evidence = self.evidence(moved)
         if evidence is None:
             return Told.UNTOLD
         if not evidence.testable(self.fault):
             return Told.UNTESTABLE
         good = belief(evidence, self.fault)
-        over = evidence.exhausted or evidence.trials >= self.rules.cap
-        if min(good, 1 - good) > (LEANING if over else self.error):
-            return Told.AMBIGUOUS if over else Told.UNTOLD
-        return Told.GOOD if good > 0.5 else Told.BAD
+        doubt = min(good, 1 - good)
+        if doubt <= self.error:
+            return Told.GOOD if good > 0.5 else Told.BAD
+        if not evidence.exhausted and evidence.trials < self.rules.cap:
+            return Told.UNTOLD
+        if doubt <= LEANING:
+            return Told.GOOD if good > 0.5 else Told.BAD
+        return {frozenset(): Told.GOOD, self.all: Told.BAD}.get(moved, Told.AMBIGUOUS)
 
     def tell(self, *moves: frozenset[str]) -> Search[tuple[Told, ...]]:
         """What these moves come to; asks for them side by side until each is decided. Raises BudgetSpentError."""

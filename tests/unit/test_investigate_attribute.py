@@ -212,6 +212,21 @@ def test_an_axis_that_is_guilty_stays_so_whatever_it_brings_along() -> None:
     assert cause.bystanders == ()
 
 
+def test_components_that_are_recorded_are_not_asked_again() -> None:
+    stored: dict = {}
+    answers, answer = holding(lambda about: 0.0 if dict(resolved(about))["numpy"] == "1.21" else 1.0, resolved)
+
+    def storing(questions):
+        stored.update(answer(questions))
+        return stored
+
+    found = answered(attribute(PYTHON), storing)
+    asked = len(answers.asked)
+    again = answered(attribute(PYTHON, known=stored), storing)
+    assert len(answers.asked) == asked
+    assert (again.causes[0].bystanders, again.trials) == (found.causes[0].bystanders, 0)
+
+
 def test_the_components_share_the_budget() -> None:
     answers, answer = holding(lambda about: 0.0 if dict(resolved(about))["numpy"] == "1.21" else 1.0, resolved)
     found = answered(attribute(PYTHON, AttributeRules(budget=22)), answer)

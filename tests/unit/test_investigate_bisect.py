@@ -185,6 +185,12 @@ def test_an_answer_without_new_trials_ends_the_questions_about_its_place() -> No
     assert {place.told for place in found.places} == {Told.UNTESTABLE}
 
 
+def test_an_axis_of_one_place_has_no_flip() -> None:
+    found, world = bisected([0.0])
+    assert (found.flips, [place.told for place in found.places]) == ((), [Told.BAD])
+    assert [len(questions) for questions in world.asked] == [1]
+
+
 def test_copies_decide_with_one_observation() -> None:
     places = axis(2)
     known = {
