@@ -12,12 +12,13 @@ site.plots = (() => {
     const [ink, muted, line] = [style("--ink"), style("--muted"), style("--line")];
     const font = getComputedStyle(document.body).fontFamily;
     return {
+      mark: { aria: false }, // the chart as a whole is an image with a name; its figures are in the page's tables
       background: "transparent",
       font,
       view: { stroke: null },
       range: { category: [style("--series-a"), style("--series-b")] },
-      axis: { labelColor: muted, titleColor: muted, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 400 },
-      legend: { labelColor: ink, labelFontSize: 12, symbolStrokeWidth: 3 },
+      axis: { aria: false, labelColor: muted, titleColor: muted, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 400 },
+      legend: { aria: false, labelColor: ink, labelFontSize: 12, symbolStrokeWidth: 3 },
       rule: { color: muted },
     };
   }
