@@ -111,7 +111,7 @@ def difference(cell: Cell, other: Cell) -> Iterator[tuple[str, str, str]]:
     for name in dict.fromkeys((*cell.values, *other.values)):
         if cell.values.get(name) != other.values.get(name):
             yield name, cell.values.get(name, ""), other.values.get(name, "")
-    if cell.python != other.python:
+    if cell.python and other.python and cell.python != other.python:
         yield "CPython", cell.python, other.python
     if cell.engine != other.engine:
         yield "engine", cell.engine, other.engine

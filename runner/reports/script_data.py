@@ -53,7 +53,7 @@ def matrix_script(report: Report) -> str:
         "seconds": [_number(cell.epoch_s) for cell in cells],
         "memory": [cell.peak_memory_bytes for cell in cells],
         "failures": [cell.failures for cell in cells],
-        "missed": [0 if cell.as_expected else 1 for cell in cells],
+        "missed": [1 if cell.expected and not cell.as_expected else 0 for cell in cells],
         **{name: _positions(column, tables[name]) for name, column in words.items()},
     }
     axes = [{"name": axis.name, "kind": axis.kind, "values": axis.values} for axis in report.axes]

@@ -195,7 +195,7 @@ def test_a_cell_shows_its_evidence(page: Page, site: Path, report: Report) -> No
     expect(page.locator("#log-text .ansi-yellow")).to_have_text("WARNING")
     page.get_by_label("Search").fill("warning")
     expect(page.locator("#found")).to_have_text("1 found")
-    page.get_by_text("All 32 packages").click()
+    page.get_by_text("All packages (32)").click()
     expect(page.locator(".packages li")).to_have_count(32)
     open_page(page, site, f"cells/{cell_of(report, 'good')}.html")
     expect(page.locator("#curves-note")).to_have_text("Logarithmic scale.")

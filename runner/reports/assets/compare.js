@@ -99,7 +99,7 @@ site.given("matrix").then((matrix) => {
     add("final", figure(a.final), figure(b.final), true);
     add("time an epoch", seconds(a.seconds), seconds(b.seconds), true);
     add("peak memory", memory(a.memory), memory(b.memory), true);
-    add("CPython", a.python, b.python);
+    if (a.python && b.python) add("CPython", a.python, b.python);
     add("engine", a.engine, b.engine);
     const [mine, theirs] = locks.map((lock) => lock?.packages ?? {});
     for (const name of [...new Set([...Object.keys(mine), ...Object.keys(theirs)])].sort()) if (!(name in a.values)) add(name, mine[name] ?? "none", theirs[name] ?? "none");

@@ -45,12 +45,19 @@ site.plots = (() => {
     channel.axis = { labelExpr: LABEL, labelOverlap: "greedy", tickCount: 5 };
   }
 
+  /** Few epochs are all named; of many, some. */
+  function named(channel, found) {
+    const epochs = [...new Set(found.map((one) => one.epoch))];
+    if (epochs.length <= 12) channel.axis = { ...channel.axis, values: epochs };
+  }
+
   async function curves(id, found, metric, target = null) {
     const specs = await site.given("specs");
     const spec = copy(specs.curves);
     const wide = isWide(found);
     scaled(spec.layer[0].encoding.y, wide);
     spec.layer[0].encoding.y.title = metric;
+    named(spec.encoding.x, found);
     if (!found.some((one) => one.group)) spec.encoding.color = { value: style("--series-a") };
     spec.datasets = { points: found, rules: target === null || (wide && target <= 0) ? [] : [{ value: target }] };
     await draw(id, spec);
@@ -58,10 +65,13 @@ site.plots = (() => {
   }
 
   async function epochs(id, found) {
+    document.getElementById(id).closest("figure").hidden = !found.length;
+    if (!found.length) return;
     const specs = await site.given("specs");
     const spec = copy(specs.epochs);
     spec.encoding.color = { value: style("--series-a") };
     spec.datasets = { points: found };
+    named(spec.encoding.x, found);
     await draw(id, spec);
   }
 
