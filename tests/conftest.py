@@ -1,4 +1,7 @@
-"""What all tests share: those marked `docker` are skipped where no container can run, or fail where one must."""
+"""What all tests share: those marked `docker` or `browser` are skipped where they can't run, or fail where they must.
+
+RUNNER_REQUIRE_DOCKER=1 and RUNNER_REQUIRE_BROWSER=1 say that it must.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from chromium import chromium
 
 from runner.engines.docker_client import build_client, connect
 from runner.environments import newest_of
@@ -36,9 +40,11 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test that needs containers where there are none; with RUNNER_REQUIRE_DOCKER=1 it fails."""
+    """Skip a test that needs containers or a browser where there are none; where they are required it fails."""
     if item.get_closest_marker("docker") is not None and (reason := _why_no_containers()):
         _not_run(reason)
+    if item.get_closest_marker("browser") is not None and not chromium():
+        _not_run("there is no Chromium: `apt-get install chromium`", "RUNNER_REQUIRE_BROWSER")
 
 
 @pytest.fixture(scope="session")
@@ -58,11 +64,11 @@ def cpython() -> Callable[[str], None]:
     return needed
 
 
-def _not_run(reason: str) -> None:
+def _not_run(reason: str, required: str = "RUNNER_REQUIRE_DOCKER") -> None:
     """Skip, and say why: a user's machine may lack an engine or a CPython; CI's may not, so there it fails."""
     message = f"could not be run: {reason}"
-    if os.environ.get("RUNNER_REQUIRE_DOCKER") == "1":
-        pytest.fail(f"{message} (RUNNER_REQUIRE_DOCKER=1)", pytrace=False)
+    if os.environ.get(required) == "1":
+        pytest.fail(f"{message} ({required}=1)", pytrace=False)
     pytest.skip(message)
 
 

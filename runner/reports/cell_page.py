@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.reports.history import strips
 from runner.reports.nearest import Nearness
@@ -13,7 +13,7 @@ from runner.reports.templating import template
 from runner.reports.untrusted import capped, terminal_html
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from jinja2 import Template
     from markupsafe import Markup
@@ -37,9 +37,13 @@ class CellPages:
             root="../",
             page="cell",
             cell=cell,
+            words=cell_words(cell),
             neighbours=list(self._nearness.neighbours(cell)),
+            link=self._link,
             other=other,
-            differs=list(environment_difference(cell, other, self.report)) if other else [],
+            other_words=cell_words(other) if other else "",
+            differs=list(difference(cell, other)) if other else [],
+            packages=self._packages(cell.lock, other.lock) if other else "",
             lock=lock,
             lock_name=lock_name(cell.lock),
             diff=list(_diff_lines(cell.diff)),
@@ -49,6 +53,36 @@ class CellPages:
             drawn=any(trial.curves for trial in cell.trials),
             strip=list(zip(self._runs, self._strips[cell.id], strict=True)) if self.report.history else [],
         )
+
+    def _link(self, cell: Cell, axis: str, side: str) -> Markup:
+        """The link to a neighbour; several pages have the same."""
+        key = (cell.id, axis, side)
+        if key not in self._links:
+            self._links[key] = self._parts.link(cell, axis, side)
+        return self._links[key]
+
+    def _packages(self, here: str, there: str) -> Markup:
+        """The rows of what is installed otherwise under two locks; many pairs of cells have the same two."""
+        if (here, there) not in self._rows:
+            mine, theirs = (self.report.locks.get(digest) for digest in (here, there))
+            self._rows[here, there] = self._parts.rows(list(package_difference(mine, theirs, self._axes)))
+        return self._rows[here, there]
+
+    @cached_property
+    def _parts(self) -> Any:
+        return template("parts.html").module
+
+    @cached_property
+    def _links(self) -> dict[tuple[str, str, str], Markup]:
+        return {}
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], Markup]:
+        return {}
+
+    @cached_property
+    def _axes(self) -> set[str]:
+        return {axis.name for axis in self.report.axes}
 
     @cached_property
     def _template(self) -> Template:
@@ -67,20 +101,27 @@ class CellPages:
         return [*(run.made_at for run in self.report.history), self.report.made_at]
 
 
-def environment_difference(cell: Cell, other: Cell, report: Report) -> Iterator[tuple[str, str, str]]:
-    """What two cells differ in: name, here, there; axis values first, then all that is installed."""
+def cell_words(cell: Cell) -> str:
+    """The axis values of a cell in one line."""
+    return ", ".join(f"{name} {value}" for name, value in cell.values.items())
+
+
+def difference(cell: Cell, other: Cell) -> Iterator[tuple[str, str, str]]:
+    """What two cells differ in but for their packages: name, here, there; axis values first."""
     for name in dict.fromkeys((*cell.values, *other.values)):
         if cell.values.get(name) != other.values.get(name):
             yield name, cell.values.get(name, ""), other.values.get(name, "")
-    if cell.python != other.python:
+    if cell.python and other.python and cell.python != other.python:
         yield "CPython", cell.python, other.python
     if cell.engine != other.engine:
         yield "engine", cell.engine, other.engine
-    if cell.lock == other.lock:
-        return
-    here, there = (_versions(report.locks.get(one.lock)) for one in (cell, other))
+
+
+def package_difference(lock: Lock | None, other: Lock | None, axes: Container[str]) -> Iterator[tuple[str, str, str]]:
+    """The packages that two locks have in other versions: name, here, there; those that are axes are told already."""
+    here, there = _versions(lock), _versions(other)
     for name in sorted(here.keys() | there.keys()):
-        if here.get(name) != there.get(name) and name not in cell.values:
+        if here.get(name) != there.get(name) and name not in axes:
             yield name, here.get(name, ""), there.get(name, "")
 
 

@@ -171,7 +171,7 @@ class Cell(_Frozen):
     interval: Interval | None = None
     flags: tuple[str, ...] = ()
     final: Number | None = None
-    """The median over the trials of the judged metric's final value."""
+    """The median over the trials of the judged metric's final value; NaN where most ended there."""
     epoch_s: float | None = None
     peak_memory_bytes: int | None = None
     exception: ScriptException | None = None

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from runner.reports.model import Cell, Report
 
     Places = NDArray[np.int_]
-    Distances = NDArray[np.float64]
 
 _AXIS = 10_000
 """Another value of one more axis is further away than any step along a single one."""
@@ -58,17 +57,30 @@ class Nearness:
         One that differs along a single axis, else in the fewest axes; then in the fewest steps; of equals rather one
         that is good or bad.
         """
-        place, kinds = self._places[cell.id], self._kinds
-        lines = [self._lines[axis][place] for axis in self._free_axes]
-        near = [other for line in lines for other in line if kinds[other] != cell.kind]
-        among = np.array(near) if near else self._of_other_kind[cell.kind]
-        if not among.size:
+        place = self._places[cell.id]
+        near = {other for axis in self._free_axes for other in self._near(self._lines[axis][place], place)}
+        if near:
+            return self.report.cells[min(sorted(near), key=lambda other: self._distance(place, other))]
+        others = self._of_other_kind[cell.kind]
+        if not others.size:
             return None
-        return self.report.cells[int(among[np.argmin(self._distances(place, among))])]
+        steps = np.abs(self._codes[others] - self._codes[place])
+        distances = (steps > 0).sum(axis=1) * _AXIS + steps.sum(axis=1)
+        return self.report.cells[int(others[np.argmin(distances)])]
 
-    def _distances(self, place: int, among: Places) -> Distances:
-        steps = np.abs(self._codes[among] - self._codes[place])
-        return np.asarray((steps > 0).sum(axis=1) * _AXIS + steps.sum(axis=1) + self._unclear[among] / 2)
+    def _near(self, line: list[int], place: int) -> Iterator[int]:
+        """The first cells of another kind on both sides of one along an axis."""
+        at = line.index(place)
+        for side in (line[at + 1 :], line[:at][::-1]):
+            for other in side:
+                if self._kinds[other] != self._kinds[place]:
+                    yield other
+                    break
+
+    def _distance(self, place: int, other: int) -> float:
+        """How many steps lie between two cells, a half more to one that is neither good nor bad."""
+        steps = sum(abs(one - two) for one, two in zip(self._code_rows[place], self._code_rows[other], strict=True))
+        return steps + (self._kinds[other] in {"undecided", "untestable"}) / 2
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -82,10 +94,6 @@ class Nearness:
     def _of_other_kind(self) -> dict[str, Places]:
         kinds = np.array(self._kinds)
         return {kind: np.flatnonzero(kinds != kind) for kind in set(self._kinds)}
-
-    @cached_property
-    def _unclear(self) -> NDArray[np.bool_]:
-        return np.array([kind in {"undecided", "untestable"} for kind in self._kinds])
 
     @cached_property
     def _codes(self) -> Places:

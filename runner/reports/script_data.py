@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from runner.reports.untrusted import visible
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 KINDS = ("good", "bad", "undecided", "untestable")
 _LOCK_DIGITS = 12
+_ESCAPE = re.compile(r"\\(?:u(d[89a-f]..)|u....|.)")
+"""An escape in JSON; one half of a character beyond 16 bits is no control."""
 
 
 def lock_name(digest: str) -> str:
@@ -50,7 +53,7 @@ def matrix_script(report: Report) -> str:
         "seconds": [_number(cell.epoch_s) for cell in cells],
         "memory": [cell.peak_memory_bytes for cell in cells],
         "failures": [cell.failures for cell in cells],
-        "missed": [0 if cell.as_expected else 1 for cell in cells],
+        "missed": [1 if cell.expected and not cell.as_expected else 0 for cell in cells],
         **{name: _positions(column, tables[name]) for name, column in words.items()},
     }
     axes = [{"name": axis.name, "kind": axis.kind, "values": axis.values} for axis in report.axes]
@@ -119,19 +122,15 @@ def _trial(trial: Trial) -> dict[str, Any]:
 
 def _script(kind: str, found: dict[str, Any]) -> str:
     """One value as a script; only ASCII in it, so that no encoding can change what it says."""
-    return f"site.receive({json.dumps(kind)},{json.dumps(_visible(found), separators=(',', ':'), allow_nan=False)});\n"
+    text = json.dumps(found, separators=(",", ":"), allow_nan=False)
+    return f"site.receive({json.dumps(kind)},{_ESCAPE.sub(_visible, text)});\n"
 
 
-def _visible(value: Any) -> Any:
-    match value:
-        case str():
-            return visible(value)
-        case dict():
-            return {visible(name): _visible(one) for name, one in value.items()}
-        case list() | tuple():
-            return [_visible(one) for one in value] if value and not isinstance(value[0], int | float) else value
-        case _:
-            return value
+def _visible(escape: re.Match[str]) -> str:
+    """An escape of JSON as it is, but a control as the name of its character."""
+    letter: str = json.loads(f'"{escape[0]}"') if not escape[1] else ""
+    shown = visible(letter)
+    return escape[0] if shown == letter else json.dumps(shown)[1:-1]
 
 
 def _positions(column: Sequence[str | None], among: Iterable[str]) -> list[int]:

@@ -91,6 +91,7 @@ class _Writer:
     kept: int = 0
     removed: int = 0
     _names: set[str] = field(default_factory=set)
+    _folders: set[Path] = field(default_factory=set)
 
     def write(self, name: str, text: str) -> None:
         content = text.encode()
@@ -100,7 +101,9 @@ class _Writer:
             if self._is(path, content):
                 self.kept += 1
                 return
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.parent not in self._folders:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._folders.add(path.parent)
             path.write_bytes(content)
         except OSError as error:
             raise MachineError(

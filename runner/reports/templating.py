@@ -54,9 +54,11 @@ def day(text: str) -> str:
 
 
 def _shown(value: object) -> object:
-    if isinstance(value, Markup) or value is None:
-        return "" if value is None else value
-    return visible(str(value))
+    if value.__class__ is str:
+        return visible(value)
+    if isinstance(value, Markup):
+        return value
+    return "" if value is None else visible(str(value))
 
 
 @cache

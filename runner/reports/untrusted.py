@@ -23,6 +23,8 @@ _STYLES = {1: "bold", 2: "dim", 3: "italic", 4: "underline"}
 
 def visible(text: str) -> str:
     """The text with every control in it as the name of its character: a bidi override turns nothing around."""
+    if text.isprintable():  # no control is; most texts are
+        return text
     return _CONTROLS.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 

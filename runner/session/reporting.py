@@ -17,6 +17,7 @@ from runner.matrix.model import axis_kind
 from runner.outcomes import groups
 from runner.outcomes.metrics import NOT_METRICS
 from runner.outcomes.series import epoch_seconds, reported
+from runner.outcomes.verdict import Basis
 from runner.session.group import environment_of
 from runner.session.results import is_as_expected
 
@@ -127,7 +128,7 @@ class _Reporting:
         ran = [record for record in records if record.ran]
         seconds = [value for record in records if (value := epoch_seconds(record)) is not None]
         peaks = [record.peak_memory_bytes for record in records if record.peak_memory_bytes is not None]
-        finals = [verdict.final for _, verdict in outcome.trials if verdict.final is not None]
+        finals = [final for _, verdict in outcome.trials if (final := _final(verdict)) is not None]
         shown = outcome.example[0] if outcome.example else next(iter(records), None)
         return reports.Cell(
             id=cell.digest,
@@ -139,7 +140,7 @@ class _Reporting:
             counted=outcome.counted,
             interval=reports.Interval(low=outcome.interval[0], high=outcome.interval[1]) if outcome.interval else None,
             flags=outcome.flags,
-            final=median(finals) if finals else None,
+            final=_median(finals),
             epoch_s=median(seconds) if seconds else None,
             peak_memory_bytes=max(peaks, default=None),
             exception=_exception(outcome.example[0]) if outcome.example else None,
@@ -173,7 +174,7 @@ class _Reporting:
             metric=verdict.metric,
             mode=verdict.mode,
             y0=verdict.y0,
-            final=verdict.final,
+            final=_final(verdict),
             best=verdict.best,
             scale=verdict.scale,
             n=verdict.n,
@@ -255,6 +256,19 @@ def _exception(record: Record) -> reports.ScriptException | None:
 
 def _comparison(compared: Compared | None) -> reports.Comparison | None:
     return None if compared is None else reports.Comparison(label=compared.label, reason=compared.reason, p=compared.p)
+
+
+def _final(verdict: Verdict) -> float | None:
+    """What a trial ended at: NaN where it ended there, whatever it had come to before."""
+    return math.nan if verdict.basis is Basis.NON_FINITE else verdict.final
+
+
+def _median(finals: list[float]) -> float | None:
+    """The median, with NaN counted as worse than every number; None of nothing."""
+    if not finals:
+        return None
+    middle = median(math.inf if math.isnan(final) else final for final in finals)
+    return middle if math.isfinite(middle) else math.nan
 
 
 def _all(values: Iterable[str | None]) -> str:

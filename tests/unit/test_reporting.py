@@ -56,6 +56,7 @@ def test_a_report_has_the_evidence_of_every_cell(report: Report) -> None:
     assert bad.comparison is not None
     assert (bad.outcome, bad.comparison.label, bad.as_expected) == ("fails (nan)", "worse", False)
     assert [report.failures[i].label for i in bad.failures] == ["nan"]
+    assert (str(bad.final), str(bad.trials[0].final), bad.trials[0].best) == ("nan", "nan", 1.0)
     assert (blocked.outcome, blocked.trials[0].message) == ("blocked (install-failed)", "no wheel of six")
     assert report.locks[good.lock].packages[0].version == "1.15.0"
 

@@ -34,13 +34,13 @@ site.given("matrix").then((matrix) => {
     const place = places[side];
     const kind = matrix.kinds[cells.kind[place]];
     const selects = matrix.axes.map((axis, at) => {
-      const select = make("select", {}, ...axis.values.map((value, i) => make("option", { value: i, selected: i === cells.values[at][place] }, value)));
+      const select = make("select", { id: `${id}-${at}` }, ...axis.values.map((value, i) => make("option", { value: i, selected: i === cells.values[at][place] }, value)));
       select.addEventListener("change", () => {
         places[side] = nearest(place, at, Number(select.value));
         update();
         $(id).querySelectorAll("select")[at].focus();
       });
-      return make("label", { class: "axis" }, make("span", {}, axis.name), select);
+      return make("div", { class: "axis" }, make("label", { for: select.id }, axis.name), select);
     });
     const link = make("a", { href: `cells/${cells.id[place]}.html` }, badge(kind, matrix.words.outcome[cells.outcome[place]]));
     $(id).replaceChildren($(id).querySelector("legend"), ...selects, make("p", {}, link));
@@ -99,7 +99,7 @@ site.given("matrix").then((matrix) => {
     add("final", figure(a.final), figure(b.final), true);
     add("time an epoch", seconds(a.seconds), seconds(b.seconds), true);
     add("peak memory", memory(a.memory), memory(b.memory), true);
-    add("CPython", a.python, b.python);
+    if (a.python && b.python) add("CPython", a.python, b.python);
     add("engine", a.engine, b.engine);
     const [mine, theirs] = locks.map((lock) => lock?.packages ?? {});
     for (const name of [...new Set([...Object.keys(mine), ...Object.keys(theirs)])].sort()) if (!(name in a.values)) add(name, mine[name] ?? "none", theirs[name] ?? "none");

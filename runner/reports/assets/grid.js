@@ -10,6 +10,7 @@ site.grid = (() => {
   const COLUMN_WIDTHS = [6.5, 9];
 
   let builders = new WeakMap();
+  let whenBuilt = () => {};
   const observer = new IntersectionObserver(
     (entries) => entries.forEach((entry) => entry.isIntersecting && build(entry.target)),
     { rootMargin: "600px" },
@@ -21,6 +22,7 @@ site.grid = (() => {
     builders.delete(element);
     observer.unobserve(element);
     builder();
+    whenBuilt();
   }
 
   function later(element, builder) {
@@ -36,9 +38,10 @@ site.grid = (() => {
     return axis.values.map((value, at) => (axis.kind === "script" && last.indexOf(last[at]) === last.lastIndexOf(last[at]) ? last[at] : value));
   }
 
-  /** Lay out the places of `shown` cells for a view; returns how many columns the widest has. */
-  function draw(into, matrix, follows, view, shown) {
+  /** Lay out the places of `shown` cells for a view, and call `built` after each part; returns how many columns the widest has. */
+  function draw(into, matrix, follows, view, shown, built) {
     observer.disconnect();
+    whenBuilt = built;
     builders = new WeakMap();
     const layout = {
       matrix,

@@ -13,10 +13,10 @@ site.given("matrix").then((matrix) => {
 
   const name = (place) => matrix.axes.filter((axis) => axis.values.length > 1).map((axis) => axis.values[matrix.cells.values[matrix.axes.indexOf(axis)][place]]).filter(Boolean).join(" · ");
 
-  function select(label, options, chosen, change) {
-    const element = make("select", {}, ...options.map(([value, words]) => make("option", { value, selected: String(value) === String(chosen) }, words)));
+  function select(id, label, options, chosen, change) {
+    const element = make("select", { id }, ...options.map(([value, words]) => make("option", { value, selected: String(value) === String(chosen) }, words)));
     element.addEventListener("change", () => change(element.value));
-    return make("label", { class: "axis" }, make("span", {}, label), element);
+    return make("div", { class: "axis" }, make("label", { for: id }, label), element);
   }
 
   function drawAxes() {
@@ -24,23 +24,22 @@ site.given("matrix").then((matrix) => {
     const pick = (key, other) => (value) => {
       const chosen = Number(value);
       const swapped = view[other] === chosen ? { [other]: view[key] } : {};
-      update({ ...view, ...swapped, [key]: chosen }, key);
+      update({ ...view, ...swapped, [key]: chosen }, `axis-${key}`);
     };
     const rest = axes.filter(([at]) => matrix.axes[at].values.length > 1);
     $("axes").replaceChildren(
-      ...(view.rows < 0 ? [] : [select("Rows", axes, view.rows, pick("rows", "columns"))]),
-      select("Columns", axes, view.columns, pick("columns", "rows")),
+      ...(view.rows < 0 ? [] : [select("axis-rows", "Rows", axes, view.rows, pick("rows", "columns"))]),
+      select("axis-columns", "Columns", axes, view.columns, pick("columns", "rows")),
       make("span", { class: "between" }, "show"),
       ...rest.map(([at, label]) =>
-        select(label, [["", "all"], ...matrix.axes[at].values.map((value, place) => [place, value])], view.only[at] ?? "", (value) => {
+        select(`axis-${at}`, label, [["", "all"], ...matrix.axes[at].values.map((value, place) => [place, value])], view.only[at] ?? "", (value) => {
           const only = { ...view.only };
           if (value === "") delete only[at];
           else only[at] = Number(value);
-          update({ ...view, only }, `only-${at}`);
+          update({ ...view, only }, `axis-${at}`);
         }),
       ),
     );
-    [...$("axes").querySelectorAll("select")].forEach((element, at) => (element.id = `axis-${at}`));
   }
 
   function drawFailures() {
@@ -91,10 +90,8 @@ site.given("matrix").then((matrix) => {
     const address = views.write(view, matrix, start);
     history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
     draw();
-    if (focus) $(`axis-${[...$("axes").querySelectorAll("label")].findIndex((label) => label.textContent.startsWith(focusLabel(focus)))}`)?.focus();
+    if (focus) $(focus).focus(); // the choices were made anew
   }
-
-  const focusLabel = (key) => ({ rows: "Rows", columns: "Columns" })[key] ?? matrix.axes[Number(key.slice(5))].name;
 
   function ask(text) {
     $("query").value = text;
@@ -106,16 +103,14 @@ site.given("matrix").then((matrix) => {
     drawAxes();
     drawKinds();
     drawFailures();
-    const width = grid.draw($("panels"), matrix, follows, view, shown);
+    const width = grid.draw($("panels"), matrix, follows, view, shown, firstStop);
     $("panels").parentElement.classList.toggle("wide", width > 6); // the failures go below a grid that needs the room
     if (!shown.length) $("panels").replaceChildren(make("p", { class: "note" }, "No cell is like that."));
-    requestAnimationFrame(() => requestAnimationFrame(firstStop));
   }
 
   /** One cell of the grid is in the tab order; the arrows go on from there. */
   function firstStop() {
     if (!$("panels").querySelector('a[tabindex="0"]')) $("panels").querySelector("a.cell")?.setAttribute("tabindex", "0");
-    document.documentElement.dataset.drawn = String(performance.now());
   }
 
   function focusCell(target) {
@@ -159,5 +154,5 @@ site.given("matrix").then((matrix) => {
     draw();
   });
   $("query").value = view.query;
-  draw();
+  requestAnimationFrame(() => setTimeout(draw)); // the page is painted first
 });

@@ -12,12 +12,13 @@ site.plots = (() => {
     const [ink, muted, line] = [style("--ink"), style("--muted"), style("--line")];
     const font = getComputedStyle(document.body).fontFamily;
     return {
+      mark: { aria: false }, // the chart as a whole is an image with a name; its figures are in the page's tables
       background: "transparent",
       font,
       view: { stroke: null },
       range: { category: [style("--series-a"), style("--series-b")] },
-      axis: { labelColor: muted, titleColor: muted, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 400 },
-      legend: { labelColor: ink, labelFontSize: 12, symbolStrokeWidth: 3 },
+      axis: { aria: false, labelColor: muted, titleColor: muted, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 400 },
+      legend: { aria: false, labelColor: ink, labelFontSize: 12, symbolStrokeWidth: 3 },
       rule: { color: muted },
     };
   }
@@ -44,12 +45,19 @@ site.plots = (() => {
     channel.axis = { labelExpr: LABEL, labelOverlap: "greedy", tickCount: 5 };
   }
 
+  /** Few epochs are all named; of many, some. */
+  function named(channel, found) {
+    const epochs = [...new Set(found.map((one) => one.epoch))];
+    if (epochs.length <= 12) channel.axis = { ...channel.axis, values: epochs };
+  }
+
   async function curves(id, found, metric, target = null) {
     const specs = await site.given("specs");
     const spec = copy(specs.curves);
     const wide = isWide(found);
     scaled(spec.layer[0].encoding.y, wide);
     spec.layer[0].encoding.y.title = metric;
+    named(spec.encoding.x, found);
     if (!found.some((one) => one.group)) spec.encoding.color = { value: style("--series-a") };
     spec.datasets = { points: found, rules: target === null || (wide && target <= 0) ? [] : [{ value: target }] };
     await draw(id, spec);
@@ -57,10 +65,13 @@ site.plots = (() => {
   }
 
   async function epochs(id, found) {
+    document.getElementById(id).closest("figure").hidden = !found.length;
+    if (!found.length) return;
     const specs = await site.given("specs");
     const spec = copy(specs.epochs);
     spec.encoding.color = { value: style("--series-a") };
     spec.datasets = { points: found };
+    named(spec.encoding.x, found);
     await draw(id, spec);
   }
 
