@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 Source = Annotated[
     Path | None, typer.Option("--from", metavar="RESULTS", help="Of this results.json alone; no matrix is read.")
 ]
-To = Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="Where; else reports/site beside the matrix.")]
+To = Annotated[
+    Path | None, typer.Option("--to", metavar="FOLDER", help="Where; else reports/site beside the matrix, or ./site.")
+]
 
 
 def publish(
@@ -53,7 +55,7 @@ def _from_results(source: Path, to: Path | None) -> Written:
     from runner.reports import read_report  # noqa: PLC0415 - pydantic models of the whole report
     from runner.reports.site import write_site  # noqa: PLC0415 - templates and numpy
 
-    return write_site(read_report(source), to or source.absolute().parent / "site")
+    return write_site(read_report(source), to or Path("site"))
 
 
 COMMANDS = (publish,)

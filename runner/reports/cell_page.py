@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from runner.reports.model import Cell, Lock, Report, Seen, Trial
+
+_TARGET = re.compile(r"([\w/]+)\s*[<>]=?\s*([-+.\de]+\d)")
+"""A criterion that is a level of one metric."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class CellPages:
             log=_log(shown),
             messages=list(dict.fromkeys(trial.message for trial in cell.trials if trial.message)),
             drawn=any(trial.curves for trial in cell.trials),
+            targets=self._targets,
             strip=list(zip(self._runs, self._strips[cell.id], strict=True)) if self.report.history else [],
         )
 
@@ -79,6 +85,12 @@ class CellPages:
     @cached_property
     def _rows(self) -> dict[tuple[str, str], Markup]:
         return {}
+
+    @cached_property
+    def _targets(self) -> str:
+        """The values that a criterion sets, by metric, as JSON: charts draw a line there."""
+        found = map(_TARGET.fullmatch, self.report.criterion)
+        return json.dumps({one[1]: float(one[2]) for one in found if one})
 
     @cached_property
     def _axes(self) -> set[str]:

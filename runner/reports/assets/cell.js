@@ -86,10 +86,11 @@
   const id = location.pathname.match(/([0-9a-f]{12})\.html$/)?.[1];
   site.given(`cell ${id}`).then(async (cell) => {
     const trials = cell.trials.filter((trial) => trial.epochs.length);
+    const targets = JSON.parse($("curves-chart").dataset.targets);
     const names = [...new Set(trials.flatMap((trial) => [...(trial.metric in trial.curves ? [trial.metric] : []), ...Object.keys(trial.curves)]))];
     async function show(metric) {
       const found = plots.points(trials, (trial) => trial.curves[metric]);
-      const wide = await plots.curves("curves-chart", found, metric);
+      const wide = await plots.curves("curves-chart", found, metric, targets[metric] ?? null);
       $("curves-note").textContent = plots.note(found, wide);
     }
     plots.choices($("metric"), names, show);

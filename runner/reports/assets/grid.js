@@ -50,7 +50,7 @@ site.grid = (() => {
       follow: (axis) => (axis < 0 ? [] : matrix.axes.map((_, other) => other).filter((other) => follows[axis][other] && other !== view.rows && other !== view.columns && matrix.axes[other].values.length > 1)),
     };
     const panels = panelsOf(layout, shown, follows);
-    into.replaceChildren(...[...panels.values()].map((panel) => section(layout, panel)));
+    into.replaceChildren(...[...panels.values()].map((panel, at) => section(layout, panel, at === 0)));
     return Math.max(0, ...[...panels.values()].map((panel) => panel.columns.size));
   }
 
@@ -85,7 +85,8 @@ site.grid = (() => {
 
   const ordered = (places) => [...places].sort((one, other) => one - other);
 
-  function section(layout, panel) {
+  /** One table; the first is made at once, so that nothing blinks while a query is typed. */
+  function section(layout, panel, atOnce) {
     const rows = ordered(panel.rows);
     const element = make("section", { class: "panel" });
     const fill = () => {
@@ -98,6 +99,10 @@ site.grid = (() => {
       if (panel.title) table.setAttribute("aria-label", panel.title);
       else table.setAttribute("aria-label", "All cells");
     };
+    if (atOnce) {
+      fill();
+      return element;
+    }
     element.style.minHeight = `${Math.min(rows.length, 40) * ROW_HEIGHT + 80}px`;
     later(element, fill);
     return element;

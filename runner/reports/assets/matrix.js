@@ -105,6 +105,7 @@ site.given("matrix").then((matrix) => {
     drawFailures();
     const width = grid.draw($("panels"), matrix, follows, view, shown, firstStop);
     $("panels").parentElement.classList.toggle("wide", width > 6); // the failures go below a grid that needs the room
+    firstStop();
     if (!shown.length) $("panels").replaceChildren(make("p", { class: "note" }, "No cell is like that."));
   }
 
