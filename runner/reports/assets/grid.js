@@ -7,7 +7,7 @@ site.grid = (() => {
   const ROWS_AT_ONCE = 16;
   const ROW_HEIGHT = 54;
   const LABEL_WIDTH = 9.5;
-  const COLUMN_WIDTHS = [6.5, 9];
+  const COLUMN_WIDTHS = [7, 9];
 
   let builders = new WeakMap();
   let whenBuilt = () => {};

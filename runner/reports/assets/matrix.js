@@ -109,13 +109,15 @@ site.given("matrix").then((matrix) => {
     if (!shown.length) $("panels").replaceChildren(make("p", { class: "note" }, "No cell is like that."));
   }
 
-  /** One cell of the grid is in the tab order; the arrows go on from there. */
+  /** One cell of each table is in the tab order; the arrows go on from there. */
   function firstStop() {
-    if (!$("panels").querySelector('a[tabindex="0"]')) $("panels").querySelector("a.cell")?.setAttribute("tabindex", "0");
+    for (const table of $("panels").querySelectorAll("table")) {
+      if (!table.querySelector('a[tabindex="0"]')) table.querySelector("a.cell")?.setAttribute("tabindex", "0");
+    }
   }
 
   function focusCell(target) {
-    $("panels").querySelectorAll('a[tabindex="0"]').forEach((one) => one.setAttribute("tabindex", "-1"));
+    target.closest("table").querySelectorAll('a[tabindex="0"]').forEach((one) => one.setAttribute("tabindex", "-1"));
     target.setAttribute("tabindex", "0");
     target.focus();
   }

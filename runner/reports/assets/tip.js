@@ -26,6 +26,11 @@ site.tip = (() => {
     );
     box.hidden = false;
     anchor.setAttribute("aria-describedby", "tip");
+    stand(anchor);
+  }
+
+  /** Below its cell, or above it where there is no room. */
+  function stand(anchor) {
     const around = anchor.getBoundingClientRect();
     const left = Math.min(Math.max(8, around.left), window.innerWidth - box.offsetWidth - 8);
     const below = around.bottom + 6 + box.offsetHeight < window.innerHeight;
@@ -35,10 +40,18 @@ site.tip = (() => {
 
   function hide() {
     box.hidden = true;
-    document.querySelector('[aria-describedby="tip"]')?.removeAttribute("aria-describedby");
+    described()?.removeAttribute("aria-describedby");
   }
 
   document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
-  document.addEventListener("scroll", hide, { passive: true, capture: true });
+  const described = () => document.querySelector('[aria-describedby="tip"]');
+
+  /** Scrolling takes a cell away from the pointer, not from the focus: going to a cell scrolls to it. */
+  function scrolled() {
+    if (described() && described() === document.activeElement) stand(described());
+    else hide();
+  }
+
+  document.addEventListener("scroll", scrolled, { passive: true, capture: true });
   return { show, hide };
 })();
