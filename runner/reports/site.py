@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 
 from runner.errors import MachineError
 from runner.reports import charts, script_data
+from runner.reports.badge import badge
 from runner.reports.cell_page import CellPages
 from runner.reports.changes_page import changes_page
 from runner.reports.compare_page import compare_page
+from runner.reports.junit import junit
+from runner.reports.markdown import report_md
 from runner.reports.matrix_page import matrix_page
 from runner.reports.model import as_json
 from runner.reports.rows import as_csv
@@ -52,6 +55,9 @@ def write_site(report: Report, folder: Path) -> Written:
     writer = _Writer(folder)
     writer.write("results.json", as_json(report))
     writer.write("results.csv", as_csv(report))
+    writer.write("report.md", report_md(report))
+    writer.write("junit.xml", junit(report))
+    writer.write("badge.svg", badge(report))
     for name, content in _files(report):
         writer.write(name, content)
     writer.write_once(f"assets/{charts.bundle_name()}")

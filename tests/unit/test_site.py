@@ -43,7 +43,8 @@ def texts(folder: Path) -> dict[str, str]:
 def test_a_site_has_a_page_and_data_for_every_cell(small: Report, tmp_path: Path) -> None:
     write_site(small, tmp_path)
     names = set(texts(tmp_path))
-    assert {"index.html", "compare.html", "changes.html", "results.json", "results.csv", "data/matrix.js"} <= names
+    data = {"results.json", "results.csv", "report.md", "junit.xml", "badge.svg", "data/matrix.js"}
+    assert {"index.html", "compare.html", "changes.html", *data} <= names
     assert {f"cells/{cell.id}.html" for cell in small.cells} | {f"data/{cell.id}.js" for cell in small.cells} <= names
     for name, text in texts(tmp_path).items():
         for link in re.findall(r'(?:href|src)="([^"#]+)', text) if name.endswith(".html") else ():
