@@ -28,7 +28,7 @@ hypothesis.settings.load_profile("no deadline")
 # pytest-xdist tells its workers how wide its own terminal is: what is printed must not depend on that.
 os.environ.pop("COLUMNS", None)
 
-# What is imported and collected stays to the end: looking through it for garbage took a fifth of the unit tests' time.
+# What is imported and collected stays to the end: it need not be looked through for garbage again and again.
 gc.disable()
 
 
@@ -69,7 +69,7 @@ def _not_run(reason: str, required: str = "RUNNER_REQUIRE_DOCKER") -> None:
     message = f"could not be run: {reason}"
     if os.environ.get(required) == "1":
         pytest.fail(f"{message} ({required}=1)", pytrace=False)
-    pytest.skip(message)
+    pytest.skip(message)  # `.ci/run` sets both variables, so that nothing is skipped there for lack of means
 
 
 @functools.cache

@@ -115,15 +115,15 @@ def row_of(outcome: Outcome, compared: Compared | None = None) -> Row:
         converged=outcome.converged,
         counted=outcome.counted,
         interval=outcome.interval,
-        final_loss=_median([loss for record in records if (loss := _last_loss(record)) is not None]),
-        epoch_s=_median([seconds for record in records if (seconds := epoch_seconds(record)) is not None]),
+        final_loss=median_of([loss for record in records if (loss := _last_loss(record)) is not None]),
+        epoch_s=median_of([seconds for record in records if (seconds := epoch_seconds(record)) is not None]),
         peak_memory_mb=max(peaks) / 1e6 if peaks else None,
         imported=_imported(outcome),
-        python=_all(record.python for record in records),
-        engine=_all(record.engine for record in records),
-        image=_all(record.image for record in records),
-        lock=_all(record.lock for record in records),
-        lock_digest=_all(record.lock_digest for record in records),
+        python=all_of(record.python for record in records),
+        engine=all_of(record.engine for record in records),
+        image=all_of(record.image for record in records),
+        lock=all_of(record.lock for record in records),
+        lock_digest=all_of(record.lock_digest for record in records),
         exception=_exception(outcome),
         script_line=_script_line(outcome),
         flags=outcome.flags,
@@ -132,7 +132,7 @@ def row_of(outcome: Outcome, compared: Compared | None = None) -> Row:
     )
 
 
-def _median(values: list[float]) -> float | None:
+def median_of(values: list[float]) -> float | None:
     """The median, with NaN counted as worse than every number; None of nothing."""
     if not values:
         return None
@@ -146,7 +146,7 @@ def _last_loss(record: Record) -> float | None:
 
 def _imported(outcome: Outcome) -> dict[str, str]:
     names = dict.fromkeys((*_SHOWN_PACKAGES, *(axis for axis in outcome.cell if axis not in RESERVED_AXES)))
-    return {name: _all(_version(record, name) for record in outcome.records) for name in names}
+    return {name: all_of(_version(record, name) for record in outcome.records) for name in names}
 
 
 def _version(record: Record, package: str) -> str | None:
@@ -157,7 +157,7 @@ def _version(record: Record, package: str) -> str | None:
     return None
 
 
-def _all(values: Iterable[str | None]) -> str:
+def all_of(values: Iterable[str | None]) -> str:
     """The one value that all trials have; where they differ all of them."""
     return " / ".join(sorted({value for value in values if value}))
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from runner import reports
 from runner.matrix.model import axis_kind
-from runner.outcomes import groups
 from runner.outcomes.metrics import NOT_METRICS
 from runner.outcomes.series import epoch_seconds, reported
+from runner.outcomes.table import all_of, median_of
 from runner.outcomes.verdict import Basis
 from runner.session.group import environment_of
 from runner.session.results import is_as_expected
@@ -98,7 +98,7 @@ class _Reporting:
     @cached_property
     def _failures(self) -> list[reports.Failure]:
         found = []
-        for group in groups(self.results.outcomes):
+        for group in self.results.failures:
             print_ = group.fingerprint
             found.append(
                 reports.Failure(
@@ -140,15 +140,15 @@ class _Reporting:
             counted=outcome.counted,
             interval=reports.Interval(low=outcome.interval[0], high=outcome.interval[1]) if outcome.interval else None,
             flags=outcome.flags,
-            final=_median(finals),
+            final=median_of(finals),
             epoch_s=median(seconds) if seconds else None,
             peak_memory_bytes=max(peaks, default=None),
             exception=_exception(outcome.example[0]) if outcome.example else None,
             failures=tuple(self._failures_of.get(cell.digest, ())),
             comparison=_comparison(compared),
-            python=_all(record.python for record in ran),
-            engine=_all(record.engine for record in records),
-            image=_all(record.image for record in ran),
+            python=all_of(record.python for record in ran),
+            engine=all_of(record.engine for record in records),
+            image=all_of(record.image for record in ran),
             lock=lock.digest if lock else "",
             imported={name: package.version for record in ran[:1] for name, package in record.packages.items()},
             diff=next((record.rewritten for record in ran if record.rewritten), ""),
@@ -263,19 +263,6 @@ def _final(verdict: Verdict) -> float | None:
     return math.nan if verdict.basis is Basis.NON_FINITE else verdict.final
 
 
-def _median(finals: list[float]) -> float | None:
-    """The median, with NaN counted as worse than every number; None of nothing."""
-    if not finals:
-        return None
-    middle = median(math.inf if math.isnan(final) else final for final in finals)
-    return middle if math.isfinite(middle) else math.nan
-
-
-def _all(values: Iterable[str | None]) -> str:
-    """The one value that all have; where they differ all of them."""
-    return " / ".join(sorted({value for value in values if value}))
-
-
 def _rounded(value: float | None) -> float | None:
     """A value to draw, short as JSON."""
     return value if value is None or not math.isfinite(value) else float(f"{value:.{_DIGITS}g}")
@@ -290,7 +277,9 @@ def _commands(matrix: Matrix, cell: Cell, lock: Lock | None) -> reports.Commands
     script = shlex.join([cell.script, *matrix.experiment.args])
     env = "".join(f"{name}={shlex.quote(value)} " for name, value in cell.env)
     rewritten = cell.import_flavour != "as-written"
+    preludes = ", ".join(cell.preludes)
     without = (
+        *([f"# only with the runner: the prelude {preludes}, so this runs the script without it"] if preludes else []),
         f"uv venv --python {lock.python} cell",
         f"uv pip install --python cell/bin/python --require-hashes -r locks/{environment_of(matrix, cell).name}.txt",
         *(["patch -p0 < imports.diff    # what was changed in the script, above"] if rewritten else []),

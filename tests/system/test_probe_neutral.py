@@ -59,6 +59,7 @@ print(json.dumps({
 """
 
 
+# Five more environments of 1 to 2 GB do not fit in CI's share of time: `tox -e full` asks for them.
 ONLY_ON_REQUEST = pytest.mark.skipif(
     os.environ.get("RUNNER_ALL_STACKS") != "1", reason="five further stacks, with RUNNER_ALL_STACKS=1 only"
 )
