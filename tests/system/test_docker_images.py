@@ -86,7 +86,7 @@ for place, folders, files in sorted(os.walk("/env")):
 
 def unshared(client: DockerClient) -> set[str]:
     """What the build cache keeps of images that builds began with and that are gone."""
-    results = client.api.df()["BuildCache"]
+    results = client.api.df()["BuildCache"] or []  # an engine that never built anything says null
     return {
         each["ID"]
         for each in results
