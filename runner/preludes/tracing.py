@@ -1,0 +1,90 @@
+"""The runner's own preludes for looking into a training: its steps recorded, its initial weights or its data's order set.
+
+Each is a name and a source, as a trial's prelude is; what it does and writes is told at the top of its source in `tools`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.errors import UsageError
+
+TRACE_FILE = "runner-trace.jsonl"
+INITIAL_FILE = "runner-initial-weights.json"
+INITIAL_BYTES = 4 * 1024**2
+_FOLDER = Path(__file__).parent / "tools"
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_DTYPE = re.compile(r"b?float\d{2}|u?int\d{1,2}|bool")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tool:
+    """A prelude's name and source."""
+
+    name: str
+    source: str
+
+
+def tracing(steps: int = 200) -> Tool:
+    """Records the first `steps` training steps, then those at powers of two, in `TRACE_FILE` and `INITIAL_FILE`."""
+    return Tool(name="trace", source=f"STEPS = {int(steps)}\n{_read('steps')}\n{_read('trace')}")
+
+
+def initial_weights(text: str) -> Tool:
+    """Sets the initial weights to those that another trial recorded; `text` is its `INITIAL_FILE`, which is not trusted.
+
+    Raises UsageError where the text is no such file.
+    """
+    given = json.dumps(_checked(text), sort_keys=True)
+    return Tool(
+        name="initial-weights",
+        source=f"import json\nINITIAL = json.loads({given!r})\n{_read('steps')}\n{_read('initial_weights')}",
+    )
+
+
+def fixed_order() -> Tool:
+    """Has every `fit` cut its batches from the data in the data's own order."""
+    return Tool(name="data-order", source=_read("data_order"))
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / f"{name}.py").read_text(encoding="utf-8")
+
+
+def _checked(text: str) -> dict[str, Any]:
+    try:
+        if len(text) > INITIAL_BYTES:
+            raise ValueError(f"it is larger than {INITIAL_BYTES // 1024**2} MB")
+        layers = [
+            {
+                "class": _text(layer["class"]),
+                "name": _text(layer["name"]),
+                "weights": [_weight(weight) for weight in layer["weights"]],
+            }
+            for layer in json.loads(text)["layers"]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            f"The recorded initial weights can't be used: {type(error).__name__}: {error}. A trial with the prelude trace "
+            f"writes them to {INITIAL_FILE}; take that file as it is."
+        ) from error
+    return {"layers": layers}
+
+
+def _weight(weight: dict[str, Any]) -> dict[str, Any]:
+    shape, dtype, data = weight["shape"], weight["dtype"], weight["data"]
+    if not all(isinstance(length, int) and 0 <= length < 2**31 for length in shape) or len(shape) > 16:
+        raise ValueError("a shape is none")
+    if not _DTYPE.fullmatch(dtype) or not _BASE64.fullmatch(data):
+        raise ValueError("a weight's data are none")
+    return {"role": _text(weight["role"]), "shape": shape, "dtype": dtype, "data": data}
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > 200:
+        raise ValueError("a name is none")
+    return value
