@@ -1,6 +1,6 @@
-"""The runner's own preludes for looking into a training: its steps recorded, its initial weights or its data's order set.
+"""The runner's own preludes that look into a training: record its steps, set its initial weights, fix its data's order.
 
-Each is a name and a source, as a trial's prelude is; what it does and writes is told at the top of its source in `tools`.
+Each is a name and a source, as a trial's prelude is; the top of its source in `tools` says what it does.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def tracing(steps: int = 200) -> Tool:
 
 
 def initial_weights(text: str) -> Tool:
-    """Sets the initial weights to those that another trial recorded; `text` is its `INITIAL_FILE`, which is not trusted.
+    """Sets the initial weights to those that another trial recorded; `text`, its `INITIAL_FILE`, is not trusted.
 
     Raises UsageError where the text is no such file.
     """
@@ -57,20 +57,18 @@ def _read(name: str) -> str:
 
 def _checked(text: str) -> dict[str, Any]:
     try:
-        if len(text) > INITIAL_BYTES:
-            raise ValueError(f"it is larger than {INITIAL_BYTES // 1024**2} MB")
         layers = [
             {
                 "class": _text(layer["class"]),
                 "name": _text(layer["name"]),
                 "weights": [_weight(weight) for weight in layer["weights"]],
             }
-            for layer in json.loads(text)["layers"]
+            for layer in json.loads(text[:INITIAL_BYTES])["layers"]
         ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
-            f"The recorded initial weights can't be used: {type(error).__name__}: {error}. A trial with the prelude trace "
-            f"writes them to {INITIAL_FILE}; take that file as it is."
+            f"The recorded initial weights can't be used: {type(error).__name__}: {error}. A trial with the "
+            f"prelude trace writes them to {INITIAL_FILE}, up to 4 MB; take that file as it is."
         ) from error
     return {"layers": layers}
 

@@ -9,18 +9,24 @@ import zlib
 
 
 class Initial(object):
-    """Listens for the first step."""
+    """Sets the weights before the first step of all."""
 
     def __init__(self):
         self._done = False
 
-    def begin(self, fit, number):
+    def before(self, fit):
         if not self._done:
             self._done = True
-            put(fit)
+            try:
+                put(fit)
+            except Exception as error:
+                prelude.failed(error)
+
+    def begin(self, fit, number):
+        """Nothing: what is shared by all tools was called already."""
 
     def end(self, fit, number, first, logs):
-        """Nothing: only the first step matters."""
+        """Nothing."""
 
 
 def put(fit):
@@ -83,4 +89,6 @@ def write(fit, variable, array):
     session.run(initializer, feed_dict={initializer.inputs[1]: array})
 
 
-Steps(Initial(), prelude.failed).install(prelude.after_import)
+initial = Initial()
+before_steps.append(initial.before)
+Steps(initial, prelude.failed).install(prelude.after_import)

@@ -13,6 +13,10 @@ from _runner_probe import watch, weights, wrapping
 PROCESS = os.getpid()
 CLASSES = ("V1", "V2", "CuDNN")
 """Parts of the names of layer classes that say nothing about what the layer computes."""
+TRAINING = ("train_function", "_fit_function")
+"""Where models keep the function of a graph that trains a batch."""
+before_steps = vars(watch).setdefault("before_steps", [])
+"""What is called with the fit before each step, whichever of the trial's tools sees the step first: it is shared by them."""
 
 
 class Batch(object):
@@ -178,12 +182,17 @@ class Steps(object):
         self._hook -= 1
 
     def _enter_function(self, args, kwargs, names):
-        name = getattr(args[0], "name", None)
-        if self._open is not None and name in ("train_function", "fit_function"):
+        if self._open is None:
+            return
+        model = self._open[0].model  # the Sequential of old has a model of its own that trains for it
+        functions = [vars(one).get(name) for one in (model, vars(model).get("model", model)) for name in TRAINING]
+        if any(function is args[0] for function in functions):
             self._listener.fed(self._open[0], args[0], list(args[1] if len(args) > 1 else kwargs["inputs"]))
 
     def _begin(self, fit, number):
         self._open = (fit, number)
+        for before in before_steps:
+            before(fit)
         self._listener.begin(fit, number)
 
     def _end(self, fit, number, logs):

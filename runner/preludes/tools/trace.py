@@ -258,7 +258,9 @@ class Trace(object):
         if key not in self._forward:
             if len(self._forward) >= 4:
                 return None
-            call = tensorflow.function(lambda *given: model(given[0] if len(given) == 1 else list(given), training=False))
+            call = tensorflow.function(
+                lambda *given: model(given[0] if len(given) == 1 else list(given), training=False), autograph=False
+            )
             try:
                 made = call.get_concrete_function(*[tensorflow.TensorSpec(array.shape, array.dtype) for array in arrays])
             except Exception as error:
@@ -325,7 +327,9 @@ class Trace(object):
 
 def _tracker(model):
     """(sum, count) of the losses of an epoch so far, as TensorFlow 2's Keras keeps them; None where it does not."""
-    metric = getattr(getattr(model, "compiled_loss", None), "_loss_metric", None) or getattr(model, "_loss_tracker", None)
+    metric = getattr(model, "_loss_tracker", None)
+    if metric is None:
+        metric = next(iter(getattr(getattr(model, "compiled_loss", None), "metrics", None) or ()), None)
     total, count = getattr(metric, "total", None), getattr(metric, "count", None)
     return None if total is None or count is None else [total, count]
 
