@@ -38,12 +38,15 @@ class Budget:
     seconds: float | None = None
     """After how long no further trial begins."""
     executed: int = 0
+    ended: bool = False
+    """Whether something was not asked because nothing was left."""
     begun: float = field(default_factory=time.monotonic)
 
     def check(self) -> None:
         """Raise BudgetSpentError where nothing is left."""
         late = self.seconds is not None and time.monotonic() - self.begun > self.seconds
         if late or (self.trials is not None and self.executed >= self.trials):
+            self.ended = True
             raise BudgetSpentError
 
     def within(self, wanted: int) -> int:

@@ -33,6 +33,8 @@ def switchings(
             Switching(
                 name=switch.name,
                 breadth=switch.breadth,
+                does=switch.does,
+                how=switch.how,
                 on=with_prelude(bad, switch.name),
                 reverse_name=switch.reverse if turned else "",
                 reverse=with_prelude(good, switch.reverse) if turned else None,

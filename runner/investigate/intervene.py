@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner.investigate.decide import told_of, trials_wanted
+from runner.investigate.decide import agreeing, told_of, trials_wanted
 from runner.investigate.intervened import Interventions, Standing, Tested
 from runner.investigate.question import BudgetSpentError, Question
 from runner.investigate.spending import fresh, trials_of, within
 from runner.investigate.told import Ending, Told
+from runner.outcomes.significance import LEVEL, fisher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,13 +84,12 @@ def _repeat(trying: _Trying, one: Switching) -> Search[None]:
     yield from trying.again(trying.bad)
     yield from trying.again(one.on)
     if one.reverse is not None:
-        trying.sure.add(one.reverse)
         yield from trying.tell(one.reverse)
 
 
 def _tested(trying: _Trying, one: Switching, *, repeated: bool) -> Tested:
     on = trying.told(one.on)
-    reverse = trying.told(one.reverse) if repeated and one.reverse else None
+    reverse = _reversed(trying, one.reverse) if repeated and one.reverse else None
     held = repeated and on is Told.GOOD and trying.told(trying.bad) is Told.BAD
     return Tested(
         switching=one,
@@ -100,6 +100,16 @@ def _tested(trying: _Trying, one: Switching, *, repeated: bool) -> Tested:
         reverse_evidence=trying.known.get(one.reverse) if one.reverse else None,
         repeated=held,
     )
+
+
+def _reversed(trying: _Trying, about: Combination) -> Told:
+    """What the reverse did to the good cell. One that breaks it now and then breaks it, if that is no chance."""
+    told, broken, whole = trying.told(about), trying.known.get(about), trying.known.get(trying.good)
+    if told is not Told.AMBIGUOUS or broken is None or whole is None:
+        return told
+    counts = [(one.good, one.good + one.bad(trying.fault)) for one in (broken, whole)]
+    (some, of_some), (all_, of_all) = counts
+    return Told.BAD if fisher((some, all_), (of_some, of_all)) <= LEVEL else told
 
 
 def _standing(on: Told, reverse: Told | None, *, held: bool) -> Standing:
@@ -147,9 +157,10 @@ class _Trying:
             yield from self._ask(*(Question(about=one, trials=self._wanted(one)) for one in open_))
 
     def again(self, about: Combination) -> Search[None]:
-        """One more trial at least, where one can be had, then as many as it takes. Raises BudgetSpentError."""
+        """One more trial than a claim takes, where one can be had. Raises BudgetSpentError."""
         evidence = self.known.get(about)
-        if evidence is None or not evidence.exhausted:
+        enough = agreeing(0, 0, self._error(about)) + 1
+        if evidence is None or not (evidence.exhausted or evidence.trials >= enough):
             yield from self._ask(Question(about=about, trials=1))
         yield from self.tell(about)
 

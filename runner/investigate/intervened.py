@@ -37,6 +37,10 @@ class Switching:
     breadth: int
     """How much it changes, from 1 to 9: of several that flip the outcome the one of least breadth is the narrowest."""
     on: Combination
+    does: str = ""
+    """What is different with it, in words."""
+    how: str = ""
+    """The call or setting that makes the difference."""
     reverse_name: str = ""
     reverse: Combination | None = None
     """None: nothing turns it the other way."""

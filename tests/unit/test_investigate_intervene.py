@@ -139,3 +139,22 @@ def test_what_is_recorded_is_not_asked_again() -> None:
     assert len(answers.asked) == before
     assert again.trials == 0
     assert standings(again) == {"cures": Standing.CAUSED_BY}
+
+
+def test_a_reverse_that_breaks_the_good_cell_now_and_then_breaks_it() -> None:
+    good = World(lambda _about: 1.0)
+    answered(intervene(GOOD, BAD, []), good)
+    found = tried(world(cures=1.0, shaken=0.4), switch("cures", reverse="shaken"), cap=16)
+    assert standings(found) == {"cures": Standing.CAUSED_BY}
+    evidence = found.tested[0].reverse_evidence
+    assert evidence is not None
+    assert evidence.good > 0
+
+
+def test_a_second_call_with_what_the_first_recorded_asks_nothing() -> None:
+    answers = world(cures=1.0, breaks=0.0)
+    switches = [switch("cures", reverse="breaks"), switch("idle")]
+    answered(intervene(GOOD, BAD, switches), answers)
+    before = len(answers.asked)
+    assert answered(intervene(GOOD, BAD, switches, known=dict(answers.known)), answers).trials == 0
+    assert len(answers.asked) == before
