@@ -33,6 +33,7 @@ def account_of(found: Explanation, command: str) -> out.Account:
         runner_version=importlib.metadata.version("convergence-matrix"),
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         engine=asking.session.engine.kind.value,
+        matrix=asking.matrix.path.name,
         command=command,
         good=_side(found, found.good, found.outcomes[0]),
         bad=_side(found, found.bad, found.outcomes[1]),

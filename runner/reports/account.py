@@ -152,6 +152,8 @@ class Account(_Frozen):
     made_at: str
     """ISO 8601, UTC."""
     engine: str
+    matrix: str
+    """The name of the matrix file."""
     command: str
     good: Side
     bad: Side
@@ -187,12 +189,14 @@ def write_account(account: Account, folder: Path) -> Path:
     return path
 
 
-def read_accounts(folder: Path) -> tuple[Account, ...]:
-    """The accounts in a folder, the oldest first. Raises UsageError for one that can't be read."""
+def read_accounts(folder: Path, matrix: str) -> tuple[Account, ...]:
+    """The accounts of one matrix file in a folder, the oldest first. Raises UsageError for one that can't be read."""
     found = []
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
         try:
             found.append(Account.model_validate_json(path.read_bytes()))
         except (OSError, ValidationError) as error:
             raise UsageError(f"{path} can't be read; delete it, `explain` writes it again: {error}") from error
-    return tuple(sorted(found, key=lambda account: (account.made_at, account.id)))
+    return tuple(
+        sorted((one for one in found if one.matrix == matrix), key=lambda account: (account.made_at, account.id))
+    )
