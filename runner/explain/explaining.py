@@ -151,6 +151,19 @@ class _Steps:
                 if name != axis and name not in along
             }
             self._walk(Span(axis=axis, good=good[axis], bad=bad[axis], values=values, along=along))
+        if cause.components is not None:
+            for inner in cause.components.causes:
+                self._walk_packages(cause.components, inner)
+
+    def _walk_packages(self, within: Attribution, cause: Cause) -> None:
+        """Walk every package that a cause brought along and that does it, the others of the set at their bad value."""
+        known = {factor.name: factor for factor in within.factors}
+        bad = next(one.combination for one in within.tried if one.moved == frozenset(cause.factors))
+        for factor in (known[name] for name in cause.needed):
+            if factor.pinned and factor.good and factor.bad and is_ordered(factor.name, factor.good, factor.bad):
+                values = dict(bad.values)
+                span = Span(axis=factor.name, good=factor.good, bad=factor.bad, values=values, along={}, pins=bad.pins)
+                self._walk(span)
 
     def _walk(self, span: Span) -> None:
         asking = self.found.asking

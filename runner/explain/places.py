@@ -31,6 +31,8 @@ class Span:
     """The other axes, of those that differ between the two cells."""
     along: Mapping[str, tuple[str, str]]
     """Axes that can't stay where they are while this one moves: their good and their bad value."""
+    pins: tuple[tuple[str, str | None], ...] = ()
+    """Packages that the environments hold exactly; where the axis is one of them, it is a package that no axis has."""
 
 
 def is_ordered(axis: str, *values: str) -> bool:
@@ -64,6 +66,9 @@ def places(span: Span, releases: Releases, pythons: Callable[[], Sequence[str]],
 
 
 def _place(span: Span, text: str, along: Mapping[str, str]) -> Combination:
+    pins = dict(span.pins)
+    if span.axis in pins:
+        return Combination(values=tuple(span.values.items()), pins=tuple({**pins, span.axis: text}.items()))
     return Combination(values=tuple({span.axis: text, **span.values, **along}.items()))
 
 
