@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli import environment, evidence, inspect, parts, publish, start, work
+from runner.cli import environment, evidence, inspect, parts, publish, start, why, work
 from runner.cli.encoding import spare_streams
 from runner.errors import MachineError, RunnerError, StoppedError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     *work.COMMANDS,
+    *why.COMMANDS,
     *evidence.COMMANDS,
     *inspect.COMMANDS,
     *publish.COMMANDS,

@@ -6,7 +6,9 @@ from runner.investigate.bisect import BisectRules, bisect
 from runner.investigate.bisected import Bisection, Flip, Place
 from runner.investigate.evidence import Evidence, evidence_of, fault_of
 from runner.investigate.inquiry import AttributeRules
-from runner.investigate.question import Answers, Combination, Question, Questions, Search, answered
+from runner.investigate.intervene import InterveneRules, intervene
+from runner.investigate.intervened import Interventions, Standing, Switching, Tested
+from runner.investigate.question import Answers, BudgetSpentError, Combination, Question, Questions, Search, answered
 from runner.investigate.told import Ending, Told
 
 __all__ = [
@@ -15,16 +17,22 @@ __all__ = [
     "Attribution",
     "BisectRules",
     "Bisection",
+    "BudgetSpentError",
     "Cause",
     "Combination",
     "Ending",
     "Evidence",
     "Factor",
     "Flip",
+    "InterveneRules",
+    "Interventions",
     "Place",
     "Question",
     "Questions",
     "Search",
+    "Standing",
+    "Switching",
+    "Tested",
     "Told",
     "Tried",
     "answered",
@@ -32,4 +40,5 @@ __all__ = [
     "bisect",
     "evidence_of",
     "fault_of",
+    "intervene",
 ]

@@ -10,7 +10,8 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from runner.investigate.attributed import Attribution, Cause, Factor
-from runner.investigate.inquiry import AttributeRules, BudgetSpentError, Inquiry
+from runner.investigate.inquiry import AttributeRules, Inquiry
+from runner.investigate.question import BudgetSpentError
 from runner.investigate.shrink import shrink
 from runner.investigate.told import Ending, Told
 

@@ -16,7 +16,7 @@ from runner.investigate.bisected import Bisection, Flip, Place
 from runner.investigate.chain import Chain
 from runner.investigate.chance import likelihoods
 from runner.investigate.evidence import Evidence
-from runner.investigate.question import Question
+from runner.investigate.question import BudgetSpentError, Question
 from runner.investigate.spending import fresh, trials_of, within
 from runner.investigate.told import Ending, Told
 
@@ -66,8 +66,11 @@ def bisect(axis: Sequence[Combination], rules: BisectRules, known: Answers | Non
         questions = within(wanted, rules.budget, spent)
         if not questions:
             return view.result(budget_ended=bool(wanted), trials=spent, asked=len(asked))
-        asked.update(question.about for question in questions)
-        given = fresh(questions, answers, (yield questions))
+        try:
+            given = fresh(questions, answers, (yield questions))
+        except BudgetSpentError:
+            return view.result(budget_ended=True, trials=spent, asked=len(asked))
+        asked.update(given)
         spent += trials_of(given) - trials_of({place: answers[place] for place in given if place in answers})
         answers.update(given)
 

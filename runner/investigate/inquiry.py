@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from runner.investigate.attributed import Tried
-from runner.investigate.chance import belief, likelihood
-from runner.investigate.question import Combination, Question
+from runner.investigate.chance import belief
+from runner.investigate.decide import told_of, trials_wanted
+from runner.investigate.question import BudgetSpentError, Combination, Question
 from runner.investigate.spending import fresh, trials_of, within
 from runner.investigate.told import Told
 
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from runner.investigate.attributed import Factor
     from runner.investigate.evidence import Evidence
     from runner.investigate.question import Search
-
-FIRST = 2
-"""Trials of a first question: where they are copies, or crash alike, no more are needed."""
-LEANING = 0.15
-"""The doubt at which a combination that can get no more trials still counts as what it leans to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +36,6 @@ class AttributeRules:
     """How many trials may be run; None: as many as it takes."""
     singly: int = 8
     """Up to so many factors are each moved alone first; among more the guilty ones are searched for by halves."""
-
-
-class BudgetSpentError(Exception):
-    """No trials are left; caught by the search, which then tells what it knows."""
 
 
 @dataclass(kw_only=True)
@@ -97,20 +89,10 @@ class Inquiry:
 
         The two cells are given as good and bad: where their own trials stay ambiguous, that stands.
         """
-        evidence = self.evidence(moved)
-        if evidence is None:
-            return Told.UNTOLD
-        if not evidence.testable(self.fault):
-            return Told.UNTESTABLE
-        good = belief(evidence, self.fault)
-        doubt = min(good, 1 - good)
-        if doubt <= self.error:
-            return Told.GOOD if good > 0.5 else Told.BAD
-        if not evidence.exhausted and evidence.trials < self.rules.cap:
-            return Told.UNTOLD
-        if doubt <= LEANING:
-            return Told.GOOD if good > 0.5 else Told.BAD
-        return {frozenset(): Told.GOOD, self.all: Told.BAD}.get(moved, Told.AMBIGUOUS)
+        told = told_of(self.evidence(moved), self.fault, error=self.error, cap=self.rules.cap)
+        if told is Told.AMBIGUOUS:
+            return {frozenset(): Told.GOOD, self.all: Told.BAD}.get(moved, told)
+        return told
 
     def tell(self, *moves: frozenset[str]) -> Search[tuple[Told, ...]]:
         """What these moves come to; asks for them side by side until each is decided. Raises BudgetSpentError."""
@@ -156,17 +138,5 @@ class Inquiry:
         return Inquiry(factors=factors, rules=rules, known=dict(self.known), fixed=fixed, spent=self.spent)
 
     def _wanted(self, move: frozenset[str]) -> int:
-        """The fewest trials that can decide a move, were they all to agree with what it leans to."""
-        evidence = self.evidence(move)
-        if evidence is None or not evidence.trials:
-            return min(FIRST, self.rules.cap)
-        return min(agreeing(evidence.good, evidence.bad(self.fault), self.error), self.rules.cap - evidence.trials)
-
-
-def agreeing(good: int, bad: int, error: float) -> int:
-    """How many more trials of the leading side leave a doubt of at most `error`; at least one."""
-    most, least = max(good, bad), min(good, bad)
-    more = 1
-    while likelihood(least, most + more) > error * (likelihood(most + more, least) + likelihood(least, most + more)):
-        more += 1
-    return more
+        """The fewest trials that can decide a move."""
+        return trials_wanted(self.evidence(move), self.fault, error=self.error, cap=self.rules.cap)

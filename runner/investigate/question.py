@@ -38,6 +38,13 @@ class Question:
     trials: int
 
 
+class BudgetSpentError(Exception):
+    """No trials are left; the search then tells what it knows.
+
+    Raised by a search that has a budget of its own, or thrown into one by whoever answers.
+    """
+
+
 Questions: TypeAlias = tuple[Question, ...]
 """What is asked at once; the questions do not depend on each other."""
 
@@ -49,11 +56,16 @@ Search: TypeAlias = Generator[Questions, Answers, Found]
 
 
 def answered(search: Search[Found], answer: Callable[[Questions], Answers]) -> Found:
-    """The result of a search whose questions `answer` answers."""
+    """The result of a search whose questions `answer` answers; it may raise BudgetSpentError to end the search."""
     try:
         questions = next(search)
         while True:
-            questions = search.send(answer(questions))
+            try:
+                answers = answer(questions)
+            except BudgetSpentError as spent:
+                questions = search.throw(spent)
+            else:
+                questions = search.send(answers)
     except StopIteration as end:
         found: Found = end.value
         return found

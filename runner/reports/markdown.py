@@ -37,6 +37,7 @@ def report_md(report: Report, *, source: str = "", earlier: Sequence[Earlier] = 
         _table(report, source),
         *_earlier(earlier),
         *_changes(report),
+        *_accounts(report),
         *_failures(report),
         *_footer(report),
     ]
@@ -86,6 +87,15 @@ def _table(report: Report, source: str) -> str:
     left = len(report.cells) - len(shown)
     more = f"\n{left} more cells are in `results.json`; good ones first were left out here.\n" if left else ""
     return _head(head) + "".join(map(_row, rows)) + more
+
+
+def _accounts(report: Report) -> Iterator[str]:
+    """What was found out about why cells differ."""
+    if report.accounts:
+        yield "## Why\n"
+    for account in report.accounts:
+        lines = [*account.sentences, *(f"Unknown: {sentence}" for sentence in account.unknown)]
+        yield "".join(f"- {escaped(line)}\n" for line in lines)
 
 
 def _figures(cell: Cell) -> tuple[str, ...]:

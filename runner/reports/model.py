@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runner.errors import UsageError
+from runner.reports.account import Account  # noqa: TC001 - pydantic reads it
 from runner.trials.record import Number  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -251,6 +252,8 @@ class Report(_Frozen):
     failures: tuple[Failure, ...] = ()
     locks: dict[str, Lock] = Field(default_factory=dict)
     """By digest."""
+    accounts: tuple[Account, ...] = ()
+    """What was found out about why cells differ, the oldest first."""
     history: tuple[Run, ...] = ()
     """Earlier published runs, the oldest first."""
 

@@ -22,6 +22,7 @@ from runner.reports.markdown import report_md
 from runner.reports.matrix_page import matrix_page
 from runner.reports.model import as_json
 from runner.reports.rows import as_csv
+from runner.reports.why_page import why_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +71,8 @@ def _files(report: Report) -> Iterator[tuple[str, str]]:
     yield "index.html", matrix_page(report)
     yield "compare.html", compare_page(report)
     yield "changes.html", changes_page(report)
+    if report.accounts:
+        yield "why.html", why_page(report)
     yield "data/matrix.js", script_data.matrix_script(report)
     yield "data/specs.js", charts.specs_script()
     for path in sorted(_ASSETS.iterdir()):

@@ -8,6 +8,7 @@ import json
 import threading
 from typing import TYPE_CHECKING
 
+from runner.engines.protocol import EngineKind
 from runner.environments.interpreters import HostToolchain, newest_of
 from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
 from runner.environments.model import Lock, Unresolvable
@@ -101,10 +102,16 @@ class EnvironmentMaker:
             self._read[environment] = resolved
         return resolved
 
-    def image(self, lock: Lock) -> Image:
-        """A lock made runnable on the engine. Raises BuildFailedError where that can't be done."""
+    def image(self, lock: Lock, *, again: bool = False) -> Image:
+        """A lock made runnable on the engine; with `again` a container image is made anew even where it is there.
+
+        Layers that other images need stay. Raises BuildFailedError where it can't be made.
+        """
         image = self._engine.find(lock)
-        if image:
+        made_anew = again and image and image.engine is EngineKind.DOCKER
+        if made_anew and image and self._engine.remove_image(image.reference):
+            self._say(lock.environment.name, "making the image again, for the control")
+        elif image:
             return image
         from runner.environments.wheelhouse import fetch  # noqa: PLC0415 - not needed where all is made
 

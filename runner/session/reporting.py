@@ -18,6 +18,7 @@ from runner.outcomes.metrics import NOT_METRICS
 from runner.outcomes.series import epoch_seconds, reported
 from runner.outcomes.table import all_of, median_of
 from runner.outcomes.verdict import Basis
+from runner.reports.account import FOLDER, read_accounts
 from runner.session.group import environment_of
 from runner.session.results import is_as_expected
 
@@ -70,6 +71,7 @@ class _Reporting:
             control=str(judged.control) if judged.control else "",
             cells=tuple(map(self._cell, results.cells, results.outcomes, results.compared)),
             failures=tuple(self._failures),
+            accounts=read_accounts(self.session.workplace.root / FOLDER, matrix.path.name),
             locks={lock.digest: _lock(lock) for lock in self._locks.values() if lock},
         )
 

@@ -118,10 +118,10 @@ class Run:
             lock = session.environments.lock(group.environment)
             if not isinstance(lock, Lock):
                 return self._block(group, "install", lock.reason, unresolvable=True)
-            image = session.environments.image(lock)
+            wanted = self._round[group.environment.name]
+            image = session.environments.image(lock, again=any(_begins_copy(progress) for progress, _ in wanted))
         except BuildFailedError as error:
             return self._block(group, error.stage, str(error))
-        wanted = self._round[group.environment.name]
         if self._own:  # now that the environment is made, trials may turn out to be stored
             self._ledger.renew(progress_of(session, group))
             wanted = [(progress, progress.wanted) for progress in map(self._ledger.of, group.cells)]
@@ -207,6 +207,11 @@ class Run:
             raise StoppedEarly(
                 f"Stopped at the first cell that is not as it should be: {progress.cell.name} {outcome.label}."
             )
+
+
+def _begins_copy(progress: Progress) -> bool:
+    """Whether this is the baseline a second time, and none of its trials has run: they get an image of their own."""
+    return progress.is_copy and not progress.trials
 
 
 def slots_of(cpus: int, jobs: int | None) -> list[tuple[int, ...]]:

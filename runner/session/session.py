@@ -62,6 +62,8 @@ class Session:
         self.observer: Observer = observer or Silence()
         self.workplace = Workplace(root=matrix.folder.absolute() / ".runner")
         self.stopping = threading.Event()
+        self._borrowed: frozenset[str] = frozenset()
+        """What belongs to another session."""
 
     def __enter__(self) -> Self:
         return self
@@ -69,11 +71,22 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name in ("engine", "store"):
+        for name in {"engine", "store"} - self._borrowed:
             if name in self.__dict__:
                 self.__dict__.pop(name).close()
-        if "catalog" in self.__dict__:
+        if "catalog" in self.__dict__.keys() - self._borrowed:
             self.catalog.connection.close()
+
+    def about(self, matrix: Matrix, options: Options) -> Session:
+        """A session about another matrix in the same folder, on this one's engine and package index.
+
+        It lets go of neither, and must be left before this one.
+        """
+        other = Session(matrix, options, self.observer)
+        other.__dict__ |= {"engine": self.engine, "catalog": self.catalog}
+        other._borrowed = frozenset({"engine", "catalog"})
+        other.stopping = self.stopping
+        return other
 
     @cached_property
     def matrix(self) -> Matrix:

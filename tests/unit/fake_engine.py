@@ -38,6 +38,8 @@ class FakeEngine:
     space: Room | None = None
     found: bool = True
     """Whether images are made already."""
+    idle: frozenset[str] = frozenset()
+    """Preludes that change nothing."""
     broken: dict[str, BuildFailedError] = field(default_factory=dict)
     """What can not be made, by the name of the lock."""
 
@@ -56,6 +58,12 @@ class FakeEngine:
             "time": 1.0,
         }
         lines = [json.dumps(start), json.dumps({"event": "stage", "t": 0.1, "stage": "training", "phase": "fit-1"})]
+        preludes = [path.stem.split("-", 1)[1] for path in sorted(job.folder.preludes.glob("*.py"))]
+        lines += [
+            json.dumps({"event": "prelude", "t": 0.1, "name": name, "state": "applied", "note": ""})
+            for name in preludes
+            if name not in self.idle
+        ]
         job.folder.channel.write_text("".join(f"{line}\n" for line in lines))
         losses = self.losses(job, seed)
         job.folder.metrics.write_text(
@@ -127,12 +135,12 @@ criterion: loss < 1e-4
 """
 
 
-def write_matrix(folder: Path, text: str = MATRIX) -> Path:
+def write_matrix(folder: Path, text: str = MATRIX, versions: Sequence[str] = ("1.15.0", "1.16.0")) -> Path:
     """A matrix with its scripts and locks in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("a.py", "b.py"):
         (folder / name).write_text(f"print({name!r})\n")
-    for version in ("1.15.0", "1.16.0"):
+    for version in versions:
         environment = Environment(pins=(("six", version),))
         packages = [LockedPackage(name="six", version=version, layer=Layer.BASE, hashes=(f"sha256:{'0' * 64}",))]
         lock = finished(

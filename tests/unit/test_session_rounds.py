@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fake_engine import FakeEngine, write_matrix
 
+from runner.engines.protocol import EngineKind
 from runner.errors import BuildFailedError
 from runner.matrix.model import Matrix
 from runner.outcomes import Label
@@ -127,6 +128,26 @@ def test_the_control_is_the_baseline_again_with_other_seeds(engine: FakeEngine, 
     assert copies == {results.cells[0].name: 4}
     assert results.outcomes[0].n_trials == 5
     assert "of 1 pairs of the same cell 0 were called different" in str(results.judged.control)
+
+
+def test_under_docker_the_control_runs_in_an_image_that_is_made_again(
+    engine: FakeEngine, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.kind = EngineKind.DOCKER
+    engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (1 + seed % 7))
+    made: list[str] = []
+
+    def make(lock: Lock, *_arguments: object, **_options: object) -> Image | None:
+        made.append(lock.environment.name)
+        return engine.find(lock)
+
+    monkeypatch.setattr(engine, "make", make, raising=False)
+    monkeypatch.setattr(engine, "toolchain", lambda _python: None, raising=False)
+    monkeypatch.setattr("runner.environments.wheelhouse.fetch", lambda *_arguments, **_options: None)
+    results = run(write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\ncontrol: true\n"))
+    assert results.judged.baseline is not None
+    assert made == [f"six-{results.judged.baseline.cell['six']}"]
+    assert engine.removed == [f"image-of-{made[0]}"]
 
 
 def test_without_control_nothing_is_said_of_it(engine: FakeEngine, write: Callable[[str], Path]) -> None:

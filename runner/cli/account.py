@@ -1,0 +1,96 @@
+"""An account on the terminal: its sentences, then the experiments that each of them rests on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from runner.cli.grid import ASCII_SYMBOLS, STYLES
+from runner.outcomes import OutcomeKind
+from runner.reports.plain import SYMBOLS, one_line, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from runner.reports.account import Account, Bisection, Counts, Switch, Tried, Walk
+
+_KINDS = {"good": "good", "bad": "bad", "ambiguous": "undecided", "untestable": "untestable", "untold": "undecided"}
+
+
+def print_account(account: Account, console: Console) -> None:
+    """Print an account."""
+    console.print(Text("Why?", style="bold"))
+    for sentence in account.sentences:
+        console.print(Text(f"• {plain(sentence)}"))
+    for sentence in account.unknown:
+        console.print(Text(f"? {plain(sentence)}", style="dim"))
+    if account.telling:
+        _title(console, "What was called good and bad")
+        console.print(Text(plain(account.telling)))
+    if len(account.tried) > 2:
+        _title(console, "Which axis")
+        console.print(_tried(account.tried, console))
+    for bisection in account.bisections:
+        print_bisection(bisection, console)
+    if account.switches:
+        _title(console, "Which mechanism")
+        console.print(_switches(account.switches))
+    console.print()
+    console.print(Text(f"{account.trials} trials ran for this, {account.seconds:.0f} s.", style="dim"))
+
+
+def print_walk(walk: Walk, console: Console) -> None:
+    """Print a bisection that was asked for by itself."""
+    console.print(Text(f"• {plain(walk.sentence)}"))
+    console.print(Text(f"  {plain(walk.telling)}", style="dim"))
+    print_bisection(walk.bisection, console)
+    console.print()
+    console.print(Text(f"{walk.trials} trials ran for this, {walk.seconds:.0f} s.", style="dim"))
+
+
+def print_bisection(bisection: Bisection, console: Console) -> None:
+    """Print where along an axis the outcome flips: every place that was tried, and the sides of each flip."""
+    _title(console, f"Which release of {bisection.axis}")
+    sides = {place for flip in bisection.flips for place in (flip.before, flip.after)}
+    shown = [place for number, place in enumerate(bisection.places) if place.counts.trials or number in sides]
+    console.print(_tried(shown, console))
+
+
+def _title(console: Console, text: str) -> None:
+    console.print()
+    console.print(Text(text, style="bold"))
+
+
+def _tried(tried: Sequence[Tried], console: Console) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for one in tried:
+        values = ",".join(f"{axis}={value or 'none'}" for axis, value in one.values.items())
+        table.add_row(_told(one.told, console), Text(values, overflow="fold"), Text(_counts(one.counts), style="dim"))
+    return table
+
+
+def _switches(switches: Sequence[Switch]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for one in switches:
+        style = "bold" if one.standing in {"caused by", "goes with"} else "dim"
+        table.add_row(Text(one.standing, style=style), Text(one.name), Text(_counts(one.on), style="dim"))
+    return table
+
+
+def _told(told: str, console: Console) -> Text:
+    kind = _KINDS[told]
+    symbols = ASCII_SYMBOLS if console.options.ascii_only else SYMBOLS
+    return Text(f"{symbols[kind]} {told}", style=STYLES[OutcomeKind(kind)])
+
+
+def _counts(counts: Counts) -> str:
+    if counts.reason:
+        return one_line(counts.reason, 80)
+    if not counts.trials:
+        return "not tried"
+    other = f", {counts.other} otherwise" if counts.other else ""
+    return f"{counts.good} good, {counts.bad} bad{other} of {counts.trials} trials"

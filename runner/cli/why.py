@@ -1,0 +1,143 @@
+"""The commands that answer why: `explain` two cells by experiment, `bisect` one axis."""
+
+from __future__ import annotations
+
+import enum
+import shlex
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, Format, MatrixFile, Only, Output, Seeds, options
+from runner.cli.progress import observer_for_terminal
+from runner.cli.show import console_for_output
+from runner.errors import UsageError
+from runner.matrix.mistakes import RefusedError
+from runner.matrix.model import Matrix
+from runner.matrix.quantities import duration_s
+from runner.session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runner.explain import Budget
+
+_CELL = "AXIS=VALUE,…"
+
+
+class EveryChoice(enum.StrEnum):
+    """What `--every` takes."""
+
+    PATCH = "patch"
+    MINOR = "minor"
+
+
+Every = Annotated[EveryChoice, typer.Option("--every", help="Which releases a bisection may land on.")]
+BudgetOption = Annotated[str, typer.Option("--budget", help="Begin no trial after this long: 30m, 2h.")]
+MaxTrials = Annotated[int | None, typer.Option("--max-trials", min=1, help="Run no more trials than this.")]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Trials at once.")]
+
+
+def explain(
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    good: Annotated[str, typer.Option("--good", metavar=_CELL, help="The good cell: import=tf.keras.")] = "",
+    bad: Annotated[str, typer.Option("--bad", metavar=_CELL, help="The bad cell: import=keras.")] = "",
+    only: Only = None,
+    every: Every = EveryChoice.PATCH,
+    budget: BudgetOption = "",
+    max_trials: MaxTrials = None,
+    engine: Engine = None,
+    base: Base = None,
+    seeds: Seeds = None,
+    jobs: Jobs = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, and run nothing.")] = False,
+    output: Output = Format.TABLE,
+) -> int:
+    """Find out by experiment why two cells differ: is it real, which axis, which release, which mechanism."""
+    from runner.cli.account import print_account  # noqa: PLC0415 - as slow as what it prints
+    from runner.explain import explain as explained  # noqa: PLC0415 - only here
+    from runner.explain.account import account_of  # noqa: PLC0415 - only here
+    from runner.explain.plan import plan_of  # noqa: PLC0415 - only here
+    from runner.explain.sides import sides_in, sides_of  # noqa: PLC0415 - only here
+    from runner.reports.account import FOLDER, write_account  # noqa: PLC0415 - only here
+
+    if bool(good) is not bool(bad):
+        raise UsageError("Name both cells, --good and --bad; or neither, for the closest pair that is recorded.")
+    spending = _budget(budget, max_trials)
+    chosen = options(engine, base, only=only, seeds=seeds, jobs=jobs)
+    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
+        pair = sides_of(session.cells, good, bad) if good else sides_in(session.results())
+        plan = plan_of(session, *pair, every=every.value, budget=spending)
+        if dry_run:
+            sys.stdout.write("\n".join([*plan, ""]))
+            return 0
+        for line in plan:
+            observer.note(line)
+        found = explained(session, *pair, budget=spending, every=every.value, tell=observer.note)
+        made = account_of(found, _command(matrix, good, bad, only))
+        write_account(made, session.workplace.root / FOLDER)
+    if output is Format.JSON:
+        sys.stdout.write(made.model_dump_json(indent=2) + "\n")
+    else:
+        print_account(made, console_for_output())
+    return 0
+
+
+def bisect(
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    axis: Annotated[str, typer.Option("--axis", help="The axis to walk: a package, or python.")] = "",
+    first: Annotated[str, typer.Option("--from", metavar="VERSION", help="One end; default: the axis's first.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar="VERSION", help="The other end; default: the axis's last.")] = "",
+    only: Only = None,
+    every: Every = EveryChoice.PATCH,
+    budget: BudgetOption = "",
+    max_trials: MaxTrials = None,
+    engine: Engine = None,
+    base: Base = None,
+    jobs: Jobs = None,
+    output: Output = Format.TABLE,
+) -> int:
+    """Find the releases at which the outcome flips along one axis, also ones that the matrix does not name."""
+    from runner.cli.account import print_walk  # noqa: PLC0415 - as slow as what it prints
+    from runner.explain.account import walk_of  # noqa: PLC0415 - only here
+    from runner.explain.sides import cell_and_ends  # noqa: PLC0415 - only here
+    from runner.explain.walking import walk  # noqa: PLC0415 - only here
+
+    spending = _budget(budget, max_trials)
+    chosen = options(engine, base, only=only, jobs=jobs)
+    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
+        values, ends = cell_and_ends(session.cells, axis or session.matrix.base.name, first, last)
+        found = walk(
+            session,
+            values,
+            axis or session.matrix.base.name,
+            ends,
+            every=every.value,
+            budget=spending,
+            tell=observer.note,
+        )
+    made = walk_of(found)
+    if output is Format.JSON:
+        sys.stdout.write(made.model_dump_json(indent=2) + "\n")
+    else:
+        print_walk(made, console_for_output())
+    return 0
+
+
+def _budget(duration: str, trials: int | None) -> Budget:
+    from runner.explain import Budget  # noqa: PLC0415 - only here
+
+    try:
+        return Budget(trials=trials, seconds=duration_s(duration) if duration else None)
+    except RefusedError as error:
+        raise UsageError(f"--budget: {error}") from error
+
+
+def _command(matrix: Path, good: str, bad: str, only: str | None) -> str:
+    named = [("--good", good), ("--bad", bad), ("--only", only or "")]
+    words = [word for option, text in named if text for word in (option, text)]
+    return shlex.join(["python", "-m", "runner", "explain", matrix.name, *words])
+
+
+COMMANDS = (explain, bisect)

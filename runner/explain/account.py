@@ -1,0 +1,157 @@
+"""An explanation as an `Account`: the same findings as plain data, with the sentences that they allow."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from runner.explain.explaining import Bisected
+from runner.explain.telling import finals
+from runner.explain.words import release_of, sentences_of, unknown_of
+from runner.reports import account as out
+
+if TYPE_CHECKING:
+    from runner.explain.explaining import Explanation
+    from runner.explain.walking import Walk
+    from runner.investigate import Attribution, Cause, Combination, Evidence, Tested, Told
+    from runner.outcomes import Outcome
+
+_NOTHING = out.Counts()
+
+
+def account_of(found: Explanation, command: str) -> out.Account:
+    """The account of an explanation; `command` is what asked for it."""
+    asking = found.asking
+    rates, level = found.compared.rates, found.compared.level
+    p = rates.adjusted_p if rates and rates.sure else level.adjusted_p if level else None
+    partial = out.Account(
+        id=_id(found),
+        runner_version=importlib.metadata.version("convergence-matrix"),
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        engine=asking.session.engine.kind.value,
+        matrix=asking.matrix.path.name,
+        command=command,
+        good=_side(found, found.good, found.outcomes[0]),
+        bad=_side(found, found.bad, found.outcomes[1]),
+        shared=dict(found.shared),
+        telling=found.telling.words if found.telling else "",
+        fault=found.telling.fault if found.telling else "",
+        real=found.real,
+        comparison=found.compared.reason,
+        p=p,
+        causes=_causes(found.attribution),
+        tried=_tried(found.attribution),
+        bisections=tuple(_bisection(one) for one in found.bisected),
+        pair=(asking.values(found.pair[0]), asking.values(found.pair[1])) if found.pair else None,
+        switches=tuple(map(_switch, found.interventions.tested)) if found.interventions else (),
+        sentences=(),
+        trials=asking.budget.executed,
+        seconds=round(time.monotonic() - asking.budget.begun, 1),
+    )
+    worded = partial.model_copy(update={"sentences": tuple(sentences_of(partial))})
+    return worded.model_copy(update={"unknown": tuple(unknown_of(worded, ended=asking.budget.ended))})
+
+
+def walk_of(found: Walk) -> out.Walk:
+    """A bisection by itself, as data and in a sentence."""
+    bisection = _bisection(Bisected(span=found.span, found=found.found))
+    return out.Walk(
+        bisection=bisection,
+        shared=dict(found.asking.shared),
+        telling=found.telling.words if found.telling else "good: the trial succeeds by the matrix's own criterion",
+        sentence=release_of(bisection),
+        trials=found.asking.budget.executed,
+        seconds=round(time.monotonic() - found.asking.budget.begun, 1),
+    )
+
+
+def _id(found: Explanation) -> str:
+    """The same for the same question about the same matrix."""
+    question = [found.asking.matrix.path.name, found.shared, found.good.values, found.bad.values]
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _side(found: Explanation, about: Combination, outcome: Outcome) -> out.Side:
+    return out.Side(
+        values=found.asking.values(about),
+        outcome=outcome.label,
+        converged=outcome.converged,
+        counted=outcome.counted,
+        finals=tuple(finals(outcome.trials)),
+    )
+
+
+def _counts(evidence: Evidence | None, fault: str | None) -> out.Counts:
+    if evidence is None:
+        return _NOTHING
+    return out.Counts(
+        good=evidence.good,
+        bad=evidence.bad(fault),
+        other=evidence.other(fault),
+        trials=evidence.trials,
+        certain=evidence.certain,
+        reason=evidence.blocked,
+    )
+
+
+def _causes(found: Attribution | None) -> tuple[out.Cause, ...]:
+    return tuple(_cause(cause, found) for cause in found.causes) if found else ()
+
+
+def _cause(cause: Cause, found: Attribution) -> out.Cause:
+    known = {factor.name: factor for factor in found.factors}
+    return out.Cause(
+        factors=tuple(out.Factor(name=name, good=known[name].good, bad=known[name].bad) for name in cause.factors),
+        coupled=cause.coupled,
+        bystanders=cause.bystanders,
+        without=cause.without.value,
+        probability=round(cause.probability, 4),
+        components=_causes(cause.components),
+    )
+
+
+def _tried(found: Attribution | None) -> tuple[out.Tried, ...]:
+    if found is None:
+        return ()
+    return tuple(_place(one.combination, one.told, one.evidence, found.fault) for one in found.tried)
+
+
+def _place(about: Combination, told: Told, evidence: Evidence | None, fault: str | None) -> out.Tried:
+    values = {**dict(about.values), **dict(about.pins)}
+    return out.Tried(values=values, told=told.value, counts=_counts(evidence, fault))
+
+
+def _bisection(one: Bisected) -> out.Bisection:
+    found = one.found
+    return out.Bisection(
+        axis=one.span.axis,
+        places=tuple(_place(place.combination, place.told, place.evidence, found.fault) for place in found.places),
+        flips=tuple(
+            out.Flip(before=flip.before, after=flip.after, breaks=flip.breaks, probability=round(flip.probability, 4))
+            for flip in found.flips
+        ),
+        probability=round(found.probability, 4),
+        ending=found.ending.value,
+        trials=found.trials,
+        decisions=found.asked,
+    )
+
+
+def _switch(one: Tested) -> out.Switch:
+    fault = one.evidence.fault if one.evidence else None
+    return out.Switch(
+        name=one.switching.name,
+        does=one.switching.does,
+        how=one.switching.how,
+        breadth=one.switching.breadth,
+        standing=one.standing.value,
+        on=_counts(one.evidence, fault),
+        reverse=one.switching.reverse_name,
+        reversed=one.reverse.value if one.reverse else None,
+        reversed_counts=_counts(one.reverse_evidence, None) if one.reverse else None,
+        repeated=one.repeated,
+    )

@@ -1,0 +1,199 @@
+"""Answers the questions of searches: their combinations become cells of a matrix, the trials of these evidence.
+
+Every trial goes into the store of the matrix: what is there is used, and nothing is run twice.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from runner.investigate import BudgetSpentError, Evidence, evidence_of
+from runner.matrix.model import Axis, Partial, Position, axis_kind
+from runner.outcomes import verdict_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from runner.environments.model import Lock
+    from runner.explain.telling import Telling, Trial
+    from runner.investigate import Answers, Combination, Questions
+    from runner.matrix.model import Matrix
+    from runner.session import Results, Session
+    from runner.trials.record import Record
+
+_NOWHERE = Position(line=1, column=1)
+MOST_RECORDED = 40
+"""So many stored trials of a cell are looked for."""
+
+
+@dataclass(kw_only=True)
+class Budget:
+    """What an investigation may spend; counts what it spent."""
+
+    trials: int | None = None
+    """How many trials may be run; None: as many as it takes."""
+    seconds: float | None = None
+    """After how long no further trial begins."""
+    executed: int = 0
+    ended: bool = False
+    """Whether something was not asked because nothing was left."""
+    begun: float = field(default_factory=time.monotonic)
+
+    def check(self) -> None:
+        """Raise BudgetSpentError where nothing is left."""
+        late = self.seconds is not None and time.monotonic() - self.begun > self.seconds
+        if late or (self.trials is not None and self.executed >= self.trials):
+            self.ended = True
+            raise BudgetSpentError
+
+    def within(self, wanted: int) -> int:
+        """As many of so many trials as are left."""
+        return wanted if self.trials is None else min(wanted, self.trials - self.executed)
+
+
+@dataclass(kw_only=True)
+class Asking:
+    """Whoever answers; `shared` are the values of the axes on which good and bad agree."""
+
+    session: Session
+    budget: Budget
+    shared: Mapping[str, str]
+    telling: Telling | None = None
+    artifacts: tuple[str, ...] = ()
+    """Further files that trials keep."""
+    trials: dict[Combination, list[Trial]] = field(default_factory=dict)
+    """The trials of every combination that was asked about, judged by the matrix's criterion or the level's."""
+    contents: dict[Combination, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+
+    def __call__(self, questions: Questions) -> Answers:
+        """The evidence of each combination after its further trials. Raises BudgetSpentError."""
+        self.budget.check()
+        wanted = {one.about: self._ran(one.about) + self.budget.within(one.trials) for one in questions}
+        for number, group in groupby(sorted(wanted, key=wanted.__getitem__), key=wanted.__getitem__):
+            self._take(list(group), seeds=number, run=True)
+        return {about: self.evidence(about) for about in wanted}
+
+    def recorded(self, about: Sequence[Combination]) -> Answers:
+        """What the store has of combinations; nothing is run."""
+        combinations = [one for one in dict.fromkeys(about) if one not in self.trials]
+        if combinations:
+            self._take(combinations, seeds=MOST_RECORDED, run=False)
+        return {one: self.evidence(one) for one in about if self.trials.get(one)}
+
+    def both(self, good: Combination, bad: Combination) -> Results:
+        """Good and bad as the matrix's own `seeds:` ask for, compared with each other."""
+        derived = replace(matrix_of(self.matrix, [self.values(good), self.values(bad)]), baseline=self._partial(good))
+        with self._about(derived, seeds=self.session.options.seeds) as session:
+            results = session.run()
+            self._keep([good, bad], session, results)
+        self.budget.executed += results.executed
+        return results
+
+    def evidence(self, about: Combination) -> Evidence:
+        """What is known of a combination now."""
+        trials = self.trials.get(about, [])
+        retold = self.telling.retold(trials) if self.telling else trials
+        found = evidence_of(retold, self.matrix.seeds, contents=self.contents.get(about, ()))
+        if why := self._changed_nothing(about):
+            return Evidence(trials=found.trials, blocked=why, exhausted=True)
+        return found
+
+    def values(self, about: Combination) -> dict[str, str]:
+        """The axis values of the cell that a combination means, in the order of the matrix's axes.
+
+        Raises ValueError for one in which a package must not be there: no matrix can say that.
+        """
+        pins = {package: version for package, version in about.pins if version is not None}
+        found = {**self.shared, **dict(about.values), **pins}
+        names = [axis.name for axis in self.matrix.axes if axis.name in found]
+        return {name: found[name] for name in dict.fromkeys((*names, *found))}
+
+    def _ran(self, about: Combination) -> int:
+        return sum(record.ran for record, _ in self.trials.get(about, ()))
+
+    def _changed_nothing(self, about: Combination) -> str:
+        """Why a switch can't be put to the test: no trial in which it made its change; empty where one did."""
+        wanted = dict(about.values).get("prelude", "").split()
+        records = [record for record, _ in self.trials.get(about, ()) if record.ran]
+        if not wanted or not records:
+            return ""
+        if any(all(run.applied for run in record.preludes) for record in records):
+            return ""
+        errors = [run.error for record in records for run in record.preludes if run.error]
+        return errors[0] if errors else "it changed nothing in this stack"
+
+    def _take(self, combinations: Sequence[Combination], *, seeds: int, run: bool) -> None:
+        possible = [one for one in combinations if None not in dict(one.pins).values()]
+        for one in combinations:
+            self.trials.setdefault(one, [])
+        if not possible or not seeds:
+            return
+        derived = matrix_of(self.matrix, [self.values(one) for one in possible], artifacts=self.artifacts)
+        with self._about(derived, seeds=seeds) as session:
+            results = session.run() if run else session.results()
+            self._keep(possible, session, results)
+        self.budget.executed += results.executed
+
+    def _keep(self, combinations: Sequence[Combination], session: Session, results: Results) -> None:
+        by_values = {frozenset(self.values(one).items()): one for one in combinations}
+        for cell, outcome in zip(results.cells, results.outcomes, strict=True):
+            about = by_values[frozenset(cell.values.items())]
+            self.trials[about] = self._judged(outcome.records)
+            group = next(group for group in session.groups if cell in group.cells)
+            if lock := session.environments.locked(group.environment):
+                self.contents[about] = contents_of(lock)
+
+    def rejudge(self, telling: Telling) -> None:
+        """Hold all trials against a rule from now on."""
+        self.telling = telling
+        for about, trials in self.trials.items():
+            self.trials[about] = self._judged(record for record, _ in trials)
+
+    @property
+    def matrix(self) -> Matrix:
+        """The matrix that the investigation began with."""
+        return self.session.matrix
+
+    def _judged(self, records: Iterable[Record]) -> list[Trial]:
+        criterion = (self.telling.level,) if self.telling and self.telling.level else self.matrix.criterion
+        return [(record, verdict_of(record, criterion, judging=self.matrix.judging)) for record in records]
+
+    def _about(self, matrix: Matrix, *, seeds: int | None) -> Session:
+        options = self.session.options
+        return self.session.about(
+            matrix, replace(options, only=None, shard=None, seeds=seeds, fail_fast=False, earlier=None)
+        )
+
+    def _partial(self, about: Combination) -> Partial:
+        return Partial(values=self.values(about), position=_NOWHERE)
+
+
+def contents_of(lock: Lock) -> tuple[tuple[str, str], ...]:
+    """What an environment holds: CPython as `python`, then every package, sorted."""
+    packages = {package.name: package.version for package in lock.packages}
+    return (("python", lock.python), *sorted(packages.items()))
+
+
+def matrix_of(matrix: Matrix, cells: Sequence[Mapping[str, str]], *, artifacts: tuple[str, ...] = ()) -> Matrix:
+    """A matrix of exactly these cells, with all else as in `matrix`: scripts, data, limits, rules of time."""
+    known = {axis.name: axis for axis in matrix.axes}
+    names = dict.fromkeys(name for cell in cells for name in cell)
+    further = [
+        Axis(name=name, kind=axis_kind(name), values=(), position=_NOWHERE) for name in names if name not in known
+    ]
+    kept = [replace(axis, values=()) for axis in matrix.axes if axis.name in names]
+    experiment = replace(matrix.experiment, artifacts=(*matrix.experiment.artifacts, *artifacts))
+    return replace(
+        matrix,
+        axes=(*kept, *further),
+        include=tuple(Partial(values=dict(cell), position=_NOWHERE) for cell in cells),
+        exclude=(),
+        expect=(),
+        baseline=None,
+        control=False,
+        became=(),
+        experiment=experiment,
+    )

@@ -1,0 +1,201 @@
+"""Why do two cells differ? The steps one after another, each an experiment that stands on the ones before.
+
+Is it real, which axis, which release, which mechanism: every step is a search of `investigate`, answered by trials.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runner.explain.asking import Asking, Budget
+from runner.explain.places import Span, is_ordered, places
+from runner.explain.switches import switchings
+from runner.explain.telling import telling_of
+from runner.investigate import (
+    AttributeRules,
+    BisectRules,
+    Combination,
+    Factor,
+    InterveneRules,
+    Told,
+    answered,
+    attribute,
+    bisect,
+    intervene,
+)
+from runner.outcomes import compare
+from runner.session.environments import releases_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from runner.explain.telling import Telling
+    from runner.investigate import Attribution, Bisection, Cause, Interventions
+    from runner.outcomes import CellComparison, Outcome
+    from runner.session import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bisected:
+    """One axis that was walked."""
+
+    span: Span
+    found: Bisection
+
+
+@dataclass(kw_only=True)
+class Explanation:
+    """All that an investigation came to; what was not asked, or not reached, is None or empty."""
+
+    good: Combination
+    bad: Combination
+    shared: Mapping[str, str]
+    outcomes: tuple[Outcome, Outcome]
+    """Of the good and the bad cell, as the matrix's own `seeds:` give them."""
+    compared: CellComparison
+    telling: Telling | None
+    asking: Asking
+    attribution: Attribution | None = None
+    bisected: list[Bisected] = field(default_factory=list)
+    pair: tuple[Combination, Combination] | None = None
+    """The closest good and bad cells: what interventions are tried on."""
+    interventions: Interventions | None = None
+
+    @property
+    def real(self) -> bool:
+        """Whether the two cells differ, by their own trials."""
+        found = self.attribution
+        return found is not None and (found.good, found.bad) == (Told.GOOD, Told.BAD)
+
+
+def explain(
+    session: Session,
+    good: Mapping[str, str],
+    bad: Mapping[str, str],
+    *,
+    budget: Budget | None = None,
+    every: str = "patch",
+    tell: Callable[[str], None] = lambda _: None,
+) -> Explanation:
+    """Find out why two cells of a matrix differ; `good` and `bad` are all their axis values.
+
+    `every` says which releases a bisection may land on, `tell` hears what is being asked. Raises what a run raises.
+    """
+    shared = {name: value for name, value in good.items() if bad.get(name) == value}
+    asking = Asking(session=session, budget=budget or Budget(), shared=shared)
+    ends = _apart(good, shared), _apart(bad, shared)
+    tell("Is it real? Both cells, under the seeds of the matrix.")
+    results = asking.both(*ends)
+    ours, theirs = (asking.trials[one] for one in ends)
+    found = Explanation(
+        good=ends[0],
+        bad=ends[1],
+        shared=shared,
+        outcomes=(results.outcomes[0], results.outcomes[1]),
+        compared=compare(results.outcomes[1], results.outcomes[0]),
+        telling=telling_of(ours, theirs),
+        asking=asking,
+    )
+    if found.telling is None:
+        return found
+    asking.rejudge(found.telling)
+    _Steps(found, every=every, tell=tell).go()
+    return found
+
+
+def _apart(values: Mapping[str, str], shared: Mapping[str, str]) -> Combination:
+    return Combination(values=tuple((name, value) for name, value in values.items() if name not in shared))
+
+
+@dataclass
+class _Steps:
+    """The steps after it is known that the cells look different."""
+
+    found: Explanation
+    every: str
+    tell: Callable[[str], None]
+
+    def go(self) -> None:
+        found, asking = self.found, self.found.asking
+        self.tell(f"Which axis? {found.telling.words if found.telling else ''}")
+        factors = self._factors()
+        found.attribution = answered(
+            attribute(factors, AttributeRules(), asking.recorded([found.good, found.bad])), asking
+        )
+        if not found.real:
+            return
+        for cause in found.attribution.causes:
+            self._bisect(cause)
+        found.pair = self._closest()
+        self._intervene(*found.pair)
+
+    def _factors(self) -> list[Factor]:
+        good, bad = dict(self.found.good.values), dict(self.found.bad.values)
+        return [Factor(name=name, good=good.get(name), bad=bad.get(name)) for name in {**good, **bad}]
+
+    def _bisect(self, cause: Cause) -> None:
+        """Walk every ordered axis of a cause, the others of the cause at their bad value."""
+        good, bad = dict(self.found.good.values), dict(self.found.bad.values)
+        ordered = [
+            name
+            for name in cause.factors
+            if name not in cause.bystanders and name in good and is_ordered(name, good[name], bad.get(name, ""))
+        ]
+        leading = [name for name in ordered if name in cause.needed] or ordered[:1]
+        for axis in leading:
+            along = {name: (good[name], bad[name]) for name in ordered if name not in leading}
+            values = {
+                name: bad[name] if name in cause.factors else good[name]
+                for name in good
+                if name != axis and name not in along
+            }
+            self._walk(Span(axis=axis, good=good[axis], bad=bad[axis], values=values, along=along))
+        if cause.components is not None:
+            for inner in cause.components.causes:
+                self._walk_packages(cause.components, inner)
+
+    def _walk_packages(self, within: Attribution, cause: Cause) -> None:
+        """Walk every package that a cause brought along and that does it, the others of the set at their bad value."""
+        known = {factor.name: factor for factor in within.factors}
+        bad = next(one.combination for one in within.tried if one.moved == frozenset(cause.factors))
+        for factor in (known[name] for name in cause.needed):
+            if factor.pinned and factor.good and factor.bad and is_ordered(factor.name, factor.good, factor.bad):
+                values = dict(bad.values)
+                span = Span(axis=factor.name, good=factor.good, bad=factor.bad, values=values, along={}, pins=bad.pins)
+                self._walk(span)
+
+    def _walk(self, span: Span) -> None:
+        asking = self.found.asking
+        axis = places_of(asking.session, span, self.every)
+        if len(axis) == 2:
+            return
+        self.tell(f"Which release? {len(axis)} of {span.axis}, from {span.good} to {span.bad}.")
+        fault = self.found.attribution.fault if self.found.attribution else None
+        found = answered(bisect(axis, BisectRules(fault=fault), asking.recorded(axis)), asking)
+        self.found.bisected.append(Bisected(span=span, found=found))
+
+    def _closest(self) -> tuple[Combination, Combination]:
+        """The two sides of the last flip that breaks, where one axis was walked; else the cells that were given."""
+        if len(self.found.bisected) == 1:
+            found = self.found.bisected[0].found
+            breaking = [flip for flip in found.flips if flip.breaks]
+            if breaking:
+                return found.places[breaking[-1].good].combination, found.places[breaking[-1].bad].combination
+        return self.found.good, self.found.bad
+
+    def _intervene(self, good: Combination, bad: Combination) -> None:
+        asking = self.found.asking
+        switches = switchings(good, bad, dict(asking.contents.get(good, ())), dict(asking.contents.get(bad, ())))
+        if not switches:
+            return
+        self.tell(f"Which mechanism? {len(switches)} switches, one at a time.")
+        about = [good, bad, *(one.on for one in switches), *(one.reverse for one in switches if one.reverse)]
+        self.found.interventions = answered(
+            intervene(good, bad, switches, InterveneRules(), asking.recorded(about)), asking
+        )
+
+
+def places_of(session: Session, span: Span, every: str) -> Sequence[Combination]:
+    """The cells along a span, by what the package index has and the engine can provide."""
+    return places(span, releases_in(session.catalog), session.engine.pythons, every)

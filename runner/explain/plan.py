@@ -1,0 +1,79 @@
+"""What an explanation will take, before it begins: the steps, the most trials of each, the minutes to expect."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+from runner.explain.explaining import places_of
+from runner.explain.places import Span, is_ordered
+from runner.explain.switches import applies
+from runner.preludes import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runner.explain.asking import Budget
+    from runner.session import Session
+
+
+class Step(NamedTuple):
+    """One step: how many combinations it decides, and how many of them need an environment of their own."""
+
+    name: str
+    decisions: int
+    environments: int = 0
+
+
+def plan_of(
+    session: Session, good: Mapping[str, str], bad: Mapping[str, str], *, every: str, budget: Budget
+) -> list[str]:
+    """The plan in lines. A decision takes as many trials as a cell of the matrix does."""
+    seeds = session.matrix.seeds
+    lines = [f"Good: {_words(good)}", f"Bad:  {_words(bad)}"]
+    least = most = 0
+    for step in _steps(session, good, bad, every):
+        least += step.decisions * min(2, seeds.cap)
+        most += step.decisions * seeds.cap
+        made = f", {step.environments} environments to make" if step.environments else ""
+        lines.append(f"{step.name}: at most {step.decisions} decisions, {step.decisions * seeds.cap} trials{made}")
+    if budget.trials is not None:
+        most = min(most, budget.trials)
+        least = min(least, most)
+    seconds = _seconds(session)
+    if seconds is None:
+        lines.append(f"In all {least} to {most} trials; how long one takes is not known before the first ran.")
+    else:
+        low, high = (max(1, round(number * seconds / 60)) for number in (least, most))
+        lines.append(f"In all {least} to {most} trials of about {seconds:.0f} s: {low} to {high} minutes one by one.")
+    if budget.seconds is not None:
+        lines.append(f"No trial begins later than {budget.seconds / 60:.0f} minutes from now.")
+    return lines
+
+
+def _steps(session: Session, good: Mapping[str, str], bad: Mapping[str, str], every: str) -> Iterator[Step]:
+    differing = [axis for axis in good if good[axis] != bad[axis]]
+    yield Step("Is it real", 2)
+    if len(differing) > 1:
+        yield Step("Which axis", 2 * len(differing) + 2, 2 * len(differing))
+    for axis in differing:
+        if is_ordered(axis, good[axis], bad[axis]):
+            span = Span(axis=axis, good=good[axis], bad=bad[axis], values={}, along={})
+            between = len(places_of(session, span, every)) - 2
+            if between > 0:
+                decisions = math.ceil(math.log2(between + 2)) + 2
+                yield Step(f"Which release of {axis}, {between} in between", decisions, decisions)
+    pins = {axis: value for axis, value in bad.items() if axis in {"tensorflow", "tensorflow-cpu", "keras", "numpy"}}
+    switches = [switch for switch in catalogue().values() if applies(switch, pins)]
+    yield Step(f"Which mechanism, {len(switches)} switches", len(switches) + 2)
+
+
+def _seconds(session: Session) -> float | None:
+    """What a trial of the selected cells took; None where none is recorded."""
+    records = [record for outcome in session.results().outcomes for record in outcome.records if record.ran]
+    return median(record.duration_s for record in records) if records else None
+
+
+def _words(values: Mapping[str, str]) -> str:
+    return ",".join(f"{axis}={value}" for axis, value in values.items())

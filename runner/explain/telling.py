@@ -1,0 +1,147 @@
+"""What tells the good cell from the bad one, in one rule that every trial of the investigation is held against.
+
+Made once, from the trials of both cells: how they end, whether they fail, or on which side of a level they rest.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import TYPE_CHECKING
+
+from runner.investigate import fault_of
+from runner.matrix.criterion import Comparison, Operator
+from runner.outcomes import Label, Standing, standing
+from runner.outcomes.samples import SAME_DECADES
+from runner.outcomes.significance import mann_whitney
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from runner.outcomes import Verdict
+    from runner.trials.record import Record
+
+    Trial = tuple[Record, Verdict]
+
+_ORDERLY = frozenset(
+    {
+        Label.CONVERGED,
+        Label.SETTLED,
+        Label.IMPROVING,
+        Label.PLATEAUED,
+        Label.OSCILLATING,
+        Label.DIVERGED,
+        Label.TOO_SHORT,
+        Label.NO_METRICS,
+    }
+)
+"""What a trial may be that trained, or ran, to its end."""
+_SHAPELESS = "does not converge"
+_SAME_SHARE = 0.05
+"""Values that are not all positive are the same within this share of the larger one."""
+_CLEAR = 0.9
+"""From which share of pairs on that are in one order two sides are told apart by their level."""
+
+
+class TellingKind(enum.StrEnum):
+    """By what good and bad are told apart."""
+
+    OUTCOME = "outcome"
+    """By the matrix's own verdicts: one converges or settles, the other does not."""
+    ENDING = "ending"
+    """The bad one ends in a way of its own: an exception, a hang, NaN; whatever does not is good."""
+    LEVEL = "level"
+    """Both come to rest, at different levels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """The rule; `fault` is what the bad cell fails by, as `fault_of` says it."""
+
+    kind: TellingKind
+    fault: str
+    level: Comparison | None = None
+    """What is good, where the level tells; the matrix's own criterion does not count then."""
+
+    @property
+    def words(self) -> str:
+        """The rule in words: what is called good."""
+        match self.kind:
+            case TellingKind.OUTCOME:
+                return f"good: the trial succeeds by the matrix's own criterion; bad: {self.fault}"
+            case TellingKind.ENDING:
+                return f"good: whatever does not end by it; bad: {self.fault}"
+            case TellingKind.LEVEL:
+                return f"good: {self.level}, half-way between the two cells; bad: it does not come to that"
+
+    def retold(self, trials: Iterable[Trial]) -> list[Trial]:
+        """The trials with the labels that this rule gives them."""
+        return [self._retold(trial) for trial in trials]
+
+    def _retold(self, trial: Trial) -> Trial:
+        record, verdict = trial
+        passes = verdict.label in _ORDERLY or (verdict.label is Label.NAN and self.fault != Label.NAN)
+        if self.kind is TellingKind.ENDING and passes:
+            return record, replace(verdict, label=Label.CONVERGED)
+        return trial
+
+
+def telling_of(good: Sequence[Trial], bad: Sequence[Trial]) -> Telling | None:
+    """What tells two cells apart by their trials; None where nothing does."""
+    fault, share = _fault(bad)
+    if fault != _SHAPELESS and share >= 0.5 and _share_of(fault, good) < 0.5:
+        by_outcome = fault == Label.NAN and _successes(good) >= 0.5
+        return Telling(kind=TellingKind.OUTCOME if by_outcome else TellingKind.ENDING, fault=fault)
+    if level := _level(good, bad):
+        return Telling(kind=TellingKind.LEVEL, fault=_SHAPELESS, level=level)
+    if _successes(good) >= 0.5 > _successes(bad):
+        return Telling(kind=TellingKind.OUTCOME, fault=fault or _SHAPELESS)
+    return None
+
+
+def finals(trials: Iterable[Trial]) -> list[float]:
+    """What trials that ended in order came to, in the metric's own units; each distinct value of copies once."""
+    found = [verdict.final for _, verdict in trials if verdict.label in _ORDERLY and verdict.final is not None]
+    return [value for value in dict.fromkeys(found) if math.isfinite(value)]
+
+
+def _level(good: Sequence[Trial], bad: Sequence[Trial]) -> Comparison | None:
+    """The level half-way between two cells, on the scale on which they are compared; None where they do not differ."""
+    ours, theirs = finals(good), finals(bad)
+    if not ours or not theirs or min(len(ours) / len(good), len(theirs) / len(bad)) == 0:
+        return None
+    logarithmic = min(*ours, *theirs) > 0
+    one, other = median(map(_log, ours) if logarithmic else ours), median(map(_log, theirs) if logarithmic else theirs)
+    margin = SAME_DECADES if logarithmic else _SAME_SHARE * max(abs(one), abs(other))
+    _, above = mann_whitney(ours, theirs)
+    if abs(one - other) <= margin or max(above, 1 - above) < _CLEAR:
+        return None
+    middle = 10 ** ((one + other) / 2) if logarithmic else (one + other) / 2
+    operator = Operator.LESS if one < other else Operator.GREATER
+    verdict = good[0][1]
+    return Comparison(metric=verdict.metric, operator=operator, target=float(f"{middle:.3g}"))
+
+
+def _log(value: float) -> float:
+    return math.log10(value)
+
+
+def _fault(trials: Sequence[Trial]) -> tuple[str, float]:
+    """The most frequent fault, and the share of trials that have it; that a loss has no good shape comes last."""
+    seen = Counter(fault_of(trial) for trial in trials if standing(trial[1].label) is not Standing.SUCCESS)
+    if not seen:
+        return "", 0.0
+    fault = max(seen, key=lambda name: (seen[name], name != _SHAPELESS, name))
+    return fault, seen[fault] / len(trials)
+
+
+def _share_of(fault: str, trials: Sequence[Trial]) -> float:
+    failed = [trial for trial in trials if standing(trial[1].label) is not Standing.SUCCESS]
+    return sum(fault_of(trial) == fault for trial in failed) / max(1, len(trials))
+
+
+def _successes(trials: Sequence[Trial]) -> float:
+    return sum(standing(verdict.label) is Standing.SUCCESS for _, verdict in trials) / max(1, len(trials))

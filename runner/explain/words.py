@@ -1,0 +1,149 @@
+"""The account in words: a few sentences with numbers, from the findings alone; they never say more than these."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING
+
+from runner.investigate import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from runner.reports.account import Account, Bisection, Cause, Counts, Side, Switch
+
+_MOST_NAMED = 12
+
+
+def sentences_of(account: Account) -> Iterator[str]:
+    """What the experiments show, the most important first."""
+    yield _difference(account)
+    if not account.real:
+        yield "So this is not shown to be an effect of what differs between the two: nothing further was asked."
+        return
+    for cause in account.causes:
+        yield _axis(cause, account)
+    for bisection in account.bisections:
+        yield release_of(bisection)
+    yield from _mechanism(account)
+    if account.trace:
+        yield account.trace.sentence
+
+
+def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
+    """What remains unknown."""
+    if ended:
+        yield "The budget ended before all was asked: the same command with a larger one goes on from there."
+    if account.real and not account.causes:
+        yield "No set of changes was found that makes the difference; see what was tried."
+    for bisection in account.bisections:
+        untold = [place for place in bisection.places if place.told in {"untestable", "ambiguous", "untold"}]
+        if untold:
+            yield (
+                f"Of {len(untold)} of {len(bisection.places)} values of {bisection.axis} nothing can be told:"
+                f" {_shortened(place.values[bisection.axis] or '' for place in untold)}."
+            )
+    if account.real and account.switches and not _standing(account, Standing.CAUSED_BY, Standing.GOES_WITH):
+        yield "The mechanism: no switch in the catalogue flips it."
+    if any(one.standing == Standing.UNTRIED for one in account.switches):
+        yield f"Not tried: {_shortened(one.name for one in _standing(account, Standing.UNTRIED))}."
+
+
+def _difference(account: Account) -> str:
+    good, bad = (f"{_named(side, account)} {_side(side)}" for side in (account.good, account.bad))
+    chance = f" (p = {account.p:.2g})" if account.p is not None else ""
+    if account.real:
+        return f"The difference is real: {good}, {bad}{chance}."
+    return f"No difference was shown: {good}, {bad}. Compared: {account.comparison}."
+
+
+def _side(side: Side) -> str:
+    count = f"{side.converged} of {side.counted} counted trials" if side.counted else "no trial counts"
+    level = f", median final {median(side.finals):.3g}" if side.finals else ""
+    return f"{side.outcome} ({count}{level})"
+
+
+def _named(side: Side, account: Account) -> str:
+    return _values({axis: value for axis, value in side.values.items() if account.shared.get(axis) != value})
+
+
+def _axis(cause: Cause, account: Account) -> str:
+    moved = " and ".join(f"{one.name} ({one.good or 'none'} → {one.bad or 'none'})" for one in cause.factors)
+    together = len(cause.factors) > 1
+    text = (
+        f"{moved} {'together make' if together else 'alone makes'} the difference (probability {cause.probability:.3f})"
+    )
+    if together and not cause.coupled:
+        text += "; none of them does without the others"
+    if cause.coupled:
+        text += f"; whether {' and '.join(cause.coupled)} matters can't be told, it can't be moved alone"
+    if cause.without == "good" and len(account.good.values) - len(account.shared) > len(cause.factors):
+        text += "; all other changes together leave it good"
+    for inner in cause.components:
+        culprits = " and ".join(f"{one.name} {one.good or 'none'} → {one.bad or 'none'}" for one in inner.factors)
+        text += f"; in the environments it is {culprits} that does it"
+    if cause.bystanders:
+        text += f", and {' and '.join(cause.bystanders)} only brought that along"
+    return f"{text}."
+
+
+def release_of(bisection: Bisection) -> str:
+    """Where the outcome flips along an axis."""
+    if not bisection.flips:
+        return f"Along {bisection.axis} no step was found at which the outcome flips."
+    tried = sum(place.counts.trials > 0 for place in bisection.places)
+    steps = []
+    for flip in bisection.flips:
+        before, after = (bisection.places[place].values for place in (flip.before, flip.after))
+        moving = [axis for axis in after if before.get(axis) != after[axis]]
+        step = ", ".join(f"{axis} {before.get(axis)} → {after[axis]}" for axis in moving)
+        between = [place.values[bisection.axis] or "" for place in bisection.places[flip.before + 1 : flip.after]]
+        unsure = f" ({_shortened(between)} in between can't be told)" if between else ""
+        steps.append(f"{'breaks' if flip.breaks else 'heals'} at {step}{unsure}")
+    return (
+        f"Along {bisection.axis} it {', and '.join(steps)} (probability {bisection.probability:.3f};"
+        f" {tried} of {len(bisection.places)} releases tried)."
+    )
+
+
+def _mechanism(account: Account) -> Iterator[str]:
+    caused, goes = _standing(account, Standing.CAUSED_BY), _standing(account, Standing.GOES_WITH)
+    found = [*caused, *goes]
+    for one in found[:1]:
+        verb = "It is caused by what" if one.standing == Standing.CAUSED_BY else "It goes with what"
+        yield f"{verb} the switch {one.name} changes ({one.does}): {_evidence(one)}."
+    if len(found) > 1:
+        yield f"Wider or weaker switches that flip it too: {_shortened(one.name for one in found[1:])}."
+    idle = _standing(account, Standing.NO_EFFECT)
+    if idle:
+        yield f"Tried, and it did not matter: {_shortened(one.name for one in idle)}."
+
+
+def _evidence(one: Switch) -> str:
+    text = f"with it the bad cell is good in {_of(one.on)} trials"
+    if one.repeated:
+        text += ", without it again bad, with it again good"
+    if one.reverse and one.reversed_counts is not None:
+        broken = f"{one.reversed_counts.trials - one.reversed_counts.good} of {one.reversed_counts.trials}"
+        text += f"; its reverse, {one.reverse}, breaks the good cell in {broken} trials"
+    elif one.standing == Standing.CAUSED_BY:
+        text += "; nothing turns it the other way in the good cell"
+    return text
+
+
+def _of(counts: Counts) -> str:
+    return f"{counts.good} of {counts.good + counts.bad + counts.other}"
+
+
+def _standing(account: Account, *standings: Standing) -> list[Switch]:
+    return [one for one in account.switches if one.standing in standings]
+
+
+def _values(values: Mapping[str, str]) -> str:
+    return ",".join(f"{axis}={value}" for axis, value in values.items())
+
+
+def _shortened(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
+    return ", ".join(listed[:_MOST_NAMED]) + more

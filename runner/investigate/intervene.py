@@ -1,0 +1,179 @@
+"""Which mechanism? The bad cell with one thing changed at a time; what flips it is repeated and turned the other way.
+
+All switches are tried side by side; only those that flip the outcome are asked again: off, on, and reversed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runner.investigate.decide import agreeing, told_of, trials_wanted
+from runner.investigate.intervened import Interventions, Standing, Tested
+from runner.investigate.question import BudgetSpentError, Question
+from runner.investigate.spending import fresh, trials_of, within
+from runner.investigate.told import Ending, Told
+from runner.outcomes.significance import LEVEL, fisher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.investigate.evidence import Evidence
+    from runner.investigate.intervened import Switching
+    from runner.investigate.question import Answers, Combination, Search
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterveneRules:
+    """How sure each decision must be, and what it may cost."""
+
+    error: float = 0.02
+    """The doubt that is left to a switch that changes nothing."""
+    claim: float = 0.003
+    """The most doubt that is left to what a claim rests on: four trials that agree, where chance plays a part."""
+    confidence: float = 0.97
+    """The probability that no switch is said to flip the outcome by luck: the more are tried, the more trials it takes
+    to say it."""
+    cap: int = 16
+    """No combination gets more trials than this."""
+    budget: int | None = None
+    """How many trials may be run; None: as many as it takes."""
+
+
+def intervene(
+    good: Combination,
+    bad: Combination,
+    switches: Sequence[Switching],
+    rules: InterveneRules | None = None,
+    known: Answers | None = None,
+) -> Search[Interventions]:
+    """What each switch does to the bad cell; `known` is used before anything is asked."""
+    rules = rules or InterveneRules()
+    strict = min(rules.claim, (1 - rules.confidence) / max(1, len(switches)))
+    trying = _Trying(good=good, bad=bad, rules=rules, strict=strict, known=dict(known or {}))
+    ending = Ending.SURE
+    repeated: set[str] = set()
+    by_breadth = sorted(switches, key=lambda one: (one.breadth, one.name))
+    try:
+        trying.sure.update((good, bad))
+        yield from trying.tell(good, bad)
+        yield from trying.tell(*(one.on for one in by_breadth))
+        for one in by_breadth:
+            if trying.told(one.on) is Told.GOOD:
+                yield from _repeat(trying, one)
+                repeated.add(one.name)
+    except BudgetSpentError:
+        ending = Ending.BUDGET
+    tested = [_tested(trying, one, repeated=one.name in repeated) for one in by_breadth]
+    order = list(Standing)
+    return Interventions(
+        tested=tuple(sorted(tested, key=lambda one: order.index(one.standing))),
+        good=trying.known.get(good),
+        bad=trying.known.get(bad),
+        ending=ending,
+        trials=trying.spent,
+    )
+
+
+def _repeat(trying: _Trying, one: Switching) -> Search[None]:
+    """Off and on once more, then the reverse of it in the good cell."""
+    trying.sure.add(one.on)
+    yield from trying.tell(one.on)
+    if trying.told(one.on) is not Told.GOOD:
+        return
+    yield from trying.again(trying.bad)
+    yield from trying.again(one.on)
+    if one.reverse is not None:
+        yield from trying.tell(one.reverse)
+
+
+def _tested(trying: _Trying, one: Switching, *, repeated: bool) -> Tested:
+    on = trying.told(one.on)
+    reverse = _reversed(trying, one.reverse) if repeated and one.reverse else None
+    held = repeated and on is Told.GOOD and trying.told(trying.bad) is Told.BAD
+    return Tested(
+        switching=one,
+        standing=_standing(on, reverse, held=held),
+        on=on,
+        evidence=trying.known.get(one.on),
+        reverse=reverse,
+        reverse_evidence=trying.known.get(one.reverse) if one.reverse else None,
+        repeated=held,
+    )
+
+
+def _reversed(trying: _Trying, about: Combination) -> Told:
+    """What the reverse did to the good cell. One that breaks it now and then breaks it, if that is no chance."""
+    told, broken, whole = trying.told(about), trying.known.get(about), trying.known.get(trying.good)
+    if told is not Told.AMBIGUOUS or broken is None or whole is None:
+        return told
+    counts = [(one.good, one.good + one.bad(trying.fault)) for one in (broken, whole)]
+    (some, of_some), (all_, of_all) = counts
+    return Told.BAD if fisher((some, all_), (of_some, of_all)) <= LEVEL else told
+
+
+def _standing(on: Told, reverse: Told | None, *, held: bool) -> Standing:
+    match on:
+        case Told.GOOD:
+            possible = reverse in {Told.BAD, Told.UNTESTABLE, None}  # what can't be turned round can't speak against it
+            return Standing.CAUSED_BY if held and possible else Standing.GOES_WITH
+        case Told.BAD:
+            return Standing.NO_EFFECT
+        case Told.AMBIGUOUS:
+            return Standing.AMBIGUOUS
+        case Told.UNTESTABLE:
+            return Standing.NOT_APPLICABLE
+        case Told.UNTOLD:
+            return Standing.UNTRIED
+
+
+@dataclass(kw_only=True)
+class _Trying:
+    """The answers so far, and what they cost."""
+
+    good: Combination
+    bad: Combination
+    rules: InterveneRules
+    strict: float
+    """The doubt that is left to what a claim rests on."""
+    known: dict[Combination, Evidence]
+    sure: set[Combination] = field(default_factory=set)
+    """What a claim rests on."""
+    spent: int = 0
+
+    @property
+    def fault(self) -> str | None:
+        """What counts as bad: what the bad cell fails by."""
+        bad = self.known.get(self.bad)
+        return bad.fault if bad else None
+
+    def told(self, about: Combination) -> Told:
+        """What is said of a combination now."""
+        return told_of(self.known.get(about), self.fault, error=self._error(about), cap=self.rules.cap)
+
+    def tell(self, *about: Combination) -> Search[None]:
+        """Ask for these side by side until each is decided. Raises BudgetSpentError."""
+        while open_ := [one for one in dict.fromkeys(about) if self.told(one) is Told.UNTOLD]:
+            yield from self._ask(*(Question(about=one, trials=self._wanted(one)) for one in open_))
+
+    def again(self, about: Combination) -> Search[None]:
+        """One more trial than a claim takes, where one can be had. Raises BudgetSpentError."""
+        evidence = self.known.get(about)
+        enough = agreeing(0, 0, self._error(about)) + 1
+        if evidence is None or not (evidence.exhausted or evidence.trials >= enough):
+            yield from self._ask(Question(about=about, trials=1))
+        yield from self.tell(about)
+
+    def _wanted(self, about: Combination) -> int:
+        return trials_wanted(self.known.get(about), self.fault, error=self._error(about), cap=self.rules.cap)
+
+    def _error(self, about: Combination) -> float:
+        return self.strict if about in self.sure else self.rules.error
+
+    def _ask(self, *wanted: Question) -> Search[None]:
+        questions = within(wanted, self.rules.budget, self.spent)
+        if not questions:
+            raise BudgetSpentError
+        given = fresh(questions, self.known, (yield questions))
+        self.spent += trials_of(given) - trials_of({one: self.known[one] for one in given if one in self.known})
+        self.known.update(given)

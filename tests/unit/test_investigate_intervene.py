@@ -1,0 +1,160 @@
+"""Planted switches: what flips the bad cell is repeated and reversed before anything is said to be caused by it."""
+
+from __future__ import annotations
+
+import pytest
+from planted import World
+
+from runner.investigate import (
+    BudgetSpentError,
+    Combination,
+    Ending,
+    InterveneRules,
+    Standing,
+    Switching,
+    Told,
+    answered,
+    intervene,
+)
+
+GOOD = Combination(values=(("flavour", "good"),))
+BAD = Combination(values=(("flavour", "bad"),))
+
+
+def cell(flavour: str, prelude: str) -> Combination:
+    return Combination(values=(("flavour", flavour), ("prelude", prelude)))
+
+
+def switch(name: str, breadth: int = 5, reverse: str = "") -> Switching:
+    return Switching(
+        name=name,
+        breadth=breadth,
+        on=cell("bad", name),
+        reverse_name=reverse,
+        reverse=cell("good", reverse) if reverse else None,
+    )
+
+
+def world(**rates: float | str | None) -> World:
+    """The rate of success by flavour or switch; a switch that is not named changes nothing."""
+
+    def rate(about: Combination) -> float | str | None:
+        values = dict(about.values)
+        plain = 1.0 if values["flavour"] == "good" else 0.0
+        return rates.get(values.get("prelude", values["flavour"]), plain)
+
+    return World(rate)
+
+
+def standings(found) -> dict[str, Standing]:
+    return {one.switching.name: one.standing for one in found.tested}
+
+
+def tried(answers, *switches, **rules):
+    return answered(intervene(GOOD, BAD, switches, InterveneRules(**rules)), answers)
+
+
+def test_a_switch_that_flips_and_whose_reverse_breaks_is_the_cause() -> None:
+    found = tried(world(cures=1.0, breaks=0.0), switch("cures", reverse="breaks"), switch("idle", 1))
+    assert standings(found) == {"cures": Standing.CAUSED_BY, "idle": Standing.NO_EFFECT}
+    assert found.narrowest is not None
+    assert found.narrowest.switching.name == "cures"
+    assert found.narrowest.reverse is Told.BAD
+    assert found.narrowest.repeated
+    assert found.ending is Ending.SURE
+
+
+def test_a_switch_whose_reverse_does_not_break_only_goes_with_it() -> None:
+    found = tried(world(cures=1.0), switch("cures", reverse="harmless"))
+    assert standings(found) == {"cures": Standing.GOES_WITH}
+
+
+@pytest.mark.parametrize("reverse", ["", "nowhere"])
+def test_what_can_not_be_turned_round_needs_no_reverse(reverse: str) -> None:
+    found = tried(world(cures=1.0, nowhere=""), switch("cures", reverse=reverse))
+    assert standings(found) == {"cures": Standing.CAUSED_BY}
+
+
+def test_of_several_that_flip_the_narrowest_comes_first() -> None:
+    found = tried(world(wide=1.0, narrow=1.0), switch("wide", 9), switch("narrow", 2), switch("idle", 1))
+    assert [one.switching.name for one in found.tested] == ["narrow", "wide", "idle"]
+
+
+def test_what_does_not_apply_fails_otherwise_or_disagrees_is_no_finding() -> None:
+    found = tried(
+        world(absent="", crashes=None, unsteady=0.5),
+        *(switch(name) for name in ("absent", "crashes", "unsteady")),
+        cap=12,
+    )
+    assert standings(found) == {
+        "absent": Standing.NOT_APPLICABLE,
+        "crashes": Standing.NOT_APPLICABLE,
+        "unsteady": Standing.AMBIGUOUS,
+    }
+    assert found.narrowest is None
+
+
+def test_on_and_off_are_tried_again_before_a_switch_is_the_cause() -> None:
+    answers = world(cures=1.0)
+    tried(answers, switch("cures"))
+    rounds = [{question.about for question in questions} for questions in answers.asked]
+    assert rounds[-2:] == [{BAD}, {cell("bad", "cures")}]
+
+
+def test_a_switch_that_cures_once_by_luck_is_not_the_cause() -> None:
+    class Lucky(World):
+        def _more(self, about):
+            before = self.known.get(about)
+            lucky = about == cell("bad", "luck") and (before is None or before.trials < 3)
+            self.rate = lambda _about: 1.0 if lucky or dict(about.values)["flavour"] == "good" else 0.0
+            return super()._more(about)
+
+    found = tried(Lucky(lambda _about: 0.0), switch("luck"), cap=12)
+    assert standings(found)["luck"] is not Standing.CAUSED_BY
+
+
+def test_a_budget_that_ends_leaves_the_rest_untried_and_says_so() -> None:
+    found = tried(world(a=1.0), switch("a"), switch("b"), budget=9)
+    assert found.ending is Ending.BUDGET
+    assert found.trials <= 9
+    assert Standing.CAUSED_BY not in standings(found).values()
+
+
+def test_whoever_answers_may_end_the_budget() -> None:
+    def refuse(_questions):
+        raise BudgetSpentError
+
+    found = tried(refuse, switch("a"))
+    assert standings(found) == {"a": Standing.UNTRIED}
+    assert found.ending is Ending.BUDGET
+
+
+def test_what_is_recorded_is_not_asked_again() -> None:
+    answers = world(cures=1.0, breaks=0.0)
+    switches = [switch("cures", reverse="breaks")]
+    answered(intervene(GOOD, BAD, switches), answers)
+    closed = {about: evidence.closed() for about, evidence in answers.known.items()}
+    before = len(answers.asked)
+    again = answered(intervene(GOOD, BAD, switches, known=closed), answers)
+    assert len(answers.asked) == before
+    assert again.trials == 0
+    assert standings(again) == {"cures": Standing.CAUSED_BY}
+
+
+def test_a_reverse_that_breaks_the_good_cell_now_and_then_breaks_it() -> None:
+    good = World(lambda _about: 1.0)
+    answered(intervene(GOOD, BAD, []), good)
+    found = tried(world(cures=1.0, shaken=0.4), switch("cures", reverse="shaken"), cap=16)
+    assert standings(found) == {"cures": Standing.CAUSED_BY}
+    evidence = found.tested[0].reverse_evidence
+    assert evidence is not None
+    assert evidence.good > 0
+
+
+def test_a_second_call_with_what_the_first_recorded_asks_nothing() -> None:
+    answers = world(cures=1.0, breaks=0.0)
+    switches = [switch("cures", reverse="breaks"), switch("idle")]
+    answered(intervene(GOOD, BAD, switches), answers)
+    before = len(answers.asked)
+    assert answered(intervene(GOOD, BAD, switches, known=dict(answers.known)), answers).trials == 0
+    assert len(answers.asked) == before
