@@ -103,8 +103,8 @@ class TraceDifference:
             return f"Step {self.step}: the two are trained on different batches, so nothing is said of what follows."
         if self.where is Where.INITIAL_WEIGHTS:
             return (
-                f"The two start from different initial weights ({_listed(tuple(map(str, self.differ)))}), so nothing is "
-                "said of what follows."
+                f"The two start from different initial weights ({_listed(tuple(map(str, self.differ)))}), so nothing "
+                "is said of what follows."
             )
         return f"Step {self.step}: {self._agreeing()}{self._differing()}"
 
