@@ -5,6 +5,7 @@ Is it real, which axis, which release, which mechanism: every step is a search o
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,11 @@ from runner.explain.asking import Asking, Budget
 from runner.explain.places import Span, is_ordered, places
 from runner.explain.switches import switchings
 from runner.explain.telling import telling_of
+from runner.explain.tracing import trace
 from runner.investigate import (
     AttributeRules,
     BisectRules,
+    BudgetSpentError,
     Combination,
     Factor,
     InterveneRules,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from runner.explain.telling import Telling
+    from runner.explain.tracing import Traced
     from runner.investigate import Attribution, Bisection, Cause, Interventions
     from runner.outcomes import CellComparison, Outcome
     from runner.session import Session
@@ -61,6 +65,7 @@ class Explanation:
     pair: tuple[Combination, Combination] | None = None
     """The closest good and bad cells: what interventions are tried on."""
     interventions: Interventions | None = None
+    traced: Traced | None = None
 
     @property
     def real(self) -> bool:
@@ -129,6 +134,14 @@ class _Steps:
             self._bisect(cause)
         found.pair = self._closest()
         self._intervene(*found.pair)
+        if all(self._trains(one) for one in found.pair):
+            self.tell("Where first? Both cells from the same weights on, with the same batches.")
+            with suppress(BudgetSpentError):
+                found.traced = trace(asking, *found.pair)
+
+    def _trains(self, about: Combination) -> bool:
+        """Whether a training was seen in a trial of a cell: else there are no steps."""
+        return any(record.phases for record, _ in self.found.asking.trials.get(about, ()))
 
     def _factors(self) -> list[Factor]:
         good, bad = dict(self.found.good.values), dict(self.found.bad.values)

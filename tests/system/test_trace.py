@@ -1,4 +1,4 @@
-"""The tracer on real stacks: it is neutral, traces of different Keras align, and it finds where the founding pair parts.
+"""The tracer on real stacks: it is neutral, traces of different Keras align, the founding pair parts where it does.
 
 With RUNNER_ALL_STACKS=1 its neutrality is shown on further stacks, which are installed for it.
 """
