@@ -1,4 +1,4 @@
-"""Where do two cells part first? From the same weights on, with the same batches, their steps are recorded and compared.
+"""Where do two cells part first? From the same weights on, with the same batches, their steps are recorded, compared.
 
 The tools ride as preludes: what they add to a trial is written beside the records and named by its path.
 """
