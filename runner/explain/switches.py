@@ -8,6 +8,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from runner.investigate import Combination, Switching
+from runner.matrix.model import NO_PRELUDE
 from runner.preludes import catalogue
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def applies(switch: Switch, contents: Mapping[str, str]) -> bool:
 def with_prelude(about: Combination, *names: str) -> Combination:
     """The same cell with further preludes, which run after those that it has."""
     values = dict(about.values)
-    values["prelude"] = " ".join([*values.get("prelude", "").split(), *names])
+    before = values.get("prelude", NO_PRELUDE)
+    values["prelude"] = " ".join([*(before.split() if before != NO_PRELUDE else ()), *names])
     return Combination(values=tuple(values.items()), pins=about.pins)
 
 
