@@ -23,6 +23,9 @@ UNITS = 16
 """Units in the last place that one step may be off by: what reordering the sums of a small layer comes to."""
 MARGIN = 4
 """How many times what was seen between two runs of the same cell a difference must be."""
+AMPLIFIED = 1000
+"""How much larger an adaptive optimizer makes the rounding of a gradient's small elements, by which it divides."""
+_ADAPTIVE = frozenset({"v", "vhat", "rms", "accumulator", "accum_grad"})
 _EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float64": 2.0**-52}
 _SINGLE = 2.0**-23
 _NAMES = ("norm", "projection", "smallest element", "largest element")
@@ -113,12 +116,13 @@ def _rows(good: Step, bad: Step, alignment: Alignment) -> Iterator[Compared]:
 
 def _updates(good: Step, bad: Step, alignment: Alignment, grown: float, output: float) -> Iterator[Compared]:
     """The updates of all weights; where one side has none (its model was built by this step), the weights."""
+    amplified = AMPLIFIED if any(match.quantity.what in _ADAPTIVE for match in alignment.slots) else 1
     for match in alignment.weights:
         weight = good.weights[match.good].size
         if good.updates is not None and bad.updates is not None:
             ours, theirs = good.updates[match.good], bad.updates[match.bad]
             rate = abs(good.learning_rate or 0.0)
-            scale = weight + ours.size + rate * output
+            scale = weight + ours.size + rate * max(output, amplified)
             quantity = replace(match.quantity, what="update")
         else:
             ours, theirs = good.weights[match.good], bad.weights[match.bad]

@@ -7,6 +7,7 @@ those that shuffle inside of TensorFlow. What `fit` gets as a generator or a dat
 from _runner_probe import watch, wrapping
 
 told = set()
+watch.fixed_order = True  # for the tracer, which may see the call before it is changed
 
 
 def order(module):

@@ -47,7 +47,8 @@ class _Rows(object):
         given = [arguments.get(name) for name in ("x", "y")]
         lists = [list(one) if isinstance(one, (list, tuple)) else [one] for one in given]
         arrays = all(isinstance(array, numpy.ndarray) for one in lists for array in one)
-        self._lists = lists if arrays and (single or not arguments.get("shuffle", True)) else None
+        ordered = single or not arguments.get("shuffle", True) or hasattr(watch, "fixed_order")
+        self._lists = lists if arrays and ordered else None
         if self._lists is not None and not single:
             length = len(lists[0][0])
             self._size = arguments.get("batch_size") or 32

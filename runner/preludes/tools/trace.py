@@ -57,6 +57,7 @@ class Trace(object):
         self._recorded = None
         self._fits = 0
         self._fit = None
+        self._fresh = False
         self._weights = None
         self._slots = None
         self._projections = {}
@@ -73,6 +74,7 @@ class Trace(object):
         if fit is not self._fit:
             self._fit = fit
             self._fits += not fit.single
+            self._fresh = True
         self._step += 1
         self._recorded = None
         if not self._truncated and self._is_due():
@@ -142,7 +144,7 @@ class Trace(object):
     def _finish(self, fit, number, first, logs):
         if self._weights is None:
             self._introduce(fit)
-        if self._slots is None:
+        if self._fresh:
             self._introduce_slots(fit)
         rate = _rate(fit.model.optimizer)
         variables = self._weights + [variable for _, variable in self._slots] + self._states + rate
@@ -199,9 +201,14 @@ class Trace(object):
         )
 
     def _introduce_slots(self, fit):
-        trained = [(place, variable) for place, variable in enumerate(self._weights)]
-        self._slots = _slots_of(fit.model, fit.model.optimizer, trained)
-        self._write(kind="slots", slots=[{"kind": kind, "weight": place} for (kind, place), _ in self._slots])
+        """With each fit: an optimizer of tf.keras 1.13 makes new slots for `train_on_batch` after `fit`."""
+        self._fresh = False
+        found = _slots_of(fit.model, fit.model.optimizer, list(enumerate(self._weights)))
+        if self._slots is None:
+            self._write(kind="slots", slots=[{"kind": kind, "weight": place} for (kind, place), _ in found])
+        elif [slot for slot, _ in found] != [slot for slot, _ in self._slots]:
+            return self._note("the optimizer's slots are those of the first fit: it has others now")
+        self._slots = found
 
     def _keep_initial(self, arrays):
         arrays = iter(arrays)
