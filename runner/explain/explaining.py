@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from runner.explain.asking import Asking, Budget
 from runner.explain.places import Span, is_ordered, places
-from runner.explain.switches import switchings
+from runner.explain.switches import made_for, switchings
 from runner.explain.telling import telling_of
 from runner.explain.tracing import trace
 from runner.investigate import (
@@ -133,11 +133,11 @@ class _Steps:
         for cause in found.attribution.causes:
             self._bisect(cause)
         found.pair = self._closest()
-        self._intervene(*found.pair)
         if all(self._trains(one) for one in found.pair):
             self.tell("Where first? Both cells from the same weights on, with the same batches.")
             with suppress(BudgetSpentError):
                 found.traced = trace(asking, *found.pair)
+        self._intervene(*found.pair)
 
     def _trains(self, about: Combination) -> bool:
         """Whether a training was seen in a trial of a cell: else there are no steps."""
@@ -199,7 +199,8 @@ class _Steps:
 
     def _intervene(self, good: Combination, bad: Combination) -> None:
         asking = self.found.asking
-        switches = switchings(good, bad, dict(asking.contents.get(good, ())), dict(asking.contents.get(bad, ())))
+        initial = self.found.traced.initial if self.found.traced else None
+        switches = [*switchings(asking, good, bad), *made_for(asking, good, bad, initial)]
         if not switches:
             return
         self.tell(f"Which mechanism? {len(switches)} switches, one at a time.")

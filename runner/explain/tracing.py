@@ -5,12 +5,11 @@ The tools ride as preludes: what they add to a trial is written beside the recor
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
-from runner.explain.switches import with_prelude
+from runner.explain.switches import with_prelude, written
 from runner.investigate import Question, TraceError, first_difference, parse_trace
 from runner.preludes.tracing import INITIAL_FILE, TRACE_FILE, fixed_order, initial_weights, tracing
 
@@ -19,10 +18,8 @@ if TYPE_CHECKING:
 
     from runner.explain.asking import Asking
     from runner.investigate import Combination, Trace, TraceDifference
-    from runner.preludes.tracing import Tool
+    from runner.preludes.prelude import Prelude
 
-PRELUDES = "preludes"
-"""The folder beside the records that keeps what was made for an investigation."""
 STEPS = 200
 _TWICE = 2
 """Trials of each side: what the same cell does twice is no difference."""
@@ -35,28 +32,30 @@ class Traced:
     difference: TraceDifference | None
     """None: they could not be compared."""
     notes: tuple[str, ...] = ()
+    initial: tuple[str, str] | None = None
+    """The initial weights of the good and of the bad cell, as the tracer wrote them; None where it wrote none."""
 
 
 def trace(asking: Asking, good: Combination, bad: Combination, *, steps: int = STEPS) -> Traced:
     """Trace both cells and compare them. Raises BudgetSpentError where no trial is left."""
     asking = replace(asking, telling=None, artifacts=(TRACE_FILE, INITIAL_FILE), trials={}, contents={})
+    initial = None
     try:
-        initial = _files(asking, good, [tracing(steps)], seeds=1)[0][INITIAL_FILE]
-        tools = [initial_weights(initial), fixed_order(), tracing(steps)]
+        first, second = (_files(asking, one, [tracing(steps)], seeds=1)[0][INITIAL_FILE] for one in (good, bad))
+        initial = first, second
+        tools = [initial_weights(first), fixed_order(), tracing(steps)]
         ours, theirs = (
             [parse_trace(files[TRACE_FILE]) for files in _files(asking, one, tools, seeds=_TWICE)]
             for one in (good, bad)
         )
-    except _NothingWrittenError as error:
-        return Traced(difference=None, notes=(str(error),))
-    except (UsageError, TraceError) as error:
-        return Traced(difference=None, notes=(str(error),))
+    except (_NothingWrittenError, UsageError, TraceError) as error:
+        return Traced(difference=None, notes=(str(error),), initial=initial)
     difference = first_difference(ours[0], theirs[0], repeats=_pairs(ours, theirs))
     note = (
         "Both started from the initial weights of the good cell, and took their batches in the order of the data,"
         " also where the script shuffles."
     )
-    return Traced(difference=difference, notes=(note,))
+    return Traced(difference=difference, notes=(note,), initial=initial)
 
 
 class _NothingWrittenError(Exception):
@@ -67,7 +66,7 @@ def _pairs(*sides: Sequence[Trace]) -> list[tuple[Trace, Trace]]:
     return [(side[0], other) for side in sides for other in side[1:]]
 
 
-def _files(asking: Asking, about: Combination, tools: Sequence[Tool], *, seeds: int) -> list[dict[str, str]]:
+def _files(asking: Asking, about: Combination, tools: Sequence[Prelude], *, seeds: int) -> list[dict[str, str]]:
     """The files that the trials of a cell with these tools wrote, by name, a dict a trial.
 
     Raises _NothingWrittenError where a trial wrote none, or a tool said that it could not do its work.
@@ -83,12 +82,3 @@ def _files(asking: Asking, about: Combination, tools: Sequence[Tool], *, seeds: 
             raise _NothingWrittenError(f"{about} could not be traced: {why}.")
         found.append({name: (folder / name).read_text("utf-8", "replace") for name in (TRACE_FILE, INITIAL_FILE)})
     return found
-
-
-def written(asking: Asking, tool: Tool) -> str:
-    """Keep a tool's source beside the records; its path as the axis `prelude` takes it."""
-    digest = hashlib.sha256(tool.source.encode()).hexdigest()[:8]
-    path = asking.session.workplace.root / PRELUDES / f"{tool.name}-{digest}.py"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(tool.source, "utf-8")
-    return path.relative_to(asking.matrix.folder.absolute()).as_posix()

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runner.errors import UsageError
+from runner.preludes.prelude import Prelude
 
 TRACE_FILE = "runner-trace.jsonl"
 INITIAL_FILE = "runner-initial-weights.json"
@@ -21,34 +21,26 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _DTYPE = re.compile(r"b?float\d{2}|u?int\d{1,2}|bool")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tool:
-    """A prelude's name and source."""
-
-    name: str
-    source: str
-
-
-def tracing(steps: int = 200) -> Tool:
+def tracing(steps: int = 200) -> Prelude:
     """Records the first `steps` training steps, then those at powers of two, in `TRACE_FILE` and `INITIAL_FILE`."""
-    return Tool(name="trace", source=f"STEPS = {int(steps)}\n{_read('steps')}\n{_read('trace')}")
+    return Prelude(name="trace", source=f"STEPS = {int(steps)}\n{_read('steps')}\n{_read('trace')}")
 
 
-def initial_weights(text: str) -> Tool:
+def initial_weights(text: str) -> Prelude:
     """Sets the initial weights to those that another trial recorded; `text`, its `INITIAL_FILE`, is not trusted.
 
     Raises UsageError where the text is no such file.
     """
     given = json.dumps(_checked(text), sort_keys=True)
-    return Tool(
+    return Prelude(
         name="initial-weights",
         source=f"import json\nINITIAL = json.loads({given!r})\n{_read('steps')}\n{_read('initial_weights')}",
     )
 
 
-def fixed_order() -> Tool:
+def fixed_order() -> Prelude:
     """Has every `fit` cut its batches from the data in the data's own order."""
-    return Tool(name="data-order", source=_read("data_order"))
+    return Prelude(name="data-order", source=_read("data_order"))
 
 
 def _read(name: str) -> str:
