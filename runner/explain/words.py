@@ -19,7 +19,7 @@ def sentences_of(account: Account) -> Iterator[str]:
     """What the experiments show, the most important first."""
     yield _difference(account)
     if not account.real:
-        yield "So this is not shown to be an effect of what differs between the two: nothing further was asked."
+        yield from _no_effect(account)
         return
     for cause in account.causes:
         yield _axis(cause, account)
@@ -50,11 +50,31 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
 
 
 def _difference(account: Account) -> str:
-    good, bad = (f"{_named(side, account)} {_side(side)}" for side in (account.good, account.bad))
     chance = f" (p = {account.p:.2g})" if account.p is not None else ""
+    sides = account.good, account.bad
+    good, bad = (f"{_named(side, account)} is {_held(side, account)}" for side in sides)
     if account.real:
-        return f"The difference is real: {good}, {bad}{chance}."
-    return f"No difference was shown: {good}, {bad}. Compared: {account.comparison}."
+        return f"The difference is real: {good}; {bad}{chance}."
+    return f"No difference was shown: {good}; {bad}. Compared: {account.comparison}."
+
+
+def _no_effect(account: Account) -> Iterator[str]:
+    if account.good.outcome.startswith("flaky") and account.bad.outcome.startswith("flaky"):
+        yield "Both succeed under some seeds and fail under others, with nothing else changed: the seed does that."
+    yield (
+        "So this is not shown to be an effect of what differs between the two (not a version effect, as far as these"
+        " trials tell): nothing further was asked."
+    )
+
+
+def _held(side: Side, account: Account) -> str:
+    """What a cell is by the rule that tells good from bad, which is not always what its own verdicts say."""
+    values = {axis: value for axis, value in side.values.items() if account.shared.get(axis) != value}
+    counts = next((one.counts for one in account.tried if one.values == values), None)
+    if counts is None:
+        return _side(side)
+    level = f", median final {median(side.finals):.3g}" if side.finals else ""
+    return f"good in {_of(counts)} trials ({side.outcome}{level})"
 
 
 def _side(side: Side) -> str:
