@@ -17,6 +17,7 @@ from runner.reports import account as out
 
 if TYPE_CHECKING:
     from runner.explain.explaining import Explanation
+    from runner.explain.removed import Look, Removed
     from runner.explain.walking import Walk
     from runner.investigate import Attribution, Cause, Combination, Evidence, Interventions, Tested, Told
     from runner.outcomes import Outcome
@@ -48,6 +49,7 @@ def account_of(found: Explanation, command: str) -> out.Account:
         tried=_tried(found.attribution),
         bisections=tuple(_bisection(one) for one in found.bisected),
         pair=(asking.values(found.pair[0]), asking.values(found.pair[1])) if found.pair else None,
+        removed=_removed(found.removed) if found.removed else None,
         switches=_switches(found.interventions) if found.interventions else (),
         sentences=(),
         trials=asking.budget.executed,
@@ -154,6 +156,17 @@ def _bisection(one: Bisected) -> out.Bisection:
         trials=found.trials,
         decisions=found.asked,
     )
+
+
+def _removed(found: Removed) -> out.Removed:
+    missing = found.missing
+    return out.Removed(
+        kind=missing.kind, owner=missing.owner, name=missing.name, good=_seen(found.good), bad=_seen(found.bad)
+    )
+
+
+def _seen(look: Look | None) -> out.Seen | None:
+    return out.Seen(where=look.where, there=look.there, said=look.said, near=look.near) if look else None
 
 
 def _switches(found: Interventions) -> tuple[out.Switch, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner.explain.asking import Asking, Budget
 from runner.explain.places import Span, is_ordered, places
+from runner.explain.removed import removed
 from runner.explain.switches import switchings
 from runner.explain.telling import telling_of
 from runner.investigate import (
@@ -30,6 +31,7 @@ from runner.session.environments import releases_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from runner.explain.removed import Removed
     from runner.explain.telling import Telling
     from runner.investigate import Attribution, Bisection, Cause, Interventions
     from runner.outcomes import CellComparison, Outcome
@@ -60,6 +62,8 @@ class Explanation:
     bisected: list[Bisected] = field(default_factory=list)
     pair: tuple[Combination, Combination] | None = None
     """The closest good and bad cells: what interventions are tried on."""
+    removed: Removed | None = None
+    """Where the bad cell fails because something is not there: what the packages say of it themselves."""
     interventions: Interventions | None = None
 
     @property
@@ -128,6 +132,7 @@ class _Steps:
         for cause in found.attribution.causes:
             self._bisect(cause)
         found.pair = self._closest()
+        found.removed = removed(asking, *found.pair)
         self._intervene(*found.pair)
 
     def _factors(self) -> list[Factor]:

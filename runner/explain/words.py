@@ -10,7 +10,7 @@ from runner.investigate import Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from runner.reports.account import Account, Bisection, Cause, Counts, Side, Switch
+    from runner.reports.account import Account, Bisection, Cause, Counts, Removed, Side, Switch
 
 _MOST_NAMED = 12
 
@@ -25,6 +25,8 @@ def sentences_of(account: Account) -> Iterator[str]:
         yield _axis(cause, account)
     for bisection in account.bisections:
         yield release_of(bisection)
+    if account.removed:
+        yield from _removed(account.removed)
     yield from _mechanism(account)
     if account.trace:
         yield account.trace.sentence
@@ -124,6 +126,22 @@ def release_of(bisection: Bisection) -> str:
         f"Along {bisection.axis} it {', and '.join(steps)} (probability {bisection.probability:.3f};"
         f" {tried} of {len(bisection.places)} releases tried)."
     )
+
+
+def _removed(removed: Removed) -> Iterator[str]:
+    """What is gone, and what the packages say of it: in the good cell, then in the bad one."""
+    if removed.kind == "attribute":
+        text = f"{removed.owner} has no {removed.name} in the bad cell"
+        if removed.good and removed.good.there:
+            text += ", in the good one it has"
+    else:
+        text = f"{removed.owner} does not take {removed.name}= in the bad cell"
+    near = removed.bad.near if removed.bad else ()
+    yield f"{text}{f'; named alike there: {_shortened(near)}' if near else ''}."
+    for cell, seen in (("good", removed.good), ("bad", removed.bad)):
+        if seen and seen.said:
+            yield f"The package itself says of it, in the {cell} cell: “{seen.said}”."
+            return
 
 
 def _mechanism(account: Account) -> Iterator[str]:
