@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from runner.explain.explaining import Bisected
 from runner.explain.telling import finals
 from runner.explain.words import release_of, sentences_of, unknown_of
+from runner.outcomes.significance import fisher, rate_interval
 from runner.reports import account as out
 
 if TYPE_CHECKING:
     from runner.explain.explaining import Explanation
+    from runner.explain.removed import Look, Removed
     from runner.explain.tracing import Traced
     from runner.explain.walking import Walk
-    from runner.investigate import Attribution, Cause, Combination, Evidence, Tested, Told
+    from runner.investigate import Attribution, Cause, Combination, Evidence, Interventions, Tested, Told
     from runner.outcomes import Outcome
 
 _NOTHING = out.Counts()
@@ -42,13 +44,14 @@ def account_of(found: Explanation, command: str) -> out.Account:
         telling=found.telling.words if found.telling else "",
         fault=found.telling.fault if found.telling else "",
         real=found.real,
-        comparison=found.compared.reason,
+        comparison=_comparison(found),
         p=p,
         causes=_causes(found.attribution),
         tried=_tried(found.attribution),
         bisections=tuple(_bisection(one) for one in found.bisected),
         pair=(asking.values(found.pair[0]), asking.values(found.pair[1])) if found.pair else None,
-        switches=tuple(map(_switch, found.interventions.tested)) if found.interventions else (),
+        removed=_removed(found.removed) if found.removed else None,
+        switches=_switches(found.interventions) if found.interventions else (),
         trace=_trace(found.traced),
         sentences=(),
         trials=asking.budget.executed,
@@ -69,6 +72,20 @@ def walk_of(found: Walk) -> out.Walk:
         trials=found.asking.budget.executed,
         seconds=round(time.monotonic() - found.asking.budget.begun, 1),
     )
+
+
+def _comparison(found: Explanation) -> str:
+    """Effect and p value of the two cells, by all of their trials: where they were not told apart there are more."""
+    if found.attribution is None or found.real:
+        return found.compared.reason
+    ends = [one.evidence for one in found.attribution.tried if one.combination in {found.good, found.bad}]
+    (good, of_good), (bad, of_bad) = [(one.good, one.good + one.bad(None)) if one else (0, 0) for one in ends[:2]]
+    text = f"good in {good} of {of_good} against {bad} of {of_bad}"
+    if not (of_good and of_bad):
+        return text
+    low, high = rate_interval((bad, good), (of_bad, of_good))
+    p = fisher((good, bad), (of_good, of_bad))
+    return f"{text}, rates that differ by {100 * low:+.0f} to {100 * high:+.0f} percentage points, p = {p:.2g}"
 
 
 def _id(found: Explanation) -> str:
@@ -156,8 +173,23 @@ def _trace(found: Traced | None) -> out.Trace | None:
     )
 
 
-def _switch(one: Tested) -> out.Switch:
-    fault = one.evidence.fault if one.evidence else None
+def _removed(found: Removed) -> out.Removed:
+    missing = found.missing
+    return out.Removed(
+        kind=missing.kind, owner=missing.owner, name=missing.name, good=_seen(found.good), bad=_seen(found.bad)
+    )
+
+
+def _seen(look: Look | None) -> out.Seen | None:
+    return out.Seen(where=look.where, there=look.there, said=look.said, near=look.near) if look else None
+
+
+def _switches(found: Interventions) -> tuple[out.Switch, ...]:
+    fault = found.bad.fault if found.bad else None
+    return tuple(_switch(one, fault) for one in found.tested)
+
+
+def _switch(one: Tested, fault: str | None) -> out.Switch:
     return out.Switch(
         name=one.switching.name,
         does=one.switching.does,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from runner.explain.asking import Asking, Budget
 from runner.explain.places import Span, is_ordered, places
+from runner.explain.removed import removed
 from runner.explain.switches import made_for, switchings
 from runner.explain.telling import telling_of
 from runner.explain.tracing import trace
@@ -33,6 +34,7 @@ from runner.session.environments import releases_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from runner.explain.removed import Removed
     from runner.explain.telling import Telling
     from runner.explain.tracing import Traced
     from runner.investigate import Attribution, Bisection, Cause, Interventions
@@ -64,6 +66,8 @@ class Explanation:
     bisected: list[Bisected] = field(default_factory=list)
     pair: tuple[Combination, Combination] | None = None
     """The closest good and bad cells: what interventions are tried on."""
+    removed: Removed | None = None
+    """Where the bad cell fails because something is not there: what the packages say of it themselves."""
     interventions: Interventions | None = None
     traced: Traced | None = None
 
@@ -133,6 +137,7 @@ class _Steps:
         for cause in found.attribution.causes:
             self._bisect(cause)
         found.pair = self._closest()
+        found.removed = removed(asking, *found.pair)
         if all(self._trains(one) for one in found.pair):
             self.tell("Where first? Both cells from the same weights on, with the same batches.")
             with suppress(BudgetSpentError):

@@ -10,7 +10,7 @@ from runner.investigate import Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from runner.reports.account import Account, Bisection, Cause, Counts, Side, Switch
+    from runner.reports.account import Account, Bisection, Cause, Counts, Removed, Side, Switch
 
 _MOST_NAMED = 12
 
@@ -19,12 +19,14 @@ def sentences_of(account: Account) -> Iterator[str]:
     """What the experiments show, the most important first."""
     yield _difference(account)
     if not account.real:
-        yield "So this is not shown to be an effect of what differs between the two: nothing further was asked."
+        yield from _no_effect(account)
         return
     for cause in account.causes:
         yield _axis(cause, account)
     for bisection in account.bisections:
         yield release_of(bisection)
+    if account.removed:
+        yield from _removed(account.removed)
     yield from _mechanism(account)
     if account.trace and account.trace.sentence:
         yield f"From the same initial weights on, with the same batches: {account.trace.sentence}"
@@ -52,11 +54,31 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
 
 
 def _difference(account: Account) -> str:
-    good, bad = (f"{_named(side, account)} {_side(side)}" for side in (account.good, account.bad))
     chance = f" (p = {account.p:.2g})" if account.p is not None else ""
+    sides = account.good, account.bad
+    good, bad = (f"{_named(side, account)} is {_held(side, account)}" for side in sides)
     if account.real:
-        return f"The difference is real: {good}, {bad}{chance}."
-    return f"No difference was shown: {good}, {bad}. Compared: {account.comparison}."
+        return f"The difference is real: {good}; {bad}{chance}."
+    return f"No difference was shown: {good}; {bad}. Compared: {account.comparison}."
+
+
+def _no_effect(account: Account) -> Iterator[str]:
+    if account.good.outcome.startswith("flaky") and account.bad.outcome.startswith("flaky"):
+        yield "Both succeed under some seeds and fail under others, with nothing else changed: the seed does that."
+    yield (
+        "So this is not shown to be an effect of what differs between the two (not a version effect, as far as these"
+        " trials tell): nothing further was asked."
+    )
+
+
+def _held(side: Side, account: Account) -> str:
+    """What a cell is by the rule that tells good from bad, which is not always what its own verdicts say."""
+    values = {axis: value for axis, value in side.values.items() if account.shared.get(axis) != value}
+    counts = next((one.counts for one in account.tried if one.values == values), None)
+    if counts is None:
+        return _side(side)
+    level = f", median final {median(side.finals):.3g}" if side.finals else ""
+    return f"good in {_of(counts)} trials ({side.outcome}{level})"
 
 
 def _side(side: Side) -> str:
@@ -106,6 +128,22 @@ def release_of(bisection: Bisection) -> str:
         f"Along {bisection.axis} it {', and '.join(steps)} (probability {bisection.probability:.3f};"
         f" {tried} of {len(bisection.places)} releases tried)."
     )
+
+
+def _removed(removed: Removed) -> Iterator[str]:
+    """What is gone, and what the packages say of it: in the good cell, then in the bad one."""
+    if removed.kind == "attribute":
+        text = f"{removed.owner} has no {removed.name} in the bad cell"
+        if removed.good and removed.good.there:
+            text += ", in the good one it has"
+    else:
+        text = f"{removed.owner} does not take {removed.name}= in the bad cell"
+    near = removed.bad.near if removed.bad else ()
+    yield f"{text}{f'; named alike there: {_shortened(near)}' if near else ''}."
+    for cell, seen in (("good", removed.good), ("bad", removed.bad)):
+        if seen and seen.said:
+            yield f"The package itself says of it, in the {cell} cell: “{seen.said}”."
+            return
 
 
 def _mechanism(account: Account) -> Iterator[str]:

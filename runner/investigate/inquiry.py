@@ -15,6 +15,7 @@ from runner.investigate.decide import told_of, trials_wanted
 from runner.investigate.question import BudgetSpentError, Combination, Question
 from runner.investigate.spending import fresh, trials_of, within
 from runner.investigate.told import Told
+from runner.outcomes.significance import LEVEL, fisher
 
 if TYPE_CHECKING:
     from runner.investigate.attributed import Factor
@@ -87,10 +88,11 @@ class Inquiry:
     def told(self, moved: frozenset[str]) -> Told:
         """What is said of this move now; untold while its trials leave more doubt than a decision may.
 
-        The two cells are given as good and bad: where their own trials stay ambiguous, that stands.
+        The two cells are given as good and bad: where their own trials stay ambiguous, that stands, provided that their
+        rates differ by more than luck.
         """
         told = told_of(self.evidence(moved), self.fault, error=self.error, cap=self.rules.cap)
-        if told is Told.AMBIGUOUS:
+        if told is Told.AMBIGUOUS and self._apart():
             return {frozenset(): Told.GOOD, self.all: Told.BAD}.get(moved, told)
         return told
 
@@ -136,6 +138,15 @@ class Inquiry:
         """An inquiry into other factors of the same two cells: the fault stays, and so does what was spent."""
         rules = replace(self.rules, fault=self.fault)
         return Inquiry(factors=factors, rules=rules, known=dict(self.known), fixed=fixed, spent=self.spent)
+
+    def _apart(self) -> bool:
+        """Whether the good cell succeeds more often than the bad one, by Fisher's exact test."""
+        ends = self.evidence(frozenset()), self.evidence(self.all)
+        counts = [(one.good, one.good + one.bad(self.fault)) for one in ends if one is not None]
+        if len(counts) < 2:
+            return False
+        (good, of_good), (bad, of_bad) = counts
+        return good * of_bad > bad * of_good and fisher((good, bad), (of_good, of_bad)) <= LEVEL
 
     def _wanted(self, move: frozenset[str]) -> int:
         """The fewest trials that can decide a move."""

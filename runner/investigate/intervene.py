@@ -93,7 +93,7 @@ def _tested(trying: _Trying, one: Switching, *, repeated: bool) -> Tested:
     held = repeated and on is Told.GOOD and trying.told(trying.bad) is Told.BAD
     return Tested(
         switching=one,
-        standing=_standing(on, reverse, held=held),
+        standing=_standing(on, reverse, held=held, blocked=_blocked(trying.known.get(one.on))),
         on=on,
         evidence=trying.known.get(one.on),
         reverse=reverse,
@@ -112,7 +112,12 @@ def _reversed(trying: _Trying, about: Combination) -> Told:
     return Told.BAD if fisher((some, all_), (of_some, of_all)) <= LEVEL else told
 
 
-def _standing(on: Told, reverse: Told | None, *, held: bool) -> Standing:
+def _blocked(evidence: Evidence | None) -> bool:
+    """Whether the script was not put to the test: the switch changed nothing, or there is no such environment."""
+    return evidence is None or bool(evidence.blocked) or not evidence.faults
+
+
+def _standing(on: Told, reverse: Told | None, *, held: bool, blocked: bool) -> Standing:
     match on:
         case Told.GOOD:
             possible = reverse in {Told.BAD, Told.UNTESTABLE, None}  # what can't be turned round can't speak against it
@@ -122,7 +127,7 @@ def _standing(on: Told, reverse: Told | None, *, held: bool) -> Standing:
         case Told.AMBIGUOUS:
             return Standing.AMBIGUOUS
         case Told.UNTESTABLE:
-            return Standing.NOT_APPLICABLE
+            return Standing.NOT_APPLICABLE if blocked else Standing.BREAKS
         case Told.UNTOLD:
             return Standing.UNTRIED
 

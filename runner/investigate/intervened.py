@@ -23,6 +23,8 @@ class Standing(enum.StrEnum):
     """The bad cell stays bad with it."""
     AMBIGUOUS = "can't be told"
     """Its seeds disagree."""
+    BREAKS = "fails otherwise"
+    """The bad cell fails with it in another way than without it, so that nothing can be told."""
     NOT_APPLICABLE = "changed nothing here"
     """It does not apply to the bad cell, or the script can't be put to the test with it."""
     UNTRIED = "not tried"

@@ -13,9 +13,9 @@ HEAD: Final = """\
 # Switches
 
 Each switch changes one thing in what a script's libraries do. It is a value of the axis `prelude:`; several in one
-value, parted by spaces, are made together. A trial tells whether the change was made: where a stack has no
-such thing, or does it anyway, it was not. The reverse turns the same thing the other way, often on other stacks. Breadth says how much a
-switch changes, from 1 (one default of one kind of object) to 9 (the whole way of execution).
+value, parted by spaces, are made together. A trial tells whether the change was made: where a stack has no such
+thing, or does it anyway, it was not. The reverse turns the same thing the other way, often on other stacks. Breadth
+says how much a switch changes, from 1 (one default of one kind of object) to 9 (the whole way of execution).
 
 | switch | with it | how | for | reverse | breadth |
 | --- | --- | --- | --- | --- | --- |

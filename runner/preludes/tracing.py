@@ -1,4 +1,4 @@
-"""The runner's own preludes that look into a training: record its steps, set its initial weights, fix its data's order.
+"""The runner's own preludes, which look into a trial: its steps, its initial weights, its data's order, what it lacks.
 
 Each is a name and a source, as a trial's prelude is; the top of its source in `tools` says what it does.
 """
@@ -41,6 +41,11 @@ def initial_weights(text: str) -> Prelude:
 def fixed_order() -> Prelude:
     """Has every `fit` cut its batches from the data in the data's own order."""
     return Prelude(name="data-order", source=_read("data_order"))
+
+
+def looking(kind: str, owner: str, name: str) -> Prelude:
+    """Changes nothing: asks, when the script has ended, the object `owner` for an attribute or argument `name`."""
+    return Prelude(name="looking", source=f"QUESTION = {(kind, owner, name)!r}\n{_read('looking')}")
 
 
 def _read(name: str) -> str:

@@ -121,6 +121,29 @@ class Switch(_Frozen):
     repeated: bool = False
 
 
+class Seen(_Frozen):
+    """What a cell's own objects say of a name."""
+
+    where: str
+    """The object that has it, or should."""
+    there: bool
+    said: str = ""
+    """In the package's own words; empty where it says nothing."""
+    near: tuple[str, ...] = ()
+    """Names that are alike."""
+
+
+class Removed(_Frozen):
+    """What the bad cell's failure says is not there."""
+
+    kind: str
+    """attribute or argument."""
+    owner: str
+    name: str
+    good: Seen | None = None
+    bad: Seen | None = None
+
+
 class Trace(_Frozen):
     """Where the two first differ, from the same weights on and with the same batches."""
 
@@ -176,6 +199,7 @@ class Account(_Frozen):
     bisections: tuple[Bisection, ...] = ()
     pair: tuple[dict[str, str], dict[str, str]] | None = None
     """The cells that interventions and the trace ran on."""
+    removed: Removed | None = None
     switches: tuple[Switch, ...] = ()
     trace: Trace | None = None
     sentences: tuple[str, ...]

@@ -88,7 +88,7 @@ def test_what_does_not_apply_fails_otherwise_or_disagrees_is_no_finding() -> Non
     )
     assert standings(found) == {
         "absent": Standing.NOT_APPLICABLE,
-        "crashes": Standing.NOT_APPLICABLE,
+        "crashes": Standing.BREAKS,
         "unsteady": Standing.AMBIGUOUS,
     }
     assert found.narrowest is None

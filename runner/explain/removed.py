@@ -1,0 +1,122 @@
+"""What a failure says was taken away, and what the packages' own objects say of it in the good and the bad cell.
+
+Asked by one trial of each cell with a prelude that looks at the object once the script has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner.explain.switches import with_prelude, written
+from runner.investigate import BudgetSpentError, Question
+from runner.preludes.tracing import looking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.explain.asking import Asking
+    from runner.investigate import Combination
+    from runner.trials.record import Record, ScriptException
+
+_ATTRIBUTE = (
+    re.compile(r"(?:'|type object ')(?P<owner>\w+)'(?: object)? has no attribute '(?P<name>\w+)'"),
+    re.compile(r"module '(?P<owner>[\w.]+)' has no attribute '(?P<name>\w+)'"),
+    re.compile(r"No module named '(?P<owner>[\w.]+)\.(?P<name>\w+)'"),
+)
+_IMPORT = re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<owner>[\w.]+)'")
+_ARGUMENT = (
+    re.compile(r"got an unexpected keyword argument '(?P<name>\w+)'"),
+    re.compile(r"not recognized: \{'(?P<name>\w+)'"),
+    re.compile(r"Unrecognized keyword arguments passed to \w+: \{'(?P<name>\w+)'"),
+)
+_TAKEN_AWAY = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError", "TypeError", "ValueError"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """What a failure names: `name` is an attribute or an argument of `owner`."""
+
+    kind: str
+    owner: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a cell's own objects say of it."""
+
+    where: str
+    """Module and name of the owner as it is in this cell."""
+    there: bool
+    """Whether an attribute is there, or an argument is in the signature."""
+    said: str
+    """What is said of the name being deprecated or replaced, in the package's own words; empty where nothing is."""
+    near: tuple[str, ...]
+    """What the owner has that is named alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removed:
+    """What was taken away, seen from both cells; None where the object was not found there."""
+
+    missing: Missing
+    good: Look | None
+    bad: Look | None
+
+
+def missing_in(exception: ScriptException) -> Missing | None:
+    """What an exception says is not there; None where it says nothing of the kind."""
+    if exception.type.rpartition(".")[2] not in _TAKEN_AWAY:
+        return None
+    return next(_named(exception), None)
+
+
+def removed(asking: Asking, good: Combination, bad: Combination) -> Removed | None:
+    """What the bad cell's failure names, looked at in both cells; None where it names nothing, or the budget is spent.
+
+    Runs one trial in each.
+    """
+    named = (missing_in(record.exception) for record, _ in asking.trials.get(bad, ()) if record.exception)
+    missing = next((one for one in named if one is not None), None)
+    if missing is None:
+        return None
+    prelude = written(asking, looking(missing.kind, missing.owner, missing.name))
+    cells = [with_prelude(good, prelude), with_prelude(bad, prelude)]
+    try:
+        asking(tuple(Question(about=cell, trials=1) for cell in cells))
+    except BudgetSpentError:
+        return None
+    seen = [next((look for record, _ in asking.trials[cell] if (look := _look(record))), None) for cell in cells]
+    return Removed(missing=missing, good=seen[0], bad=seen[1]) if any(seen) else None
+
+
+def _named(exception: ScriptException) -> Iterator[Missing]:
+    for pattern in (*_ATTRIBUTE, _IMPORT):
+        if found := pattern.search(exception.message):
+            yield Missing(kind="attribute", owner=found["owner"], name=found["name"])
+    for pattern in _ARGUMENT:
+        found = pattern.search(exception.message)
+        if found and (owner := _called_with(found["name"], exception)):
+            yield Missing(kind="argument", owner=owner, name=found["name"])
+
+
+def _called_with(argument: str, exception: ScriptException) -> str:
+    """What the script's line calls with an argument of this name; empty where the line does not show it."""
+    calls = re.findall(rf"(\w+)\((?:[^()]|\([^()]*\))*\b{argument}\s*=", exception.source or "")
+    return str(calls[-1]) if calls else ""
+
+
+def _look(record: Record) -> Look | None:
+    """What a trial's prelude told; what can't be read is nothing: it is written by the script's own process."""
+    for run in record.preludes:
+        try:
+            told: Any = json.loads(run.note)
+            if told["found"]:
+                near = tuple(str(one) for one in told["near"])
+                return Look(where=str(told["where"]), there=bool(told["there"]), said=str(told["said"]), near=near)
+        except (ValueError, KeyError, TypeError):
+            continue
+    return None
