@@ -31,7 +31,8 @@ class Tool:
 
 def tracing(steps: int = 200) -> Tool:
     """Records the first `steps` training steps, then those at powers of two, in `TRACE_FILE` and `INITIAL_FILE`."""
-    return Tool(name="trace", source=f"STEPS = {int(steps)}\n{_read('steps')}\n{_read('trace')}")
+    parts = "\n".join(map(_read, ("steps", "reading", "slots", "trace")))
+    return Tool(name="trace", source=f"STEPS = {int(steps)}\n{parts}")
 
 
 def initial_weights(text: str) -> Tool:
