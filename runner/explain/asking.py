@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from runner.trials.record import Record
 
 _NOWHERE = Position(line=1, column=1)
+_AXIS_OF = {"tensorflow-cpu": "tensorflow", "tensorflow-gpu": "tensorflow"}
+"""The axis of distributions that are installed for it under another name."""
 MOST_RECORDED = 40
 """So many stored trials of a cell are looked for."""
 
@@ -172,8 +174,8 @@ class Asking:
 
 
 def contents_of(lock: Lock) -> tuple[tuple[str, str], ...]:
-    """What an environment holds: CPython as `python`, then every package, sorted."""
-    packages = {package.name: package.version for package in lock.packages}
+    """What an environment holds: CPython as `python`, then every package under its axis's name, sorted."""
+    packages = {_AXIS_OF.get(package.name, package.name): package.version for package in lock.packages}
     return (("python", lock.python), *sorted(packages.items()))
 
 

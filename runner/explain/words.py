@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from runner.reports.account import Account, Bisection, Cause, Counts, Removed, Side, Switch
 
 _MOST_NAMED = 12
+_MOST_BESIDE = 3
 
 
 def sentences_of(account: Account) -> Iterator[str]:
@@ -112,7 +113,7 @@ def _axis(cause: Cause, account: Account) -> str:
 def release_of(bisection: Bisection) -> str:
     """Where the outcome flips along an axis."""
     if not bisection.flips:
-        return f"Along {bisection.axis} no step was found at which the outcome flips."
+        return f"Along {bisection.axis}{_beside(bisection)} no step was found at which the outcome flips."
     tried = sum(place.counts.trials > 0 for place in bisection.places)
     steps = []
     for flip in bisection.flips:
@@ -123,9 +124,16 @@ def release_of(bisection: Bisection) -> str:
         unsure = f" ({_shortened(between)} in between can't be told)" if between else ""
         steps.append(f"{'breaks' if flip.breaks else 'heals'} at {step}{unsure}")
     return (
-        f"Along {bisection.axis} it {', and '.join(steps)} (probability {bisection.probability:.3f};"
+        f"Along {bisection.axis}{_beside(bisection)} it {', and '.join(steps)} (probability {bisection.probability:.3f};"
         f" {tried} of {len(bisection.places)} releases tried)."
     )
+
+
+def _beside(bisection: Bisection) -> str:
+    """What the other axes were set to all along; packages that were pinned are too many to be named."""
+    first, *others = (place.values for place in bisection.places)
+    still = {axis: value for axis, value in first.items() if all(one.get(axis) == value for one in others)}
+    return f", with {_values(still)}," if 0 < len(still) <= _MOST_BESIDE else ""
 
 
 def _removed(removed: Removed) -> Iterator[str]:
@@ -177,8 +185,8 @@ def _standing(account: Account, *standings: Standing) -> list[Switch]:
     return [one for one in account.switches if one.standing in standings]
 
 
-def _values(values: Mapping[str, str]) -> str:
-    return ",".join(f"{axis}={value}" for axis, value in values.items())
+def _values(values: Mapping[str, str | None]) -> str:
+    return ",".join(f"{axis}={value or 'none'}" for axis, value in values.items())
 
 
 def _shortened(names: Iterable[str]) -> str:
