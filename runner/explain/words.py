@@ -124,8 +124,8 @@ def release_of(bisection: Bisection) -> str:
         unsure = f" ({_shortened(between)} in between can't be told)" if between else ""
         steps.append(f"{'breaks' if flip.breaks else 'heals'} at {step}{unsure}")
     return (
-        f"Along {bisection.axis}{_beside(bisection)} it {', and '.join(steps)} (probability {bisection.probability:.3f};"
-        f" {tried} of {len(bisection.places)} releases tried)."
+        f"Along {bisection.axis}{_beside(bisection)} it {', and '.join(steps)}"
+        f" (probability {bisection.probability:.3f}; {tried} of {len(bisection.places)} releases tried)."
     )
 
 
