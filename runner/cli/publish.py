@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, MatrixFile, Only, options
+from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, MatrixFile, Only, Seeds, options
 from runner.cli.progress import observer_for_terminal
 from runner.matrix.model import Matrix
 from runner.session import Session
 
 if TYPE_CHECKING:
     from runner.reports.site import Written
+    from runner.session import Options
 
 
 Source = Annotated[
@@ -30,11 +31,13 @@ def publish(
     engine: Engine = None,
     base: Base = None,
     only: Only = None,
+    seeds: Seeds = None,
     source: Source = None,
     to: To = None,
 ) -> int:
     """Write the report site of the stored trials, a folder that opens from disk; nothing is run."""
-    written = _from_results(source, to) if source else _from_matrix(matrix, engine, base, only, to)
+    chosen = options(engine, base, only=only, seeds=seeds)
+    written = _from_results(source, to) if source else _from_matrix(matrix, chosen, to, recorded=engine is None)
     sys.stdout.write(
         f"{written.folder / 'index.html'}\n"
         f"{written.written} files written, {written.kept} as they were, {written.removed} removed.\n"
@@ -42,13 +45,12 @@ def publish(
     return 0
 
 
-def _from_matrix(matrix: Path, engine: Engine, base: Base, only: Only, to: Path | None) -> Written:
+def _from_matrix(matrix: Path, chosen: Options, to: Path | None, *, recorded: bool) -> Written:
     """The site of what is stored: on the engine that was named, else on whatever engine ran last."""
     from runner.session.publishing import publish as publish_results  # noqa: PLC0415 - templates, numpy
 
-    chosen = options(engine, base, only=only)
     with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
-        return publish_results(session, session.results(recorded=engine is None), to)
+        return publish_results(session, session.results(recorded=recorded), to)
 
 
 def _from_results(source: Path, to: Path | None) -> Written:

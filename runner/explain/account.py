@@ -18,6 +18,7 @@ from runner.reports import account as out
 if TYPE_CHECKING:
     from runner.explain.explaining import Explanation
     from runner.explain.removed import Look, Removed
+    from runner.explain.tracing import Traced
     from runner.explain.walking import Walk
     from runner.investigate import Attribution, Cause, Combination, Evidence, Interventions, Tested, Told
     from runner.outcomes import Outcome
@@ -51,6 +52,7 @@ def account_of(found: Explanation, command: str) -> out.Account:
         pair=(asking.values(found.pair[0]), asking.values(found.pair[1])) if found.pair else None,
         removed=_removed(found.removed) if found.removed else None,
         switches=_switches(found.interventions) if found.interventions else (),
+        trace=_trace(found.traced),
         sentences=(),
         trials=asking.budget.executed,
         seconds=round(time.monotonic() - asking.budget.begun, 1),
@@ -155,6 +157,19 @@ def _bisection(one: Bisected) -> out.Bisection:
         ending=found.ending.value,
         trials=found.trials,
         decisions=found.asked,
+    )
+
+
+def _trace(found: Traced | None) -> out.Trace | None:
+    if found is None:
+        return None
+    difference = found.difference
+    return out.Trace(
+        sentence=difference.sentence() if difference else "",
+        step=difference.step if difference else 0,
+        recorded=difference.recorded if difference else 0,
+        last=difference.last if difference else 0,
+        notes=found.notes,
     )
 
 

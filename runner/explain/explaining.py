@@ -5,17 +5,20 @@ Is it real, which axis, which release, which mechanism: every step is a search o
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runner.explain.asking import Asking, Budget
 from runner.explain.places import Span, is_ordered, places
 from runner.explain.removed import removed
-from runner.explain.switches import switchings
+from runner.explain.switches import made_for, switchings
 from runner.explain.telling import telling_of
+from runner.explain.tracing import trace
 from runner.investigate import (
     AttributeRules,
     BisectRules,
+    BudgetSpentError,
     Combination,
     Factor,
     InterveneRules,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
     from runner.explain.removed import Removed
     from runner.explain.telling import Telling
+    from runner.explain.tracing import Traced
     from runner.investigate import Attribution, Bisection, Cause, Interventions
     from runner.outcomes import CellComparison, Outcome
     from runner.session import Session
@@ -65,6 +69,7 @@ class Explanation:
     removed: Removed | None = None
     """Where the bad cell fails because something is not there: what the packages say of it themselves."""
     interventions: Interventions | None = None
+    traced: Traced | None = None
 
     @property
     def real(self) -> bool:
@@ -133,7 +138,15 @@ class _Steps:
             self._bisect(cause)
         found.pair = self._closest()
         found.removed = removed(asking, *found.pair)
+        if all(self._trains(one) for one in found.pair):
+            self.tell("Where first? Both cells from the same weights on, with the same batches.")
+            with suppress(BudgetSpentError):
+                found.traced = trace(asking, *found.pair)
         self._intervene(*found.pair)
+
+    def _trains(self, about: Combination) -> bool:
+        """Whether a training was seen in a trial of a cell: else there are no steps."""
+        return any(record.phases for record, _ in self.found.asking.trials.get(about, ()))
 
     def _factors(self) -> list[Factor]:
         good, bad = dict(self.found.good.values), dict(self.found.bad.values)
@@ -191,7 +204,8 @@ class _Steps:
 
     def _intervene(self, good: Combination, bad: Combination) -> None:
         asking = self.found.asking
-        switches = switchings(good, bad, dict(asking.contents.get(good, ())), dict(asking.contents.get(bad, ())))
+        initial = self.found.traced.initial if self.found.traced else None
+        switches = [*switchings(asking, good, bad), *made_for(asking, good, bad, initial)]
         if not switches:
             return
         self.tell(f"Which mechanism? {len(switches)} switches, one at a time.")

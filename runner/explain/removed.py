@@ -6,16 +6,13 @@ Asked by one trial of each cell with a prelude that looks at the object once the
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.explain.switches import with_prelude
+from runner.explain.switches import with_prelude, written
 from runner.investigate import BudgetSpentError, Question
-from runner.preludes import LOOKING
+from runner.preludes.tracing import looking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +83,7 @@ def removed(asking: Asking, good: Combination, bad: Combination) -> Removed | No
     missing = next((one for one in named if one is not None), None)
     if missing is None:
         return None
-    prelude = _write(asking, missing)
+    prelude = written(asking, looking(missing.kind, missing.owner, missing.name))
     cells = [with_prelude(good, prelude), with_prelude(bad, prelude)]
     try:
         asking(tuple(Question(about=cell, trials=1) for cell in cells))
@@ -110,20 +107,6 @@ def _called_with(argument: str, exception: ScriptException) -> str:
     """What the script's line calls with an argument of this name; empty where the line does not show it."""
     calls = re.findall(rf"(\w+)\((?:[^()]|\([^()]*\))*\b{argument}\s*=", exception.source or "")
     return str(calls[-1]) if calls else ""
-
-
-def _write(asking: Asking, missing: Missing) -> str:
-    """The prelude that asks for this, as a path beside the matrix."""
-    question = (missing.kind, missing.owner, missing.name)
-    file = asking.session.workplace.root / "looks" / f"{'-'.join(question).replace('.', '-')}.py"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"QUESTION = {question!r}\n{_source()}", "utf-8")
-    return Path(os.path.relpath(file, asking.matrix.folder)).as_posix()
-
-
-@cache
-def _source() -> str:
-    return LOOKING.read_text("utf-8")
 
 
 def _look(record: Record) -> Look | None:

@@ -1,34 +1,48 @@
-"""Which switches there are for a pair of cells: those of the catalogue that apply, each with its reverse."""
+"""Which switches there are for a pair of cells: those of the catalogue that apply, and those made for these two cells.
+
+A prelude that was made for an investigation is written beside the records and named by its path.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from runner.investigate import Combination, Switching
+from runner.matrix.model import NO_PRELUDE
 from runner.preludes import catalogue
+from runner.preludes.explicit import defaults_that_differ, explicit
+from runner.preludes.tracing import fixed_order, initial_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from runner.explain.asking import Asking
     from runner.preludes import Switch
+    from runner.preludes.explicit import Default
+    from runner.preludes.prelude import Prelude
+
+FOLDER = "preludes"
+"""Beside the records: what was made for an investigation."""
+MOST_DEFAULTS = 24
+"""So many defaults that differ are tried."""
 
 _STANDS_FOR = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")}
 """Distributions that hold the same package."""
 
 
-def switchings(
-    good: Combination, bad: Combination, contents_good: Mapping[str, str], contents_bad: Mapping[str, str]
-) -> list[Switching]:
-    """Every switch that applies to what the bad cell holds, with the reverse where that applies to the good one."""
+def switchings(asking: Asking, good: Combination, bad: Combination) -> list[Switching]:
+    """Every switch of the catalogue that applies to what the bad cell holds, with the reverse where that applies."""
+    ours, theirs = (dict(asking.contents.get(one, ())) for one in (good, bad))
     found = []
     for switch in catalogue().values():
-        if not applies(switch, contents_bad):
+        if not applies(switch, theirs):
             continue
         reverse = catalogue().get(switch.reverse)
-        turned = reverse is not None and applies(reverse, contents_good)
+        turned = reverse is not None and applies(reverse, ours)
         found.append(
             Switching(
                 name=switch.name,
@@ -43,6 +57,68 @@ def switchings(
     return found
 
 
+def made_for(
+    asking: Asking, good: Combination, bad: Combination, initial: tuple[str, str] | None
+) -> Iterator[Switching]:
+    """The switches that only these two cells have: every default that differs, the other's initial weights and order.
+
+    `initial` are the recorded initial weights of the good and of the bad cell.
+    """
+    for default in _defaults(asking, good, bad)[:MOST_DEFAULTS]:
+        one, other = explicit(default), default.turned()
+        yield Switching(
+            name=one.name,
+            breadth=1,
+            does=f"{default.class_name} gets {default.key}={default.good} where the script does not say it,"
+            f" not {default.bad}",
+            how="the argument is given to its constructor",
+            on=with_prelude(bad, written(asking, one)),
+            reverse_name=explicit(other).name if other.settable else "",
+            reverse=with_prelude(good, written(asking, explicit(other))) if other.settable else None,
+        )
+    if initial is not None:
+        ours, theirs = map(initial_weights, initial)
+        yield Switching(
+            name=ours.name,
+            breadth=2,
+            does="training starts from the initial weights of the good cell",
+            how="set right before the first step",
+            on=with_prelude(bad, written(asking, ours)),
+            reverse_name=theirs.name,
+            reverse=with_prelude(good, written(asking, theirs)),
+        )
+    order = fixed_order()
+    yield Switching(
+        name=order.name,
+        breadth=3,
+        does="batches are cut from the data in the data's own order",
+        how="fit(shuffle=False)",
+        on=with_prelude(bad, written(asking, order)),
+    )
+
+
+def _defaults(asking: Asking, good: Combination, bad: Combination) -> list[Default]:
+    """What differs between the live objects of the two cells, and can be set; each once."""
+    ours, theirs = (_configs(asking, one) for one in (good, bad))
+    found = {(one.class_name, one.key): one for one in defaults_that_differ(ours, theirs) if one.settable}
+    return list(found.values())
+
+
+def _configs(asking: Asking, about: Combination) -> dict[str, str]:
+    """The live configs of a cell's objects, as the first trial that told any told them."""
+    records = (record for record, _ in asking.trials.get(about, ()))
+    return next((record.configs for record in records if record.configs), {})
+
+
+def written(asking: Asking, prelude: Prelude) -> str:
+    """Keep a prelude's source beside the records; its path as the axis `prelude` takes it."""
+    digest = hashlib.sha256(prelude.source.encode()).hexdigest()[:8]
+    path = asking.session.workplace.root / FOLDER / f"{prelude.name}-{digest}.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(prelude.source, "utf-8")
+    return path.relative_to(asking.matrix.folder.absolute()).as_posix()
+
+
 def applies(switch: Switch, contents: Mapping[str, str]) -> bool:
     """Whether an environment has all that a switch is for, in the versions that it is for."""
     return all(_held(Requirement(text), contents) for text in switch.applies)
@@ -51,7 +127,8 @@ def applies(switch: Switch, contents: Mapping[str, str]) -> bool:
 def with_prelude(about: Combination, *names: str) -> Combination:
     """The same cell with further preludes, which run after those that it has."""
     values = dict(about.values)
-    values["prelude"] = " ".join([*values.get("prelude", "").split(), *names])
+    before = values.get("prelude", NO_PRELUDE)
+    values["prelude"] = " ".join([*(before.split() if before != NO_PRELUDE else ()), *names])
     return Combination(values=tuple(values.items()), pins=about.pins)
 
 

@@ -29,8 +29,8 @@ def sentences_of(account: Account) -> Iterator[str]:
     if account.removed:
         yield from _removed(account.removed)
     yield from _mechanism(account)
-    if account.trace:
-        yield account.trace.sentence
+    if account.trace and account.trace.sentence:
+        yield f"From the same initial weights on, with the same batches: {account.trace.sentence}"
 
 
 def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
@@ -46,6 +46,8 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
                 f"Of {len(untold)} of {len(bisection.places)} values of {bisection.axis} nothing can be told:"
                 f" {_shortened(place.values[bisection.axis] or '' for place in untold)}."
             )
+    if account.trace and not account.trace.sentence:
+        yield f"Where the two part first: {' '.join(account.trace.notes)}"
     if account.real and account.switches and not _standing(account, Standing.CAUSED_BY, Standing.GOES_WITH):
         yield "The mechanism: no switch in the catalogue flips it."
     if any(one.standing == Standing.UNTRIED for one in account.switches):

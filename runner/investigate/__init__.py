@@ -10,6 +10,9 @@ from runner.investigate.intervene import InterveneRules, intervene
 from runner.investigate.intervened import Interventions, Standing, Switching, Tested
 from runner.investigate.question import Answers, BudgetSpentError, Combination, Question, Questions, Search, answered
 from runner.investigate.told import Ending, Told
+from runner.investigate.trace import Trace, TraceError, parse_trace
+from runner.investigate.trace_difference import first_difference
+from runner.investigate.traced import Compared, Quantity, TraceDifference, Where
 
 __all__ = [
     "Answers",
@@ -20,6 +23,7 @@ __all__ = [
     "BudgetSpentError",
     "Cause",
     "Combination",
+    "Compared",
     "Ending",
     "Evidence",
     "Factor",
@@ -27,6 +31,7 @@ __all__ = [
     "InterveneRules",
     "Interventions",
     "Place",
+    "Quantity",
     "Question",
     "Questions",
     "Search",
@@ -34,11 +39,17 @@ __all__ = [
     "Switching",
     "Tested",
     "Told",
+    "Trace",
+    "TraceDifference",
+    "TraceError",
     "Tried",
+    "Where",
     "answered",
     "attribute",
     "bisect",
     "evidence_of",
     "fault_of",
+    "first_difference",
     "intervene",
+    "parse_trace",
 ]

@@ -37,6 +37,8 @@ class AxisKind(enum.Enum):
     PRELUDE = "prelude"
 
 
+NO_PRELUDE = "none"
+"""The value of the axis `prelude` with which nothing runs before the script."""
 RESERVED_AXES = frozenset(kind.value for kind in AxisKind if kind is not AxisKind.PACKAGE)
 
 
@@ -269,7 +271,8 @@ class Cell:
     @property
     def preludes(self) -> tuple[str, ...]:
         """What runs before the script: names of switches, and paths of sources relative to the matrix's folder."""
-        return tuple(self.values.get("prelude", "").split())
+        named = self.values.get("prelude", NO_PRELUDE)
+        return () if named == NO_PRELUDE else tuple(named.split())
 
     @cached_property
     def name(self) -> str:

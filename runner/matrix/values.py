@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from runner.matrix.mistakes import RefusedError, nearest, quoted
-from runner.matrix.model import RESERVED_AXES, AxisKind
+from runner.matrix.model import NO_PRELUDE, RESERVED_AXES, AxisKind
 from runner.matrix.rules import EXAMPLE, refuse_rule
 from runner.matrix.versions import parsed
 from runner.preludes import catalogue
@@ -56,7 +56,7 @@ def canonical(kind: AxisKind, value: str | Mapping[Text, Text]) -> str:
     if kind is AxisKind.SCRIPT and value:
         return PurePosixPath(value).as_posix()
     if kind is AxisKind.PRELUDE:
-        return " ".join(PurePosixPath(word).as_posix() for word in value.split())
+        return " ".join(PurePosixPath(word).as_posix() for word in value.split()) or NO_PRELUDE
     return str(value)
 
 
@@ -76,7 +76,7 @@ def check(kind: AxisKind, text: str, folder: Path) -> None:
         case AxisKind.SCRIPT:
             check_script(text, folder)
         case AxisKind.PRELUDE:
-            for word in text.split():
+            for word in text.split() if text != NO_PRELUDE else ():
                 _check_prelude(word, folder)
         case AxisKind.ENV:
             pass  # canonical() has read it

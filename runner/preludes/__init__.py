@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "catalogue"
-LOOKING = Path(__file__).parent / "looking.py"
-"""A prelude that changes nothing: it looks at an object when the script has ended."""
 _LINE = re.compile(r"^# (?P<key>does|how|applies|reverse|breadth): (?P<value>.+)$", re.MULTILINE)
 
 

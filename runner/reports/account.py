@@ -148,8 +148,13 @@ class Trace(_Frozen):
     """Where the two first differ, from the same weights on and with the same batches."""
 
     sentence: str
-    steps: int
+    """Empty where they could not be compared."""
+    step: int
+    """The first step that differs; 0 where none does."""
+    recorded: int
     """How many steps were compared."""
+    last: int
+    """The last of them."""
     notes: tuple[str, ...] = ()
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
 from runner.preludes import catalogue
+from runner.preludes.prelude import Prelude
 from runner.scripts import read_script, rewritten
 from runner.trials.data import digest_of, mounts_of
-from runner.trials.prelude import Prelude
 from runner.trials.trial import Setting
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from runner.engines.protocol import EngineKind, Mount
     from runner.environments.model import Lock
     from runner.matrix.model import Cell, Experiment, Resources
+    from runner.preludes.prelude import Prelude
     from runner.scripts import Script
-    from runner.trials.prelude import Prelude
 
 PROBE = Path(__file__).parents[1] / "probe"
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from chromium import chromium
+from in_browser import browser, context, page
 from made_report import era_report, report_of_sizes
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from scipy.stats import fisher_exact, mannwhitneyu
 
 from runner.reports import Report, script_data
@@ -20,31 +20,17 @@ from runner.reports.site import write_site
 from runner.session.reporting import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
+__all__ = ["browser", "context", "page"]
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-QUIET = (
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-pings",
-)
 EVIL = "<script>window.hacked=1</script><img src=x onerror='window.hacked=2'><a href='javascript:window.hacked=3'>x</a>"
 BIDI = "\u202egnp.exe\u2066"
 ANSI = "\x1b[31mred\x1b[0m \x1b]8;;javascript:window.hacked=4\x07click\x1b]8;;\x07 \x1b[2J"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium(), args=QUIET)
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="session")
@@ -55,25 +41,6 @@ def report() -> Report:
 @pytest.fixture(scope="session")
 def site(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_site(report, tmp_path_factory.mktemp("site")).folder
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1360, "height": 900})
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """A page in which nothing goes wrong unseen: no error, no breach of the policy, no request but for files."""
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type in {"error", "warning"} else None)
-    page.on("request", lambda asked: None if asked.url.startswith("file:") else wrong.append(asked.url))
-    yield page
-    assert wrong == []
 
 
 def open_page(page: Page, site: Path, name: str = "index.html", address: str = "") -> None:

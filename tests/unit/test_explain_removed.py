@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runner.explain.removed import Missing, missing_in
-from runner.preludes import LOOKING
+from runner.preludes.tracing import looking
 from runner.trials.record import ScriptException
 
 CLASS = '''
@@ -37,7 +37,7 @@ PRELUDE = "class prelude:\n applied = staticmethod(print)\n failed = staticmetho
 
 
 def looked(question: tuple[str, str, str], script: str = CLASS) -> dict[str, Any]:
-    source = f"{PRELUDE}\nQUESTION = {question!r}\n{LOOKING.read_text('utf-8')}"
+    source = f"{PRELUDE}\n{looking(*question).source}"
     code = f"exec({source!r}, {{'__name__': '__prelude__'}})\n{script}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)

@@ -299,3 +299,14 @@ def test_any_text_gives_a_matrix_or_mistakes_with_places_inside_it(text: str, sm
             assert 1 <= mistake.line <= len(YAML_LINE_BREAK.findall(whole)) + 2
             assert mistake.column >= 1
             assert mistake.message
+
+
+@pytest.mark.parametrize("written", ['""', "none", '" "'])
+def test_a_cell_without_a_prelude_is_named_by_the_word_none(tmp_path: Path, written: str) -> None:
+    (tmp_path / "a.py").touch()
+    (tmp_path / "matrix.yaml").write_text(
+        f"axes: {{six: [1.0.0], prelude: [{written}, resource-variables]}}\nexperiment: {{script: a.py}}\n"
+    )
+    without, with_one = expand(load(tmp_path / "matrix.yaml"))
+    assert without.name == "six=1.0.0,prelude=none"
+    assert (without.preludes, with_one.preludes) == ((), ("resource-variables",))

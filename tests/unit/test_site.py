@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +19,6 @@ from runner.reports.rules import RULES
 from runner.reports.site import write_site
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from runner.reports import Report
 
 
@@ -55,6 +54,19 @@ def test_a_site_made_again_writes_nothing(small: Report, tmp_path: Path) -> None
     first = write_site(small, tmp_path)
     again = write_site(small, tmp_path)
     assert (again.written, again.kept, again.removed) == (0, first.written, 0)
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "fixtures").glob("results-*.json")), ids=str)
+def test_results_of_an_older_version_still_make_every_page(path: Path, tmp_path: Path) -> None:
+    """What a version wrote stays here for good: `schema_version` and month are its name."""
+    older = read_report(path)
+    write_site(older, tmp_path)
+    index = (tmp_path / "index.html").read_text("utf-8")
+    assert len(older.cells) == 4
+    for cell in older.cells:
+        assert cell.outcome in (tmp_path / "cells" / f"{cell.id}.html").read_text("utf-8")
+        assert cell.id in index or cell.id in (tmp_path / "data" / "matrix.js").read_text("utf-8")
+    assert read_report(tmp_path / "results.json") == older
 
 
 def test_only_the_files_of_a_cell_that_changed_are_written_and_those_of_a_lost_one_removed(

@@ -1,0 +1,188 @@
+"""The trace of one trial's training steps, as the prelude `trace` wrote it: read as data that someone may have made up.
+
+What is too large, or is not what a trace looks like, is refused; lines of kinds that are not known are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from runner.errors import RunnerError
+
+MAX_BYTES = 8 * 1024**2 + 64 * 1024
+MAX_STEPS = 100_000
+SMALL = 64
+
+_Name = Annotated[str, Field(max_length=200)]
+_Shape = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Field(max_length=16)]
+
+
+class TraceError(RunnerError):
+    """A file is no trace that could be read."""
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Tensor(_Line):
+    """A tensor at one moment: all of its elements, or norm, extremes and a projection on a fixed direction."""
+
+    values: Annotated[tuple[float, ...], Field(max_length=SMALL)] | None = None
+    norm: float = math.nan
+    min: float = math.nan
+    max: float = math.nan
+    projection: float = math.nan
+
+    @property
+    def size(self) -> float:
+        """Its Euclidean norm."""
+        return self.norm if self.values is None else math.hypot(*self.values)
+
+    def numbers(self) -> tuple[float, ...]:
+        """All numbers that are known of it, in an order that is the same for all tensors of a shape."""
+        return (self.norm, self.projection, self.min, self.max) if self.values is None else self.values
+
+
+class Weight(_Line):
+    """One weight of a layer; `role` is what it is to the layer, such as "kernel"."""
+
+    role: _Name
+    shape: _Shape
+    dtype: _Name = "float32"
+    trainable: bool = True
+
+
+class Layer(_Line):
+    """One layer with weights; `class` in the file is `kind` here."""
+
+    kind: _Name = Field(alias="class")
+    name: _Name
+    weights: Annotated[tuple[Weight, ...], Field(max_length=1000)]
+
+
+class State(Weight):
+    """What a stateful layer carries from batch to batch; `layer` is the layer's place."""
+
+    layer: int = Field(ge=0)
+
+
+class Slot(_Line):
+    """What an optimizer keeps for a weight; `weight` is the weight's place among all weights."""
+
+    kind: _Name
+    weight: int = Field(ge=0)
+
+
+class Header(_Line):
+    """What was traced."""
+
+    framework: _Name = ""
+    packages: dict[_Name, _Name] = Field(default_factory=dict, max_length=20)
+    optimizer: _Name = ""
+    loss: _Name = ""
+    layers: Annotated[tuple[Layer, ...], Field(max_length=5000)]
+    states: Annotated[tuple[State, ...], Field(max_length=5000)] = ()
+
+
+class Step(_Line):
+    """One training step. Outputs are those before it; None: not seen."""
+
+    step: int = Field(ge=1)
+    batches: int = 1
+    """How many batches were trained in this step; more than one where Keras runs several at once."""
+    batch: Annotated[tuple[_Name, ...], Field(max_length=2)] | None = None
+    """Digests of inputs and targets."""
+    learning_rate: float | None = None
+    loss: float | None = None
+    loss_error: float = 0.0
+    """How far the loss may be off by the way in which it was seen."""
+    outputs: tuple[Tensor, ...] | None = None
+    weights: tuple[Tensor, ...]
+    updates: tuple[Tensor, ...] | None = None
+    slots: tuple[Tensor, ...] = ()
+    states: tuple[Tensor, ...] = ()
+
+
+class _Slots(_Line):
+    slots: Annotated[tuple[Slot, ...], Field(max_length=20_000)]
+
+
+class _Initial(_Line):
+    weights: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """All that one trial's trace says."""
+
+    header: Header
+    slots: tuple[Slot, ...] = ()
+    initial: tuple[Tensor, ...] | None = None
+    """The weights before the first step; None where the model was built by its first batch."""
+    steps: dict[int, Step] = field(default_factory=dict)
+    """By number, ascending."""
+    notes: tuple[str, ...] = ()
+    ended: bool = False
+    """Whether the process wrote its last line."""
+
+
+def parse_trace(text: str) -> Trace:
+    """The trace in a file's text; raises TraceError where it is none."""
+    if len(text) > MAX_BYTES:
+        raise TraceError(
+            f"The trace can't be used: it is larger than {MAX_BYTES // 1024} KB, more than the tracer writes."
+        )
+    lines = text.split("\n")
+    whole = lines[:-1]  # a process that was killed leaves half a line
+    try:
+        return _trace([json.loads(line) for line in whole if line])
+    except (ValueError, TypeError, RecursionError, ValidationError) as error:
+        first = str(error).splitlines()[0][:200]
+        raise TraceError(
+            f"The trace can't be used: {first}. A trial with the prelude trace writes it; a script that writes to the "
+            "same file spoils it."
+        ) from error
+
+
+def _trace(lines: list[Any]) -> Trace:
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        if not isinstance(line, dict):
+            raise TypeError("a line is no object")
+        kinds.setdefault(str(line.get("kind")), []).append(line)
+    if "header" not in kinds:
+        raise ValueError("it has no header: no model was trained by fit or train_on_batch")
+    if len(kinds.get("step", [])) > MAX_STEPS:
+        raise ValueError("it has too many steps")
+    steps = sorted((Step.model_validate(line) for line in kinds.get("step", [])), key=lambda step: step.step)
+    found = Trace(
+        header=Header.model_validate(kinds["header"][0]),
+        slots=_Slots.model_validate(kinds["slots"][0]).slots if "slots" in kinds else (),
+        initial=_Initial.model_validate(kinds["initial"][0]).weights if "initial" in kinds else None,
+        steps={step.step: step for step in steps},
+        notes=tuple(str(line.get("text"))[:500] for line in kinds.get("note", [])[:100]),
+        ended="summary" in kinds,
+    )
+    _check(found)
+    return found
+
+
+def _check(trace: Trace) -> None:
+    """Places must exist, and each list must be as long as the header says."""
+    weights = sum(len(layer.weights) for layer in trace.header.layers)
+    if any(slot.weight >= weights for slot in trace.slots):
+        raise ValueError("a slot belongs to no weight")
+    if any(state.layer >= len(trace.header.layers) for state in trace.header.states):
+        raise ValueError("a state belongs to no layer")
+    sizes = {(len(step.weights), len(step.slots), len(step.states)) for step in trace.steps.values()}
+    if sizes - {(weights, len(trace.slots), len(trace.header.states))}:
+        raise ValueError("a step has another number of weights than the model")
+    lists = [trace.initial, *(step.updates for step in trace.steps.values())]
+    if any(tensors is not None and len(tensors) != weights for tensors in lists):
+        raise ValueError("a step has another number of updates than the model has weights")

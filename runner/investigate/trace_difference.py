@@ -1,0 +1,209 @@
+"""Where do two trainings part first? Step by step in causal order, what two traces say beyond what rounding explains.
+
+The tolerance comes from the dtype (a few units in the last place, times the square root of the size, growing with the
+step) and from the same cell traced twice.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runner.investigate.trace_alignment import align
+from runner.investigate.traced import Compared, Quantity, TraceDifference, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from runner.investigate.trace import Step, Tensor, Trace
+    from runner.investigate.trace_alignment import Alignment
+
+UNITS = 16
+"""Units in the last place that one step may be off by: what reordering the sums of a small layer comes to."""
+MARGIN = 4
+"""How many times what was seen between two runs of the same cell a difference must be."""
+AMPLIFIED = 1000
+"""How much larger an adaptive optimizer makes the rounding of a gradient's small elements, by which it divides."""
+_ADAPTIVE = frozenset({"v", "vhat", "rms", "accumulator", "accum_grad"})
+_EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float64": 2.0**-52}
+_SINGLE = 2.0**-23
+_NAMES = ("norm", "projection", "smallest element", "largest element")
+
+_Noise = dict[Quantity, dict[int, float]]
+
+
+def first_difference(good: Trace, bad: Trace, *, repeats: Sequence[tuple[Trace, Trace]] = ()) -> TraceDifference:
+    """The first step and quantity in which the two differ; `repeats` are pairs of traces of one cell.
+
+    Where they start from other weights or see other batches, that is said, and nothing of what follows.
+    """
+    alignment = align(good, bad)
+    common = sorted(good.steps.keys() & bad.steps.keys())
+    found = TraceDifference(
+        where=Where.INCOMPARABLE,
+        recorded=len(common),
+        last=common[-1] if common else 0,
+        only_good=alignment.only_good,
+        only_bad=alignment.only_bad,
+        remarks=tuple(_remarks(good, bad, common)),
+    )
+    if not common or not alignment.weights:
+        return found
+    initial = [one for one in _initial(good, bad, alignment) if not one.agrees]
+    if initial:
+        return replace(found, where=Where.INITIAL_WEIGHTS, differ=tuple(initial))
+    noise = _noise(good, repeats)
+    for number in common:
+        ours, theirs = good.steps[number], bad.steps[number]
+        if ours.batch and theirs.batch and ours.batch != theirs.batch:
+            return replace(found, where=Where.BATCHES, step=number)
+        rows = [_with_noise(one, noise, number) for one in _rows(ours, theirs, alignment)]
+        differ = tuple(row for row in rows if not row.agrees)
+        if differ:
+            agree = tuple(row for row in rows if row.agrees)
+            return replace(found, where=Where.STEP, step=number, differ=differ, agree=agree)
+    return replace(found, where=Where.NOWHERE)
+
+
+def _remarks(good: Trace, bad: Trace, common: list[int]) -> Iterator[str]:
+    if good.initial is None or bad.initial is None:
+        yield "Whether the initial weights are the same could not be seen."
+    for name, trace in (("good", good), ("bad", bad)):
+        if any(step.batch is None for step in trace.steps.values()):
+            yield f"Not every batch of the {name} cell could be seen."
+        if any(step.batches > 1 for step in trace.steps.values()):
+            yield f"A step of the {name} cell is several batches: its Keras runs them at once."
+        for note in trace.notes:
+            yield f"Trace of the {name} cell: {note}."
+    if not common:
+        yield "No step is in both traces."
+
+
+def _initial(good: Trace, bad: Trace, alignment: Alignment) -> Iterator[Compared]:
+    if good.initial is None or bad.initial is None:
+        return
+    for match in alignment.weights:
+        ours, theirs = good.initial[match.good], bad.initial[match.bad]
+        yield _compared(match.quantity, ours, theirs, _epsilon(match.dtype) * ours.size)
+
+
+def _rows(good: Step, bad: Step, alignment: Alignment) -> Iterator[Compared]:
+    """All quantities of a step in the order in which one leads to the other."""
+    grown = UNITS * max(good.step, 1)
+    if good.learning_rate is not None and bad.learning_rate is not None:
+        tolerance = UNITS * _SINGLE * abs(good.learning_rate)
+        yield _scalar("learning rate", good.learning_rate, bad.learning_rate, tolerance)
+    dtype = alignment.weights[0].dtype
+    output = 1.0 + max(
+        (abs(number) for one in good.outputs or () for number in one.numbers() if not math.isnan(number)), default=0.0
+    )
+    if good.outputs and bad.outputs and len(good.outputs) == len(bad.outputs):
+        for ours, theirs in zip(good.outputs, bad.outputs, strict=True):
+            yield _compared(Quantity(what="output"), ours, theirs, grown * _epsilon(dtype) * output)
+    if good.loss is not None and bad.loss is not None:
+        scale = abs(good.loss) + math.sqrt(abs(good.loss)) * output  # a small loss is a difference of larger numbers
+        tolerance = grown * _epsilon(dtype) * scale + good.loss_error + bad.loss_error
+        yield _scalar("loss", good.loss, bad.loss, tolerance)
+    yield from _updates(good, bad, alignment, grown, output)
+    for match in alignment.slots:
+        ours, theirs = good.slots[match.good], bad.slots[match.bad]
+        yield _compared(match.quantity, ours, theirs, _tolerance(match.dtype, match.size, grown, ours.size + output))
+    for match in alignment.states:
+        ours, theirs = good.states[match.good], bad.states[match.bad]
+        yield _compared(match.quantity, ours, theirs, _tolerance(match.dtype, match.size, grown, ours.size))
+
+
+def _updates(good: Step, bad: Step, alignment: Alignment, grown: float, output: float) -> Iterator[Compared]:
+    """The updates of all weights; where one side has none (its model was built by this step), the weights."""
+    amplified = AMPLIFIED if any(match.quantity.what in _ADAPTIVE for match in alignment.slots) else 1
+    for match in alignment.weights:
+        weight = good.weights[match.good].size
+        if good.updates is not None and bad.updates is not None:
+            ours, theirs = good.updates[match.good], bad.updates[match.bad]
+            rate = abs(good.learning_rate or 0.0)
+            scale = weight + ours.size + rate * max(output, amplified)
+            quantity = replace(match.quantity, what="update")
+        else:
+            ours, theirs = good.weights[match.good], bad.weights[match.bad]
+            scale, quantity = weight, match.quantity
+        yield _compared(quantity, ours, theirs, _tolerance(match.dtype, match.size, grown, scale))
+
+
+def _tolerance(dtype: str, size: int, grown: float, scale: float) -> float:
+    return grown * _epsilon(dtype) * math.sqrt(size) * scale
+
+
+def _epsilon(dtype: str) -> float:
+    return _EPSILON.get(dtype, _SINGLE)
+
+
+def _scalar(what: str, good: float, bad: float, tolerance: float) -> Compared:
+    return Compared(
+        quantity=Quantity(what=what), good=good, bad=bad, off=_apart(good, bad), tolerance=_finite(tolerance)
+    )
+
+
+def _compared(quantity: Quantity, good: Tensor, bad: Tensor, tolerance: float) -> Compared:
+    """Two tensors by what is known of both; shown are their norms, unless it is something else that differs."""
+    ours, theirs = good.numbers(), bad.numbers()
+    if len(ours) != len(theirs) or (good.values is None) != (bad.values is None):
+        return Compared(quantity=quantity, good=len(ours), bad=len(theirs), shown="number of elements", off=math.inf)
+    apart = [_apart(one, two) for one, two in zip(ours, theirs, strict=True)]
+    off = max(apart, default=0.0)
+    tolerance = _finite(tolerance)
+    found = Compared(quantity=quantity, good=good.size, bad=bad.size, shown="norm", off=off, tolerance=tolerance)
+    if len(ours) == 1:
+        return replace(found, good=ours[0], bad=theirs[0], shown="")
+    if off > tolerance >= _apart(good.size, bad.size):
+        place = apart.index(off)
+        shown = _NAMES[place] if good.values is None else f"element {place + 1}"
+        return replace(found, good=ours[place], bad=theirs[place], shown=shown)
+    return found
+
+
+def _apart(one: float, two: float) -> float:
+    """The distance of two numbers; none where both are the same NaN or infinity, infinite where only one is."""
+    if one == two or (math.isnan(one) and math.isnan(two)):
+        return 0.0
+    distance = abs(one - two)
+    return math.inf if math.isnan(distance) else distance
+
+
+def _finite(tolerance: float) -> float:
+    """No tolerance where the scale is no number: then only equal values agree."""
+    return tolerance if math.isfinite(tolerance) else 0.0
+
+
+def _noise(good: Trace, repeats: Sequence[tuple[Trace, Trace]]) -> _Noise:
+    """How far two runs of one cell are apart at most until a step, by quantity and step; named as in the good trace."""
+    found: _Noise = {}
+    for one, two in repeats:
+        inner, names = align(one, two), _renamed(good, one)
+        worst: dict[Quantity, float] = {}
+        for number in sorted(one.steps.keys() & two.steps.keys()):
+            for row in _rows(one.steps[number], two.steps[number], inner):
+                quantity = names.get(row.quantity, row.quantity)
+                worst[quantity] = max(worst.get(quantity, 0.0), row.off)
+                at_step = found.setdefault(quantity, {})
+                at_step[number] = max(at_step.get(number, 0.0), worst[quantity])
+    return found
+
+
+def _renamed(good: Trace, other: Trace) -> dict[Quantity, Quantity]:
+    """The good trace's name of every quantity of the other: layers may be called otherwise there."""
+    there, here = align(other, good), align(good, other)
+    found: dict[Quantity, Quantity] = {}
+    for theirs, ours in ((there.weights, here.weights), (there.slots, here.slots), (there.states, here.states)):
+        by_place = {match.bad: match.quantity for match in ours}
+        for match in theirs:
+            if match.good in by_place:
+                found[match.quantity] = by_place[match.good]
+                found[replace(match.quantity, what="update")] = replace(by_place[match.good], what="update")
+    return found
+
+
+def _with_noise(one: Compared, noise: _Noise, step: int) -> Compared:
+    """A comparison with its tolerance widened by what two runs of one cell differed by, up to this step."""
+    seen = max((off for number, off in noise.get(one.quantity, {}).items() if number <= step), default=0.0)
+    return replace(one, tolerance=one.tolerance + MARGIN * seen)

@@ -1,0 +1,75 @@
+"""The source of the preludes that make one default explicit: it follows the lines that set CLASS, KEYS and VALUE.
+
+It is text, run in the trial on CPython 3.6 and later; it puts itself around the constructor of each class of that name.
+"""
+
+SOURCE = r'''
+import functools
+import inspect
+import json
+import re
+import sys
+
+PACKAGES = ("keras", "tf_keras", "tensorflow", "tensorflow.contrib.keras")
+switched = set()
+
+
+def is_keras(name):
+    return name.split(".")[0] in ("keras", "tf_keras") or name.startswith("tensorflow") and "keras" in name.split(".")
+
+
+def switch(package):
+    for name, module in list(sys.modules.items()):
+        if is_keras(name):
+            for cls in list(getattr(module, "__dict__", {}).values()):
+                if inspect.isclass(cls) and is_keras(cls.__module__) and cls not in switched:
+                    if re.sub(r"(Initializer|V[0-9]+)$", "", cls.__name__) == CLASS:
+                        switched.add(cls)
+                        switch_class(cls)
+
+
+def standard_of(cls):
+    """The parameter that the setting is, of the class or of one that it hands further arguments to; None without."""
+    for one in cls.__mro__:
+        if "__init__" in vars(one):
+            parameters = inspect.signature(vars(one)["__init__"]).parameters if one is not object else {}
+            for key in KEYS:
+                if key in parameters:
+                    return parameters[key]
+            if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters.values()):
+                return None
+    return None
+
+
+def was_given(signature, args, kwargs):
+    try:
+        given = set(signature.bind_partial(*args, **kwargs).arguments)
+    except TypeError:  # arguments of an older Keras, which the class itself understands
+        given = set()
+    return bool(set(KEYS) & (given | set(kwargs)))
+
+
+def switch_class(cls):
+    make = cls.__init__
+    signature = inspect.signature(make)
+    standard = standard_of(cls)
+
+    @functools.wraps(make)
+    def make_switched(self, *args, **kwargs):
+        if type(self) is cls and not was_given(signature, (self,) + args, kwargs):
+            if standard is None:
+                prelude.failed(TypeError("%s takes no argument %s" % (cls.__name__, KEYS[0])))
+            elif standard.default != json.loads(VALUE):
+                kwargs[standard.name] = json.loads(VALUE)
+                make(self, *args, **kwargs)
+                prelude.applied("%s.%s(%s=%s)" % (cls.__module__, cls.__name__, standard.name, VALUE))
+                return
+        make(self, *args, **kwargs)
+
+    make_switched.__signature__ = signature
+    cls.__init__ = make_switched
+
+
+for package in PACKAGES:
+    prelude.after_import(package, switch)
+'''

@@ -1,0 +1,473 @@
+"""Records what the first model that is trained computes, step by step: one JSON line each in `runner-trace.jsonl`.
+
+STEPS, put in front of this source, is how many steps are recorded in full; after them those at powers of two. Only what
+exists is read: no op is added to a graph of TensorFlow 1, and nothing random is drawn. Outputs are those of the batch before
+its step, in inference mode, and only where computing them draws nothing.
+"""
+
+import atexit
+import base64
+import hashlib
+import json
+import time
+import zlib
+
+TRACE_BYTES = 8 * 1024 ** 2
+WEIGHTS_BYTES = 4 * 1024 ** 2
+SMALL = 64
+"""Tensors of at most so many elements are recorded as they are."""
+ROOM = 64 * 1024
+"""What is kept free for the last lines."""
+FREE_SECONDS = 2.0
+"""After so much time spent on it, the trace may not have more than its share of the trial's."""
+SHARE = 0.4
+RANDOM = ("Random", "Multinomial", "TruncatedNormal", "PyFunc", "Dropout", "Bernoulli", "Shuffle")
+OPAQUE = ("PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient")
+SLOTS = {
+    "_momentums": "m", "momentums": "m", "_m": "m", "_velocities": "v", "_v": "v", "_u": "v", "_velocity_hats": "vhat",
+    "_accumulators": "accumulator", "_accumulated_grads": "accum_grad", "_accumulated_delta_vars": "accum_var",
+    "_average_gradients": "mg",
+}
+OWN_SLOTS = {
+    "SGD": {"m": "momentum"}, "RMSprop": {"v": "rms", "m": "momentum"},
+    "Adam": {}, "AdamW": {}, "Nadam": {}, "Adamax": {}, "Adagrad": {}, "Adadelta": {}, "Ftrl": {},
+}
+CHUNKS = {
+    "SGD": ("momentum",), "Adam": ("m", "v", "vhat"), "RMSprop": ("rms",), "Adagrad": ("accumulator",),
+    "Adadelta": ("accum_grad", "accum_var"), "Adamax": ("m", "v"), "Nadam": ("m", "v"),
+}
+"""How the lists of the first optimizers of Keras go on: one piece a kind, each in the order of the weights."""
+
+
+class Trace(object):
+    """Listens to the steps of one model."""
+
+    def __init__(self, folder):
+        self._path = os.path.join(folder, "runner-trace.jsonl")
+        self._initial_path = os.path.join(folder, "runner-initial-weights.json")
+        self._began = time.time()
+        self._spent = 0.0
+        self._file = None
+        self._left = TRACE_BYTES - ROOM
+        self._truncated = False
+        self._model = None
+        self._others = set()
+        self._step = 0
+        self._written = 0
+        self._recorded = None
+        self._fits = 0
+        self._fit = None
+        self._fresh = False
+        self._weights = None
+        self._slots = None
+        self._projections = {}
+        self._forward = None
+        self._notes = set()
+
+    def begin(self, fit, number):
+        """A step is about to be taken."""
+        if self._model is None:
+            self._model = fit.model
+        if fit.model is not self._model:
+            self._others.add(id(fit.model))
+            return
+        if fit is not self._fit:
+            self._fit = fit
+            self._fits += not fit.single
+            self._fresh = True
+        self._step += 1
+        self._recorded = None
+        if not self._truncated and self._is_due():
+            began = time.time()
+            self._recorded = self._start(fit, number)
+            self._spent += time.time() - began
+
+    def fed(self, fit, function, arrays):
+        """The arrays of a batch, right before a graph's step takes them."""
+        if self._recorded is None or fit.model is not self._model or self._recorded["fed"]:
+            return
+        began = time.time()
+        model = vars(fit.model).get("model") or fit.model
+        size, wanted = len(model.inputs), len(getattr(model, "_feed_targets", None) or model.outputs)
+        if len(arrays) >= size + wanted:  # else the graph reads its data itself
+            self._recorded["fed"] = True
+            self._recorded["batch"] = Batch(arrays[:size], arrays[size : size + wanted])
+            self._recorded["outputs"] = self._outputs_of_graph(fit, model, function, arrays[:size])
+        self._spent += time.time() - began
+
+    def end(self, fit, number, first, logs):
+        """A step was taken."""
+        if self._recorded is None or fit.model is not self._model:
+            return
+        began = time.time()
+        self._finish(fit, number, first, logs)
+        self._recorded = None
+        self._spent += time.time() - began
+
+    def close(self):
+        """The process ends."""
+        if os.getpid() == PROCESS and self._file is not None:
+            self._left += ROOM
+            self._write(
+                kind="summary", steps=self._step, recorded=self._written, truncated=self._truncated,
+                other_models=len(self._others), seconds=round(self._spent, 3),
+            )
+            self._file.close()
+
+    def _is_due(self):
+        power = self._step & (self._step - 1) == 0
+        if self._step > STEPS and not power:
+            return False
+        elapsed = time.time() - self._began
+        if self._spent > FREE_SECONDS and self._spent > SHARE * elapsed:
+            self._note("some steps are left out: reading them took longer than its share of the trial")
+            return self._step == 1
+        return True
+
+    def _start(self, fit, number):
+        batch = fit.rows.batch(number)
+        state = {"fed": False, "batch": batch, "outputs": None, "before": None}
+        if self._weights is None and layers_of(fit.model):
+            self._introduce(fit)
+        if self._weights is not None:
+            state["before"] = list(fit.read(self._weights))
+            if self._written == 0:
+                self._keep_initial(state["before"])
+                self._write(kind="initial", weights=[self._told(array) for array in state["before"]])
+        if weights.is_eager():
+            tracker = _tracker(fit.model)
+            state["tracked"] = [float(one.numpy()) for one in tracker] if tracker else None
+            if batch is not None and self._weights is not None:
+                state["outputs"] = self._outputs_of_call(fit.model, batch.inputs)
+        return state
+
+    def _finish(self, fit, number, first, logs):
+        if self._weights is None:
+            self._introduce(fit)
+        if self._fresh:
+            self._introduce_slots(fit)
+        rate = _rate(fit.model.optimizer)
+        variables = self._weights + [variable for _, variable in self._slots] + self._states + rate
+        arrays = list(fit.read(variables))
+        after, rest = arrays[: len(self._weights)], arrays[len(self._weights) :]
+        before = self._recorded["before"]
+        loss, error = self._loss(fit.model, logs)
+        batch = self._recorded["batch"]
+        line = {
+            "kind": "step", "step": self._step, "fit": self._fits, "in_epoch": first,
+            "batches": number - first + 1,
+            "batch": None if batch is None else [_digest(batch.inputs), _digest(batch.targets)],
+            "learning_rate": float(rest[-1]) if rate else weights.learning_rate(fit.model, fit.read),
+            "loss": loss, "loss_error": error,
+            "outputs": None if self._recorded["outputs"] is None else [
+                self._told(output) for output in self._recorded["outputs"]
+            ],
+            "weights": [self._told(array) for array in after],
+            "updates": None if before is None else [
+                self._told(change) for change in weights.difference(after, before)
+            ],
+            "slots": [self._told(array) for array in rest[: len(self._slots)]],
+            "states": [self._told(array) for array in rest[len(self._slots) : len(self._slots) + len(self._states)]],
+        }
+        if self._write(**line):
+            self._written += 1
+
+    def _introduce(self, fit):
+        """The first line: what is traced."""
+        layers = layers_of(fit.model)
+        self._layers = [
+            {
+                "class": class_of(layer), "name": str(layer.name),
+                "weights": [
+                    {"role": role, "shape": shape_of(one), "dtype": _dtype(one), "trainable": bool(getattr(one, "trainable", True))}
+                    for role, one in zip(roles_of(variables), variables)
+                ],
+            }
+            for layer, variables in layers
+        ]
+        self._weights = [variable for _, variables in layers for variable in variables]
+        self._states, states = [], []
+        own = {id(variable) for variable in self._weights}
+        for place, (layer, _) in enumerate(layers):
+            for number, state in enumerate(_flat(getattr(layer, "states", None) if getattr(layer, "stateful", False) else None)):
+                if id(state) not in own and hasattr(state, "shape") and hasattr(state, "assign"):
+                    self._states.append(state)
+                    states.append({"layer": place, "role": "state-%d" % (number + 1), "shape": shape_of(state), "dtype": _dtype(state)})
+        packages = {name: str(getattr(sys.modules[name], "__version__", "")) for name in ("tensorflow", "keras", "tf_keras", "numpy") if name in sys.modules}
+        self._write(
+            kind="header", version=1, steps=STEPS, framework=fit.backend.rpartition(".")[0], packages=packages,
+            model=type(fit.model).__name__, layers=self._layers, states=states,
+            optimizer=type(fit.model.optimizer).__name__, loss=_loss_name(getattr(fit.model, "loss", None)),
+        )
+
+    def _introduce_slots(self, fit):
+        """With each fit: an optimizer of tf.keras 1.13 makes new slots for `train_on_batch` after `fit`."""
+        self._fresh = False
+        found = _slots_of(fit.model, fit.model.optimizer, list(enumerate(self._weights)))
+        if self._slots is None:
+            self._write(kind="slots", slots=[{"kind": kind, "weight": place} for (kind, place), _ in found])
+        elif [slot for slot, _ in found] != [slot for slot, _ in self._slots]:
+            return self._note("the optimizer's slots are those of the first fit: it has others now")
+        self._slots = found
+
+    def _keep_initial(self, arrays):
+        arrays = iter(arrays)
+        layers, size = [], 0
+        for layer in self._layers:
+            kept = []
+            for weight in layer["weights"]:
+                array = next(arrays)
+                size += array.nbytes
+                if size > 4 * WEIGHTS_BYTES:
+                    return self._note("the initial weights are too large to be kept")
+                data = base64.b64encode(zlib.compress(array.tobytes(), 6)).decode("ascii")
+                kept.append(dict(weight, dtype=str(array.dtype), data=data))
+            layers.append(dict(layer, weights=kept))
+        text = json.dumps({"version": 1, "layers": layers}, sort_keys=True)
+        if len(text) > WEIGHTS_BYTES:
+            return self._note("the initial weights are too large to be kept")
+        with open(self._initial_path, "w") as file:
+            file.write(text)
+
+    def _loss(self, model, logs):
+        """(the step's loss, how far that may be off by the way in which it was seen)."""
+        before, tracker = self._recorded.get("tracked"), _tracker(model) if weights.is_eager() else None
+        if tracker:
+            numpy = sys.modules["numpy"]
+            total, count = [float(one.numpy()) for one in tracker]
+            old_total, old_count = before or (0.0, 0.0)
+            if count > old_count:
+                error = float(numpy.spacing(numpy.float32(abs(total)))) if old_total else 0.0
+                return (total - old_total) / (count - old_count), error / (count - old_count)
+        value = logs.get("loss")
+        return (None if value is None else float(sys.modules["numpy"].asarray(value).ravel()[0])), 0.0
+
+    def _outputs_of_graph(self, fit, model, function, arrays):
+        if self._forward is None:
+            self._forward = _is_random(model.outputs)
+            if self._forward:
+                self._note("no outputs: computing them draws at random")
+        if self._forward:
+            return None
+        feed = dict(zip(function.inputs, arrays))
+        for phase in function.inputs:
+            if not isinstance(phase, int) and "learning_phase" in phase.name:
+                feed[phase] = phase.dtype.as_numpy_dtype(0)
+        return sys.modules[fit.backend].get_session().run(list(model.outputs), feed_dict=feed)
+
+    def _outputs_of_call(self, model, arrays):
+        """The outputs through a function of their own; what it changes in variables is set back."""
+        if self._forward is None:
+            self._forward = {}
+        tensorflow, numpy = sys.modules["tensorflow"], sys.modules["numpy"]
+        arrays = [array.astype("float32") if array.dtype.kind == "f" else array for array in arrays]
+        key = str([(array.shape, str(array.dtype)) for array in arrays])
+        if key not in self._forward:
+            if len(self._forward) >= 4:
+                return None
+            call = tensorflow.function(
+                lambda *given: model(given[0] if len(given) == 1 else list(given), training=False), autograph=False
+            )
+            try:
+                made = call.get_concrete_function(*[tensorflow.TensorSpec(array.shape, array.dtype) for array in arrays])
+            except Exception as error:
+                self._note("no outputs: %s: %s" % (type(error).__name__, str(error)[:200]))
+                made = None
+            if made is not None and _draws(made.graph.as_graph_def()):
+                self._note("no outputs: computing them draws at random")
+                made = None
+            self._forward[key] = made
+        made = self._forward[key]
+        if made is None:
+            return None
+        kept = [(variable, variable.numpy()) for variable in made.graph.variables]
+        found = made(*[tensorflow.constant(array) for array in arrays])
+        for variable, value in kept:
+            if variable.numpy().tobytes() != value.tobytes():
+                variable.assign(value)
+        return [numpy.asarray(one) for one in _flat(found)]
+
+    def _told(self, array):
+        numpy = sys.modules["numpy"]
+        array = numpy.asarray(array, dtype="float64")
+        if array.size <= SMALL:
+            return {"values": array.ravel().tolist()}
+        with numpy.errstate(all="ignore"):
+            flat = array.ravel()
+            return {
+                "norm": float(numpy.sqrt(numpy.square(flat).sum())), "min": float(flat.min()), "max": float(flat.max()),
+                "projection": float(flat.dot(self._direction(array.shape))),
+            }
+
+    def _direction(self, shape):
+        """A fixed vector for a shape, from a generator of its own."""
+        if shape not in self._projections:
+            numpy = sys.modules["numpy"]
+            size = int(numpy.prod(shape, dtype="int64"))
+            made = numpy.random.RandomState(zlib.crc32(str(size).encode("ascii")) & 0x7FFFFFFF)
+            self._projections[shape] = made.uniform(-1.0, 1.0, size)
+        return self._projections[shape]
+
+    def _note(self, text):
+        if text not in self._notes:
+            self._notes.add(text)
+            self._write(kind="note", step=self._step, text=text)
+
+    def _write(self, **line):
+        if self._truncated and line["kind"] != "summary":
+            return False
+        if self._file is None:
+            self._file = open(self._path, "w")
+            atexit.register(self.close)
+            prelude.applied("steps are recorded in runner-trace.jsonl")
+        text = json.dumps(line, sort_keys=True) + "\n"
+        if len(text) > self._left:
+            self._truncated = True
+            text = json.dumps({"kind": "note", "step": self._step, "text": "truncated: the trace is as large as it may be"}) + "\n"
+            self._file.write(text)
+            return False
+        self._left -= len(text)
+        self._file.write(text)
+        self._file.flush()
+        return True
+
+
+def _tracker(model):
+    """(sum, count) of the losses of an epoch so far, as TensorFlow 2's Keras keeps them; None where it does not."""
+    metric = getattr(model, "_loss_tracker", None)
+    if metric is None:
+        metric = next(iter(getattr(getattr(model, "compiled_loss", None), "metrics", None) or ()), None)
+    total, count = getattr(metric, "total", None), getattr(metric, "count", None)
+    return None if total is None or count is None else [total, count]
+
+
+def _rate(optimizer):
+    """The variable of the learning rate, as a list; empty where it is none."""
+    for name in ("_learning_rate", "learning_rate", "lr", "_lr"):
+        value = getattr(optimizer, name, None)
+        if hasattr(value, "assign"):
+            return [value]
+    return []
+
+
+def _slots_of(model, optimizer, trained):
+    """((kind, place of its weight), variable) of every slot, by any of the ways in which optimizers keep them."""
+    own = OWN_SLOTS.get(type(optimizer).__name__, {})
+    found = []
+    if callable(getattr(optimizer, "get_slot_names", None)) and callable(getattr(optimizer, "get_slot", None)):
+        for kind in optimizer.get_slot_names():
+            for place, variable in trained:
+                try:
+                    slot = optimizer.get_slot(variable, kind)
+                except Exception:
+                    slot = None
+                if slot is not None:
+                    found.append(((str(kind), place), slot))
+        return found
+    wrapped = vars(optimizer).get("optimizer")
+    if callable(getattr(wrapped, "get_slot_names", None)):
+        return _slots_of(model, wrapped, trained)
+    order = _trained_order(model, trained)
+    for name, values in sorted(vars(optimizer).items()):
+        kind = SLOTS.get(name)
+        if kind is None or not isinstance(values, (list, tuple)) or len(values) != len(order):
+            continue
+        if all(hasattr(one, "shape") and shape_of(one) == shape_of(two) for one, (_, two) in zip(values, order)):
+            found += [((own.get(kind, kind), place), one) for one, (place, _) in zip(values, order)]
+    if found:
+        return found
+    values = getattr(optimizer, "weights", None)
+    return _chunks(type(optimizer).__name__, list(values), order) if isinstance(values, (list, tuple)) else []
+
+
+def _chunks(name, values, order):
+    shapes = [shape_of(variable) for _, variable in order]
+    begin = 0
+    while begin < len(values) and [shape_of(one) for one in values[begin : begin + len(order)]] != shapes:
+        begin += 1
+    found, piece = [], 0
+    while order and begin + len(order) <= len(values):
+        chunk = values[begin : begin + len(order)]
+        if [shape_of(one) for one in chunk] == shapes:
+            kinds = CHUNKS.get(name, ())
+            kind = kinds[piece] if piece < len(kinds) else "slot-%d" % (piece + 1)
+            found += [((kind, place), one) for one, (place, _) in zip(chunk, order)]
+        begin, piece = begin + len(order), piece + 1
+    return found
+
+
+def _trained_order(model, trained):
+    """(place, weight) of the weights that are trained, in the order in which an optimizer gets them."""
+    places = {id(variable): place for place, variable in trained}
+    return [(places[id(one)], one) for one in model.trainable_weights if id(one) in places]
+
+
+def _is_random(tensors):
+    """Whether computing tensors of a graph runs an op that draws, or one that can't be looked into."""
+    seen, todo = set(), [tensor.op for tensor in tensors]
+    while todo:
+        operation = todo.pop()
+        if operation.name in seen:
+            continue
+        seen.add(operation.name)
+        if operation.type in OPAQUE or any(part in operation.type for part in RANDOM):
+            if not _is_guarded(operation):
+                return True
+        todo += [one.op for one in operation.inputs] + list(operation.control_inputs)
+    return False
+
+
+def _is_guarded(operation):
+    """Whether an op is in a branch that is taken in training only: it takes part in a `cond` of its own."""
+    return "/cond" in "/" + operation.name
+
+
+def _draws(graph):
+    """Whether a function has an op that draws."""
+    nodes = list(graph.node) + [node for function in graph.library.function for node in function.node_def]
+    return any(part in node.op for node in nodes for part in RANDOM)
+
+
+def _digest(arrays):
+    """The digest of a batch's arrays, whatever kind of number and trailing shape they have."""
+    numpy = sys.modules["numpy"]
+    found = hashlib.sha256()
+    for array in arrays:
+        if array is None:
+            continue
+        array = numpy.asarray(array)
+        array = array.astype("float32") if array.dtype.kind in "fiub" else array
+        found.update(("%d/%d;" % (len(array), array.size)).encode("ascii") + array.tobytes())
+    return found.hexdigest()[:32]
+
+
+def _dtype(variable):
+    dtype = variable.dtype
+    return str(getattr(dtype, "base_dtype", dtype) if not isinstance(dtype, str) else dtype).replace("<dtype: '", "").replace("'>", "").replace("_ref", "")
+
+
+def _flat(values):
+    if values is None:
+        return []
+    if isinstance(values, dict):
+        values = [values[name] for name in sorted(values)]
+    if isinstance(values, (list, tuple)) or type(values).__name__ in ("ListWrapper", "_TupleWrapper"):
+        return [one for value in values for one in _flat(value)]
+    return [values]
+
+
+def _loss_name(loss):
+    if isinstance(loss, (list, tuple, dict)):
+        return str(loss)[:200]
+    return str(getattr(loss, "__name__", None) or (loss if isinstance(loss, str) else type(loss).__name__))[:200]
+
+
+trace = Trace(os.getcwd())
+
+
+def failed(error):
+    trace._note("the trace ends here: %s: %s" % (type(error).__name__, str(error)[:500]))
+    prelude.failed(error)
+
+
+Steps(trace, failed).install(prelude.after_import)
