@@ -135,6 +135,17 @@ def test_a_flaky_model_that_looks_better_on_one_side_by_luck_is_no_version_effec
     assert "the seed does that" in account.sentences[1]
 
 
+def test_a_script_that_fails_after_it_converged_is_told_from_one_that_does_not(
+    engine: FakeEngine, matrix: Path
+) -> None:
+    engine.losses = lambda _job, seed: good(seed)
+    engine.exits = lambda job: int(Version(values(job)["six"]) >= Version("1.11.0"))
+    account = explained(matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py")
+    assert account.fault.startswith("exit code 1")
+    assert [[one.name for one in cause.factors] for cause in account.causes] == [["six"]]
+    assert any("six 1.10.0 → 1.11.0" in sentence for sentence in account.sentences)
+
+
 def test_a_package_that_is_installed_for_an_axis_under_another_name_was_not_brought_along() -> None:
     package = LockedPackage(name="tensorflow-cpu", version="2.10.1", layer=Layer.BASE, hashes=())
     lock = Lock(
