@@ -70,6 +70,10 @@ Only = Annotated[
 Seeds = Annotated[
     int | None, typer.Option("--seeds", min=1, help="So many seeds per cell, instead of the matrix's `seeds:`.")
 ]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Trials at once.")]
+PruneImages = Annotated[
+    bool, typer.Option("--prune-images", help="Remove each image when its cells are decided: for small disks.")
+]
 Shard = Annotated[
     str, typer.Option("--shard", metavar="I/N", help="Only the Ith of N parts, balanced by what trials took before.")
 ]

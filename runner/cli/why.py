@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, Format, MatrixFile, Only, Output, Seeds, options
+from runner.cli.parameters import (
+    DEFAULT_MATRIX,
+    Base,
+    Engine,
+    Format,
+    Jobs,
+    MatrixFile,
+    Only,
+    Output,
+    PruneImages,
+    Seeds,
+    options,
+)
 from runner.cli.progress import observer_for_terminal
 from runner.cli.show import console_for_output
 from runner.errors import UsageError
@@ -36,7 +48,6 @@ class EveryChoice(enum.StrEnum):
 Every = Annotated[EveryChoice, typer.Option("--every", help="Which releases a bisection may land on.")]
 BudgetOption = Annotated[str, typer.Option("--budget", help="Begin no trial after this long: 30m, 2h.")]
 MaxTrials = Annotated[int | None, typer.Option("--max-trials", min=1, help="Run no more trials than this.")]
-Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Trials at once.")]
 
 
 def explain(
@@ -51,6 +62,7 @@ def explain(
     base: Base = None,
     seeds: Seeds = None,
     jobs: Jobs = None,
+    prune_images: PruneImages = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, and run nothing.")] = False,
     output: Output = Format.TABLE,
 ) -> int:
@@ -65,7 +77,7 @@ def explain(
     if bool(good) is not bool(bad):
         raise UsageError("Name both cells, --good and --bad; or neither, for the closest pair that is recorded.")
     spending = _budget(budget, max_trials)
-    chosen = options(engine, base, only=only, seeds=seeds, jobs=jobs)
+    chosen = options(engine, base, only=only, seeds=seeds, jobs=jobs, prune_images=prune_images)
     with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
         pair = sides_of(session.cells, good, bad) if good else sides_in(session.results())
         plan = plan_of(session, *pair, every=every.value, budget=spending)
@@ -96,6 +108,7 @@ def bisect(
     engine: Engine = None,
     base: Base = None,
     jobs: Jobs = None,
+    prune_images: PruneImages = False,
     output: Output = Format.TABLE,
 ) -> int:
     """Find the releases at which the outcome flips along one axis, also ones that the matrix does not name."""
@@ -105,7 +118,7 @@ def bisect(
     from runner.explain.walking import walk  # noqa: PLC0415 - only here
 
     spending = _budget(budget, max_trials)
-    chosen = options(engine, base, only=only, jobs=jobs)
+    chosen = options(engine, base, only=only, jobs=jobs, prune_images=prune_images)
     with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
         values, ends = cell_and_ends(session.cells, axis or session.matrix.base.name, first, last)
         found = walk(

@@ -73,7 +73,7 @@ def made_for(
             f" not {default.bad}",
             how="the argument is given to its constructor",
             on=with_prelude(bad, written(asking, one)),
-            reverse_name=explicit(other).name if other.settable else "",
+            reverse_name=f"{other.class_name} {other.key}={other.good}" if other.settable else "",
             reverse=with_prelude(good, written(asking, explicit(other))) if other.settable else None,
         )
     if initial is not None:

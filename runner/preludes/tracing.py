@@ -23,7 +23,8 @@ _DTYPE = re.compile(r"b?float\d{2}|u?int\d{1,2}|bool")
 
 def tracing(steps: int = 200) -> Prelude:
     """Records the first `steps` training steps, then those at powers of two, in `TRACE_FILE` and `INITIAL_FILE`."""
-    return Prelude(name="trace", source=f"STEPS = {int(steps)}\n{_read('steps')}\n{_read('trace')}")
+    parts = "\n".join(map(_read, ("steps", "reading", "slots", "trace")))
+    return Prelude(name="trace", source=f"STEPS = {int(steps)}\n{parts}")
 
 
 def initial_weights(text: str) -> Prelude:
