@@ -39,6 +39,12 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
         yield "The budget ended before all was asked: the same command with a larger one goes on from there."
     if account.real and not account.causes:
         yield "No set of changes was found that makes the difference; see what was tried."
+    for cause in account.causes:
+        if cause.brought and not cause.components:
+            yield (
+                f"Whether it is {' and '.join(one.name for one in cause.factors)} or one of {len(cause.brought)} packages"
+                f" that came along: {_shortened(cause.brought)}."
+            )
     for bisection in account.bisections:
         untold = [place for place in bisection.places if place.told in {"untestable", "ambiguous", "untold"}]
         if untold:
@@ -48,7 +54,8 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
             )
     if account.trace and not account.trace.sentence:
         yield f"Where the two part first: {' '.join(account.trace.notes)}"
-    if account.real and account.switches and not _standing(account, Standing.CAUSED_BY, Standing.GOES_WITH):
+    tried = [one for one in account.switches if one.standing != Standing.UNTRIED]
+    if account.real and tried and not _standing(account, Standing.CAUSED_BY, Standing.GOES_WITH):
         yield "The mechanism: no switch in the catalogue flips it."
     if any(one.standing == Standing.UNTRIED for one in account.switches):
         yield f"Not tried: {_shortened(one.name for one in _standing(account, Standing.UNTRIED))}."

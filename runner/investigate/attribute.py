@@ -35,7 +35,7 @@ def attribute(
     found = yield from _attributed(inquiry)
     causes = []
     for cause in found.causes:
-        inner = _inner(inquiry, cause)
+        inner = _inner(inquiry, cause) if inquiry.rules.components else None
         components = (yield from _attributed(inner)) if inner is not None else None
         inquiry.spent = inner.spent if inner is not None else inquiry.spent
         causes.append(replace(cause, components=components))

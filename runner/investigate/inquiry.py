@@ -35,6 +35,8 @@ class AttributeRules:
     """What counts as bad; None: the most frequent fault of the bad cell."""
     budget: int | None = None
     """How many trials may be run; None: as many as it takes."""
+    components: bool = True
+    """Whether a cause that brought other packages along is followed to those."""
     singly: int = 8
     """Up to so many factors are each moved alone first; among more the guilty ones are searched for by halves."""
 
