@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from runner.session import Session
 
 
+_MOST_FOR_PACKAGES = 60
+"""So many trials are run to tell which of the packages that an axis brought along does it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bisected:
     """One axis that was walked."""
@@ -151,7 +155,8 @@ class _Steps:
         """Which axes; with `components` also which of the packages that they brought along: that takes the most."""
         asking = self.found.asking
         known = asking.recorded(list(asking.trials) or [self.found.good, self.found.bad])
-        return answered(attribute(factors, AttributeRules(components=components), known), asking)
+        rules = AttributeRules(components=components, budget=_MOST_FOR_PACKAGES if components else None)
+        return answered(attribute(factors, rules, known), asking)
 
     def _trains(self, about: Combination) -> bool:
         """Whether a training was seen in a trial of a cell: else there are no steps."""

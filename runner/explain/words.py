@@ -42,8 +42,8 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
     for cause in account.causes:
         if cause.brought and not cause.components:
             yield (
-                f"Whether it is {' and '.join(one.name for one in cause.factors)} or one of {len(cause.brought)} packages"
-                f" that came along: {_shortened(cause.brought)}."
+                f"Whether it is {' and '.join(one.name for one in cause.factors)} itself or one of {len(cause.brought)}"
+                f" packages that came along: {_shortened(cause.brought)}."
             )
     for bisection in account.bisections:
         untold = [place for place in bisection.places if place.told in {"untestable", "ambiguous", "untold"}]

@@ -74,8 +74,8 @@ def _find(inquiry: Inquiry, causes: list[Cause], untold: list[frozenset[str]]) -
 
     A set that stays good has no cause within, provided that moving more never heals (MARCO, Liffiton 2016).
     """
-    if len(inquiry.factors) <= inquiry.rules.singly:
-        singles = [frozenset({name}) for name in inquiry.ordered(inquiry.all)]
+    singles = [frozenset({name}) for name in inquiry.alone]
+    if singles:
         told = yield from inquiry.tell(*singles)
         for single, one in zip(singles, told, strict=True):
             if one is Told.BAD:
