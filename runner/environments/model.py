@@ -22,6 +22,10 @@ class Layer(enum.Enum):
     OVERLAY = "overlay"
 
 
+_LONGEST_NAME = 120
+"""Characters; a file system takes 255, with an ending and what goes around it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Environment:
     """CPython + packages that a cell needs: `pins` are the axis packages with exact versions, the base first."""
@@ -54,7 +58,7 @@ class Environment:
         """The stem of the lock's file name: `tensorflow-1.13.1+keras-2.2.4`.
 
         Then `+py3.7` and the flavour where they are asked for, and 8 hex digits of the further requirements and of
-        rules of time that are not the usual one.
+        rules of time that are not the usual one. Where that is too long, the base and 12 hex digits of all.
         """
         parts = [f"{name}-{version}" for name, version in self.pins]
         parts += [f"py{self.python}"] if self.python else []
@@ -62,7 +66,10 @@ class Environment:
         further = [*self.packages, *self.time_rules]
         if further:
             parts.append(hashlib.sha256("\n".join(further).encode()).hexdigest()[:8])
-        return "+".join(parts)
+        name = "+".join(parts)
+        if len(name) <= _LONGEST_NAME:
+            return name
+        return f"{parts[0]}+{len(self.pins) - 1}-pins-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

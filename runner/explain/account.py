@@ -127,6 +127,7 @@ def _cause(cause: Cause, found: Attribution) -> out.Cause:
         factors=tuple(out.Factor(name=name, good=known[name].good, bad=known[name].bad) for name in cause.factors),
         coupled=cause.coupled,
         bystanders=cause.bystanders,
+        brought=tuple(one.name for one in cause.components.factors if one.pinned) if cause.components else (),
         without=cause.without.value,
         probability=round(cause.probability, 4),
         components=_causes(cause.components),

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from runner.trials.record import Record
 
 _NOWHERE = Position(line=1, column=1)
+_AXIS_OF = {"tensorflow-cpu": "tensorflow", "tensorflow-gpu": "tensorflow"}
+"""The axis of distributions that are installed for it under another name."""
 MOST_RECORDED = 40
 """So many stored trials of a cell are looked for."""
 
@@ -104,7 +106,7 @@ class Asking:
     def values(self, about: Combination) -> dict[str, str]:
         """The axis values of the cell that a combination means, in the order of the matrix's axes.
 
-        Raises ValueError for one in which a package must not be there: no matrix can say that.
+        A package that shall not be there is not asked for: it is there only where another one needs it.
         """
         pins = {package: version for package, version in about.pins if version is not None}
         found = {**self.shared, **dict(about.values), **pins}
@@ -126,25 +128,26 @@ class Asking:
         return errors[0] if errors else "it changed nothing in this stack"
 
     def _take(self, combinations: Sequence[Combination], *, seeds: int, run: bool) -> None:
-        possible = [one for one in combinations if None not in dict(one.pins).values()]
         for one in combinations:
             self.trials.setdefault(one, [])
-        if not possible or not seeds:
+        if not seeds:
             return
-        derived = matrix_of(self.matrix, [self.values(one) for one in possible], artifacts=self.artifacts)
+        cells = {frozenset(values.items()): values for values in map(self.values, combinations)}
+        derived = matrix_of(self.matrix, list(cells.values()), artifacts=self.artifacts)
         with self._about(derived, seeds=seeds) as session:
             results = session.run() if run else session.results()
-            self._keep(possible, session, results)
+            self._keep(combinations, session, results)
         self.budget.executed += results.executed
 
     def _keep(self, combinations: Sequence[Combination], session: Session, results: Results) -> None:
-        by_values = {frozenset(self.values(one).items()): one for one in combinations}
+        """Keep the trials for every combination that means the cell: some differ only in what shall not be there."""
         for cell, outcome in zip(results.cells, results.outcomes, strict=True):
-            about = by_values[frozenset(cell.values.items())]
-            self.trials[about] = self._judged(outcome.records)
             group = next(group for group in session.groups if cell in group.cells)
-            if lock := session.environments.locked(group.environment):
-                self.contents[about] = contents_of(lock)
+            lock = session.environments.locked(group.environment)
+            for about in combinations:
+                if self.values(about) == cell.values:
+                    self.trials[about] = self._judged(outcome.records)
+                    self.contents |= {about: contents_of(lock)} if lock else {}
 
     def rejudge(self, telling: Telling) -> None:
         """Hold all trials against a rule from now on."""
@@ -172,8 +175,8 @@ class Asking:
 
 
 def contents_of(lock: Lock) -> tuple[tuple[str, str], ...]:
-    """What an environment holds: CPython as `python`, then every package, sorted."""
-    packages = {package.name: package.version for package in lock.packages}
+    """What an environment holds: CPython as `python`, then every package under its axis's name, sorted."""
+    packages = {_AXIS_OF.get(package.name, package.name): package.version for package in lock.packages}
     return (("python", lock.python), *sorted(packages.items()))
 
 

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from runner.session import Session
 
 
+_MOST_FOR_PACKAGES = 60
+"""So many trials are run to tell which of the packages that an axis brought along does it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bisected:
     """One axis that was walked."""
@@ -129,9 +133,7 @@ class _Steps:
         found, asking = self.found, self.found.asking
         self.tell(f"Which axis? {found.telling.words if found.telling else ''}")
         factors = self._factors()
-        found.attribution = answered(
-            attribute(factors, AttributeRules(), asking.recorded([found.good, found.bad])), asking
-        )
+        found.attribution = self._attributed(factors, components=False)
         if not found.real:
             return
         for cause in found.attribution.causes:
@@ -142,7 +144,19 @@ class _Steps:
             self.tell("Where first? Both cells from the same weights on, with the same batches.")
             with suppress(BudgetSpentError):
                 found.traced = trace(asking, *found.pair)
-        self._intervene(*found.pair)
+        if found.removed is None:
+            self._intervene(*found.pair)
+        self.tell("Which package? What the axes brought along, each by itself.")
+        found.attribution = self._attributed(factors, components=True)
+        for cause in found.attribution.causes:
+            self._bisect_packages(cause)
+
+    def _attributed(self, factors: Sequence[Factor], *, components: bool) -> Attribution:
+        """Which axes; with `components` also which of the packages that they brought along: that takes the most."""
+        asking = self.found.asking
+        known = asking.recorded(list(asking.trials) or [self.found.good, self.found.bad])
+        rules = AttributeRules(components=components, budget=_MOST_FOR_PACKAGES if components else None)
+        return answered(attribute(factors, rules, known), asking)
 
     def _trains(self, about: Combination) -> bool:
         """Whether a training was seen in a trial of a cell: else there are no steps."""
@@ -155,11 +169,7 @@ class _Steps:
     def _bisect(self, cause: Cause) -> None:
         """Walk every ordered axis of a cause, the others of the cause at their bad value."""
         good, bad = dict(self.found.good.values), dict(self.found.bad.values)
-        ordered = [
-            name
-            for name in cause.factors
-            if name not in cause.bystanders and name in good and is_ordered(name, good[name], bad.get(name, ""))
-        ]
+        ordered = [name for name in cause.factors if name in good and is_ordered(name, good[name], bad.get(name, ""))]
         leading = [name for name in ordered if name in cause.needed] or ordered[:1]
         for axis in leading:
             along = {name: (good[name], bad[name]) for name in ordered if name not in leading}
@@ -169,6 +179,8 @@ class _Steps:
                 if name != axis and name not in along
             }
             self._walk(Span(axis=axis, good=good[axis], bad=bad[axis], values=values, along=along))
+
+    def _bisect_packages(self, cause: Cause) -> None:
         if cause.components is not None:
             for inner in cause.components.causes:
                 self._walk_packages(cause.components, inner)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from runner.investigate import fault_of
 from runner.matrix.criterion import Comparison, Operator
-from runner.outcomes import Label, Standing, standing
+from runner.outcomes import Label, Standing, fingerprint, standing
 from runner.outcomes.samples import SAME_DECADES
 from runner.outcomes.significance import mann_whitney
 
@@ -84,9 +84,10 @@ class Telling:
     def _retold(self, trial: Trial) -> Trial:
         record, verdict = trial
         passes = verdict.label in _ORDERLY or (verdict.label is Label.NAN and self.fault != Label.NAN)
-        if self.kind is TellingKind.ENDING and passes:
-            return record, replace(verdict, label=Label.CONVERGED)
-        return trial
+        if self.kind is not TellingKind.ENDING or not passes:
+            return trial
+        # a failure after the training has the verdict of its losses: here it is the failure that counts
+        return record, replace(verdict, label=Label.CRASHED_TRAINING if fingerprint(record) else Label.CONVERGED)
 
 
 def telling_of(good: Sequence[Trial], bad: Sequence[Trial]) -> Telling | None:
@@ -131,7 +132,7 @@ def _log(value: float) -> float:
 
 def _fault(trials: Sequence[Trial]) -> tuple[str, float]:
     """The most frequent fault, and the share of trials that have it; that a loss has no good shape comes last."""
-    seen = Counter(fault_of(trial) for trial in trials if standing(trial[1].label) is not Standing.SUCCESS)
+    seen = Counter(map(fault_of, _failed(trials)))
     if not seen:
         return "", 0.0
     fault = max(seen, key=lambda name: (seen[name], name != _SHAPELESS, name))
@@ -139,8 +140,12 @@ def _fault(trials: Sequence[Trial]) -> tuple[str, float]:
 
 
 def _share_of(fault: str, trials: Sequence[Trial]) -> float:
-    failed = [trial for trial in trials if standing(trial[1].label) is not Standing.SUCCESS]
-    return sum(fault_of(trial) == fault for trial in failed) / max(1, len(trials))
+    return sum(fault_of(trial) == fault for trial in _failed(trials)) / max(1, len(trials))
+
+
+def _failed(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that did not succeed, or did and then ended in a failure."""
+    return [trial for trial in trials if standing(trial[1].label) is not Standing.SUCCESS or fingerprint(trial[0])]
 
 
 def _successes(trials: Sequence[Trial]) -> float:

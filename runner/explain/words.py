@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from runner.reports.account import Account, Bisection, Cause, Counts, Removed, Side, Switch
 
 _MOST_NAMED = 12
+_MOST_BESIDE = 3
 
 
 def sentences_of(account: Account) -> Iterator[str]:
@@ -38,6 +39,12 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
         yield "The budget ended before all was asked: the same command with a larger one goes on from there."
     if account.real and not account.causes:
         yield "No set of changes was found that makes the difference; see what was tried."
+    for cause in account.causes:
+        if cause.brought and not cause.components:
+            yield (
+                f"Whether it is {' and '.join(one.name for one in cause.factors)} itself or one of {len(cause.brought)}"
+                f" packages that came along: {_shortened(cause.brought)}."
+            )
     for bisection in account.bisections:
         untold = [place for place in bisection.places if place.told in {"untestable", "ambiguous", "untold"}]
         if untold:
@@ -47,7 +54,8 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
             )
     if account.trace and not account.trace.sentence:
         yield f"Where the two part first: {' '.join(account.trace.notes)}"
-    if account.real and account.switches and not _standing(account, Standing.CAUSED_BY, Standing.GOES_WITH):
+    tried = [one for one in account.switches if one.standing != Standing.UNTRIED]
+    if account.real and tried and not _standing(account, Standing.CAUSED_BY, Standing.GOES_WITH):
         yield "The mechanism: no switch in the catalogue flips it."
     if any(one.standing == Standing.UNTRIED for one in account.switches):
         yield f"Not tried: {_shortened(one.name for one in _standing(account, Standing.UNTRIED))}."
@@ -114,7 +122,7 @@ def _axis(cause: Cause, account: Account) -> str:
 def release_of(bisection: Bisection) -> str:
     """Where the outcome flips along an axis."""
     if not bisection.flips:
-        return f"Along {bisection.axis} no step was found at which the outcome flips."
+        return f"Along {bisection.axis}{_beside(bisection)} no step was found at which the outcome flips."
     tried = sum(place.counts.trials > 0 for place in bisection.places)
     steps = []
     for flip in bisection.flips:
@@ -125,9 +133,16 @@ def release_of(bisection: Bisection) -> str:
         unsure = f" ({_shortened(between)} in between can't be told)" if between else ""
         steps.append(f"{'breaks' if flip.breaks else 'heals'} at {step}{unsure}")
     return (
-        f"Along {bisection.axis} it {', and '.join(steps)} (probability {bisection.probability:.3f};"
-        f" {tried} of {len(bisection.places)} releases tried)."
+        f"Along {bisection.axis}{_beside(bisection)} it {', and '.join(steps)}"
+        f" (probability {bisection.probability:.3f}; {tried} of {len(bisection.places)} releases tried)."
     )
+
+
+def _beside(bisection: Bisection) -> str:
+    """What the other axes were set to all along; packages that were pinned are too many to be named."""
+    first, *others = (place.values for place in bisection.places)
+    still = {axis: value for axis, value in first.items() if all(one.get(axis) == value for one in others)}
+    return f", with {_values(still)}," if 0 < len(still) <= _MOST_BESIDE else ""
 
 
 def _removed(removed: Removed) -> Iterator[str]:
@@ -179,8 +194,8 @@ def _standing(account: Account, *standings: Standing) -> list[Switch]:
     return [one for one in account.switches if one.standing in standings]
 
 
-def _values(values: Mapping[str, str]) -> str:
-    return ",".join(f"{axis}={value}" for axis, value in values.items())
+def _values(values: Mapping[str, str | None]) -> str:
+    return ",".join(f"{axis}={value or 'none'}" for axis, value in values.items())
 
 
 def _shortened(names: Iterable[str]) -> str:

@@ -35,7 +35,7 @@ def attribute(
     found = yield from _attributed(inquiry)
     causes = []
     for cause in found.causes:
-        inner = _inner(inquiry, cause)
+        inner = _inner(inquiry, cause) if inquiry.rules.components else None
         components = (yield from _attributed(inner)) if inner is not None else None
         inquiry.spent = inner.spent if inner is not None else inquiry.spent
         causes.append(replace(cause, components=components))
@@ -74,8 +74,8 @@ def _find(inquiry: Inquiry, causes: list[Cause], untold: list[frozenset[str]]) -
 
     A set that stays good has no cause within, provided that moving more never heals (MARCO, Liffiton 2016).
     """
-    if len(inquiry.factors) <= inquiry.rules.singly:
-        singles = [frozenset({name}) for name in inquiry.ordered(inquiry.all)]
+    singles = [frozenset({name}) for name in inquiry.alone]
+    if singles:
         told = yield from inquiry.tell(*singles)
         for single, one in zip(singles, told, strict=True):
             if one is Told.BAD:

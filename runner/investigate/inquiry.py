@@ -6,6 +6,7 @@ Every combination is decided by its own trials, under an error that all decision
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from runner.investigate.question import Search
 
 
+_WORD = re.compile(r"\w+")
+
+
 @dataclass(frozen=True, kw_only=True)
 class AttributeRules:
     """How sure an attribution must be, and what it may spend."""
@@ -35,8 +39,10 @@ class AttributeRules:
     """What counts as bad; None: the most frequent fault of the bad cell."""
     budget: int | None = None
     """How many trials may be run; None: as many as it takes."""
+    components: bool = True
+    """Whether a cause that brought other packages along is followed to those."""
     singly: int = 8
-    """Up to so many factors are each moved alone first; among more the guilty ones are searched for by halves."""
+    """Up to so many factors are each moved alone first; of more only those that the fault names, others by halves."""
 
 
 @dataclass(kw_only=True)
@@ -69,6 +75,14 @@ class Inquiry:
         n = len(self.factors)
         decisions = 2 * n + 4 if n <= self.rules.singly else 4 * (math.log2(n) + 2)
         return (1 - self.rules.confidence) / decisions
+
+    @property
+    def alone(self) -> tuple[str, ...]:
+        """What is moved alone first: all where they are few; else those that the fault itself names."""
+        if len(self.factors) <= self.rules.singly:
+            return self.ordered(self.all)
+        words = set(_WORD.findall(self.fault or ""))
+        return tuple(name for name in self.ordered(self.all) if name.replace("-", "_") in words)
 
     def ordered(self, moved: frozenset[str]) -> tuple[str, ...]:
         """Factors in their given order."""

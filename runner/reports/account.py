@@ -75,6 +75,8 @@ class Cause(_Frozen):
     """Those of which it can't be told whether they are needed: they move together with the others."""
     bystanders: tuple[str, ...] = ()
     """Those that only look guilty: what they bring along does it without them."""
+    brought: tuple[str, ...] = ()
+    """The packages that moving the set brought along, where they were asked about one by one."""
     without: Told
     """What all other changes come to without these."""
     probability: float

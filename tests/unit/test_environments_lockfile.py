@@ -73,6 +73,15 @@ def test_rules_of_time_that_are_not_the_usual_one_are_part_of_the_inputs_and_of_
     assert len({lockfile.inputs_digest(environment) for environment in environments}) == len(rules)
 
 
+def test_the_name_of_an_environment_with_many_pins_fits_a_file_system_and_stays_its_own():
+    pins = (ENVIRONMENT.base, *((f"package-{number}", "1.0.0") for number in range(40)))
+    many = dataclasses.replace(ENVIRONMENT, pins=pins)
+    other = dataclasses.replace(many, pins=(*pins[:-1], ("package-39", "1.0.1")))
+    assert len(many.name) < 120
+    assert many.name.startswith("-".join(ENVIRONMENT.base) + "+40-pins-")
+    assert many.name != other.name
+
+
 def test_a_lock_without_a_date_comes_back_without_one(tmp_path):
     lock = lock_of(dataclasses.replace(ENVIRONMENT, as_of="none", dates=(("pandas", "2021-06-30"),)), as_of=None)
     assert lockfile.read(lockfile.write(lock, tmp_path), lock.environment) == lock

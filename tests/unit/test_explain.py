@@ -11,9 +11,11 @@ import pytest
 from fake_engine import FakeEngine, write_matrix
 from packaging.version import Version
 
+from runner.environments.model import Environment, Layer, Lock, LockedPackage
 from runner.errors import UsageError
 from runner.explain import Budget, explain
 from runner.explain.account import account_of, walk_of
+from runner.explain.asking import contents_of
 from runner.explain.sides import cell_and_ends, sides_in, sides_of
 from runner.explain.walking import walk
 from runner.matrix.model import Matrix
@@ -131,6 +133,30 @@ def test_a_flaky_model_that_looks_better_on_one_side_by_luck_is_no_version_effec
     assert (account.real, account.causes, account.switches) == (False, (), ())
     assert "rates that differ by -" in account.sentences[0]
     assert "the seed does that" in account.sentences[1]
+
+
+def test_a_script_that_fails_after_it_converged_is_told_from_one_that_does_not(
+    engine: FakeEngine, matrix: Path
+) -> None:
+    engine.losses = lambda _job, seed: good(seed)
+    engine.exits = lambda job: int(Version(values(job)["six"]) >= Version("1.11.0"))
+    account = explained(matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py")
+    assert account.fault.startswith("exit code 1")
+    assert [[one.name for one in cause.factors] for cause in account.causes] == [["six"]]
+    assert any("six 1.10.0 → 1.11.0" in sentence for sentence in account.sentences)
+
+
+def test_a_package_that_is_installed_for_an_axis_under_another_name_was_not_brought_along() -> None:
+    package = LockedPackage(name="tensorflow-cpu", version="2.10.1", layer=Layer.BASE, hashes=())
+    lock = Lock(
+        environment=Environment(pins=(("tensorflow", "2.10.1"),)),
+        python="3.10",
+        as_of=None,
+        exemptions=(),
+        packages=(package,),
+        text="",
+    )
+    assert contents_of(lock) == (("python", "3.10"), ("tensorflow", "2.10.1"))
 
 
 def test_cells_that_both_converge_at_another_level_are_told_apart_by_the_level(

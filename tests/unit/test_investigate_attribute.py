@@ -70,6 +70,15 @@ def test_one_guilty_axis_is_moved_alone_and_verified_by_moving_all_others() -> N
     assert len(found.tried) == 7  # both cells, four alone, all but the guilty one
 
 
+def test_of_many_packages_the_one_that_the_fault_names_is_tried_first() -> None:
+    names = [*(f"p{number:02}" for number in range(60)), "planted"]
+    assert "planted" in FAULT
+    answers = world({"planted"})
+    found = answered(attribute(factors(names, pinned=True)), answers)
+    assert causes(found) == {frozenset({"planted"})}
+    assert len(answers.places) == 4  # both cells, the one, all others
+
+
 def test_two_guilty_packages_of_sixty_take_few_combinations() -> None:
     names = [f"p{number:02}" for number in range(60)]
     answers = world({"p07", "p44"})
