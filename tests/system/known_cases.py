@@ -73,7 +73,7 @@ def _differences(expected: Mapping[str, Any], account: Mapping[str, Any]) -> Ite
     for name, standing in expected.get("switches", {}).items():
         if standings.get(name) != standing:
             yield f"switch {name}: expected {standing}, got {standings.get(name)}"
-    sentences = " ".join((*account["sentences"], *account["unknown"]))
+    sentences = " ".join((*account["sentences"], *account["unknown"], account["telling"]))
     yield from (f"nothing says: {words}" for words in expected.get("said", ()) if words not in sentences)
     yield from (f"something says: {words}" for words in expected.get("unsaid", ()) if words in sentences)
 
