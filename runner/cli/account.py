@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from runner.reports.account import Account, Bisection, Counts, Switch, Tried, Walk
 
+_MOST_BESIDE = 3
+"""So many values that all places of a bisection share are shown with each of them."""
 _KINDS = {"good": "good", "bad": "bad", "ambiguous": "undecided", "untestable": "untestable", "untold": "undecided"}
 
 
@@ -57,6 +59,12 @@ def print_bisection(bisection: Bisection, console: Console) -> None:
     _title(console, f"Which release of {bisection.axis}")
     sides = {place for flip in bisection.flips for place in (flip.before, flip.after)}
     shown = [place for number, place in enumerate(bisection.places) if place.counts.trials or number in sides]
+    still = set.intersection(*(set(place.values.items()) for place in bisection.places))
+    if len(still) > _MOST_BESIDE:
+        console.print(
+            Text(f"everywhere the same: {len(still)} values, packages that are pinned among them", style="dim")
+        )
+        shown = [one.model_copy(update={"values": dict(one.values.items() - still)}) for one in shown]
     console.print(_tried(shown, console))
 
 

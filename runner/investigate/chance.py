@@ -16,8 +16,8 @@ FLAKY = 0.15
 """The share of cells expected to be flaky; their rate is anywhere between one half and one."""
 SLIP = 0.01
 """How often a trial of a cell that is not flaky goes against it all the same."""
-DOUBT = 1e-3
-"""The doubt that is left where chance plays no part."""
+DOUBT = 1e-5
+"""The doubt that is left where chance plays no part: a place then stands also where it takes two more flips."""
 
 
 @cache

@@ -5,6 +5,7 @@ Made from a cell's outcome by `evidence_of`; success and the fault of each failu
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _ENVIRONMENT = frozenset({Label.UNRESOLVABLE, Label.IMAGE_BUILD_FAILED, Label.INSTALL_FAILED, Label.DOWNLOAD_FAILED})
 """Labels of trials whose script was never put to the test."""
+_GONE_TYPES = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError"})
+_GONE = re.compile(r".*? has no attribute '\w+'|cannot import name '\w+'|No module named '[\w.]+'")
 _NO_LIMIT = 1_000_000
 """How many seeds a combination may get is for the search to say."""
 _SAYS_NOTHING = frozenset({Label.UNKNOWN, Label.TOO_SHORT, Label.NO_METRICS})
@@ -96,11 +99,13 @@ def fault_of(trial: Trial) -> str:
     """Why a trial failed, such that trials that failed for the same reason have the same text.
 
     The fingerprint where there was an exception or an abnormal end; else `nan`, or `does not converge` for all other
-    shapes of a loss, which differ from seed to seed.
+    shapes of a loss, which differ from seed to seed. Where something is not there the advice that follows is left out:
+    releases word it differently.
     """
     record, verdict = trial
     if (found := fingerprint(record)) is not None:
-        return str(found)
+        gone = _GONE.match(found.message) if found.type in _GONE_TYPES else None
+        return str(replace(found, message=gone.group()) if gone else found)
     return str(verdict.label) if verdict.label is Label.NAN else "does not converge"
 
 

@@ -246,3 +246,11 @@ def test_doubt_falls_with_every_agreeing_trial() -> None:
 def test_a_combination_is_named_by_its_values_and_pins() -> None:
     named = Combination(values=(("tensorflow", "2.4.0"), ("python", "3.8")), pins=(("numpy", "1.19.5"), ("h5py", None)))
     assert str(named) == "tensorflow=2.4.0,python=3.8,numpy=1.19.5,h5py=none"
+
+
+def test_a_release_that_crashes_the_same_way_every_time_is_bad_also_between_good_ones() -> None:
+    places = axis(6)
+    crashed = evidence(bad=2, certain=True, exhausted=True)
+    known = dict(zip(places, [evidence(6), evidence(4), crashed, evidence(8), crashed, crashed], strict=True))
+    found = answered(bisect(places, BisectRules(fault=FAULT), known), lambda _questions: known)
+    assert [(flip.before, flip.after) for flip in found.flips] == [(1, 2), (2, 3), (3, 4)]

@@ -70,3 +70,13 @@ def test_what_cannot_be_installed_is_blocked_with_its_reason() -> None:
 def test_nothing_known_tells_nothing() -> None:
     assert evidence_of([], SEEDS) == Evidence()
     assert belief(Evidence(), None) == 0.5
+
+
+def test_what_is_not_there_is_the_same_fault_whatever_advice_follows() -> None:
+    gone = "module 'numpy' has no attribute 'bool'"
+    faults = {
+        fault_of(trial(**crash(message, kind="AttributeError")))
+        for message in (gone, f"{gone}.\n`np.bool` was a deprecated alias for the builtin `bool`.")
+    }
+    assert faults == {f"AttributeError: {gone} (training)"}
+    assert "advice" in fault_of(trial(**crash("it has no attribute 'bool'. advice", kind="ValueError")))

@@ -1,0 +1,97 @@
+"""The cases of `cases/`: behaviour changes that somebody reported in public, and the account that each must get.
+
+A case is a folder with a script, a matrix and `expected.yaml`; `explained` runs `explain`, `wrong` says what is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from command import runner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FOLDER = Path(__file__).parent / "cases"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One case; `expected` is its `expected.yaml`, whose keys `wrong` describes."""
+
+    name: str
+    expected: Mapping[str, Any]
+
+    @property
+    def asked(self) -> list[str]:
+        """The question, as words after `explain matrix.yaml`."""
+        asked = self.expected["asked"]
+        return [word for option, text in asked.items() for word in (f"--{option}", str(text))]
+
+    @property
+    def cheap(self) -> bool:
+        """Whether it takes a minute where its environments are made."""
+        return bool(self.expected.get("cheap", False))
+
+
+def cases() -> list[Case]:
+    """All cases, by name."""
+    found = sorted(FOLDER.glob("*/expected.yaml"))
+    return [Case(name=path.parent.name, expected=yaml.safe_load(path.read_text("utf-8"))) for path in found]
+
+
+def explained(case: Case, folder: Path, *, engine: str = "venv", timeout_s: float = 3600) -> dict[str, Any]:
+    """The account of a case as data, made in a copy of it; what a copy has recorded before is not run again."""
+    shutil.copytree(FOLDER / case.name, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".runner"))
+    words = ["explain", "matrix.yaml", *case.asked, "--engine", engine, "--format", "json"]
+    done = runner(folder, *words, timeout_s=timeout_s)
+    assert done.returncode == 0, done.stderr
+    account: dict[str, Any] = json.loads(done.stdout)
+    return account
+
+
+def wrong(case: Case, account: Mapping[str, Any]) -> list[str]:
+    """What an account says that the case does not have, or the other way round; empty where it is right.
+
+    `real`: whether there is a difference. `causes`: the sets of axes that make it. `components`: the packages that do
+    it where an axis brought them along. `flips`: [axis, before, after] of all walks. `switches`: the standing of some.
+    `said`: words that some sentence must have; `unsaid`: words that none may have.
+    """
+    return list(_differences(case.expected, account))
+
+
+def _differences(expected: Mapping[str, Any], account: Mapping[str, Any]) -> Iterator[str]:
+    for key, seen in _seen(account).items():
+        if key in expected and expected[key] != seen:
+            yield f"{key}: expected {expected[key]}, got {seen}"
+    standings = {one["name"]: one["standing"] for one in account["switches"]}
+    for name, standing in expected.get("switches", {}).items():
+        if standings.get(name) != standing:
+            yield f"switch {name}: expected {standing}, got {standings.get(name)}"
+    sentences = " ".join((*account["sentences"], *account["unknown"], account["telling"]))
+    yield from (f"nothing says: {words}" for words in expected.get("said", ()) if words not in sentences)
+    yield from (f"something says: {words}" for words in expected.get("unsaid", ()) if words in sentences)
+
+
+def _seen(account: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "real": account["real"],
+        "causes": [_names(cause) for cause in account["causes"]],
+        "components": [_names(inner) for cause in account["causes"] for inner in cause["components"]],
+        "flips": [list(flip) for walk in account["bisections"] for flip in _flips(walk)],
+    }
+
+
+def _names(cause: Mapping[str, Any]) -> list[str]:
+    return sorted(one["name"] for one in cause["factors"])
+
+
+def _flips(walk: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    axis, places = walk["axis"], walk["places"]
+    for flip in walk["flips"]:
+        yield axis, places[flip["before"]]["values"][axis], places[flip["after"]]["values"][axis]
