@@ -168,6 +168,7 @@ def clean(
         kept: set[str] = set()
         if not dry_run:
             session.engine.sweep()
+            session.engine.forget_kept()
             kept = {image.reference for image in found if not session.engine.remove_image(image.reference)}
             if records:
                 observer.note(f"{session.forget()} records forgotten.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner.engines import docker_run, docker_shell
 from runner.engines.docker_build import Builder
+from runner.engines.docker_cache import forget_bytecode
 from runner.engines.docker_client import connect, engine_errors
 from runner.engines.docker_environment import EnvironmentImages
 from runner.engines.docker_images import RegistryImages
@@ -149,6 +150,10 @@ class DockerEngine:
                     with contextlib.suppress(docker.errors.NotFound):
                         removed += docker_run.remove(container)
         return removed
+
+    def forget_kept(self) -> None:
+        """Drop the bytecode that is kept from image to image."""
+        forget_bytecode(self._client)
 
     def close(self) -> None:
         """Let go of connections, and of what the engine holds of our builds."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _OUR_STEPS = ("/mnt/compile_bytecode.py", "ln -s python${MINOR}")
 """What the steps of our recipes are known by: the cache keeps their commands, and no labels."""
+_KEPT_FOLDER = "exec.cachemount"
+"""A folder that steps of several builds share."""
 _FROM_IMAGE = "from local "
 """What a step stood on that began with an image of this engine: keeps that image's layers even when it is removed.
 
@@ -37,6 +39,14 @@ def forget_steps(client: DockerClient) -> None:
     with contextlib.suppress(MachineError):
         while sum(_drop(client, id=each) for each in _unused(_results(client))):
             pass  # a result can be dropped when what stands on it is gone: each round uncovers those below
+
+
+def forget_bytecode(client: DockerClient) -> None:
+    """Drop the bytecode that is kept from image to image; the next image makes it again."""
+    with contextlib.suppress(MachineError):
+        for result in _results(client):
+            if result["Type"] == _KEPT_FOLDER and any(step in result["Description"] for step in _OUR_STEPS):
+                _drop(client, id=result["ID"])
 
 
 def _results(client: DockerClient) -> list[dict[str, Any]]:
@@ -64,7 +74,8 @@ def _unused(results: list[dict[str, Any]]) -> list[str]:
     ours = [
         result
         for result in results
-        if result["Description"] == _FROM_IMAGE or any(step in result["Description"] for step in _OUR_STEPS)
+        if result["Type"] != _KEPT_FOLDER
+        and (result["Description"] == _FROM_IMAGE or any(step in result["Description"] for step in _OUR_STEPS))
     ]
     for result in ours:
         below = known.get(result.get("Parent") or "")

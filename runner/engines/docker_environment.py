@@ -28,7 +28,7 @@ from runner.environments.model import Layer
 from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from docker import DockerClient
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 LOCK_DIGEST = f"{PREFIX}.lock-digest"
 LOCK_NAME = f"{PREFIX}.lock"
 PYTHON = f"{PREFIX}.python"
+LARGE_BYTES = 50_000_000
+"""A wheel of this size takes seconds to unpack."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -229,7 +231,7 @@ class EnvironmentImages:
         return tag
 
     def _install(
-        self, wheels: Iterable[WheelFile], *, tag: str, labels: Mapping[str, str], say: Callable[[str], None]
+        self, wheels: Sequence[WheelFile], *, tag: str, labels: Mapping[str, str], say: Callable[[str], None]
     ) -> None:
         from packaging.utils import parse_wheel_filename  # noqa: PLC0415 - a finished matrix installs nothing
         from uv import find_uv_bin  # noqa: PLC0415
@@ -237,12 +239,15 @@ class EnvironmentImages:
         with context_folder() as context:
             _link(find_uv_bin(), context / "uv")
             (context / "wheels").mkdir()
-            lines = []
+            wanted: dict[str, list[str]] = {"requirements.txt": []}
+            largest = _largest(wheels)
             for wheel in sorted(wheels, key=lambda wheel: wheel.path.name):
                 name, version, _, _ = parse_wheel_filename(wheel.path.name)
-                lines.append(f"{name}=={version} --hash=sha256:{wheel.sha256}\n")
+                line = f"{name}=={version} --hash=sha256:{wheel.sha256}\n"
+                wanted.setdefault("largest.txt" if wheel is largest else "requirements.txt", []).append(line)
                 _link(wheel.path, context / "wheels" / wheel.path.name)
-            (context / "requirements.txt").write_text("".join(lines), encoding="utf-8")
+            for file, lines in wanted.items():
+                (context / file).write_text("".join(lines), encoding="utf-8")
             self._build(context, "layer", tag=tag, labels=labels, say=say)
 
     def _build(
@@ -281,6 +286,12 @@ class EnvironmentImages:
             lock = self._making[what]
         with lock:
             yield
+
+
+def _largest(wheels: Sequence[WheelFile]) -> WheelFile | None:
+    """Give the wheel that is worth a step of its own, None where all are small or it is the only one."""
+    sizes = {wheel.path.stat().st_size: wheel for wheel in wheels}
+    return sizes[max(sizes)] if len(wheels) > 1 and max(sizes) >= LARGE_BYTES else None
 
 
 def _link(source: str | Path, target: Path) -> None:

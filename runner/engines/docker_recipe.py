@@ -48,7 +48,7 @@ def recipe(lock: Lock, interpreter: InterpreterImage, address: str | None, catal
     lines += [
         "RUN --mount=type=bind,target=/mnt \\",
         "    python3 -m venv --without-pip /env \\",
-        " && PYTHONHASHSEED=0 python3 /mnt/compile_bytecode.py stdlib",
+        " && PYTHONHASHSEED=0 python3 -S /mnt/compile_bytecode.py stdlib",
     ]
     for layer in Layer:
         lines += ["", f"# {layer.value}", *_layer(lock, layer, catalog)]
@@ -87,8 +87,8 @@ def _layer(lock: Lock, layer: Layer, catalog: Catalog) -> Iterator[str]:
         yield from (f"      {shlex.quote(text)} \\" for text in requirements)
         yield "      >/env/.wanted \\"
         yield f" && {_INSTALL}{options} --requirement /env/.wanted \\"
-    yield " && rm -rf /env/.uv /env/.wanted \\"
-    yield " && /env/bin/python /mnt/compile_bytecode.py purelib"
+    yield " && rm -rf /env/.uv /env/.wanted /tmp/uv-*.lock \\"
+    yield " && /env/bin/python -S /mnt/compile_bytecode.py purelib"
 
 
 def _build_options(name: str, file: IndexFile, python: str) -> str:

@@ -236,6 +236,10 @@ class Engine(Protocol):
         """Remove what killed runners left behind on this engine (never jobs of a living one); how many there were."""
         ...
 
+    def forget_kept(self) -> None:
+        """Drop what is kept only to make the next image sooner."""
+        ...
+
     def close(self) -> None:
         """Let go of connections."""
         ...

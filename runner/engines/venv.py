@@ -155,6 +155,9 @@ class VenvEngine:
 
         return venv_owner.end_orphans() + venv_environment.remove_unfinished(self._root)
 
+    def forget_kept(self) -> None:
+        """Drop nothing: uv's cache is the user's."""
+
     def close(self) -> None:
         """Let go of nothing: there is no connection."""
 

@@ -12,6 +12,7 @@ import pytest
 from tiny_lock import tiny_lock, tiny_wheelhouse
 
 import docker
+from runner.engines import docker_environment
 from runner.engines.docker_build import Builder
 from runner.engines.docker_environment import EnvironmentImages
 from runner.engines.docker_images import FROM
@@ -94,6 +95,36 @@ def unshared(client: DockerClient) -> set[str]:
     }
 
 
+def kept_bytecode(client: DockerClient) -> set[str]:
+    """What the build cache keeps of bytecode for images to come."""
+    results = client.api.df()["BuildCache"] or []
+    return {
+        each["ID"]
+        for each in results
+        if each["Type"] == "exec.cachemount" and "compile_bytecode.py" in each["Description"]
+    }
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_large_wheel_is_installed_beside_the_compilation_and_compiled_too(
+    large: bool, docker_engine: DockerEngine, client: DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker_environment, "LARGE_BYTES", 1 if large else 50_000_000)
+    below = tiny_wheelhouse(tmp_path)
+    lock, wheelhouse = two_layers(below, PYTHON, "6.0")
+    both = replace(lock, packages=tuple(replace(package, layer=Layer.BASE) for package in lock.packages))
+    wheels = Wheelhouse(wheels=tuple(replace(wheel, layer=Layer.BASE) for wheel in wheelhouse.wheels))
+    lines: list[str] = []
+    image = docker_engine.make(both, wheels, lines.append, labels={})
+    try:
+        assert ("Resolved 2 packages" in " ".join(lines)) != large
+        loading = said(client, image.reference, "-v", "-c", "import tiny, thin; print(tiny.ANSWER, thin.VERSION)")
+        assert "42 6.0" in loading
+        assert not re.search(r"code object from '?/env/\S+\.py\b", loading), "something had no bytecode"
+    finally:
+        docker_engine.remove_image(image.reference)
+
+
 def test_environments_with_one_base_share_its_layer(
     docker_engine: DockerEngine, client: DockerClient, tmp_path: Path
 ) -> None:
@@ -157,11 +188,16 @@ def test_the_same_lock_gives_the_same_contents_again(
 ) -> None:
     lock, wheelhouse = two_layers(tiny_wheelhouse(tmp_path), PYTHON, "4.0")
     seen = []
+    docker_engine.forget_kept()
+    assert kept_bytecode(client) == set()
     for _ in range(2):
         image = docker_engine.make(lock, wheelhouse, lambda _: None, labels={})
         seen.append(said(client, image.reference, "-c", CONTENTS))
         docker_engine.remove_image(image.reference)
+        assert kept_bytecode(client), "the second build finds no bytecode"
     assert seen[0] == seen[1]
+    docker_engine.forget_kept()
+    assert kept_bytecode(client) == set()
     assert "site-packages/thin.py" in seen[0]
 
 

@@ -32,7 +32,7 @@ experiment: {script: train.py}
 CONTENTS = """
 import hashlib, json, os
 found = {}
-for root in ("/env", "/usr/local/lib"):
+for root in ("/env", "/usr/local/lib", "/tmp", "/mnt", "/media"):
     for place, folders, files in os.walk(root):
         for name in files:
             path = os.path.join(place, name)

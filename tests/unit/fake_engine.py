@@ -119,6 +119,9 @@ class FakeEngine:
     def sweep(self) -> int:
         return self.left_over
 
+    def forget_kept(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
