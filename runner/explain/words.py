@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from runner.reports.account import Account, Bisection, Cause, Counts, Removed, Side, Switch
 
 _MOST_NAMED = 12
+_MOST_CAUSES = 3
 _MOST_BESIDE = 3
 
 
@@ -163,12 +164,15 @@ def _removed(removed: Removed) -> Iterator[str]:
 
 def _mechanism(account: Account) -> Iterator[str]:
     caused, goes = _standing(account, Standing.CAUSED_BY), _standing(account, Standing.GOES_WITH)
-    found = [*caused, *goes]
-    for one in found[:1]:
+    shown = caused[:_MOST_CAUSES] or goes[:1]
+    for one in shown:
         verb = "It is caused by what" if one.standing == Standing.CAUSED_BY else "It goes with what"
-        yield f"{verb} the switch {one.name} changes ({one.does}): {_evidence(one)}."
-    if len(found) > 1:
-        yield f"Wider or weaker switches that flip it too: {_shortened(one.name for one in found[1:])}."
+        verb = f"{verb} the switch" if one is shown[0] else "It flips as well with"
+        yield f"{verb} {one.name}{' changes' if one is shown[0] else ''} ({one.does}): {_evidence(one)}."
+    rest = [one for one in (*caused, *goes) if one not in shown]
+    if rest:
+        names = _shortened(one.name for one in rest)
+        yield f"With these it turns good too, on weaker evidence or by a wider change: {names}."
     idle = _standing(account, Standing.NO_EFFECT)
     if idle:
         yield f"Tried, and it did not matter: {_shortened(one.name for one in idle)}."

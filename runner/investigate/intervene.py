@@ -67,7 +67,9 @@ def intervene(
     tested = [_tested(trying, one, repeated=one.name in repeated) for one in by_breadth]
     order = list(Standing)
     return Interventions(
-        tested=tuple(sorted(tested, key=lambda one: order.index(one.standing))),
+        tested=tuple(
+            sorted(tested, key=lambda one: (order.index(one.standing), one.switching.breadth, not one.turned))
+        ),
         good=trying.known.get(good),
         bad=trying.known.get(bad),
         ending=ending,

@@ -6,10 +6,12 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.investigate.told import Told
+
 if TYPE_CHECKING:
     from runner.investigate.evidence import Evidence
     from runner.investigate.question import Combination
-    from runner.investigate.told import Ending, Told
+    from runner.investigate.told import Ending
 
 
 class Standing(enum.StrEnum):
@@ -62,6 +64,11 @@ class Tested:
     reverse_evidence: Evidence | None = None
     repeated: bool = False
     """Whether it was tried on, off and on again, each time with the same end."""
+
+    @property
+    def turned(self) -> bool:
+        """Whether its reverse broke the good cell: of two that are as narrow that one comes first."""
+        return self.reverse is Told.BAD
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -158,3 +158,8 @@ def test_a_second_call_with_what_the_first_recorded_asks_nothing() -> None:
     before = len(answers.asked)
     assert answered(intervene(GOOD, BAD, switches, known=dict(answers.known)), answers).trials == 0
     assert len(answers.asked) == before
+
+
+def test_of_two_as_narrow_the_one_whose_reverse_breaks_comes_first() -> None:
+    found = tried(world(a=1.0, b=1.0, breaks=0.0), switch("a"), switch("b", reverse="breaks"))
+    assert [one.switching.name for one in found.tested] == ["b", "a"]
