@@ -65,7 +65,7 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
 def _difference(account: Account) -> str:
     chance = f" (p = {account.p:.2g})" if account.p is not None else ""
     sides = account.good, account.bad
-    good, bad = (f"{_named(side, account)} is {_held(side, account)}" for side in sides)
+    good, bad = (f"{_named(side, account)} {_held(side, account)}" for side in sides)
     if account.real:
         return f"The difference is real: {good}; {bad}{chance}."
     return f"No difference was shown: {good}; {bad}. Compared: {account.comparison}."
@@ -87,7 +87,7 @@ def _held(side: Side, account: Account) -> str:
     if counts is None:
         return _side(side)
     level = f", median final {median(side.finals):.3g}" if side.finals else ""
-    return f"good in {_of(counts)} trials ({side.outcome}{level})"
+    return f"is good in {_of(counts)} trials ({side.outcome}{level})"
 
 
 def _side(side: Side) -> str:
