@@ -42,7 +42,8 @@ def print_account(account: Account, console: Console) -> None:
         _title(console, "Which mechanism")
         console.print(_switches(account.switches))
     console.print()
-    console.print(Text(f"{account.trials} trials ran for this, {account.seconds:.0f} s.", style="dim"))
+    words = f"Rests on {account.rests_on} trials; {account.trials} ran now, in {account.seconds:.0f} s."
+    console.print(Text(words, style="dim"))
 
 
 def print_walk(walk: Walk, console: Console) -> None:

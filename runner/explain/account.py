@@ -55,6 +55,7 @@ def account_of(found: Explanation, command: str) -> out.Account:
         trace=_trace(found.traced),
         sentences=(),
         trials=asking.budget.executed,
+        rests_on=sum(record.ran for trials in asking.trials.values() for record, _ in trials),
         seconds=round(time.monotonic() - asking.budget.begun, 1),
     )
     worded = partial.model_copy(update={"sentences": tuple(sentences_of(partial))})

@@ -209,6 +209,8 @@ class Account(_Frozen):
     """What remains unknown."""
     trials: int
     """How many trials ran for this account; what was recorded before cost nothing."""
+    rests_on: int = 0
+    """How many trials all of it rests on, recorded ones too; those of the trace are not among them."""
     seconds: float = Field(ge=0)
 
 
