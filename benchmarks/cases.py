@@ -57,8 +57,9 @@ def page(case: Case, account: Mapping[str, Any]) -> str:
         "Right." if not mistakes else f"Not as expected: {'; '.join(mistakes)}.",
         "",
         (
-            f"{_used(account)} trials are counted in the tables of this account; {account['trials']} ran in the call that"
-            f" made this page, in {account['seconds']:.0f} s, others were recorded before. Engine {account['engine']}. {provenance('convergence-matrix')}"
+            f"{_used(account)} trials are counted in the tables of this account; {account['trials']} ran in the call"
+            f" that made this page, in {account['seconds']:.0f} s, others were recorded before. Engine {account['engine']}."
+            f" {provenance('convergence-matrix')}"
         ),
     ]
     return "\n".join(lines) + "\n"
