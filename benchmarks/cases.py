@@ -58,8 +58,8 @@ def page(case: Case, account: Mapping[str, Any]) -> str:
         "",
         (
             f"{_used(account)} trials are counted in the tables of this account; {account['trials']} ran in the call"
-            f" that made this page, in {account['seconds']:.0f} s, others were recorded before. Engine {account['engine']}."
-            f" {provenance('convergence-matrix')}"
+            f" that made this page, in {account['seconds']:.0f} s, others were recorded before. Engine"
+            f" {account['engine']}. {provenance('convergence-matrix')}"
         ),
     ]
     return "\n".join(lines) + "\n"
