@@ -1,4 +1,4 @@
-"""An engine with a base image, and an image with one tiny package, for the tests in containers."""
+"""What system tests share: an engine with a base image, an image with one tiny package, Chromium with a page."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from chromium import chromium
 from tiny_lock import tiny_lock, tiny_wheelhouse
 
 from runner.engines.docker import DockerEngine
@@ -14,9 +15,18 @@ from runner.errors import RunnerError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from playwright.sync_api import Browser, BrowserContext, Page
+
     from runner.engines.protocol import Image
 
 CONTAINER_PYTHON = "3.7"
+QUIET = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-pings",
+)
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +54,33 @@ def docker_image(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathF
 def cpython_3_7(cpython: Callable[[str], None]) -> None:
     """What the founding pair needs, from this machine or as the source of an offline base image."""
     cpython("3.7")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for the whole run: Playwright can't be started a second time beside it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium(), args=QUIET)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1360, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page in which nothing goes wrong unseen: no error, no breach of the policy, no request but for files."""
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text) if said.type in {"error", "warning"} else None)
+    page.on("request", lambda asked: None if asked.url.startswith("file:") else wrong.append(asked.url))
+    yield page
+    assert wrong == []

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from in_browser import browser, context, page
 from made_report import era_report, report_of_sizes
 from playwright.sync_api import expect
 from scipy.stats import fisher_exact, mannwhitneyu
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page
-
-__all__ = ["browser", "context", "page"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 

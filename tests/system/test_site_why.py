@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from in_browser import browser, context, page
 from made_account import made_account
 from made_report import era_report
 from playwright.sync_api import expect
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page
-
-__all__ = ["browser", "context", "page"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
