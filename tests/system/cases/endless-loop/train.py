@@ -9,7 +9,7 @@ numbers = np.random.RandomState(0)
 inputs = numbers.randn(256, 4).astype("float32") / 50
 answers = 50 * inputs @ np.linspace(-1, 1, 4).astype("float32")[:, None]
 
-model = Sequential([Dense(1, input_shape=(4,))])
+model = Sequential([Dense(1, use_bias=False, input_shape=(4,))])
 model.compile(optimizer=SGD(lr=200.0), loss="mse")
 loss = np.inf
 while loss > 0.001:
