@@ -84,11 +84,11 @@ def test_a_report_says_how_to_run_a_cell_again_with_and_without_this_tool(report
 
 def test_what_can_not_be_repeated_without_this_tool_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (FakeEngine(), ""))
-    text = TEXT.replace("  script:", "  prelude: ['', resource-variables]\n  script:")
+    text = TEXT.replace("  script:", "  prelude: [none, resource-variables]\n  script:")
     with Session(Matrix.load(write_matrix(tmp_path / "here", text))) as session:
         cells = report_of(session, session.run()).cells
     told = {cell.values["prelude"]: cell.commands.without_runner[0] for cell in cells if cell.commands}
-    assert told[""] == "uv venv --python 3.11 cell"
+    assert told["none"] == "uv venv --python 3.11 cell"
     assert told["resource-variables"].startswith("# only with the runner: the prelude resource-variables")
 
 
