@@ -201,6 +201,6 @@ def _switch(one: Tested, fault: str | None) -> out.Switch:
         on=_counts(one.evidence, fault),
         reverse=one.switching.reverse_name,
         reversed=one.reverse.value if one.reverse else None,
-        reversed_counts=_counts(one.reverse_evidence, None) if one.reverse else None,
+        reversed_counts=_counts(one.reverse_evidence, fault) if one.reverse else None,
         repeated=one.repeated,
     )

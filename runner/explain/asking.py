@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner.investigate import BudgetSpentError, Evidence, evidence_of
 from runner.matrix.model import Axis, Partial, Position, axis_kind
-from runner.outcomes import verdict_of
+from runner.outcomes import most_trials, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -44,16 +44,12 @@ class Budget:
     """Whether something was not asked because nothing was left."""
     begun: float = field(default_factory=time.monotonic)
 
-    def check(self) -> None:
-        """Raise BudgetSpentError where nothing is left."""
+    def check(self, trials: int) -> None:
+        """Raise BudgetSpentError where so many trials are more than is left."""
         late = self.seconds is not None and time.monotonic() - self.begun > self.seconds
-        if late or (self.trials is not None and self.executed >= self.trials):
+        if late or (self.trials is not None and self.executed + trials > self.trials):
             self.ended = True
             raise BudgetSpentError
-
-    def within(self, wanted: int) -> int:
-        """As many of so many trials as are left."""
-        return wanted if self.trials is None else min(wanted, self.trials - self.executed)
 
 
 @dataclass(kw_only=True)
@@ -71,9 +67,12 @@ class Asking:
     contents: dict[Combination, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def __call__(self, questions: Questions) -> Answers:
-        """The evidence of each combination after its further trials. Raises BudgetSpentError."""
-        self.budget.check()
-        wanted = {one.about: self._ran(one.about) + self.budget.within(one.trials) for one in questions}
+        """The evidence of each combination after its further trials.
+
+        Raises BudgetSpentError, and runs nothing, where these are more than the budget has left.
+        """
+        self.budget.check(sum(one.trials for one in questions))
+        wanted = {one.about: self._ran(one.about) + one.trials for one in questions}
         for number, group in groupby(sorted(wanted, key=wanted.__getitem__), key=wanted.__getitem__):
             self._take(list(group), seeds=number, run=True)
         return {about: self.evidence(about) for about in wanted}
@@ -86,9 +85,12 @@ class Asking:
         return {one: self.evidence(one) for one in about if self.trials.get(one)}
 
     def both(self, good: Combination, bad: Combination) -> Results:
-        """Good and bad as the matrix's own `seeds:` ask for, compared with each other."""
+        """Good and bad as the matrix's own `seeds:` ask for, or as many each as the budget has, compared."""
         derived = replace(matrix_of(self.matrix, [self.values(good), self.values(bad)]), baseline=self._partial(good))
-        with self._about(derived, seeds=self.session.options.seeds) as session:
+        seeds, most = self.session.options.seeds, self.budget.trials
+        if most is not None and most < 2 * most_trials(self.matrix.seeds):
+            seeds = max(1, min(seeds or most, most // 2))
+        with self._about(derived, seeds=seeds) as session:
             results = session.run()
             self._keep([good, bad], session, results)
         self.budget.executed += results.executed

@@ -154,7 +154,7 @@ class _Steps:
     def _attributed(self, factors: Sequence[Factor], *, components: bool) -> Attribution:
         """Which axes; with `components` also which of the packages that they brought along: that takes the most."""
         asking = self.found.asking
-        known = asking.recorded(list(asking.trials) or [self.found.good, self.found.bad])
+        known = asking.recorded(list(asking.trials))
         rules = AttributeRules(components=components, budget=_MOST_FOR_PACKAGES if components else None)
         return answered(attribute(factors, rules, known), asking)
 

@@ -112,10 +112,10 @@ def finals(trials: Iterable[Trial]) -> list[float]:
 def _level(good: Sequence[Trial], bad: Sequence[Trial]) -> Comparison | None:
     """The level half-way between two cells, on the scale on which they are compared; None where they do not differ."""
     ours, theirs = finals(good), finals(bad)
-    if not ours or not theirs or min(len(ours) / len(good), len(theirs) / len(bad)) == 0:
+    if not ours or not theirs:
         return None
     logarithmic = min(*ours, *theirs) > 0
-    one, other = median(map(_log, ours) if logarithmic else ours), median(map(_log, theirs) if logarithmic else theirs)
+    one, other = (median(map(math.log10, side) if logarithmic else side) for side in (ours, theirs))
     margin = SAME_DECADES if logarithmic else _SAME_SHARE * max(abs(one), abs(other))
     _, above = mann_whitney(ours, theirs)
     if abs(one - other) <= margin or max(above, 1 - above) < _CLEAR:
@@ -124,10 +124,6 @@ def _level(good: Sequence[Trial], bad: Sequence[Trial]) -> Comparison | None:
     operator = Operator.LESS if one < other else Operator.GREATER
     verdict = good[0][1]
     return Comparison(metric=verdict.metric, operator=operator, target=float(f"{middle:.3g}"))
-
-
-def _log(value: float) -> float:
-    return math.log10(value)
 
 
 def _fault(trials: Sequence[Trial]) -> tuple[str, float]:

@@ -182,8 +182,11 @@ def _evidence(one: Switch) -> str:
     text = f"with it the bad cell is good in {_of(one.on)} trials"
     if one.repeated:
         text += ", without it again bad, with it again good"
-    if one.reverse and one.reversed_counts is not None:
-        broken = f"{one.reversed_counts.trials - one.reversed_counts.good} of {one.reversed_counts.trials}"
+    if one.reversed == "untestable":
+        text += f"; its reverse, {one.reverse}, could not be put to the test in the good cell"
+    elif one.reversed_counts is not None:
+        counts = one.reversed_counts
+        broken = f"{counts.bad} of {counts.good + counts.bad + counts.other}"
         text += f"; its reverse, {one.reverse}, breaks the good cell in {broken} trials"
     elif one.standing == Standing.CAUSED_BY:
         text += "; nothing turns it the other way in the good cell"

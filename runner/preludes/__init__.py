@@ -1,7 +1,7 @@
 """The catalogue of switches: preludes that each change one thing in what a script's libraries do.
 
-A switch is one source file here; the comment lines at its top say what it does, how, on which stacks, and which other
-switch turns the same thing the other way.
+A switch is one source file here; the comment lines at its top say what it does, how, on which stacks, which other
+switch turns the same thing the other way, and with which part of `tools` before it it runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "catalogue"
-_LINE = re.compile(r"^# (?P<key>does|how|applies|reverse|breadth): (?P<value>.+)$", re.MULTILINE)
+PARTS = Path(__file__).parent / "tools"
+_LINE = re.compile(r"^# (?P<key>does|how|applies|reverse|breadth|with): (?P<value>.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,5 +50,5 @@ def _read(path: Path) -> Switch:
         applies=tuple(one.strip() for one in said.get("applies", "").split(";") if one.strip()),
         reverse=said.get("reverse", ""),
         breadth=int(said["breadth"]),
-        source=source,
+        source=(PARTS / f"{said['with']}.py").read_text(encoding="utf-8") + source if "with" in said else source,
     )

@@ -177,6 +177,7 @@ GROUPS = [
     ),
     group(TF_KERAS, "tf.keras", legacy_keras=("keras", "keras", "tf_keras")),
 ]
+# Three more environments of 1 to 2 GB do not fit in CI's share of time: `tox -e full` asks for them.
 MORE_ONLY = pytest.mark.skipif(
     os.environ.get("RUNNER_ALL_STACKS") != "1", reason="three further stacks, with RUNNER_ALL_STACKS=1 only"
 )

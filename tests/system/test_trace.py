@@ -59,6 +59,7 @@ print(json.dumps({
     "later": [float(value) for value in np.ravel(model.predict(x[:4]))],
 }))
 """
+# As in test_probe_neutral.py: these environments do not fit in CI's share of time, `tox -e full` asks for them.
 ONLY_ON_REQUEST = pytest.mark.skipif(
     os.environ.get("RUNNER_ALL_STACKS") != "1", reason="further stacks, with RUNNER_ALL_STACKS=1 only"
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from fake_engine import FakeEngine, write_matrix
+from made_account import made_account
 from packaging.version import Version
 
 from runner.environments.model import Environment, Layer, Lock, LockedPackage
@@ -18,7 +19,9 @@ from runner.explain.account import account_of, walk_of
 from runner.explain.asking import contents_of
 from runner.explain.sides import cell_and_ends, sides_in, sides_of
 from runner.explain.walking import walk
+from runner.explain.words import sentences_of
 from runner.matrix.model import Matrix
+from runner.reports.account import Counts, Switch
 from runner.session import Options, Session
 
 if TYPE_CHECKING:
@@ -206,12 +209,19 @@ def test_a_budget_ends_the_search_and_the_next_call_goes_on(engine: FakeEngine, 
     engine.losses = lambda job, seed: stuck(seed) if Version(values(job)["six"]) >= Version("1.11.0") else good(seed)
     sides = "six=1.0.0,script=a.py", "six=1.15.0,script=a.py"
     short = explained(matrix, *sides, budget=Budget(trials=10))
-    assert short.trials <= 10 + 2
+    assert short.trials <= 10
     assert any("budget" in sentence for sentence in short.unknown)
     engine.ran.clear()
     whole = explained(matrix, *sides)
     assert whole.bisections[0].flips
     assert len(set(engine.ran)) == len(engine.ran)
+
+
+@pytest.mark.parametrize("trials", [1, 3, 17, 30])
+def test_no_more_trials_run_than_were_allowed(engine: FakeEngine, matrix: Path, trials: int) -> None:
+    engine.losses = lambda job, seed: stuck(seed) if Version(values(job)["six"]) >= Version("1.11.0") else good(seed)
+    account = explained(matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py", budget=Budget(trials=trials))
+    assert len(engine.ran) == account.trials <= max(2, trials)
 
 
 def test_a_bisection_by_itself_finds_a_bad_span_between_good_ends(engine: FakeEngine, matrix: Path) -> None:
@@ -258,3 +268,21 @@ def test_versions_that_the_matrix_does_not_name_may_be_explained(engine: FakeEng
     with Session(Matrix.load(matrix), Options(only="script=a.py")) as session:
         ours, theirs = sides_of(session.cells, "six=1.3.0", "six=1.7.0")
     assert (ours["six"], theirs["six"]) == ("1.3.0", "1.7.0")
+
+
+def test_a_reverse_that_could_not_be_tried_is_not_said_to_break() -> None:
+    untried = Switch(
+        name="cures",
+        does="x",
+        how="y",
+        breadth=1,
+        standing="caused by",
+        on=Counts(good=5, trials=5),
+        reverse="turned",
+        reversed="untestable",
+        reversed_counts=Counts(other=2, trials=2),
+        repeated=True,
+    )
+    said = " ".join(sentences_of(made_account(switches=(untried,))))
+    assert "could not be put to the test" in said
+    assert "breaks the good cell" not in said

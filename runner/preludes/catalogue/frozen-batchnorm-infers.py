@@ -3,37 +3,14 @@
 # applies: tensorflow<2
 # reverse: frozen-batchnorm-trains
 # breadth: 2
-
-import functools
-
-MODULES = (
-    "keras.layers.normalization",
-    "keras.layers.normalization.batch_normalization",
-    "keras.src.layers.normalization.batch_normalization",
-    "tf_keras.src.layers.normalization.batch_normalization",
-    "tensorflow.python.keras.layers.normalization",
-    "tensorflow_core.python.keras.layers.normalization",
-)
+# with: normalization
 
 
-def switch(normalization):
-    for cls in list(vars(normalization).values()):
-        if isinstance(cls, type) and cls.__name__.startswith("BatchNormalization") and "call" in vars(cls):
-            switch_class(cls)
+def call_switched(call, self, inputs, training, **kwargs):
+    if not self.trainable:
+        training = False
+        prelude.applied(type(self).__name__ + " " + self.name)
+    return call(self, inputs, training=training, **kwargs)
 
 
-def switch_class(cls):
-    call = cls.call
-
-    @functools.wraps(call)
-    def call_switched(self, inputs, training=None, **kwargs):
-        if not self.trainable:
-            training = False
-            prelude.applied(cls.__name__ + " " + self.name)
-        return call(self, inputs, training=training, **kwargs)
-
-    cls.call = call_switched
-
-
-for module in MODULES:
-    prelude.after_import(module, switch)
+switch_normalization(call_switched)

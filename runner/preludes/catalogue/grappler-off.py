@@ -2,6 +2,7 @@
 # how: tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True}), sessions with the same
 # applies: tensorflow>=1.12
 # breadth: 5
+# with: sessions
 
 
 def switch(tensorflow):
@@ -15,20 +16,5 @@ def change(config):
     config.graph_options.rewrite_options.disable_meta_optimizer = True
 
 
-def switch_sessions(session):
-    make = session.BaseSession.__init__
-
-    def make_switched(self, target="", graph=None, config=None):
-        switched = session.config_pb2.ConfigProto()
-        if config is not None:
-            switched.CopyFrom(config)
-        change(switched)
-        make(self, target, graph, switched)
-        prelude.applied("ConfigProto: disable_meta_optimizer")
-
-    session.BaseSession.__init__ = make_switched
-
-
-for tensorflow in ("tensorflow", "tensorflow_core"):
-    prelude.after_import(tensorflow + ".python.client.session", switch_sessions)
+switch_sessions(change, "ConfigProto: disable_meta_optimizer")
 prelude.after_import("tensorflow", switch)

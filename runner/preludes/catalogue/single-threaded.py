@@ -2,6 +2,7 @@
 # how: tf.config.threading with 1 and 1, sessions with 1 and 1 (also those that Keras makes)
 # applies: tensorflow
 # breadth: 5
+# with: sessions
 
 
 def switch(tensorflow):
@@ -17,20 +18,5 @@ def change(config):
     config.inter_op_parallelism_threads = 1
 
 
-def switch_sessions(session):
-    make = session.BaseSession.__init__
-
-    def make_switched(self, target="", graph=None, config=None):
-        switched = session.config_pb2.ConfigProto()
-        if config is not None:
-            switched.CopyFrom(config)
-        change(switched)
-        make(self, target, graph, switched)
-        prelude.applied("ConfigProto: 1 intra, 1 inter")
-
-    session.BaseSession.__init__ = make_switched
-
-
-for tensorflow in ("tensorflow", "tensorflow_core"):
-    prelude.after_import(tensorflow + ".python.client.session", switch_sessions)
+switch_sessions(change, "ConfigProto: 1 intra, 1 inter")
 prelude.after_import("tensorflow", switch)

@@ -3,6 +3,7 @@
 # applies: tensorflow>=1.13
 # reverse: no-xla-jit
 # breadth: 6
+# with: sessions
 
 import os
 
@@ -21,20 +22,5 @@ def change(config):
     config.graph_options.optimizer_options.global_jit_level = 1
 
 
-def switch_sessions(session):
-    make = session.BaseSession.__init__
-
-    def make_switched(self, target="", graph=None, config=None):
-        switched = session.config_pb2.ConfigProto()
-        if config is not None:
-            switched.CopyFrom(config)
-        change(switched)
-        make(self, target, graph, switched)
-        prelude.applied("ConfigProto: global_jit_level = ON_1")
-
-    session.BaseSession.__init__ = make_switched
-
-
-for tensorflow in ("tensorflow", "tensorflow_core"):
-    prelude.after_import(tensorflow + ".python.client.session", switch_sessions)
+switch_sessions(change, "ConfigProto: global_jit_level = ON_1")
 prelude.after_import("tensorflow", switch)
