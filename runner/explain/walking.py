@@ -13,9 +13,9 @@ from runner.explain.telling import telling_of
 from runner.investigate import BisectRules, answered, bisect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from runner.explain.telling import Telling
+    from runner.explain.telling import Telling, Trial
     from runner.investigate import Bisection
     from runner.session import Session
 
@@ -58,12 +58,19 @@ def walk(
     tell(f"{len(cells)} values of {axis}, from {first} to {last}; first the two ends.")
     asking.both(cells[0], cells[-1])
     ours, theirs = asking.trials[cells[0]], asking.trials[cells[-1]]
-    telling = telling_of(ours, theirs) or telling_of(theirs, ours)
+    telling = _telling(ours, theirs)
     if telling:
         asking.rejudge(telling)
     fault = telling.fault if telling else None
     found = answered(bisect(cells, BisectRules(fault=fault), asking.recorded(cells)), asking)
     return Walk(span=span, found=found, telling=telling, asking=asking)
+
+
+def _telling(ours: Sequence[Trial], theirs: Sequence[Trial]) -> Telling | None:
+    """What tells the ends apart, whichever of them is the good one; of two levels the better one is good."""
+    found = [telling for telling in (telling_of(ours, theirs), telling_of(theirs, ours)) if telling]
+    minimised = ours[0][1].mode == "min" if ours else True
+    return next((one for one in found if one.level is None or one.level.operator.minimises is minimised), None)
 
 
 def _along(session: Session, values: Mapping[str, str], axis: str, ends: tuple[str, str]) -> dict[str, tuple[str, str]]:

@@ -122,8 +122,12 @@ def _axis(cause: Cause, account: Account) -> str:
 
 def release_of(bisection: Bisection) -> str:
     """Where the outcome flips along an axis."""
+    untold = sum(place.told == "untold" for place in bisection.places)
     if not bisection.flips:
-        return f"Along {bisection.axis}{_beside(bisection)} no step was found at which the outcome flips."
+        rest = (
+            f", but {untold} of {len(bisection.places)} releases are untold: the budget ended first" if untold else ""
+        )
+        return f"Along {bisection.axis}{_beside(bisection)} no step was found at which the outcome flips{rest}."
     tried = sum(place.counts.trials > 0 for place in bisection.places)
     steps = []
     for flip in bisection.flips:

@@ -239,6 +239,17 @@ def test_a_bisection_by_itself_finds_a_bad_span_between_good_ends(engine: FakeEn
     assert "breaks at six 1.3.0 → 1.4.0, and heals at six 1.9.0 → 1.10.0" in found.sentence
 
 
+def test_a_bisection_calls_the_better_level_good_whichever_end_has_it(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: good(seed) if Version(values(job)["six"]) >= Version("1.9.0") else stuck(seed)
+    with Session(Matrix.load(matrix), Options(only="script=a.py")) as session:
+        cell, ends = cell_and_ends(session.cells, "six", "", "")
+        found = walk_of(walk(session, cell, "six", ends, every="patch"))
+        short = walk_of(walk(session, cell, "six", ("1.3.0", "1.5.0"), every="patch", budget=Budget(trials=2)))
+    assert "heals at six 1.8.0 → 1.9.0" in found.sentence
+    assert [place.told for place in found.bisection.places][:: len(found.bisection.places) - 1] == ["bad", "good"]
+    assert "the budget ended first" in short.sentence
+
+
 @pytest.mark.parametrize(
     ("good_text", "bad_text", "message"),
     [
