@@ -32,8 +32,8 @@ STACKS = (
     ("tensorflow-2.10.1+keras-2.10.0", "keras"),
     ("tensorflow-2.16.1+keras-3.3.3", "keras"),
 )
-PAIRS = 6
-STEPS = 600
+PAIRS = 20
+STEPS = 3000
 ASKED = 0.02
 SCRIPT = """
 import json, sys, time
@@ -171,8 +171,8 @@ def page(found: list[Measured]) -> str:
 {provenance()} Made by `python benchmarks/probe.py`; every pair is in [probe.csv](probe.csv).
 
 The founding model (a stateful SimpleRNN of one unit, batches of one: steps are as short as steps get) is fitted for
-one epoch of {STEPS} steps; all that the probe does is in it, also what it does once a fit (digests of the weights). The
-founding epoch has 3,000 steps: there the share is smaller, since the probe does nothing at a step.
+one epoch of {STEPS:,} steps, as many as a founding epoch has; all that the probe does is in it, also what it does once
+a fit (digests of the weights).
 
 *Share*: of the processor time of a fit what was spent in the probe's own code, median of {len(found[0].shares)} fits
 and their range. *Pairs*: {PAIRS} pairs of fits in one process, the wrappers in place and taken out, in alternating

@@ -69,7 +69,7 @@ def made_for(
         yield Switching(
             name=one.name,
             breadth=1,
-            does=f"{default.class_name} gets {default.key}={default.good} where the script does not say it,"
+            does=f"{default.class_name} gets {default.key}={default.good} where it goes by its own default,"
             f" not {default.bad}",
             how="the argument is given to its constructor",
             on=with_prelude(bad, written(asking, one)),

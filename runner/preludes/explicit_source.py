@@ -49,22 +49,36 @@ def was_given(signature, args, kwargs):
     return bool(set(KEYS) & (given | set(kwargs)))
 
 
+def is_heeded(thing, standard, kwargs):
+    """Whether an object has the value that it was given by an older name: some accept `lr` and go by their default."""
+    given = [kwargs[key] for key in KEYS if key in kwargs and key != standard.name]
+    try:
+        return not given or abs(float(thing.get_config()[standard.name]) - float(given[0])) <= 1e-6 * abs(given[0])
+    except (KeyError, TypeError, ValueError):
+        return True
+
+
 def switch_class(cls):
     make = cls.__init__
     signature = inspect.signature(make)
     standard = standard_of(cls)
+    value = json.loads(VALUE)
+
+    def make_explicit(thing, args, kwargs):
+        make(thing, *args, **dict({key: kwargs[key] for key in kwargs if key not in KEYS}, **{standard.name: value}))
+        prelude.applied("%s.%s(%s=%s)" % (cls.__module__, cls.__name__, standard.name, VALUE))
 
     @functools.wraps(make)
     def make_switched(self, *args, **kwargs):
-        if type(self) is cls and not was_given(signature, (self,) + args, kwargs):
-            if standard is None:
-                prelude.failed(TypeError("%s takes no argument %s" % (cls.__name__, KEYS[0])))
-            elif standard.default != json.loads(VALUE):
-                kwargs[standard.name] = json.loads(VALUE)
-                make(self, *args, **kwargs)
-                prelude.applied("%s.%s(%s=%s)" % (cls.__module__, cls.__name__, standard.name, VALUE))
-                return
+        by_default = type(self) is cls and not was_given(signature, (self,) + args, kwargs)
+        if by_default and standard is None:
+            prelude.failed(TypeError("%s takes no argument %s" % (cls.__name__, KEYS[0])))
+        if by_default and standard is not None and standard.default != value:
+            make_explicit(self, args, kwargs)
+            return
         make(self, *args, **kwargs)
+        if type(self) is cls and standard is not None and not is_heeded(self, standard, kwargs):
+            make_explicit(self, args, kwargs)
 
     make_switched.__signature__ = signature
     cls.__init__ = make_switched

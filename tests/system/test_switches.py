@@ -27,7 +27,7 @@ __all__ = ["stack"]
 TF215 = "tensorflow-2.15.1+keras-2.15.0"
 MORE = (TF215, KERAS3, TF_KERAS)
 SCRIPT = """
-import json, sys
+import importlib, json, sys
 import numpy as np
 import tensorflow as tf
 if "{flavour}" == "keras":
@@ -89,6 +89,7 @@ look("fused", lambda: model.layers[1].fused)
 look("fused operations", lambda: any(map(fuses_training, tf.get_default_graph().get_operations())))
 look("optimizer", lambda: type(model.optimizer).__module__)
 look("class", lambda: keras.optimizers.SGD.__module__)
+look("imported class", lambda: importlib.import_module("tensorflow.keras.optimizers").SGD.__module__)
 look("keras", lambda: type(model).__module__.split(".")[0])
 look("promotion", lambda: str((np.ones(2, "float32") + np.float64(3)).dtype))
 look("decay", lambda: round(float(model.optimizer.get_config()["rho"]), 3))
@@ -156,6 +157,15 @@ GROUPS = [
         op_determinism=("deterministic", False, True),
         tensorflow_numpy_behavior=("arrays", False, True),
         control_flow_v1=("control flow 2", True, False),
+    ),
+    group(
+        TF2,
+        "tf.keras",
+        new_optimizers=(
+            "imported class",
+            "keras.optimizers.optimizer_v2.gradient_descent",
+            "keras.optimizers.optimizer_experimental.sgd",
+        ),
     ),
     group(TF2, "tf.keras", disable_eager_execution=("eager", True, False)),
     group(TF2, "tf.keras", disable_v2_behavior=("version 2", True, False)),

@@ -141,14 +141,20 @@ class Base:
         self.clip = clip
 
 
-def fake_keras(monkeypatch: pytest.MonkeyPatch, default: Default) -> tuple[type, Told]:
+def fake_keras(
+    monkeypatch: pytest.MonkeyPatch, default: Default, *, ignores_old_names: bool = False
+) -> tuple[type, Told]:
     """A class Sgd in a module of a package called keras, after the prelude went over it."""
 
     class Sgd(Base):
         def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0, **kwargs: Any) -> None:
-            self.learning_rate = kwargs.pop("lr", learning_rate)
+            old = kwargs.pop("lr", learning_rate)
+            self.learning_rate = learning_rate if ignores_old_names else old
             self.momentum = momentum
             super().__init__(**kwargs)
+
+        def get_config(self) -> dict[str, float]:
+            return {"learning_rate": self.learning_rate}
 
     module = ModuleType("keras.optimizers")
     Sgd.__module__, module.Sgd = "keras.optimizers", Sgd  # type: ignore[attr-defined]
@@ -174,6 +180,14 @@ def test_what_the_script_passes_by_place_or_by_any_of_its_names_stays(
 ) -> None:
     sgd, told = fake_keras(monkeypatch, RATE)
     assert (sgd(*args, **kwargs).learning_rate, told.notes) == (0.1, [])
+
+
+@pytest.mark.parametrize(("ignored", "rate", "notes"), [(True, 0.5, 1), (False, 0.1, 0)])
+def test_a_value_that_the_class_takes_by_an_old_name_and_ignores_is_set(
+    ignored: bool, rate: float, notes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sgd, told = fake_keras(monkeypatch, RATE, ignores_old_names=ignored)
+    assert (sgd(lr=0.1).learning_rate, len(told.notes)) == (rate, notes)
 
 
 def test_classes_that_inherit_decide_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,5 +33,6 @@ def switch_optimizers(package, legacy):
         if getattr(optimizers.deserialize, "__module__", None) == optimizers.__name__:
             switch_names(optimizers)
 
-    for keras in ("keras", "keras.src", "keras.api._v2.keras"):
+    # `from tensorflow.keras.optimizers import SGD` makes the API's modules once more, by other names.
+    for keras in ("keras", "keras.src", "keras.api._v2.keras", "tensorflow.keras"):
         prelude.after_import(keras + ".optimizers", switch)
