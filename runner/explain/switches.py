@@ -18,7 +18,7 @@ from runner.preludes.explicit import defaults_that_differ, explicit
 from runner.preludes.tracing import fixed_order, initial_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runner.explain.asking import Asking
     from runner.preludes import Switch
@@ -60,11 +60,12 @@ def switchings(asking: Asking, good: Combination, bad: Combination) -> list[Swit
 def made_for(
     asking: Asking, good: Combination, bad: Combination, initial: tuple[str, str] | None
 ) -> Iterator[Switching]:
-    """The switches that only these two cells have: every default that differs, the other's initial weights and order.
+    """The switches that only these two cells have: defaults that differ, the other's initial weights and order.
 
     `initial` are the recorded initial weights of the good and of the bad cell.
     """
-    for default in _defaults(asking, good, bad)[:MOST_DEFAULTS]:
+    defaults = _defaults(asking, good, bad)[:MOST_DEFAULTS]
+    for default in defaults:
         one, other = explicit(default), default.turned()
         yield Switching(
             name=one.name,
@@ -76,6 +77,8 @@ def made_for(
             reverse_name=f"{other.class_name} {other.key}={other.good}" if other.settable else "",
             reverse=with_prelude(good, written(asking, explicit(other))) if other.settable else None,
         )
+    if len(defaults) > 1:
+        yield _all_at_once(asking, good, bad, defaults)
     if initial is not None:
         ours, theirs = map(initial_weights, initial)
         yield Switching(
@@ -94,6 +97,22 @@ def made_for(
         does="batches are cut from the data in the data's own order",
         how="fit(shuffle=False)",
         on=with_prelude(bad, written(asking, order)),
+    )
+
+
+def _all_at_once(asking: Asking, good: Combination, bad: Combination, defaults: Sequence[Default]) -> Switching:
+    """The switch that makes all defaults explicit: some act only together."""
+    ours, turned = explicit(*defaults), [one.turned() for one in defaults if one.turned().settable]
+    listed = ", ".join(f"{one.class_name} {one.key}={one.good}" for one in defaults)
+    return Switching(
+        name=ours.name,
+        breadth=2,
+        does=f"all defaults that differ are the good cell's at once: {listed}",
+        how="the arguments are given to the constructors",
+        on=with_prelude(bad, written(asking, ours)),
+        reverse_name="the bad cell's defaults at once" if turned else "",
+        reverse=with_prelude(good, written(asking, explicit(*turned))) if turned else None,
+        unless=frozenset(explicit(one).name for one in defaults),
     )
 
 

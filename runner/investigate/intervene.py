@@ -62,14 +62,16 @@ def intervene(
         trying.sure.update((good, bad))
         yield from trying.tell(good, bad)
         for start in range(0, len(by_breadth), AT_ONCE):
-            yield from trying.tell(*(one.on for one in by_breadth[start : start + AT_ONCE]))
+            group = by_breadth[start : start + AT_ONCE]
+            yield from trying.tell(*(one.on for one in group if not _needless(trying, one, switches)))
         for one in by_breadth:
             if trying.told(one.on) is Told.GOOD:
                 yield from _repeat(trying, one)
                 repeated.add(one.name)
     except BudgetSpentError:
         ending = Ending.BUDGET
-    tested = [_tested(trying, one, repeated=one.name in repeated) for one in by_breadth]
+    needed = [one for one in by_breadth if not _needless(trying, one, switches)]
+    tested = [_tested(trying, one, repeated=one.name in repeated) for one in needed]
     order = list(Standing)
     return Interventions(
         tested=tuple(
@@ -80,6 +82,11 @@ def intervene(
         ending=ending,
         trials=trying.spent,
     )
+
+
+def _needless(trying: _Trying, one: Switching, switches: Sequence[Switching]) -> bool:
+    """Whether a narrower switch that it holds flips the outcome by itself."""
+    return any(trying.told(other.on) is Told.GOOD for other in switches if other.name in one.unless)
 
 
 def _repeat(trying: _Trying, one: Switching) -> Search[None]:

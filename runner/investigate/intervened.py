@@ -48,6 +48,8 @@ class Switching:
     reverse_name: str = ""
     reverse: Combination | None = None
     """None: nothing turns it the other way."""
+    unless: frozenset[str] = frozenset()
+    """Names of narrower switches: where one of them flips the outcome, this one is not tried."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Defaults that differ between two cells, found in their records' configs, and the preludes that make one explicit.
 
-`defaults_that_differ` takes the JSON texts of two records and gives settings; `explicit` takes one of them and gives a
-prelude under which a class gets the good cell's value wherever the script gives none.
+`defaults_that_differ` takes the JSON texts of two records and gives settings; `explicit` takes some of them and gives
+a prelude under which classes get the good cell's values wherever the script gives none.
 """
 
 from __future__ import annotations
@@ -68,13 +68,19 @@ def defaults_that_differ(good: Mapping[str, str], bad: Mapping[str, str]) -> tup
     return tuple(found.values())
 
 
-def explicit(default: Default) -> Prelude:
-    """The prelude that gives objects of the default's class the good cell's value; raises ValueError without one."""
-    if not default.settable or default.good is None:
-        raise ValueError(f"{default.class_name}.{default.key} has no value of the good cell that could be set")
-    keys = [default.key, *(old for old, new in SYNONYMS.items() if new == default.key)]
-    data = f"CLASS = {default.class_name!r}\nKEYS = {keys!r}\nVALUE = {default.good!r}  # JSON\n"
-    return Prelude(name=f"explicit-{_words(default.class_name)}-{_words(default.key)}", source=data + SOURCE)
+def explicit(*defaults: Default) -> Prelude:
+    """The prelude that gives objects of the defaults' classes the good cell's values; raises ValueError without one.
+
+    Of several defaults at once, those that a class does not take are left as they are.
+    """
+    settings = []
+    for default in defaults:
+        if not default.settable or default.good is None:
+            raise ValueError(f"{default.class_name}.{default.key} has no value of the good cell that could be set")
+        keys = [default.key, *(old for old, new in SYNONYMS.items() if new == default.key)]
+        settings.append((default.class_name, keys, default.good))
+    one = f"{_words(defaults[0].class_name)}-{_words(defaults[0].key)}" if len(defaults) == 1 else "defaults"
+    return Prelude(name=f"explicit-{one}", source=f"SETTINGS = {settings!r}  # class, names, JSON\n{SOURCE}")
 
 
 def _words(name: str) -> str:

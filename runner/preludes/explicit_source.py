@@ -1,6 +1,6 @@
-"""The source of the preludes that make one default explicit: it follows the lines that set CLASS, KEYS and VALUE.
+"""The source of the preludes that make defaults explicit: it follows the line that sets SETTINGS.
 
-It is text, run in the trial on CPython 3.6 and later; it puts itself around the constructor of each class of that name.
+It is text, run in the trial on CPython 3.6 and later; it puts itself around the constructor of each class named there.
 """
 
 SOURCE = r'''
@@ -23,17 +23,18 @@ def switch(package):
         if is_keras(name):
             for cls in list(getattr(module, "__dict__", {}).values()):
                 if inspect.isclass(cls) and is_keras(cls.__module__) and cls not in switched:
-                    if re.sub(r"(Initializer|V[0-9]+)$", "", cls.__name__) == CLASS:
-                        switched.add(cls)
-                        switch_class(cls)
+                    switched.add(cls)
+                    for called, keys, value in SETTINGS:
+                        if re.sub(r"(Initializer|V[0-9]+)$", "", cls.__name__) == called:
+                            switch_class(cls, keys, json.loads(value))
 
 
-def standard_of(cls):
+def standard_of(cls, keys):
     """The parameter that the setting is, of the class or of one that it hands further arguments to; None without."""
     for one in cls.__mro__:
         if "__init__" in vars(one):
             parameters = inspect.signature(vars(one)["__init__"]).parameters if one is not object else {}
-            for key in KEYS:
+            for key in keys:
                 if key in parameters:
                     return parameters[key]
             if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters.values()):
@@ -41,43 +42,42 @@ def standard_of(cls):
     return None
 
 
-def was_given(signature, args, kwargs):
+def was_given(signature, keys, args, kwargs):
     try:
         given = set(signature.bind_partial(*args, **kwargs).arguments)
     except TypeError:  # arguments of an older Keras, which the class itself understands
         given = set()
-    return bool(set(KEYS) & (given | set(kwargs)))
+    return bool(set(keys) & (given | set(kwargs)))
 
 
-def is_heeded(thing, standard, kwargs):
+def is_heeded(thing, standard, keys, kwargs):
     """Whether an object has the value that it was given by an older name: some accept `lr` and go by their default."""
-    given = [kwargs[key] for key in KEYS if key in kwargs and key != standard.name]
+    given = [kwargs[key] for key in keys if key in kwargs and key != standard.name]
     try:
         return not given or abs(float(thing.get_config()[standard.name]) - float(given[0])) <= 1e-6 * abs(given[0])
     except (KeyError, TypeError, ValueError):
         return True
 
 
-def switch_class(cls):
+def switch_class(cls, keys, value):
     make = cls.__init__
     signature = inspect.signature(make)
-    standard = standard_of(cls)
-    value = json.loads(VALUE)
+    standard = standard_of(cls, keys)
 
     def make_explicit(thing, args, kwargs):
-        make(thing, *args, **dict({key: kwargs[key] for key in kwargs if key not in KEYS}, **{standard.name: value}))
-        prelude.applied("%s.%s(%s=%s)" % (cls.__module__, cls.__name__, standard.name, VALUE))
+        make(thing, *args, **dict({key: kwargs[key] for key in kwargs if key not in keys}, **{standard.name: value}))
+        prelude.applied("%s.%s(%s=%s)" % (cls.__module__, cls.__name__, standard.name, json.dumps(value)))
 
     @functools.wraps(make)
     def make_switched(self, *args, **kwargs):
-        by_default = type(self) is cls and not was_given(signature, (self,) + args, kwargs)
-        if by_default and standard is None:
-            prelude.failed(TypeError("%s takes no argument %s" % (cls.__name__, KEYS[0])))
+        by_default = type(self) is cls and not was_given(signature, keys, (self,) + args, kwargs)
+        if by_default and standard is None and len(SETTINGS) == 1:
+            prelude.failed(TypeError("%s takes no argument %s" % (cls.__name__, keys[0])))
         if by_default and standard is not None and standard.default != value:
             make_explicit(self, args, kwargs)
             return
         make(self, *args, **kwargs)
-        if type(self) is cls and standard is not None and not is_heeded(self, standard, kwargs):
+        if type(self) is cls and standard is not None and not is_heeded(self, standard, keys, kwargs):
             make_explicit(self, args, kwargs)
 
     make_switched.__signature__ = signature

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from planted import World
 
@@ -78,6 +80,15 @@ def test_what_can_not_be_turned_round_needs_no_reverse(reverse: str) -> None:
 def test_of_several_that_flip_the_narrowest_comes_first() -> None:
     found = tried(world(wide=1.0, narrow=1.0), switch("wide", 9), switch("narrow", 2), switch("idle", 1))
     assert [one.switching.name for one in found.tested] == ["narrow", "wide", "idle"]
+
+
+def test_several_at_once_are_tried_only_where_none_of_them_flips_it_alone() -> None:
+    both = replace(switch("both", 2), unless=frozenset({"one", "other"}))
+    found = tried(world(both=1.0), switch("one", 1), switch("other", 1), both)
+    expected = {"both": Standing.CAUSED_BY, "one": Standing.NO_EFFECT, "other": Standing.NO_EFFECT}
+    assert standings(found) == expected
+    found = tried(world(both=1.0, one=1.0), switch("one", 1), switch("other", 1), both)
+    assert standings(found) == {"one": Standing.CAUSED_BY, "other": Standing.NO_EFFECT}
 
 
 def test_what_does_not_apply_fails_otherwise_or_disagrees_is_no_finding() -> None:

@@ -142,7 +142,7 @@ class Base:
 
 
 def fake_keras(
-    monkeypatch: pytest.MonkeyPatch, default: Default, *, ignores_old_names: bool = False
+    monkeypatch: pytest.MonkeyPatch, *defaults: Default, ignores_old_names: bool = False
 ) -> tuple[type, Told]:
     """A class Sgd in a module of a package called keras, after the prelude went over it."""
 
@@ -160,7 +160,7 @@ def fake_keras(
     Sgd.__module__, module.Sgd = "keras.optimizers", Sgd  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "keras.optimizers", module)
     told = Told()
-    exec(explicit(default).source, {"prelude": told})
+    exec(explicit(*defaults).source, {"prelude": told})
     for name, hook in told.hooks:
         if name == "keras":
             hook(module)
@@ -202,6 +202,18 @@ def test_classes_that_inherit_decide_for_themselves(monkeypatch: pytest.MonkeyPa
 def test_an_argument_that_is_handed_on_to_the_class_above_is_set_too(monkeypatch: pytest.MonkeyPatch) -> None:
     sgd, told = fake_keras(monkeypatch, Default(class_name="Sgd", key="clip", good="1.5", bad=None, where=""))
     assert (sgd().clip, len(told.notes)) == (1.5, 1)
+
+
+def test_several_defaults_are_set_at_once_and_what_a_class_does_not_take_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    momentum = Default(class_name="Sgd", key="momentum", good="0.9", bad="0.0", where="")
+    strange = Default(class_name="Sgd", key="iterations", good="3", bad=None, where="")
+    sgd, told = fake_keras(monkeypatch, RATE, momentum, strange)
+    made = sgd()
+    assert (made.learning_rate, made.momentum, len(told.notes), told.errors) == (0.5, 0.9, 2, [])
+    assert sgd(momentum=0.1).momentum == 0.1
+    assert explicit(RATE, momentum).name == "explicit-defaults"
 
 
 def test_a_value_that_is_the_class_s_own_changes_nothing_and_is_not_told_as_applied(
