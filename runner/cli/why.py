@@ -46,7 +46,7 @@ class EveryChoice(enum.StrEnum):
 
 
 Every = Annotated[EveryChoice, typer.Option("--every", help="Which releases a bisection may land on.")]
-BudgetOption = Annotated[str, typer.Option("--budget", help="Begin no trial after this long: 30m, 2h.")]
+BudgetOption = Annotated[str, typer.Option("--budget", help="Begin no trial that would end after this long: 30m, 2h.")]
 MaxTrials = Annotated[int | None, typer.Option("--max-trials", min=1, help="Run no more trials than this.")]
 
 

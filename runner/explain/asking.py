@@ -8,11 +8,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from math import ceil
+from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.investigate import BudgetSpentError, Evidence, evidence_of
 from runner.matrix.model import Axis, Partial, Position, axis_kind
 from runner.outcomes import most_trials, verdict_of
+from runner.session.running import slots_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,15 +41,15 @@ class Budget:
     trials: int | None = None
     """How many trials may be run; None: as many as it takes."""
     seconds: float | None = None
-    """After how long no further trial begins."""
+    """After how long no further trial begins, nor any that would take longer than is left."""
     executed: int = 0
     ended: bool = False
     """Whether something was not asked because nothing was left."""
     begun: float = field(default_factory=time.monotonic)
 
-    def check(self, trials: int) -> None:
-        """Raise BudgetSpentError where so many trials are more than is left."""
-        late = self.seconds is not None and time.monotonic() - self.begun > self.seconds
+    def check(self, trials: int, seconds: float = 0.0) -> None:
+        """Raise BudgetSpentError where so many trials, which may take so long, are more than is left."""
+        late = self.seconds is not None and time.monotonic() - self.begun + seconds > self.seconds
         if late or (self.trials is not None and self.executed + trials > self.trials):
             self.ended = True
             raise BudgetSpentError
@@ -71,11 +74,18 @@ class Asking:
 
         Raises BudgetSpentError, and runs nothing, where these are more than the budget has left.
         """
-        self.budget.check(sum(one.trials for one in questions))
+        trials = sum(one.trials for one in questions)
+        self.budget.check(trials, self._expected_s(trials))
         wanted = {one.about: self._ran(one.about) + one.trials for one in questions}
         for number, group in groupby(sorted(wanted, key=wanted.__getitem__), key=wanted.__getitem__):
             self._take(list(group), seeds=number, run=True)
         return {about: self.evidence(about) for about in wanted}
+
+    def _expected_s(self, trials: int) -> float:
+        """How long so many trials may take, by those that ran; environments that must be made come on top."""
+        ran = [record.duration_s for known in self.trials.values() for record, _ in known if record.ran]
+        side_by_side = len(slots_of(self.matrix.resources.cpus, self.session.options.jobs))
+        return ceil(trials / side_by_side) * median(ran) if ran else 0.0
 
     def recorded(self, about: Sequence[Combination]) -> Answers:
         """What the store has of combinations; nothing is run."""

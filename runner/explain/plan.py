@@ -48,7 +48,7 @@ def plan_of(
         low, high = (max(1, round(number * seconds / 60)) for number in (least, most))
         lines.append(f"In all {least} to {most} trials of about {seconds:.0f} s: {low} to {high} minutes one by one.")
     if budget.seconds is not None:
-        lines.append(f"No trial begins later than {budget.seconds / 60:.0f} minutes from now.")
+        lines.append(f"No trial begins that would end later than {budget.seconds / 60:.0f} minutes from now.")
     return lines
 
 

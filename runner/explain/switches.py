@@ -12,10 +12,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from runner.investigate import Combination, Switching
+from runner.matrix.eras import of_the_era
 from runner.matrix.model import NO_PRELUDE
 from runner.preludes import catalogue
 from runner.preludes.explicit import defaults_that_differ, explicit
 from runner.preludes.tracing import fixed_order, initial_weights
+from runner.session.environments import releases_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,9 +39,11 @@ _STANDS_FOR = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")}
 def switchings(asking: Asking, good: Combination, bad: Combination) -> list[Switching]:
     """Every switch of the catalogue that applies to what the bad cell holds, with the reverse where that applies."""
     ours, theirs = (dict(asking.contents.get(one, ())) for one in (good, bad))
+    added = _legacy_keras(asking, theirs)
     found = []
     for switch in catalogue().values():
-        if not applies(switch, theirs):
+        bare = applies(switch, theirs)
+        if not bare and not applies(switch, {**theirs, **added}):
             continue
         reverse = catalogue().get(switch.reverse)
         turned = reverse is not None and applies(reverse, ours)
@@ -48,13 +52,45 @@ def switchings(asking: Asking, good: Combination, bad: Combination) -> list[Swit
                 name=switch.name,
                 breadth=switch.breadth,
                 does=switch.does,
-                how=switch.how,
-                on=with_prelude(bad, switch.name),
+                how=switch.how if bare else f"{switch.how}; {_listed(added)} added to the environment",
+                on=with_prelude(bad if bare else _with_packages(bad, added), switch.name),
                 reverse_name=switch.reverse if turned else "",
                 reverse=with_prelude(good, switch.reverse) if turned else None,
             )
         )
+    if added:
+        found.append(
+            Switching(
+                name="import-tf-keras",
+                breadth=9,
+                does="every Keras that the script imports is Keras 2 (the package tf_keras)",
+                how=f"the script's imports are rewritten; {_listed(added)} added to the environment",
+                on=_with_packages(_with_value(bad, "import", "tf_keras"), added),
+            )
+        )
     return found
+
+
+def _legacy_keras(asking: Asking, contents: Mapping[str, str]) -> dict[str, str]:
+    """The Keras 2 that a user had with a TensorFlow whose own Keras is 3, where an environment lacks it; else nothing.
+
+    It can be added: without being asked for it changes nothing.
+    """
+    if "tf-keras" in contents or not _held(Requirement("keras>=3"), contents):
+        return {}
+    releases = releases_in(asking.session.catalog)
+    version = contents.get("tensorflow", "")
+    base = next((one for one in releases("tensorflow") or () if str(one.version) == version), None)
+    found = of_the_era("tf-keras", base, releases("tf-keras") or ()) if base else None
+    return {"tf-keras": str(found.version)} if found else {}
+
+
+def _with_packages(about: Combination, packages: Mapping[str, str]) -> Combination:
+    return Combination(values=about.values, pins=(*about.pins, *packages.items()))
+
+
+def _listed(packages: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in packages.items())
 
 
 def made_for(
@@ -145,10 +181,12 @@ def applies(switch: Switch, contents: Mapping[str, str]) -> bool:
 
 def with_prelude(about: Combination, *names: str) -> Combination:
     """The same cell with further preludes, which run after those that it has."""
-    values = dict(about.values)
-    before = values.get("prelude", NO_PRELUDE)
-    values["prelude"] = " ".join([*(before.split() if before != NO_PRELUDE else ()), *names])
-    return Combination(values=tuple(values.items()), pins=about.pins)
+    before = dict(about.values).get("prelude", NO_PRELUDE)
+    return _with_value(about, "prelude", " ".join([*(before.split() if before != NO_PRELUDE else ()), *names]))
+
+
+def _with_value(about: Combination, axis: str, value: str) -> Combination:
+    return Combination(values=tuple({**dict(about.values), axis: value}.items()), pins=about.pins)
 
 
 def _held(requirement: Requirement, contents: Mapping[str, str]) -> bool:

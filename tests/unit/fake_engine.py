@@ -40,6 +40,8 @@ class FakeEngine:
     """Whether images are made already."""
     idle: frozenset[str] = frozenset()
     """Preludes that change nothing."""
+    duration_s: float = 0.01
+    """What a trial says that it took."""
     exits: Callable[[Job], int] = lambda _job: 0
     """The exit code of a trial; it fails after its training."""
     broken: dict[str, BuildFailedError] = field(default_factory=dict)
@@ -72,7 +74,13 @@ class FakeEngine:
             "".join(json.dumps({"loss": loss, "epoch": epoch}) + "\n" for epoch, loss in enumerate(losses, 1))
         )
         job.folder.log.write_bytes(self.log)
-        return Ending(exit_code=self.exits(job), signal=None, cut=None, duration_s=0.01, peak_memory_bytes=10_000_000)
+        return Ending(
+            exit_code=self.exits(job),
+            signal=None,
+            cut=None,
+            duration_s=self.duration_s,
+            peak_memory_bytes=10_000_000,
+        )
 
     def pythons(self) -> tuple[str, ...]:
         return ("3.11",)

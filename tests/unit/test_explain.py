@@ -224,6 +224,14 @@ def test_no_more_trials_run_than_were_allowed(engine: FakeEngine, matrix: Path, 
     assert len(engine.ran) == account.trials <= max(2, trials)
 
 
+def test_nothing_begins_that_would_end_after_the_budget_by_what_trials_took(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: stuck(seed) if Version(values(job)["six"]) >= Version("1.11.0") else good(seed)
+    engine.duration_s = 1000.0
+    account = explained(matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=a.py", budget=Budget(seconds=900.0))
+    assert {cell.partition("six=")[2].partition(",")[0] for cell, _ in engine.ran} == {"1.0.0", "1.15.0"}
+    assert any("budget" in sentence for sentence in account.unknown)
+
+
 def test_a_bisection_by_itself_finds_a_bad_span_between_good_ends(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda job, seed: (
         stuck(seed) if Version("1.4.0") <= Version(values(job)["six"]) <= Version("1.9.0") else good(seed)

@@ -1,6 +1,7 @@
 # does: BatchNormalization of images is computed step by step instead of by one fused operation
 # how: BatchNormalization(fused=False) where the script says nothing; native Keras' backend takes its other way
 # applies: tensorflow>=1.4,<2.16
+# reverse: normalization-sample-variance
 # breadth: 2
 
 import functools
