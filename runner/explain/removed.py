@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.explain.switches import with_prelude, written
 from runner.investigate import BudgetSpentError, Question
+from runner.outcomes.series import seen
 from runner.preludes.tracing import looking
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ _ARGUMENT = (
     re.compile(r"not recognized: \{'(?P<name>\w+)'"),
     re.compile(r"Unrecognized keyword arguments passed to \w+: \{'(?P<name>\w+)'"),
 )
+_FROM = re.compile(r"^\s*from\s+(?P<owner>[\w.]+)\s+import\b")
+_BARE_IMPORT = re.compile(r"^cannot import name '(?P<name>\w+)'$")
+"""What CPython 3.6 says."""
+_LOGS = "History.history"
 _TAKEN_AWAY = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError", "TypeError", "ValueError"})
 
 
@@ -77,8 +82,10 @@ def missing_in(exception: ScriptException) -> Missing | None:
 def removed(asking: Asking, good: Combination, bad: Combination) -> Removed | None:
     """What the bad cell's failure names, looked at in both cells; None where it names nothing, or the budget is spent.
 
-    Runs one trial in each.
+    Runs one trial in each, unless it is a metric: those are recorded.
     """
+    if unlogged := _unlogged(asking, good, bad):
+        return unlogged
     named = (missing_in(record.exception) for record, _ in asking.trials.get(bad, ()) if record.exception)
     missing = next((one for one in named if one is not None), None)
     if missing is None:
@@ -89,14 +96,33 @@ def removed(asking: Asking, good: Combination, bad: Combination) -> Removed | No
         asking(tuple(Question(about=cell, trials=1) for cell in cells))
     except BudgetSpentError:
         return None
-    seen = [next((look for record, _ in asking.trials[cell] if (look := _look(record))), None) for cell in cells]
-    return Removed(missing=missing, good=seen[0], bad=seen[1]) if any(seen) else None
+    looks = [next((look for record, _ in asking.trials[cell] if (look := _look(record))), None) for cell in cells]
+    return Removed(missing=missing, good=looks[0], bad=looks[1]) if any(looks) else None
+
+
+def _unlogged(asking: Asking, good: Combination, bad: Combination) -> Removed | None:
+    """The metric that the bad cell's script looked for in vain and that the good cell's training logs."""
+    ours, theirs = ({name for record, _ in asking.trials.get(one, ()) for name in seen(record)} for one in (good, bad))
+    for record, _ in asking.trials.get(bad, ()):
+        error = record.exception
+        if error and error.type.rpartition(".")[2] == "KeyError":
+            name = error.message.strip("'\"")
+            if name in ours and theirs and name not in theirs:
+                return Removed(
+                    missing=Missing(kind="attribute", owner=_LOGS, name=name),
+                    good=Look(where=_LOGS, there=True, said="", near=()),
+                    bad=Look(where=_LOGS, there=False, said="", near=tuple(sorted(theirs))),
+                )
+    return None
 
 
 def _named(exception: ScriptException) -> Iterator[Missing]:
     for pattern in (*_ATTRIBUTE, _IMPORT):
         if found := pattern.search(exception.message):
             yield Missing(kind="attribute", owner=found["owner"], name=found["name"])
+    bare, line = _BARE_IMPORT.search(exception.message), _FROM.search(exception.source or "")
+    if bare and line:
+        yield Missing(kind="attribute", owner=line["owner"], name=bare["name"])
     for pattern in _ARGUMENT:
         found = pattern.search(exception.message)
         if found and (owner := _called_with(found["name"], exception)):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from outcomes_records import crash, epochs, record
 
-from runner.explain.removed import Missing, missing_in
+from runner.explain.removed import Missing, missing_in, removed
+from runner.investigate import Combination
 from runner.preludes.tracing import looking
 from runner.trials.record import ScriptException
 
@@ -57,6 +60,7 @@ def raised(kind: str, message: str, source: str = "") -> Missing | None:
         ("AttributeError", "module 'numpy' has no attribute 'bool'.\n`np.bool` was …", "", "numpy bool"),
         ("AttributeError", "type object 'Model' has no attribute 'load'", "", "Model load"),
         ("ImportError", "cannot import name 'np_utils' from 'keras.utils' (/a.py)", "", "keras.utils np_utils"),
+        ("ImportError", "cannot import name 'keras'", "from tensorflow import keras", "tensorflow keras"),
         ("ModuleNotFoundError", "No module named 'keras.utils.np_utils'", "", "keras.utils np_utils"),
         ("TypeError", "__init__() got an unexpected keyword argument 'lr'", "model.compile(SGD(lr=0.1))", "SGD lr"),
         ("ValueError", "Argument(s) not recognized: {'lr': 0.1}", "sgd = SGD(momentum=0.9, lr=f(1))", "SGD lr"),
@@ -114,3 +118,17 @@ def test_what_is_told_fits_into_a_prelude_note() -> None:
     found = looked(("attribute", "Sequential", "predict_classes"), script)
     assert len(json.dumps(found)) <= 1000
     assert found["said"]
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("acc", ("accuracy", "loss")), ("missing", None)])
+def test_a_metric_that_is_logged_by_another_name_is_read_from_the_records(
+    asked: str, expected: tuple[str, ...] | None
+) -> None:
+    good, bad = (Combination(values=(("keras", version),)) for version in ("2.2.5", "2.3.0"))
+    fails = crash(f"'{asked}'", kind="KeyError", stage="after-training")
+    trials = {
+        good: [(record(epochs=epochs("fit-1", {"loss": 0.1, "acc": 0.9})), None)],
+        bad: [(record(epochs=epochs("fit-1", {"loss": 0.1, "accuracy": 0.9}), **fails), None)],
+    }
+    found = removed(SimpleNamespace(trials=trials), good, bad)  # type: ignore[arg-type]
+    assert (found and found.bad and found.bad.near) == expected
