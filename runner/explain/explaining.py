@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from runner.session import Session
 
 
-_MOST_FOR_PACKAGES = 60
+_MOST_FOR_PACKAGES = 40
 """So many trials are run to tell which of the packages that an axis brought along does it."""
+_FRAMEWORK = frozenset({"tensorflow", "tensorflow_core", "keras", "tf_keras"})
+"""What TensorFlow and Keras are imported by; their releases go together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +148,8 @@ class _Steps:
                 found.traced = trace(asking, *found.pair)
         if found.removed is None:
             self._intervene(*found.pair)
+        if found.removed is not None and found.removed.package in _FRAMEWORK:
+            return  # it was theirs, and not of another package that came along
         self.tell("Which package? What the axes brought along, each by itself.")
         found.attribution = self._attributed(factors, components=True)
         for cause in found.attribution.causes:

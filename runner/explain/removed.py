@@ -36,7 +36,7 @@ _ARGUMENT = (
 _FROM = re.compile(r"^\s*from\s+(?P<owner>[\w.]+)\s+import\b")
 _BARE_IMPORT = re.compile(r"^cannot import name '(?P<name>\w+)'$")
 """What CPython 3.6 says."""
-_LOGS = "History.history"
+_LOGS = "keras History.history"
 _TAKEN_AWAY = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError", "TypeError", "ValueError"})
 
 
@@ -70,6 +70,12 @@ class Removed:
     missing: Missing
     good: Look | None
     bad: Look | None
+
+    @property
+    def package(self) -> str:
+        """The package that the owner is from, by the name that it is imported by; empty where it was not found."""
+        look = self.good or self.bad
+        return re.split(r"\W", look.where, maxsplit=1)[0] if look else ""
 
 
 def missing_in(exception: ScriptException) -> Missing | None:

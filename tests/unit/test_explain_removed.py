@@ -132,3 +132,4 @@ def test_a_metric_that_is_logged_by_another_name_is_read_from_the_records(
     }
     found = removed(SimpleNamespace(trials=trials), good, bad)  # type: ignore[arg-type]
     assert (found and found.bad and found.bad.near) == expected
+    assert found is None or found.package == "keras"
