@@ -59,6 +59,8 @@ print(json.dumps({
     "later": [float(value) for value in np.ravel(model.predict(x[:4]))],
 }))
 """
+UNBUILT = DENSE.replace(", input_shape=(4,)", "")
+"""Its weights are made within the first step, by a run without the tracer."""
 # As in test_probe_neutral.py: these environments do not fit in CI's share of time, `tox -e full` asks for them.
 ONLY_ON_REQUEST = pytest.mark.skipif(
     os.environ.get("RUNNER_ALL_STACKS") != "1", reason="further stacks, with RUNNER_ALL_STACKS=1 only"
@@ -90,6 +92,8 @@ def traced(python: Path, folder: Path, script: str, *arguments: str, tools: tupl
         (TF1, "keras", FOUNDING),
         (TF1, "tf.keras", DENSE),
         (KERAS3, "keras", DENSE),
+        (KERAS3, "keras", UNBUILT),
+        (TF2, "tf.keras", UNBUILT),
         *(
             pytest.param(name, flavour, script, marks=ONLY_ON_REQUEST)
             for name, flavour in FURTHER

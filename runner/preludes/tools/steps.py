@@ -47,6 +47,8 @@ class _Rows(object):
         given = [arguments.get(name) for name in ("x", "y")]
         lists = [list(one) if isinstance(one, (list, tuple)) else [one] for one in given]
         arrays = all(isinstance(array, numpy.ndarray) for one in lists for array in one)
+        self.shapes = [(None,) + array.shape[1:] for array in lists[0]] if arrays else []
+        """Of the inputs, where they are arrays; the number of rows is open."""
         ordered = single or not arguments.get("shuffle", True) or hasattr(watch, "fixed_order")
         self._lists = lists if arrays and ordered else None
         if self._lists is not None and not single:
@@ -192,6 +194,8 @@ class Steps(object):
 
     def _begin(self, fit, number):
         self._open = (fit, number)
+        if getattr(fit.model, "built", True) is False and fit.rows.shapes:
+            build(fit.model, fit.rows.shapes)
         for before in before_steps:
             before(fit)
         self._listener.begin(fit, number)
@@ -200,6 +204,14 @@ class Steps(object):
         if self._open is not None and self._open[0] is fit:
             self._listener.end(fit, number, self._open[1], logs)
         self._open = None
+
+
+def build(model, shapes):
+    """Have the weights of a model that would else be made within its first step; one that can't be built stays."""
+    try:
+        model.build(shapes[0] if len(shapes) == 1 else shapes)
+    except Exception:
+        pass
 
 
 def class_of(layer):
