@@ -7,6 +7,9 @@ site.grid = (() => {
   const ROWS_AT_ONCE = 16;
   const ROW_HEIGHT = 54;
   const LABEL_WIDTH = 9.5;
+  /** Labels of more characters than this get a wider column. */
+  const LONG_LABEL = 16;
+  const LONG_LABEL_WIDTH = 14;
   const COLUMN_WIDTHS = [7, 9];
 
   let builders = new WeakMap();
@@ -91,8 +94,10 @@ site.grid = (() => {
     const element = make("section", { class: "panel" });
     const fill = () => {
       element.style.minHeight = "";
-      const table = make("table", { class: "grid" }, head(layout, panel), ...bodies(layout, panel, rows));
-      const [least, most] = COLUMN_WIDTHS.map((width) => `${LABEL_WIDTH + panel.columns.size * width}rem`);
+      const long = layout.view.rows >= 0 && rows.some((row) => layout.names[layout.view.rows][row].length > LONG_LABEL);
+      const table = make("table", { class: long ? "grid long" : "grid" }, head(layout, panel), ...bodies(layout, panel, rows));
+      const labels = long ? LONG_LABEL_WIDTH : LABEL_WIDTH;
+      const [least, most] = COLUMN_WIDTHS.map((width) => `${labels + panel.columns.size * width}rem`);
       table.style.width = `clamp(${least}, 100%, ${most})`;
       const scroll = make("div", { class: "scroll" }, table);
       element.replaceChildren(...(panel.title ? [make("h2", {}, panel.title)] : []), scroll);
