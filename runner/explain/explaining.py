@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from runner.session import Session
 
 
-_MOST_FOR_PACKAGES = 40
+MOST_FOR_PACKAGES = 40
 """So many trials are run to tell which of the packages that an axis brought along does it."""
 _FRAMEWORK = frozenset({"tensorflow", "tensorflow_core", "keras", "tf_keras"})
 """What TensorFlow and Keras are imported by; their releases go together."""
@@ -159,7 +159,7 @@ class _Steps:
         """Which axes; with `components` also which of the packages that they brought along: that takes the most."""
         asking = self.found.asking
         known = asking.recorded(list(asking.trials))
-        rules = AttributeRules(components=components, budget=_MOST_FOR_PACKAGES if components else None)
+        rules = AttributeRules(components=components, budget=MOST_FOR_PACKAGES if components else None)
         return answered(attribute(factors, rules, known), asking)
 
     def _trains(self, about: Combination) -> bool:

@@ -6,9 +6,11 @@ import math
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.explain.explaining import places_of
+from runner.explain.explaining import MOST_FOR_PACKAGES, places_of
 from runner.explain.places import Span, is_ordered
 from runner.explain.switches import applies
+from runner.explain.tracing import TRIALS
+from runner.matrix.model import AxisKind, axis_kind
 from runner.preludes import catalogue
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ class Step(NamedTuple):
     name: str
     decisions: int
     environments: int = 0
+    most: int | None = None
+    """The most trials; None: as many a decision as a cell of the matrix takes."""
 
 
 def plan_of(
@@ -34,10 +38,12 @@ def plan_of(
     lines = [f"Good: {_words(good)}", f"Bad:  {_words(bad)}"]
     least = most = 0
     for step in _steps(session, good, bad, every):
+        trials = step.decisions * seeds.cap if step.most is None else step.most
         least += step.decisions * min(2, seeds.cap)
-        most += step.decisions * seeds.cap
+        most += trials
         made = f", {step.environments} environments to make" if step.environments else ""
-        lines.append(f"{step.name}: at most {step.decisions} decisions, {step.decisions * seeds.cap} trials{made}")
+        decisions = f"{step.decisions} decisions, " if step.decisions else ""
+        lines.append(f"{step.name}: at most {decisions}{trials} trials{made}")
     if budget.trials is not None:
         most = min(most, budget.trials)
         least = min(least, most)
@@ -63,10 +69,13 @@ def _steps(session: Session, good: Mapping[str, str], bad: Mapping[str, str], ev
             between = len(places_of(session, span, every)) - 2
             if between > 0:
                 decisions = math.ceil(math.log2(between + 2)) + 2
-                yield Step(f"Which release of {axis}, {between} in between", decisions, decisions)
+                yield Step(f"Which release of {axis}, {between} in between", decisions, min(decisions, between))
+    yield Step("Where first", 0, most=TRIALS)
     pins = {axis: value for axis, value in bad.items() if axis in {"tensorflow", "tensorflow-cpu", "keras", "numpy"}}
     switches = [switch for switch in catalogue().values() if applies(switch, pins)]
     yield Step(f"Which mechanism, {len(switches)} switches", len(switches) + 2)
+    if any(axis_kind(axis) in {AxisKind.PACKAGE, AxisKind.PYTHON} for axis in differing):
+        yield Step("Which package", 0, most=MOST_FOR_PACKAGES)
 
 
 def _seconds(session: Session) -> float | None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 STEPS = 200
 _TWICE = 2
 """Trials of each side: what the same cell does twice is no difference."""
+TRIALS = 2 + 2 * _TWICE
+"""Of a whole trace: one of each side for its initial weights, then those that are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
