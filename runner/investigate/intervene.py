@@ -63,6 +63,7 @@ def intervene(
         yield from trying.tell(good, bad)
         for start in range(0, len(by_breadth), AT_ONCE):
             group = by_breadth[start : start + AT_ONCE]
+            yield from trying.tell(*(one.on for one in group if not one.unless))
             yield from trying.tell(*(one.on for one in group if not _needless(trying, one, switches)))
         for one in by_breadth:
             if trying.told(one.on) is Told.GOOD:
