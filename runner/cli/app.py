@@ -41,7 +41,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: jobs are stopped, what is finished is kept
         signal.signal(number, signal.default_int_handler)
     try:
-        application()(words, prog_name="python -m runner")
+        _program()(words, prog_name="python -m runner")
     except SystemExit as end:  # the way in which typer ends every command
         return end.code if isinstance(end.code, int) else 0
     return 0
@@ -62,6 +62,12 @@ def application() -> typer.Typer:
     for command in COMMANDS:
         app.command(name_of(command))(guarded(command))
     return app
+
+
+@functools.cache
+def _program() -> Callable[..., object]:
+    """What parses and runs the words of a command line; to make it takes longer than many a command."""
+    return typer.main.get_command(application())
 
 
 def name_of(command: Callable[..., int]) -> str:

@@ -15,12 +15,12 @@ from runner.reports.templating import template
 from runner.reports.untrusted import capped, terminal_html
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Mapping
 
     from jinja2 import Template
     from markupsafe import Markup
 
-    from runner.reports.model import Cell, Lock, Report, Seen, Trial
+    from runner.reports.model import Cell, Report, Seen, Trial
 
 _TARGET = re.compile(r"([\w/]+)\s*[<>]=?\s*([-+.\de]+\d)")
 """A criterion that is a level of one metric."""
@@ -44,7 +44,6 @@ class CellPages:
             cell=cell,
             words=cell_words(cell),
             neighbours=list(self._nearness.neighbours(cell)),
-            link=self._link,
             other=other,
             other_words=cell_words(other) if other else "",
             differs=list(difference(cell, other)) if other else [],
@@ -60,17 +59,10 @@ class CellPages:
             strip=list(zip(self._runs, self._strips[cell.id], strict=True)) if self.report.history else [],
         )
 
-    def _link(self, cell: Cell, axis: str, side: str) -> Markup:
-        """The link to a neighbour; several pages have the same."""
-        key = (cell.id, axis, side)
-        if key not in self._links:
-            self._links[key] = self._parts.link(cell, axis, side)
-        return self._links[key]
-
     def _packages(self, here: str, there: str) -> Markup:
         """The rows of what is installed otherwise under two locks; many pairs of cells have the same two."""
         if (here, there) not in self._rows:
-            mine, theirs = (self.report.locks.get(digest) for digest in (here, there))
+            mine, theirs = (self._versions.get(digest, {}) for digest in (here, there))
             self._rows[here, there] = self._parts.rows(list(package_difference(mine, theirs, self._axes)))
         return self._rows[here, there]
 
@@ -79,8 +71,12 @@ class CellPages:
         return template("parts.html").module
 
     @cached_property
-    def _links(self) -> dict[tuple[str, str, str], Markup]:
-        return {}
+    def _versions(self) -> dict[str, dict[str, str]]:
+        """By lock, the version of each package."""
+        return {
+            digest: {package.name: package.version for package in lock.packages}
+            for digest, lock in self.report.locks.items()
+        }
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str], Markup]:
@@ -129,16 +125,13 @@ def difference(cell: Cell, other: Cell) -> Iterator[tuple[str, str, str]]:
         yield "engine", cell.engine, other.engine
 
 
-def package_difference(lock: Lock | None, other: Lock | None, axes: Container[str]) -> Iterator[tuple[str, str, str]]:
+def package_difference(
+    here: Mapping[str, str], there: Mapping[str, str], axes: Container[str]
+) -> Iterator[tuple[str, str, str]]:
     """The packages that two locks have in other versions: name, here, there; those that are axes are told already."""
-    here, there = _versions(lock), _versions(other)
     for name in sorted(here.keys() | there.keys()):
         if here.get(name) != there.get(name) and name not in axes:
             yield name, here.get(name, ""), there.get(name, "")
-
-
-def _versions(lock: Lock | None) -> dict[str, str]:
-    return {package.name: package.version for package in lock.packages} if lock else {}
 
 
 def _diff_lines(diff: str) -> Iterator[tuple[str, str]]:

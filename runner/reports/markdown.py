@@ -135,7 +135,8 @@ def _earlier(found: Sequence[Earlier]) -> Iterator[str]:
 
 
 def _changes(report: Report) -> Iterator[str]:
-    words = [found for change in report.changes[:MOST_ROWS] if any(found := change_words(report, change))]
+    cells = {cell.id: cell for cell in report.cells}
+    words = [found for change in report.changes[:MOST_ROWS] if any(found := change_words(cells, change))]
     if words:
         yield "## Where the outcome changes\n"
         yield _head(["step", "outcome", "with"]) + "".join(

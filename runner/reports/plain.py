@@ -10,6 +10,8 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runner.reports.model import Cell, Change, Report
 
 _ESCAPES = re.compile(
@@ -27,10 +29,9 @@ SYMBOLS = {"good": "✓", "bad": "✗", "undecided": "?", "untestable": "⊘"}
 
 def plain(text: str) -> str:
     """The text without ANSI sequences; other characters that do not show become U+FFFD, line ends and tabs stay."""
-    seen = _ESCAPES.sub("", text)
-    if seen.isascii() and seen.isprintable():
-        return seen
-    return "".join(map(_shown, seen.replace("\r\n", "\n")))
+    if text.isascii() and text.isprintable():  # most texts are, and an escape sequence never is
+        return text
+    return "".join(map(_shown, _ESCAPES.sub("", text).replace("\r\n", "\n")))
 
 
 def one_line(text: str, longest: int = 0) -> str:
@@ -72,9 +73,11 @@ def final_words(cell: Cell, digits: int = 3) -> str:
     return "" if cell.final is None else f"{cell.final:.{digits}g}"
 
 
-def change_words(report: Report, change: Change) -> tuple[str, str, str]:
-    """What stays the same, the step along the axis, what it does to the outcome; empty where a cell is missing."""
-    cells = {cell.id: cell for cell in report.cells}
+def change_words(cells: Mapping[str, Cell], change: Change) -> tuple[str, str, str]:
+    """What stays the same, the step along the axis, what it does to the outcome; empty where a cell is missing.
+
+    `cells` are those of the report by their ids.
+    """
     before, after = cells.get(change.before), cells.get(change.after)
     if before is None or after is None:
         return "", "", ""

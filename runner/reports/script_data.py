@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 KINDS = ("good", "bad", "undecided", "untestable")
 _LOCK_DIGITS = 12
+_NO_LETTER = re.compile(r"[\W_]+")
 _ESCAPE = re.compile(r"\\(?:u(d[89a-f]..)|u....|.)")
 """An escape in JSON; one half of a character beyond 16 bits is no control."""
 
 
 def lock_name(digest: str) -> str:
     """The name under which the site has a lock; empty where there is none."""
-    return "".join(letter for letter in digest.removeprefix("sha256:") if letter.isalnum())[:_LOCK_DIGITS]
+    return _NO_LETTER.sub("", digest.removeprefix("sha256:"))[:_LOCK_DIGITS]
 
 
 def matrix_script(report: Report) -> str:

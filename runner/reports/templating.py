@@ -66,6 +66,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("runner.reports"),
         autoescape=True,
+        auto_reload=False,  # else each page asks the disk whether its template is still the same
         undefined=StrictUndefined,
         finalize=_shown,
         trim_blocks=True,

@@ -51,7 +51,7 @@ def terminal_html(log: str) -> Markup:
 
 
 def _write(lines: list[list[tuple[str, str]]], text: str, styles: set[str]) -> None:
-    """Add text to the last line, character by character: one with its classes each."""
+    """Add text to the last line, in pieces with their classes."""
     classes = " ".join(sorted(styles))
     for part in re.split(r"(\r\n|[\n\r\b])", text):
         match part:
@@ -60,15 +60,25 @@ def _write(lines: list[list[tuple[str, str]]], text: str, styles: set[str]) -> N
             case "\r":
                 lines[-1] = []
             case "\b":
-                lines[-1] = lines[-1][:-1]
+                _step_back(lines[-1])
+            case "":
+                pass
             case _:
-                lines[-1] += [(letter, classes) for letter in part]
+                lines[-1].append((part, classes))
 
 
-def _line(letters: list[tuple[str, str]]) -> Markup:
+def _step_back(line: list[tuple[str, str]]) -> None:
+    """Take the last character of a line away."""
+    if line:
+        text, classes = line.pop()
+        if len(text) > 1:
+            line.append((text[:-1], classes))
+
+
+def _line(pieces: list[tuple[str, str]]) -> Markup:
     html = Markup()
-    for classes, run in groupby(letters, key=lambda letter: letter[1]):
-        words = escape(visible("".join(letter for letter, _ in run)))
+    for classes, run in groupby(pieces, key=lambda piece: piece[1]):
+        words = escape(visible("".join(text for text, _ in run)))
         html += Markup('<span class="{}">{}</span>').format(classes, words) if classes else words
     return html
 
