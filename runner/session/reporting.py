@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from runner import reports
 from runner.matrix.model import axis_kind
+from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.metrics import NOT_METRICS
 from runner.outcomes.series import epoch_seconds, reported
 from runner.outcomes.table import all_of, median_of
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 120
 """Of a longer series so many epochs are kept."""
-LOG_HEAD, LOG_TAIL = 1024, 3072
-"""Bytes of a log that are kept; tensorflow's last words matter more than its first."""
+LOG_BYTES, LOG_BYTES_OF_GOOD = 4096, 1536
+"""Of a longer log so many are kept, of a cell that is good fewer: a site of a hundred cells stays small."""
 _DIGITS = 5
 
 
@@ -132,6 +133,7 @@ class _Reporting:
         peaks = [record.peak_memory_bytes for record in records if record.peak_memory_bytes is not None]
         finals = [final for _, verdict in outcome.trials if (final := _final(verdict)) is not None]
         shown = outcome.example[0] if outcome.example else next(iter(records), None)
+        most = LOG_BYTES_OF_GOOD if outcome.kind is OutcomeKind.GOOD else LOG_BYTES
         return reports.Cell(
             id=cell.digest,
             values=dict(cell.values),
@@ -158,10 +160,12 @@ class _Reporting:
             expected=", ".join(one.outcome for one in matrix.expect if cell.matches(one.match.values)),
             as_expected=is_as_expected(matrix, cell, outcome),
             commands=_commands(matrix, cell, lock),
-            trials=tuple(self._trial(record, verdict, log=record is shown) for record, verdict in outcome.trials),
+            trials=tuple(
+                self._trial(record, verdict, log=most if record is shown else 0) for record, verdict in outcome.trials
+            ),
         )
 
-    def _trial(self, record: Record, verdict: Verdict, *, log: bool) -> reports.Trial:
+    def _trial(self, record: Record, verdict: Verdict, *, log: int) -> reports.Trial:
         path = self.session.workplace.log(record.key)
         found = reported(record, verdict.metric)
         kept = thinned([epoch.logs for epoch in record.epochs])
@@ -198,7 +202,7 @@ class _Reporting:
             peak_memory_bytes=record.peak_memory_bytes,
             exception=_exception(record),
             message=record.message or "",
-            log=excerpt(path) if log else "",
+            log=excerpt(path, log) if log else "",
             log_bytes=path.stat().st_size if path.is_file() else 0,
             artifacts=record.artifacts,
         )
@@ -215,18 +219,18 @@ def thinned(epochs: Sequence[dict[str, float]]) -> list[int]:
     return sorted(spread.union(turns))
 
 
-def excerpt(path: Path) -> str:
-    """Head and tail of a log, whatever its length; empty where there is none."""
+def excerpt(path: Path, most: int) -> str:
+    """Head and tail of a log, `most` bytes of it, more of its last words; empty where there is no log."""
     if not path.is_file():
         return ""
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
-        if size <= LOG_HEAD + LOG_TAIL:
+        if size <= most:
             return stream.read().decode("utf-8", "replace")
-        head = stream.read(LOG_HEAD).decode("utf-8", "replace")
-        stream.seek(-LOG_TAIL, os.SEEK_END)
+        head = stream.read(most // 4).decode("utf-8", "replace")
+        stream.seek(most // 4 - most, os.SEEK_END)
         tail = stream.read().decode("utf-8", "replace")
-    return f"{head}\n[… {size - LOG_HEAD - LOG_TAIL:,} bytes left out …]\n{tail}"
+    return f"{head}\n[… {size - most:,} bytes left out …]\n{tail}"
 
 
 def _axes(matrix: Matrix, cells: Iterable[Cell]) -> Iterable[reports.Axis]:

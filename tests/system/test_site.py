@@ -16,7 +16,7 @@ from runner.reports import Report, script_data
 from runner.reports.history import News, continued, news_of
 from runner.reports.matrix_page import matrix_page
 from runner.reports.site import write_site
-from runner.session.reporting import excerpt
+from runner.session.reporting import LOG_BYTES, excerpt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -303,7 +303,7 @@ def test_nothing_that_a_script_wrote_is_obeyed(page: Page, report: Report, tmp_p
     curves = {f"loss{evil}": (1.0, 0.5), "__proto__": (1.0, 2.0)}
     trial = cell.trials[0].model_copy(
         update={
-            "log": excerpt(log),
+            "log": excerpt(log, LOG_BYTES),
             "reason": evil,
             "message": evil,
             "flags": (evil,),

@@ -12,7 +12,7 @@ from runner.errors import BuildFailedError, UsageError
 from runner.matrix.model import Matrix
 from runner.reports import read_report
 from runner.session import Session
-from runner.session.reporting import LOG_HEAD, LOG_TAIL, MOST_POINTS, excerpt, report_of, thinned
+from runner.session.reporting import LOG_BYTES, LOG_BYTES_OF_GOOD, MOST_POINTS, excerpt, report_of, thinned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +40,17 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
     monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (engine, ""))
     with Session(Matrix.load(write_matrix(tmp_path / "here", TEXT))) as session:
         return report_of(session, session.run())
+
+
+def test_of_a_good_cell_less_of_the_log_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine(log=b"x" * LOG_BYTES)
+    engine.losses = lambda job, seed: (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6)
+    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (engine, ""))
+    with Session(Matrix.load(write_matrix(tmp_path / "here", TEXT))) as session:
+        cells = report_of(session, session.run()).cells
+    lengths = {cell.kind: len(cell.trials[0].log) for cell in cells}
+    assert lengths["bad"] == LOG_BYTES
+    assert LOG_BYTES_OF_GOOD < lengths["good"] < LOG_BYTES_OF_GOOD + 100
 
 
 def test_a_report_has_the_evidence_of_every_cell(report: Report) -> None:
@@ -120,14 +131,14 @@ def test_a_long_series_keeps_its_ends_and_where_it_breaks() -> None:
 
 def test_of_a_log_of_any_length_head_and_tail_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    assert not excerpt(path)
+    assert not excerpt(path, LOG_BYTES)
     with path.open("wb") as stream:
         stream.write(b"first words\n")
         stream.truncate(200_000_000)
         stream.seek(0, 2)
         stream.write(b"\nlast words\n")
-    found = excerpt(path)
+    found = excerpt(path, LOG_BYTES)
     assert found.startswith("first words")
     assert found.endswith("last words\n")
     assert "bytes left out" in found
-    assert len(found) < LOG_HEAD + LOG_TAIL + 100
+    assert len(found) < LOG_BYTES + 100
