@@ -97,6 +97,22 @@ print(json.dumps(seen, default=str))
 """
 
 
+FROZEN_LATE = """
+import json
+import numpy as np
+if "{flavour}" == "keras":
+    import keras
+else:
+    from tensorflow import keras
+x = np.random.RandomState(0).rand(16, 4) + 20
+model = keras.models.Sequential([keras.layers.BatchNormalization(input_shape=(4,))])
+model.layers[0].trainable = False
+model.compile("sgd", "mse")
+print(json.dumps({{"loss": float(model.fit(x, x, batch_size=8, epochs=1, verbose=0).history["loss"][0])}}))
+"""
+"""Frozen once it is part of a graph: moving statistics leave the numbers as they are, and the loss at 0."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """Switches that run in one process, each with what it changes: what is looked at, as it is, and with the switch."""
@@ -227,6 +243,17 @@ def test_a_switch_says_that_it_was_applied_and_what_it_is_for_is_different(
     looked_at = {what for what, _, _ in one.changes.values()}
     expected = [{change[0]: change[side] for change in one.changes.values()} for side in (1, 2)]
     assert [{what: seen[what] for what in looked_at} for seen in (before, run.result)] == expected
+
+
+@pytest.mark.parametrize("flavour", ["keras", "tf.keras"])
+def test_a_layer_that_is_frozen_once_it_is_part_of_a_graph_infers_too(
+    flavour: str, stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    switch = Prelude(name="infers", source=catalogue()["frozen-batchnorm-infers"].source)
+    script = FROZEN_LATE.format(flavour=flavour)
+    losses = [run_with(preludes, stack(TF1), tmp_path, script).result["loss"] for preludes in ([], [switch])]
+    assert losses[0] > 100
+    assert losses[1] < 0.01
 
 
 @pytest.mark.parametrize(("name", "flavour"), [(TF1, "keras"), (TF1, "tf.keras"), (TF2, "tf.keras")])
