@@ -5,10 +5,11 @@
 # breadth: 2
 # with: normalization
 
+import sys
+
 
 def call_switched(call, self, inputs, training, **kwargs):
-    import tensorflow
-
+    tensorflow = sys.modules["tensorflow"]
     if not training or not self.trainable or len(inputs.shape) != 4:
         return call(self, inputs, training=training, **kwargs)
     before = tensorflow.identity(self.moving_variance.value)
