@@ -58,7 +58,7 @@ def switchings(asking: Asking, good: Combination, bad: Combination) -> list[Swit
                 reverse=with_prelude(good, switch.reverse) if turned else None,
             )
         )
-    if added:
+    if added and _held(Requirement("keras>=3"), theirs):
         found.append(
             Switching(
                 name="import-tf-keras",
@@ -72,11 +72,11 @@ def switchings(asking: Asking, good: Combination, bad: Combination) -> list[Swit
 
 
 def _legacy_keras(asking: Asking, contents: Mapping[str, str]) -> dict[str, str]:
-    """The Keras 2 that a user had with a TensorFlow whose own Keras is 3, where an environment lacks it; else nothing.
+    """The package tf-keras, Keras 2, that a user had with a TensorFlow, where an environment lacks it; else nothing.
 
     It can be added: without being asked for it changes nothing.
     """
-    if "tf-keras" in contents or not _held(Requirement("keras>=3"), contents):
+    if "tf-keras" in contents or not _held(Requirement("tensorflow>=2.15"), contents):
         return {}
     releases = releases_in(asking.session.catalog)
     version = contents.get("tensorflow", "")

@@ -1,6 +1,6 @@
 # does: tf.keras is Keras 2 (the package tf_keras) instead of Keras 3
 # how: TF_USE_LEGACY_KERAS=1 before the import of TensorFlow
-# applies: tensorflow>=2.16; tf-keras
+# applies: tensorflow>=2.15; tf-keras
 # breadth: 9
 
 import os

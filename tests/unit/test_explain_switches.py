@@ -1,0 +1,71 @@
+"""Which switches there are for a pair of cells, by what their environments hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.version import Version
+
+from runner.explain.switches import switchings
+from runner.investigate import Combination
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+GOOD, BAD = (Combination(values=(("tensorflow", version),)) for version in ("2.10.1", "2.16.1"))
+
+
+@dataclass(frozen=True)
+class Published:
+    version: Version
+    uploaded: datetime
+    yanked: bool = False
+
+
+RELEASES = {
+    "tensorflow": [Published(Version("2.16.1"), datetime(2024, 3, 8, tzinfo=UTC))],
+    "tf-keras": [
+        Published(Version("2.15.1"), datetime(2024, 2, 1, tzinfo=UTC)),
+        Published(Version("2.16.0"), datetime(2024, 3, 8, tzinfo=UTC)),
+        Published(Version("2.17.0"), datetime(2024, 7, 1, tzinfo=UTC)),
+    ],
+}
+
+
+def named(bad: Mapping[str, str]) -> dict[str, Any]:
+    catalog = SimpleNamespace(project=lambda name: SimpleNamespace(releases=RELEASES[name]))
+    contents = {GOOD: (("tensorflow", "2.10.1"), ("keras", "2.10.0")), BAD: tuple(bad.items())}
+    asking: Any = SimpleNamespace(contents=contents, session=SimpleNamespace(catalog=catalog))
+    return {one.name: one for one in switchings(asking, GOOD, BAD)}
+
+
+def test_the_keras_2_of_the_time_is_added_where_keras_3_is_alone() -> None:
+    found = named({"tensorflow": "2.16.1", "keras": "3.0.5"})
+    assert found["legacy-keras"].on.pins == (("tf-keras", "2.16.0"),)
+    assert "tf-keras 2.16.0 added" in found["legacy-keras"].how
+    imported = found["import-tf-keras"].on
+    assert (dict(imported.values)["import"], imported.pins) == ("tf_keras", (("tf-keras", "2.16.0"),))
+
+
+@pytest.mark.parametrize(
+    ("bad", "legacy"),
+    [
+        ({"tensorflow": "2.16.1", "keras": "3.0.5", "tf-keras": "2.16.0"}, ((),)),
+        ({"tensorflow": "2.10.1", "keras": "2.10.0"}, ()),
+    ],
+)
+def test_nothing_is_added_where_it_is_there_or_there_is_none(bad: dict[str, str], legacy: tuple[Any, ...]) -> None:
+    found = named(bad)
+    assert "import-tf-keras" not in found
+    assert tuple(one.on.pins for name, one in found.items() if name == "legacy-keras") == legacy
+
+
+def test_a_switch_is_tried_on_the_stacks_that_it_is_for_and_reversed_on_those_of_its_reverse() -> None:
+    found = named({"tensorflow": "2.16.1", "keras": "3.0.5"})
+    assert "resource-variables" not in found
+    sample = found["normalization-sample-variance"]
+    assert (sample.reverse_name, dict(sample.reverse.values)["prelude"]) == ("unfused-normalization",) * 2
