@@ -27,6 +27,7 @@ def sentences_of(account: Account) -> Iterator[str]:
         yield _axis(cause, account)
     for bisection in account.bisections:
         yield release_of(bisection)
+    yield from _closest(account)
     if account.removed:
         yield from _removed(account.removed)
     yield from _mechanism(account)
@@ -150,6 +151,18 @@ def _beside(bisection: Bisection) -> str:
     return f", with {_values(still)}," if 0 < len(still) <= _MOST_BESIDE else ""
 
 
+def _closest(account: Account) -> Iterator[str]:
+    """Which cells are the good and the bad one of the sentences that follow, where they are not those asked about."""
+    followed = account.removed or account.switches or account.trace
+    if not followed or account.pair is None or account.pair == (account.good.values, account.bad.values):
+        return
+    one, other = account.pair
+    good, bad = (
+        _values({axis: cell[axis] for axis in cell if one.get(axis) != other.get(axis)}) for cell in (one, other)
+    )
+    yield f"What follows was found on the two sides of that step: the good cell is {good}, the bad cell {bad}."
+
+
 def _removed(removed: Removed) -> Iterator[str]:
     """What is gone, and what the packages say of it: in the good cell, then in the bad one."""
     if removed.kind == "attribute":
@@ -184,14 +197,15 @@ def _mechanism(account: Account) -> Iterator[str]:
 
 def _evidence(one: Switch) -> str:
     text = f"with it the bad cell is good in {_of(one.on)} trials"
-    if one.repeated:
-        text += ", without it again bad, with it again good"
+    if one.off is not None:
+        text += f", without it bad in {_bad_of(one.off)}"
     if one.reversed == "untestable":
         text += f"; its reverse, {one.reverse}, could not be put to the test in the good cell"
     elif one.reversed_counts is not None:
-        counts = one.reversed_counts
-        broken = f"{counts.bad} of {counts.good + counts.bad + counts.other}"
-        text += f"; its reverse, {one.reverse}, breaks the good cell in {broken} trials"
+        broken = one.reversed_counts.bad
+        breaks = f"breaks the good cell in {_bad_of(one.reversed_counts)} trials"
+        leaves = f"does not break the good cell (good in {_of(one.reversed_counts)} trials)"
+        text += f"; its reverse, {one.reverse}, {breaks if broken else leaves}"
     elif one.standing == Standing.CAUSED_BY:
         text += "; nothing turns it the other way in the good cell"
     return text
@@ -199,6 +213,10 @@ def _evidence(one: Switch) -> str:
 
 def _of(counts: Counts) -> str:
     return f"{counts.good} of {counts.good + counts.bad + counts.other}"
+
+
+def _bad_of(counts: Counts) -> str:
+    return f"{counts.bad} of {counts.good + counts.bad + counts.other}"
 
 
 def _standing(account: Account, *standings: Standing) -> list[Switch]:
