@@ -109,7 +109,7 @@ def explain(
         shared=shared,
         outcomes=(results.outcomes[0], results.outcomes[1]),
         compared=compare(results.outcomes[1], results.outcomes[0]),
-        telling=telling_of(ours, theirs),
+        telling=telling_of(ours, theirs, criterion=bool(asking.matrix.criterion)),
         asking=asking,
     )
     if found.telling is None:

@@ -305,3 +305,37 @@ def test_a_reverse_that_could_not_be_tried_is_not_said_to_break() -> None:
     said = " ".join(sentences_of(made_account(switches=(untried,))))
     assert "could not be put to the test" in said
     assert "breaks the good cell" not in said
+
+
+def test_a_reverse_that_leaves_the_good_cell_good_is_not_said_to_break_it() -> None:
+    found = Switch(
+        name="cures",
+        does="x",
+        how="y",
+        breadth=1,
+        standing="goes with",
+        on=Counts(good=6, trials=6),
+        reverse="turned",
+        reversed="good",
+        reversed_counts=Counts(good=2, trials=2),
+        repeated=True,
+        off=Counts(bad=2, trials=2),
+    )
+    said = " ".join(sentences_of(made_account(switches=(found,))))
+    assert "with it the bad cell is good in 6 of 6 trials, without it bad in 2 of 2" in said
+    assert "its reverse, turned, does not break the good cell (good in 2 of 2 trials)" in said
+
+
+def test_cells_that_switches_were_tried_on_are_named_where_they_are_not_those_asked_about() -> None:
+    asked = made_account()
+    pair = ({**asked.good.values, "tensorflow": "2.10.1"}, {**asked.good.values, "tensorflow": "2.11.0"})
+    said = " ".join(sentences_of(made_account(pair=pair)))
+    assert "the good cell is tensorflow=2.10.1, the bad cell tensorflow=2.11.0." in said
+    same = made_account(pair=(asked.good.values, asked.bad.values))
+    assert not any("What follows" in sentence for sentence in sentences_of(same))
+
+
+def test_a_criterion_that_tells_all_trials_apart_is_not_replaced_by_a_level(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: stuck(seed) if values(job)["script"] == "b.py" else good(seed)
+    account = explained(matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    assert account.telling.startswith("good: the trial succeeds by the matrix's own criterion")
