@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.explain.asking import Asking, Budget
 from runner.explain.places import Span, is_ordered, places
 from runner.explain.removed import removed
-from runner.explain.switches import made_for, switchings
+from runner.explain.switches import BRING_BACK, made_for, switchings
 from runner.explain.telling import telling_of
 from runner.explain.tracing import trace
 from runner.investigate import (
@@ -148,6 +148,8 @@ class _Steps:
                 found.traced = trace(asking, *found.pair)
         if found.removed is None:
             self._intervene(*found.pair)
+        elif found.removed.package in _FRAMEWORK:
+            self._intervene(*found.pair, only=BRING_BACK)
         if found.removed is not None and found.removed.package in _FRAMEWORK:
             return  # it was theirs, and not of another package that came along
         self.tell("Which package? What the axes brought along, each by itself.")
@@ -218,10 +220,13 @@ class _Steps:
                 return found.places[breaking[-1].good].combination, found.places[breaking[-1].bad].combination
         return self.found.good, self.found.bad
 
-    def _intervene(self, good: Combination, bad: Combination) -> None:
+    def _intervene(self, good: Combination, bad: Combination, only: frozenset[str] = frozenset()) -> None:
+        """Try the switches of two cells, or those of them that `only` names."""
         asking = self.found.asking
         initial = self.found.traced.initial if self.found.traced else None
-        switches = [*switchings(asking, good, bad), *made_for(asking, good, bad, initial)]
+        switches = [one for one in switchings(asking, good, bad) if not only or one.name in only]
+        if not only:
+            switches += made_for(asking, good, bad, initial)
         if not switches:
             return
         self.tell(f"Which mechanism? {len(switches)} switches, one at a time.")

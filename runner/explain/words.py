@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _MOST_NAMED = 12
 _MOST_CAUSES = 3
 _MOST_BESIDE = 3
+_FLIPPING = (Standing.CAUSED_BY, Standing.GOES_WITH)
 
 
 def sentences_of(account: Account) -> Iterator[str]:
@@ -57,7 +58,7 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
     if account.trace and not account.trace.sentence:
         yield f"Where the two part first: {' '.join(account.trace.notes)}"
     tried = [one for one in account.switches if one.standing != Standing.UNTRIED]
-    if account.real and tried and not _standing(account, Standing.CAUSED_BY, Standing.GOES_WITH):
+    if account.real and tried and not account.removed and not _standing(account, *_FLIPPING):
         yield "The mechanism: no switch in the catalogue flips it."
     if any(one.standing == Standing.UNTRIED for one in account.switches):
         yield f"Not tried: {_shortened(one.name for one in _standing(account, Standing.UNTRIED))}."

@@ -17,10 +17,14 @@ from runner.errors import UsageError
 from runner.explain import Budget, explain
 from runner.explain.account import account_of, walk_of
 from runner.explain.asking import contents_of
+from runner.explain.removed import Look, Missing, Removed
 from runner.explain.sides import cell_and_ends, sides_in, sides_of
+from runner.explain.switches import with_prelude
 from runner.explain.walking import walk
-from runner.explain.words import sentences_of
+from runner.explain.words import sentences_of, unknown_of
+from runner.investigate import Combination, Switching
 from runner.matrix.model import Matrix
+from runner.reports import account as out
 from runner.reports.account import Counts, Switch
 from runner.session import Options, Session
 
@@ -339,3 +343,35 @@ def test_a_criterion_that_tells_all_trials_apart_is_not_replaced_by_a_level(engi
     engine.losses = lambda job, seed: stuck(seed) if values(job)["script"] == "b.py" else good(seed)
     account = explained(matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
     assert account.telling.startswith("good: the trial succeeds by the matrix's own criterion")
+
+
+def test_of_what_keras_took_away_only_an_earlier_keras_is_tried(
+    engine: FakeEngine, matrix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def switches(_asking: object, _good: Combination, bad: Combination) -> list[Switching]:
+        on = {name: with_prelude(bad, name) for name in ("legacy-keras", "float64")}
+        return [Switching(name=name, breadth=9, on=about) for name, about in on.items()]
+
+    gone = Removed(
+        missing=Missing(kind="attribute", owner="Sequential", name="fit_generator"),
+        good=Look(where="keras.Sequential", there=True, said="", near=()),
+        bad=Look(where="keras.Sequential", there=False, said="", near=("fit",)),
+    )
+    monkeypatch.setattr("runner.explain.explaining.removed", lambda *_: gone)
+    monkeypatch.setattr("runner.explain.explaining.switchings", switches)
+    bad = "b.py"
+    engine.losses = lambda job, seed: (
+        stuck(seed) if (cell := values(job))["script"] == bad and "prelude" not in cell else good(seed)
+    )
+    account = explained(matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    assert [one.name for one in account.switches] == ["legacy-keras"]
+    assert any("the switch legacy-keras changes" in sentence for sentence in account.sentences)
+
+
+def test_where_something_is_gone_it_is_not_said_that_no_switch_of_the_catalogue_flips_it() -> None:
+    idle = Switch(name="idle", does="x", how="y", breadth=1, standing="does not matter", on=Counts(bad=2, trials=2))
+    gone = out.Removed(kind="attribute", owner="Sequential", name="fit_generator")
+    assert not any(
+        "The mechanism" in one for one in unknown_of(made_account(switches=(idle,), removed=gone), ended=False)
+    )
+    assert any("The mechanism" in one for one in unknown_of(made_account(switches=(idle,)), ended=False))
