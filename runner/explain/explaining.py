@@ -32,12 +32,13 @@ from runner.outcomes import compare
 from runner.session.environments import releases_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from runner.explain.removed import Removed
     from runner.explain.telling import Telling
     from runner.explain.tracing import Traced
     from runner.investigate import Attribution, Bisection, Cause, Interventions
+    from runner.investigate.bisected import Place
     from runner.outcomes import CellComparison, Outcome
     from runner.session import Session
 
@@ -212,12 +213,18 @@ class _Steps:
         self.found.bisected.append(Bisected(span=span, found=found))
 
     def _closest(self) -> tuple[Combination, Combination]:
-        """The two sides of the last flip that breaks, where one axis was walked; else the cells that were given."""
+        """The two sides of the last flip that breaks, where one axis was walked; else the cells that were given.
+
+        A side that was not tried, since the budget ended, has told nothing: the next one that was stands for it.
+        """
         if len(self.found.bisected) == 1:
             found = self.found.bisected[0].found
             breaking = [flip for flip in found.flips if flip.breaks]
             if breaking:
-                return found.places[breaking[-1].good].combination, found.places[breaking[-1].bad].combination
+                flip = breaking[-1]
+                good = tried_place(reversed(found.places[: flip.good + 1]), Told.GOOD)
+                bad = tried_place(found.places[flip.bad :], Told.BAD)
+                return good or self.found.good, bad or self.found.bad
         return self.found.good, self.found.bad
 
     def _intervene(self, good: Combination, bad: Combination, only: frozenset[str] = frozenset()) -> None:
@@ -234,6 +241,11 @@ class _Steps:
         self.found.interventions = answered(
             intervene(good, bad, switches, InterveneRules(), asking.recorded(about)), asking
         )
+
+
+def tried_place(places: Iterable[Place], told: Told) -> Combination | None:
+    """The first of some places that is known by trials of its own to be good, or bad."""
+    return next((one.combination for one in places if one.told is told and one.evidence is not None), None)
 
 
 def places_of(session: Session, span: Span, every: str) -> Sequence[Combination]:

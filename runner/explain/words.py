@@ -10,7 +10,7 @@ from runner.investigate import Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from runner.reports.account import Account, Bisection, Cause, Counts, Removed, Side, Switch
+    from runner.reports.account import Account, Bisection, Cause, Counts, Flip, Removed, Side, Switch
 
 _MOST_NAMED = 12
 _MOST_CAUSES = 3
@@ -49,19 +49,30 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
                 f" packages that came along: {_shortened(cause.brought)}."
             )
     for bisection in account.bisections:
-        untold = [place for place in bisection.places if place.told in {"untestable", "ambiguous", "untold"}]
-        if untold:
-            yield (
-                f"Of {len(untold)} of {len(bisection.places)} values of {bisection.axis} nothing can be told:"
-                f" {_shortened(place.values[bisection.axis] or '' for place in untold)}."
-            )
+        yield from _undecided(bisection)
     if account.trace and not account.trace.sentence:
         yield f"Where the two part first: {' '.join(account.trace.notes)}"
-    tried = [one for one in account.switches if one.standing != Standing.UNTRIED]
+    untried = _standing(account, Standing.UNTRIED)
+    tried = len(account.switches) > len(untried)
     if account.real and tried and not account.removed and not _standing(account, *_FLIPPING):
-        yield "The mechanism: no switch in the catalogue flips it."
-    if any(one.standing == Standing.UNTRIED for one in account.switches):
-        yield f"Not tried: {_shortened(one.name for one in _standing(account, Standing.UNTRIED))}."
+        which = "of those tried" if untried else "in the catalogue"
+        yield f"The mechanism: no switch {which} flips it."
+    if untried:
+        yield f"Not tried: {_shortened(one.name for one in untried)}."
+
+
+def _undecided(bisection: Bisection) -> Iterator[str]:
+    """The values of an axis that are neither good nor bad: some can't be told, of others there was no time to."""
+    for standings, words in (
+        ({"untestable", "ambiguous"}, "nothing can be told"),
+        ({"untold"}, "no side is decided"),
+    ):
+        places = [place for place in bisection.places if place.told in standings]
+        if places:
+            yield (
+                f"Of {len(places)} of {len(bisection.places)} values of {bisection.axis} {words}:"
+                f" {_shortened(place.values[bisection.axis] or '' for place in places)}."
+            )
 
 
 def _difference(account: Account) -> str:
@@ -136,13 +147,33 @@ def release_of(bisection: Bisection) -> str:
         before, after = (bisection.places[place].values for place in (flip.before, flip.after))
         moving = [axis for axis in after if before.get(axis) != after[axis]]
         step = ", ".join(f"{axis} {before.get(axis)} → {after[axis]}" for axis in moving)
-        between = [place.values[bisection.axis] or "" for place in bisection.places[flip.before + 1 : flip.after]]
-        unsure = f" ({_shortened(between)} in between can't be told)" if between else ""
+        unsure = _unsure(bisection, flip)
         steps.append(f"{'breaks' if flip.breaks else 'heals'} at {step}{unsure}")
     return (
         f"Along {bisection.axis}{_beside(bisection)} it {', and '.join(steps)}"
         f" (probability {bisection.probability:.3f}; {tried} of {len(bisection.places)} releases tried)."
     )
+
+
+def _unsure(bisection: Bisection, flip: Flip) -> str:
+    """What is not known of a step: places in between, and sides that only follow from their neighbours."""
+    inner = bisection.places[flip.before + 1 : flip.after]
+    untold = [place for place in inner if place.told == "untold"]
+    groups = [
+        (untold, "in between not decided"),
+        ([place for place in inner if place not in untold], "in between can't be told"),
+        ([bisection.places[side] for side in (flip.before, flip.after) if not _tried(bisection, side)], "not tried"),
+    ]
+    parts = [
+        f"{_shortened(place.values[bisection.axis] or '' for place in places)} {words}"
+        for places, words in groups
+        if places
+    ]
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _tried(bisection: Bisection, place: int) -> bool:
+    return bisection.places[place].counts.trials > 0
 
 
 def _beside(bisection: Bisection) -> str:
