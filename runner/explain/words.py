@@ -76,7 +76,7 @@ def _undecided(bisection: Bisection) -> Iterator[str]:
 
 
 def _difference(account: Account) -> str:
-    chance = f" (p = {account.p:.2g})" if account.p is not None else ""
+    chance = f" (p = {account.p:.2g}, by the seeds that the matrix gives a cell)" if account.p is not None else ""
     sides = account.good, account.bad
     good, bad = (f"{_named(side, account)} {_held(side, account)}" for side in sides)
     if account.real:
