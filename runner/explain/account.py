@@ -188,10 +188,10 @@ def _seen(look: Look | None) -> out.Seen | None:
 
 def _switches(found: Interventions) -> tuple[out.Switch, ...]:
     fault = found.bad.fault if found.bad else None
-    return tuple(_switch(one, fault) for one in found.tested)
+    return tuple(_switch(one, fault, found.bad) for one in found.tested)
 
 
-def _switch(one: Tested, fault: str | None) -> out.Switch:
+def _switch(one: Tested, fault: str | None, off: Evidence | None) -> out.Switch:
     return out.Switch(
         name=one.switching.name,
         does=one.switching.does,
@@ -203,4 +203,5 @@ def _switch(one: Tested, fault: str | None) -> out.Switch:
         reversed=one.reverse.value if one.reverse else None,
         reversed_counts=_counts(one.reverse_evidence, fault) if one.reverse else None,
         repeated=one.repeated,
+        off=_counts(off, fault) if one.repeated else None,
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.explain.asking import Asking, Budget
 from runner.explain.places import Span, is_ordered, places
 from runner.explain.removed import removed
-from runner.explain.switches import made_for, switchings
+from runner.explain.switches import BRING_BACK, made_for, switchings
 from runner.explain.telling import telling_of
 from runner.explain.tracing import trace
 from runner.investigate import (
@@ -32,12 +32,13 @@ from runner.outcomes import compare
 from runner.session.environments import releases_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from runner.explain.removed import Removed
     from runner.explain.telling import Telling
     from runner.explain.tracing import Traced
     from runner.investigate import Attribution, Bisection, Cause, Interventions
+    from runner.investigate.bisected import Place
     from runner.outcomes import CellComparison, Outcome
     from runner.session import Session
 
@@ -109,7 +110,7 @@ def explain(
         shared=shared,
         outcomes=(results.outcomes[0], results.outcomes[1]),
         compared=compare(results.outcomes[1], results.outcomes[0]),
-        telling=telling_of(ours, theirs),
+        telling=telling_of(ours, theirs, criterion=bool(asking.matrix.criterion)),
         asking=asking,
     )
     if found.telling is None:
@@ -148,6 +149,8 @@ class _Steps:
                 found.traced = trace(asking, *found.pair)
         if found.removed is None:
             self._intervene(*found.pair)
+        elif found.removed.package in _FRAMEWORK:
+            self._intervene(*found.pair, only=BRING_BACK)
         if found.removed is not None and found.removed.package in _FRAMEWORK:
             return  # it was theirs, and not of another package that came along
         self.tell("Which package? What the axes brought along, each by itself.")
@@ -210,18 +213,27 @@ class _Steps:
         self.found.bisected.append(Bisected(span=span, found=found))
 
     def _closest(self) -> tuple[Combination, Combination]:
-        """The two sides of the last flip that breaks, where one axis was walked; else the cells that were given."""
+        """The two sides of the last flip that breaks, where one axis was walked; else the cells that were given.
+
+        A side that was not tried, since the budget ended, has told nothing: the next one that was stands for it.
+        """
         if len(self.found.bisected) == 1:
             found = self.found.bisected[0].found
             breaking = [flip for flip in found.flips if flip.breaks]
             if breaking:
-                return found.places[breaking[-1].good].combination, found.places[breaking[-1].bad].combination
+                flip = breaking[-1]
+                good = tried_place(reversed(found.places[: flip.good + 1]), Told.GOOD)
+                bad = tried_place(found.places[flip.bad :], Told.BAD)
+                return good or self.found.good, bad or self.found.bad
         return self.found.good, self.found.bad
 
-    def _intervene(self, good: Combination, bad: Combination) -> None:
+    def _intervene(self, good: Combination, bad: Combination, only: frozenset[str] = frozenset()) -> None:
+        """Try the switches of two cells, or those of them that `only` names."""
         asking = self.found.asking
         initial = self.found.traced.initial if self.found.traced else None
-        switches = [*switchings(asking, good, bad), *made_for(asking, good, bad, initial)]
+        switches = [one for one in switchings(asking, good, bad) if not only or one.name in only]
+        if not only:
+            switches += made_for(asking, good, bad, initial)
         if not switches:
             return
         self.tell(f"Which mechanism? {len(switches)} switches, one at a time.")
@@ -229,6 +241,11 @@ class _Steps:
         self.found.interventions = answered(
             intervene(good, bad, switches, InterveneRules(), asking.recorded(about)), asking
         )
+
+
+def tried_place(places: Iterable[Place], told: Told) -> Combination | None:
+    """The first of some places that is known by trials of its own to be good, or bad."""
+    return next((one.combination for one in places if one.told is told and one.evidence is not None), None)
 
 
 def places_of(session: Session, span: Span, every: str) -> Sequence[Combination]:

@@ -32,6 +32,9 @@ FOLDER = "preludes"
 MOST_DEFAULTS = 24
 """So many defaults that differ are tried."""
 
+BRING_BACK = frozenset({"legacy-keras", "import-tf-keras", "legacy-optimizers"})
+"""Switches that put an earlier Keras, or its optimizers, in place: what the later one took away is there again."""
+
 _STANDS_FOR = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")}
 """Distributions that hold the same package."""
 

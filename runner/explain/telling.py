@@ -90,12 +90,17 @@ class Telling:
         return record, replace(verdict, label=Label.CRASHED_TRAINING if fingerprint(record) else Label.CONVERGED)
 
 
-def telling_of(good: Sequence[Trial], bad: Sequence[Trial]) -> Telling | None:
-    """What tells two cells apart by their trials; None where nothing does."""
+def telling_of(good: Sequence[Trial], bad: Sequence[Trial], *, criterion: bool = False) -> Telling | None:
+    """What tells two cells apart by their trials; None where nothing does.
+
+    A `criterion` of the matrix's own that tells every trial of the two apart is kept: no level is put in its place.
+    """
     fault, share = _fault(bad)
     if fault != _SHAPELESS and share >= 0.5 and _share_of(fault, good) < 0.5:
         by_outcome = fault == Label.NAN and _successes(good) >= 0.5
         return Telling(kind=TellingKind.OUTCOME if by_outcome else TellingKind.ENDING, fault=fault)
+    if criterion and _successes(good) == 1 and _successes(bad) == 0:
+        return Telling(kind=TellingKind.OUTCOME, fault=fault or _SHAPELESS)
     if level := _level(good, bad):
         return Telling(kind=TellingKind.LEVEL, fault=_SHAPELESS, level=level)
     if _successes(good) >= 0.5 > _successes(bad):

@@ -10,11 +10,12 @@ from runner.investigate import Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from runner.reports.account import Account, Bisection, Cause, Counts, Removed, Side, Switch
+    from runner.reports.account import Account, Bisection, Cause, Counts, Flip, Removed, Side, Switch
 
 _MOST_NAMED = 12
 _MOST_CAUSES = 3
 _MOST_BESIDE = 3
+_FLIPPING = (Standing.CAUSED_BY, Standing.GOES_WITH)
 
 
 def sentences_of(account: Account) -> Iterator[str]:
@@ -27,6 +28,7 @@ def sentences_of(account: Account) -> Iterator[str]:
         yield _axis(cause, account)
     for bisection in account.bisections:
         yield release_of(bisection)
+    yield from _closest(account)
     if account.removed:
         yield from _removed(account.removed)
     yield from _mechanism(account)
@@ -47,23 +49,34 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
                 f" packages that came along: {_shortened(cause.brought)}."
             )
     for bisection in account.bisections:
-        untold = [place for place in bisection.places if place.told in {"untestable", "ambiguous", "untold"}]
-        if untold:
-            yield (
-                f"Of {len(untold)} of {len(bisection.places)} values of {bisection.axis} nothing can be told:"
-                f" {_shortened(place.values[bisection.axis] or '' for place in untold)}."
-            )
+        yield from _undecided(bisection)
     if account.trace and not account.trace.sentence:
         yield f"Where the two part first: {' '.join(account.trace.notes)}"
-    tried = [one for one in account.switches if one.standing != Standing.UNTRIED]
-    if account.real and tried and not _standing(account, Standing.CAUSED_BY, Standing.GOES_WITH):
-        yield "The mechanism: no switch in the catalogue flips it."
-    if any(one.standing == Standing.UNTRIED for one in account.switches):
-        yield f"Not tried: {_shortened(one.name for one in _standing(account, Standing.UNTRIED))}."
+    untried = _standing(account, Standing.UNTRIED)
+    tried = len(account.switches) > len(untried)
+    if account.real and tried and not account.removed and not _standing(account, *_FLIPPING):
+        which = "of those tried" if untried else "in the catalogue"
+        yield f"The mechanism: no switch {which} flips it."
+    if untried:
+        yield f"Not tried: {_shortened(one.name for one in untried)}."
+
+
+def _undecided(bisection: Bisection) -> Iterator[str]:
+    """The values of an axis that are neither good nor bad: some can't be told, of others there was no time to."""
+    for standings, words in (
+        ({"untestable", "ambiguous"}, "nothing can be told"),
+        ({"untold"}, "no side is decided"),
+    ):
+        places = [place for place in bisection.places if place.told in standings]
+        if places:
+            yield (
+                f"Of {len(places)} of {len(bisection.places)} values of {bisection.axis} {words}:"
+                f" {_shortened(place.values[bisection.axis] or '' for place in places)}."
+            )
 
 
 def _difference(account: Account) -> str:
-    chance = f" (p = {account.p:.2g})" if account.p is not None else ""
+    chance = f" (p = {account.p:.2g}, by the seeds that the matrix gives a cell)" if account.p is not None else ""
     sides = account.good, account.bad
     good, bad = (f"{_named(side, account)} {_held(side, account)}" for side in sides)
     if account.real:
@@ -134,8 +147,7 @@ def release_of(bisection: Bisection) -> str:
         before, after = (bisection.places[place].values for place in (flip.before, flip.after))
         moving = [axis for axis in after if before.get(axis) != after[axis]]
         step = ", ".join(f"{axis} {before.get(axis)} → {after[axis]}" for axis in moving)
-        between = [place.values[bisection.axis] or "" for place in bisection.places[flip.before + 1 : flip.after]]
-        unsure = f" ({_shortened(between)} in between can't be told)" if between else ""
+        unsure = _unsure(bisection, flip)
         steps.append(f"{'breaks' if flip.breaks else 'heals'} at {step}{unsure}")
     return (
         f"Along {bisection.axis}{_beside(bisection)} it {', and '.join(steps)}"
@@ -143,11 +155,44 @@ def release_of(bisection: Bisection) -> str:
     )
 
 
+def _unsure(bisection: Bisection, flip: Flip) -> str:
+    """What is not known of a step: places in between, and sides that only follow from their neighbours."""
+    inner = bisection.places[flip.before + 1 : flip.after]
+    untold = [place for place in inner if place.told == "untold"]
+    groups = [
+        (untold, "in between not decided"),
+        ([place for place in inner if place not in untold], "in between can't be told"),
+        ([bisection.places[side] for side in (flip.before, flip.after) if not _tried(bisection, side)], "not tried"),
+    ]
+    parts = [
+        f"{_shortened(place.values[bisection.axis] or '' for place in places)} {words}"
+        for places, words in groups
+        if places
+    ]
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _tried(bisection: Bisection, place: int) -> bool:
+    return bisection.places[place].counts.trials > 0
+
+
 def _beside(bisection: Bisection) -> str:
     """What the other axes were set to all along; packages that were pinned are too many to be named."""
     first, *others = (place.values for place in bisection.places)
     still = {axis: value for axis, value in first.items() if all(one.get(axis) == value for one in others)}
     return f", with {_values(still)}," if 0 < len(still) <= _MOST_BESIDE else ""
+
+
+def _closest(account: Account) -> Iterator[str]:
+    """Which cells are the good and the bad one of the sentences that follow, where they are not those asked about."""
+    followed = account.removed or account.switches or account.trace
+    if not followed or account.pair is None or account.pair == (account.good.values, account.bad.values):
+        return
+    one, other = account.pair
+    good, bad = (
+        _values({axis: cell[axis] for axis in cell if one.get(axis) != other.get(axis)}) for cell in (one, other)
+    )
+    yield f"What follows was found on the two sides of that step: the good cell is {good}, the bad cell {bad}."
 
 
 def _removed(removed: Removed) -> Iterator[str]:
@@ -184,14 +229,15 @@ def _mechanism(account: Account) -> Iterator[str]:
 
 def _evidence(one: Switch) -> str:
     text = f"with it the bad cell is good in {_of(one.on)} trials"
-    if one.repeated:
-        text += ", without it again bad, with it again good"
+    if one.off is not None:
+        text += f", without it bad in {_bad_of(one.off)}"
     if one.reversed == "untestable":
         text += f"; its reverse, {one.reverse}, could not be put to the test in the good cell"
     elif one.reversed_counts is not None:
-        counts = one.reversed_counts
-        broken = f"{counts.bad} of {counts.good + counts.bad + counts.other}"
-        text += f"; its reverse, {one.reverse}, breaks the good cell in {broken} trials"
+        broken = one.reversed_counts.bad
+        breaks = f"breaks the good cell in {_bad_of(one.reversed_counts)} trials"
+        leaves = f"does not break the good cell (good in {_of(one.reversed_counts)} trials)"
+        text += f"; its reverse, {one.reverse}, {breaks if broken else leaves}"
     elif one.standing == Standing.CAUSED_BY:
         text += "; nothing turns it the other way in the good cell"
     return text
@@ -199,6 +245,10 @@ def _evidence(one: Switch) -> str:
 
 def _of(counts: Counts) -> str:
     return f"{counts.good} of {counts.good + counts.bad + counts.other}"
+
+
+def _bad_of(counts: Counts) -> str:
+    return f"{counts.bad} of {counts.good + counts.bad + counts.other}"
 
 
 def _standing(account: Account, *standings: Standing) -> list[Switch]:

@@ -121,6 +121,8 @@ class Switch(_Frozen):
     """The good cell with it."""
     reversed_counts: Counts | None = None
     repeated: bool = False
+    off: Counts | None = None
+    """The bad cell without it, where it was repeated; trials that ran before it was tried count too."""
 
 
 class Seen(_Frozen):
