@@ -153,6 +153,8 @@ class _Steps:
             self._intervene(*found.pair, only=BRING_BACK)
         if found.removed is not None and found.removed.package in _FRAMEWORK:
             return  # it was theirs, and not of another package that came along
+        if asking.budget.ended:
+            return
         self.tell("Which package? What the axes brought along, each by itself.")
         found.attribution = self._attributed(factors, components=True)
         for cause in found.attribution.causes:

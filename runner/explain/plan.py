@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.explain.explaining import MOST_FOR_PACKAGES, places_of
 from runner.explain.places import Span, is_ordered
-from runner.explain.switches import applies
+from runner.explain.switches import MADE_FOR, may_apply
 from runner.explain.tracing import TRIALS
 from runner.matrix.model import AxisKind, axis_kind
 from runner.preludes import catalogue
@@ -72,8 +72,8 @@ def _steps(session: Session, good: Mapping[str, str], bad: Mapping[str, str], ev
                 yield Step(f"Which release of {axis}, {between} in between", decisions, min(decisions, between))
     yield Step("Where first", 0, most=TRIALS)
     pins = {axis: value for axis, value in bad.items() if axis in {"tensorflow", "tensorflow-cpu", "keras", "numpy"}}
-    switches = [switch for switch in catalogue().values() if applies(switch, pins)]
-    yield Step(f"Which mechanism, {len(switches)} switches", len(switches) + 2)
+    number = sum(may_apply(switch, pins) for switch in catalogue().values()) + MADE_FOR
+    yield Step(f"Which mechanism, up to {number} switches, and one for each default that differs", number + 2)
     if any(axis_kind(axis) in {AxisKind.PACKAGE, AxisKind.PYTHON} for axis in differing):
         yield Step("Which package", 0, most=MOST_FOR_PACKAGES)
 

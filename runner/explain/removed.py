@@ -31,6 +31,7 @@ _IMPORT = re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<owner>[\w.]+
 _ARGUMENT = (
     re.compile(r"got an unexpected keyword argument '(?P<name>\w+)'"),
     re.compile(r"not recognized: \{'(?P<name>\w+)'"),
+    re.compile(r"^`?(?P<name>\w+)`? is deprecated in the new"),
     re.compile(r"Unrecognized keyword arguments passed to \w+: \{'(?P<name>\w+)'"),
 )
 _FROM = re.compile(r"^\s*from\s+(?P<owner>[\w.]+)\s+import\b")

@@ -32,6 +32,8 @@ FOLDER = "preludes"
 MOST_DEFAULTS = 24
 """So many defaults that differ are tried."""
 
+MADE_FOR = 4
+"""Switches made for two cells, beside one for each default: all of these, initial weights, data order, Keras 2."""
 BRING_BACK = frozenset({"legacy-keras", "import-tf-keras", "legacy-optimizers"})
 """Switches that put an earlier Keras, or its optimizers, in place: what the later one took away is there again."""
 
@@ -180,6 +182,12 @@ def written(asking: Asking, prelude: Prelude) -> str:
 def applies(switch: Switch, contents: Mapping[str, str]) -> bool:
     """Whether an environment has all that a switch is for, in the versions that it is for."""
     return all(_held(Requirement(text), contents) for text in switch.applies)
+
+
+def may_apply(switch: Switch, pins: Mapping[str, str]) -> bool:
+    """Whether a switch may apply to an environment of which only some packages are known yet."""
+    known = [Requirement(text) for text in switch.applies if canonicalize_name(Requirement(text).name) in pins]
+    return all(_held(requirement, pins) for requirement in known)
 
 
 def with_prelude(about: Combination, *names: str) -> Combination:

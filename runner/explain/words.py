@@ -52,6 +52,8 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
         yield from _undecided(bisection)
     if account.trace and not account.trace.sentence:
         yield f"Where the two part first: {' '.join(account.trace.notes)}"
+    if unset := [one.does for one in _standing(account, Standing.NOT_APPLICABLE) if one.name.startswith("explicit-")]:
+        yield f"Found to differ in live objects and not put to the test: {'; '.join(unset[:_MOST_CAUSES])}."
     untried = _standing(account, Standing.UNTRIED)
     tried = len(account.switches) > len(untried)
     if account.real and tried and not account.removed and not _standing(account, *_FLIPPING):

@@ -103,9 +103,9 @@ def _repeat(trying: _Trying, one: Switching) -> Search[None]:
 
 
 def _tested(trying: _Trying, one: Switching, *, repeated: bool) -> Tested:
-    on = trying.told(one.on)
+    on = trying.leaning(one.on)
     reverse = _reversed(trying, one.reverse) if repeated and one.reverse else None
-    held = repeated and on is Told.GOOD and trying.told(trying.bad) is Told.BAD
+    held = repeated and trying.told(one.on) is Told.GOOD and trying.told(trying.bad) is Told.BAD
     return Tested(
         switching=one,
         standing=_standing(on, reverse, held=held, blocked=_blocked(trying.known.get(one.on))),
@@ -170,6 +170,10 @@ class _Trying:
     def told(self, about: Combination) -> Told:
         """What is said of a combination now."""
         return told_of(self.known.get(about), self.fault, error=self._error(about), cap=self.rules.cap)
+
+    def leaning(self, about: Combination) -> Told:
+        """What is said of a combination by the doubt that is left to a switch that claims nothing."""
+        return told_of(self.known.get(about), self.fault, error=self.rules.error, cap=self.rules.cap)
 
     def tell(self, *about: Combination) -> Search[None]:
         """Ask for these side by side until each is decided. Raises BudgetSpentError."""

@@ -60,6 +60,7 @@ def raised(kind: str, message: str, source: str = "") -> Missing | None:
         ("AttributeError", "module 'numpy' has no attribute 'bool'.\n`np.bool` was …", "", "numpy bool"),
         ("AttributeError", "type object 'Model' has no attribute 'load'", "", "Model load"),
         ("ImportError", "cannot import name 'np_utils' from 'keras.utils' (/a.py)", "", "keras.utils np_utils"),
+        ("ValueError", "decay is deprecated in the new Keras optimizer, please", "SGD(0.1, decay=1e-3)", "SGD decay"),
         ("ImportError", "cannot import name 'keras'", "from tensorflow import keras", "tensorflow keras"),
         ("ModuleNotFoundError", "No module named 'keras.utils.np_utils'", "", "keras.utils np_utils"),
         ("TypeError", "__init__() got an unexpected keyword argument 'lr'", "model.compile(SGD(lr=0.1))", "SGD lr"),
