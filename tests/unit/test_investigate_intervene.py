@@ -128,6 +128,9 @@ def test_a_budget_that_ends_leaves_the_rest_untried_and_says_so() -> None:
     found = tried(world(a=1.0), switch("a"), switch("b"), budget=9)
     assert found.ending is Ending.BUDGET
     assert found.trials <= 9
+    assert standings(found) == {"a": Standing.UNTRIED, "b": Standing.UNTRIED}
+    found = tried(world(a=1.0), switch("a"), switch("b"), budget=15)
+    assert found.ending is Ending.BUDGET
     assert standings(found) == {"a": Standing.GOES_WITH, "b": Standing.NO_EFFECT}, "it was tried, and not repeated"
 
 
