@@ -1,0 +1,200 @@
+"use strict";
+// The grid: one table for each value of the axes that are neither rows nor columns. Tables, and the rows of long ones,
+// are made when they come near the window, so that ten thousand cells cost no more than those in sight.
+
+site.grid = (() => {
+  const { make, symbols, figure } = site;
+  const ROWS_AT_ONCE = 16;
+  const ROW_HEIGHT = 54;
+  const LABEL_WIDTH = 9.5;
+  /** Labels of more characters than this get a wider column. */
+  const LONG_LABEL = 16;
+  const LONG_LABEL_WIDTH = 14;
+  const COLUMN_WIDTHS = [7, 9];
+
+  let builders = new WeakMap();
+  let whenBuilt = () => {};
+  const observer = new IntersectionObserver(
+    (entries) => entries.forEach((entry) => entry.isIntersecting && build(entry.target)),
+    { rootMargin: "600px" },
+  );
+
+  function build(element) {
+    const builder = builders.get(element);
+    if (!builder) return;
+    builders.delete(element);
+    observer.unobserve(element);
+    builder();
+    whenBuilt();
+  }
+
+  function later(element, builder) {
+    builders.set(element, builder);
+    observer.observe(element);
+  }
+
+  /** What stands for a value on its axis: of a path that no other value ends like, the last part. */
+  function shortNames(axis) {
+    const endings = new Set(axis.values.map((value) => value.match(/\.\w+$/)?.[0]));
+    const ending = axis.kind === "script" && endings.size === 1 ? [...endings][0] : undefined;
+    const last = axis.values.map((value) => value.split("/").pop().slice(0, ending ? -ending.length : undefined));
+    return axis.values.map((value, at) => (axis.kind === "script" && last.indexOf(last[at]) === last.lastIndexOf(last[at]) ? last[at] : value));
+  }
+
+  /** Lay out the places of `shown` cells for a view, and call `built` after each part; returns how many columns the widest has. */
+  function draw(into, matrix, follows, view, shown, built) {
+    observer.disconnect();
+    whenBuilt = built;
+    builders = new WeakMap();
+    const layout = {
+      matrix,
+      view,
+      names: matrix.axes.map(shortNames),
+      follow: (axis) => (axis < 0 ? [] : matrix.axes.map((_, other) => other).filter((other) => follows[axis][other] && other !== view.rows && other !== view.columns && matrix.axes[other].values.length > 1)),
+    };
+    const panels = panelsOf(layout, shown, follows);
+    into.replaceChildren(...[...panels.values()].map((panel, at) => section(layout, panel, at === 0)));
+    return Math.max(0, ...[...panels.values()].map((panel) => panel.columns.size));
+  }
+
+  /** The cells by the values of all other axes; an axis that follows rows or columns makes no tables of its own. */
+  function panelsOf(layout, shown, follows) {
+    const { matrix, view } = layout;
+    const rest = matrix.axes
+      .map((_, axis) => axis)
+      .filter((axis) => axis !== view.rows && axis !== view.columns)
+      .filter((axis) => !follows[view.columns][axis] && !(view.rows >= 0 && follows[view.rows][axis]));
+    const panels = new Map();
+    for (const place of shown) {
+      const key = rest.map((axis) => matrix.cells.values[axis][place]).join(" ");
+      if (!panels.has(key)) panels.set(key, { title: title(layout, rest, place), cells: new Map(), rows: new Set(), columns: new Set() });
+      const panel = panels.get(key);
+      const [row, column] = [view.rows < 0 ? 0 : matrix.cells.values[view.rows][place], matrix.cells.values[view.columns][place]];
+      panel.rows.add(row);
+      panel.columns.add(column);
+      const at = `${row} ${column}`;
+      panel.cells.set(at, [...(panel.cells.get(at) ?? []), place]);
+    }
+    return panels;
+  }
+
+  function title(layout, rest, place) {
+    const { matrix, names } = layout;
+    return rest
+      .filter((axis) => matrix.axes[axis].values.length > 1)
+      .map((axis) => `${matrix.axes[axis].name} ${names[axis][matrix.cells.values[axis][place]] ?? "none"}`)
+      .join(", ");
+  }
+
+  const ordered = (places) => [...places].sort((one, other) => one - other);
+
+  /** One table; the first is made at once, so that nothing blinks while a query is typed. */
+  function section(layout, panel, atOnce) {
+    const rows = ordered(panel.rows);
+    const element = make("section", { class: "panel" });
+    const fill = () => {
+      element.style.minHeight = "";
+      const long = layout.view.rows >= 0 && rows.some((row) => layout.names[layout.view.rows][row].length > LONG_LABEL);
+      const table = make("table", { class: long ? "grid long" : "grid" }, head(layout, panel), ...bodies(layout, panel, rows));
+      const labels = long ? LONG_LABEL_WIDTH : LABEL_WIDTH;
+      const [least, most] = COLUMN_WIDTHS.map((width) => `${labels + panel.columns.size * width}rem`);
+      table.style.width = `clamp(${least}, 100%, ${most})`;
+      const scroll = make("div", { class: "scroll" }, table);
+      element.replaceChildren(...(panel.title ? [make("h2", {}, panel.title)] : []), scroll);
+      if (panel.title) table.setAttribute("aria-label", panel.title);
+      else table.setAttribute("aria-label", "All cells");
+    };
+    if (atOnce) {
+      fill();
+      return element;
+    }
+    element.style.minHeight = `${Math.min(rows.length, 40) * ROW_HEIGHT + 80}px`;
+    later(element, fill);
+    return element;
+  }
+
+  function head(layout, panel) {
+    const { matrix, view, names } = layout;
+    const corner = view.rows < 0 ? matrix.axes[view.columns].name : `${matrix.axes[view.rows].name} \\ ${matrix.axes[view.columns].name}`;
+    const cells = ordered(panel.columns).map((column) =>
+      make("th", { scope: "col" }, make("span", { class: "value" }, names[view.columns][column]), ...followed(layout, panel, view.columns, column)),
+    );
+    return make("thead", {}, make("tr", {}, make("th", { class: "corner", scope: "col" }, corner), ...cells));
+  }
+
+  /** What goes with a value of an axis, such as the Keras of a TensorFlow. */
+  function followed(layout, panel, axis, value) {
+    const { matrix, names } = layout;
+    const place = [...panel.cells.values()].flat().find((one) => matrix.cells.values[axis][one] === value);
+    return layout.follow(axis).map((other) => make("span", { class: "with" }, `${matrix.axes[other].name} ${names[other][matrix.cells.values[other][place]] ?? "none"}`));
+  }
+
+  function bodies(layout, panel, rows) {
+    const columns = ordered(panel.columns);
+    const found = [];
+    for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
+      const some = rows.slice(at, at + ROWS_AT_ONCE);
+      const body = make("tbody", {});
+      const fill = () => body.replaceChildren(...some.map((row) => line(layout, panel, row, columns)));
+      if (at === 0) fill();
+      else {
+        const gap = make("td", { colspan: columns.length + 1 });
+        gap.style.height = `${some.length * ROW_HEIGHT}px`;
+        body.append(make("tr", { class: "gap" }, gap));
+        later(body, fill);
+      }
+      found.push(body);
+    }
+    return found;
+  }
+
+  function line(layout, panel, row, columns) {
+    const { view, names } = layout;
+    const label = view.rows < 0 ? "all" : names[view.rows][row];
+    const header = make("th", { scope: "row" }, make("span", { class: "value" }, label), ...(view.rows < 0 ? [] : followed(layout, panel, view.rows, row)));
+    return make("tr", {}, header, ...columns.map((column) => make("td", {}, ...(panel.cells.get(`${row} ${column}`) ?? []).map((place) => cell(layout.matrix, place)))));
+  }
+
+  /** One cell: outcome by colour, symbol and word; seeds converged of seeds counted; the final value. */
+  function cell(matrix, place) {
+    const { cells, words } = matrix;
+    const kind = matrix.kinds[cells.kind[place]];
+    const symbol = make("span", { class: "symbol", "aria-hidden": "true" }, symbols[kind]);
+    const figures = [cells.counted[place] ? `${cells.converged[place]}/${cells.counted[place]}` : "", figure(cells.final[place])].filter(Boolean).join(" · ");
+    return make(
+      "a",
+      { class: `cell ${kind}${cells.missed[place] ? " missed" : ""}`, href: `cells/${cells.id[place]}.html`, "data-place": place, tabindex: "-1" },
+      make("span", { class: "word" }, symbol, shortWord(words.outcome[cells.outcome[place]])),
+      make("span", { class: "numbers" }, figures || "–"),
+    );
+  }
+
+  /** The outcome in as few words as tell it apart: what blocks is what counts of a blocked cell. */
+  const shortWord = (outcome) => outcome.replace(/^(?:blocked|flaky) \((.*)\)$/, "$1").replace(/^crashed-/, "");
+
+  /** All places of the grid that the keyboard can go to, made or not: rows that are not there yet are made first. */
+  function move(from, rows, columns) {
+    const row = from.closest("tr");
+    const table = row.closest("table");
+    const at = [...row.cells].indexOf(from.closest("td"));
+    let next = row;
+    if (rows > 0 && !next.nextElementSibling) {
+      const body = next.closest("tbody").nextElementSibling;
+      if (body) build(body);
+      next = body?.rows[0] ?? next;
+    } else if (rows < 0 && !next.previousElementSibling) {
+      const body = next.closest("tbody").previousElementSibling;
+      if (body?.tagName === "TBODY") build(body);
+      next = body?.tagName === "TBODY" ? body.rows[body.rows.length - 1] : next;
+    } else if (rows) next = rows > 0 ? next.nextElementSibling : next.previousElementSibling;
+    const step = columns || 1;
+    for (let column = at + columns; column > 0 && column < next.cells.length; column += step) {
+      const target = next.cells[column].querySelector("a");
+      if (target) return target;
+      if (!columns) break;
+    }
+    return (rows && [...next.querySelectorAll("a")].sort((one, other) => Math.abs([...next.cells].indexOf(one.closest("td")) - at) - Math.abs([...next.cells].indexOf(other.closest("td")) - at))[0]) || (table && null);
+  }
+
+  return { draw, move, build };
+})();
