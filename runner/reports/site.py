@@ -6,6 +6,8 @@ Takes a report and a folder; what is there and would come out the same is left u
 from __future__ import annotations
 
 import re
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -25,10 +27,12 @@ from runner.reports.rows import as_csv
 from runner.reports.why_page import why_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from runner.reports.model import Report
 
+_MOST_WAITING = 64
+"""So many files are in memory until they are written."""
 _ASSETS = Path(__file__).parent / "assets"
 _MADE = {
     "cells": re.compile(r"[0-9a-f]{12}\.html"),
@@ -59,8 +63,7 @@ def write_site(report: Report, folder: Path) -> Written:
     writer.write("report.md", report_md(report))
     writer.write("junit.xml", junit(report))
     writer.write("badge.svg", badge(report))
-    for name, content in _files(report):
-        writer.write(name, content)
+    writer.write_all(_files(report))
     writer.write_once(f"assets/{charts.bundle_name()}")
     writer.sweep()
     return Written(folder=folder, written=writer.written, kept=writer.kept, removed=writer.removed)
@@ -119,6 +122,17 @@ class _Writer:
                 f"{path} can't be written: {error.strerror or error}. Free its disk, or name another folder with --to."
             ) from error
         self.written += 1
+
+    def write_all(self, files: Iterable[tuple[str, str]]) -> None:
+        """Write many files: the disk is waited for while the next pages are made."""
+        with ThreadPoolExecutor(max_workers=1) as disk:
+            waiting: deque[Future[None]] = deque()
+            for name, text in files:
+                waiting.append(disk.submit(self.write, name, text))
+                if len(waiting) > _MOST_WAITING:
+                    waiting.popleft().result()
+            for one in waiting:
+                one.result()
 
     def write_once(self, name: str) -> None:
         """Write the charts' library, whose name says which version it is, unless it is there."""
