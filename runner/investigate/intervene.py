@@ -67,7 +67,7 @@ def intervene(
             yield from trying.tell(*(one.on for one in group if not _needless(trying, one, switches)))
         for one in by_breadth:
             if trying.told(one.on) is Told.GOOD:
-                yield from _repeat(trying, one)
+                yield from _repeat(trying, one, offs=len(repeated) + 1)
                 repeated.add(one.name)
     except BudgetSpentError:
         ending = Ending.BUDGET
@@ -90,14 +90,14 @@ def _needless(trying: _Trying, one: Switching, switches: Sequence[Switching]) ->
     return any(trying.told(other.on) is Told.GOOD for other in switches if other.name in one.unless)
 
 
-def _repeat(trying: _Trying, one: Switching) -> Search[None]:
-    """Off and on once more, then the reverse of it in the good cell."""
+def _repeat(trying: _Trying, one: Switching, *, offs: int) -> Search[None]:
+    """Off and on once more, then the reverse of it in the good cell; `offs` switches were taken back by then."""
     trying.sure.add(one.on)
     yield from trying.tell(one.on)
     if trying.told(one.on) is not Told.GOOD:
         return
-    yield from trying.again(trying.bad)
-    yield from trying.again(one.on)
+    yield from trying.again(trying.bad, offs)
+    yield from trying.again(one.on, 1)
     if one.reverse is not None:
         yield from trying.tell(one.reverse)
 
@@ -180,10 +180,13 @@ class _Trying:
         while open_ := [one for one in dict.fromkeys(about) if self.told(one) is Told.UNTOLD]:
             yield from self._ask(*(Question(about=one, trials=self._wanted(one)) for one in open_))
 
-    def again(self, about: Combination) -> Search[None]:
-        """One more trial than a claim takes, where one can be had. Raises BudgetSpentError."""
+    def again(self, about: Combination, times: int) -> Search[None]:
+        """As many trials more than a claim takes, where they can be had. Raises BudgetSpentError.
+
+        A later call with what this one recorded asks nothing.
+        """
+        enough = min(agreeing(0, 0, self._error(about)) + times, self.rules.cap)
         evidence = self.known.get(about)
-        enough = agreeing(0, 0, self._error(about)) + 1
         if evidence is None or not (evidence.exhausted or evidence.trials >= enough):
             yield from self._ask(Question(about=about, trials=1))
         yield from self.tell(about)

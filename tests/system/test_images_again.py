@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from command import REPOSITORY, environment, runner
 
+import docker
 from runner.engines.docker import DockerEngine
+from runner.engines.docker_cache import forget_bytecode
 from runner.environments import cache_folder
 
 if TYPE_CHECKING:
@@ -122,8 +124,9 @@ def test_the_printed_commands_make_the_same_image_without_the_tool(folder: Path,
 @pytest.mark.network
 @pytest.mark.usefixtures("cpython_3_7")
 def test_two_builds_from_two_empty_caches_have_the_same_contents(folder: Path, tmp_path: Path) -> None:
-    seen = []
+    seen, client = [], docker.from_env()
     for number in range(2):
+        forget_bytecode(client)
         cache = tmp_path / f"cache-{number}"
         cache.mkdir()
         (cache / "docker").symlink_to(
@@ -132,6 +135,7 @@ def test_two_builds_from_two_empty_caches_have_the_same_contents(folder: Path, t
         image = build(folder, RUNNER_CACHE=str(cache))
         seen.append(contents(image))
         remove(image)
+    client.close()
     assert any("termcolor-1.1.0.dist-info" in path for path in seen[0])
     assert difference(*seen) == []
 

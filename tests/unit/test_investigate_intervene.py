@@ -112,6 +112,15 @@ def test_on_and_off_are_tried_again_before_a_switch_is_the_cause() -> None:
     assert rounds[-2:] == [{BAD}, {cell("bad", "cures")}]
 
 
+def test_each_switch_that_flips_is_taken_back_by_itself() -> None:
+    answers = world(wide=1.0, narrow=1.0)
+    tried(answers, switch("wide", 9), switch("narrow", 2))
+    asked = [question.about for questions in answers.asked for question in questions]
+    narrow, wide = (len(asked) - asked[::-1].index(cell("bad", name)) for name in ("narrow", "wide"))
+    assert BAD in asked[asked.index(cell("bad", "narrow")) : narrow]
+    assert BAD in asked[narrow:wide]
+
+
 def test_a_switch_that_cures_once_by_luck_is_not_the_cause() -> None:
     class Lucky(World):
         def _more(self, about):
