@@ -24,13 +24,14 @@ LIMITS = Limits(memory_bytes=512 * 1024**2, disk_bytes=32 * 1024**2, processes=2
 
 
 def tiny_wheelhouse(folder: Path) -> Wheelhouse:
-    """A wheelhouse with one wheel, `tiny` 1.0, and a file in it that is no Python."""
+    """A wheelhouse with one wheel, `tiny` 1.0, and a file in it that is no Python; another wheel in every folder."""
     path = folder / "tiny-1.0-py3-none-any.whl"
     info = "tiny-1.0.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr("tiny.py", "ANSWER = 42\n")
         wheel.writestr("tiny_template.py", "this is {{ no }} Python\n")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        metadata = f"Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\nSummary: of {folder.name}\n"
+        wheel.writestr(f"{info}/METADATA", metadata)
         wheel.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
