@@ -55,6 +55,7 @@ def intervene(
     rules = rules or InterveneRules()
     strict = min(rules.claim, (1 - rules.confidence) / max(1, len(switches)))
     trying = _Trying(good=good, bad=bad, rules=rules, strict=strict, known=dict(known or {}))
+    before = {one.name for one in switches if trying.trials(one.on) > trying.enough}
     ending = Ending.SURE
     repeated: set[str] = set()
     by_breadth = sorted(switches, key=lambda one: (one.breadth, one.name))
@@ -67,7 +68,7 @@ def intervene(
             yield from trying.tell(*(one.on for one in group if not _needless(trying, one, switches)))
         for one in by_breadth:
             if trying.told(one.on) is Told.GOOD:
-                yield from _repeat(trying, one, offs=len(repeated) + 1)
+                yield from _repeat(trying, one, again=one.name not in before)
                 repeated.add(one.name)
     except BudgetSpentError:
         ending = Ending.BUDGET
@@ -90,14 +91,15 @@ def _needless(trying: _Trying, one: Switching, switches: Sequence[Switching]) ->
     return any(trying.told(other.on) is Told.GOOD for other in switches if other.name in one.unless)
 
 
-def _repeat(trying: _Trying, one: Switching, *, offs: int) -> Search[None]:
-    """Off and on once more, then the reverse of it in the good cell; `offs` switches were taken back by then."""
+def _repeat(trying: _Trying, one: Switching, *, again: bool) -> Search[None]:
+    """Off and on once more, unless an earlier call did it; then the reverse of it in the good cell."""
     trying.sure.add(one.on)
     yield from trying.tell(one.on)
     if trying.told(one.on) is not Told.GOOD:
         return
-    yield from trying.again(trying.bad, offs)
-    yield from trying.again(one.on, 1)
+    if again:
+        yield from trying.once_more(trying.bad)
+        yield from trying.once_more(one.on)
     if one.reverse is not None:
         yield from trying.tell(one.reverse)
 
@@ -180,16 +182,22 @@ class _Trying:
         while open_ := [one for one in dict.fromkeys(about) if self.told(one) is Told.UNTOLD]:
             yield from self._ask(*(Question(about=one, trials=self._wanted(one)) for one in open_))
 
-    def again(self, about: Combination, times: int) -> Search[None]:
-        """As many trials more than a claim takes, where they can be had. Raises BudgetSpentError.
-
-        A later call with what this one recorded asks nothing.
-        """
-        enough = min(agreeing(0, 0, self._error(about)) + times, self.rules.cap)
+    def once_more(self, about: Combination) -> Search[None]:
+        """One more trial, whatever is known, where one can be had. Raises BudgetSpentError."""
         evidence = self.known.get(about)
-        if evidence is None or not (evidence.exhausted or evidence.trials >= enough):
+        if evidence is None or not (evidence.exhausted or evidence.trials >= self.rules.cap):
             yield from self._ask(Question(about=about, trials=1))
         yield from self.tell(about)
+
+    def trials(self, about: Combination) -> int:
+        """How many trials of a combination are known."""
+        evidence = self.known.get(about)
+        return evidence.trials if evidence else 0
+
+    @property
+    def enough(self) -> int:
+        """The fewest trials that a claim takes: a switch that was repeated has more."""
+        return agreeing(0, 0, self.strict)
 
     def _wanted(self, about: Combination) -> int:
         return trials_wanted(self.known.get(about), self.fault, error=self._error(about), cap=self.rules.cap)

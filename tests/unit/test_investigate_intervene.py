@@ -12,6 +12,7 @@ from runner.investigate import (
     Combination,
     Ending,
     InterveneRules,
+    Question,
     Standing,
     Switching,
     Told,
@@ -112,9 +113,13 @@ def test_on_and_off_are_tried_again_before_a_switch_is_the_cause() -> None:
     assert rounds[-2:] == [{BAD}, {cell("bad", "cures")}]
 
 
-def test_each_switch_that_flips_is_taken_back_by_itself() -> None:
+@pytest.mark.parametrize("before", [0, 12])
+def test_each_switch_that_flips_is_taken_back_by_itself_however_often_the_cell_was_bad_before(before: int) -> None:
     answers = world(wide=1.0, narrow=1.0)
-    tried(answers, switch("wide", 9), switch("narrow", 2))
+    for _ in range(before):
+        answers((Question(about=BAD, trials=1),))
+    switches = switch("wide", 9), switch("narrow", 2)
+    answered(intervene(GOOD, BAD, switches, known=dict(answers.known)), answers)
     asked = [question.about for questions in answers.asked for question in questions]
     narrow, wide = (len(asked) - asked[::-1].index(cell("bad", name)) for name in ("narrow", "wide"))
     assert BAD in asked[asked.index(cell("bad", "narrow")) : narrow]
