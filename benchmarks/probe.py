@@ -179,8 +179,7 @@ and their range. *Pairs*: {PAIRS} pairs of fits in one process, the wrappers in 
 order; the median of their differences with its 95 % interval. The load average at the end was {os.getloadavg()[1]:.1f}
 on {os.cpu_count()} processors: above 1 the pairs measure the other work more than the probe.
 Where wall time differs and processor time does not, the fit waited: tf.data's tuning thread sleeps for 10, 20, 40 ms
-and so on, and an iterator that ends waits until it wakes (at 2.577 s; seen with the probe and, in the same script,
-without it).
+and so on, and an iterator that ends waits until it wakes; it does so without the probe too.
 
 Asked: at most {ASKED:.0%} on the time per epoch. **{"Reached" if max(shares) <= ASKED else "Not reached"}** by shares.
 

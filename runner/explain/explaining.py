@@ -151,7 +151,6 @@ class _Steps:
             self._intervene(*found.pair)
         elif found.removed.package in _FRAMEWORK:
             self._intervene(*found.pair, only=BRING_BACK)
-        if found.removed is not None and found.removed.package in _FRAMEWORK:
             return  # it was theirs, and not of another package that came along
         if asking.budget.ended:
             return

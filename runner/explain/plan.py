@@ -71,8 +71,7 @@ def _steps(session: Session, good: Mapping[str, str], bad: Mapping[str, str], ev
                 decisions = math.ceil(math.log2(between + 2)) + 2
                 yield Step(f"Which release of {axis}, {between} in between", decisions, min(decisions, between))
     yield Step("Where first", 0, most=TRIALS)
-    pins = {axis: value for axis, value in bad.items() if axis in {"tensorflow", "tensorflow-cpu", "keras", "numpy"}}
-    number = sum(may_apply(switch, pins) for switch in catalogue().values()) + MADE_FOR
+    number = sum(may_apply(switch, bad) for switch in catalogue().values()) + MADE_FOR
     yield Step(f"Which mechanism, up to {number} switches, and one for each default that differs", number + 2)
     if any(axis_kind(axis) in {AxisKind.PACKAGE, AxisKind.PYTHON} for axis in differing):
         yield Step("Which package", 0, most=MOST_FOR_PACKAGES)

@@ -67,7 +67,7 @@ def intervene(
             yield from trying.tell(*(one.on for one in group if not one.unless))
             yield from trying.tell(*(one.on for one in group if not _needless(trying, one, switches)))
         for one in by_breadth:
-            if trying.told(one.on) is Told.GOOD:
+            if trying.told(one.on) is Told.GOOD and not _needless(trying, one, switches):
                 yield from _repeat(trying, one, again=one.name not in before)
                 repeated.add(one.name)
     except BudgetSpentError:
@@ -88,7 +88,7 @@ def intervene(
 
 def _needless(trying: _Trying, one: Switching, switches: Sequence[Switching]) -> bool:
     """Whether a narrower switch that it holds flips the outcome by itself."""
-    return any(trying.told(other.on) is Told.GOOD for other in switches if other.name in one.unless)
+    return any(trying.leaning(other.on) is Told.GOOD for other in switches if other.name in one.unless)
 
 
 def _repeat(trying: _Trying, one: Switching, *, again: bool) -> Search[None]:

@@ -88,8 +88,10 @@ def test_several_at_once_are_tried_only_where_none_of_them_flips_it_alone() -> N
     found = tried(world(both=1.0), switch("one", 1), switch("other", 1), both)
     expected = {"both": Standing.CAUSED_BY, "one": Standing.NO_EFFECT, "other": Standing.NO_EFFECT}
     assert standings(found) == expected
-    found = tried(world(both=1.0, one=1.0), switch("one", 1), switch("other", 1), both)
+    answers = world(both=1.0, one=1.0)
+    found = tried(answers, switch("one", 1), switch("other", 1), both)
     assert standings(found) == {"one": Standing.CAUSED_BY, "other": Standing.NO_EFFECT}
+    assert cell("bad", "both") not in answers.places
 
 
 def test_what_does_not_apply_fails_otherwise_or_disagrees_is_no_finding() -> None:
