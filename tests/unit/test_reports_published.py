@@ -1,0 +1,31 @@
+"""The report that is published in reports/site is the one that its own results.json makes, page by page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from runner.reports import read_report
+from runner.reports.site import write_site
+
+SITE = Path(__file__).parents[2] / "reports" / "site"
+CHARTS = re.compile(rb"vega-[\w.]+\.js")
+"""The charts' library: its version is that of the machine which published."""
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Names and contents, but for the version of the charts' library."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {
+        name: CHARTS.sub(b"vega.js", path.read_bytes())
+        for name, path in found.items()
+        if not CHARTS.fullmatch(path.name.encode())
+    }
+
+
+def test_the_published_site_is_made_from_its_results_alone(tmp_path: Path) -> None:
+    """Where it fails after a change of the pages: `python -m runner publish --from reports/site/results.json`."""
+    write_site(read_report(SITE / "results.json"), tmp_path)
+    made, published = files(tmp_path), files(SITE)
+    assert made.keys() == published.keys()
+    assert [name for name in made if made[name] != published[name]] == []
