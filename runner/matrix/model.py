@@ -18,6 +18,7 @@ from runner.matrix.versions import same_version
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.matrix.cell_id import CellId
     from runner.matrix.criterion import Comparison
     from runner.matrix.rules import Rule
 
@@ -250,6 +251,13 @@ class Cell:
     pins: tuple[tuple[str, str], ...]
     """(package, version) per package axis; the base first."""
     script: str
+
+    @cached_property
+    def id(self) -> CellId:
+        """The cell's identity: what travels."""
+        from runner.matrix.cell_id import CellId  # noqa: PLC0415 - cell_id imports this module
+
+        return CellId.of(self.values)
 
     @property
     def python(self) -> str | None:

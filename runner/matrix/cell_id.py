@@ -1,0 +1,95 @@
+"""The identity of a cell: its typed axis values, built once where they are read, printed once where they are shown.
+
+It travels in place of names, digests and dictionaries: hashable, ordered as a reader expects (2.9 before 2.10).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property, total_ordering
+from typing import TYPE_CHECKING
+
+from runner.matrix.model import AxisKind, axis_kind, same_value
+from runner.matrix.versions import parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@total_ordering
+@dataclass(frozen=True, eq=False)
+class CellId:
+    """The (axis, value) pairs of one cell in the order of the matrix's axes; values are canonical text.
+
+    Two ids are equal where they have the same values, whatever the order of the axes.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> CellId:
+        """The id of a cell with these axis values."""
+        return cls(tuple(values.items()))
+
+    @classmethod
+    def parse(cls, text: str) -> CellId:
+        """The id that `str` printed; raises ValueError for text that names no axis and value.
+
+        A comma belongs to the value before it unless what follows it is `axis=`.
+        """
+        pairs: list[tuple[str, str]] = []
+        for part in text.split(","):
+            axis, sign, value = part.partition("=")
+            if sign and axis:
+                pairs.append((axis, value))
+            elif pairs:
+                pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]},{part}")
+            else:
+                raise ValueError(f"{text!r} names no axis and value")
+        return cls(tuple(pairs))
+
+    @cached_property
+    def values(self) -> Mapping[str, str]:
+        """Axis name to value, in the order of the matrix's axes."""
+        return dict(self.pairs)
+
+    @cached_property
+    def digest(self) -> str:
+        """The first 12 hex digits of the SHA-256 of the axis values: the cell's name in files and addresses."""
+        text = json.dumps([list(pair) for pair in self.pairs], ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def get(self, axis: str, default: str | None = None) -> str | None:
+        """The value of an axis; `default` where the cell has no such axis."""
+        return self.values.get(axis, default)
+
+    def matches(self, partial: Mapping[str, str]) -> bool:
+        """Whether every value that `partial` names is this cell's; a package's 2.16 is its 2.16.0."""
+        own = self.values
+        return all(axis in own and same_value(axis, own[axis], value) for axis, value in partial.items())
+
+    @cached_property
+    def _key(self) -> frozenset[tuple[str, str]]:
+        return frozenset(self.pairs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CellId) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __lt__(self, other: CellId) -> bool:
+        return tuple(self._sortable()) < tuple(other._sortable())
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.pairs)
+
+    def __str__(self) -> str:
+        return ",".join(f"{axis}={value}" for axis, value in self.pairs)
+
+    def _sortable(self) -> Iterator[tuple[str, int, object]]:
+        for axis, value in self.pairs:
+            version = parsed(value) if axis_kind(axis) in {AxisKind.PACKAGE, AxisKind.PYTHON} else None
+            yield (axis, 0, version) if version is not None else (axis, 1, value)
