@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from runner.reports import Cell, Report
-    from runner.reports.model import ScriptException, Trial
+    from runner.outcomes.result import CellResult, ExceptionResult, Result, TrialResult
 
 _TRACEBACK_LINES = 12
 
@@ -66,7 +65,7 @@ def open_(matrix: MatrixFile = DEFAULT_MATRIX) -> int:
     return 0
 
 
-def print_cell(report: Report, console: Console) -> None:
+def print_cell(report: Result, console: Console) -> None:
     """Print the report's first cell; commands are never wrapped, so that they can be copied."""
     cell = report.cells[0]
     symbols = ASCII_SYMBOLS if console.options.ascii_only else SYMBOLS
@@ -90,7 +89,7 @@ def _within(line: str, width: int) -> list[str]:
     return fitted(text, width, indent=indent, hanging=f"{indent}  ", most=None)
 
 
-def _sections(report: Report, cell: Cell) -> Iterator[tuple[str, Iterator[str]]]:
+def _sections(report: Result, cell: CellResult) -> Iterator[tuple[str, Iterator[str]]]:
     yield "Why", _why(report, cell)
     yield "Verdicts, by seed", (line for trial in cell.trials for line in _verdict(trial))
     if cell.exception is not None:
@@ -102,7 +101,7 @@ def _sections(report: Report, cell: Cell) -> Iterator[tuple[str, Iterator[str]]]
         yield "Reproduce it without this tool", (f"$ {line}" for line in cell.commands.without_runner)
 
 
-def _why(report: Report, cell: Cell) -> Iterator[str]:
+def _why(report: Result, cell: CellResult) -> Iterator[str]:
     yield cell.reason
     if cell.interval is not None:
         low, high = 100 * cell.interval.low, 100 * cell.interval.high
@@ -117,7 +116,7 @@ def _why(report: Report, cell: Cell) -> Iterator[str]:
         yield f"Judged by: {', '.join(report.criterion)}."
 
 
-def _verdict(trial: Trial) -> Iterator[str]:
+def _verdict(trial: TrialResult) -> Iterator[str]:
     yield f"{trial.seed}: {trial.label}, by the rule `{trial.basis}`"
     yield f"  {trial.reason}"
     figures = {"first": trial.y0, "final": trial.final, "best": trial.best, "scale S": trial.scale}
@@ -135,7 +134,7 @@ def _verdict(trial: Trial) -> Iterator[str]:
         yield f"  noted: {', '.join(trial.flags)}"
 
 
-def _exception(exception: ScriptException) -> Iterator[str]:
+def _exception(exception: ExceptionResult) -> Iterator[str]:
     yield f"{exception.type}: {exception.message}"
     yield f"in the stage {exception.stage}{f', phase {exception.phase}' if exception.phase else ''}"
     if exception.file is not None:
@@ -147,7 +146,7 @@ def _exception(exception: ScriptException) -> Iterator[str]:
     yield from (f"  {line}" for line in lines[-_TRACEBACK_LINES:])
 
 
-def _environment(report: Report, cell: Cell) -> Iterator[str]:
+def _environment(report: Result, cell: CellResult) -> Iterator[str]:
     lock = report.locks.get(cell.lock)
     if cell.python or cell.engine:
         network = ", with a network" if cell.network else ""

@@ -72,7 +72,7 @@ def explain(
     from runner.explain.account import account_of  # noqa: PLC0415 - only here
     from runner.explain.plan import plan_of  # noqa: PLC0415 - only here
     from runner.explain.sides import sides_in, sides_of  # noqa: PLC0415 - only here
-    from runner.reports.account import FOLDER, write_account  # noqa: PLC0415 - only here
+    from runner.outcomes.account import FOLDER, write_account  # noqa: PLC0415 - only here
 
     if bool(good) is not bool(bad):
         raise UsageError("Name both cells, --good and --bad; or neither, for the closest pair that is recorded.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.reports.plain import cell_name, one_line, plain
 
 if TYPE_CHECKING:
-    from runner.reports.model import Cell, Report
+    from runner.outcomes.result import CellResult, Result
 
 MOST = 10
 """GitHub shows so many of each level a step."""
@@ -24,14 +24,14 @@ class _Place(NamedTuple):
     message: str
 
 
-def workflow_commands(report: Report, folder: str = "") -> str:
+def workflow_commands(report: Result, folder: str = "") -> str:
     """The commands, a line each, worst first; `folder` is where the matrix stands below the root of the repository.
 
     An error where a cell is not as it should be, a warning where it can't run and nothing was expected of it, a notice
     where the exception is what the matrix expects, or did not keep the cell from being good. The same exception on the
     same line is told once, with its cells.
     """
-    found: dict[_Place, list[Cell]] = {}
+    found: dict[_Place, list[CellResult]] = {}
     for cell in report.cells:
         raised = cell.exception
         if raised is None or raised.file is None or raised.line is None:
@@ -46,13 +46,13 @@ def workflow_commands(report: Report, folder: str = "") -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _level(cell: Cell) -> str:
+def _level(cell: CellResult) -> str:
     if not cell.as_expected:
         return "error"
     return "notice" if cell.expected or cell.kind == "good" else "warning"
 
 
-def _command(place: _Place, cells: list[Cell], folder: str) -> str:
+def _command(place: _Place, cells: list[CellResult], folder: str) -> str:
     path = posixpath.normpath(posixpath.join(folder, one_line(place.file)))
     title = f"{one_line(place.type, _LONGEST_TYPE)} in {len(cells)} cell{'' if len(cells) == 1 else 's'}"
     names = [one_line(cell_name(cell)) for cell in cells[:_MOST_NAMES]]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
 
-    from runner.reports.model import Cell, Report, Seen, Trial
+    from runner.outcomes.result import CellResult, PastCell, Result, TrialResult
 
 _TARGET = re.compile(r"([\w/]+)\s*[<>]=?\s*([-+.\de]+\d)")
 """A criterion that is a level of one metric."""
@@ -30,9 +30,9 @@ _TARGET = re.compile(r"([\w/]+)\s*[<>]=?\s*([-+.\de]+\d)")
 class CellPages:
     """The pages of all cells of one report."""
 
-    report: Report
+    report: Result
 
-    def page(self, cell: Cell) -> str:
+    def page(self, cell: CellResult) -> str:
         """`cells/<id>.html`."""
         other = self._nearness.other(cell)
         lock = self.report.locks.get(cell.lock)
@@ -101,7 +101,7 @@ class CellPages:
         return Nearness(self.report)
 
     @cached_property
-    def _strips(self) -> dict[str, list[Seen | None]]:
+    def _strips(self) -> dict[str, list[PastCell | None]]:
         return strips(self.report)
 
     @cached_property
@@ -109,12 +109,12 @@ class CellPages:
         return [*(run.made_at for run in self.report.history), self.report.made_at]
 
 
-def cell_words(cell: Cell) -> str:
+def cell_words(cell: CellResult) -> str:
     """The axis values of a cell in one line."""
     return ", ".join(f"{name} {value}" for name, value in cell.values.items())
 
 
-def difference(cell: Cell, other: Cell) -> Iterator[tuple[str, str, str]]:
+def difference(cell: CellResult, other: CellResult) -> Iterator[tuple[str, str, str]]:
     """What two cells differ in but for their packages: name, here, there; axis values first."""
     for name in dict.fromkeys((*cell.values, *other.values)):
         if cell.values.get(name) != other.values.get(name):
@@ -150,5 +150,5 @@ def _diff_lines(diff: str) -> Iterator[tuple[str, str]]:
                 yield "same", line
 
 
-def _log(trial: Trial | None) -> Markup | str:
+def _log(trial: TrialResult | None) -> Markup | str:
     return terminal_html(capped(trial.log)) if trial else ""

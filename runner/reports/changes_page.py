@@ -9,14 +9,14 @@ from runner.reports.history import News, gone, news_of, strips
 from runner.reports.templating import template
 
 if TYPE_CHECKING:
-    from runner.reports.model import Report, Seen
+    from runner.outcomes.result import PastCell, Result
 
 MOST_ROWS = 500
 """Cells that a section lists one by one."""
 _QUIET = {News.SAME}
 
 
-def changes_page(report: Report) -> str:
+def changes_page(report: Result) -> str:
     """`changes.html`."""
     news = news_of(report)
     sections = [(kind, [one for one in news if one.news is kind]) for kind in News if kind not in _QUIET]
@@ -34,12 +34,12 @@ def changes_page(report: Report) -> str:
     )
 
 
-def _moved(report: Report, went: dict[str, list[Seen | None]]) -> list[str]:
+def _moved(report: Result, went: dict[str, list[PastCell | None]]) -> list[str]:
     """The ids of the cells that were ever otherwise, those that turned most often first."""
     turns = {cell.id: _turns(went[cell.id]) for cell in report.cells}
     return sorted((cell for cell, count in turns.items() if count), key=lambda cell: -turns[cell])[:MOST_ROWS]
 
 
-def _turns(strip: list[Seen | None]) -> int:
+def _turns(strip: list[PastCell | None]) -> int:
     outcomes = [seen.outcome for seen in strip if seen is not None]
     return sum(one != other for one, other in pairwise(outcomes))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from runner.reports.templating import template
 
 if TYPE_CHECKING:
-    from runner.reports.model import Report
+    from runner.outcomes.result import Result
 
 
-def compare_page(report: Report) -> str:
+def compare_page(report: Result) -> str:
     """`compare.html`."""
     return template("compare.html").render(report=report, root="", page="compare")

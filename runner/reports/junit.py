@@ -17,12 +17,12 @@ from runner.reports.plain import cell_name, final_words, one_line, plain, why
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.reports.model import Cell, Report
+    from runner.outcomes.result import CellResult, Result
 
 _LONGEST = 300
 
 
-def junit(report: Report) -> str:
+def junit(report: Result) -> str:
     """The XML; valid whatever characters a script printed."""
     cases = [_case(report, cell) for cell in report.cells]
     if report.complaint:
@@ -45,7 +45,7 @@ def junit(report: Report) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, "unicode")}\n'
 
 
-def _case(report: Report, cell: Cell) -> ET.Element:
+def _case(report: Result, cell: CellResult) -> ET.Element:
     case = ET.Element(
         "testcase",
         {
@@ -64,7 +64,7 @@ def _case(report: Report, cell: Cell) -> ET.Element:
     return case
 
 
-def _properties(cell: Cell) -> Iterator[tuple[str, str]]:
+def _properties(cell: CellResult) -> Iterator[tuple[str, str]]:
     yield from cell.values.items()
     yield "outcome", cell.outcome
     yield "converged", f"{cell.converged}/{cell.counted}"
@@ -77,7 +77,7 @@ def _properties(cell: Cell) -> Iterator[tuple[str, str]]:
         yield "comparison", cell.comparison.label
 
 
-def _troubles(cell: Cell) -> Iterator[ET.Element]:
+def _troubles(cell: CellResult) -> Iterator[ET.Element]:
     """What is wrong with a cell as the one element that JUnit has for it, or nothing."""
     if cell.expected:
         if not cell.as_expected:
@@ -90,7 +90,7 @@ def _troubles(cell: Cell) -> Iterator[ET.Element]:
         yield ET.Element("skipped", {"message": one_line(f"{cell.outcome}: {why(cell)}", _LONGEST)})
 
 
-def _trouble(tag: str, kind: str, message: str, cell: Cell) -> ET.Element:
+def _trouble(tag: str, kind: str, message: str, cell: CellResult) -> ET.Element:
     found = ET.Element(tag, {"type": one_line(kind), "message": one_line(message, _LONGEST)})
     parts = [cell.reason, *([cell.exception.traceback] if cell.exception else [])]
     parts += [f"To see it again: {cell.commands.with_runner[0]}"] if cell.commands else []
@@ -98,7 +98,7 @@ def _trouble(tag: str, kind: str, message: str, cell: Cell) -> ET.Element:
     return found
 
 
-def _whole(report: Report) -> ET.Element:
+def _whole(report: Result) -> ET.Element:
     case = ET.Element("testcase", {"classname": one_line(report.title), "name": "the whole matrix", "time": "0.000"})
     ET.SubElement(case, "error", {"type": "not green", "message": one_line(report.complaint)})
     return case

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from runner.outcomes.earlier import Earlier
-    from runner.reports.model import Cell, Report
+    from runner.outcomes.result import CellResult, Result
 
 MOST_ROWS = 500
 """Of a longer table the cells that are not good, as many as these: a summary page takes 1 MiB."""
@@ -23,7 +23,7 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92;
 _SPACE = "\N{ZERO WIDTH SPACE}"
 
 
-def report_md(report: Report, *, source: str = "", earlier: Sequence[Earlier] = ()) -> str:
+def report_md(report: Result, *, source: str = "", earlier: Sequence[Earlier] = ()) -> str:
     """The whole report as GitHub-flavoured Markdown.
 
     `source` is the address of the folder of the matrix, to which the lines of scripts are linked; `earlier` is what
@@ -67,7 +67,7 @@ def _head(names: Sequence[str]) -> str:
     return _row(names) + _row(["---"] * len(names))
 
 
-def _table(report: Report, source: str) -> str:
+def _table(report: Result, source: str) -> str:
     axes = [axis.name for axis in report.axes]
     compared = any(cell.comparison for cell in report.cells)
     names = [*axes, "outcome", "converged", "95 % interval", f"final {report.metric}", "s/epoch"]
@@ -89,7 +89,7 @@ def _table(report: Report, source: str) -> str:
     return _head(head) + "".join(map(_row, rows)) + more
 
 
-def _accounts(report: Report) -> Iterator[str]:
+def _accounts(report: Result) -> Iterator[str]:
     """What was found out about why cells differ."""
     if report.accounts:
         yield "## Why\n"
@@ -98,7 +98,7 @@ def _accounts(report: Report) -> Iterator[str]:
         yield "".join(f"- {escaped(line)}\n" for line in lines)
 
 
-def _figures(cell: Cell) -> tuple[str, ...]:
+def _figures(cell: CellResult) -> tuple[str, ...]:
     between = cell.interval
     return (
         f"{symbol(cell)} {escaped(cell.outcome)}",
@@ -109,7 +109,7 @@ def _figures(cell: Cell) -> tuple[str, ...]:
     )
 
 
-def _why(cell: Cell, source: str) -> str:
+def _why(cell: CellResult, source: str) -> str:
     words = escaped(why(cell), _LONGEST)
     found = cell.exception
     if found is None or found.line is None or found.file is None:
@@ -134,7 +134,7 @@ def _earlier(found: Sequence[Earlier]) -> Iterator[str]:
         )
 
 
-def _changes(report: Report) -> Iterator[str]:
+def _changes(report: Result) -> Iterator[str]:
     cells = {cell.id: cell for cell in report.cells}
     words = [found for change in report.changes[:MOST_ROWS] if any(found := change_words(cells, change))]
     if words:
@@ -144,7 +144,7 @@ def _changes(report: Report) -> Iterator[str]:
         )
 
 
-def _failures(report: Report) -> Iterator[str]:
+def _failures(report: Result) -> Iterator[str]:
     if not report.failures:
         return
     names = {cell.id: cell_name(cell) for cell in report.cells}
@@ -161,7 +161,7 @@ def _failures(report: Report) -> Iterator[str]:
         yield f"And {len(report.failures) - _MOST_REASONS} more reasons.\n"
 
 
-def _footer(report: Report) -> Iterator[str]:
+def _footer(report: Result) -> Iterator[str]:
     names = {cell.id: cell_name(cell) for cell in report.cells}
     if report.baseline:
         baseline = names.get(report.baseline, report.baseline)

@@ -9,10 +9,10 @@ from runner.reports.script_data import KINDS
 from runner.reports.templating import template
 
 if TYPE_CHECKING:
-    from runner.reports.model import Report
+    from runner.outcomes.result import Result
 
 
-def matrix_page(report: Report) -> str:
+def matrix_page(report: Result) -> str:
     """`index.html`."""
     counts = Counter[str](cell.kind for cell in report.cells)
     return template("matrix.html").render(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from runner.reports.model import Cell, Report
+    from runner.outcomes.result import CellResult, Result
 
     Places = NDArray[np.int_]
 
@@ -26,17 +26,17 @@ class Neighbours:
     """The cells before and after one along an axis, all else equal; None at the end of the axis."""
 
     axis: str
-    before: Cell | None
-    after: Cell | None
+    before: CellResult | None
+    after: CellResult | None
 
 
 @dataclass(frozen=True)
 class Nearness:
     """The cells of a report by where they stand in the matrix."""
 
-    report: Report
+    report: Result
 
-    def neighbours(self, cell: Cell) -> Iterator[Neighbours]:
+    def neighbours(self, cell: CellResult) -> Iterator[Neighbours]:
         """The neighbours of a cell along every axis that has any; axes that go together are told once."""
         cells, place, told = self.report.cells, self._places[cell.id], []
         for axis in self._free_axes:
@@ -51,7 +51,7 @@ class Nearness:
                 after=cells[line[position + 1]] if position + 1 < len(line) else None,
             )
 
-    def other(self, cell: Cell) -> Cell | None:
+    def other(self, cell: CellResult) -> CellResult | None:
         """The nearest cell that came to another kind of outcome; None where all came to the same.
 
         One that differs along a single axis, else in the fewest axes; then in the fewest steps; of equals rather one

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.reports.model import Cell, Change, Report
+    from runner.outcomes.result import CellResult, NeighbourChange, Result
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor movements
@@ -49,31 +49,31 @@ def _shown(character: str) -> str:
     return "\N{REPLACEMENT CHARACTER}" if hidden else character
 
 
-def symbol(cell: Cell) -> str:
+def symbol(cell: CellResult) -> str:
     """One character for the kind of a cell's outcome, so that colour is never the only sign."""
     return SYMBOLS[cell.kind]
 
 
-def cell_name(cell: Cell) -> str:
+def cell_name(cell: CellResult) -> str:
     """The cell as `--only` takes it."""
     return ",".join(f"{axis}={value}" for axis, value in cell.values.items())
 
 
-def why(cell: Cell, longest: int = 0) -> str:
+def why(cell: CellResult, longest: int = 0) -> str:
     """What made a cell what it is, in a line: its exception, else the reason; of a good one what is noted of it."""
     if cell.exception is not None:
         return one_line(f"{cell.exception.type}: {cell.exception.message}", longest)
     return one_line(" ".join(cell.flags) if cell.kind == "good" else cell.reason, longest)
 
 
-def final_words(cell: Cell, digits: int = 3) -> str:
+def final_words(cell: CellResult, digits: int = 3) -> str:
     """The final value to read: `nan` where that is what the cell came to, whatever its last number was."""
     if cell.outcome == "fails (nan)":
         return "nan"
     return "" if cell.final is None else f"{cell.final:.{digits}g}"
 
 
-def change_words(cells: Mapping[str, Cell], change: Change) -> tuple[str, str, str]:
+def change_words(cells: Mapping[str, CellResult], change: NeighbourChange) -> tuple[str, str, str]:
     """What stays the same, the step along the axis, what it does to the outcome; empty where a cell is missing.
 
     `cells` are those of the report by their ids.
@@ -86,7 +86,7 @@ def change_words(cells: Mapping[str, Cell], change: Change) -> tuple[str, str, s
     return same, f"{change.axis} {steps[0]} → {steps[1]}", f"{before.outcome} → {after.outcome}"
 
 
-def summary(report: Report) -> str:
+def summary(report: Result) -> str:
     """How many cells are of which kind: `12 of 15 cells converge, 1 fails, 2 can't run`."""
     kinds = {kind: sum(cell.kind == kind for cell in report.cells) for kind in SYMBOLS}
     words = [f"{kinds['good']} of {len(report.cells)} cells converge"]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from runner.reports.untrusted import visible
 
 if TYPE_CHECKING:
-    from runner.reports.model import Cell, Report
+    from runner.outcomes.result import CellResult, Result
 
 
-def as_csv(report: Report) -> str:
+def as_csv(report: Result) -> str:
     """The cells with their axis values, outcome, figures and what explains them; empty where nothing is known."""
     rows = [_row(report, cell) for cell in report.cells]
     stream = io.StringIO()
@@ -22,7 +22,7 @@ def as_csv(report: Report) -> str:
     return stream.getvalue()
 
 
-def _row(report: Report, cell: Cell) -> dict[str, object]:
+def _row(report: Result, cell: CellResult) -> dict[str, object]:
     axes = {axis.name: cell.values.get(axis.name) for axis in report.axes}
     lock = report.locks.get(cell.lock)
     return {

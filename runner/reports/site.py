@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import MachineError
+from runner.outcomes.result import as_json
 from runner.reports import charts, script_data
 from runner.reports.badge import badge
 from runner.reports.cell_page import CellPages
@@ -22,14 +23,13 @@ from runner.reports.compare_page import compare_page
 from runner.reports.junit import junit
 from runner.reports.markdown import report_md
 from runner.reports.matrix_page import matrix_page
-from runner.reports.model import as_json
 from runner.reports.rows import as_csv
 from runner.reports.why_page import why_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from runner.reports.model import Report
+    from runner.outcomes.result import Result
 
 _MOST_WAITING = 64
 """So many files are in memory until they are written."""
@@ -52,7 +52,7 @@ class Written:
     removed: int
 
 
-def write_site(report: Report, folder: Path) -> Written:
+def write_site(report: Result, folder: Path) -> Written:
     """Write the site of a report into a folder, which is made if need be.
 
     Raises MachineError where it can't be written.
@@ -69,7 +69,7 @@ def write_site(report: Report, folder: Path) -> Written:
     return Written(folder=folder, written=writer.written, kept=writer.kept, removed=writer.removed)
 
 
-def _files(report: Report) -> Iterator[tuple[str, str]]:
+def _files(report: Result) -> Iterator[tuple[str, str]]:
     """Every file that a report decides: its name in the site and its text."""
     yield "index.html", matrix_page(report)
     yield "compare.html", compare_page(report)

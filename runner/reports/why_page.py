@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from runner.reports.templating import template
 
 if TYPE_CHECKING:
-    from runner.reports.model import Report
+    from runner.outcomes.result import Result
 
 _KINDS = {"good": "good", "bad": "bad", "ambiguous": "undecided", "untestable": "untestable", "untold": "undecided"}
 _STANDINGS = {"caused by": "good", "goes with": "undecided", "does not matter": "untestable"}
 """The colour of each standing; those that are not named say nothing of the cause."""
 
 
-def why_page(report: Report) -> str:
+def why_page(report: Result) -> str:
     """`why.html`."""
     standings = {
         one.standing: _STANDINGS.get(one.standing, "untestable") for a in report.accounts for one in a.switches

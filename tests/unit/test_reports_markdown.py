@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from reports_made import HOSTILE, cell, exception, hostile_report, report
 
-from runner.reports import Change, Comparison, Failure
+from runner.outcomes.result import ComparisonResult, FailureResult, NeighbourChange
 from runner.reports.earlier import against
 from runner.reports.markdown import MOST_ROWS, escaped, report_md
 from runner.reports.plain import one_line, plain
@@ -59,11 +59,11 @@ def test_any_text_reads_as_it_is(text: str) -> None:
 def test_a_report_has_its_sentences_table_changes_and_failures() -> None:
     made = report(
         cell(1),
-        cell(2, outcome="fails (nan)", kind="bad", final=7.0, comparison=Comparison(label="worse", reason="r")),
+        cell(2, outcome="fails (nan)", kind="bad", final=7.0, comparison=ComparisonResult(label="worse", reason="r")),
         cell(3, outcome="blocked (crashed-import)", kind="untestable", exception=exception("no | pipe")),
         sentences=("It breaks from 1.2.0 on.",),
-        changes=(Change(axis="six", before=f"{1:012x}", after=f"{2:012x}"),),
-        failures=(Failure(label="nan", reason="nan", cells=(f"{2:012x}",), trials=4),),
+        changes=(NeighbourChange(axis="six", before=f"{1:012x}", after=f"{2:012x}"),),
+        failures=(FailureResult(label="nan", reason="nan", cells=(f"{2:012x}",), trials=4),),
         control="1 of 1 alike",
     )
     found = report_md(made, source="https://x/blob/c")
