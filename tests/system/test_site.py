@@ -19,10 +19,11 @@ from runner.reports.site import write_site
 from runner.session.reporting import LOG_BYTES, excerpt
 
 if TYPE_CHECKING:
-    from runner.outcomes.result import Result
     from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page
+
+    from runner.outcomes.result import Result
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
