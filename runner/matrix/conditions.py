@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from runner.matrix.versions import in_range
 
 if TYPE_CHECKING:
-    from runner.matrix.model import Cell, Condition, Matrix
+    from collections.abc import Iterable
+
+    from runner.matrix.model import Cell, Condition, Requirement
 
 
-def packages_of(matrix: Matrix, cell: Cell) -> tuple[str, ...]:
+def packages_of(packages: Iterable[Requirement], cell: Cell) -> tuple[str, ...]:
     """The requirements (PEP 508) of a cell, sorted, none twice."""
-    wanted = {one.text for one in matrix.packages if all(meets(cell, condition) for condition in one.when)}
+    wanted = {one.text for one in packages if all(meets(cell, condition) for condition in one.when)}
     return tuple(sorted(wanted))
 
 

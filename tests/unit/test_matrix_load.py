@@ -281,7 +281,7 @@ def mistakes_of(path: Path) -> tuple[Mistake, ...]:
         matrix = settle(load(path), FakeIndex(INDEX))
         assert matrix.settled
         for cell in islice(cells(matrix), 3):
-            assert packages_of(matrix, cell) == tuple(sorted(packages_of(matrix, cell)))
+            assert packages_of(matrix.packages, cell) == tuple(sorted(packages_of(matrix.packages, cell)))
     except MatrixError as error:
         return error.mistakes
     return ()

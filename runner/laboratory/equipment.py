@@ -1,0 +1,61 @@
+"""What the world gives a laboratory: engine, package index, store and files, each opened when something needs it."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from runner.environments import processes
+from runner.trials.execute import Workplace
+from runner.trials.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from runner.engines.protocol import Engine
+    from runner.environments.index import Catalog
+    from runner.laboratory.observer import Watcher
+
+
+class Equipment:
+    """The equipment of one folder: its scripts stand there, records in its `.runner`, locks in its `locks`."""
+
+    def __init__(
+        self, folder: Path, *, engine: Callable[[], Engine], catalog: Callable[[], Catalog], observer: Watcher
+    ) -> None:
+        """Open nothing yet."""
+        self.folder = folder
+        self.observer = observer
+        self.workplace = Workplace(root=folder.absolute() / ".runner")
+        self.stopping = threading.Event()
+        """Set when everything ends: no further step is taken."""
+        self._open_engine, self._open_catalog = engine, catalog
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, opened on first use."""
+        return self._open_engine()
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The package index, opened on first use."""
+        return self._open_catalog()
+
+    @cached_property
+    def store(self) -> Store:
+        """The records, opened on first use."""
+        return Store(self.workplace.root / "records.sqlite")
+
+    def stop(self) -> None:
+        """End everything that runs now; nothing more can be begun."""
+        self.stopping.set()
+        processes.stop()
+        self.engine.stop_all()
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        for name in ("engine", "store"):
+            if name in self.__dict__:
+                getattr(self, name).close()
