@@ -6,19 +6,26 @@ import sys
 import webbrowser
 from typing import TYPE_CHECKING
 
+import typer  # noqa: TC002 - typer reads it
 from rich.text import Text
 
 from runner.cli.findings import fitted
 from runner.cli.grid import ASCII_SYMBOLS, STYLES
-from runner.cli.inspect import the_cell
-from runner.cli.parameters import DEFAULT_MATRIX, CellName, Format, MatrixFile, MatrixOption, Output, Seeds, options
-from runner.cli.progress import observer_for_terminal
+from runner.cli.parameters import (
+    DEFAULT_MATRIX,
+    CellName,
+    Format,
+    MatrixFile,
+    MatrixOption,
+    Output,
+    Seeds,
+    opened,
+    options,
+)
 from runner.cli.show import console_for_output
 from runner.errors import MachineError, UsageError
-from runner.matrix.model import Matrix
 from runner.outcomes.cell import OutcomeKind
 from runner.reports.plain import SYMBOLS, cell_name, plain
-from runner.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +38,7 @@ _TRACEBACK_LINES = 12
 
 
 def show(
+    context: typer.Context,
     cell: CellName,
     matrix: MatrixOption = DEFAULT_MATRIX,
     seeds: Seeds = None,
@@ -39,11 +47,8 @@ def show(
     """Tell all that is known of one cell: verdicts with their rules, exception, versions, how to reproduce it."""
     from runner.session.reporting import report_of  # noqa: PLC0415 - only here
 
-    with (
-        observer_for_terminal() as observer,
-        Session(Matrix.load(matrix), options(None, None, only=cell, seeds=seeds), observer) as session,
-    ):
-        the_cell(session)
+    with opened(context, matrix, options(None, None, only=cell, seeds=seeds)) as session:
+        session.only_cell()
         report = report_of(session, session.results(recorded=True))
     if output == "json":
         sys.stdout.write(report.cells[0].model_dump_json(indent=2) + "\n")

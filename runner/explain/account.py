@@ -35,7 +35,7 @@ def account_of(found: Explanation, command: str) -> out.Account:
         id=_id(found),
         runner_version=importlib.metadata.version("convergence-matrix"),
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        engine=asking.session.engine.kind.value,
+        engine=asking.session.laboratory.equipment.engine.kind.value,
         matrix=asking.matrix.path.name,
         command=command,
         good=_side(found, found.good, found.outcomes[0]),

@@ -13,9 +13,10 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.investigate import BudgetSpentError, Evidence, evidence_of
+from runner.laboratory.executor import slots_of
 from runner.matrix.model import Axis, Partial, Position, axis_kind
 from runner.outcomes import most_trials, verdict_of
-from runner.session.running import slots_of
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from runner.explain.telling import Telling, Trial
     from runner.investigate import Answers, Combination, Questions
     from runner.matrix.model import Matrix
-    from runner.session import Results, Session
+    from runner.session.results import Results
     from runner.trials.record import Record
 
 _NOWHERE = Position(line=1, column=1)
@@ -100,9 +101,9 @@ class Asking:
         seeds, most = self.session.options.seeds, self.budget.trials
         if most is not None and most < 2 * most_trials(self.matrix.seeds):
             seeds = max(1, min(seeds or most, most // 2))
-        with self._about(derived, seeds=seeds) as session:
-            results = session.run()
-            self._keep([good, bad], session, results)
+        session = self._about(derived, seeds=seeds)
+        results = session.run()
+        self._keep([good, bad], session, results)
         self.budget.executed += results.executed
         return results
 
@@ -146,16 +147,16 @@ class Asking:
             return
         cells = {frozenset(values.items()): values for values in map(self.values, combinations)}
         derived = matrix_of(self.matrix, list(cells.values()), artifacts=self.artifacts)
-        with self._about(derived, seeds=seeds) as session:
-            results = session.run() if run else session.results()
-            self._keep(combinations, session, results)
+        session = self._about(derived, seeds=seeds)
+        results = session.run() if run else session.results()
+        self._keep(combinations, session, results)
         self.budget.executed += results.executed
 
     def _keep(self, combinations: Sequence[Combination], session: Session, results: Results) -> None:
         """Keep the trials for every combination that means the cell: some differ only in what shall not be there."""
         for cell, outcome in zip(results.cells, results.outcomes, strict=True):
             group = next(group for group in session.groups if cell in group.cells)
-            lock = session.environments.locked(group.environment)
+            lock = session.laboratory.environments.locked(group.environment)
             for about in combinations:
                 if self.values(about) == cell.values:
                     self.trials[about] = self._judged(outcome.records)
@@ -178,9 +179,8 @@ class Asking:
 
     def _about(self, matrix: Matrix, *, seeds: int | None) -> Session:
         options = self.session.options
-        return self.session.about(
-            matrix, replace(options, only=None, shard=None, seeds=seeds, fail_fast=False, earlier=None)
-        )
+        chosen = replace(options, only=None, shard=None, seeds=seeds, fail_fast=False, earlier=None)
+        return Session(matrix, self.session.laboratory, chosen, self.session.observer)
 
     def _partial(self, about: Combination) -> Partial:
         return Partial(values=self.values(about), position=_NOWHERE)

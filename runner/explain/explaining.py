@@ -29,7 +29,6 @@ from runner.investigate import (
     intervene,
 )
 from runner.outcomes import compare
-from runner.session.environments import releases_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from runner.investigate import Attribution, Bisection, Cause, Interventions
     from runner.investigate.bisected import Place
     from runner.outcomes import CellComparison, Outcome
-    from runner.session import Session
+    from runner.session.session import Session
 
 
 MOST_FOR_PACKAGES = 40
@@ -251,4 +250,4 @@ def tried_place(places: Iterable[Place], told: Told) -> Combination | None:
 
 def places_of(session: Session, span: Span, every: str) -> Sequence[Combination]:
     """The cells along a span, by what the package index has and the engine can provide."""
-    return places(span, releases_in(session.catalog), session.engine.pythons, every)
+    return places(span, session.laboratory.releases, session.laboratory.pythons, every)

@@ -17,7 +17,6 @@ from runner.matrix.model import NO_PRELUDE
 from runner.preludes import catalogue
 from runner.preludes.explicit import defaults_that_differ, explicit
 from runner.preludes.tracing import fixed_order, initial_weights
-from runner.session.environments import releases_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -83,7 +82,7 @@ def _legacy_keras(asking: Asking, contents: Mapping[str, str]) -> dict[str, str]
     """
     if "tf-keras" in contents or not _held(Requirement("tensorflow>=2.15"), contents):
         return {}
-    releases = releases_in(asking.session.catalog)
+    releases = asking.session.laboratory.releases
     version = contents.get("tensorflow", "")
     base = next((one for one in releases("tensorflow") or () if str(one.version) == version), None)
     found = of_the_era("tf-keras", base, releases("tf-keras") or ()) if base else None
@@ -173,7 +172,7 @@ def _configs(asking: Asking, about: Combination) -> dict[str, str]:
 def written(asking: Asking, prelude: Prelude) -> str:
     """Keep a prelude's source beside the records; its path as the axis `prelude` takes it."""
     digest = hashlib.sha256(prelude.source.encode()).hexdigest()[:8]
-    path = asking.session.workplace.root / FOLDER / f"{prelude.name}-{digest}.py"
+    path = asking.session.laboratory.equipment.workplace.root / FOLDER / f"{prelude.name}-{digest}.py"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(prelude.source, "utf-8")
     return path.relative_to(asking.matrix.folder.absolute()).as_posix()

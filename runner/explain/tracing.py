@@ -78,7 +78,7 @@ def _files(asking: Asking, about: Combination, tools: Sequence[Prelude], *, seed
     found = []
     for record, _ in asking.trials[traced]:
         failed = [f"{run.name}: {run.error}" for run in record.preludes if run.error]
-        folder = asking.session.workplace.artifacts(record.key)
+        folder = asking.session.laboratory.equipment.workplace.artifacts(record.key)
         if failed or not {TRACE_FILE, INITIAL_FILE} <= {path.name for path in folder.glob("*")}:
             why = "; ".join(failed) or record.message or "no training step was seen"
             raise _NothingWrittenError(f"{about} could not be traced: {why}.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from runner.engines.choose import open_engine
 from runner.environments import processes
 from runner.trials.execute import Workplace
 from runner.trials.store import Store
@@ -17,6 +19,23 @@ if TYPE_CHECKING:
     from runner.engines.protocol import Engine
     from runner.environments.index import Catalog
     from runner.laboratory.observer import Watcher
+
+
+def open_catalog(undated: Callable[[str], bool] | None = None) -> Catalog:
+    """The package index that the user's configuration names."""
+    from runner.environments.index import Catalog  # noqa: PLC0415 - not needed where all is locked
+
+    return Catalog(undated=undated)
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What opens an engine and the package index; a test hands in another one."""
+
+    engine: Callable[..., tuple[Engine, str]] = open_engine
+    """As `open_engine`: of docker, venv or auto, and `base`, the engine and a line for the user, or none."""
+    catalog: Callable[..., Catalog] = open_catalog
+    """As `open_catalog`."""
 
 
 class Equipment:

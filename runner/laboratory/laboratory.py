@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from runner.engines.choose import open_engine
 from runner.engines.protocol import JobFolder
 from runner.laboratory.dispatch import Dispatch
-from runner.laboratory.equipment import Equipment
+from runner.laboratory.equipment import Equipment, World
 from runner.laboratory.executor import Threads
 from runner.laboratory.observer import Silence
 from runner.laboratory.preparation import Preparation
@@ -32,17 +31,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from runner.engines.protocol import Engine
-    from runner.environments.index import Catalog, Release
+    from runner.engines.protocol import Engine, Image
+    from runner.environments.index import Release
     from runner.laboratory.executor import Executor
     from runner.laboratory.observer import Watcher
     from runner.laboratory.request import Known, More, Request
     from runner.laboratory.setup import Setup
     from runner.matrix.cell_id import CellId
     from runner.matrix.model import Cell
-
-    OpenEngine = Callable[..., tuple[Engine, str]]
-    """As `open_engine`: takes docker, venv or auto, and `base`; gives the engine, and a line for the user or none."""
 
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
@@ -156,13 +152,18 @@ class Laboratory:
         finally:
             executor.shut_down()
 
+    def image_of(self, setup: Setup, cell: Cell) -> Image:
+        """The image of a cell, made if need be. Raises BuildFailedError where there can be none."""
+        lock = self.environments.needed_lock(setup.environment(cell))
+        return self.environments.image(lock, purpose=setup.name)
+
     def shell_command(self, setup: Setup, cell: Cell, folder: Path) -> tuple[tuple[str, ...], Mapping[str, str]]:
         """The command and the variables of a shell in a cell's environment, its script copied below `folder`.
 
         Raises BuildFailedError where the environment can't be made.
         """
+        image = self.image_of(setup, cell)
         lock = self.environments.needed_lock(setup.environment(cell))
-        image = self.environments.image(lock, purpose=setup.name)
         setting = self.records.setting(cell, setup, lock, (image.engine, image.base_identity))
         job = job_of(Trial(setting=setting, seed=0), JobFolder(root=folder), ())
         job.folder.work.mkdir(parents=True)
@@ -179,27 +180,22 @@ def open_laboratory(
     base: str = "registry",
     undated: Callable[[str], bool] | None = None,
     observer: Watcher | None = None,
-    opener: OpenEngine = open_engine,
+    world: World | None = None,
     jobs: int | None = None,
     prune_images: bool = False,
 ) -> Laboratory:
-    """A laboratory with a real engine and the user's package index; both are opened when something needs them.
+    """A laboratory with an engine and a package index of the world; both are opened when something needs them.
 
     `engine` is docker, venv or auto, `base` registry or offline; `undated` tells the packages whose files may lack a
     time of upload.
     """
-    heard = observer or Silence()
+    heard, outside = observer or Silence(), world or World()
 
     def opened() -> Engine:
-        found, note = opener(engine, base=base)
+        found, note = outside.engine(engine, base=base)
         if note:
             heard.note(note)
         return found
 
-    def catalog() -> Catalog:
-        from runner.environments.index import Catalog  # noqa: PLC0415 - not needed where all is locked
-
-        return Catalog(undated=undated)
-
-    equipment = Equipment(folder, engine=opened, catalog=catalog, observer=heard)
+    equipment = Equipment(folder, engine=opened, catalog=partial(outside.catalog, undated), observer=heard)
     return Laboratory(equipment, jobs=jobs, prune_images=prune_images)

@@ -58,7 +58,10 @@ class Preparation:
 
         self._tell(environment.name, "resolving")
         resolved = resolve(
-            environment, catalog=self._equipment.catalog, pythons=self._equipment.engine.pythons(), toolchain=self.toolchain
+            environment,
+            catalog=self._equipment.catalog,
+            pythons=self._equipment.engine.pythons(),
+            toolchain=self.toolchain,
         )
         if isinstance(resolved, Lock):
             write(resolved, self.folder)

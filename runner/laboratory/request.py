@@ -1,4 +1,4 @@
-"""The values of the laboratory's face: what is asked (`Request`), what comes back (`Answer`), what is stored (`Known`)."""
+"""The values of the laboratory's face: a `Request` goes in, an `Answer` comes out, `Known` is what is stored."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runner.matrix.model import Cell, Matrix
     from runner.outcomes import Judged, Outcome
     from runner.outcomes.earlier import Evidence
-    from runner.outcomes.result import Report
+    from runner.outcomes.result import Result
 
 
 def ledger_of(
@@ -41,7 +41,8 @@ def ledger_of(
     def progress(some: Sequence[Cell]) -> dict[CellId, Progress]:
         found = laboratory.known(setup, some, seeds, recorded=recorded)
         return {
-            one.cell.id: Progress(cell=one.cell, matrix=matrix, setting=one.setting, stored=one.records) for one in found
+            one.cell.id: Progress(cell=one.cell, matrix=matrix, setting=one.setting, stored=one.records)
+            for one in found
         }
 
     def copy_of(one: Progress) -> Progress:
@@ -60,7 +61,7 @@ def ledger_of(
 
 
 def lacking_for(
-    matrix: Matrix, cells: Sequence[Cell], chosen: Sequence[Cell], earlier: Report
+    matrix: Matrix, cells: Sequence[Cell], chosen: Sequence[Cell], earlier: Result
 ) -> Callable[[Judged], Sequence[int]]:
     """A function that gives how many more trials each cell needs to be sure how it compares with an earlier result.
 

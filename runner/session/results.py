@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.outcomes import OutcomeKind, Row, changes, groups, matches_expectation, row_of, sentences, table
-from runner.session.remembered import remembered
+from runner.outcomes import OutcomeKind, Row, changes, compared, groups, matches_expectation, row_of, sentences, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from runner.matrix.model import Cell, Matrix
     from runner.outcomes import Change, Compared, FailureGroup, Judged, Outcome
     from runner.session.ledger import Ledger
-    from runner.trials.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +29,7 @@ class Miss:
     """Line of the expectation in the matrix file."""
 
     def __str__(self) -> str:
-        return f"expected {self.expected} (line {self.line}), got {self.outcome}: {self.cell.name}"
+        return f"expected {self.expected} (line {self.line}), got {self.outcome}: {self.cell.id}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,16 +110,16 @@ class Results:
         return 1 if self.misses or self.complaint else 0
 
 
-def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, store: Store, *, executed: int) -> Results:
+def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, *, executed: int) -> Results:
     """The results that the finished trials of all cells give, for those of `cells`."""
     judged = ledger.judged()
-    outcomes = dict(zip(ledger.names, judged.outcomes, strict=True))
-    said = dict(zip(ledger.names, remembered(judged, store), strict=False))  # nothing is said without a baseline
+    outcomes = dict(zip(ledger.ids, judged.outcomes, strict=True))
+    said = {} if judged.position is None else dict(zip(ledger.ids, compared(judged), strict=True))
     return Results(
         matrix=matrix,
         cells=tuple(cells),
-        outcomes=tuple(outcomes[cell.name] for cell in cells),
-        compared=tuple(said.get(cell.name) for cell in cells),
+        outcomes=tuple(outcomes[cell.id] for cell in cells),
+        compared=tuple(said.get(cell.id) for cell in cells),
         judged=judged,
         executed=executed,
     )

@@ -11,7 +11,7 @@ from outcomes_records import BREAKS, LEARNS, crash, record
 
 from runner.matrix.model import Axis, AxisKind, Cell, Experiment, Matrix, Position
 from runner.outcomes import Judged, verdict_of
-from runner.session import Results
+from runner.session.results import Results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
