@@ -278,7 +278,7 @@ def test_logs_prints_what_the_trials_of_one_cell_wrote(
     assert out.startswith("--- six=1.15.0,script=a.py seed 1, venv, ")
     assert out.endswith("\nout\n")
     assert command("logs six=1.15.0") == 2
-    assert "means 2 cells; say more of it" in capsys.readouterr().err
+    assert "means 2 cells; name one of them" in capsys.readouterr().err
     assert command("logs six=1.15.0,script=a.py --seed 9") == 2
 
 
@@ -327,7 +327,7 @@ def test_a_dockerfile_is_printed_for_one_environment(
     assert command("build --print-dockerfile six=1.16.0") == 0
     assert capsys.readouterr().out == "FROM base-of-six-1.16.0\n"
     assert command("build --print-dockerfile script=a.py") == 2
-    assert "means 2 environments; say more of it" in capsys.readouterr().err
+    assert "means 2 environments; name one of them" in capsys.readouterr().err
 
 
 def test_two_locks_are_told_apart(
@@ -340,7 +340,7 @@ def test_two_locks_are_told_apart(
     assert command("lock diff six=1.15.0 six=1.15.0") == 0
     assert "the same" in capsys.readouterr().out
     assert command("lock diff six=1.15.0 script=a.py") == 2
-    assert "means 2 environments; say more of it" in capsys.readouterr().err
+    assert "means 2 environments; name one of them" in capsys.readouterr().err
 
 
 def test_a_lock_that_is_missing_or_was_edited_fails_the_check_and_is_named(

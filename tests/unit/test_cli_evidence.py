@@ -116,7 +116,7 @@ def test_show_takes_one_cell_and_gives_json_too(
     command("run")
     capsys.readouterr()
     assert command("show", "six=1.15.0") == 2
-    assert "means 2 cells; say more of it" in capsys.readouterr().err
+    assert "means 2 cells; name one of them" in capsys.readouterr().err
     assert command("show", "six=1.15.0,script=a.py", "--format", "json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["outcome"], found["trials"][0]["basis"]) == ("converges", "target")
