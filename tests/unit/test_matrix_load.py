@@ -235,7 +235,7 @@ def test_the_values_of_a_matrix_are_imported_without_parsers_or_pydantic() -> No
 
 def test_loading_a_matrix_without_a_criterion_needs_no_lark(tmp_path: Path) -> None:
     written(tmp_path, SMALLEST)
-    code = "import sys; from runner.matrix.matrix_file import Matrix; Matrix.load('matrix.yaml'); print('lark' in sys.modules)"
+    code = "import sys; from runner import Matrix; Matrix.load('matrix.yaml'); print('lark' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == "False\n"
 
