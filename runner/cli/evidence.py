@@ -7,7 +7,6 @@ import webbrowser
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS, cell_name
 
 from runner.cli.findings import fitted
 from runner.cli.grid import STYLES
@@ -18,6 +17,7 @@ from runner.cli.show import console_for_output
 from runner.errors import MachineError, UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.outcomes.cell import OutcomeKind
+from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS, cell_name
 from runner.reports.untrusted import stripped
 from runner.session import Session
 
