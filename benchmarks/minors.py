@@ -46,7 +46,7 @@ def scanned(places: Sequence[Mapping[str, Any]]) -> int:
     """The trials that `run` takes of as many cells that end as these places were told."""
     from fake_engine import FakeEngine, world_of, write_matrix  # noqa: PLC0415 - the tests' folder is on the path by now
 
-    from runner.matrix.model import Matrix  # noqa: PLC0415
+    from runner.matrix.matrix_file import Matrix  # noqa: PLC0415
     from runner.session.session import open_session  # noqa: PLC0415
 
     good = [f"1.{number}.0" for number, place in enumerate(places) if place["told"] == "good"]

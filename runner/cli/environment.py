@@ -22,10 +22,10 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.show import print_difference, print_records
-from runner.cli.words import date_words, size_words
 from runner.environments.difference import difference
 from runner.environments.model import Lock
 from runner.errors import ExpectationFailed
+from runner.reports.notation import last_day, size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def lock(
             {
                 "environment": name,
                 "CPython": made.python,
-                "as of": date_words(made.as_of),
+                "as of": last_day(made.as_of),
                 "packages": str(len(made.packages)),
                 "lock": made.digest[:12],
             }
@@ -169,7 +169,7 @@ def clean(
     rows = [
         {
             "environment": image.lock_name,
-            "size": size_words(image.size_bytes),
+            "size": size(image.size_bytes),
             "last used": f"{image.last_used:%Y-%m-%d}",
             "image": image.reference,
             "state": "in use, kept" if image.reference in kept else "to remove" if dry_run else "removed",

@@ -30,7 +30,7 @@ from runner.cli.parameters import (
 from runner.cli.progress import PlainProgress
 from runner.cli.show import print_plan, print_records
 from runner.errors import UsageError
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session.session import open_session
 
 

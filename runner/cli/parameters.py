@@ -14,7 +14,7 @@ import typer
 
 from runner.cli.progress import observer_for_terminal
 from runner.errors import UsageError
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session.gate import FailOn
 from runner.session.options import Options
 from runner.session.session import open_session

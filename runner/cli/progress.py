@@ -13,7 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from runner.cli.words import cell_words, duration_words, verdict_words
+from runner.cli.words import cell_words, verdict_words
+from runner.reports.notation import duration
 from runner.trials.channel import follow
 
 if TYPE_CHECKING:
@@ -69,9 +70,7 @@ class PlainProgress:
 
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
         """Say how a trial ended."""
-        self._line(
-            f"{cell.name} seed {record.seed}: {verdict_words(record, verdict)} ({duration_words(record.duration_s)})"
-        )
+        self._line(f"{cell.name} seed {record.seed}: {verdict_words(record, verdict)} ({duration(record.duration_s)})")
 
     def cell_finished(self, cell: Cell, outcome: Outcome) -> None:
         """Say how a cell came out."""
@@ -179,7 +178,7 @@ class LiveProgress:
             (f"{cell_words(cell, self._cells)}  ", ""),
             (f"seed {record.seed}  ", "dim"),
             verdict_words(record, verdict),
-            (f"  {duration_words(record.duration_s)}", "dim"),
+            (f"  {duration(record.duration_s)}", "dim"),
         )
         self._console.print(line)
 
@@ -201,7 +200,7 @@ class LiveProgress:
             for running in self._running.values():
                 running.look()
                 trial = running.trial
-                elapsed = duration_words(time.monotonic() - running.begun)
+                elapsed = duration(time.monotonic() - running.begun)
                 words = f"seed {trial.seed}  {running.words()}  {elapsed}"
                 table.add_row(
                     Text("running", style="green"), Text(cell_words(trial.setting.cell, self._cells)), Text(words)
@@ -210,11 +209,11 @@ class LiveProgress:
 
     def _summary(self) -> str:
         if not self._cells:
-            return f"starting  {duration_words(time.monotonic() - self._begun)}"
-        elapsed = duration_words(time.monotonic() - self._begun)
+            return f"starting  {duration(time.monotonic() - self._begun)}"
+        elapsed = duration(time.monotonic() - self._begun)
         text = f"{len(self._decided)} of {len(self._cells)} cells decided, {self._trials} trials, {elapsed}"
         to_go = self._to_go()
-        return f"{text}, at least {duration_words(to_go)} to go" if to_go else text
+        return f"{text}, at least {duration(to_go)} to go" if to_go else text
 
     def _to_go(self) -> float | None:
         open_cells = [cell for cell in self._cells if cell.name not in self._decided]

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runner.cli.words import date_words, size_words
 from runner.environments.sizes import total
+from runner.reports.notation import last_day, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,9 +80,9 @@ def _disk_words(plan: Plan) -> Iterator[str]:
     if not sizes:
         return
     download, write = total(sizes)
-    free = f"; {size_words(plan.room.free_bytes)} are free in {plan.room.path}" if plan.room else ""
+    free = f"; {size(plan.room.free_bytes)} are free in {plan.room.path}" if plan.room else ""
     unlocked = f" and what the {plan.to_lock} without a lock will need" if plan.to_lock else ""
-    yield f"Disk: about {size_words(download)} to download, {size_words(write)} to install{unlocked}{free}."
+    yield f"Disk: about {size(download)} to download, {size(write)} to install{unlocked}{free}."
 
 
 def print_difference(found: Difference, output: str) -> None:
@@ -98,9 +98,9 @@ def _difference_records(found: Difference) -> Iterator[dict[str, str]]:
     if found.python:
         yield _changed("CPython", *found.python)
     if found.as_of:
-        yield _changed("as of", *map(date_words, found.as_of))
+        yield _changed("as of", *map(last_day, found.as_of))
     for exemption in found.exemptions:
-        until = [f"until {date_words(when)}" if when else "" for when in (exemption.one, exemption.other)]
+        until = [f"until {last_day(when)}" if when else "" for when in (exemption.one, exemption.other)]
         yield _changed(f"exempt: {exemption.name}", *until)
     packages = [(change.name, _package(change.one), _package(change.other)) for change in found.changed]
     packages += [(package.name, _package(package), "") for package in found.removed]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from runner.explain import Budget
 
+
 _CELL = "AXIS=VALUE,…"
 
 

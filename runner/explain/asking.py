@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from runner.investigate import BudgetSpentError, Evidence, evidence_of
 from runner.laboratory.executor import slots_of
-from runner.matrix.model import Axis, Partial, Position, axis_kind
+from runner.matrix.axes import axis_kind
+from runner.matrix.mistakes import Position
+from runner.matrix.model import Axis, Partial
 from runner.outcomes import most_trials, verdict_of
 from runner.session.session import Session
 
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
     from runner.environments.model import Lock
     from runner.explain.telling import Telling, Trial
     from runner.investigate import Answers, Combination, Questions
-    from runner.matrix.model import Matrix
+    from runner.matrix.matrix_file import Matrix
     from runner.session.results import Results
     from runner.trials.record import Record
+
 
 _NOWHERE = Position(line=1, column=1)
 _AXIS_OF = {"tensorflow-cpu": "tensorflow", "tensorflow-gpu": "tensorflow"}

@@ -22,7 +22,7 @@ from runner.laboratory.observer import Silence
 from runner.laboratory.preparation import Preparation
 from runner.laboratory.records import Records
 from runner.laboratory.workplace import Claim
-from runner.scripts import copy_script
+from runner.scripts.script import copy_script
 from runner.trials.execute import job_of
 from runner.trials.trial import Trial
 

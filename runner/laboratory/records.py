@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runner.laboratory.setup import Origin, Setup
     from runner.matrix.cell_id import CellId
     from runner.matrix.model import Cell
-    from runner.scripts import Script
+    from runner.scripts.script import Script
     from runner.trials.record import Record
     from runner.trials.trial import Setting
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from runner.environments.model import Environment
 from runner.errors import UsageError
-from runner.matrix.conditions import packages_of
+from runner.matrix.cells import requirements_of
 from runner.preludes import catalogue
 from runner.preludes.prelude import Prelude
-from runner.scripts import read_script, rewritten
+from runner.scripts.rewriting import rewritten
+from runner.scripts.script import read_script
 from runner.trials.data import digest_of, mounts_of
 from runner.trials.trial import Setting
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
     from runner.engines.protocol import EngineKind, Mount
     from runner.environments.model import Lock
-    from runner.matrix.model import Cell, DataMapping, Experiment, Matrix, Requirement, Resources
-    from runner.scripts import Script
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell, DataMapping, Experiment, Requirement, Resources
+    from runner.scripts.script import Script
     from runner.trials.store import Store
 
     Origin = tuple[EngineKind, str]
@@ -70,7 +72,7 @@ class Setup:
         """The environment that a cell needs."""
         return Environment(
             pins=cell.pins,
-            packages=packages_of(self.packages, cell),
+            packages=requirements_of(self.packages, cell),
             python=cell.python,
             flavour=self.flavour,
             as_of=self.as_of,

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from runner.matrix.cell_id import CellId
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
     from runner.outcomes import Judged, Verdict
     from runner.trials.record import Record
     from runner.trials.trial import Setting
 
+
+if TYPE_CHECKING:
     Round = list[tuple["Progress", int]]
     """How many more trials, at least, are wanted of what."""
 

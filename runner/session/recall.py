@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from runner.laboratory.laboratory import Laboratory
     from runner.matrix.cell_id import CellId
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
     from runner.outcomes import Judged, Outcome
     from runner.outcomes.earlier import Evidence
     from runner.outcomes.result import Result

@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.laboratory.setup import Setup
-from runner.matrix.model import axis_kind
+from runner.matrix.axes import axis_kind
 from runner.outcomes.account import FOLDER, read_accounts
 from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.metrics import NOT_METRICS
@@ -41,11 +41,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.environments.model import Lock
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
     from runner.outcomes import Compared, Outcome, Verdict
     from runner.session.results import Results
     from runner.session.session import Session
     from runner.trials.record import Record
+
 
 MOST_POINTS = 120
 """Of a longer series so many epochs are kept."""

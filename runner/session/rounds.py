@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runner.laboratory.request import Answer
     from runner.laboratory.setup import Setup
     from runner.matrix.cell_id import CellId
-    from runner.matrix.model import Matrix
+    from runner.matrix.matrix_file import Matrix
     from runner.session.ledger import Ledger, Progress
     from runner.session.observer import Observer
 

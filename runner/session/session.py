@@ -18,10 +18,9 @@ from runner.errors import BuildFailedError, MatrixError, UsageError
 from runner.laboratory.laboratory import open_laboratory
 from runner.laboratory.setup import Group, Setup, groups_of
 from runner.matrix.cell_id import CellId
-from runner.matrix.expand import expand, select
+from runner.matrix.cells import expand, select
 from runner.matrix.model import Seeds
-from runner.matrix.releases import missing_versions
-from runner.matrix.settle import settle
+from runner.matrix.settle import missing_versions, settle
 from runner.session.observer import Observer, Unwatched
 from runner.session.options import Options
 from runner.session.plan import CellPlan, EnvironmentPlan, Plan
@@ -37,7 +36,8 @@ if TYPE_CHECKING:
     from runner.environments.model import Environment, Unresolvable
     from runner.laboratory.equipment import World
     from runner.laboratory.laboratory import Laboratory
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
     from runner.session.ledger import Ledger
 
 

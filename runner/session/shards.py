@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from runner.errors import MachineError, UsageError
 from runner.laboratory.setup import Setup, groups_of
 from runner.matrix.cell_id import CellId
-from runner.matrix.expand import select
+from runner.matrix.cells import select
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from runner.laboratory.setup import Group
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
     from runner.trials.store import Store
 
     Piece = tuple[int, ...]

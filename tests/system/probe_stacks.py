@@ -21,13 +21,14 @@ from command import REPOSITORY
 from jsonschema import Draft202012Validator
 
 import runner
-from runner.matrix import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session.options import Options
 from runner.session.session import Session, open_session
 from runner.trials.channel import Channel, read_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
 
 PROBE = Path(runner.__file__).parent / "probe"
 TF1 = "tensorflow-1.13.1+keras-2.2.4"

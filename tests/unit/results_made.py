@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from outcomes_made import BUILD, IMPORT, NAN
 from outcomes_records import BREAKS, LEARNS, crash, record
 
-from runner.matrix.model import Axis, AxisKind, Cell, Experiment, Matrix, Position
+from runner.matrix.axes import AxisKind
+from runner.matrix.matrix_file import Matrix
+from runner.matrix.mistakes import Position
+from runner.matrix.model import Axis, Cell, Experiment
 from runner.outcomes import Judged, verdict_of
 from runner.session.results import Results
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.outcomes import Outcome
+
 
 LONG = "The added layer must be an instance of class Layer. " + "Found a tensor of a shape that nobody expected. " * 5
 _AT = Position(line=1, column=1)

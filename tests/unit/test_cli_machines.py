@@ -10,7 +10,7 @@ from fake_engine import MATRIX, WITHOUT_ENGINE, FakeEngine, world_of, write_matr
 from junitparser import JUnitXml
 
 from runner.cli.app import run_command_line
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session.reporting import report_of
 from runner.session.session import open_session
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Command = Callable[[str], int]
-
     from runner.engines.protocol import Job
+
+
+if TYPE_CHECKING:
+    Command = Callable[[str], int]
 
 
 def losses(job: Job, seed: int) -> tuple[float, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from runner.cli.words import cell_words, duration_words, size_words
+from runner.cli.words import cell_words
 from runner.matrix.model import Cell
+from runner.reports.notation import duration
 
 
 @pytest.mark.parametrize(
@@ -13,7 +14,7 @@ from runner.matrix.model import Cell
     [(0.04, "0.0 s"), (4.21, "4.2 s"), (185, "3 min 5 s"), (3599.9, "1 h 0 min"), (7800, "2 h 10 min")],
 )
 def test_durations(seconds: float, words: str) -> None:
-    assert duration_words(seconds) == words
+    assert duration(seconds) == words
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ def test_durations(seconds: float, words: str) -> None:
     [(512, "512 B"), (20_400_000, "20.4 MB"), (1_240_000_000, "1.2 GB"), (3_000_000_000_000, "3000.0 GB")],
 )
 def test_sizes(size: int, words: str) -> None:
-    assert size_words(size) == words
+    assert size(size) == words
 
 
 def cell(**values: str) -> Cell:

@@ -23,7 +23,7 @@ from runner.explain.switches import with_prelude
 from runner.explain.walking import walk
 from runner.investigate import Combination, Evidence, Switching, Told
 from runner.investigate.bisected import Place
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session.options import Options
 from runner.session.session import open_session
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Job
+
 
 VERSIONS = [f"1.{minor}.0" for minor in range(16)]
 TEXT = """\

@@ -15,7 +15,7 @@ from runner.environments.sizes import LockSizes
 from runner.errors import BuildFailedError, EngineLostError, MachineError, UsageError
 from runner.laboratory.executor import slots_of
 from runner.laboratory.workplace import Claim
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.outcomes import OutcomeKind
 from runner.session.options import Options
 from runner.session.rounds import StoppedEarly

@@ -10,7 +10,7 @@ from fake_engine import WITHOUT_ENGINE, FakeEngine, world_of, write_matrix
 
 from runner.engines.protocol import EngineKind
 from runner.errors import BuildFailedError
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session.ledger import FIRST_CONTROL_SEED
 from runner.session.options import Options
 from runner.session.rounds import StoppedEarly
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runner.engines.protocol import Image, Job
     from runner.environments.model import Lock
     from runner.session.results import Results
+
 
 WITHOUT_CRITERION = """\
 axes:

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import UsageError
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session.options import Options
 from runner.session.session import open_session
 from runner.session.shards import MAKING_S, Shard, divide, parse_shard
 
 if TYPE_CHECKING:
     from pathlib import Path
+
 
 costs = st.floats(0, 1e5, allow_nan=False)
 matrices = st.lists(st.lists(costs, min_size=1, max_size=12), min_size=1, max_size=12)
