@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.text import Text
+from runner.matrix.matrix_file import Matrix
 
 from runner.cli.doctor import examine
 from runner.cli.parameters import (
@@ -30,7 +31,6 @@ from runner.cli.parameters import (
 from runner.cli.progress import PlainProgress, observer_for_terminal
 from runner.environments.sizes import total
 from runner.errors import UsageError
-from runner.matrix.model import Cell, Matrix
 from runner.reports.notation import size
 from runner.reports.terminal.console import output_console, print_records
 from runner.session import Session
@@ -39,7 +39,9 @@ from runner.session.jobs import github_jobs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runner.matrix.model import Cell
     from runner.session.plan import EnvironmentPlan, Plan
+
 
 _MOST_CELLS = 100
 """Of a plan, one by one; of more, a line an environment says more."""

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from runner.matrix.matrix_file import Matrix
 
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
@@ -25,7 +26,6 @@ from runner.cli.parameters import (
 from runner.cli.progress import observer_for_terminal
 from runner.errors import UsageError
 from runner.matrix.mistakes import RefusedError
-from runner.matrix.model import Matrix
 from runner.matrix.quantities import duration_s
 from runner.reports.terminal.console import output_console
 from runner.session import Session
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.explain import Budget
+
 
 _CELL = "AXIS=VALUE,…"
 

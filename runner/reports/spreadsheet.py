@@ -11,7 +11,7 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from runner.matrix.model import RESERVED_AXES
+from runner.matrix.axes import RESERVED_AXES
 from runner.reports.notation import convergence, figure, final_figure, interval
 from runner.reports.untrusted import visible
 
