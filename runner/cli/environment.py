@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from runner.matrix.matrix_file import Matrix
 
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
@@ -25,6 +24,7 @@ from runner.cli.progress import observer_for_terminal
 from runner.environments.difference import difference
 from runner.environments.model import Lock
 from runner.errors import ExpectationFailed
+from runner.matrix.matrix_file import Matrix
 from runner.reports.notation import last_day, size
 from runner.reports.terminal.console import print_records
 from runner.session import Session

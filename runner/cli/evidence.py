@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import webbrowser
 
-from runner.matrix.matrix_file import Matrix
-
 from runner.cli.inspect import the_cell
 from runner.cli.parameters import DEFAULT_MATRIX, CellName, Format, MatrixFile, MatrixOption, Output, Seeds, options
 from runner.cli.progress import observer_for_terminal
 from runner.errors import MachineError, UsageError
+from runner.matrix.matrix_file import Matrix
 from runner.reports.terminal.cell_sheet import print_cell
 from runner.reports.terminal.console import output_console
 from runner.session import Session

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.text import Text
-from runner.matrix.matrix_file import Matrix
 
 from runner.cli.doctor import examine
 from runner.cli.parameters import (
@@ -31,6 +30,7 @@ from runner.cli.parameters import (
 from runner.cli.progress import PlainProgress, observer_for_terminal
 from runner.environments.sizes import total
 from runner.errors import UsageError
+from runner.matrix.matrix_file import Matrix
 from runner.reports.notation import size
 from runner.reports.terminal.console import output_console, print_records
 from runner.session import Session

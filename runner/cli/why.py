@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from runner.matrix.matrix_file import Matrix
 
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
@@ -25,6 +24,7 @@ from runner.cli.parameters import (
 )
 from runner.cli.progress import observer_for_terminal
 from runner.errors import UsageError
+from runner.matrix.matrix_file import Matrix
 from runner.matrix.mistakes import RefusedError
 from runner.matrix.quantities import duration_s
 from runner.reports.terminal.console import output_console

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from runner.matrix.matrix_file import Matrix
 
 from runner.cli.inspect import print_plan
 from runner.cli.machines import asked, tell
@@ -29,6 +28,7 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.progress import observer_for_terminal
+from runner.matrix.matrix_file import Matrix
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
 from runner.session import Session
 from runner.session.reporting import report_of

@@ -6,11 +6,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from reports_made import trial
-from runner.matrix.matrix_file import Matrix
 
-from runner.matrix.axes import AxisKind
 from runner.matrix.cell_id import CellId
-from runner.matrix.mistakes import Position
 from runner.outcomes.result import AxisResult, CellResult, ExceptionResult, FailureResult, NeighbourChange, Result
 
 if TYPE_CHECKING:
