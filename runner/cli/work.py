@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from runner.cli.inspect import print_plan
 from runner.cli.machines import asked, tell
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
@@ -27,8 +28,8 @@ from runner.cli.parameters import (
     opened,
     options,
 )
-from runner.cli.results import print_results, print_verdicts
-from runner.cli.show import print_plan
+from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
+from runner.session.reporting import report_of
 
 
 def run(
@@ -69,7 +70,8 @@ def run(
             print_plan(session.plan(), output)
             return 0
         results = session.run()
-        print_results(results, output)
+        result = report_of(session, results)
+        print_result(result, output, executed=results.executed, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
 
@@ -96,7 +98,7 @@ def table(
     chosen = options(engine, base, only=only, shard=shard, seeds=seeds, earlier=wanted.baseline)
     with opened(context, matrix, chosen) as session:
         results = session.results(recorded=recorded)
-        print_results(results, output, wide=wide)
+        print_result(report_of(session, results), output, wide=wide, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
 
@@ -110,7 +112,8 @@ def judge(
     """Judge the stored trials again and say why each is labelled as it is; nothing is run, no engine is asked."""
     with opened(context, matrix, options(None, None, only=only, seeds=seeds)) as session:
         results = session.results(recorded=True)
-    print_verdicts(results, output)
+        result = report_of(session, results)
+    print_verdicts(result, output, missed=list(map(str, results.misses)))
     return results.exit_code
 
 
