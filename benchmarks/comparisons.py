@@ -17,15 +17,22 @@ from measured import provenance, table, write, write_csv
 from scipy.stats import mannwhitneyu
 from simulated import SEEDS, exactly, trial, wanted
 
-from runner.outcomes import baseline_of, compare, comparisons, difference_of, outcome_of, top_up
-from runner.outcomes.interval import clopper_pearson
-from runner.outcomes.samples import LARGE_EFFECT
-from runner.outcomes.significance import fisher, mann_whitney, median_interval
+from runner.outcomes.comparing import compare, comparisons, top_up
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.judged_matrix import baseline_of
+from runner.outcomes.significance import (
+    LARGE_EFFECT,
+    clopper_pearson,
+    difference_of,
+    fisher,
+    mann_whitney,
+    median_interval,
+)
 
 if TYPE_CHECKING:
     from simulated import Trial
 
-    from runner.outcomes import Outcome
+    from runner.outcomes.judged_cell import JudgedCell
 
 LEVEL = -4.0
 """Powers of ten of the loss that cells end at."""
@@ -52,8 +59,8 @@ class Cell:
             succeeded += succeeds
 
     @property
-    def outcome(self) -> Outcome:
-        return outcome_of({}, self.trials, SEEDS)
+    def outcome(self) -> JudgedCell:
+        return judge_cell({}, self.trials, SEEDS)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.cli.grid import ASCII_SYMBOLS, STYLES
-from runner.outcomes import OutcomeKind
+from runner.outcomes.outcome import OutcomeKind
 from runner.reports.plain import SYMBOLS, one_line, plain
 
 if TYPE_CHECKING:

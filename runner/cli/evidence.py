@@ -16,7 +16,7 @@ from runner.cli.progress import observer_for_terminal
 from runner.cli.show import console_for_output
 from runner.errors import MachineError, UsageError
 from runner.matrix.model import Matrix
-from runner.outcomes.cell import OutcomeKind
+from runner.outcomes.outcome import OutcomeKind
 from runner.reports.plain import SYMBOLS, cell_name, plain
 from runner.session import Session
 

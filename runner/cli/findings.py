@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.words import cell_words
 from runner.outcomes.layout import dimensions_of
-from runner.outcomes.saying import cells_in_words
+from runner.outcomes.ranges import cells_in_words
 from runner.reports.plain import one_line
 
 if TYPE_CHECKING:
@@ -33,10 +33,9 @@ def shared(results: Results, width: int) -> Iterator[str]:
 def below(results: Results, *, listed: bool) -> Iterator[str]:
     """What is said last: the baseline, the control, how much there is; `listed`: every cell had a line."""
     judged = results.judged
-    if judged.position is not None:
-        name = ",".join(f"{axis}={value}" for axis, value in judged.outcomes[judged.position].cell.items())
-        yield f"Compared with {name}: {judged.reason}."
-    elif len(judged.outcomes) > 1:
+    if judged.chosen is not None:
+        yield f"Compared with {judged.chosen}: {judged.reason}."
+    elif len(judged.cells) > 1:
         yield f"Cells are not compared: {judged.reason}."
     if judged.control is not None:
         yield f"Control: {judged.control}."
@@ -51,12 +50,13 @@ def _change_lines(results: Results, width: int) -> Iterator[str]:
     """The steps that change an outcome, those that most cells share first."""
     steps: dict[str, list[Cell]] = {}
     moving: dict[str, list[str]] = {}
+    cells_by_id = {cell.id: cell for cell in results.cells}
     for change in results.changes:
-        before, after = results.cells[change.before], results.cells[change.after]
+        before, after = cells_by_id[change.before], cells_by_id[change.after]
         axes = [axis for axis, value in after.values.items() if before.values.get(axis) != value]
         axes.sort(key=lambda axis: axis != change.axis)
         moved = ", ".join(f"{axis} {before.values.get(axis, 'none')} → {after.values[axis]}" for axis in axes)
-        became = f"{results.outcomes[change.before].label} → {results.outcomes[change.after].label}"
+        became = f"{results.by_id[change.before]} → {results.by_id[change.after]}"
         steps.setdefault(f"{moved}: {became}", []).append(after)
         moving[f"{moved}: {became}"] = axes
     if not steps:
@@ -76,8 +76,8 @@ def _failure_lines(results: Results, width: int) -> Iterator[str]:
         return
     yield "Failures, by reason:"
     for failure in failures[:_MOST_REASONS]:
-        failed = {id(outcome) for outcome in failure.cells}
-        cells = [cell for cell, outcome in zip(results.cells, results.outcomes, strict=True) if id(outcome) in failed]
+        failed = {outcome.id for outcome in failure.cells}
+        cells = [cell for cell in results.cells if cell.id in failed]
         yield from _entry(failure.reason, cells, results, width)
     if len(failures) > _MOST_REASONS:
         yield f"  and {len(failures) - _MOST_REASONS} more reasons"
@@ -87,7 +87,7 @@ def _entry(
     text: str, cells: Sequence[Cell], results: Results, width: int, *, without: Sequence[str] = ()
 ) -> Iterator[str]:
     """How many cells, what they share, and the first of them by what tells them apart."""
-    independent = {one.name for one in dimensions_of([cell.values for cell in results.cells], results.matrix.base.name)}
+    independent = {one.name for one in dimensions_of([cell.id for cell in results.cells], results.matrix.base.name)}
     left_out = {axis for cell in cells[:_MOST_NAMES] for axis in cell.values if axis not in independent}
     yield from fitted(text, width, indent=f"  {cells_in_words(len(cells)).ljust(9)} ", hanging=" " * 12)
     names = [cell_words(cell, results.cells, without={*left_out, *without}) for cell in cells[:_MOST_NAMES]]

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
-from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.layout import layout_of
-from runner.outcomes.saying import cells_in_words, short_scripts
+from runner.outcomes.outcome import OutcomeKind
+from runner.outcomes.ranges import cells_in_words, short_scripts
 from runner.reports.plain import SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from runner.outcomes import Outcome
+    from runner.matrix.cell_id import CellId
     from runner.outcomes.layout import Dimension
+    from runner.outcomes.outcome import Outcome
 
 STYLES = {
     OutcomeKind.GOOD: "green",
@@ -58,7 +59,7 @@ class _Group:
 class _Drawing:
     """All that the ways to draw share."""
 
-    outcomes: Sequence[Outcome]
+    outcomes: Mapping[CellId, Outcome]
     line: Dimension
     names: tuple[tuple[str, ...], ...]
     """Of each row its value on each other axis."""
@@ -74,7 +75,7 @@ class _Drawing:
         return f"{self.symbols[self.kinds[label].value]}{word}", STYLES[self.kinds[label]]
 
 
-def grid_lines(outcomes: Sequence[Outcome], *, base: str, width: int, ascii_only: bool = False) -> list[Text]:
+def grid_lines(outcomes: Mapping[CellId, Outcome], *, base: str, width: int, ascii_only: bool = False) -> list[Text]:
     """The matrix with its legend; nothing where cells do not vary."""
     drawing = _drawing(outcomes, base, width, ascii_only=ascii_only)
     if drawing is None:
@@ -87,18 +88,17 @@ def grid_lines(outcomes: Sequence[Outcome], *, base: str, width: int, ascii_only
     return [*(counted if len(counted) <= MOST_LINES else ()), *_legend(drawing, letters)]
 
 
-def _drawing(outcomes: Sequence[Outcome], base: str, width: int, *, ascii_only: bool) -> _Drawing | None:
-    cells = [outcome.cell for outcome in outcomes]
-    layout = layout_of(cells, base)
+def _drawing(outcomes: Mapping[CellId, Outcome], base: str, width: int, *, ascii_only: bool) -> _Drawing | None:
+    layout = layout_of(outcomes, base)
     if layout.line is None and layout.others:
         longest = max(layout.others, key=lambda one: len(one.values))
-        layout = layout_of(cells, base, line=longest.name)
+        layout = layout_of(outcomes, base, line=longest.name)
     if layout.line is None:
         return None
     places = range(len(layout.line.values))
     names = [tuple(_shown(other, row[axis]) for axis, other in enumerate(layout.others)) for row in layout.rows]
     axes = tuple(other.name for other in layout.others)
-    rows = [tuple(outcomes[row[at]].label if at in row else None for at in places) for row in layout.rows.values()]
+    rows = [tuple(str(outcomes[row[at]]) if at in row else None for at in places) for row in layout.rows.values()]
     if len(rows) > MOST_ROWS:
         alike = _alike(rows, names)
         rows, names, axes = list(alike), [(_some_names(found),) for found in alike.values()], (" ".join(axes),)
@@ -108,7 +108,7 @@ def _drawing(outcomes: Sequence[Outcome], base: str, width: int, *, ascii_only: 
         names=tuple(names),
         axes=axes,
         groups=tuple(_groups(layout.line, list(zip(*rows, strict=True)))),
-        kinds={outcome.label: outcome.kind for outcome in outcomes},
+        kinds={str(outcome): outcome.kind for outcome in outcomes.values()},
         symbols=ASCII_SYMBOLS if ascii_only else SYMBOLS,
         width=width,
     )
@@ -240,7 +240,7 @@ def _in_counts(drawing: _Drawing, letters: Mapping[str, str]) -> list[Text]:
 
 
 def _legend(drawing: _Drawing, letters: Mapping[str, str]) -> Iterator[Text]:
-    counts = Counter(outcome.label for outcome in drawing.outcomes)
+    counts = Counter(map(str, drawing.outcomes.values()))
     said = [
         f"{drawing.mark(label, letters.get(label, ''))[0]} {label}: {cells_in_words(count)}"
         for label, count in counts.most_common()

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from runner.matrix.model import Cell
-    from runner.outcomes import Verdict
     from runner.outcomes.tally import Trial
+    from runner.outcomes.verdict import Verdict
     from runner.session import Results
     from runner.trials.record import Record
 
@@ -55,7 +55,7 @@ def _print_findings(results: Results, console: Console, *, listed: bool) -> None
     width = console.width
     if not listed or len(results.cells) >= _FEWEST_DRAWN:
         ascii_only, base = console.options.ascii_only, results.matrix.base.name
-        for drawn in grid_lines(results.outcomes, base=base, width=width, ascii_only=ascii_only):
+        for drawn in grid_lines(results.by_id, base=base, width=width, ascii_only=ascii_only):
             console.print(drawn)
     console.print()
     _print_prose(console, results.sentences, "bold")

@@ -9,16 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.cli.grid import STYLES
+from runner.matrix.cell_id import CellId
 from runner.outcomes import text
-from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.layout import dimensions_of
-from runner.outcomes.saying import short_scripts
+from runner.outcomes.outcome import OutcomeKind
+from runner.outcomes.ranges import short_scripts
 from runner.reports.plain import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.outcomes import Row
+    from runner.outcomes.table import Row
 
 _REASON_COLUMNS = 20
 _FIGURES = {"converged": 1, "final loss": 3, "s/epoch": 4, "CPython": 6}
@@ -46,7 +47,7 @@ def outcome_table(rows: Sequence[Row], width: int) -> Table | None:
     if "script" in columns:
         columns["script"] = [short_scripts(columns["script"])[path] for path in columns["script"]]
     columns |= _figures(rows)
-    independent = {dimension.name for dimension in dimensions_of([row.cell for row in rows])} or set(axes)
+    independent = {dimension.name for dimension in dimensions_of([CellId.of(row.cell) for row in rows])} or set(axes)
     moving = [axis for axis in varied if axis not in independent]
     for name in ("CPython", "s/epoch", "compared", "final loss", *moving):
         if name in columns and _width(columns) > width:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from runner.outcomes.saying import short_scripts
+from runner.outcomes.ranges import short_scripts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from runner.matrix.model import Cell
-    from runner.outcomes import Verdict
+    from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
 
 _LONGEST_EXCEPTION = 100

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from runner.investigate import BudgetSpentError, Evidence, evidence_of
 from runner.matrix.model import Axis, Partial, Position, axis_kind
-from runner.outcomes import most_trials, verdict_of
+from runner.outcomes.judging import verdict_of
+from runner.outcomes.tally import most_trials
 from runner.session.running import slots_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from runner.errors import UsageError
 from runner.matrix.mistakes import RefusedError, quoted
 from runner.matrix.model import axis_kind
 from runner.matrix.values import axis_name, canonical
-from runner.outcomes import OutcomeKind
+from runner.outcomes.outcome import OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.earlier import Evidence, held_against
+from runner.outcomes.outcome import OutcomeKind
 from runner.reports.plain import cell_name
 
 if TYPE_CHECKING:

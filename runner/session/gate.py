@@ -8,8 +8,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, assert_never
 
+from runner.outcomes.comparison import ComparisonLabel
 from runner.outcomes.earlier import EarlierLabel
-from runner.outcomes.footing import ComparisonLabel
 from runner.reports.plain import cell_name, why
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.outcomes import Outcome, OutcomeKind
+from runner.outcomes.judged_cell import JudgedCell
+from runner.outcomes.outcome import OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,9 +17,9 @@ LABELS = (GOOD, NAN, FLAT, IMPORT, BUILD, OPEN, FLAKY)
 _KINDS = {"fails": OutcomeKind.BAD, "blocked": OutcomeKind.UNTESTABLE, "converges": OutcomeKind.GOOD}
 
 
-def made(label: str, cell: Mapping[str, str]) -> Outcome:
+def made(label: str, cell: Mapping[str, str]) -> JudgedCell:
     """The outcome of one cell, by its label."""
-    return Outcome(
+    return JudgedCell(
         cell=dict(cell),
         kind=_KINDS.get(label.partition(" ")[0], OutcomeKind.UNDECIDED),
         label=label,
@@ -32,7 +33,7 @@ def made(label: str, cell: Mapping[str, str]) -> Outcome:
     )
 
 
-def line(axis: str, versions: Sequence[str], labels: Sequence[str], **others: str) -> list[Outcome]:
+def line(axis: str, versions: Sequence[str], labels: Sequence[str], **others: str) -> list[JudgedCell]:
     """The outcomes of one row: a label a version; `import_` is the axis `import`."""
     rest = {name.rstrip("_"): value for name, value in others.items()}
     return [made(label, {axis: version, **rest}) for version, label in zip(versions, labels, strict=True)]
@@ -52,7 +53,7 @@ _FOUNDING = {
 }
 
 
-def founding() -> list[Outcome]:
+def founding() -> list[JudgedCell]:
     """What the founding matrix came to."""
     return [
         made(label, {"tensorflow": tensorflow, "keras": keras, "script": f"experiments/{script}.py"})

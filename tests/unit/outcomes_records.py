@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from runner.matrix.model import Seeds
-from runner.outcomes import Outcome, outcome_of, verdict_of
+from runner.outcomes.judged_cell import JudgedCell, judge_cell
+from runner.outcomes.judging import verdict_of
 from runner.trials.record import Epoch, Phase, Record, ScriptException
 
 LEARNS = (2.3, 0.3, 0.15, 0.14, 0.139, 0.139)
@@ -62,6 +63,6 @@ def cell(name: str, *series: tuple[float, ...], **changes: Any) -> tuple[dict[st
     return values, [trial(*losses, seed=seed, **changes) for seed, losses in enumerate(series)]
 
 
-def outcome(name: str, *series: tuple[float, ...], **changes: Any) -> Outcome:
+def outcome(name: str, *series: tuple[float, ...], **changes: Any) -> JudgedCell:
     """The outcome of such a cell."""
-    return outcome_of(*cell(name, *series, **changes), Seeds())
+    return judge_cell(*cell(name, *series, **changes), Seeds())

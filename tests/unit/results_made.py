@@ -10,19 +10,20 @@ from outcomes_made import BUILD, IMPORT, NAN
 from outcomes_records import BREAKS, LEARNS, crash, record
 
 from runner.matrix.model import Axis, AxisKind, Cell, Experiment, Matrix, Position
-from runner.outcomes import Judged, verdict_of
+from runner.outcomes.judged_matrix import JudgedMatrix
+from runner.outcomes.judging import verdict_of
 from runner.session import Results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.outcomes import Outcome
+    from runner.outcomes.judged_cell import JudgedCell
 
 LONG = "The added layer must be an instance of class Layer. " + "Found a tensor of a shape that nobody expected. " * 5
 _AT = Position(line=1, column=1)
 
 
-def results_of(outcomes: Sequence[Outcome]) -> Results:
+def results_of(outcomes: Sequence[JudgedCell]) -> Results:
     """The results of such outcomes; `tensorflow` is the base."""
     done = [_with_trial(outcome, seed) for seed, outcome in enumerate(outcomes)]
     axes = (Axis(name="tensorflow", kind=AxisKind.PACKAGE, values=(), position=_AT),)
@@ -31,12 +32,14 @@ def results_of(outcomes: Sequence[Outcome]) -> Results:
         cells=tuple(Cell(values=one.cell, pins=(), script=one.cell.get("script", "a.py")) for one in done),
         outcomes=tuple(done),
         compared=(None,) * len(done),
-        judged=Judged(outcomes=tuple(done), position=None, reference=None, reason="nothing converges", named=False),
+        judged=JudgedMatrix(
+            outcomes=tuple(done), position=None, reference=None, reason="nothing converges", named=False
+        ),
         executed=0,
     )
 
 
-def _with_trial(outcome: Outcome, seed: int) -> Outcome:
+def _with_trial(outcome: JudgedCell, seed: int) -> JudgedCell:
     changes = {
         BUILD: crash(LONG, kind="TypeError", stage="build-model"),
         IMPORT: crash("No module named 'keras'", kind="ModuleNotFoundError", stage="import"),

@@ -21,13 +21,13 @@ from runner.cli.results import print_results
 from runner.reports.plain import SYMBOLS
 
 if TYPE_CHECKING:
-    from runner.outcomes import Outcome
+    from runner.outcomes.judged_cell import JudgedCell
 
 VERSIONS = [f"1.{minor}.0" for minor in range(30)]
 WIDTHS = [60, 80, 120]
 
 
-def thirty_by_two() -> list[Outcome]:
+def thirty_by_two() -> list[JudgedCell]:
     keras = [IMPORT] * 2 + [NAN] * 7 + [GOOD] * 21
     tf_keras = [IMPORT] * 4 + [GOOD] * 2 + [OPEN] + [GOOD] * 23
     return [
@@ -36,7 +36,7 @@ def thirty_by_two() -> list[Outcome]:
     ]
 
 
-def thousand(noise: float = 0.0) -> list[Outcome]:
+def thousand(noise: float = 0.0) -> list[JudgedCell]:
     chance = random.Random(1)
     return [
         made(
@@ -51,20 +51,20 @@ def thousand(noise: float = 0.0) -> list[Outcome]:
 
 
 def printed(
-    outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int = 80
+    outcomes: list[JudgedCell], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int = 80
 ) -> str:
     monkeypatch.setenv("COLUMNS", str(width))
     print_results(results_of(outcomes), "table")
     return capsys.readouterr().out
 
 
-def drawn(outcomes: list[Outcome], width: int = 80) -> list[str]:
+def drawn(outcomes: list[JudgedCell], width: int = 80) -> list[str]:
     return [line.plain for line in grid_lines(outcomes, base="tensorflow", width=width)]
 
 
 @pytest.mark.parametrize("outcomes", [founding(), thirty_by_two(), thousand(0.01), thousand(0.5)])
 def test_no_line_is_wider_than_the_terminal_and_nothing_depends_on_colour(
-    outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    outcomes: list[JudgedCell], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results = results_of(outcomes)
     for width in WIDTHS:

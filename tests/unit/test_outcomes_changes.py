@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from outcomes_made import BUILD, FLAT, GOOD, NAN, OPEN, founding, line
 
-from runner.outcomes import Change, changes
+from runner.outcomes.layout import Change, changes
 
 
 def test_a_change_is_between_neighbours_of_different_kinds() -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from outcomes_made import BUILD, FLAKY, FLAT, GOOD, IMPORT, LABELS, NAN, OPEN, founding, line, made
 
 from runner.matrix.versions import parsed
-from runner.outcomes import Outcome, sentences
-from runner.outcomes.layout import dimensions_of, layout_of
-from runner.outcomes.patterns import boxes, patterns_of, rows_of
+from runner.outcomes.judged_cell import JudgedCell
+from runner.outcomes.layout import boxes, dimensions_of, layout_of, patterns_of, rows_of
+from runner.outcomes.ranges import sentences
 
 if TYPE_CHECKING:
     from random import Random
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TEN = [f"1.{minor}" for minor in range(11)]
 
 
-def said(outcomes: list[Outcome], **options: str) -> str:
+def said(outcomes: list[JudgedCell], **options: str) -> str:
     return " ".join(sentences(outcomes, base="tensorflow", **options))
 
 
@@ -125,7 +125,7 @@ VERSIONS = ("1.2", "1.10", "1.9", "2.0", "1.10.1")
 
 
 @st.composite
-def matrices(draw: st.DrawFn) -> list[Outcome]:
+def matrices(draw: st.DrawFn) -> list[JudgedCell]:
     """Cells of a product with gaps, of a paired axis, of an axis that only some cells have; a label each."""
     axes = {
         "tensorflow": VERSIONS[: draw(st.integers(1, 5))],
@@ -145,7 +145,7 @@ def matrices(draw: st.DrawFn) -> list[Outcome]:
 
 
 @given(matrices())
-def test_every_cell_is_in_one_pattern_and_its_ranges_hold(outcomes: list[Outcome]) -> None:
+def test_every_cell_is_in_one_pattern_and_its_ranges_hold(outcomes: list[JudgedCell]) -> None:
     layout = layout_of([one.cell for one in outcomes], "tensorflow")
     patterns = patterns_of(layout, outcomes)
     assert sorted(cell for pattern in patterns for cell in pattern.cells) == list(range(len(outcomes)))
@@ -161,7 +161,7 @@ def test_every_cell_is_in_one_pattern_and_its_ranges_hold(outcomes: list[Outcome
 
 
 @given(matrices())
-def test_axes_that_are_left_out_are_determined_by_one_that_stays(outcomes: list[Outcome]) -> None:
+def test_axes_that_are_left_out_are_determined_by_one_that_stays(outcomes: list[JudgedCell]) -> None:
     cells = [one.cell for one in outcomes]
     kept = [dimension.name for dimension in dimensions_of(cells, "tensorflow")]
     assert len({tuple(cell.get(name) for name in kept) for cell in cells}) == len(cells)

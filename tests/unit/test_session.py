@@ -14,7 +14,7 @@ from runner.environments.model import Unresolvable
 from runner.environments.sizes import LockSizes
 from runner.errors import BuildFailedError, EngineLostError, MachineError, UsageError
 from runner.matrix.model import Matrix
-from runner.outcomes import OutcomeKind
+from runner.outcomes.outcome import OutcomeKind
 from runner.session import Options, Results, Session
 from runner.session.running import StoppedEarly, slots_of
 from runner.session.workplace import claim
