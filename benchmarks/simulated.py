@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
 from runner.outcomes.judged_cell import JudgedCell, judge_cell
 from runner.outcomes.tally import seeds_wanted
@@ -93,4 +94,4 @@ def outcome(counts: Counts) -> JudgedCell:
         (record(seed), Verdict(label=verdict.label, basis=verdict.basis, reason="simulated"))
         for seed, verdict in enumerate(verdicts)
     ]
-    return judge_cell({}, bare, SEEDS)
+    return judge_cell(CellId(()), bare, SEEDS)

@@ -52,6 +52,11 @@ class JudgedCell:
         return self.outcome.kind
 
     @property
+    def label(self) -> str:
+        """The outcome as text, such as `fails (nan)`."""
+        return str(self.outcome)
+
+    @property
     def copies(self) -> bool:
         """Whether it was decided by trials that are copies of one: the seed changes nothing."""
         return SEED_INSENSITIVE in self.flags

@@ -65,7 +65,7 @@ class Outcome:
         try:
             return _BY_TEXT[text]
         except KeyError:
-            raise ValueError(f"{text!r} is not an outcome; outcomes are {', '.join(_BY_TEXT)}") from None
+            raise ValueError(f"{text!r} is not an outcome; the outcomes are {', '.join(_BY_TEXT)}") from None
 
     @property
     def flaky(self) -> bool:

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runner.matrix.cell_id import CellId
 from runner.outcomes.judged_cell import JudgedCell
-from runner.outcomes.outcome import OutcomeKind
+from runner.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 GOOD, NAN, FLAT = "converges", "fails (nan)", "fails (plateaued)"
 IMPORT, BUILD = "blocked (crashed-import)", "blocked (crashed-build-model)"
 OPEN, FLAKY = "undecided", "flaky (coin flip)"
 LABELS = (GOOD, NAN, FLAT, IMPORT, BUILD, OPEN, FLAKY)
-_KINDS = {"fails": OutcomeKind.BAD, "blocked": OutcomeKind.UNTESTABLE, "converges": OutcomeKind.GOOD}
 
 
 def made(label: str, cell: Mapping[str, str]) -> JudgedCell:
     """The outcome of one cell, by its label."""
     return JudgedCell(
-        cell=dict(cell),
-        kind=_KINDS.get(label.partition(" ")[0], OutcomeKind.UNDECIDED),
-        label=label,
+        id=CellId.of(cell),
+        outcome=Outcome.parse(label),
         reason="because",
         converged=0,
         counted=0,
-        interval=None,
         flags=(),
         trials=(),
         example=None,
@@ -37,6 +35,11 @@ def line(axis: str, versions: Sequence[str], labels: Sequence[str], **others: st
     """The outcomes of one row: a label a version; `import_` is the axis `import`."""
     rest = {name.rstrip("_"): value for name, value in others.items()}
     return [made(label, {axis: version, **rest}) for version, label in zip(versions, labels, strict=True)]
+
+
+def by_id(cells: Iterable[JudgedCell]) -> dict[CellId, Outcome]:
+    """The outcome of each cell."""
+    return {cell.id: cell.outcome for cell in cells}
 
 
 SCRIPTS = (

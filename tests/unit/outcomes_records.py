@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
 from runner.outcomes.judged_cell import JudgedCell, judge_cell
 from runner.outcomes.judging import verdict_of
@@ -57,10 +58,9 @@ def settling(level: float, *, start: float = 2.3) -> tuple[float, ...]:
     return (start, level + 0.06 * (start - level), level + 0.01 * (start - level), level, level)
 
 
-def cell(name: str, *series: tuple[float, ...], **changes: Any) -> tuple[dict[str, str], list[tuple[Record, Any]]]:
-    """A cell's axis values with one trial a series, as `outcomes_of` takes them; each trial has weights of its own."""
-    values = {"tensorflow": name}
-    return values, [trial(*losses, seed=seed, **changes) for seed, losses in enumerate(series)]
+def cell(name: str, *series: tuple[float, ...], **changes: Any) -> tuple[CellId, list[tuple[Record, Any]]]:
+    """A cell with one trial a series, as `judge_matrix` takes it; each trial has weights of its own."""
+    return CellId.of({"tensorflow": name}), [trial(*losses, seed=seed, **changes) for seed, losses in enumerate(series)]
 
 
 def outcome(name: str, *series: tuple[float, ...], **changes: Any) -> JudgedCell:

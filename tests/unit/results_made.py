@@ -29,12 +29,10 @@ def results_of(outcomes: Sequence[JudgedCell]) -> Results:
     axes = (Axis(name="tensorflow", kind=AxisKind.PACKAGE, values=(), position=_AT),)
     return Results(
         matrix=Matrix(path=Path("matrix.yaml"), axes=axes, experiment=Experiment(script="a.py")),
-        cells=tuple(Cell(values=one.cell, pins=(), script=one.cell.get("script", "a.py")) for one in done),
+        cells=tuple(Cell(values=one.id.values, pins=(), script=one.id.get("script", "a.py")) for one in done),
         outcomes=tuple(done),
         compared=(None,) * len(done),
-        judged=JudgedMatrix(
-            outcomes=tuple(done), position=None, reference=None, reason="nothing converges", named=False
-        ),
+        judged=JudgedMatrix(cells=tuple(done), chosen=None, reference=None, reason="nothing converges", named=False),
         executed=0,
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from outcomes_made import BUILD, FLAKY, GOOD, IMPORT, LABELS, NAN, OPEN, SCRIPTS, founding, line, made
+from outcomes_made import BUILD, FLAKY, GOOD, IMPORT, LABELS, NAN, OPEN, SCRIPTS, by_id, founding, line, made
 from results_made import LONG, results_of
 from rich.cells import cell_len
 from rich.console import Console
@@ -18,6 +18,7 @@ from rich.console import Console
 from runner.cli.findings import fitted
 from runner.cli.grid import ASCII_SYMBOLS, MOST_LINES, grid_lines
 from runner.cli.results import print_results
+from runner.matrix.cell_id import CellId
 from runner.reports.plain import SYMBOLS
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def printed(
 
 
 def drawn(outcomes: list[JudgedCell], width: int = 80) -> list[str]:
-    return [line.plain for line in grid_lines(outcomes, base="tensorflow", width=width)]
+    return [line.plain for line in grid_lines(by_id(outcomes), base="tensorflow", width=width)]
 
 
 @pytest.mark.parametrize("outcomes", [founding(), thirty_by_two(), thousand(0.01), thousand(0.5)])
@@ -139,18 +140,19 @@ def test_where_nothing_is_alike_cells_are_counted() -> None:
 
 
 def test_a_cell_that_is_not_there_is_told_from_one_that_is() -> None:
-    outcomes = [outcome for outcome in thirty_by_two() if outcome.cell != {"tensorflow": "1.29.0", "import": "keras"}]
+    missing = CellId.of({"tensorflow": "1.29.0", "import": "keras"})
+    outcomes = [outcome for outcome in thirty_by_two() if outcome.id != missing]
     lines = drawn(outcomes)
     assert lines[-1].endswith(". no such cell")
     assert "1.29.0           .            ✓ converges" in lines
 
 
 def test_cells_that_do_not_vary_need_no_matrix() -> None:
-    assert grid_lines(founding()[:1], base="tensorflow", width=80) == []
+    assert grid_lines(by_id(founding()[:1]), base="tensorflow", width=80) == []
 
 
 def test_without_unicode_there_are_signs_all_the_same() -> None:
-    lines = grid_lines(founding(), base="tensorflow", width=80, ascii_only=True)
+    lines = grid_lines(by_id(founding()), base="tensorflow", width=80, ascii_only=True)
     text = "\n".join(line.plain for line in lines)
     assert text.isascii()
     assert "x nan" in text
@@ -172,7 +174,7 @@ _CELLS = st.lists(
 @given(_CELLS, st.sampled_from([50, 60, 80, 120]))
 def test_every_cell_is_drawn_with_its_mark(cells: list[tuple[str, str, str, str]], width: int) -> None:
     outcomes = [made(cell[3], dict(zip(("tensorflow", "import", "script"), cell, strict=False))) for cell in cells]
-    lines = grid_lines(outcomes, base="tensorflow", width=width)
+    lines = grid_lines(by_id(outcomes), base="tensorflow", width=width)
     assert len(lines) <= MOST_LINES + len(LABELS) + 1
     assert all(line.cell_len <= width for line in lines)
     legend = " ".join(line.plain for line in lines)
@@ -185,7 +187,7 @@ def test_a_terminal_without_colour_gets_none_and_one_with_colour_gets_the_same_w
     for colour in (None, "truecolor"):
         out = io.StringIO()
         console = Console(file=out, width=80, color_system=colour, force_terminal=colour is not None)
-        for one in grid_lines(founding(), base="tensorflow", width=80):
+        for one in grid_lines(by_id(founding()), base="tensorflow", width=80):
             console.print(one)
         texts.append(out.getvalue())
     assert "\x1b" not in texts[0]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from outcomes_records import BREAKS, cell, crash, epochs, outcome, settling, trial
 
+from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
 from runner.outcomes.comparing import all_pairs, compare, comparisons, control, top_up
 from runner.outcomes.comparison import ComparisonLabel, figure_in_words
@@ -147,7 +148,7 @@ def timed(name, seconds, peak):
         )
         for seed in range(4)
     ]
-    return judge_cell({"tensorflow": name}, made, Seeds())
+    return judge_cell(CellId.of({"tensorflow": name}), made, Seeds())
 
 
 def test_times_and_memory_are_compared_the_same_way_and_do_not_decide():
@@ -161,7 +162,7 @@ def test_times_and_memory_are_compared_the_same_way_and_do_not_decide():
 
 def test_trials_that_crashed_half_way_are_not_timed():
     broken = [trial(*BREAKS, seed=seed, peak_memory_bytes=5, **crash()) for seed in range(4)]
-    assert compare(judge_cell({}, broken, Seeds()), timed("quick", 2.0, 10**8)).peak_memory_bytes is None
+    assert compare(judge_cell(CellId(()), broken, Seeds()), timed("quick", 2.0, 10**8)).peak_memory_bytes is None
 
 
 def test_every_pair_of_outcomes_has_its_footing():
@@ -200,9 +201,11 @@ def test_a_control_counts_how_often_the_same_was_called_different():
 
 def test_seeds_of_a_matrix_are_counted_without_scipy():
     code = (
-        "import sys; sys.path.insert(0, 'tests/unit'); from outcomes_records import *; from runner.outcomes import *; "
+        "import sys; sys.path.insert(0, 'tests/unit'); from outcomes_records import *; "
+        "from runner.outcomes.judged_matrix import judge_matrix; from runner.outcomes.groups import groups; "
+        "from runner.matrix.model import Seeds; "
         "judged = judge_matrix([cell('1', *[settling(0.1)] * 4), cell('2', *[BREAKS] * 4)], Seeds()); "
-        "print(judged.seeds_wanted(Seeds()), *row_of(judged.outcomes[0]).flags, len(groups(judged.outcomes)), "
+        "print(judged.seeds_wanted(Seeds()), *judged.cells[0].flags, len(groups(judged.cells)), "
         "*{'pandas', 'scipy', 'numpy', 'statsmodels'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ NO_LR = crash("argument 'lr' at 0x7f3a", kind="TypeError", stage="build-model")
 
 
 def names(group):
-    return [one.cell["tensorflow"] for one in group.cells]
+    return [one.id.get("tensorflow") for one in group.cells]
 
 
 def test_the_reason_that_most_cells_share_comes_first():

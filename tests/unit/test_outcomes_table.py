@@ -12,6 +12,7 @@ import sys
 import pytest
 from outcomes_records import BREAKS, LEARNS, crash, epochs, trial
 
+from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
 from runner.outcomes import text
 from runner.outcomes.judged_cell import judge_cell
@@ -30,17 +31,17 @@ WORLD = {
 
 def converging():
     made = [trial(*LEARNS, seed=seed, peak_memory_bytes=(seed + 1) * 10**8, **WORLD) for seed in range(4)]
-    return judge_cell(CELL, made, Seeds())
+    return judge_cell(CellId.of(CELL), made, Seeds())
 
 
 def failing():
     made = [trial(*BREAKS, seed=seed, **WORLD) for seed in range(4)]
-    return judge_cell({**CELL, "script": "b|.py"}, made, Seeds())
+    return judge_cell(CellId.of({**CELL, "script": "b|.py"}), made, Seeds())
 
 
 def crashing(message="unexpected keyword\nargument `lr` | <b>"):
     made = [trial(seed=seed, **WORLD, **crash(message, kind="TypeError", stage="build-model")) for seed in range(2)]
-    return judge_cell({**CELL, "script": "c.py"}, made, Seeds())
+    return judge_cell(CellId.of({**CELL, "script": "c.py"}), made, Seeds())
 
 
 def test_a_row_says_all_of_a_cell():
@@ -79,11 +80,11 @@ def test_a_median_of_losses_that_are_mostly_nan_is_nan():
     row = row_of(failing())
     assert math.isnan(row.final_loss)
     mixed = [trial(*losses, seed=seed) for seed, losses in enumerate((LEARNS, LEARNS, BREAKS))]
-    assert row_of(judge_cell(CELL, mixed, Seeds())).final_loss == 0.139
+    assert row_of(judge_cell(CellId.of(CELL), mixed, Seeds())).final_loss == 0.139
 
 
 def test_the_seconds_of_an_epoch_leave_out_the_first_one():
-    row = row_of(judge_cell(CELL, [trial(epochs=epochs("fit-1", {"loss": 1.0}))], Seeds()))
+    row = row_of(judge_cell(CellId.of(CELL), [trial(epochs=epochs("fit-1", {"loss": 1.0}))], Seeds()))
     assert row.epoch_s is None
 
 
