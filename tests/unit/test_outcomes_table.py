@@ -98,7 +98,7 @@ def test_an_exception_stands_with_its_line_of_the_script():
 
 def test_a_package_is_found_by_the_name_of_its_module():
     packages = {"tensorflow_core": Package(version="1.15.0"), "sklearn": Package(version="0.20")}
-    made = judge_cell({"tensorflow": "1.15.0", "scikit-learn": "0.20"}, [trial(packages=packages)], Seeds())
+    made = judge_cell(CellId.of({"tensorflow": "1.15.0", "scikit-learn": "0.20"}), [trial(packages=packages)], Seeds())
     assert dict(row_of(made).imported) == {
         "tensorflow": "1.15.0",
         "keras": "",
