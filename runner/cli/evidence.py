@@ -7,17 +7,18 @@ import webbrowser
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+from runner.matrix.matrix_file import Matrix
+from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS, cell_name
 
 from runner.cli.findings import fitted
-from runner.cli.grid import ASCII_SYMBOLS, STYLES
+from runner.cli.grid import STYLES
 from runner.cli.inspect import the_cell
 from runner.cli.parameters import DEFAULT_MATRIX, CellName, Format, MatrixFile, MatrixOption, Output, Seeds, options
 from runner.cli.progress import observer_for_terminal
 from runner.cli.show import console_for_output
 from runner.errors import MachineError, UsageError
-from runner.matrix.model import Matrix
 from runner.outcomes.outcome import OutcomeKind
-from runner.reports.plain import SYMBOLS, cell_name, plain
+from runner.reports.untrusted import stripped
 from runner.session import Session
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from runner.outcomes.result import CellResult, ExceptionResult, Result, TrialResult
+
 
 _TRACEBACK_LINES = 12
 
@@ -69,7 +71,7 @@ def print_cell(report: Result, console: Console) -> None:
     """Print the report's first cell; commands are never wrapped, so that they can be copied."""
     cell = report.cells[0]
     symbols = ASCII_SYMBOLS if console.options.ascii_only else SYMBOLS
-    console.print(Text(plain(cell_name(cell)), style="bold"), soft_wrap=True)
+    console.print(Text(stripped(cell_name(cell)), style="bold"), soft_wrap=True)
     console.print(Text(f"{symbols[cell.kind]} {cell.outcome}", style=STYLES[OutcomeKind(cell.kind)]))
     for title, lines in _sections(report, cell):
         found = list(lines)
@@ -95,7 +97,7 @@ def _sections(report: Result, cell: CellResult) -> Iterator[tuple[str, Iterator[
     if cell.exception is not None:
         yield "Exception", _exception(cell.exception)
     yield "Environment", _environment(report, cell)
-    yield "What was changed in the script", iter(plain(cell.diff).splitlines())
+    yield "What was changed in the script", iter(stripped(cell.diff).splitlines())
     if cell.commands is not None:
         yield "Reproduce it with this tool", (f"$ {line}" for line in cell.commands.with_runner)
         yield "Reproduce it without this tool", (f"$ {line}" for line in cell.commands.without_runner)
@@ -140,7 +142,7 @@ def _exception(exception: ExceptionResult) -> Iterator[str]:
     if exception.file is not None:
         source = f": {exception.source.strip()}" if exception.source else ""
         yield f"{exception.file}, line {exception.line}{source}"
-    lines = plain(exception.traceback).splitlines()
+    lines = stripped(exception.traceback).splitlines()
     if len(lines) > _TRACEBACK_LINES:
         yield f"… {len(lines) - _TRACEBACK_LINES} lines of the traceback left out; `logs` has them all"
     yield from (f"  {line}" for line in lines[-_TRACEBACK_LINES:])

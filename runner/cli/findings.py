@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from runner.cli.words import cell_words
 from runner.outcomes.layout import dimensions_of
 from runner.outcomes.ranges import cells_in_words
-from runner.reports.plain import one_line
+from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from runner.matrix.model import Cell
     from runner.session import Results
+
 
 _MOST_REASONS = 10
 _MOST_CHANGES = 10

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.text import Text
+from runner.reports.notation import SYMBOLS
 
 from runner.outcomes.layout import layout_of
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import cells_in_words, short_scripts
-from runner.reports.plain import SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runner.matrix.cell_id import CellId
     from runner.outcomes.layout import Dimension
     from runner.outcomes.outcome import Outcome
+
 
 STYLES = {
     OutcomeKind.GOOD: "green",

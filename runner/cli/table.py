@@ -14,12 +14,13 @@ from runner.outcomes import text
 from runner.outcomes.layout import dimensions_of
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import short_scripts
-from runner.reports.plain import one_line
+from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.outcomes.table import Row
+
 
 _REASON_COLUMNS = 20
 _FIGURES = {"converged": 1, "final loss": 3, "s/epoch": 4, "CPython": 6}

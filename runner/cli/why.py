@@ -25,8 +25,8 @@ from runner.cli.parameters import (
 from runner.cli.progress import observer_for_terminal
 from runner.cli.show import console_for_output
 from runner.errors import UsageError
+from runner.matrix.matrix_file import Matrix
 from runner.matrix.mistakes import RefusedError
-from runner.matrix.model import Matrix
 from runner.matrix.quantities import duration_s
 from runner.session import Session
 

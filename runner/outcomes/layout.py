@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from runner.matrix.model import AxisKind, axis_kind
+from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.versions import parsed
 from runner.outcomes.outcome import OutcomeKind
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from runner.matrix.cell_id import CellId
     from runner.outcomes.outcome import Outcome
+
 
 Row = tuple[str | None, ...]
 """A value of each axis but the line."""

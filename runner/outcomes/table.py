@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from runner.matrix.model import RESERVED_AXES
+from runner.matrix.axes import RESERVED_AXES
 from runner.outcomes.series import epoch_seconds, reported
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runner.outcomes.compared import Compared
     from runner.outcomes.judged_cell import JudgedCell
     from runner.trials.record import Record
+
 
 Scalar = str | int | float | None
 _SHOWN_PACKAGES = ("tensorflow", "keras", "numpy")

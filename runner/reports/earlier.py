@@ -5,15 +5,17 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from runner.reports.notation import cell_name
+
 from runner.outcomes.earlier import Evidence, held_against
 from runner.outcomes.outcome import OutcomeKind
-from runner.reports.plain import cell_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Mapping
 
     from runner.outcomes.earlier import Earlier
     from runner.outcomes.result import CellResult, Result, TrialResult
+
 
 _SUCCESSES = {"converged", "settled"}
 

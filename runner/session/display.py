@@ -8,8 +8,10 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from runner.reports.notation import SYMBOLS
+
 from runner.errors import UsageError
-from runner.reports.plain import SYMBOLS, one_line
+from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from runner.outcomes.table import Row
     from runner.session.results import Results
+
 
 _COLOURS = {"good": "#0072b2", "bad": "#d55e00", "undecided": "#b58900", "untestable": "#767676"}
 _MOST_COLUMNS, _MOST_ROWS = 12, 200

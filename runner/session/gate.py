@@ -8,15 +8,17 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, assert_never
 
+from runner.reports.notation import cause, cell_name
+
 from runner.outcomes.comparison import ComparisonLabel
 from runner.outcomes.earlier import EarlierLabel
-from runner.reports.plain import cell_name, why
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from runner.outcomes.earlier import Earlier
     from runner.outcomes.result import CellResult, Result
+
 
 _LONGEST = 200
 
@@ -46,7 +48,7 @@ def _found(kind: FailOn, cells: Sequence[CellResult], earlier: Sequence[Earlier]
             yield from (f"flaky: {_said(cell, cell.reason)}" for cell in cells if cell.outcome.startswith("flaky"))
         case FailOn.CRASH:
             crashed = [cell for cell in cells if any(trial.label.startswith("crashed") for trial in cell.trials)]
-            yield from (f"crash: {_said(cell, why(cell, _LONGEST))}" for cell in crashed)
+            yield from (f"crash: {_said(cell, cause(cell, _LONGEST))}" for cell in crashed)
         case _:
             assert_never(kind)
 

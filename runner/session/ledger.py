@@ -14,10 +14,14 @@ from runner.outcomes.outcome import OutcomeKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+
+    from runner.matrix.model import Cell
     from runner.outcomes.judged_matrix import JudgedMatrix
     from runner.session.progress import Progress
 
+
+if TYPE_CHECKING:
     Round = list[tuple[Progress, int]]
     """How many more trials, at least, are wanted of what."""
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
 
-from runner.matrix.model import axis_kind
+from runner.matrix.axes import axis_kind
 from runner.outcomes.account import FOLDER, read_accounts
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.result import (
@@ -39,14 +39,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from runner.matrix.matrix_file import Matrix
+
     from runner.environments.model import Lock
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.model import Cell
     from runner.outcomes.compared import Compared
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.verdict import Verdict
     from runner.session.results import Results
     from runner.session.session import Session
     from runner.trials.record import Record
+
 
 MOST_POINTS = 120
 """Of a longer series so many epochs are kept."""

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from outcomes_made import BUILD, IMPORT, NAN
 from outcomes_records import BREAKS, LEARNS, crash, record
+from runner.matrix.matrix_file import Matrix
 
-from runner.matrix.model import Axis, AxisKind, Cell, Experiment, Matrix, Position
+from runner.matrix.axes import AxisKind
+from runner.matrix.mistakes import Position
+from runner.matrix.model import Axis, Cell, Experiment
 from runner.outcomes.judged_matrix import JudgedMatrix
 from runner.outcomes.judging import verdict_of
 from runner.session import Results
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.outcomes.judged_cell import JudgedCell
+
 
 LONG = "The added layer must be an instance of class Layer. " + "Found a tensor of a shape that nobody expected. " * 5
 _AT = Position(line=1, column=1)

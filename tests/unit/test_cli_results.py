@@ -14,15 +14,16 @@ from outcomes_made import BUILD, FLAKY, GOOD, IMPORT, LABELS, NAN, OPEN, SCRIPTS
 from results_made import LONG, results_of
 from rich.cells import cell_len
 from rich.console import Console
+from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
 
 from runner.cli.findings import fitted
-from runner.cli.grid import ASCII_SYMBOLS, MOST_LINES, grid_lines
+from runner.cli.grid import MOST_LINES, grid_lines
 from runner.cli.results import print_results
 from runner.matrix.cell_id import CellId
-from runner.reports.plain import SYMBOLS
 
 if TYPE_CHECKING:
     from runner.outcomes.judged_cell import JudgedCell
+
 
 VERSIONS = [f"1.{minor}.0" for minor in range(30)]
 WIDTHS = [60, 80, 120]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_engine import FakeEngine, write_matrix
+from runner.matrix.matrix_file import Matrix
 
 from runner.engines.protocol import EngineKind
 from runner.errors import BuildFailedError
-from runner.matrix.model import Matrix
 from runner.outcomes.verdict import Label
 from runner.session import Options, Results, Session
 from runner.session.recall import FIRST_CONTROL_SEED
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from runner.engines.protocol import Image, Job
     from runner.environments.model import Lock
+
 
 WITHOUT_CRITERION = """\
 axes:
