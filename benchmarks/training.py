@@ -25,7 +25,7 @@ from runner import Matrix, Options
 from runner.outcomes.judge import judge
 from runner.outcomes.rules import MATERIAL, TREND
 from runner.outcomes.verdict import Label
-from runner.session import Session
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
-from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
 
 from runner.cli.grid import STYLES
 from runner.outcomes.outcome import OutcomeKind
+from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
 from runner.reports.untrusted import one_line, stripped
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from runner.environments.difference import difference
 from runner.environments.model import Lock
 from runner.errors import ExpectationFailed
 from runner.matrix.matrix_file import Matrix
-from runner.session import Session
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,6 @@ import webbrowser
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from runner.matrix.matrix_file import Matrix
-from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS, cell_name
 
 from runner.cli.findings import fitted
 from runner.cli.grid import STYLES
@@ -17,9 +15,11 @@ from runner.cli.parameters import DEFAULT_MATRIX, CellName, Format, MatrixFile, 
 from runner.cli.progress import observer_for_terminal
 from runner.cli.show import console_for_output
 from runner.errors import MachineError, UsageError
+from runner.matrix.matrix_file import Matrix
 from runner.outcomes.outcome import OutcomeKind
+from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS, cell_name
 from runner.reports.untrusted import stripped
-from runner.session import Session
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from runner.matrix.model import Cell
-    from runner.session import Results
+    from runner.session.results import Results
 
 
 _MOST_REASONS = 10

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.text import Text
-from runner.reports.notation import SYMBOLS
 
 from runner.outcomes.layout import layout_of
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import cells_in_words, short_scripts
+from runner.reports.notation import SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

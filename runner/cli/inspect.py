@@ -30,8 +30,8 @@ from runner.cli.progress import PlainProgress, observer_for_terminal
 from runner.cli.show import print_plan, print_records
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
-from runner.session import Session
 from runner.session.jobs import github_jobs
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from runner.matrix.model import Cell

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runner.matrix.model import Cell
     from runner.outcomes.tally import Trial
     from runner.outcomes.verdict import Verdict
-    from runner.session import Results
+    from runner.session.results import Results
     from runner.trials.record import Record
 
 MOST_LINES = 30

@@ -23,12 +23,12 @@ from runner.session.running import slots_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from runner.matrix.matrix_file import Matrix
-
     from runner.environments.model import Lock
     from runner.explain.telling import Telling, Trial
     from runner.investigate import Answers, Combination, Questions
-    from runner.session import Results, Session
+    from runner.matrix.matrix_file import Matrix
+    from runner.session.results import Results
+    from runner.session.session import Session
     from runner.trials.record import Record
 
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from runner.investigate.bisected import Place
     from runner.outcomes.comparison import CellComparison
     from runner.outcomes.judged_cell import JudgedCell
-    from runner.session import Session
+    from runner.session.session import Session
 
 
 MOST_FOR_PACKAGES = 40

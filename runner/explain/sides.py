@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.matrix.model import Cell
-    from runner.session import Results
+    from runner.session.results import Results
 
 
 _SHOWN = 8

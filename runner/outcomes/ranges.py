@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
-from runner.matrix.model import AxisKind, axis_kind
+from runner.matrix.axes import AxisKind, axis_kind
 from runner.outcomes.layout import layout_of, patterns_of, rows_of
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.verdict import Label

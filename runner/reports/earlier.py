@@ -5,10 +5,9 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from runner.reports.notation import cell_name
-
 from runner.outcomes.earlier import Evidence, held_against
 from runner.outcomes.outcome import OutcomeKind
+from runner.reports.notation import cell_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Mapping

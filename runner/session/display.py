@@ -8,9 +8,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from runner.reports.notation import SYMBOLS
-
 from runner.errors import UsageError
+from runner.reports.notation import SYMBOLS
 from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:

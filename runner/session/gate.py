@@ -8,10 +8,9 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, assert_never
 
-from runner.reports.notation import cause, cell_name
-
 from runner.outcomes.comparison import ComparisonLabel
 from runner.outcomes.earlier import EarlierLabel
+from runner.reports.notation import cause, cell_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from runner.matrix.matrix_file import Matrix
-
     from runner.matrix.model import Cell
     from runner.outcomes.judged_matrix import JudgedMatrix
     from runner.session.progress import Progress

@@ -13,9 +13,8 @@ from runner.trials.trial import Trial
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.matrix.matrix_file import Matrix
-
     from runner.engines.protocol import Image
+    from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record

@@ -39,9 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from runner.matrix.matrix_file import Matrix
-
     from runner.environments.model import Lock
+    from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.outcomes.compared import Compared
     from runner.outcomes.judged_cell import JudgedCell

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from pandas.io.formats.style import Styler
-    from runner.matrix.matrix_file import Matrix
 
     from runner.matrix.cell_id import CellId
+    from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.outcomes.compared import Compared
     from runner.outcomes.groups import FailureGroup

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from outcomes_made import BUILD, IMPORT, NAN
 from outcomes_records import BREAKS, LEARNS, crash, record
-from runner.matrix.matrix_file import Matrix
 
 from runner.matrix.axes import AxisKind
+from runner.matrix.matrix_file import Matrix
 from runner.matrix.mistakes import Position
 from runner.matrix.model import Axis, Cell, Experiment
 from runner.outcomes.judged_matrix import JudgedMatrix
 from runner.outcomes.judging import verdict_of
-from runner.session import Results
+from runner.session.results import Results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,12 +14,12 @@ from outcomes_made import BUILD, FLAKY, GOOD, IMPORT, LABELS, NAN, OPEN, SCRIPTS
 from results_made import LONG, results_of
 from rich.cells import cell_len
 from rich.console import Console
-from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
 
 from runner.cli.findings import fitted
 from runner.cli.grid import MOST_LINES, grid_lines
 from runner.cli.results import print_results
 from runner.matrix.cell_id import CellId
+from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
 
 if TYPE_CHECKING:
     from runner.outcomes.judged_cell import JudgedCell

@@ -11,20 +11,20 @@ import pytest
 from fake_engine import MATRIX, FakeEngine, write_matrix
 from outcomes_records import BREAKS, LEARNS, crash, record, trial
 from reports_made import HOSTILE
-from runner.matrix.matrix_file import Matrix
 
 from runner.errors import BuildFailedError, UsageError
 from runner.matrix.cell_id import CellId
+from runner.matrix.matrix_file import Matrix
 from runner.matrix.model import Seeds
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.verdict import Standing
-from runner.session import Session
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.session import Results
+    from runner.session.results import Results
 
 
 ALLOWED = {"table", "thead", "tbody", "tr", "th", "td", "p", "strong", "small", "br"}

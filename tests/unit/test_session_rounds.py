@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_engine import FakeEngine, write_matrix
-from runner.matrix.matrix_file import Matrix
 
 from runner.engines.protocol import EngineKind
 from runner.errors import BuildFailedError
+from runner.matrix.matrix_file import Matrix
 from runner.outcomes.verdict import Label
-from runner.session import Options, Results, Session
+from runner.session.options import Options
 from runner.session.recall import FIRST_CONTROL_SEED
 from runner.session.running import StoppedEarly
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from runner.engines.protocol import Image, Job
     from runner.environments.model import Lock
+    from runner.session.results import Results
 
 
 WITHOUT_CRITERION = """\
