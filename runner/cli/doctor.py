@@ -46,7 +46,7 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
 
 
 def _engine(base: str) -> str:
-    from runner.engines.docker import DockerEngine  # noqa: PLC0415 - heavy
+    from runner.engines.docker.docker_engine import DockerEngine  # noqa: PLC0415 - heavy
 
     engine = DockerEngine.connect(base=base)
     try:
@@ -56,7 +56,7 @@ def _engine(base: str) -> str:
 
 
 def _build_client() -> str:
-    from runner.engines.docker_build import build_client  # noqa: PLC0415 - heavy
+    from runner.engines.docker.buildkit import build_client  # noqa: PLC0415 - heavy
 
     return str(build_client())
 
