@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.reports.account import Account, Bisection, Cause, Counts, Factor, Flip, Side, Switch, Trace, Tried
+from runner.outcomes.account import Account, Bisection, Cause, Counts, Factor, Flip, Side, Switch, Trace, Tried
 
 GOOD = {"tensorflow": "1.13.1", "keras": "2.2.4", "import": "tf.keras"}
 BAD = {**GOOD, "import": "keras"}

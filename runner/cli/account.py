@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from runner.cli.grid import ASCII_SYMBOLS, STYLES
+from runner.cli.grid import STYLES
 from runner.outcomes import OutcomeKind
-from runner.reports.plain import SYMBOLS, one_line, plain
+from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
+from runner.reports.untrusted import one_line, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from runner.reports.account import Account, Bisection, Counts, Switch, Tried, Walk
+    from runner.outcomes.account import Account, Bisection, Counts, Switch, Tried, Walk
 
 _MOST_BESIDE = 3
 """So many values that all places of a bisection share are shown with each of them."""
@@ -27,12 +28,12 @@ def print_account(account: Account, console: Console) -> None:
     """Print an account."""
     console.print(Text("Why?", style="bold"))
     for sentence in account.sentences:
-        console.print(Text(f"• {plain(sentence)}"))
+        console.print(Text(f"• {stripped(sentence)}"))
     for sentence in account.unknown:
-        console.print(Text(f"? {plain(sentence)}", style="dim"))
+        console.print(Text(f"? {stripped(sentence)}", style="dim"))
     if account.telling:
         _title(console, "What was called good and bad")
-        console.print(Text(plain(account.telling)))
+        console.print(Text(stripped(account.telling)))
     if len(account.tried) > 2:
         _title(console, "Which axis")
         console.print(_tried(account.tried, console))
@@ -48,8 +49,8 @@ def print_account(account: Account, console: Console) -> None:
 
 def print_walk(walk: Walk, console: Console) -> None:
     """Print a bisection that was asked for by itself."""
-    console.print(Text(f"• {plain(walk.sentence)}"))
-    console.print(Text(f"  {plain(walk.telling)}", style="dim"))
+    console.print(Text(f"• {stripped(walk.sentence)}"))
+    console.print(Text(f"  {stripped(walk.telling)}", style="dim"))
     print_bisection(walk.bisection, console)
     console.print()
     console.print(Text(f"{walk.trials} trials ran for this, {walk.seconds:.0f} s.", style="dim"))

@@ -26,7 +26,7 @@ from runner.cli.words import date_words, size_words
 from runner.environments.difference import difference
 from runner.environments.model import Lock
 from runner.errors import ExpectationFailed
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session import Session
 
 if TYPE_CHECKING:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from runner.cli.findings import fitted
-from runner.cli.grid import ASCII_SYMBOLS, STYLES
+from runner.cli.grid import STYLES
 from runner.cli.inspect import the_cell
 from runner.cli.parameters import DEFAULT_MATRIX, CellName, Format, MatrixFile, MatrixOption, Output, Seeds, options
 from runner.cli.progress import observer_for_terminal
 from runner.cli.show import console_for_output
 from runner.errors import MachineError, UsageError
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.outcomes.cell import OutcomeKind
-from runner.reports.plain import SYMBOLS, cell_name, plain
+from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS, cell_name
+from runner.reports.untrusted import stripped
 from runner.session import Session
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from runner.reports import Cell, Report
-    from runner.reports.model import ScriptException, Trial
+    from runner.outcomes.result import CellResult, ExceptionResult, Result, TrialResult
+
 
 _TRACEBACK_LINES = 12
 
@@ -66,11 +67,11 @@ def open_(matrix: MatrixFile = DEFAULT_MATRIX) -> int:
     return 0
 
 
-def print_cell(report: Report, console: Console) -> None:
+def print_cell(report: Result, console: Console) -> None:
     """Print the report's first cell; commands are never wrapped, so that they can be copied."""
     cell = report.cells[0]
     symbols = ASCII_SYMBOLS if console.options.ascii_only else SYMBOLS
-    console.print(Text(plain(cell_name(cell)), style="bold"), soft_wrap=True)
+    console.print(Text(stripped(cell_name(cell)), style="bold"), soft_wrap=True)
     console.print(Text(f"{symbols[cell.kind]} {cell.outcome}", style=STYLES[OutcomeKind(cell.kind)]))
     for title, lines in _sections(report, cell):
         found = list(lines)
@@ -90,19 +91,19 @@ def _within(line: str, width: int) -> list[str]:
     return fitted(text, width, indent=indent, hanging=f"{indent}  ", most=None)
 
 
-def _sections(report: Report, cell: Cell) -> Iterator[tuple[str, Iterator[str]]]:
+def _sections(report: Result, cell: CellResult) -> Iterator[tuple[str, Iterator[str]]]:
     yield "Why", _why(report, cell)
     yield "Verdicts, by seed", (line for trial in cell.trials for line in _verdict(trial))
     if cell.exception is not None:
         yield "Exception", _exception(cell.exception)
     yield "Environment", _environment(report, cell)
-    yield "What was changed in the script", iter(plain(cell.diff).splitlines())
+    yield "What was changed in the script", iter(stripped(cell.diff).splitlines())
     if cell.commands is not None:
         yield "Reproduce it with this tool", (f"$ {line}" for line in cell.commands.with_runner)
         yield "Reproduce it without this tool", (f"$ {line}" for line in cell.commands.without_runner)
 
 
-def _why(report: Report, cell: Cell) -> Iterator[str]:
+def _why(report: Result, cell: CellResult) -> Iterator[str]:
     yield cell.reason
     if cell.interval is not None:
         low, high = 100 * cell.interval.low, 100 * cell.interval.high
@@ -117,7 +118,7 @@ def _why(report: Report, cell: Cell) -> Iterator[str]:
         yield f"Judged by: {', '.join(report.criterion)}."
 
 
-def _verdict(trial: Trial) -> Iterator[str]:
+def _verdict(trial: TrialResult) -> Iterator[str]:
     yield f"{trial.seed}: {trial.label}, by the rule `{trial.basis}`"
     yield f"  {trial.reason}"
     figures = {"first": trial.y0, "final": trial.final, "best": trial.best, "scale S": trial.scale}
@@ -135,19 +136,19 @@ def _verdict(trial: Trial) -> Iterator[str]:
         yield f"  noted: {', '.join(trial.flags)}"
 
 
-def _exception(exception: ScriptException) -> Iterator[str]:
+def _exception(exception: ExceptionResult) -> Iterator[str]:
     yield f"{exception.type}: {exception.message}"
     yield f"in the stage {exception.stage}{f', phase {exception.phase}' if exception.phase else ''}"
     if exception.file is not None:
         source = f": {exception.source.strip()}" if exception.source else ""
         yield f"{exception.file}, line {exception.line}{source}"
-    lines = plain(exception.traceback).splitlines()
+    lines = stripped(exception.traceback).splitlines()
     if len(lines) > _TRACEBACK_LINES:
         yield f"… {len(lines) - _TRACEBACK_LINES} lines of the traceback left out; `logs` has them all"
     yield from (f"  {line}" for line in lines[-_TRACEBACK_LINES:])
 
 
-def _environment(report: Report, cell: Cell) -> Iterator[str]:
+def _environment(report: Result, cell: CellResult) -> Iterator[str]:
     lock = report.locks.get(cell.lock)
     if cell.python or cell.engine:
         network = ", with a network" if cell.network else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runner.cli.words import cell_words
 from runner.outcomes.layout import dimensions_of
 from runner.outcomes.saying import cells_in_words
-from runner.reports.plain import one_line
+from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

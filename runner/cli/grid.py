@@ -16,7 +16,7 @@ from rich.text import Text
 from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.layout import layout_of
 from runner.outcomes.saying import cells_in_words, short_scripts
-from runner.reports.plain import SYMBOLS
+from runner.reports.notation import SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

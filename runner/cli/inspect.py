@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -29,9 +29,12 @@ from runner.cli.parameters import (
 from runner.cli.progress import PlainProgress, observer_for_terminal
 from runner.cli.show import print_plan, print_records
 from runner.errors import UsageError
-from runner.matrix.model import Cell, Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session import Session
 from runner.session.jobs import github_jobs
+
+if TYPE_CHECKING:
+    from runner.matrix.model import Cell
 
 
 def plan(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.outcomes.earlier import Earlier
-    from runner.reports import Report
+    from runner.outcomes.result import Result
     from runner.session import Results, Session
     from runner.session.gate import FailOn
 
@@ -27,7 +27,7 @@ class Asked:
 
     junit: Path | None
     fail_on: tuple[FailOn, ...]
-    baseline: Report | None
+    baseline: Result | None
     annotations: bool
     summary: Path | None
 
@@ -38,9 +38,9 @@ def asked(
     """What was asked for; the earlier result is read before anything runs. Raises UsageError where it can't be."""
     earlier = None
     if baseline is not None:
-        from runner.reports import read_report  # noqa: PLC0415 - only here
+        from runner.outcomes.result import read_result  # noqa: PLC0415 - only here
 
-        earlier = read_report(baseline)
+        earlier = read_result(baseline)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     return Asked(
         junit=junit,
@@ -70,7 +70,7 @@ def tell(session: Session, results: Results, wanted: Asked) -> int:
     return results.exit_code or int(bool(found))
 
 
-def _write(report: Report, wanted: Asked, earlier: Sequence[Earlier], folder: Path) -> None:
+def _write(report: Result, wanted: Asked, earlier: Sequence[Earlier], folder: Path) -> None:
     if wanted.junit:
         from runner.reports.junit import junit  # noqa: PLC0415 - only where asked for
 
@@ -104,7 +104,7 @@ def _source(folder: Path) -> str:
     return f"{server}/{repository}/blob/{commit}/{_below_root(folder)}".rstrip("/")
 
 
-def _earlier_lines(baseline: Report, earlier: Sequence[Earlier]) -> list[str]:
+def _earlier_lines(baseline: Result, earlier: Sequence[Earlier]) -> list[str]:
     counts = Counter(one.label.value for one in earlier)
     words = ", ".join(f"{count} {label}" for label, count in counts.items())
     return [

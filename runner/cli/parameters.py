@@ -17,7 +17,7 @@ from runner.session.options import Options
 from runner.session.shards import parse_shard
 
 if TYPE_CHECKING:
-    from runner.reports import Report
+    from runner.outcomes.result import Result
 
 
 class EngineChoice(enum.StrEnum):
@@ -115,7 +115,7 @@ def options(
     shard: str = "",
     fail_fast: bool = False,
     prune_images: bool = False,
-    earlier: Report | None = None,
+    earlier: Result | None = None,
 ) -> Options:
     """The session's options: the command line, then the environment, then the user's configuration file."""
     configured = configuration()

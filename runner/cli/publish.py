@@ -10,7 +10,7 @@ import typer
 
 from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, MatrixFile, Only, Seeds, options
 from runner.cli.progress import observer_for_terminal
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session import Session
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ def _from_matrix(matrix: Path, chosen: Options, to: Path | None, *, recorded: bo
 
 
 def _from_results(source: Path, to: Path | None) -> Written:
-    from runner.reports import read_report  # noqa: PLC0415 - pydantic models of the whole report
+    from runner.outcomes.result import read_result  # noqa: PLC0415 - pydantic models of the whole report
     from runner.reports.site import write_site  # noqa: PLC0415 - templates and numpy
 
-    return write_site(read_report(source), to or Path("site"))
+    return write_site(read_result(source), to or Path("site"))
 
 
 COMMANDS = (publish,)

@@ -13,7 +13,7 @@ from runner.outcomes import text
 from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.layout import dimensions_of
 from runner.outcomes.saying import short_scripts
-from runner.reports.plain import one_line
+from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

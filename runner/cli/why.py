@@ -25,8 +25,8 @@ from runner.cli.parameters import (
 from runner.cli.progress import observer_for_terminal
 from runner.cli.show import console_for_output
 from runner.errors import UsageError
+from runner.matrix.matrix_file import Matrix
 from runner.matrix.mistakes import RefusedError
-from runner.matrix.model import Matrix
 from runner.matrix.quantities import duration_s
 from runner.session import Session
 
@@ -72,7 +72,7 @@ def explain(
     from runner.explain.account import account_of  # noqa: PLC0415 - only here
     from runner.explain.plan import plan_of  # noqa: PLC0415 - only here
     from runner.explain.sides import sides_in, sides_of  # noqa: PLC0415 - only here
-    from runner.reports.account import FOLDER, write_account  # noqa: PLC0415 - only here
+    from runner.outcomes.account import FOLDER, write_account  # noqa: PLC0415 - only here
 
     if bool(good) is not bool(bad):
         raise UsageError("Name both cells, --good and --bad; or neither, for the closest pair that is recorded.")

@@ -29,7 +29,7 @@ from runner.cli.parameters import (
 from runner.cli.progress import observer_for_terminal
 from runner.cli.results import print_results, print_verdicts
 from runner.cli.show import print_plan
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session import Session
 
 

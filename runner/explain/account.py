@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from runner.explain.explaining import Bisected
 from runner.explain.telling import finals
 from runner.explain.words import release_of, sentences_of, unknown_of
+from runner.outcomes import account as out
 from runner.outcomes.significance import fisher, rate_interval
-from runner.reports import account as out
 
 if TYPE_CHECKING:
     from runner.explain.explaining import Explanation

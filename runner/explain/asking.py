@@ -13,7 +13,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.investigate import BudgetSpentError, Evidence, evidence_of
-from runner.matrix.model import Axis, Partial, Position, axis_kind
+from runner.matrix.axes import axis_kind
+from runner.matrix.mistakes import Position
+from runner.matrix.model import Axis, Partial
 from runner.outcomes import most_trials, verdict_of
 from runner.session.running import slots_of
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from runner.environments.model import Lock
     from runner.explain.telling import Telling, Trial
     from runner.investigate import Answers, Combination, Questions
-    from runner.matrix.model import Matrix
+    from runner.matrix.matrix_file import Matrix
     from runner.session import Results, Session
     from runner.trials.record import Record
 

@@ -10,7 +10,7 @@ from runner.explain.explaining import MOST_FOR_PACKAGES, places_of
 from runner.explain.places import Span, is_ordered
 from runner.explain.switches import MADE_FOR, may_apply
 from runner.explain.tracing import TRIALS
-from runner.matrix.model import AxisKind, axis_kind
+from runner.matrix.axes import AxisKind, axis_kind
 from runner.preludes import catalogue
 
 if TYPE_CHECKING:

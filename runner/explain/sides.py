@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
+from runner.matrix.axes import axis_kind, axis_name, canonical
 from runner.matrix.mistakes import RefusedError, quoted
-from runner.matrix.model import axis_kind
-from runner.matrix.values import axis_name, canonical
 from runner.outcomes import OutcomeKind
 
 if TYPE_CHECKING:

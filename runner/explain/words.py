@@ -10,7 +10,7 @@ from runner.investigate import Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from runner.reports.account import Account, Bisection, Cause, Counts, Flip, Removed, Side, Switch
+    from runner.outcomes.account import Account, Bisection, Cause, Counts, Flip, Removed, Side, Switch
 
 _MOST_NAMED = 12
 _MOST_CAUSES = 3

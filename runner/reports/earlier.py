@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.earlier import Evidence, held_against
-from runner.reports.plain import cell_name
+from runner.reports.notation import cell_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Mapping
 
     from runner.outcomes.earlier import Earlier
-    from runner.reports.model import Cell, Report, Trial
+    from runner.outcomes.result import CellResult, Result, TrialResult
 
 _SUCCESSES = {"converged", "settled"}
 
 
-def against(report: Report, earlier: Report, matrix: Collection[str] = ()) -> tuple[Earlier, ...]:
+def against(report: Result, earlier: Result, matrix: Collection[str] = ()) -> tuple[Earlier, ...]:
     """Hold each cell against the one with the same axis values.
 
     `matrix` has the names of all cells of the matrix, selected or not: one that was not looked at is not gone.
@@ -29,13 +29,13 @@ def against(report: Report, earlier: Report, matrix: Collection[str] = ()) -> tu
     return held_against(now, looked_at, obstacle=obstacle(report.criterion, report.metric, earlier))
 
 
-def by_name(earlier: Report, cells: Mapping[str, Mapping[str, str]]) -> dict[str, Evidence]:
+def by_name(earlier: Result, cells: Mapping[str, Mapping[str, str]]) -> dict[str, Evidence]:
     """What an earlier report has, by the names that `cells` have for the same axis values; others keep their own."""
     names = {frozenset(values.items()): name for name, values in cells.items()}
     return {names.get(frozenset(cell.values.items()), cell_name(cell)): evidence(cell) for cell in earlier.cells}
 
 
-def obstacle(criterion: tuple[str, ...], metric: str, earlier: Report) -> str:
+def obstacle(criterion: tuple[str, ...], metric: str, earlier: Result) -> str:
     """Why a result that was judged so can't be compared with an earlier one; empty where it can."""
     ours = criterion or (f"the shape of {metric}",)
     theirs = earlier.criterion or (f"the shape of {earlier.metric}",)
@@ -44,7 +44,7 @@ def obstacle(criterion: tuple[str, ...], metric: str, earlier: Report) -> str:
     return f"judged by {', '.join(ours)} now, by {', '.join(theirs)} then: how often it succeeds means another thing"
 
 
-def evidence(cell: Cell) -> Evidence:
+def evidence(cell: CellResult) -> Evidence:
     """What a report has of a cell for comparing it; of trials that are copies of each other the first counts."""
     successes = list({_identity(trial): trial for trial in cell.trials if trial.label in _SUCCESSES}.values())
     settled = any(trial.label == "settled" for trial in successes)
@@ -66,7 +66,7 @@ def evidence(cell: Cell) -> Evidence:
     )
 
 
-def _identity(trial: Trial) -> Hashable:
+def _identity(trial: TrialResult) -> Hashable:
     """What copies share; a trial that reported nothing is known to be nobody's copy."""
     curves = tuple((name, values) for name, values in sorted(trial.curves.items()))
     return (trial.final, trial.y0, curves) if curves else trial.seed

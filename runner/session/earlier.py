@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     from runner.outcomes import Judged, Outcome
     from runner.outcomes.earlier import Evidence
-    from runner.reports import Report
+    from runner.outcomes.result import Result
     from runner.session.session import Session
 
 
-def lacking_for(session: Session, earlier: Report) -> Callable[[Judged], Sequence[int]]:
+def lacking_for(session: Session, earlier: Result) -> Callable[[Judged], Sequence[int]]:
     """What says of each cell of the matrix how many more trials it needs; none where a fixed number is asked for.
 
     Only of cells where one result succeeds and the other fails, and no more than `seeds.cap` allows.

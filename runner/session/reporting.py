@@ -12,14 +12,27 @@ from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
 
-from runner import reports
-from runner.matrix.model import axis_kind
+from runner.matrix.axes import axis_kind
+from runner.outcomes.account import FOLDER, read_accounts
 from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.metrics import NOT_METRICS
+from runner.outcomes.result import (
+    AxisResult,
+    CellResult,
+    ComparisonResult,
+    ExceptionResult,
+    FailureResult,
+    IntervalResult,
+    LockResult,
+    NeighbourChange,
+    PackageResult,
+    ReproductionCommands,
+    Result,
+    TrialResult,
+)
 from runner.outcomes.series import epoch_seconds, reported
 from runner.outcomes.table import all_of, median_of
 from runner.outcomes.verdict import Basis
-from runner.reports.account import FOLDER, read_accounts
 from runner.session.group import environment_of
 from runner.session.results import is_as_expected
 
@@ -28,7 +41,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.environments.model import Lock
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
     from runner.outcomes import Compared, Outcome, Verdict
     from runner.session.results import Results
     from runner.session.session import Session
@@ -41,7 +55,7 @@ LOG_BYTES, LOG_BYTES_OF_GOOD = 4096, 1536
 _DIGITS = 5
 
 
-def report_of(session: Session, results: Results) -> reports.Report:
+def report_of(session: Session, results: Results) -> Result:
     """All that is known of the selected cells, in one self-contained value."""
     return _Reporting(session=session, results=results).report()
 
@@ -51,11 +65,11 @@ class _Reporting:
     session: Session
     results: Results
 
-    def report(self) -> reports.Report:
+    def report(self) -> Result:
         matrix, results = self.session.matrix, self.results
         judged = results.judged
         baseline = judged.baseline
-        return reports.Report(
+        return Result(
             runner_version=importlib.metadata.version("convergence-matrix"),
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             title=matrix.path.absolute().parent.name,
@@ -83,11 +97,11 @@ class _Reporting:
         return {id(outcome): cell.digest for cell, outcome in pairs}
 
     @property
-    def _changes(self) -> Iterable[reports.Change]:
+    def _changes(self) -> Iterable[NeighbourChange]:
         cells = self.results.cells
         for change in self.results.changes:
             before, after = cells[change.before], cells[change.after]
-            yield reports.Change(axis=change.axis, before=before.digest, after=after.digest)
+            yield NeighbourChange(axis=change.axis, before=before.digest, after=after.digest)
 
     @cached_property
     def _locks(self) -> dict[str, Lock | None]:
@@ -99,12 +113,12 @@ class _Reporting:
         }
 
     @cached_property
-    def _failures(self) -> list[reports.Failure]:
+    def _failures(self) -> list[FailureResult]:
         found = []
         for group in self.results.failures:
             print_ = group.fingerprint
             found.append(
-                reports.Failure(
+                FailureResult(
                     label=group.label.value,
                     reason=group.reason,
                     type=print_.type if print_ else "",
@@ -125,7 +139,7 @@ class _Reporting:
                 found.setdefault(cell, []).append(index)
         return found
 
-    def _cell(self, cell: Cell, outcome: Outcome, compared: Compared | None) -> reports.Cell:
+    def _cell(self, cell: Cell, outcome: Outcome, compared: Compared | None) -> CellResult:
         matrix, records = self.session.matrix, outcome.records
         lock = self._locks[cell.name]
         ran = [record for record in records if record.ran]
@@ -134,7 +148,7 @@ class _Reporting:
         finals = [final for _, verdict in outcome.trials if (final := _final(verdict)) is not None]
         shown = outcome.example[0] if outcome.example else next(iter(records), None)
         most = LOG_BYTES_OF_GOOD if outcome.kind is OutcomeKind.GOOD else LOG_BYTES
-        return reports.Cell(
+        return CellResult(
             id=cell.digest,
             values=dict(cell.values),
             outcome=outcome.label,
@@ -142,7 +156,7 @@ class _Reporting:
             reason=outcome.reason,
             converged=outcome.converged,
             counted=outcome.counted,
-            interval=reports.Interval(low=outcome.interval[0], high=outcome.interval[1]) if outcome.interval else None,
+            interval=IntervalResult(low=outcome.interval[0], high=outcome.interval[1]) if outcome.interval else None,
             flags=outcome.flags,
             final=median_of(finals),
             epoch_s=median(seconds) if seconds else None,
@@ -165,12 +179,12 @@ class _Reporting:
             ),
         )
 
-    def _trial(self, record: Record, verdict: Verdict, *, log: int) -> reports.Trial:
+    def _trial(self, record: Record, verdict: Verdict, *, log: int) -> TrialResult:
         path = self.session.workplace.log(record.key)
         found = reported(record, verdict.metric)
         kept = thinned([epoch.logs for epoch in record.epochs])
         names = dict.fromkeys(name for epoch in record.epochs for name in epoch.logs if name not in NOT_METRICS)
-        return reports.Trial(
+        return TrialResult(
             key=record.key,
             seed=record.seed,
             label=verdict.label.value,
@@ -233,7 +247,7 @@ def excerpt(path: Path, most: int) -> str:
     return f"{head}\n[… {size - most:,} bytes left out …]\n{tail}"
 
 
-def _axes(matrix: Matrix, cells: Iterable[Cell]) -> Iterable[reports.Axis]:
+def _axes(matrix: Matrix, cells: Iterable[Cell]) -> Iterable[AxisResult]:
     """The axes with the values that cells have, in the order of the file; what `include:` adds comes last."""
     seen: dict[str, dict[str, None]] = {axis.name: {value.text: None for value in axis.values} for axis in matrix.axes}
     used: dict[str, set[str]] = {name: set() for name in seen}
@@ -243,25 +257,25 @@ def _axes(matrix: Matrix, cells: Iterable[Cell]) -> Iterable[reports.Axis]:
             used.setdefault(name, set()).add(value)
     for name, values in seen.items():
         kept = tuple(value for value in values if value in used.get(name, ()))
-        yield reports.Axis(name=name, kind=axis_kind(name).value, values=kept)
+        yield AxisResult(name=name, kind=axis_kind(name).value, values=kept)
 
 
-def _lock(lock: Lock) -> reports.Lock:
+def _lock(lock: Lock) -> LockResult:
     last_day = None if lock.as_of is None else (lock.as_of - timedelta(seconds=1)).date().isoformat()
     packages = (
-        reports.Package(name=package.name, version=package.version, layer=package.layer.value)
+        PackageResult(name=package.name, version=package.version, layer=package.layer.value)
         for package in lock.packages
     )
-    return reports.Lock(name=lock.environment.name, python=lock.python, as_of=last_day, packages=tuple(packages))
+    return LockResult(name=lock.environment.name, python=lock.python, as_of=last_day, packages=tuple(packages))
 
 
-def _exception(record: Record) -> reports.ScriptException | None:
+def _exception(record: Record) -> ExceptionResult | None:
     found = record.exception
-    return None if found is None else reports.ScriptException.model_validate(found.model_dump())
+    return None if found is None else ExceptionResult.model_validate(found.model_dump())
 
 
-def _comparison(compared: Compared | None) -> reports.Comparison | None:
-    return None if compared is None else reports.Comparison(label=compared.label, reason=compared.reason, p=compared.p)
+def _comparison(compared: Compared | None) -> ComparisonResult | None:
+    return None if compared is None else ComparisonResult(label=compared.label, reason=compared.reason, p=compared.p)
 
 
 def _final(verdict: Verdict) -> float | None:
@@ -274,12 +288,12 @@ def _rounded(value: float | None) -> float | None:
     return value if value is None or not math.isfinite(value) else float(f"{value:.{_DIGITS}g}")
 
 
-def _commands(matrix: Matrix, cell: Cell, lock: Lock | None) -> reports.Commands:
+def _commands(matrix: Matrix, cell: Cell, lock: Lock | None) -> ReproductionCommands:
     """How to run a cell again: with this tool, and from its lock alone."""
     file, only = shlex.quote(matrix.path.name), shlex.quote(cell.name)
     with_runner = (f"python -m runner {file} --only {only}", f"python -m runner shell {only} --matrix {file}")
     if lock is None:
-        return reports.Commands(with_runner=with_runner, without_runner=())
+        return ReproductionCommands(with_runner=with_runner, without_runner=())
     script = shlex.join([cell.script, *matrix.experiment.args])
     env = "".join(f"{name}={shlex.quote(value)} " for name, value in cell.env)
     rewritten = cell.import_flavour != "as-written"
@@ -291,4 +305,4 @@ def _commands(matrix: Matrix, cell: Cell, lock: Lock | None) -> reports.Commands
         *(["patch -p0 < imports.diff    # what was changed in the script, above"] if rewritten else []),
         f"{env}PYTHONHASHSEED=0 cell/bin/python {script}    # the runner also seeds NumPy, random and the framework",
     )
-    return reports.Commands(with_runner=with_runner, without_runner=without)
+    return ReproductionCommands(with_runner=with_runner, without_runner=without)

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from outcomes_made import BUILD, IMPORT, NAN
 from outcomes_records import BREAKS, LEARNS, crash, record
 
-from runner.matrix.model import Axis, AxisKind, Cell, Experiment, Matrix, Position
+from runner.matrix.axes import AxisKind
+from runner.matrix.matrix_file import Matrix
+from runner.matrix.mistakes import Position
+from runner.matrix.model import Axis, Cell, Experiment
 from runner.outcomes import Judged, verdict_of
 from runner.session import Results
 

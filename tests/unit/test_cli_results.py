@@ -16,9 +16,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from runner.cli.findings import fitted
-from runner.cli.grid import ASCII_SYMBOLS, MOST_LINES, grid_lines
+from runner.cli.grid import MOST_LINES, grid_lines
 from runner.cli.results import print_results
-from runner.reports.plain import SYMBOLS
+from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
 
 if TYPE_CHECKING:
     from runner.outcomes import Outcome

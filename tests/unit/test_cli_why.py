@@ -10,7 +10,7 @@ from fake_engine import FakeEngine, write_matrix
 from test_explain import TEXT, VERSIONS, FakeCatalog, good, stuck, values
 
 from runner.cli.app import run_command_line
-from runner.reports.account import Account
+from runner.outcomes.account import Account
 from runner.session import Session
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from runner.explain.switches import with_prelude
 from runner.explain.walking import walk
 from runner.investigate import Combination, Evidence, Switching, Told
 from runner.investigate.bisected import Place
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session import Options, Session
 
 if TYPE_CHECKING:

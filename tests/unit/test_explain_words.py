@@ -5,8 +5,8 @@ from __future__ import annotations
 from made_account import made_account
 
 from runner.explain.words import sentences_of, unknown_of
-from runner.reports import account as out
-from runner.reports.account import Counts, Switch
+from runner.outcomes import account as out
+from runner.outcomes.account import Counts, Switch
 
 
 def test_a_reverse_that_could_not_be_tried_is_not_said_to_break() -> None:

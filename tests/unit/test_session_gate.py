@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from reports_made import cell, exception, report, trial
 
-from runner.reports import Comparison
+from runner.outcomes.result import ComparisonResult
 from runner.reports.earlier import against, evidence
 from runner.session.gate import FailOn, broken
 
 FAILS = {"outcome": "fails (nan)", "kind": "bad"}
-WORSE = Comparison(label="worse", reason="0 of 4 against 4 of 4")
+WORSE = ComparisonResult(label="worse", reason="0 of 4 against 4 of 4")
 
 
 def test_worse_means_than_the_baseline_or_than_before_where_an_earlier_result_is_given() -> None:

@@ -12,14 +12,14 @@ import pytest
 from made_report import era_report, report_of_sizes
 
 from runner.errors import MachineError
+from runner.outcomes.result import as_json, read_result
 from runner.outcomes.verdict import Basis
-from runner.reports import charts, read_report
-from runner.reports.model import as_json
-from runner.reports.rules import RULES
+from runner.reports import charts
+from runner.reports.pages import RULES
 from runner.reports.site import write_site
 
 if TYPE_CHECKING:
-    from runner.reports import Report
+    from runner.outcomes.result import Result
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def _no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def small() -> Report:
+def small() -> Result:
     return report_of_sizes({"tensorflow": 3, "script": 2}, seeds=2, epochs=4)
 
 
@@ -39,7 +39,7 @@ def texts(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_site_has_a_page_and_data_for_every_cell(small: Report, tmp_path: Path) -> None:
+def test_a_site_has_a_page_and_data_for_every_cell(small: Result, tmp_path: Path) -> None:
     write_site(small, tmp_path)
     names = set(texts(tmp_path))
     data = {"results.json", "results.csv", "report.md", "junit.xml", "badge.svg", "data/matrix.js"}
@@ -50,7 +50,7 @@ def test_a_site_has_a_page_and_data_for_every_cell(small: Report, tmp_path: Path
             assert (tmp_path / name).parent.joinpath(link).resolve().is_file(), f"{name} leads to {link}"
 
 
-def test_a_site_made_again_writes_nothing(small: Report, tmp_path: Path) -> None:
+def test_a_site_made_again_writes_nothing(small: Result, tmp_path: Path) -> None:
     first = write_site(small, tmp_path)
     again = write_site(small, tmp_path)
     assert (again.written, again.kept, again.removed) == (0, first.written, 0)
@@ -59,18 +59,18 @@ def test_a_site_made_again_writes_nothing(small: Report, tmp_path: Path) -> None
 @pytest.mark.parametrize("path", sorted((Path(__file__).parent / "fixtures").glob("results-*.json")), ids=str)
 def test_results_of_an_older_version_still_make_every_page(path: Path, tmp_path: Path) -> None:
     """What a version wrote stays here for good: `schema_version` and month are its name."""
-    older = read_report(path)
+    older = read_result(path)
     write_site(older, tmp_path)
     index = (tmp_path / "index.html").read_text("utf-8")
     assert len(older.cells) == 4
     for cell in older.cells:
         assert cell.outcome in (tmp_path / "cells" / f"{cell.id}.html").read_text("utf-8")
         assert cell.id in index or cell.id in (tmp_path / "data" / "matrix.js").read_text("utf-8")
-    assert read_report(tmp_path / "results.json") == older
+    assert read_result(tmp_path / "results.json") == older
 
 
 def test_only_the_files_of_a_cell_that_changed_are_written_and_those_of_a_lost_one_removed(
-    small: Report, tmp_path: Path
+    small: Result, tmp_path: Path
 ) -> None:
     write_site(small, tmp_path)
     (tmp_path / "cells" / "mine.html").write_text("not ours")
@@ -84,17 +84,17 @@ def test_only_the_files_of_a_cell_that_changed_are_written_and_those_of_a_lost_o
     assert (tmp_path / "cells" / "mine.html").exists()
 
 
-def test_the_site_of_its_own_results_json_is_the_same(small: Report, tmp_path: Path) -> None:
+def test_the_site_of_its_own_results_json_is_the_same(small: Result, tmp_path: Path) -> None:
     write_site(small, tmp_path / "one")
-    write_site(read_report(tmp_path / "one" / "results.json"), tmp_path / "other")
+    write_site(read_result(tmp_path / "one" / "results.json"), tmp_path / "other")
     assert texts(tmp_path / "one") == texts(tmp_path / "other")
 
 
-def test_results_json_always_says_the_version_of_its_schema(small: Report) -> None:
+def test_results_json_always_says_the_version_of_its_schema(small: Result) -> None:
     assert json.loads(as_json(small))["schema_version"] == 1
 
 
-def test_the_csv_has_a_row_for_each_cell_and_no_formula(small: Report, tmp_path: Path) -> None:
+def test_the_csv_has_a_row_for_each_cell_and_no_formula(small: Result, tmp_path: Path) -> None:
     cells = (small.cells[0].model_copy(update={"reason": "=HYPERLINK(1)"}), *small.cells[1:])
     write_site(small.model_copy(update={"cells": cells}), tmp_path)
     rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
@@ -102,7 +102,7 @@ def test_the_csv_has_a_row_for_each_cell_and_no_formula(small: Report, tmp_path:
     assert rows[0]["reason"] == "'=HYPERLINK(1)"
 
 
-def test_what_a_script_wrote_is_never_markup(small: Report, tmp_path: Path) -> None:
+def test_what_a_script_wrote_is_never_markup(small: Result, tmp_path: Path) -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u202e'\""
     cell = small.cells[0]
     trial = cell.trials[0].model_copy(update={"log": evil, "reason": evil, "message": evil})
@@ -124,14 +124,14 @@ def test_what_a_script_wrote_is_never_markup(small: Report, tmp_path: Path) -> N
             assert text.isascii(), name
 
 
-def test_a_cell_whose_id_is_a_path_is_refused(small: Report, tmp_path: Path) -> None:
+def test_a_cell_whose_id_is_a_path_is_refused(small: Result, tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text(as_json(small).replace(small.cells[0].id, "../../../etc"))
     with pytest.raises(Exception, match=r"results\.json is no report.*cells\.0\.id"):
-        read_report(path)
+        read_result(path)
 
 
-def test_a_folder_that_cannot_be_written_is_told(small: Report, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_told(small: Result, tmp_path: Path) -> None:
     (tmp_path / "site").write_text("a file")
     with pytest.raises(MachineError, match=r"can't be written: .*name another folder with --to"):
         write_site(small, tmp_path / "site")
@@ -159,5 +159,5 @@ def test_a_hundred_cells_take_less_than_three_megabytes(tmp_path: Path) -> None:
 def test_the_summary_is_a_picture_that_needs_no_browser() -> None:
     svg = charts.summary_svg(report_of_sizes({"tensorflow": 3, "script": 2}, seeds=2, epochs=4))
     assert svg.startswith("<svg")
-    for words in ("tensorflow", "functional.py", "✓ 2/2", "✕ 0/2", "1.1.1"):
+    for words in ("tensorflow", "functional.py", "✓ 2/2", "✗ 0/2", "1.1.1"):
         assert words in svg

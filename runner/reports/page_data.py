@@ -10,14 +10,14 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from runner.reports.notation import SYMBOLS
 from runner.reports.untrusted import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from runner.reports.model import Cell, Lock, Report, Trial
+    from runner.outcomes.result import CellResult, LockResult, Result, TrialResult
 
-KINDS = ("good", "bad", "undecided", "untestable")
 _LOCK_DIGITS = 12
 _NO_LETTER = re.compile(r"[\W_]+")
 _ESCAPE = re.compile(r"\\(?:u(d[89a-f]..)|u....|.)")
@@ -29,7 +29,7 @@ def lock_name(digest: str) -> str:
     return _NO_LETTER.sub("", digest.removeprefix("sha256:"))[:_LOCK_DIGITS]
 
 
-def matrix_script(report: Report) -> str:
+def matrix_script(report: Result) -> str:
     """All cells, a column for each thing that is known of them; words that cells share stand in a list once."""
     cells = report.cells
     places = {cell.id: place for place, cell in enumerate(cells)}
@@ -46,7 +46,7 @@ def matrix_script(report: Report) -> str:
     columns = {
         "id": [cell.id for cell in cells],
         "values": [_positions([cell.values.get(axis.name) for cell in cells], axis.values) for axis in report.axes],
-        "kind": _positions([cell.kind for cell in cells], KINDS),
+        "kind": _positions([cell.kind for cell in cells], SYMBOLS),
         "converged": [cell.converged for cell in cells],
         "counted": [cell.counted for cell in cells],
         "seeds": [len(cell.trials) for cell in cells],
@@ -63,7 +63,7 @@ def matrix_script(report: Report) -> str:
         "base": report.base,
         "metric": report.metric,
         "baseline": places.get(report.baseline),
-        "kinds": KINDS,
+        "kinds": list(SYMBOLS),
         "words": tables,
         "cells": columns,
         "failures": [
@@ -79,7 +79,7 @@ def matrix_script(report: Report) -> str:
     return _script("matrix", found)
 
 
-def cell_script(cell: Cell) -> str:
+def cell_script(cell: CellResult) -> str:
     """What charts and comparisons need of one cell."""
     found = {
         "id": cell.id,
@@ -101,13 +101,13 @@ def cell_script(cell: Cell) -> str:
     return _script("cell", found)
 
 
-def lock_script(name: str, lock: Lock) -> str:
+def lock_script(name: str, lock: LockResult) -> str:
     """The packages of one environment, by name."""
     packages = {package.name: package.version for package in lock.packages}
     return _script("lock", {"id": name, "python": lock.python, "as_of": lock.as_of, "packages": packages})
 
 
-def _trial(trial: Trial) -> dict[str, Any]:
+def _trial(trial: TrialResult) -> dict[str, Any]:
     return {
         "seed": trial.seed,
         "label": trial.label,
@@ -145,5 +145,5 @@ def _number(value: float | None) -> float | str | None:
     return value if value is None or math.isfinite(value) else str(value)
 
 
-def _exception(cell: Cell) -> str:
+def _exception(cell: CellResult) -> str:
     return f"{cell.exception.type}: {cell.exception.message}" if cell.exception else ""

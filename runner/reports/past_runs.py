@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
-from runner.reports.model import Run, Seen
+from runner.outcomes.result import PastCell, PastRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from runner.reports.model import Cell, Report
+    from runner.outcomes.result import CellResult, Result
 
 MOST_RUNS = 20
 """Earlier runs that a report remembers."""
 SLOWER = 1.25
 """An epoch that takes so many times as long is told as slower, one that takes so much less as faster."""
 
-State = dict[str, Seen]
+State = dict[str, PastCell]
 """What one run knew of every cell, by its id."""
 
 
@@ -43,12 +43,12 @@ class News(StrEnum):
 class CellNews:
     """One cell, then and now; `before` is None where it is new."""
 
-    cell: Cell
-    before: Seen | None
+    cell: CellResult
+    before: PastCell | None
     news: News
 
 
-def continued(report: Report, previous: Report | None) -> Report:
+def continued(report: Result, previous: Result | None) -> Result:
     """The report with the history of the one that was published before it, and that one as its last run.
 
     Where nothing that a reader sees changed, it is the previous report: the same run is not told twice.
@@ -64,7 +64,7 @@ def continued(report: Report, previous: Report | None) -> Report:
     return report.model_copy(update={"history": tuple(_stored(runs[-MOST_RUNS:]))})
 
 
-def states(history: Sequence[Run]) -> list[tuple[str, State]]:
+def states(history: Sequence[PastRun]) -> list[tuple[str, State]]:
     """When each remembered run was made, and all that it knew, the oldest first."""
     found: list[tuple[str, State]] = []
     state: State = {}
@@ -74,15 +74,15 @@ def states(history: Sequence[Run]) -> list[tuple[str, State]]:
     return found
 
 
-def state_of(report: Report) -> State:
+def state_of(report: Result) -> State:
     """What a report knows of every cell."""
     return {
-        cell.id: Seen(outcome=cell.outcome, kind=cell.kind, final=cell.final, epoch_s=cell.epoch_s)
+        cell.id: PastCell(outcome=cell.outcome, kind=cell.kind, final=cell.final, epoch_s=cell.epoch_s)
         for cell in report.cells
     }
 
 
-def news_of(report: Report) -> list[CellNews]:
+def news_of(report: Result) -> list[CellNews]:
     """What became of every cell since the run before, in the matrix's order; empty without one."""
     if not report.history:
         return []
@@ -90,41 +90,41 @@ def news_of(report: Report) -> list[CellNews]:
     return [CellNews(cell=cell, before=last.get(cell.id), news=_news(last.get(cell.id), cell)) for cell in report.cells]
 
 
-def gone(report: Report) -> int:
+def gone(report: Result) -> int:
     """How many cells the run before had and this one has not."""
     ids = {cell.id for cell in report.cells}
     return sum(cell not in ids for cell in states(report.history)[-1][1]) if report.history else 0
 
 
-def strips(report: Report) -> dict[str, list[Seen | None]]:
+def strips(report: Result) -> dict[str, list[PastCell | None]]:
     """Each cell in every remembered run and in this one, the oldest first; None where a run had it not."""
     runs = [state for _, state in states(report.history)] + [state_of(report)]
     return {cell.id: [state.get(cell.id) for state in runs] for cell in report.cells}
 
 
-def _content(report: Report) -> str:
+def _content(report: Result) -> str:
     """What a reader sees, whenever it was made; as text, in which NaN equals NaN."""
     return report.model_dump_json(exclude={"made_at", "history"})
 
 
-def _stored(runs: Sequence[tuple[str, State]]) -> Iterator[Run]:
+def _stored(runs: Sequence[tuple[str, State]]) -> Iterator[PastRun]:
     before: State = {}
     for made_at, state in runs:
-        yield Run(made_at=made_at, cells=_changes(before, state))
+        yield PastRun(made_at=made_at, cells=_changes(before, state))
         before = state
 
 
-def _changes(before: Mapping[str, Seen], after: Mapping[str, Seen]) -> dict[str, Seen | None]:
+def _changes(before: Mapping[str, PastCell], after: Mapping[str, PastCell]) -> dict[str, PastCell | None]:
     lost = dict.fromkeys(before.keys() - after.keys())
     changed = {cell: seen for cell, seen in after.items() if not _same(before.get(cell), seen)}
     return {**changed, **dict(sorted(lost.items()))}
 
 
-def _same(before: Seen | None, after: Seen) -> bool:
+def _same(before: PastCell | None, after: PastCell) -> bool:
     return before is not None and before.model_dump_json() == after.model_dump_json()
 
 
-def _news(before: Seen | None, cell: Cell) -> News:
+def _news(before: PastCell | None, cell: CellResult) -> News:
     if before is None:
         return News.ADDED
     match cell.kind:
@@ -140,7 +140,7 @@ def _news(before: Seen | None, cell: Cell) -> News:
             assert_never(cell.kind)
 
 
-def _speed(before: Seen, cell: Cell) -> News:
+def _speed(before: PastCell, cell: CellResult) -> News:
     if before.epoch_s and cell.epoch_s:
         if cell.epoch_s >= before.epoch_s * SLOWER:
             return News.SLOWER

@@ -1,6 +1,6 @@
 """`results.json` as frozen models: all that a page or a table of the report is made from, in one versioned schema.
 
-Made by `session` from the outcomes of a matrix; read back from disk, also in an older version, by `read_report`.
+Made by `session` from the outcomes of a matrix; read back from disk, also in an older version, by `read_result`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runner.errors import UsageError
-from runner.reports.account import Account  # noqa: TC001 - pydantic reads it
+from runner.outcomes.account import Account  # noqa: TC001 - pydantic reads it
 from runner.trials.record import Number  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class _Frozen(BaseModel):
 Kind = Literal["good", "bad", "undecided", "untestable"]
 
 
-class Axis(_Frozen):
+class AxisResult(_Frozen):
     """One axis of the matrix, with its values in the order of the file."""
 
     name: str
@@ -35,7 +35,7 @@ class Axis(_Frozen):
     """Every value that a cell has, included ones too."""
 
 
-class ScriptException(_Frozen):
+class ExceptionResult(_Frozen):
     """The exception that ended a trial."""
 
     type: str
@@ -48,7 +48,7 @@ class ScriptException(_Frozen):
     phase: str = ""
 
 
-class Trial(_Frozen):
+class TrialResult(_Frozen):
     """One trial with its verdict; figures are in the metric's own units, None where there is none."""
 
     key: str
@@ -87,7 +87,7 @@ class Trial(_Frozen):
     memory_bytes: tuple[int | None, ...] = ()
     """Resident memory at the end of each epoch."""
     peak_memory_bytes: int | None = None
-    exception: ScriptException | None = None
+    exception: ExceptionResult | None = None
     message: str = ""
     """Why there was no trial: the resolver's or the builder's words."""
     log: str = ""
@@ -97,15 +97,20 @@ class Trial(_Frozen):
     """How long the whole log is."""
     artifacts: tuple[str, ...] = ()
 
+    @property
+    def ran(self) -> bool:
+        """Whether there was a trial: false where the environment could not be made."""
+        return self.stage not in {"image-build", "install"}
 
-class Interval(_Frozen):
+
+class IntervalResult(_Frozen):
     """A 95 % interval."""
 
     low: Number
     high: Number
 
 
-class Comparison(_Frozen):
+class ComparisonResult(_Frozen):
     """A cell against the baseline."""
 
     label: str
@@ -116,7 +121,7 @@ class Comparison(_Frozen):
     """Of how often the two succeed, corrected over the matrix."""
 
 
-class Failure(_Frozen):
+class FailureResult(_Frozen):
     """One reason that trials failed for."""
 
     label: str
@@ -132,7 +137,7 @@ class Failure(_Frozen):
     trials: int
 
 
-class Package(_Frozen):
+class PackageResult(_Frozen):
     """One locked release."""
 
     name: str
@@ -140,17 +145,17 @@ class Package(_Frozen):
     layer: Literal["base", "overlay"]
 
 
-class Lock(_Frozen):
+class LockResult(_Frozen):
     """An environment as it was locked."""
 
     name: str
     python: str
     as_of: str | None
     """The last day that the resolver saw, ISO 8601; None: it saw all."""
-    packages: tuple[Package, ...]
+    packages: tuple[PackageResult, ...]
 
 
-class Commands(_Frozen):
+class ReproductionCommands(_Frozen):
     """How to see a cell again."""
 
     with_runner: tuple[str, ...]
@@ -158,7 +163,7 @@ class Commands(_Frozen):
     """Shell commands that need no more than the files of this repository and of the report."""
 
 
-class Cell(_Frozen):
+class CellResult(_Frozen):
     """One cell: its outcome with all the evidence."""
 
     id: str = Field(pattern="^[0-9a-f]{12}$")
@@ -169,17 +174,17 @@ class Cell(_Frozen):
     reason: str
     converged: int
     counted: int
-    interval: Interval | None = None
+    interval: IntervalResult | None = None
     flags: tuple[str, ...] = ()
     final: Number | None = None
     """The median over the trials of the judged metric's final value; NaN where most ended there."""
     epoch_s: float | None = None
     peak_memory_bytes: int | None = None
-    exception: ScriptException | None = None
+    exception: ExceptionResult | None = None
     """Of the failure that names the outcome."""
     failures: tuple[int, ...] = ()
     """Which of the report's failures its trials have."""
-    comparison: Comparison | None = None
+    comparison: ComparisonResult | None = None
     python: str = ""
     engine: str = ""
     image: str = ""
@@ -193,11 +198,16 @@ class Cell(_Frozen):
     expected: str = ""
     """The outcome that the matrix expects; empty where it expects nothing."""
     as_expected: bool = True
-    commands: Commands | None = None
-    trials: tuple[Trial, ...] = ()
+    commands: ReproductionCommands | None = None
+    trials: tuple[TrialResult, ...] = ()
+
+    @property
+    def seeds(self) -> int:
+        """How many trials ran, counted or not."""
+        return sum(trial.ran for trial in self.trials)
 
 
-class Change(_Frozen):
+class NeighbourChange(_Frozen):
     """Where the outcome of neighbours along one axis differs, all else equal."""
 
     axis: str
@@ -206,7 +216,7 @@ class Change(_Frozen):
     after: str
 
 
-class Seen(_Frozen):
+class PastCell(_Frozen):
     """What a run knew of one cell."""
 
     outcome: str
@@ -215,15 +225,15 @@ class Seen(_Frozen):
     epoch_s: float | None = None
 
 
-class Run(_Frozen):
+class PastRun(_Frozen):
     """One published run, as a later report remembers it."""
 
     made_at: str
-    cells: dict[str, Seen | None]
+    cells: dict[str, PastCell | None]
     """What it knew of cells, by their ids: of those that the run before knew otherwise; None: the cell is no more."""
 
 
-class Report(_Frozen):
+class Result(_Frozen):
     """What one matrix came to."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -233,7 +243,7 @@ class Report(_Frozen):
     title: str
     matrix: str
     """The text of the matrix file."""
-    axes: tuple[Axis, ...]
+    axes: tuple[AxisResult, ...]
     base: str
     """The name of the axis that environments are resolved around."""
     criterion: tuple[str, ...] = ()
@@ -242,32 +252,32 @@ class Report(_Frozen):
     """Why this is not green whatever was expected; empty where it may be."""
     sentences: tuple[str, ...] = ()
     """What the matrix says, in ranges."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[NeighbourChange, ...] = ()
     baseline: str = ""
     """The id of the cell that others are compared with; empty without one."""
     baseline_reason: str = ""
     control: str = ""
     """What the A/A control saw; empty where there was none."""
-    cells: tuple[Cell, ...]
-    failures: tuple[Failure, ...] = ()
-    locks: dict[str, Lock] = Field(default_factory=dict)
+    cells: tuple[CellResult, ...]
+    failures: tuple[FailureResult, ...] = ()
+    locks: dict[str, LockResult] = Field(default_factory=dict)
     """By digest."""
     accounts: tuple[Account, ...] = ()
     """What was found out about why cells differ, the oldest first."""
-    history: tuple[Run, ...] = ()
+    history: tuple[PastRun, ...] = ()
     """Earlier published runs, the oldest first."""
 
 
-_REPORT: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field()])
+_RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field()])
 
 
-def read_report(path: Path) -> Report:
+def read_result(path: Path) -> Result:
     """Read a `results.json` of this or an older version.
 
     Raises UsageError where it can't be read or is none.
     """
     try:
-        return _REPORT.validate_json(path.read_bytes())
+        return _RESULT.validate_json(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}.") from error
     except ValidationError as error:
@@ -279,7 +289,7 @@ def read_report(path: Path) -> Report:
         ) from error
 
 
-def as_json(report: Report) -> str:
+def as_json(report: Result) -> str:
     """The text of `results.json`: values that are the defaults are left out, the version of the schema never is."""
     text = report.model_dump_json(exclude_defaults=True)
     return f'{{"schema_version":{SCHEMA_VERSION},{text[1:]}\n'
@@ -287,4 +297,4 @@ def as_json(report: Report) -> str:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of `results.json`."""
-    return _REPORT.json_schema()
+    return _RESULT.json_schema()
