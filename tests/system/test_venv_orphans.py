@@ -110,7 +110,7 @@ def test_a_job_whose_supervisor_is_lost_is_ended_and_the_engine_is_to_blame(imag
         running = pool.submit(VenvEngine().run, image, job)
         wait_until((job.folder.work / "daemon").exists)
         (supervisor,) = [
-            process for process in psutil.Process().children() if venv_job.SUPERVISOR.name in " ".join(process.cmdline())
+            process for process in psutil.Process().children() if str(venv_job.SUPERVISOR) in process.cmdline()
         ]
         supervisor.kill()
         with pytest.raises(EngineLostError, match=f"The supervisor of {job.key} failed: it was killed"):

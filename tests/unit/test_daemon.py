@@ -9,7 +9,7 @@ import pytest
 import requests
 from docker.errors import APIError
 
-from runner.engines.docker import daemon
+from runner.engines.docker import buildkit
 from runner.engines.docker.buildkit import build_client
 from runner.engines.docker.daemon import connect, engine_errors
 from runner.errors import EngineLostError, MachineError, NoEngineError
@@ -40,7 +40,7 @@ def path_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             command.chmod(0o755)
             commands.append(command)
         monkeypatch.setenv("PATH", ":".join(str(command.parent) for command in commands))
-        monkeypatch.setattr(daemon, "SYSTEM_FOLDER", str(tmp_path / "none"))
+        monkeypatch.setattr(buildkit, "SYSTEM_FOLDER", str(tmp_path / "none"))
         return commands
 
     build_client.cache_clear()
