@@ -17,6 +17,7 @@ from runner.reports.notation import (
     interval,
     summary,
 )
+from runner.reports.spreadsheet import readable
 from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ def report_md(report: Result, *, source: str = "", earlier: Sequence[Earlier] = 
         *_footer(report),
     ]
     return "\n".join(parts)
+
+
+def table_md(result: Result) -> str:
+    """The columns that a reader wants, as a Markdown table alone."""
+    head, *lines = readable(result)
+    return _head(list(map(escaped, head))) + "".join(_row([escaped(text, _LONGEST) for text in line]) for line in lines)
 
 
 def escaped(text: str, longest: int = 0) -> str:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from runner.cli.grid import STYLES
-from runner.outcomes import OutcomeKind
-from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
+from runner.reports.notation import ANSWER_KINDS
+from runner.reports.terminal.console import STYLES, symbols_for
 from runner.reports.untrusted import one_line, stripped
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 _MOST_BESIDE = 3
 """So many values that all places of a bisection share are shown with each of them."""
-_KINDS = {"good": "good", "bad": "bad", "ambiguous": "undecided", "untestable": "untestable", "untold": "undecided"}
 
 
 def print_account(account: Account, console: Console) -> None:
@@ -43,8 +41,8 @@ def print_account(account: Account, console: Console) -> None:
         _title(console, "Which mechanism")
         console.print(_switches(account.switches))
     console.print()
-    words = f"Rests on {account.rests_on} trials; {account.trials} ran now, in {account.seconds:.0f} s."
-    console.print(Text(words, style="dim"))
+    evidence = f"Rests on {account.rests_on} trials; {account.trials} ran now, in {account.seconds:.0f} s."
+    console.print(Text(evidence, style="dim"))
 
 
 def print_walk(walk: Walk, console: Console) -> None:
@@ -79,7 +77,7 @@ def _tried(tried: Sequence[Tried], console: Console) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for one in tried:
         values = ",".join(f"{axis}={value or 'none'}" for axis, value in one.values.items())
-        table.add_row(_told(one.told, console), Text(values, overflow="fold"), Text(_counts(one.counts), style="dim"))
+        table.add_row(_answer(one.told, console), Text(values, overflow="fold"), Text(_counts(one.counts), style="dim"))
     return table
 
 
@@ -91,10 +89,9 @@ def _switches(switches: Sequence[Switch]) -> Table:
     return table
 
 
-def _told(told: str, console: Console) -> Text:
-    kind = _KINDS[told]
-    symbols = ASCII_SYMBOLS if console.options.ascii_only else SYMBOLS
-    return Text(f"{symbols[kind]} {told}", style=STYLES[OutcomeKind(kind)])
+def _answer(answer: str, console: Console) -> Text:
+    kind = ANSWER_KINDS[answer]
+    return Text(f"{symbols_for(console)[kind]} {answer}", style=STYLES[kind])
 
 
 def _counts(counts: Counts) -> str:
