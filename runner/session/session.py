@@ -13,14 +13,13 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self
 
-from runner.matrix.cells import expand, select
-
 from runner.engines.choice import open_engine
 from runner.engines.protocol import JobFolder
 from runner.environments import processes
 from runner.environments.model import Lock
 from runner.environments.times import undated_in
 from runner.errors import BuildFailedError, UsageError
+from runner.matrix.cells import expand, select
 from runner.matrix.model import Seeds
 from runner.matrix.settle import settle
 from runner.scripts.script import copy_script
@@ -44,11 +43,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from runner.matrix.matrix_file import Matrix
-
     from runner.engines.protocol import Engine, Image
     from runner.environments.index import Catalog
     from runner.environments.model import Unresolvable
+    from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.session.ledger import Ledger
 
