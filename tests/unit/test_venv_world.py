@@ -34,7 +34,7 @@ def test_a_job_is_told_where_its_folders_its_channel_and_the_probe_are(tmp_path:
         "LANG": "C.UTF-8",
         "LOGNAME": "runner",
         "PATH": f"{ENVIRONMENT}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "PYTHONPATH": str(Path(supervisor.__file__).parents[1] / "probe"),
+        "PYTHONPATH": str(Path(supervisor.__file__).parents[2] / "probe"),
         "RUNNER_CHANNEL": f"{tmp_path}/channel",
         "RUNNER_METRICS": f"{tmp_path}/metrics",
         "RUNNER_OWNER": "host:1:2.0",
