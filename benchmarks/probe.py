@@ -25,6 +25,7 @@ from runner.session.session import open_session
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+
 ROOT = Path(__file__).parents[1]
 PROBE = Path(runner.__file__).parent / "probe"
 STACKS = (

@@ -22,14 +22,16 @@ from typing import TYPE_CHECKING, Any
 from measured import REPORTS, provenance, table, write, write_csv
 
 from runner import Matrix, Options
-from runner.outcomes import Label, judge
-from runner.outcomes.quantities import MATERIAL, TREND
+from runner.outcomes.judge import judge
+from runner.outcomes.rules import MATERIAL, TREND
+from runner.outcomes.verdict import Label
 from runner.session.session import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from runner.outcomes.verdict import Verdict
+
 
 FOLDER = Path(__file__).parent / "training"
 TRAININGS = 64

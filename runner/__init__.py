@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runner.session.results import Results
     from runner.session.session import open_session, run
 
+
 __all__ = ["Matrix", "Options", "Results", "open_session", "run"]
 
 _PLACES = {

@@ -17,7 +17,8 @@ from runner.laboratory.executor import slots_of
 from runner.matrix.axes import axis_kind
 from runner.matrix.mistakes import Position
 from runner.matrix.model import Axis, Partial
-from runner.outcomes import most_trials, verdict_of
+from runner.outcomes.judging import verdict_of
+from runner.outcomes.tally import most_trials
 from runner.session.session import Session
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from runner.investigate import (
     bisect,
     intervene,
 )
-from runner.outcomes import compare
+from runner.outcomes.comparing import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from runner.explain.tracing import Traced
     from runner.investigate import Attribution, Bisection, Cause, Interventions
     from runner.investigate.bisected import Place
-    from runner.outcomes import CellComparison, Outcome
+    from runner.outcomes.comparison import CellComparison
+    from runner.outcomes.judged_cell import JudgedCell
     from runner.session.session import Session
 
 
@@ -63,7 +64,7 @@ class Explanation:
     good: Combination
     bad: Combination
     shared: Mapping[str, str]
-    outcomes: tuple[Outcome, Outcome]
+    outcomes: tuple[JudgedCell, JudgedCell]
     """Of the good and the bad cell, as the matrix's own `seeds:` give them."""
     compared: CellComparison
     telling: Telling | None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.engines.choose import open_engine
+from runner.engines.choice import open_engine
 from runner.environments import processes
 from runner.trials.execute import Workplace
 from runner.trials.store import Store

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.matrix.model import Cell
-    from runner.outcomes import Outcome, Verdict
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
 
 
@@ -23,7 +24,7 @@ class Observer(Watcher, Protocol):
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
         """Take note that a trial ended and its record is kept."""
 
-    def cell_finished(self, cell: Cell, outcome: Outcome) -> None:
+    def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
         """Take note that a cell needs no more trials."""
 
 
@@ -36,5 +37,5 @@ class Unwatched(Silence):
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
         """Say nothing."""
 
-    def cell_finished(self, cell: Cell, outcome: Outcome) -> None:
+    def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
         """Say nothing."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
 from runner.laboratory.setup import Setup, groups_of
-from runner.outcomes import most_trials
+from runner.outcomes.tally import most_trials
 from runner.session.ledger import FIRST_CONTROL_SEED, Ledger, Progress
 
 if TYPE_CHECKING:
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
-    from runner.outcomes import Judged, Outcome
     from runner.outcomes.earlier import Evidence
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.judged_matrix import JudgedMatrix
     from runner.outcomes.result import Result
 
 
@@ -30,7 +31,7 @@ def ledger_of(
     selected: Sequence[Cell],
     *,
     recorded: bool = False,
-    lacking: Callable[[Judged], Sequence[int]] | None = None,
+    lacking: Callable[[JudgedMatrix], Sequence[int]] | None = None,
 ) -> Ledger:
     """What the store knows of every cell of a matrix; `cells` are all of them.
 
@@ -63,7 +64,7 @@ def ledger_of(
 
 def lacking_for(
     matrix: Matrix, cells: Sequence[Cell], chosen: Sequence[Cell], earlier: Result
-) -> Callable[[Judged], Sequence[int]]:
+) -> Callable[[JudgedMatrix], Sequence[int]]:
     """A function that gives how many more trials each cell needs to be sure how it compares with an earlier result.
 
     Only of cells where one result succeeds and the other fails, and no more than `seeds.cap` allows; none where a
@@ -80,27 +81,27 @@ def lacking_for(
     if seeds.fixed or obstacle(tuple(map(str, matrix.criterion)), metric, earlier):
         return lambda _judged: ()
 
-    def lacking(judged: Judged) -> Sequence[int]:
-        outcomes = dict(zip(names, judged.outcomes, strict=True))
+    def lacking(judged: JudgedMatrix) -> Sequence[int]:
+        outcomes = dict(zip(names, judged.cells, strict=True))
         found = held_against({name: _evidence(outcomes[name]) for name in own}, then)
         needed = {one.name: one.seeds_needed for one in found}
         return [within(outcome, needed.get(name, 0)) for name, outcome in outcomes.items()]
 
-    def within(outcome: Outcome, more: int) -> int:
+    def within(outcome: JudgedCell, more: int) -> int:
         return max(0, min(more, most_trials(seeds) - outcome.n_trials, seeds.cap - outcome.counted))
 
     return lacking
 
 
-def _evidence(outcome: Outcome) -> Evidence:
+def _evidence(outcome: JudgedCell) -> Evidence:
     """What tells how often a cell succeeds; levels ask for no trials."""
     from runner.outcomes.earlier import Evidence  # noqa: PLC0415 - as above
 
     return Evidence(
-        outcome=outcome.label,
+        outcome=str(outcome.outcome),
         kind=outcome.kind,
         converged=outcome.converged,
         counted=outcome.counted,
-        copies="seed-insensitive" in outcome.flags,
+        copies=outcome.copies,
         runs=frozenset((record.key, record.started_at) for record in outcome.records),
     )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from runner.errors import ExpectationFailed
 from runner.laboratory.request import Request
-from runner.outcomes import Label, outcome_of
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.verdict import Label
 from runner.session.results import is_as_expected
 
 if TYPE_CHECKING:
@@ -88,16 +89,16 @@ class Rounds:
 
     def _decide(self, progress: Progress) -> None:
         if not progress.is_copy:
-            outcome = outcome_of(progress.cell.values, progress.finished, self._matrix.seeds)
+            outcome = judge_cell(progress.cell.id, progress.finished, self._matrix.seeds)
             self._observer.cell_finished(progress.cell, outcome)
             self._stop_if_asked(progress)
 
     def _stop_if_asked(self, progress: Progress) -> None:
         if not self._fail_fast:
             return
-        outcome = outcome_of(progress.cell.values, progress.finished, self._matrix.seeds)
+        outcome = judge_cell(progress.cell.id, progress.finished, self._matrix.seeds)
         provisional = any(label is Label.SETTLED for label, _ in outcome.labels)  # a baseline will have the last word
         if not provisional and not is_as_expected(self._matrix, progress.cell, outcome):
             raise StoppedEarly(
-                f"Stopped at the first cell that is not as it should be: {progress.cell.id} {outcome.label}."
+                f"Stopped at the first cell that is not as it should be: {progress.cell.id} {outcome.outcome}."
             )

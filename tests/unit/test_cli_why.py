@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+
+if TYPE_CHECKING:
     Command = Callable[[str], int]
 
 PAIR = "--good script=a.py --bad script=b.py --only six=1.0.0"

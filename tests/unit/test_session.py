@@ -16,7 +16,7 @@ from runner.errors import BuildFailedError, EngineLostError, MachineError, Usage
 from runner.laboratory.executor import slots_of
 from runner.laboratory.workplace import Claim
 from runner.matrix.matrix_file import Matrix
-from runner.outcomes import OutcomeKind
+from runner.outcomes.outcome import OutcomeKind
 from runner.session.options import Options
 from runner.session.rounds import StoppedEarly
 from runner.session.session import open_session

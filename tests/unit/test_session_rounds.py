@@ -146,7 +146,7 @@ def test_under_docker_the_control_runs_in_an_image_that_is_made_again(
     monkeypatch.setattr("runner.environments.wheelhouse.fetch", lambda *_arguments, **_options: None)
     results = run(engine, write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\ncontrol: true\n"))
     assert results.judged.baseline is not None
-    assert made == [f"six-{results.judged.baseline.cell['six']}"]
+    assert made == [f"six-{results.judged.baseline.id.get('six')}"]
     assert engine.removed == [f"image-of-{made[0]}"]
 
 
