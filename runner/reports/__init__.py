@@ -1,1 +1,1 @@
-"""One result, shown: terminal, CSV, JSON, Markdown, JUnit, notebook, badge, annotations and site, each from it alone."""
+"""One result, shown: terminal, CSV, JSON, Markdown, JUnit, notebook, badge, annotations, site; each from it alone."""

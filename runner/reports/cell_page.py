@@ -276,6 +276,6 @@ class Nearness:
         return rows
 
     def _settles(self, axis: int, other: int) -> bool:
-        """True where the value along one axis determines that along the other, as TensorFlow's the Keras of its time."""
+        """True where one axis determines the other, as the TensorFlow of an era determines its Keras."""
         pairs = {(row[axis], row[other]) for row in self._code_rows}
         return other != axis and len(pairs) == len({one for one, _ in pairs})

@@ -73,7 +73,7 @@ def interval(cell: CellResult, dash: str = "-") -> str:
 
 
 def change_columns(cells: Mapping[str, CellResult], change: NeighbourChange) -> tuple[str, str, str]:
-    """The values that stay the same, the step along the axis, the outcomes on both sides; empty where a cell is missing.
+    """The values that stay the same, the step along the axis, both outcomes; empty where a cell is missing.
 
     `cells` are those of the result by their ids.
     """
