@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from runner.matrix.cell_id import CellId
-from runner.outcomes.saying import short_scripts
+from runner.outcomes.ranges import short_scripts
 from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runner.outcomes.result import CellResult, NeighbourChange, Result
+
 
 SYMBOLS = {"good": "✓", "bad": "✗", "undecided": "?", "untestable": "⊘"}
 """One character for each kind of outcome, so that colour is never the only sign; in the order in which kinds stand."""
