@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -171,7 +170,7 @@ def test_what_does_not_resolve_is_a_result_with_the_resolver_s_reason(
         asked.append(environment.name)
         return Unresolvable(environment=environment, reason="six 1.15.0 needs a planet")
 
-    monkeypatch.setattr(importlib.import_module("runner.environments.resolve.resolve"), "resolve", resolve)
+    monkeypatch.setattr("runner.environments.resolve.resolve", resolve)
     monkeypatch.setattr("runner.session.session.missing_versions", lambda *_: [])
     for _ in range(2):
         results = run(engine, matrix)
