@@ -197,5 +197,6 @@ def open_laboratory(
             heard.note(note)
         return found
 
-    equipment = Equipment(folder, engine=opened, catalog=partial(outside.catalog, undated), observer=heard)
+    catalog = partial(outside.catalog, undated)
+    equipment = Equipment(folder, engine=opened, catalog=catalog, observer=heard, resolve=outside.resolve)
     return Laboratory(equipment, jobs=jobs, prune_images=prune_images)

@@ -54,10 +54,8 @@ class Preparation:
         lock = None if upgrade else self.locked(environment)
         if lock:
             return lock
-        from runner.environments.resolve import resolve  # noqa: PLC0415 - not needed where all is locked
-
         self._tell(environment.name, "resolving")
-        resolved = resolve(
+        resolved = self._equipment.resolve(
             environment,
             catalog=self._equipment.catalog,
             pythons=self._equipment.engine.pythons(),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 from fake_engine import MATRIX, FakeEngine, lost, world_of, write_matrix
+from packaging.version import Version
 
 from runner.engines.protocol import Room
 from runner.environments.model import Unresolvable
@@ -160,9 +163,7 @@ def test_a_missing_interpreter_blocks_cells_until_it_is_there(engine: FakeEngine
     assert labels(run(engine, matrix, only="six=1.15.0,script=a.py")) == ["converges"]
 
 
-def test_what_does_not_resolve_is_a_result_with_the_resolver_s_reason(
-    engine: FakeEngine, matrix: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_does_not_resolve_is_a_result_with_the_resolver_s_reason(engine: FakeEngine, matrix: Path) -> None:
     (matrix.parent / "locks" / "six-1.15.0.txt").unlink()
     asked: list[str] = []
 
@@ -170,10 +171,11 @@ def test_what_does_not_resolve_is_a_result_with_the_resolver_s_reason(
         asked.append(environment.name)
         return Unresolvable(environment=environment, reason="six 1.15.0 needs a planet")
 
-    monkeypatch.setattr("runner.environments.resolve.resolve", resolve)
-    monkeypatch.setattr("runner.session.session.missing_versions", lambda *_: [])
+    there = [SimpleNamespace(version=Version(version)) for version in ("1.15.0", "1.16.0")]
+    catalog = SimpleNamespace(project=lambda _name: SimpleNamespace(releases=there))
     for _ in range(2):
-        results = run(engine, matrix)
+        with open_session(Matrix.load(matrix), world=replace(world_of(engine, catalog), resolve=resolve)) as session:
+            results = session.run()
         assert labels(results) == ["blocked (unresolvable)"] * 2 + ["converges"] * 2
         assert "needs a planet" in results.outcomes[0].reason
     assert asked == ["six-1.15.0"]
