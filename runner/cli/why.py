@@ -27,7 +27,7 @@ from runner.cli.show import console_for_output
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.mistakes import RefusedError
-from runner.matrix.quantities import duration_s
+from runner.matrix.scalars import duration_s
 from runner.session import Session
 
 if TYPE_CHECKING:
