@@ -13,7 +13,7 @@ from runner.matrix.matrix_file import Matrix
 from runner.session import Options, Session
 from runner.session.merging import Merged, merge
 from runner.session.shards import Shard
-from runner.trials.execute import Workplace
+from runner.trials.execution import Workplace
 from runner.trials.store import Store
 
 if TYPE_CHECKING:
