@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runner.engines.protocol import EngineKind
 from runner.errors import UsageError
-from runner.outcomes import most_trials
+from runner.outcomes.tally import most_trials
 from runner.session.earlier import lacking_for
 from runner.session.group import groups_of
 from runner.session.ledger import Ledger
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runner.session.session import Session
     from runner.trials.record import Record
     from runner.trials.trial import Setting
+
 
 FIRST_CONTROL_SEED = 1_000_000
 """Where the seeds of the baseline's copy begin: no cell comes so far."""

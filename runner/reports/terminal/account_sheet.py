@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from runner.outcomes.account import Account, Bisection, Counts, Switch, Tried, Walk
 
+
 _MOST_BESIDE = 3
 """So many values that all places of a bisection share are shown with each of them."""
 
