@@ -7,10 +7,9 @@ import queue
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from runner.outcomes.judged_cell import judge_cell
-
 from runner.environments.model import Lock
 from runner.errors import BuildFailedError, ExpectationFailed, StoppedError
+from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.verdict import Label
 from runner.session.environments import ENVIRONMENTS_AT_ONCE
 from runner.session.progress import Work
