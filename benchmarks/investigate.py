@@ -18,7 +18,7 @@ from measured import provenance, table, write, write_csv
 from planted_axes import AXIS, FAULT, Answerer, Cell, Kind, Packages, planted_axis, planted_matrix, true_flips
 
 from runner.investigate import AttributeRules, BisectRules, Combination, Evidence, Told, answered, attribute, bisect
-from runner.outcomes.interval import clopper_pearson
+from runner.outcomes.significance import clopper_pearson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -6,12 +6,13 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.cli.words import size_words
 from runner.errors import RunnerError
+from runner.reports.notation import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
 
 ENOUGH_BYTES = 10 * 1000**3
 
@@ -46,7 +47,7 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
 
 
 def _engine(base: str) -> str:
-    from runner.engines.docker import DockerEngine  # noqa: PLC0415 - heavy
+    from runner.engines.docker.docker_engine import DockerEngine  # noqa: PLC0415 - heavy
 
     engine = DockerEngine.connect(base=base)
     try:
@@ -56,7 +57,7 @@ def _engine(base: str) -> str:
 
 
 def _build_client() -> str:
-    from runner.engines.docker_build import build_client  # noqa: PLC0415 - heavy
+    from runner.engines.docker.buildkit import build_client  # noqa: PLC0415 - heavy
 
     return str(build_client())
 
@@ -88,4 +89,4 @@ def _disk(folder: Path) -> Finding:
         if free >= ENOUGH_BYTES
         else "A TensorFlow environment takes 1 to 2 GB. Free some space, or `clean` old images."
     )
-    return Finding(what="disk", ok=free >= ENOUGH_BYTES, found=f"{size_words(free)} free for {folder}", remedy=remedy)
+    return Finding(what="disk", ok=free >= ENOUGH_BYTES, found=f"{size(free)} free for {folder}", remedy=remedy)

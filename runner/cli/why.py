@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from runner.reports.terminal.console import output_console
 
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
@@ -23,17 +24,17 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.progress import observer_for_terminal
-from runner.cli.show import console_for_output
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.mistakes import RefusedError
 from runner.matrix.scalars import duration_s
-from runner.session import Session
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.explain import Budget
+
 
 _CELL = "AXIS=VALUE,…"
 
@@ -67,7 +68,8 @@ def explain(
     output: Output = Format.TABLE,
 ) -> int:
     """Find out by experiment why two cells differ: is it real, which axis, which release, which mechanism."""
-    from runner.cli.account import print_account  # noqa: PLC0415 - as slow as what it prints
+    from runner.reports.terminal.account_sheet import print_account  # noqa: PLC0415 - as slow as what it prints
+
     from runner.explain import explain as explained  # noqa: PLC0415 - only here
     from runner.explain.account import account_of  # noqa: PLC0415 - only here
     from runner.explain.plan import plan_of  # noqa: PLC0415 - only here
@@ -92,7 +94,7 @@ def explain(
     if output is Format.JSON:
         sys.stdout.write(made.model_dump_json(indent=2) + "\n")
     else:
-        print_account(made, console_for_output())
+        print_account(made, output_console())
     return 0
 
 
@@ -112,7 +114,8 @@ def bisect(
     output: Output = Format.TABLE,
 ) -> int:
     """Find the releases at which the outcome flips along one axis, also ones that the matrix does not name."""
-    from runner.cli.account import print_walk  # noqa: PLC0415 - as slow as what it prints
+    from runner.reports.terminal.account_sheet import print_walk  # noqa: PLC0415 - as slow as what it prints
+
     from runner.explain.account import walk_of  # noqa: PLC0415 - only here
     from runner.explain.sides import cell_and_ends  # noqa: PLC0415 - only here
     from runner.explain.walking import walk  # noqa: PLC0415 - only here
@@ -134,7 +137,7 @@ def bisect(
     if output is Format.JSON:
         sys.stdout.write(made.model_dump_json(indent=2) + "\n")
     else:
-        print_walk(made, console_for_output())
+        print_walk(made, output_console())
     return 0
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runner.explain.tracing import Traced
     from runner.explain.walking import Walk
     from runner.investigate import Attribution, Cause, Combination, Evidence, Interventions, Tested, Told
-    from runner.outcomes import Outcome
+    from runner.outcomes.judged_cell import JudgedCell
 
 _NOTHING = out.Counts()
 
@@ -95,10 +95,10 @@ def _id(found: Explanation) -> str:
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _side(found: Explanation, about: Combination, outcome: Outcome) -> out.Side:
+def _side(found: Explanation, about: Combination, outcome: JudgedCell) -> out.Side:
     return out.Side(
         values=found.asking.values(about),
-        outcome=outcome.label,
+        outcome=str(outcome.outcome),
         converged=outcome.converged,
         counted=outcome.counted,
         finals=tuple(finals(outcome.trials)),

@@ -16,7 +16,8 @@ from runner.investigate import BudgetSpentError, Evidence, evidence_of
 from runner.matrix.axes import axis_kind
 from runner.matrix.mistakes import Position
 from runner.matrix.model import Axis, Partial
-from runner.outcomes import most_trials, verdict_of
+from runner.outcomes.judging import verdict_of
+from runner.outcomes.tally import most_trials
 from runner.session.running import slots_of
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from runner.explain.telling import Telling, Trial
     from runner.investigate import Answers, Combination, Questions
     from runner.matrix.matrix_file import Matrix
-    from runner.session import Results, Session
+    from runner.session.results import Results
+    from runner.session.session import Session
     from runner.trials.record import Record
+
 
 _NOWHERE = Position(line=1, column=1)
 _AXIS_OF = {"tensorflow-cpu": "tensorflow", "tensorflow-gpu": "tensorflow"}

@@ -28,7 +28,7 @@ from runner.investigate import (
     bisect,
     intervene,
 )
-from runner.outcomes import compare
+from runner.outcomes.comparing import compare
 from runner.session.environments import releases_in
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from runner.explain.tracing import Traced
     from runner.investigate import Attribution, Bisection, Cause, Interventions
     from runner.investigate.bisected import Place
-    from runner.outcomes import CellComparison, Outcome
-    from runner.session import Session
+    from runner.outcomes.comparison import CellComparison
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.session.session import Session
 
 
 MOST_FOR_PACKAGES = 40
@@ -64,7 +65,7 @@ class Explanation:
     good: Combination
     bad: Combination
     shared: Mapping[str, str]
-    outcomes: tuple[Outcome, Outcome]
+    outcomes: tuple[JudgedCell, JudgedCell]
     """Of the good and the bad cell, as the matrix's own `seeds:` give them."""
     compared: CellComparison
     telling: Telling | None

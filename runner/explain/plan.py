@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from runner.explain.asking import Budget
-    from runner.session import Session
+    from runner.session.session import Session
 
 
 class Step(NamedTuple):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from runner.explain.telling import Telling, Trial
     from runner.investigate import Bisection
-    from runner.session import Session
+    from runner.session.session import Session
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.outcomes import Label, Standing, fingerprint, seeds_wanted, standing
-from runner.outcomes.tally import tally
+from runner.outcomes.fingerprint import fingerprint
+from runner.outcomes.tally import seeds_wanted, tally
+from runner.outcomes.verdict import Label, Standing, standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from runner.matrix.cell_id import CellId
-from runner.outcomes.saying import short_scripts
+from runner.outcomes.outcome import Outcome
+from runner.outcomes.ranges import short_scripts
+from runner.outcomes.verdict import Label
 from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runner.outcomes.result import CellResult, NeighbourChange, Result
+
 
 SYMBOLS = {"good": "✓", "bad": "✗", "undecided": "?", "untestable": "⊘"}
 """One character for each kind of outcome, so that colour is never the only sign; in the order in which kinds stand."""
@@ -30,6 +33,7 @@ ANSWER_KINDS = {
     "untold": "undecided",
 }
 """The kind of outcome whose symbol and colour an answer in an account has."""
+_ENDED_IN_NAN = Outcome.of_label(Label.NAN)
 _NAMES_OF_NUMBERS = {"nan": "NaN", "inf": "∞", "-inf": "-∞"}
 
 
@@ -58,11 +62,11 @@ def cause(cell: CellResult, longest: int = 0) -> str:
 
 def final_figure(cell: CellResult, digits: int = 3) -> str:
     """The final value of the judged metric: NaN where that is what the cell came to, whatever its last number was."""
-    return figure(float("nan") if cell.outcome == "fails (nan)" else cell.final, digits)
+    return figure(float("nan") if str(cell.outcome) == str(_ENDED_IN_NAN) else cell.final, digits)
 
 
 def convergence(cell: CellResult) -> str:
-    """How many of the counted trials converged: `3/4`; empty where none counts."""
+    """Converged out of counted trials: `3/4`; empty where none counts."""
     return f"{cell.converged}/{cell.counted}" if cell.counted else ""
 
 
@@ -73,7 +77,7 @@ def interval(cell: CellResult, dash: str = "-") -> str:
 
 
 def change_columns(cells: Mapping[str, CellResult], change: NeighbourChange) -> tuple[str, str, str]:
-    """What stays the same, the step along the axis, what it does to the outcome; empty where a cell is missing.
+    """The values that stay the same, the step along the axis, both outcomes; empty where a cell is missing.
 
     `cells` are those of the result by their ids.
     """
@@ -86,12 +90,12 @@ def change_columns(cells: Mapping[str, CellResult], change: NeighbourChange) -> 
 
 
 def kind_counts(result: Result) -> dict[str, int]:
-    """How many cells are of each kind, in the order of `SYMBOLS`."""
+    """The number of cells of each kind, in the order of `SYMBOLS`."""
     return {kind: sum(cell.kind == kind for cell in result.cells) for kind in SYMBOLS}
 
 
 def summary(result: Result) -> str:
-    """How many cells are of which kind: `12 of 15 cells converge, 1 fails, 2 can't run`."""
+    """The cells by kind, in a line: `12 of 15 cells converge, 1 fails, 2 can't run`."""
     kinds = kind_counts(result)
     parts = [f"{kinds['good']} of {len(result.cells)} cells converge"]
     parts += [f"{kinds['bad']} fail{'s' if kinds['bad'] == 1 else ''}"] if kinds["bad"] else []

@@ -30,7 +30,7 @@ _MODULES = {
 }
 """The modules of packages that are imported by another name."""
 _FORMULA = frozenset("=+-@")
-"""How a formula of a spreadsheet begins."""
+"""First characters of a spreadsheet's formulas."""
 
 
 def columns(result: Result) -> list[dict[str, Scalar]]:
@@ -70,7 +70,7 @@ def readable(result: Result) -> list[list[str]]:
     lines = [
         [
             *(cell.values.get(axis, "") for axis in axes),
-            f"{cell.outcome} [{', '.join(cell.flags)}]" if cell.flags else cell.outcome,
+            f"{cell.outcome} [{', '.join(cell.flags)}]" if cell.flags else str(cell.outcome),
             convergence(cell),
             interval(cell),
             final_figure(cell),
@@ -89,7 +89,7 @@ def readable(result: Result) -> list[list[str]]:
 def _row(result: Result, cell: CellResult, packages: list[str]) -> dict[str, Scalar]:
     lock = result.locks.get(cell.lock)
     known: dict[str, Scalar] = {
-        "outcome": cell.outcome,
+        "outcome": str(cell.outcome),
         "kind": cell.kind,
         "seeds": cell.seeds,
         "converged": cell.converged,
@@ -150,7 +150,7 @@ def _guarded(value: Scalar) -> Scalar:
     if not isinstance(value, str):
         return value
     text = visible(value)
-    return f"'{text}" if text[:1] in _FORMULA else text
+    return f"'{text}" if text.lstrip()[:1] in _FORMULA else text
 
 
 def _jsonable(value: Scalar) -> Scalar:

@@ -11,6 +11,8 @@ import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from runner.code_digest import code_digest
+
 from runner.errors import UsageError
 from runner.scripts.counterparts import ALIASES, ROOTS, Counterparts
 from runner.scripts.script import content_of, imported_names
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from runner.scripts.script import Script
     from runner.scripts.source import SourceText
+
 
 FLAVOURS = ("as-written", *ROOTS)
 
@@ -50,7 +53,12 @@ def rewritten(script: Script, flavour: str) -> Script:
     return replace(
         script,
         files=tuple(
-            replace(file, sha256=hashlib.sha256(changed[file.path]).hexdigest(), rewritten=changed[file.path])
+            replace(
+                file,
+                sha256=hashlib.sha256(changed[file.path]).hexdigest(),
+                code=code_digest(changed[file.path]),
+                rewritten=changed[file.path],
+            )
             if file.path in changed
             else file
             for file in script.files

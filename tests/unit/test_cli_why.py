@@ -11,7 +11,7 @@ from test_explain import TEXT, VERSIONS, FakeCatalog, good, stuck, values
 
 from runner.cli.app import run_command_line
 from runner.outcomes.account import Account
-from runner.session import Session
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path

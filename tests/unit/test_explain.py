@@ -24,7 +24,8 @@ from runner.explain.walking import walk
 from runner.investigate import Combination, Evidence, Switching, Told
 from runner.investigate.bisected import Place
 from runner.matrix.matrix_file import Matrix
-from runner.session import Options, Session
+from runner.session.options import Options
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
