@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from runner.reports.terminal.console import output_console
 
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
@@ -28,6 +27,7 @@ from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.mistakes import RefusedError
 from runner.matrix.scalars import duration_s
+from runner.reports.terminal.console import output_console
 from runner.session.session import Session
 
 if TYPE_CHECKING:
@@ -68,13 +68,12 @@ def explain(
     output: Output = Format.TABLE,
 ) -> int:
     """Find out by experiment why two cells differ: is it real, which axis, which release, which mechanism."""
-    from runner.reports.terminal.account_sheet import print_account  # noqa: PLC0415 - as slow as what it prints
-
     from runner.explain import explain as explained  # noqa: PLC0415 - only here
     from runner.explain.account import account_of  # noqa: PLC0415 - only here
     from runner.explain.plan import plan_of  # noqa: PLC0415 - only here
     from runner.explain.sides import sides_in, sides_of  # noqa: PLC0415 - only here
     from runner.outcomes.account import FOLDER, write_account  # noqa: PLC0415 - only here
+    from runner.reports.terminal.account_sheet import print_account  # noqa: PLC0415 - as slow as what it prints
 
     if bool(good) is not bool(bad):
         raise UsageError("Name both cells, --good and --bad; or neither, for the closest pair that is recorded.")
@@ -114,11 +113,10 @@ def bisect(
     output: Output = Format.TABLE,
 ) -> int:
     """Find the releases at which the outcome flips along one axis, also ones that the matrix does not name."""
-    from runner.reports.terminal.account_sheet import print_walk  # noqa: PLC0415 - as slow as what it prints
-
     from runner.explain.account import walk_of  # noqa: PLC0415 - only here
     from runner.explain.sides import cell_and_ends  # noqa: PLC0415 - only here
     from runner.explain.walking import walk  # noqa: PLC0415 - only here
+    from runner.reports.terminal.account_sheet import print_walk  # noqa: PLC0415 - as slow as what it prints
 
     spending = _budget(budget, max_trials)
     chosen = options(engine, base, only=only, jobs=jobs, prune_images=prune_images)

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.code_digest import code_digest
-
 from runner.errors import UsageError
 from runner.scripts.counterparts import ALIASES, ROOTS, Counterparts
 from runner.scripts.script import content_of, imported_names
