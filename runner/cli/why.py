@@ -25,7 +25,7 @@ from runner.cli.parameters import (
 )
 from runner.errors import UsageError
 from runner.matrix.mistakes import RefusedError
-from runner.matrix.quantities import duration_s
+from runner.matrix.scalars import duration_s
 from runner.reports.terminal.console import output_console
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from runner.environments.model import Lock
 from runner.errors import BuildFailedError, RunnerError, StoppedError
 from runner.laboratory.pruning import Pruning
 from runner.laboratory.request import Answer
-from runner.trials.execute import blocked_record, execute
+from runner.trials.execution import blocked_record, execute
 from runner.trials.trial import Trial
 
 if TYPE_CHECKING:

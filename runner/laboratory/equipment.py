@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.engines.choice import open_engine
 from runner.environments import processes
-from runner.trials.execute import Workplace
+from runner.trials.execution import Workplace
 from runner.trials.store import Store
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from runner.laboratory.preparation import Preparation
 from runner.laboratory.records import Records
 from runner.laboratory.workplace import Claim
 from runner.scripts.script import copy_script
-from runner.trials.execute import job_of
+from runner.trials.execution import job_of
 from runner.trials.trial import Trial
 
 if TYPE_CHECKING:

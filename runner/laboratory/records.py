@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from runner.engines.protocol import EngineKind
 from runner.laboratory.request import Known
 from runner.laboratory.setup import Settings, groups_of
-from runner.trials.execute import remove
-from runner.trials.trial import Trial
+from runner.trials.execution import remove
+from runner.trials.trial import stored_trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,8 +61,7 @@ class Records:
 
     def stored(self, setting: Setting, seeds: Iterable[int]) -> dict[int, Record]:
         """The finished trials of a setting by seed."""
-        keys = {Trial(setting=setting, seed=seed).key: seed for seed in seeds}
-        return {keys[key]: record for key, record in self._equipment.store.get(keys).items()}
+        return stored_trials(self._equipment.store, setting, seeds)
 
     def blocked_key(self, environment: Environment, cell: Cell) -> str:
         """The key of the record that says why a cell can't run: another lock, or another CPython, is another key."""

@@ -16,8 +16,7 @@ from runner.preludes import catalogue
 from runner.preludes.prelude import Prelude
 from runner.scripts.rewriting import rewritten
 from runner.scripts.script import read_script
-from runner.trials.data import digest_of, mounts_of
-from runner.trials.trial import Setting
+from runner.trials.trial import Setting, data_digest_of, mounts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,5 +151,5 @@ class Settings:
     def _mounts(self, data: tuple[DataMapping, ...], store: Store) -> tuple[tuple[Mount, ...], str]:
         if data not in self._data:
             mounts = mounts_of(data, self._folder)
-            self._data[data] = mounts, digest_of(mounts, store)
+            self._data[data] = mounts, data_digest_of(mounts, store)
         return self._data[data]

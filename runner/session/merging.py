@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from runner.errors import MachineError, UsageError
 from runner.laboratory.workplace import Claim
-from runner.trials.artifacts import collect
-from runner.trials.execute import Workplace, remove
+from runner.trials.execution import Workplace, collect, remove
 from runner.trials.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runner.trials.record import Record
+
 
 _KEY = re.compile(r"[0-9a-z-]{1,128}", re.ASCII)
 _FILE = "records.sqlite"

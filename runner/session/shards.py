@@ -113,7 +113,7 @@ class Division:
 
     def _costs(self, cells: Sequence[Cell]) -> list[float]:
         """The expected seconds of each cell: what its trials took before, else what others took."""
-        seconds = {CellId.of(values): mean for values, mean in self.store.seconds()}
+        seconds = self.store.seconds()
         known = [seconds.get(cell.id) for cell in cells]
         usual = median([mean for mean in known if mean is not None] or [MAKING_S / self.matrix.seeds.lead])
         return [self.matrix.seeds.lead * (usual if mean is None else mean) for mean in known]
