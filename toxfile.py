@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tox.config.sets import ConfigSet
     from tox.session.state import State
 
-    from runner.matrix import Matrix
+    from runner.matrix.matrix_file import Matrix
 
 ROOT = Path(__file__).parent
 SHORT = {"tensorflow": "tf"}
@@ -47,8 +47,8 @@ def combinations() -> dict[str, str]:
 
 def _pins() -> list[tuple[tuple[str, str], ...]]:
     from runner.errors import RunnerError
-    from runner.matrix import Matrix
-    from runner.matrix.expand import expand
+    from runner.matrix.cells import expand
+    from runner.matrix.matrix_file import Matrix
 
     try:
         return [cell.pins for cell in expand(_settled(Matrix.load(ROOT / "matrix.yaml")))]

@@ -47,7 +47,7 @@ def scanned(places: Sequence[Mapping[str, Any]]) -> int:
     from fake_engine import FakeEngine, write_matrix  # noqa: PLC0415
 
     import runner.session.session  # noqa: PLC0415 - the tests' folder is on the path by now
-    from runner.matrix.model import Matrix  # noqa: PLC0415
+    from runner.matrix.matrix_file import Matrix  # noqa: PLC0415
     from runner.session import Options, Session  # noqa: PLC0415
 
     good = [f"1.{number}.0" for number, place in enumerate(places) if place["told"] == "good"]

@@ -12,13 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runner.matrix.model import Matrix
+    from runner.matrix.matrix_file import Matrix
     from runner.session import Options, Results, run
 
 __all__ = ["Matrix", "Options", "Results", "run"]
 
 _PLACES = {
-    "Matrix": "runner.matrix.model",
+    "Matrix": "runner.matrix.matrix_file",
     "Options": "runner.session",
     "Results": "runner.session",
     "run": "runner.session",

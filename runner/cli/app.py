@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from runner.cli import environment, evidence, inspect, parts, publish, start, why, work
-from runner.cli.encoding import spare_streams
 from runner.errors import MachineError, RunnerError, StoppedError
+from runner.reports.terminal.console import spare_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

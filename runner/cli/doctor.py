@@ -6,8 +6,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.cli.words import size_words
 from runner.errors import RunnerError
+from runner.reports.notation import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,4 +88,4 @@ def _disk(folder: Path) -> Finding:
         if free >= ENOUGH_BYTES
         else "A TensorFlow environment takes 1 to 2 GB. Free some space, or `clean` old images."
     )
-    return Finding(what="disk", ok=free >= ENOUGH_BYTES, found=f"{size_words(free)} free for {folder}", remedy=remedy)
+    return Finding(what="disk", ok=free >= ENOUGH_BYTES, found=f"{size(free)} free for {folder}", remedy=remedy)

@@ -21,17 +21,20 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.progress import observer_for_terminal
-from runner.cli.show import print_difference, print_records
-from runner.cli.words import date_words, size_words
 from runner.environments.difference import difference
 from runner.environments.model import Lock
 from runner.errors import ExpectationFailed
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
+from runner.reports.notation import last_day, size
+from runner.reports.terminal.console import print_records
 from runner.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from runner.environments.difference import Difference
+    from runner.environments.model import LockedPackage
     from runner.session.options import Options
 
 
@@ -62,7 +65,7 @@ def lock(
             {
                 "environment": name,
                 "CPython": made.python,
-                "as of": date_words(made.as_of),
+                "as of": last_day(made.as_of),
                 "packages": str(len(made.packages)),
                 "lock": made.digest[:12],
             }
@@ -175,7 +178,7 @@ def clean(
     rows = [
         {
             "environment": image.lock_name,
-            "size": size_words(image.size_bytes),
+            "size": size(image.size_bytes),
             "last used": f"{image.last_used:%Y-%m-%d}",
             "image": image.reference,
             "state": "in use, kept" if image.reference in kept else "to remove" if dry_run else "removed",
@@ -184,6 +187,38 @@ def clean(
     ]
     print_records(rows, output)
     return 0
+
+
+def print_difference(found: Difference, output: str) -> None:
+    """Print what two locks differ in, a line each."""
+    records = list(_difference_records(found))
+    if output == "table" and not found:
+        sys.stdout.write("Both install the same.\n")
+    if records or output == "json":
+        print_records(records, output)
+
+
+def _difference_records(found: Difference) -> Iterator[dict[str, str]]:
+    if found.python:
+        yield _changed("CPython", *found.python)
+    if found.as_of:
+        yield _changed("as of", *map(last_day, found.as_of))
+    for exemption in found.exemptions:
+        until = [f"until {last_day(when)}" if when else "" for when in (exemption.one, exemption.other)]
+        yield _changed(f"exempt: {exemption.name}", *until)
+    packages = [(change.name, _package(change.one), _package(change.other)) for change in found.changed]
+    packages += [(package.name, _package(package), "") for package in found.removed]
+    packages += [(package.name, "", _package(package)) for package in found.added]
+    for name, one, other in sorted(packages):
+        yield _changed(name, one, other)
+
+
+def _changed(what: str, one: str, other: str) -> dict[str, str]:
+    return {"what": what, "one": one or "-", "other": other or "-"}
+
+
+def _package(package: LockedPackage) -> str:
+    return f"{package.version} ({package.layer.value})"
 
 
 COMMANDS = (lock, lock_diff, build, clean)

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from runner.cli.doctor import examine
 from runner.cli.parameters import (
@@ -27,11 +28,23 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.progress import PlainProgress, observer_for_terminal
-from runner.cli.show import print_plan, print_records
+from runner.environments.sizes import total
 from runner.errors import UsageError
-from runner.matrix.model import Cell, Matrix
+from runner.matrix.matrix_file import Matrix
+from runner.reports.notation import size
+from runner.reports.terminal.console import output_console, print_records
 from runner.session import Session
 from runner.session.jobs import github_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.matrix.model import Cell
+    from runner.session.plan import EnvironmentPlan, Plan
+
+
+_MOST_CELLS = 100
+"""Of a plan, one by one; of more, a line an environment says more."""
 
 
 def plan(
@@ -140,6 +153,65 @@ def the_cell(session: Session) -> Cell:
         names = "\n  ".join(cell.name for cell in session.cells[:10])
         raise UsageError(f"{session.options.only} means {len(session.cells)} cells; say more of it:\n  {names}")
     return session.cells[0]
+
+
+def print_plan(plan: Plan, output: str) -> None:
+    """Print what a run would do."""
+    each_cell = output == "json" or plan.cells <= _MOST_CELLS
+    print_records(list(_cell_records(plan) if each_cell else _environment_records(plan)), output)
+    if output == "table":
+        for line in _plan_lines(plan):
+            output_console().print(Text(line, style="dim"))
+
+
+def _cell_records(plan: Plan) -> Iterator[dict[str, str | int]]:
+    for environment in plan.environments:
+        shared = _environment_columns(environment)
+        for cell in environment.cells:
+            yield {
+                "cell": cell.cell.name,
+                **shared,
+                "finished": cell.finished,
+                "to run": f"{cell.wanted}+" if cell.wanted else "0",
+            }
+
+
+def _environment_records(plan: Plan) -> Iterator[dict[str, str | int]]:
+    for environment in plan.environments:
+        yield {
+            **_environment_columns(environment),
+            "cells": len(environment.cells),
+            "finished": environment.finished,
+            "to run": f"{environment.wanted}+" if environment.wanted else "0",
+        }
+
+
+def _environment_columns(plan: EnvironmentPlan) -> dict[str, str | int]:
+    return {
+        "environment": plan.name,
+        "lock": plan.lock.digest[:12] if plan.lock else "to resolve",
+        "CPython": plan.lock.python if plan.lock else "",
+        "image": "ready" if plan.image else "to make",
+    }
+
+
+def _plan_lines(plan: Plan) -> Iterator[str]:
+    for became in plan.became:
+        yield f"{became.axis}: {became.written} is {', '.join(became.versions)}."
+    work = f"{plan.to_lock} environments to lock, {plan.to_build} to make, {plan.wanted} trials to run at least"
+    yield f"{plan.cells} cells under {plan.engine.value}: {plan.finished} trials finished, {work}."
+    yield from _disk_lines(plan)
+
+
+def _disk_lines(plan: Plan) -> Iterator[str]:
+    """How much disk the environments will take that are locked and not made yet."""
+    sizes = [environment.sizes for environment in plan.environments if environment.wanted and environment.sizes]
+    if not sizes:
+        return
+    download, write = total(sizes)
+    free = f"; {size(plan.room.free_bytes)} are free in {plan.room.path}" if plan.room else ""
+    unlocked = f" and what the {plan.to_lock} without a lock will need" if plan.to_lock else ""
+    yield f"Disk: about {size(download)} to download, {size(write)} to install{unlocked}{free}."
 
 
 COMMANDS = (plan, logs, shell, doctor)

@@ -10,7 +10,7 @@ import typer
 
 from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, MatrixFile, Only, Seeds, options
 from runner.cli.progress import observer_for_terminal
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session import Session
 
 if TYPE_CHECKING:

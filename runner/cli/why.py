@@ -23,17 +23,18 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.progress import observer_for_terminal
-from runner.cli.show import console_for_output
 from runner.errors import UsageError
+from runner.matrix.matrix_file import Matrix
 from runner.matrix.mistakes import RefusedError
-from runner.matrix.model import Matrix
 from runner.matrix.quantities import duration_s
+from runner.reports.terminal.console import output_console
 from runner.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.explain.experimenter import Budget
+
 
 _CELL = "AXIS=VALUE,…"
 
@@ -67,11 +68,11 @@ def explain(
     output: Output = Format.TABLE,
 ) -> int:
     """Find out by experiment why two cells differ: is it real, which axis, which release, which mechanism."""
-    from runner.cli.account import print_account  # noqa: PLC0415 - as slow as what it prints
     from runner.explain.forecast import forecast  # noqa: PLC0415 - only here
     from runner.explain.investigation import explain as explained  # noqa: PLC0415 - only here
     from runner.explain.sides import sides_in, sides_of  # noqa: PLC0415 - only here
     from runner.outcomes.account import FOLDER, write_account  # noqa: PLC0415 - only here
+    from runner.reports.terminal.account_sheet import print_account  # noqa: PLC0415 - as slow as what it prints
 
     if bool(good) is not bool(bad):
         raise UsageError("Name both cells, --good and --bad; or neither, for the closest pair that is recorded.")
@@ -91,7 +92,7 @@ def explain(
     if output is Format.JSON:
         sys.stdout.write(made.model_dump_json(indent=2) + "\n")
     else:
-        print_account(made, console_for_output())
+        print_account(made, output_console())
     return 0
 
 
@@ -111,9 +112,9 @@ def bisect(
     output: Output = Format.TABLE,
 ) -> int:
     """Find the releases at which the outcome flips along one axis, also ones that the matrix does not name."""
-    from runner.cli.account import print_walk  # noqa: PLC0415 - as slow as what it prints
     from runner.explain.sides import cell_and_ends  # noqa: PLC0415 - only here
     from runner.explain.walk import walk  # noqa: PLC0415 - only here
+    from runner.reports.terminal.account_sheet import print_walk  # noqa: PLC0415 - as slow as what it prints
 
     spending = _budget(budget, max_trials)
     chosen = options(engine, base, only=only, jobs=jobs, prune_images=prune_images)
@@ -131,7 +132,7 @@ def bisect(
     if output is Format.JSON:
         sys.stdout.write(made.model_dump_json(indent=2) + "\n")
     else:
-        print_walk(made, console_for_output())
+        print_walk(made, output_console())
     return 0
 
 

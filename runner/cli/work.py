@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from runner.cli.inspect import print_plan
 from runner.cli.machines import asked, tell
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
@@ -27,10 +28,10 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.progress import observer_for_terminal
-from runner.cli.results import print_results, print_verdicts
-from runner.cli.show import print_plan
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
+from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
 from runner.session import Session
+from runner.session.reporting import report_of
 
 
 def run(
@@ -71,7 +72,8 @@ def run(
             print_plan(session.plan(), output)
             return 0
         results = session.run()
-        print_results(results, output)
+        result = report_of(session, results)
+        print_result(result, output, executed=results.executed, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
 
@@ -97,7 +99,7 @@ def table(
     chosen = options(engine, base, only=only, shard=shard, seeds=seeds, earlier=wanted.baseline)
     with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
         results = session.results(recorded=recorded)
-        print_results(results, output, wide=wide)
+        print_result(report_of(session, results), output, wide=wide, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
 
@@ -112,7 +114,8 @@ def judge(
         chosen = options(None, None, only=only, seeds=seeds)
         with Session(Matrix.load(matrix), chosen, observer) as session:
             results = session.results(recorded=True)
-    print_verdicts(results, output)
+            result = report_of(session, results)
+    print_verdicts(result, output, missed=list(map(str, results.misses)))
     return results.exit_code
 
 

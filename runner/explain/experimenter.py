@@ -14,20 +14,24 @@ from typing import TYPE_CHECKING
 
 from runner.investigate.belief import Evidence, evidence_of
 from runner.investigate.question import BudgetSpentError
+from runner.matrix.axes import axis_kind
 from runner.matrix.cell_id import CellId
-from runner.matrix.model import Axis, Partial, Position, axis_kind
+from runner.matrix.mistakes import Position
+from runner.matrix.model import Axis, Partial
 from runner.outcomes import most_trials, verdict_of
 from runner.session.running import slots_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from runner.matrix.matrix_file import Matrix
+
     from runner.environments.model import Lock
     from runner.explain.distinction import Distinction, Trial
     from runner.investigate.question import Answers, Combination, Questions
-    from runner.matrix.model import Matrix
     from runner.session import Results, Session
     from runner.trials.record import Record
+
 
 _NOWHERE = Position(line=1, column=1)
 _AXIS_OF = {"tensorflow-cpu": "tensorflow", "tensorflow-gpu": "tensorflow"}

@@ -10,8 +10,8 @@ from runner.explain.investigation import MOST_FOR_PACKAGES
 from runner.explain.step_comparison import TRIALS
 from runner.explain.switches import MADE_FOR, may_apply
 from runner.explain.walk import Span, is_ordered, places_of
+from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.cell_id import CellId
-from runner.matrix.model import AxisKind, axis_kind
 from runner.preludes import catalogue
 
 if TYPE_CHECKING:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
+from runner.matrix.axes import axis_kind, axis_name, canonical
 from runner.matrix.cell_id import CellId
 from runner.matrix.mistakes import RefusedError, quoted
-from runner.matrix.model import axis_kind
-from runner.matrix.values import axis_name, canonical
 from runner.outcomes import OutcomeKind
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from runner.matrix.model import Cell
     from runner.session import Results
+
 
 _SHOWN = 8
 Pair = tuple[CellId, CellId]

@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from runner.investigate.intervene import Intervention
-from runner.matrix.eras import of_the_era
-from runner.matrix.model import NO_PRELUDE
+from runner.matrix.axes import NO_PRELUDE
+from runner.matrix.releases import of_the_era
 from runner.preludes import catalogue
 from runner.preludes.explicit import defaults_that_differ, explicit
 from runner.preludes.tracing import fixed_order, initial_weights
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runner.preludes import Switch
     from runner.preludes.explicit import Default
     from runner.preludes.prelude import Prelude
+
 
 FOLDER = "preludes"
 """Beside the records: the preludes that were made for an investigation."""

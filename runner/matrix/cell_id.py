@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, total_ordering
 from typing import TYPE_CHECKING
 
-from runner.matrix.model import AxisKind, axis_kind, same_value
+from runner.matrix.axes import AxisKind, axis_kind, same_value
 from runner.matrix.versions import parsed
 
 if TYPE_CHECKING:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from runner.matrix.axes import check_script
 from runner.matrix.criterion import EXAMPLE, Comparison, CriterionError, parse
 from runner.matrix.mistakes import RefusedError, quoted
 from runner.matrix.model import DataMapping, Experiment, Judging
 from runner.matrix.nodes import Text
-from runner.matrix.values import check_script
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from runner.matrix.border import ExperimentSection, MatrixFile
+    from runner.matrix.declaration import ExperimentSection, MatrixFile
     from runner.matrix.mistakes import Mistakes
 
 

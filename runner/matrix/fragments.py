@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.matrix.rules import Every
-from runner.matrix.values import IMPORT_FLAVOURS
+from runner.matrix.axes import IMPORT_FLAVOURS
+from runner.matrix.releases import Every
 
 SCALAR: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 

@@ -1,64 +1,25 @@
-"""What `matrix.yaml` means, as frozen values: a `Matrix` and the `Cell`s that it expands to.
-
-Made by `load` from text, by `settle` with the index and by `expand`; what a user wrote knows its line and column.
-"""
+"""What `matrix.yaml` means, as frozen values; what a user wrote knows its line and column."""
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from runner.matrix.versions import same_version
+from runner.matrix.axes import NO_PRELUDE, AxisKind, env_pairs, same_value
+from runner.matrix.cell_id import CellId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from runner.matrix.cell_id import CellId
-    from runner.matrix.criterion import Comparison
-    from runner.matrix.rules import Rule
-
+    from runner.matrix.mistakes import Position
+    from runner.matrix.releases import Rule
 
 Mode = Literal["min", "max"]
 """Which way a metric is better."""
-
-
-class AxisKind(enum.Enum):
-    """What an axis varies; a name that is not reserved is a package."""
-
-    PACKAGE = "package"
-    PYTHON = "python"
-    IMPORT = "import"
-    SCRIPT = "script"
-    ENV = "env"
-    PRELUDE = "prelude"
-
-
-NO_PRELUDE = "none"
-"""The value of the axis `prelude` with which nothing runs before the script."""
-RESERVED_AXES = frozenset(kind.value for kind in AxisKind if kind is not AxisKind.PACKAGE)
-
-
-def axis_kind(name: str) -> AxisKind:
-    """What an axis of this name varies."""
-    return AxisKind(name) if name in RESERVED_AXES else AxisKind.PACKAGE
-
-
-def same_value(axis: str, one: str, other: str) -> bool:
-    """Whether two values of an axis mean the same: equal text, or for a package the same release (2.16 and 2.16.0)."""
-    return one == other or (axis not in RESERVED_AXES and same_version(one, other))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Position:
-    """Where in a file something stands; both count from 1."""
-
-    line: int
-    column: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,56 +152,23 @@ class Judging:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matrix:
-    """The whole of one `matrix.yaml`. `folder` is the folder of the file: scripts and data are relative to it."""
+class Grid:
+    """The axes of a matrix with what is left out of their product and added to it: what its cells are made from."""
 
-    path: Path
     axes: tuple[Axis, ...]
     experiment: Experiment
     include: tuple[Partial, ...] = ()
     exclude: tuple[Partial, ...] = ()
-    packages: tuple[Requirement, ...] = ()
-    criterion: tuple[Comparison, ...] = ()
-    judging: Judging = field(default_factory=Judging)
-    baseline: Partial | None = None
-    """The cell that the others are compared with; None: the one that converges best."""
-    control: bool = False
-    """Whether the baseline is run a second time with other seeds, to see how often equal cells look different."""
-    seeds: Seeds = field(default_factory=Seeds)
-    resources: Resources = field(default_factory=Resources)
-    expect: tuple[Expectation, ...] = ()
-    flavour: str = "auto"
-    as_of: str = "release"
-    """What environments may be made of: `release` (up to the day after the base came out), `none` (all) or a date."""
-    dates: tuple[tuple[str, str], ...] = ()
-    """Packages with a rule of their own, normalised and sorted: `none` or a date, up to which they may be from."""
-    became: tuple[Became, ...] = ()
-    """What `settle` made of ranges, `latest` and `era`, in the order of the file."""
 
     @property
     def settled(self) -> bool:
-        """Whether all values are concrete, so that the matrix can be expanded; else `settle` makes it so."""
+        """True where all values are concrete, so that the cells can be made; else `settle` makes them so."""
         return all(axis.settled for axis in self.axes)
-
-    @property
-    def folder(self) -> Path:
-        """The folder that the matrix stands in."""
-        return self.path.parent
 
     @property
     def base(self) -> Axis:
         """The first package axis: what an environment is resolved around, and as of whose date."""
         return next(axis for axis in self.axes if axis.kind is AxisKind.PACKAGE)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Matrix:
-        """Read a matrix file.
-
-        Raises MatrixError with every mistake that is in it, UsageError where the file can't be read.
-        """
-        from runner.matrix.load import load  # noqa: PLC0415 - load imports this module
-
-        return load(Path(path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,8 +183,6 @@ class Cell:
     @cached_property
     def id(self) -> CellId:
         """The cell's identity: what travels."""
-        from runner.matrix.cell_id import CellId  # noqa: PLC0415 - cell_id imports this module
-
         return CellId.of(self.values)
 
     @property
@@ -272,8 +198,6 @@ class Cell:
     @property
     def env(self) -> tuple[tuple[str, str], ...]:
         """Environment variables, sorted by name."""
-        from runner.matrix.values import env_pairs  # noqa: PLC0415 - values imports this module
-
         return env_pairs(self.values.get("env", ""))
 
     @property

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from runner.errors import MatrixError, Mistake, UsageError
-from runner.matrix.mistakes import nearest, quoted
-from runner.matrix.model import Position
+from runner.matrix.mistakes import Position, nearest, quoted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import ValidationError
 
-from runner.matrix.border import SECTIONS, MatrixFile
-from runner.matrix.mistakes import nearest, quoted
-from runner.matrix.model import Position
+from runner.matrix.declaration import ASIDE, SECTIONS, MatrixFile
+from runner.matrix.mistakes import Position, nearest, quoted
 from runner.matrix.nodes import Entries, Items, Node, Nothing, Text, shape
 
 if TYPE_CHECKING:
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from runner.matrix.mistakes import Mistakes
 
 _SHAPES = {"is_instance_of": "text", "dict_type": "mapping", "tuple_type": "list", "list_type": "list"}
-
-ASIDE = "x-"
-"""How the top-level keys begin that mean nothing to the runner; they hold anchors."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

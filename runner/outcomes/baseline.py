@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from runner.matrix.model import same_value
+from runner.matrix.axes import same_value
 from runner.outcomes.cell import ENOUGH_RUNS
 from runner.outcomes.labels import Label
 from runner.outcomes.tally import tally

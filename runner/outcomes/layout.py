@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.matrix.model import AxisKind, axis_kind
+from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.versions import parsed
 
 if TYPE_CHECKING:

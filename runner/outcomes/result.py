@@ -97,6 +97,11 @@ class TrialResult(_Frozen):
     """How long the whole log is."""
     artifacts: tuple[str, ...] = ()
 
+    @property
+    def ran(self) -> bool:
+        """Whether there was a trial: false where the environment could not be made."""
+        return self.stage not in {"image-build", "install"}
+
 
 class IntervalResult(_Frozen):
     """A 95 % interval."""
@@ -195,6 +200,11 @@ class CellResult(_Frozen):
     as_expected: bool = True
     commands: ReproductionCommands | None = None
     trials: tuple[TrialResult, ...] = ()
+
+    @property
+    def seeds(self) -> int:
+        """How many trials ran, counted or not."""
+        return sum(trial.ran for trial in self.trials)
 
 
 class NeighbourChange(_Frozen):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.matrix.model import AxisKind, axis_kind
+from runner.matrix.axes import AxisKind, axis_kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from runner.matrix.model import RESERVED_AXES
+from runner.matrix.axes import RESERVED_AXES
 from runner.outcomes.series import epoch_seconds, reported
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.reports.plain import cell_name, one_line, plain
+from runner.reports.notation import cell_name
+from runner.reports.untrusted import one_line, stripped
 
 if TYPE_CHECKING:
     from runner.outcomes.result import CellResult, Result
@@ -29,14 +30,14 @@ def workflow_commands(report: Result, folder: str = "") -> str:
 
     An error where a cell is not as it should be, a warning where it can't run and nothing was expected of it, a notice
     where the exception is what the matrix expects, or did not keep the cell from being good. The same exception on the
-    same line is told once, with its cells.
+    same line appears once, with its cells.
     """
     found: dict[_Place, list[CellResult]] = {}
     for cell in report.cells:
         raised = cell.exception
         if raised is None or raised.file is None or raised.line is None:
             continue
-        place = _Place(_level(cell), raised.file, raised.line, raised.type, plain(raised.message))
+        place = _Place(_level(cell), raised.file, raised.line, raised.type, stripped(raised.message))
         found.setdefault(place, []).append(cell)
     lines = []
     for level in ("error", "warning", "notice"):
@@ -57,7 +58,7 @@ def _command(place: _Place, cells: list[CellResult], folder: str) -> str:
     title = f"{one_line(place.type, _LONGEST_TYPE)} in {len(cells)} cell{'' if len(cells) == 1 else 's'}"
     names = [one_line(cell_name(cell)) for cell in cells[:_MOST_NAMES]]
     names += [f"and {len(cells) - _MOST_NAMES} more"] if len(cells) > _MOST_NAMES else []
-    message = "\n".join((f"{plain(place.type)}: {place.message}", *names))
+    message = "\n".join((f"{stripped(place.type)}: {place.message}", *names))
     return f"::{place.level} file={_property(path)},line={place.line},title={_property(title)}::{_data(message)}"
 
 

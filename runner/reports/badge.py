@@ -34,7 +34,7 @@ def _message(report: Result) -> tuple[str, str]:
     """The words and the colour; what nobody knows is grey, never green."""
     total = len(report.cells)
     good = sum(cell.kind == "good" for cell in report.cells)
-    if not any(trial.n or trial.exit_code is not None for cell in report.cells for trial in cell.trials):
+    if not any(cell.seeds for cell in report.cells):
         return "nothing ran", _GREY
     unknown = sum(cell.kind == "undecided" for cell in report.cells)
     if report.complaint:

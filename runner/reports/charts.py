@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.environments.cache import cache_folder, read_sealed, write_sealed
+from runner.reports.notation import SYMBOLS, convergence
 from runner.reports.untrusted import visible
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _SPECS = Path(__file__).parent / "specs"
 _VEGA_LITE = "6.4"
-SYMBOLS = {"good": "✓", "bad": "✕", "undecided": "≈", "untestable": "⊘"}
 MOST_PANELS = 24
 """Of small multiples the chart shows so many; more would be no summary."""
 
@@ -67,7 +67,7 @@ def summary_svg(report: Result) -> str:
             "row": visible(cell.values.get(rows.name, "")) if rows else "",
             "panel": _panel(cell, rest),
             "kind": cell.kind,
-            "word": f"{SYMBOLS[cell.kind]} {cell.converged}/{cell.counted}" if cell.counted else SYMBOLS[cell.kind],
+            "word": f"{SYMBOLS[cell.kind]} {convergence(cell)}".rstrip(),
         }
         for cell in report.cells
         if _panel(cell, rest) in shown

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.earlier import Evidence, held_against
-from runner.reports.plain import cell_name
+from runner.reports.notation import cell_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Mapping

@@ -12,7 +12,8 @@ import math
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from runner.reports.plain import cell_name, final_words, one_line, plain, why
+from runner.reports.notation import cause, cell_name, final_figure
+from runner.reports.untrusted import one_line, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,24 +56,24 @@ def _case(report: Result, cell: CellResult) -> ET.Element:
         },
     )
     properties = ET.SubElement(case, "properties")
-    for name, value in _properties(cell):
+    for name, value in _properties(report, cell):
         ET.SubElement(properties, "property", {"name": one_line(name), "value": one_line(value)})
     case.extend(_troubles(cell))
     log = next((trial.log for trial in cell.trials if trial.log), "")
     if log and len(case) > 1:
-        ET.SubElement(case, "system-out").text = plain(log)
+        ET.SubElement(case, "system-out").text = stripped(log)
     return case
 
 
-def _properties(cell: CellResult) -> Iterator[tuple[str, str]]:
+def _properties(report: Result, cell: CellResult) -> Iterator[tuple[str, str]]:
     yield from cell.values.items()
     yield "outcome", cell.outcome
     yield "converged", f"{cell.converged}/{cell.counted}"
     for name, value in (("cpython", cell.python), ("engine", cell.engine), ("lock", cell.lock)):
         if value:
             yield name, value
-    if final := final_words(cell, 6):
-        yield "final", final
+    if final := final_figure(cell, 6):
+        yield f"final_{report.metric}", final
     if cell.comparison:
         yield "comparison", cell.comparison.label
 
@@ -83,18 +84,18 @@ def _troubles(cell: CellResult) -> Iterator[ET.Element]:
         if not cell.as_expected:
             yield _trouble("failure", "expectation", f"expected {cell.expected}, got {cell.outcome}", cell)
     elif cell.kind == "bad":
-        yield _trouble("failure", cell.outcome, f"{cell.outcome}: {why(cell)}", cell)
+        yield _trouble("failure", cell.outcome, f"{cell.outcome}: {cause(cell)}", cell)
     elif cell.kind == "undecided":
         yield _trouble("error", cell.outcome, f"{cell.outcome}: {cell.reason}", cell)
     elif cell.kind == "untestable":
-        yield ET.Element("skipped", {"message": one_line(f"{cell.outcome}: {why(cell)}", _LONGEST)})
+        yield ET.Element("skipped", {"message": one_line(f"{cell.outcome}: {cause(cell)}", _LONGEST)})
 
 
 def _trouble(tag: str, kind: str, message: str, cell: CellResult) -> ET.Element:
     found = ET.Element(tag, {"type": one_line(kind), "message": one_line(message, _LONGEST)})
     parts = [cell.reason, *([cell.exception.traceback] if cell.exception else [])]
     parts += [f"To see it again: {cell.commands.with_runner[0]}"] if cell.commands else []
-    found.text = plain("\n\n".join(part for part in parts if part))
+    found.text = stripped("\n\n".join(part for part in parts if part))
     return found
 
 

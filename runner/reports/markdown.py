@@ -6,7 +6,19 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from runner.reports.plain import cell_name, change_words, final_words, one_line, summary, symbol, why
+from runner.reports.notation import (
+    SYMBOLS,
+    cause,
+    cell_name,
+    change_columns,
+    convergence,
+    figure,
+    final_figure,
+    interval,
+    summary,
+)
+from runner.reports.spreadsheet import readable
+from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +54,12 @@ def report_md(report: Result, *, source: str = "", earlier: Sequence[Earlier] = 
         *_footer(report),
     ]
     return "\n".join(parts)
+
+
+def table_md(result: Result) -> str:
+    """The columns that a reader wants, as a Markdown table alone."""
+    head, *lines = readable(result)
+    return _head(list(map(escaped, head))) + "".join(_row([escaped(text, _LONGEST) for text in line]) for line in lines)
 
 
 def escaped(text: str, longest: int = 0) -> str:
@@ -99,18 +117,17 @@ def _accounts(report: Result) -> Iterator[str]:
 
 
 def _figures(cell: CellResult) -> tuple[str, ...]:
-    between = cell.interval
     return (
-        f"{symbol(cell)} {escaped(cell.outcome)}",
-        f"{cell.converged}/{cell.counted}" if cell.counted else "",
-        "" if between is None else f"{100 * between.low:.0f}-{100 * between.high:.0f} %",
-        final_words(cell),
-        "" if cell.epoch_s is None else f"{cell.epoch_s:.3g}",
+        f"{SYMBOLS[cell.kind]} {escaped(cell.outcome)}",
+        convergence(cell),
+        interval(cell),
+        final_figure(cell),
+        figure(cell.epoch_s),
     )
 
 
 def _why(cell: CellResult, source: str) -> str:
-    words = escaped(why(cell), _LONGEST)
+    words = escaped(cause(cell), _LONGEST)
     found = cell.exception
     if found is None or found.line is None or found.file is None:
         return words
@@ -136,7 +153,7 @@ def _earlier(found: Sequence[Earlier]) -> Iterator[str]:
 
 def _changes(report: Result) -> Iterator[str]:
     cells = {cell.id: cell for cell in report.cells}
-    words = [found for change in report.changes[:MOST_ROWS] if any(found := change_words(cells, change))]
+    words = [found for change in report.changes[:MOST_ROWS] if any(found := change_columns(cells, change))]
     if words:
         yield "## Where the outcome changes\n"
         yield _head(["step", "outcome", "with"]) + "".join(

@@ -15,16 +15,13 @@ from typing import TYPE_CHECKING
 
 from runner.errors import MachineError
 from runner.outcomes.result import as_json
-from runner.reports import charts, script_data
+from runner.reports import charts, page_data
 from runner.reports.badge import badge
 from runner.reports.cell_page import CellPages
-from runner.reports.changes_page import changes_page
-from runner.reports.compare_page import compare_page
 from runner.reports.junit import junit
 from runner.reports.markdown import report_md
-from runner.reports.matrix_page import matrix_page
-from runner.reports.rows import as_csv
-from runner.reports.why_page import why_page
+from runner.reports.pages import changes_page, compare_page, matrix_page, why_page
+from runner.reports.spreadsheet import as_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,17 +73,17 @@ def _files(report: Result) -> Iterator[tuple[str, str]]:
     yield "changes.html", changes_page(report)
     if report.accounts:
         yield "why.html", why_page(report)
-    yield "data/matrix.js", script_data.matrix_script(report)
+    yield "data/matrix.js", page_data.matrix_script(report)
     yield "data/specs.js", charts.specs_script()
     for path in sorted(_ASSETS.iterdir()):
         yield f"assets/{path.name}", _asset(path)
     pages = CellPages(report)
     for cell in report.cells:
         yield f"cells/{cell.id}.html", pages.page(cell)
-        yield f"data/{cell.id}.js", script_data.cell_script(cell)
+        yield f"data/{cell.id}.js", page_data.cell_script(cell)
     for digest, lock in report.locks.items():
-        name = script_data.lock_name(digest)
-        yield f"data/lock-{name}.js", script_data.lock_script(name, lock)
+        name = page_data.lock_name(digest)
+        yield f"data/lock-{name}.js", page_data.lock_script(name, lock)
 
 
 @cache

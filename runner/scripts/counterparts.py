@@ -103,7 +103,7 @@ _KERAS_3_SHORTCUTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Missing:
+class NoCounterpart:
     """No counterpart, and why."""
 
     reason: str
@@ -145,7 +145,7 @@ class Counterparts:
             return Place(root=".".join(names[: names.index("keras") + 1]), flavour="", below=("src",))
         return None
 
-    def of(self, path: str, *, module: bool = False) -> str | Missing:
+    def of(self, path: str, *, module: bool = False) -> str | NoCounterpart:
         """The path in this flavour: the same one where it lies in no Keras, or in this flavour already.
 
         A path that is known to be a `module` must be one of the public ones; else its last name may be a function.
@@ -154,13 +154,13 @@ class Counterparts:
         if place is None or place.flavour == self.flavour:
             return path
         if place.root == "tensorflow.compat.v1.keras":
-            return Missing(reason=_VERSION_1)
+            return NoCounterpart(reason=_VERSION_1)
         below = _public(place.below, module=module)
         if below is None:
-            return Missing(reason=_PRIVATE)
+            return NoCounterpart(reason=_PRIVATE)
         if self.flavour == "tf_keras" and below:
             if not _KERAS_3_ONLY.isdisjoint((below[0], ".".join(below[:2]))):
-                return Missing(reason=_KERAS_3)
+                return NoCounterpart(reason=_KERAS_3)
             if below[0] in _KERAS_3_SHORTCUTS:
                 below = (_KERAS_3_SHORTCUTS[below[0]], *below)
         return ".".join((self.root, *below))

@@ -1,10 +1,12 @@
-"""Import statements in another flavour: `import keras` becomes `from tensorflow import keras`, every name stays bound.
+"""Imports in another flavour: `import keras` becomes `from tensorflow import keras`, and every name stays bound.
 
-What a statement binds, its comments and its lines are kept; what comes from elsewhere is imported on the same line.
+The names that a statement binds, its comments and its lines are kept; a name from another package is imported on the
+same line. Calls that import by a literal name are imports too: `importlib.import_module("keras")`.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,13 +14,14 @@ from typing import TYPE_CHECKING
 import libcst as cst
 import libcst.matchers as m
 
-from runner.scripts.counterparts import Missing
-from runner.scripts.sourcetext import Edit
-from runner.scripts.syntax import Change, LeftAlone, bound_name, dotted
+from runner.scripts.counterparts import NoCounterpart
+from runner.scripts.source import Edit
+from runner.scripts.syntax import LeftAlone, SourceChange, bound_name, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.scripts.bindings import Bindings, ImportCall
     from runner.scripts.counterparts import Counterparts
     from runner.scripts.syntax import Syntax
 
@@ -37,13 +40,13 @@ class _Import:
         return _as(self.name, self.bound)
 
 
-def import_change(node: cst.Import, syntax: Syntax, to: Counterparts) -> Change:
+def import_change(node: cst.Import, syntax: Syntax, to: Counterparts) -> SourceChange:
     """The change to an `import` statement."""
     edits: list[Edit] = []
     left: list[LeftAlone] = []
     for alias in node.names:
         found = to.of(dotted(alias.name), module=True)
-        if isinstance(found, Missing):
+        if isinstance(found, NoCounterpart):
             left.append(LeftAlone(start=syntax.start(alias), use=dotted(alias.name), reason=found.reason))
         package, bound = _package(alias, found, to), bound_name(alias, node)
         if package is None:
@@ -52,10 +55,10 @@ def import_change(node: cst.Import, syntax: Syntax, to: Counterparts) -> Change:
             edits += statement_replaced(node, f"from tensorflow import {_as('keras', bound)}", syntax)
         else:
             edits.append(syntax.replacement(alias, _as(package, bound)))
-    return Change(edits=tuple(edits), left_alone=tuple(left))
+    return SourceChange(edits=tuple(edits), left_alone=tuple(left))
 
 
-def _package(alias: cst.ImportAlias, found: str | Missing, to: Counterparts) -> str | None:
+def _package(alias: cst.ImportAlias, found: str | NoCounterpart, to: Counterparts) -> str | None:
     """What an `import` imports instead; None where it stays."""
     written = dotted(alias.name)
     if alias.asname is not None:
@@ -67,10 +70,10 @@ def _package(alias: cst.ImportAlias, found: str | Missing, to: Counterparts) -> 
     return root if root != top and isinstance(root, str) else None
 
 
-def from_change(node: cst.ImportFrom, syntax: Syntax, to: Counterparts) -> Change:
+def from_change(node: cst.ImportFrom, syntax: Syntax, to: Counterparts) -> SourceChange:
     """The change to a `from … import` statement."""
     if node.relative or node.module is None:
-        return Change()
+        return SourceChange()
     written = dotted(node.module)
     if isinstance(node.names, cst.ImportStar):
         return _star_change(node, node.module, syntax, to)
@@ -79,14 +82,14 @@ def from_change(node: cst.ImportFrom, syntax: Syntax, to: Counterparts) -> Chang
     for alias in node.names:
         path = f"{written}.{dotted(alias.name)}"
         found = to.of(path)
-        if isinstance(found, Missing):
+        if isinstance(found, NoCounterpart):
             left.append(LeftAlone(start=syntax.start(alias), use=path, reason=found.reason))
             found = path
         package, _, name = found.rpartition(".")
         imports.append(_Import(alias=alias, package=package, name=name, bound=bound_name(alias, node)))
     packages = Counter(one.package for one in imports if one.package)
     if not packages:
-        return Change(edits=tuple(statement_replaced(node, _statements(imports), syntax)), left_alone=tuple(left))
+        return SourceChange(edits=tuple(statement_replaced(node, _statements(imports), syntax)), left_alone=tuple(left))
     preferred = to.of(written)
     stays = preferred if isinstance(preferred, str) and preferred in packages else packages.most_common(1)[0][0]
     edits = [] if stays == written else [syntax.replacement(node.module, stays)]
@@ -99,15 +102,15 @@ def from_change(node: cst.ImportFrom, syntax: Syntax, to: Counterparts) -> Chang
     if moved:
         edits.append(Edit(start=syntax.start(node), end=syntax.start(node), text=f"{_statements(moved)}; "))
         edits += _without([one.alias for one in moved], node, node.names, syntax)
-    return Change(edits=tuple(edits), left_alone=tuple(left))
+    return SourceChange(edits=tuple(edits), left_alone=tuple(left))
 
 
-def _star_change(node: cst.ImportFrom, module: cst.BaseExpression, syntax: Syntax, to: Counterparts) -> Change:
+def _star_change(node: cst.ImportFrom, module: cst.BaseExpression, syntax: Syntax, to: Counterparts) -> SourceChange:
     written = dotted(module)
     found = to.of(written, module=True)
-    if isinstance(found, Missing):
-        return Change(left_alone=(LeftAlone(start=syntax.start(node), use=f"{written}.*", reason=found.reason),))
-    return Change(edits=(syntax.replacement(module, found),)) if found != written else Change()
+    if isinstance(found, NoCounterpart):
+        return SourceChange(left_alone=(LeftAlone(start=syntax.start(node), use=f"{written}.*", reason=found.reason),))
+    return SourceChange(edits=(syntax.replacement(module, found),)) if found != written else SourceChange()
 
 
 def _statements(imports: Sequence[_Import]) -> str:
@@ -161,3 +164,64 @@ def statement_replaced(node: cst.BaseSmallStatement, text: str, syntax: Syntax) 
         place = syntax.start(syntax.inventory.lines[node].trailing_whitespace.newline)
         edits.append(Edit(start=place, end=place, text="".join(rows)))
     return edits
+
+
+_KERAS_IN_STRING = re.compile(r"""["'](keras|tf_keras|tensorflow(?:\.\w+)*\.keras)\b""")
+
+
+def call_change(call: cst.Call, syntax: Syntax, bindings: Bindings, to: Counterparts) -> SourceChange:
+    """The change to a call; none where it imports no Keras."""
+    found = bindings.import_call(call)
+    if found is not None:
+        return _literal_change(found, syntax, to)
+    if bindings.import_function(call) is None:
+        return SourceChange()
+    code = " ".join(syntax.code(call).split())
+    put_together = _KERAS_IN_STRING.search(code)
+    if put_together is None or to.of(put_together[1]) == put_together[1]:
+        return SourceChange()
+    return SourceChange(left_alone=(LeftAlone(start=syntax.start(call), use=code, reason="no single literal name"),))
+
+
+def _literal_change(call: ImportCall, syntax: Syntax, to: Counterparts) -> SourceChange:
+    found = to.of(call.name, module=True)
+    if found == call.name:
+        return SourceChange()
+    left = (
+        (LeftAlone(start=syntax.start(call.call), use=call.name, reason=found.reason),)
+        if isinstance(found, NoCounterpart)
+        else ()
+    )
+    name = _imported(call, found, to)
+    if name is None:
+        return SourceChange(left_alone=left)
+    if call.whole or name != "tensorflow.keras":
+        return SourceChange(edits=(_renamed(call, name, syntax),), left_alone=left)
+    end = syntax.end(call.call)  # `__import__` returns the first package of a dotted name
+    return SourceChange(
+        edits=(_renamed(call, "tensorflow", syntax), Edit(start=end, end=end, text=".keras")), left_alone=left
+    )
+
+
+def _imported(call: ImportCall, found: str | NoCounterpart, to: Counterparts) -> str | None:
+    """What a call imports instead; None where it stays."""
+    if call.whole:
+        return found if isinstance(found, str) else None
+    top = call.name.partition(".")[0]
+    if to.place(top) is None:
+        return top if isinstance(found, str) else None
+    root = to.of(top)
+    return found if isinstance(found, str) and root != "tensorflow.keras" else str(root)
+
+
+def _renamed(call: ImportCall, name: str, syntax: Syntax) -> Edit:
+    return syntax.replacement(call.literal, call.literal.value.replace(call.name, name, 1))
+
+
+def rooted_call(call: ImportCall, syntax: Syntax, to: Counterparts) -> str:
+    """The call that gives the Keras that is asked for, where the call itself gave a package around another one."""
+    function, quote = syntax.code(call.call.func), call.literal.quote
+    if function.endswith("__import__"):
+        top, _, below = to.root.partition(".")
+        return f"{function}({quote}{top}{quote})" + (f".{below}" if below else "")
+    return f"{function}({quote}{to.root}{quote})"

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from runner.errors import UsageError
 from runner.scripts.counterparts import ALIASES, ROOTS, Counterparts
 from runner.scripts.script import content_of, imported_names
-from runner.scripts.sourcetext import decode
+from runner.scripts.source import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.scripts.script import Script
-    from runner.scripts.sourcetext import SourceText
+    from runner.scripts.source import SourceText
 
 FLAVOURS = ("as-written", *ROOTS)
 

@@ -22,8 +22,7 @@ from libcst.metadata import (
     ScopeProvider,
 )
 
-from runner.scripts.errors import NotRewritableError
-from runner.scripts.sourcetext import Edit
+from runner.scripts.source import Edit, NotRewritableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,7 +45,7 @@ class LeftAlone:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
+class SourceChange:
     """What rewriting does to a part of a file."""
 
     edits: tuple[Edit, ...] = ()
@@ -59,10 +58,10 @@ def syntax_of(text: str, path: str) -> Syntax:
     return Syntax(text, path)
 
 
-def joined(changes: Iterable[Change]) -> Change:
+def joined(changes: Iterable[SourceChange]) -> SourceChange:
     """All changes as one."""
     listed = list(changes)
-    return Change(
+    return SourceChange(
         edits=tuple(edit for change in listed for edit in change.edits),
         left_alone=tuple(left for change in listed for left in change.left_alone),
     )

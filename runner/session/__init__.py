@@ -9,7 +9,7 @@ from runner.session.results import Results
 from runner.session.session import Session
 
 if TYPE_CHECKING:
-    from runner.matrix.model import Matrix
+    from runner.matrix.matrix_file import Matrix
     from runner.session.observer import Observer
 
 __all__ = ["Options", "Results", "Session", "run"]

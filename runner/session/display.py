@@ -9,7 +9,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
-from runner.reports.plain import SYMBOLS, one_line
+from runner.reports.notation import SYMBOLS
+from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

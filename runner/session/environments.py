@@ -13,7 +13,7 @@ from runner.environments.interpreters import HostToolchain, newest_of
 from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
 from runner.environments.model import Lock, Unresolvable
 from runner.errors import MachineError, MatrixError, StoppedError, UsageError
-from runner.matrix.releases import missing_versions
+from runner.matrix.settle import missing_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from runner.environments.model import Environment
     from runner.environments.sizes import LockSizes
     from runner.environments.toolchain import Toolchain
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
     from runner.session.observer import Observer
 
 ENVIRONMENTS_AT_ONCE = 2

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from runner.outcomes.earlier import EarlierLabel
 from runner.outcomes.footing import ComparisonLabel
-from runner.reports.plain import cell_name, why
+from runner.reports.notation import cause, cell_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +46,7 @@ def _found(kind: FailOn, cells: Sequence[CellResult], earlier: Sequence[Earlier]
             yield from (f"flaky: {_said(cell, cell.reason)}" for cell in cells if cell.outcome.startswith("flaky"))
         case FailOn.CRASH:
             crashed = [cell for cell in cells if any(trial.label.startswith("crashed") for trial in cell.trials)]
-            yield from (f"crash: {_said(cell, why(cell, _LONGEST))}" for cell in crashed)
+            yield from (f"crash: {_said(cell, cause(cell, _LONGEST))}" for cell in crashed)
         case _:
             assert_never(kind)
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.environments.model import Environment
-from runner.matrix.conditions import packages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ def environment_of(matrix: Matrix, cell: Cell) -> Environment:
     """What a cell needs installed."""
     return Environment(
         pins=cell.pins,
-        packages=packages_of(matrix, cell),
+        packages=matrix.packages_of(cell),
         python=cell.python,
         flavour=matrix.flavour,
         as_of=matrix.as_of,

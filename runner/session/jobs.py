@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
-from runner.matrix.expand import select
+from runner.matrix.cells import select
 from runner.session.sharding import divided
 
 if TYPE_CHECKING:

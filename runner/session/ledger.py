@@ -13,7 +13,8 @@ from runner.outcomes import OutcomeKind, outcomes_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
     from runner.outcomes import Judged
     from runner.session.progress import Progress
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
 from runner.outcomes.result import read_result
-from runner.reports.history import continued
+from runner.reports.past_runs import continued
 from runner.reports.site import write_site
 from runner.session.reporting import report_of
 

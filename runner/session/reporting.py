@@ -12,7 +12,7 @@ from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
 
-from runner.matrix.model import axis_kind
+from runner.matrix.axes import axis_kind
 from runner.outcomes.account import FOLDER, read_accounts
 from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.metrics import NOT_METRICS
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.environments.model import Lock
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
     from runner.outcomes import Compared, Outcome, Verdict
     from runner.session.results import Results
     from runner.session.session import Session

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from pandas.io.formats.style import Styler
 
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
     from runner.outcomes import Change, Compared, FailureGroup, Judged, Outcome
     from runner.session.ledger import Ledger
     from runner.trials.store import Store

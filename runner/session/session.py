@@ -19,10 +19,10 @@ from runner.environments import processes
 from runner.environments.model import Lock
 from runner.environments.times import undated_in
 from runner.errors import BuildFailedError, UsageError
-from runner.matrix.expand import expand, select
+from runner.matrix.cells import expand, select
 from runner.matrix.model import Seeds
 from runner.matrix.settle import settle
-from runner.scripts import copy_script
+from runner.scripts.script import copy_script
 from runner.session.environments import ENVIRONMENTS_AT_ONCE, EnvironmentMaker, releases_in
 from runner.session.group import Group, groups_of
 from runner.session.observer import Observer, Silence
@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from runner.engines.protocol import Engine, Image
     from runner.environments.index import Catalog
     from runner.environments.model import Unresolvable
-    from runner.matrix.model import Cell, Matrix
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
     from runner.session.ledger import Ledger
 
 

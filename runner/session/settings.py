@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 from runner.errors import UsageError
 from runner.preludes import catalogue
 from runner.preludes.prelude import Prelude
-from runner.scripts import read_script, rewritten
+from runner.scripts.rewriting import rewritten
+from runner.scripts.script import read_script
 from runner.trials.data import digest_of, mounts_of
 from runner.trials.trial import Setting
 
 if TYPE_CHECKING:
     from runner.engines.protocol import EngineKind, Mount
     from runner.environments.model import Lock
-    from runner.matrix.model import Cell, Matrix
-    from runner.scripts import Script
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
+    from runner.scripts.script import Script
     from runner.trials.store import Store
 
 

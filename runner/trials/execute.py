@@ -14,7 +14,7 @@ import tenacity
 from runner.engines.protocol import Cut, Job, JobFolder, Limits
 from runner.errors import EngineLostError, MachineError, StoppedError
 from runner.preludes.prelude import lay_out
-from runner.scripts import copy_script
+from runner.scripts.script import copy_script
 from runner.trials.artifacts import collect
 from runner.trials.channel import read_channel
 from runner.trials.record import PreludeRun, Record

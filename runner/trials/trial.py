@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runner.environments.model import Lock
     from runner.matrix.model import Cell, Experiment, Resources
     from runner.preludes.prelude import Prelude
-    from runner.scripts import Script
+    from runner.scripts.script import Script
 
 PROBE = Path(__file__).parents[1] / "probe"
 

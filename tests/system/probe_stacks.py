@@ -21,7 +21,7 @@ from command import REPOSITORY
 from jsonschema import Draft202012Validator
 
 import runner
-from runner.matrix import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session import Options, Session
 from runner.trials.channel import Channel, read_channel
 

@@ -12,9 +12,9 @@ from made_report import era_report, report_of_sizes
 from playwright.sync_api import expect
 from scipy.stats import fisher_exact, mannwhitneyu
 
-from runner.reports import script_data
-from runner.reports.history import News, continued, news_of
-from runner.reports.matrix_page import matrix_page
+from runner.reports import page_data
+from runner.reports.pages import matrix_page
+from runner.reports.past_runs import News, continued, news_of
 from runner.reports.site import write_site
 from runner.session.reporting import LOG_BYTES, excerpt
 
@@ -63,7 +63,7 @@ def test_the_matrix_is_there_with_its_sentence_outcomes_and_failures(page: Page,
     expect(page.get_by_text(report.sentences[0])).to_be_visible()
     expect(page.locator("a.cell")).to_have_count(100)
     first = page.locator("a.cell").first
-    expect(first).to_have_text(re.compile(r"✕.*fails \(nan\).*0/4 · NaN"))
+    expect(first).to_have_text(re.compile(r"✗.*fails \(nan\).*0/4 · NaN"))
     expect(page.locator("thead").first).to_contain_text("keras 2.2.4")
     expect(page.locator(".failure")).to_have_count(len([one for one in report.failures if one.cells]))
     page.locator(".failure summary").first.click()
@@ -364,7 +364,7 @@ def test_ten_thousand_cells_are_painted_in_a_second_and_filtered_in_a_fifth(brow
     report = report_of_sizes({"tensorflow": 20, "models": 25, "numpy": 5, "import": 4}, seeds=1, epochs=3)
     small = write_site(report.model_copy(update={"cells": report.cells[:1], "changes": ()}), tmp_path)
     (small.folder / "index.html").write_text(matrix_page(report))
-    (small.folder / "data" / "matrix.js").write_text(script_data.matrix_script(report))
+    (small.folder / "data" / "matrix.js").write_text(page_data.matrix_script(report))
     page = browser.new_page()
     painted, filtered = [], []
     for _ in range(3):

@@ -54,7 +54,7 @@ def test_show_tells_all_of_a_cell(
     for part in [
         "0: nan, by the rule `non-finite` loss ended at NaN",
         "3: nan, by the rule `non-finite`",
-        "loss: first 1, final nan, best 1, scale S 1; 1 values judged",
+        "loss: first 1, final NaN, best 1, scale S 1; 1 values judged",
         "not finite from epoch 2",
         "Against the baseline: worse: succeeds less often: 0 of ",
         "Expected: fails (nan); it is so.",

@@ -10,7 +10,7 @@ from fake_engine import MATRIX, FakeEngine, write_matrix
 from junitparser import JUnitXml
 
 from runner.cli.app import run_command_line
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session import Session
 from runner.session.reporting import report_of
 

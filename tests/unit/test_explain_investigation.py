@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 from fake_engine import FakeEngine, write_matrix
 from packaging.version import Version
+from runner.matrix.matrix_file import Matrix
 
 from runner.environments.model import Environment, Layer, Lock, LockedPackage
 from runner.errors import UsageError
@@ -19,7 +20,6 @@ from runner.explain.sides import cell_and_ends, sides_in, sides_of
 from runner.explain.walk import walk
 from runner.investigate.belief import Evidence
 from runner.investigate.question import Combination
-from runner.matrix.model import Matrix
 from runner.outcomes.account import Decision
 from runner.session import Options, Session
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Job
+
 
 VERSIONS = [f"1.{minor}.0" for minor in range(16)]
 TEXT = """\

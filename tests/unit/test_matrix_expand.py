@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matrix_files import loaded, matrix
 
 from runner.errors import UsageError
-from runner.matrix.expand import cells, expand, select
+from runner.matrix.cells import cells, expand, select
 from runner.matrix.model import Cell
 
 if TYPE_CHECKING:

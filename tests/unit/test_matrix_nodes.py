@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import MatrixError, UsageError
-from runner.matrix.mistakes import Mistakes
-from runner.matrix.model import Position
+from runner.matrix.mistakes import Mistakes, Position
 from runner.matrix.nodes import SIZE_LIMIT, Entries, Items, Nothing, Text, compose, read_text
 
 FILE = Path("matrix.yaml")

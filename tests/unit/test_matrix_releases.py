@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from matrix_files import FakeIndex, loaded
 
-from runner.matrix.releases import missing_versions
-from runner.matrix.settle import settle
+from runner.matrix.settle import missing_versions, settle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from matrix_files import SMALLEST, loaded
 
-from runner.matrix.schema import json_schema
+from runner.matrix.declaration import json_schema
 from runner.matrix.template import template
 
 COMMITTED = Path(__file__).parents[2] / "schema" / "matrix.schema.json"

@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 from matrix_files import FakeIndex, loaded, refused, release
 
 from runner.errors import MatrixError
-from runner.matrix import Became, Matrix
-from runner.matrix.expand import expand
-from runner.matrix.rules import Every, Range
-from runner.matrix.selection import versions_of
+from runner.matrix.cells import expand
+from runner.matrix.model import Became
+from runner.matrix.releases import Every, Range, versions_of
 from runner.matrix.settle import settle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from packaging.version import Version
+
+    from runner.matrix.matrix_file import Matrix
 
 TENSORFLOW = [
     "1.13.1 2019-02-26",

@@ -13,7 +13,8 @@ from outcomes_records import BREAKS, LEARNS, crash, record, trial
 from reports_made import HOSTILE
 
 from runner.errors import BuildFailedError, UsageError
-from runner.matrix.model import Matrix, Seeds
+from runner.matrix.matrix_file import Matrix
+from runner.matrix.model import Seeds
 from runner.outcomes import Standing, outcome_of, verdict_of
 from runner.session import Session
 

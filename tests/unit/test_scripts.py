@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.errors import UsageError
-from runner.scripts import copy_script, read_script
+from runner.scripts.script import copy_script, read_script
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,10 @@ from imports.corpus import FLAVOURS, forms
 from probe_world import OLDEST_AND_NEWEST
 
 from runner.errors import UsageError
-from runner.scripts import NotRewritableError, copy_script, read_script, rewritten
 from runner.scripts.counterparts import Counterparts
+from runner.scripts.rewriting import rewritten
+from runner.scripts.script import copy_script, read_script
+from runner.scripts.source import NotRewritableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +42,8 @@ def test_as_written_is_the_script_itself_and_loads_no_libcst(tmp_path: Path) -> 
     assert rewritten(script, "as-written") is script
     assert running(tmp_path, "as-written") == {"train.py": b"print 'import keras'\r\n"}
     code = (
-        "import sys, pathlib; from runner.scripts import *; folder = pathlib.Path(sys.argv[1]); "
+        "import sys, pathlib; from runner.scripts.script import *; "
+        "from runner.scripts.rewriting import *; folder = pathlib.Path(sys.argv[1]); "
         "copy_script(rewritten(read_script(folder, 'train.py'), 'as-written'), folder / 'work'); "
         "print('libcst' in sys.modules)"
     )

@@ -13,7 +13,7 @@ from runner.engines.protocol import Room
 from runner.environments.model import Unresolvable
 from runner.environments.sizes import LockSizes
 from runner.errors import BuildFailedError, EngineLostError, MachineError, UsageError
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.outcomes import OutcomeKind
 from runner.session import Options, Results, Session
 from runner.session.running import StoppedEarly, slots_of

@@ -9,7 +9,7 @@ import pytest
 from fake_engine import FakeEngine, write_matrix
 
 from runner.errors import UsageError
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session import Options, Session
 from runner.session.merging import Merged, merge
 from runner.session.shards import Shard

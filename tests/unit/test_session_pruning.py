@@ -9,7 +9,7 @@ import pytest
 from fake_engine import FakeEngine, write_matrix
 
 from runner.errors import BuildFailedError
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session import Options, Results, Session
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from fake_engine import FakeEngine, write_matrix
 
 from runner.engines.protocol import EngineKind
 from runner.errors import BuildFailedError
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.outcomes import Label
 from runner.session import Options, Results, Session
 from runner.session.recall import FIRST_CONTROL_SEED

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import UsageError
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session import Options, Session
 from runner.session.jobs import github_jobs
 from runner.session.shards import MAKING_S, Shard, divide, parse_shard

@@ -15,7 +15,7 @@ from runner.errors import MachineError
 from runner.outcomes.result import as_json, read_result
 from runner.outcomes.verdict import Basis
 from runner.reports import charts
-from runner.reports.rules import RULES
+from runner.reports.pages import RULES
 from runner.reports.site import write_site
 
 if TYPE_CHECKING:
@@ -159,5 +159,5 @@ def test_a_hundred_cells_take_less_than_three_megabytes(tmp_path: Path) -> None:
 def test_the_summary_is_a_picture_that_needs_no_browser() -> None:
     svg = charts.summary_svg(report_of_sizes({"tensorflow": 3, "script": 2}, seeds=2, epochs=4))
     assert svg.startswith("<svg")
-    for words in ("tensorflow", "functional.py", "✓ 2/2", "✕ 0/2", "1.1.1"):
+    for words in ("tensorflow", "functional.py", "✓ 2/2", "✗ 0/2", "1.1.1"):
         assert words in svg

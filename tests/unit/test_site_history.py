@@ -9,7 +9,7 @@ import pytest
 from made_report import report_of_sizes
 
 from runner.outcomes.result import as_json, read_result
-from runner.reports.history import MOST_RUNS, News, continued, gone, news_of, states, strips
+from runner.reports.past_runs import MOST_RUNS, News, continued, gone, news_of, states, strips
 
 if TYPE_CHECKING:
     from pathlib import Path

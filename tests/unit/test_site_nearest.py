@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from made_report import era_report, report_of_sizes
 
-from runner.reports.nearest import Nearness
+from runner.reports.cell_page import Nearness
 
 
 def test_neighbours_are_those_along_one_axis_and_what_follows_it_goes_with_it() -> None:

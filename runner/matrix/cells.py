@@ -1,4 +1,4 @@
-"""`Matrix` → cells, pure: the product of the axes without `exclude:`, then `include:` as in a GitHub Actions matrix."""
+"""`Matrix` → cells, pure: the product of the axes without `exclude:`, then `include:` as in a GitHub Actions grid."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import UsageError
+from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind, axis_name, canonical, same_value
 from runner.matrix.mistakes import RefusedError, nearest, quoted
-from runner.matrix.model import RESERVED_AXES, AxisKind, Cell, axis_kind, same_value
-from runner.matrix.values import axis_name, canonical
+from runner.matrix.model import Cell
+from runner.matrix.versions import in_range
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from runner.matrix.model import Axis, AxisValue, Matrix, Partial
+    from runner.matrix.model import Axis, AxisValue, Condition, Grid, Partial
 
     Pairs = tuple[tuple[str, str], ...]
     """The values of a cell, each with its axis."""
@@ -21,41 +22,41 @@ if TYPE_CHECKING:
 _ANYTHING: Mapping[str, str] = {}
 
 
-def expand(matrix: Matrix) -> tuple[Cell, ...]:
+def expand(grid: Grid) -> tuple[Cell, ...]:
     """All cells: the product in the order of the file (the last axis turns fastest), then the included; none twice.
 
     Raises ValueError for a matrix that is not settled.
     """
-    return tuple(cells(matrix))
+    return tuple(cells(grid))
 
 
-def cells(matrix: Matrix, where: Mapping[str, str] = _ANYTHING) -> Iterator[Cell]:
+def cells(grid: Grid, where: Mapping[str, str] = _ANYTHING) -> Iterator[Cell]:
     """The cells one by one; with `where`, the product is narrowed to these values before it is made.
 
     Raises ValueError for a matrix that is not settled.
     """
-    if not matrix.settled:
+    if not grid.settled:
         raise ValueError("a matrix with ranges, latest or era has cells only after `settle`")
-    return _cells(matrix, where)
+    return _cells(grid, where)
 
 
-def _cells(matrix: Matrix, where: Mapping[str, str]) -> Iterator[Cell]:
-    make = _CellMaker(matrix)
+def _cells(grid: Grid, where: Mapping[str, str]) -> Iterator[Cell]:
+    make = _CellMaker(grid)
     shapes: dict[int, tuple[Pairs, tuple[bool, ...]]] = {}
-    for pairs, extending in _combinations(matrix, where):
+    for pairs, extending in _combinations(grid, where):
         if extending not in shapes:
-            added = _added(matrix, extending)
+            added = _added(grid, extending)
             shapes[extending] = added, _packages_in(pairs + added)
         added, packages = shapes[extending]
         yield make.cell(pairs + added, packages)
-    new = [_in_order(matrix, include) for include in matrix.include if adds_cell(matrix, include)]
+    new = [_in_order(grid, include) for include in grid.include if adds_cell(grid, include)]
     for pairs in dict.fromkeys(new):
         yield make.cell(pairs, _packages_in(pairs))
 
 
-def adds_cell(matrix: Matrix, include: Partial) -> bool:
+def adds_cell(grid: Grid, include: Partial) -> bool:
     """Whether an entry of `include:` makes a new cell, because it can extend none."""
-    return next(_combinations(matrix, include.values), None) is None
+    return next(_combinations(grid, include.values), None) is None
 
 
 def _packages_in(pairs: Pairs) -> tuple[bool, ...]:
@@ -66,8 +67,8 @@ def _packages_in(pairs: Pairs) -> tuple[bool, ...]:
 class _CellMaker:
     """Makes cells of their values; cells with the same packages share the tuple of their pins."""
 
-    def __init__(self, matrix: Matrix) -> None:
-        self._script = matrix.experiment.script
+    def __init__(self, grid: Grid) -> None:
+        self._script = grid.experiment.script
         self._pins: dict[Pairs, Pairs] = {}
 
     def cell(self, pairs: Pairs, packages: tuple[bool, ...]) -> Cell:
@@ -88,19 +89,19 @@ class _Option(NamedTuple):
     beside: frozenset[str] | None
 
 
-def _combinations(matrix: Matrix, where: Mapping[str, str]) -> Iterator[tuple[Pairs, int]]:
+def _combinations(grid: Grid, where: Mapping[str, str]) -> Iterator[tuple[Pairs, int]]:
     """The product of the axes without what is excluded, each with the bits of the `include:` entries that extend it.
 
     It is narrowed to `where` (names of other axes do not narrow). A combination matches a partial where all its values
     do: versions are compared once a value, and bits once a combination.
     """
-    axes = {axis.name for axis in matrix.axes}
-    includes = [{axis: text for axis, text in one.values.items() if axis in axes} for one in matrix.include]
-    excludes = [one.values for one in matrix.exclude if one.values.keys() <= axes]
+    axes = {axis.name for axis in grid.axes}
+    includes = [{axis: text for axis, text in one.values.items() if axis in axes} for one in grid.include]
+    excludes = [one.values for one in grid.exclude if one.values.keys() <= axes]
     partials = [*includes, *excludes]
     included = (1 << len(includes)) - 1
-    options = [[_option(axis, value, partials) for value in _narrowed(axis, where)] for axis in matrix.axes]
-    for row in _product(options, _base_index(matrix)):
+    options = [[_option(axis, value, partials) for value in _narrowed(axis, where)] for axis in grid.axes]
+    for row in _product(options, _base_index(grid)):
         matching = (1 << len(partials)) - 1
         for option in row:
             matching &= option.matching
@@ -121,8 +122,8 @@ def _option(axis: Axis, value: AxisValue, partials: Sequence[Mapping[str, str]])
     return _Option((axis.name, value.text), matching, value.beside)
 
 
-def _base_index(matrix: Matrix) -> int:
-    kinds = [axis.kind for axis in matrix.axes]
+def _base_index(grid: Grid) -> int:
+    kinds = [axis.kind for axis in grid.axes]
     return kinds.index(AxisKind.PACKAGE) if AxisKind.PACKAGE in kinds else 0
 
 
@@ -139,18 +140,18 @@ def _product(options: Sequence[Sequence[_Option]], base: int) -> Iterator[tuple[
             yield head + rest
 
 
-def _added(matrix: Matrix, extending: int) -> Pairs:
+def _added(grid: Grid, extending: int) -> Pairs:
     """What the entries of `include:` with these bits add to a cell; a later one wins."""
-    axes = {axis.name for axis in matrix.axes}
+    axes = {axis.name for axis in grid.axes}
     values: dict[str, str] = {}
-    for number, include in enumerate(matrix.include):
+    for number, include in enumerate(grid.include):
         if extending >> number & 1:
             values.update((axis, text) for axis, text in include.values.items() if axis not in axes)
     return tuple(values.items())
 
 
-def _in_order(matrix: Matrix, include: Partial) -> Pairs:
-    names = [axis.name for axis in matrix.axes if axis.name in include.values]
+def _in_order(grid: Grid, include: Partial) -> Pairs:
+    names = [axis.name for axis in grid.axes if axis.name in include.values]
     return tuple({name: include.values[name] for name in (*names, *include.values)}.items())
 
 
@@ -208,3 +209,9 @@ def _known_values(axis: str, text: str, known: Collection[str], only: str) -> li
     if not found:
         raise UsageError(f"--only {only}: the axis {quoted(axis)} has no value {quoted(text)} ({nearest(text, known)})")
     return found
+
+
+def meets(cell: Cell, condition: Condition) -> bool:
+    """Whether a cell has a value of the condition's axis, and one that is in its range."""
+    value = cell.values.get(condition.axis)
+    return value is not None and in_range(value, condition.specifiers)

@@ -2,32 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.matrix.axes import AxisReader
-from runner.matrix.checks import TOP, check_cells
-from runner.matrix.dates import read_as_of
-from runner.matrix.eras import BASES, PACKAGES
+from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind
+from runner.matrix.axis_reader import AxisReader, require_value
+from runner.matrix.cells import adds_cell, cells, meets
 from runner.matrix.expectations import outcome_words
 from runner.matrix.experiment import read_criterion, read_experiment, read_judging
-from runner.matrix.mistakes import Mistakes, RefusedError, quoted
-from runner.matrix.model import RESERVED_AXES, Axis, AxisKind, Expectation, Matrix, Resources, Seeds, axis_kind
+from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
+from runner.matrix.model import Axis, Expectation, Grid, Judging, Resources, Seeds
 from runner.matrix.nodes import Text, compose, read_text
-from runner.matrix.packages import read_packages
-from runner.matrix.rules import Era
+from runner.matrix.packages import read_as_of, read_packages
+from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, Era
 from runner.matrix.structure import shaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from runner.matrix.border import MatrixFile, PartialNode
-    from runner.matrix.model import Partial, Position
+    from runner.matrix.criterion import Comparison
+    from runner.matrix.declaration import MatrixFile, PartialNode
+    from runner.matrix.model import Became, Cell, Partial, Requirement
     from runner.matrix.structure import Shaped
+TOP = Position(line=1, column=1)
 
 
-def load(path: Path) -> Matrix:
+@dataclass(frozen=True, kw_only=True)
+class Matrix(Grid):
+    """The whole of one `matrix.yaml`. `folder` is the folder of the file: scripts and data are relative to it."""
+
+    path: Path
+    packages: tuple[Requirement, ...] = ()
+    criterion: tuple[Comparison, ...] = ()
+    judging: Judging = field(default_factory=Judging)
+    baseline: Partial | None = None
+    """The cell that the others are compared with; None: the one that converges best."""
+    control: bool = False
+    """Whether the baseline is run a second time with other seeds, to see how often equal cells look different."""
+    seeds: Seeds = field(default_factory=Seeds)
+    resources: Resources = field(default_factory=Resources)
+    expect: tuple[Expectation, ...] = ()
+    flavour: str = "auto"
+    as_of: str = "release"
+    """What environments may be made of: `release` (up to the day after the base came out), `none` (all) or a date."""
+    dates: tuple[tuple[str, str], ...] = ()
+    """Packages with a rule of their own, normalised and sorted: `none` or a date, up to which they may be from."""
+    became: tuple[Became, ...] = ()
+    """What `settle` made of ranges, `latest` and `era`, in the order of the file."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the matrix stands in."""
+        return self.path.parent
+
+    @classmethod
+    def load(cls, path: str | Path) -> Matrix:
+        """Read a matrix file.
+
+        Raises MatrixError with every mistake that is in it, UsageError where the file can't be read.
+        """
+        return load_matrix(Path(path))
+
+    def packages_of(self, cell: Cell) -> tuple[str, ...]:
+        """The further requirements (PEP 508) of a cell, sorted, none twice."""
+        wanted = {one.text for one in self.packages if all(meets(cell, condition) for condition in one.when)}
+        return tuple(sorted(wanted))
+
+
+def load_matrix(path: Path) -> Matrix:
     """Read a matrix file.
 
     Raises MatrixError with every mistake that is in it, UsageError where the file can't be read.
@@ -138,10 +181,10 @@ def _check_eras(matrix: Matrix, mistakes: Mistakes) -> None:
         for value in axis.values:
             if not isinstance(value.rule, Era):
                 continue
-            if axis.name not in PACKAGES:
+            if axis.name not in ERA_PACKAGES:
                 hint = "for others: versions, a range or latest"
-                mistakes.add(value.position, f"{axis.name}: era is known of {' and '.join(PACKAGES)} only", hint)
-            elif base not in BASES:
+                mistakes.add(value.position, f"{axis.name}: era is known of {' and '.join(ERA_PACKAGES)} only", hint)
+            elif base not in ERA_BASES:
                 message = f"{axis.name}: era goes with tensorflow as the base, which is {quoted(base)} here"
                 mistakes.add(value.position, message, "the first package axis is the base")
 
@@ -160,3 +203,45 @@ def _check_script(matrix: Matrix, parts: Shaped, mistakes: Mistakes) -> None:
             mistakes.add(
                 include.positions["script"], "an included cell has a script, but no axis is named script", hint
             )
+
+
+def check_values(matrix: Matrix, mistakes: Mistakes) -> None:
+    """Note values in `exclude:` and `expect:` that are none of their axis, now that those are known."""
+    known = {axis.name: [value.text for value in axis.values] for axis in matrix.axes}
+    for exclude in matrix.exclude:  # before what include adds: that is not excluded
+        _check_partial(exclude, known, mistakes)
+    for include in matrix.include:
+        for axis, text in include.values.items():
+            known.setdefault(axis, []).append(text)
+    for partial in (*(expectation.match for expectation in matrix.expect), *filter(None, (matrix.baseline,))):
+        _check_partial(partial, known, mistakes)
+
+
+def _check_partial(partial: Partial, known: Mapping[str, Sequence[str]], mistakes: Mistakes) -> None:
+    for axis, text in partial.values.items():
+        try:
+            require_value(axis, text, known.get(axis, ()))
+        except RefusedError as error:
+            mistakes.refuse(error, partial.positions.get(axis, partial.position))
+
+
+def check_cells(matrix: Matrix, mistakes: Mistakes) -> None:
+    """Note included cells that lack something, expectations that no cell can meet, and a matrix without a cell."""
+    needed = [matrix.base.name] + [axis.name for axis in matrix.axes if axis.kind is AxisKind.SCRIPT]
+    for include in matrix.include:
+        lacking = [name for name in needed if name not in include.values]
+        if lacking and adds_cell(matrix, include):
+            message = f"this makes a new cell, which needs a value for {' and '.join(lacking)}"
+            mistakes.add(include.position, message, "no cell matches it, so it extends none")
+    for expectation in matrix.expect:
+        if not _meets_any(matrix, expectation.match):
+            mistakes.add(expectation.match.position, "this expectation matches no cell", "each value alone is known")
+    if matrix.baseline is not None and not _meets_any(matrix, matrix.baseline):
+        mistakes.add(matrix.baseline.position, "the baseline is no cell", "each value alone is known")
+    if next(cells(matrix), None) is None:
+        place = matrix.exclude[0].position if matrix.exclude else TOP
+        mistakes.add(place, "no cell is left: every combination is excluded")
+
+
+def _meets_any(matrix: Matrix, partial: Partial) -> bool:
+    return any(cell.matches(partial.values) for cell in cells(matrix, partial.values))

@@ -10,6 +10,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from runner.reports.notation import SYMBOLS
 from runner.reports.untrusted import visible
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from runner.outcomes.result import CellResult, LockResult, Result, TrialResult
 
-KINDS = ("good", "bad", "undecided", "untestable")
 _LOCK_DIGITS = 12
 _NO_LETTER = re.compile(r"[\W_]+")
 _ESCAPE = re.compile(r"\\(?:u(d[89a-f]..)|u....|.)")
@@ -46,7 +46,7 @@ def matrix_script(report: Result) -> str:
     columns = {
         "id": [cell.id for cell in cells],
         "values": [_positions([cell.values.get(axis.name) for cell in cells], axis.values) for axis in report.axes],
-        "kind": _positions([cell.kind for cell in cells], KINDS),
+        "kind": _positions([cell.kind for cell in cells], SYMBOLS),
         "converged": [cell.converged for cell in cells],
         "counted": [cell.counted for cell in cells],
         "seeds": [len(cell.trials) for cell in cells],
@@ -63,7 +63,7 @@ def matrix_script(report: Result) -> str:
         "base": report.base,
         "metric": report.metric,
         "baseline": places.get(report.baseline),
-        "kinds": KINDS,
+        "kinds": list(SYMBOLS),
         "words": tables,
         "cells": columns,
         "failures": [

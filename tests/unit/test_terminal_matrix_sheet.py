@@ -10,24 +10,37 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from outcomes_made import BUILD, FLAKY, GOOD, IMPORT, LABELS, NAN, OPEN, SCRIPTS, founding, line, made
-from results_made import LONG, results_of
+from results_made import (
+    BUILD,
+    FLAKY,
+    GOOD,
+    IMPORT,
+    LONG,
+    NAN,
+    OPEN,
+    OUTCOMES,
+    SCRIPTS,
+    founding,
+    line,
+    made,
+    result_of,
+)
 from rich.cells import cell_len
 from rich.console import Console
 
-from runner.cli.findings import fitted
-from runner.cli.grid import ASCII_SYMBOLS, MOST_LINES, grid_lines
-from runner.cli.results import print_results
-from runner.reports.plain import SYMBOLS
+from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
+from runner.reports.terminal.console import fitted
+from runner.reports.terminal.grid import MOST_LINES, grid_lines
+from runner.reports.terminal.matrix_sheet import print_result
 
 if TYPE_CHECKING:
-    from runner.outcomes import Outcome
+    from runner.cells.result import CellResult
 
 VERSIONS = [f"1.{minor}.0" for minor in range(30)]
 WIDTHS = [60, 80, 120]
 
 
-def thirty_by_two() -> list[Outcome]:
+def thirty_by_two() -> list[CellResult]:
     keras = [IMPORT] * 2 + [NAN] * 7 + [GOOD] * 21
     tf_keras = [IMPORT] * 4 + [GOOD] * 2 + [OPEN] + [GOOD] * 23
     return [
@@ -36,11 +49,11 @@ def thirty_by_two() -> list[Outcome]:
     ]
 
 
-def thousand(noise: float = 0.0) -> list[Outcome]:
+def thousand(noise: float = 0.0) -> list[CellResult]:
     chance = random.Random(1)
     return [
         made(
-            chance.choice(LABELS)
+            chance.choice(OUTCOMES)
             if chance.random() < noise
             else (NAN if number < 8 and seed % 3 == 0 else BUILD if number > 22 else GOOD),
             {"tensorflow": version, "env": f"N={seed}"},
@@ -51,31 +64,31 @@ def thousand(noise: float = 0.0) -> list[Outcome]:
 
 
 def printed(
-    outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int = 80
+    cells: list[CellResult], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int = 80
 ) -> str:
     monkeypatch.setenv("COLUMNS", str(width))
-    print_results(results_of(outcomes), "table")
+    print_result(result_of(cells), "table")
     return capsys.readouterr().out
 
 
-def drawn(outcomes: list[Outcome], width: int = 80) -> list[str]:
-    return [line.plain for line in grid_lines(outcomes, base="tensorflow", width=width)]
+def drawn(cells: list[CellResult], width: int = 80) -> list[str]:
+    return [line.plain for line in grid_lines(result_of(cells), width)]
 
 
-@pytest.mark.parametrize("outcomes", [founding(), thirty_by_two(), thousand(0.01), thousand(0.5)])
+@pytest.mark.parametrize("cells", [founding(), thirty_by_two(), thousand(0.01), thousand(0.5)])
 def test_no_line_is_wider_than_the_terminal_and_nothing_depends_on_colour(
-    outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cells: list[CellResult], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    results = results_of(outcomes)
+    result = result_of(cells)
     for width in WIDTHS:
         monkeypatch.setenv("COLUMNS", str(width))
-        print_results(results, "table")
+        print_result(result, "table")
         out = capsys.readouterr().out
         assert "\x1b" not in out
         assert max(map(cell_len, out.splitlines())) <= width
-        for label in {outcome.label for outcome in outcomes}:
-            count = sum(outcome.label == label for outcome in outcomes)
-            mark = SYMBOLS[next(outcome.kind for outcome in outcomes if outcome.label == label).value]
+        for label in {cell.outcome for cell in cells}:
+            count = sum(cell.outcome == label for cell in cells)
+            mark = SYMBOLS[next(cell.kind for cell in cells if cell.outcome == label)]
             assert re.search(rf"{re.escape(mark)}[A-Z]? {re.escape(label)}: {count} cells?", out), label
 
 
@@ -132,25 +145,25 @@ def test_where_nothing_is_alike_cells_are_counted() -> None:
     head = lines[0].split()
     assert head[0] == "tensorflow"
     first = dict(zip(head[1:], lines[1].split()[1:], strict=True))
-    outcomes = thousand(0.5)[:40]
+    cells = thousand(0.5)[:40]
     assert lines[1].startswith("1.0.0 ")
-    assert first["✗N"] == str(sum(outcome.label == NAN for outcome in outcomes))
+    assert first["✗N"] == str(sum(cell.outcome == NAN for cell in cells))
     assert sum(int(count) for count in first.values() if count != ".") == 40
 
 
 def test_a_cell_that_is_not_there_is_told_from_one_that_is() -> None:
-    outcomes = [outcome for outcome in thirty_by_two() if outcome.cell != {"tensorflow": "1.29.0", "import": "keras"}]
-    lines = drawn(outcomes)
+    cells = [outcome for outcome in thirty_by_two() if outcome.values != {"tensorflow": "1.29.0", "import": "keras"}]
+    lines = drawn(cells)
     assert lines[-1].endswith(". no such cell")
     assert "1.29.0           .            ✓ converges" in lines
 
 
 def test_cells_that_do_not_vary_need_no_matrix() -> None:
-    assert grid_lines(founding()[:1], base="tensorflow", width=80) == []
+    assert grid_lines(result_of(founding()[:1]), 80) == []
 
 
 def test_without_unicode_there_are_signs_all_the_same() -> None:
-    lines = grid_lines(founding(), base="tensorflow", width=80, ascii_only=True)
+    lines = grid_lines(result_of(founding()), 80, ascii_only=True)
     text = "\n".join(line.plain for line in lines)
     assert text.isascii()
     assert "x nan" in text
@@ -162,7 +175,7 @@ _CELLS = st.lists(
         st.sampled_from(["1.2", "1.10", "1.9", "2.0"]),
         st.sampled_from(["keras", "tf.keras", "as-written"]),
         st.sampled_from(SCRIPTS),
-        st.sampled_from(LABELS),
+        st.sampled_from(OUTCOMES),
     ),
     unique_by=lambda one: one[:3],
     min_size=1,
@@ -171,13 +184,13 @@ _CELLS = st.lists(
 
 @given(_CELLS, st.sampled_from([50, 60, 80, 120]))
 def test_every_cell_is_drawn_with_its_mark(cells: list[tuple[str, str, str, str]], width: int) -> None:
-    outcomes = [made(cell[3], dict(zip(("tensorflow", "import", "script"), cell, strict=False))) for cell in cells]
-    lines = grid_lines(outcomes, base="tensorflow", width=width)
-    assert len(lines) <= MOST_LINES + len(LABELS) + 1
+    cells = [made(cell[3], dict(zip(("tensorflow", "import", "script"), cell, strict=False))) for cell in cells]
+    lines = grid_lines(result_of(cells), width)
+    assert len(lines) <= MOST_LINES + len(OUTCOMES) + 1
     assert all(line.cell_len <= width for line in lines)
     legend = " ".join(line.plain for line in lines)
     counted = re.findall(r"[✓✗?⊘][A-Z]? (?:[a-z-]+)(?: \([a-z -]+\))?: (\d+) cells?", legend)
-    assert not lines or sum(map(int, counted)) == len(outcomes)
+    assert not lines or sum(map(int, counted)) == len(cells)
 
 
 def test_a_terminal_without_colour_gets_none_and_one_with_colour_gets_the_same_words() -> None:
@@ -185,7 +198,7 @@ def test_a_terminal_without_colour_gets_none_and_one_with_colour_gets_the_same_w
     for colour in (None, "truecolor"):
         out = io.StringIO()
         console = Console(file=out, width=80, color_system=colour, force_terminal=colour is not None)
-        for one in grid_lines(founding(), base="tensorflow", width=80):
+        for one in grid_lines(result_of(founding()), 80):
             console.print(one)
         texts.append(out.getvalue())
     assert "\x1b" not in texts[0]
@@ -255,7 +268,7 @@ def test_the_wide_table_has_every_column_and_cuts_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    print_results(results_of(founding()), "table", wide=True)
+    print_result(result_of(founding()), "table", wide=True)
     head, *lines = capsys.readouterr().out.splitlines()
     assert re.split(r"  +", head) == [
         *("tensorflow", "keras", "script", "outcome", "converged", "95 % interval", "final loss"),
@@ -268,8 +281,8 @@ def test_the_wide_table_has_every_column_and_cuts_nothing(
 def test_flaky_cells_of_two_sorts_have_letters_of_their_own() -> None:
     other = "flaky (mostly fails)"
     rows = {"x" * 30: [FLAKY, other, FLAKY], "y" * 30: [OPEN, GOOD, BUILD]}
-    outcomes = [one for name, row in rows.items() for one in line("tensorflow", VERSIONS[:3], row, env=f"N={name}")]
-    lines = drawn(outcomes, 50)
+    cells = [one for name, row in rows.items() for one in line("tensorflow", VERSIONS[:3], row, env=f"N={name}")]
+    lines = drawn(cells, 50)
     marks = {
         found[1]: found[0] for text in lines for found in re.findall(r"(\S+) ([a-z]+ \([a-z -]+\)|undecided):", text)
     }

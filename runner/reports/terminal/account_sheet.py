@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
+from runner.reports.notation import ANSWER_KINDS
+from runner.reports.terminal.console import STYLES, symbols_for
 
-from runner.cli.grid import ASCII_SYMBOLS, STYLES
-from runner.outcomes import OutcomeKind
-from runner.reports.plain import SYMBOLS, one_line, plain
+from runner.reports.untrusted import one_line, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
     from runner.outcomes.account import Account, Bisection, Counts, SwitchFinding, Tried, Walk
 
+
 _MOST_BESIDE = 3
 """So many values that all places of a bisection share are shown with each of them."""
-_KINDS = {"good": "good", "bad": "bad", "ambiguous": "undecided", "untestable": "untestable", "untold": "undecided"}
 
 
 def print_account(account: Account, console: Console) -> None:
     """Print an account."""
     console.print(Text("Why?", style="bold"))
     for sentence in account.sentences:
-        console.print(Text(f"• {plain(sentence)}"))
+        console.print(Text(f"• {stripped(sentence)}"))
     for sentence in account.unknown:
-        console.print(Text(f"? {plain(sentence)}", style="dim"))
+        console.print(Text(f"? {stripped(sentence)}", style="dim"))
     if account.telling:
         _title(console, "What was called good and bad")
-        console.print(Text(plain(account.telling)))
+        console.print(Text(stripped(account.telling)))
     if len(account.tried) > 2:
         _title(console, "Which axis")
         console.print(_tried(account.tried, console))
@@ -42,14 +42,14 @@ def print_account(account: Account, console: Console) -> None:
         _title(console, "Which mechanism")
         console.print(_switches(account.switches))
     console.print()
-    words = f"Rests on {account.rests_on} trials; {account.trials} ran now, in {account.seconds:.0f} s."
-    console.print(Text(words, style="dim"))
+    evidence = f"Rests on {account.rests_on} trials; {account.trials} ran now, in {account.seconds:.0f} s."
+    console.print(Text(evidence, style="dim"))
 
 
 def print_walk(walk: Walk, console: Console) -> None:
     """Print a bisection that was asked for by itself."""
-    console.print(Text(f"• {plain(walk.sentence)}"))
-    console.print(Text(f"  {plain(walk.telling)}", style="dim"))
+    console.print(Text(f"• {stripped(walk.sentence)}"))
+    console.print(Text(f"  {stripped(walk.telling)}", style="dim"))
     print_bisection(walk.bisection, console)
     console.print()
     console.print(Text(f"{walk.trials} trials ran for this, {walk.seconds:.0f} s.", style="dim"))
@@ -78,7 +78,7 @@ def _tried(tried: Sequence[Tried], console: Console) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for one in tried:
         values = ",".join(f"{axis}={value or 'none'}" for axis, value in one.values.items())
-        table.add_row(_told(one.told, console), Text(values, overflow="fold"), Text(_counts(one.counts), style="dim"))
+        table.add_row(_answer(one.told, console), Text(values, overflow="fold"), Text(_counts(one.counts), style="dim"))
     return table
 
 
@@ -90,10 +90,9 @@ def _switches(switches: Sequence[SwitchFinding]) -> Table:
     return table
 
 
-def _told(told: str, console: Console) -> Text:
-    kind = _KINDS[told]
-    symbols = ASCII_SYMBOLS if console.options.ascii_only else SYMBOLS
-    return Text(f"{symbols[kind]} {told}", style=STYLES[OutcomeKind(kind)])
+def _answer(answer: str, console: Console) -> Text:
+    kind = ANSWER_KINDS[answer]
+    return Text(f"{symbols_for(console)[kind]} {answer}", style=STYLES[kind])
 
 
 def _counts(counts: Counts) -> str:

@@ -13,24 +13,17 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
-from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.layout import layout_of
 from runner.outcomes.saying import cells_in_words, short_scripts
-from runner.reports.plain import SYMBOLS
+from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
+from runner.reports.terminal.console import STYLES, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from runner.outcomes import Outcome
     from runner.outcomes.layout import Dimension
+    from runner.outcomes.result import CellResult, Result
 
-STYLES = {
-    OutcomeKind.GOOD: "green",
-    OutcomeKind.BAD: "red",
-    OutcomeKind.UNDECIDED: "yellow",
-    OutcomeKind.UNTESTABLE: "magenta",
-}
-ASCII_SYMBOLS = {"good": "+", "bad": "x", "undecided": "?", "untestable": "-"}
 MOST_ROWS = 15
 """Of more rows those that are alike share a line."""
 MOST_LINES = 60
@@ -58,25 +51,25 @@ class _Group:
 class _Drawing:
     """All that the ways to draw share."""
 
-    outcomes: Sequence[Outcome]
+    cells: Sequence[CellResult]
     line: Dimension
     names: tuple[tuple[str, ...], ...]
     """Of each row its value on each other axis."""
     axes: tuple[str, ...]
     groups: tuple[_Group, ...]
-    kinds: Mapping[str, OutcomeKind]
+    kinds: Mapping[str, str]
     symbols: Mapping[str, str]
     width: int
 
     def mark(self, label: str | None, word: str) -> Word:
         if label is None:
             return ".", "dim"
-        return f"{self.symbols[self.kinds[label].value]}{word}", STYLES[self.kinds[label]]
+        return f"{self.symbols[self.kinds[label]]}{word}", STYLES[self.kinds[label]]
 
 
-def grid_lines(outcomes: Sequence[Outcome], *, base: str, width: int, ascii_only: bool = False) -> list[Text]:
+def grid_lines(result: Result, width: int, *, ascii_only: bool = False) -> list[Text]:
     """The matrix with its legend; nothing where cells do not vary."""
-    drawing = _drawing(outcomes, base, width, ascii_only=ascii_only)
+    drawing = _drawing(result.cells, result.base, width, ascii_only=ascii_only)
     if drawing is None:
         return []
     letters = _letters(drawing)
@@ -87,28 +80,28 @@ def grid_lines(outcomes: Sequence[Outcome], *, base: str, width: int, ascii_only
     return [*(counted if len(counted) <= MOST_LINES else ()), *_legend(drawing, letters)]
 
 
-def _drawing(outcomes: Sequence[Outcome], base: str, width: int, *, ascii_only: bool) -> _Drawing | None:
-    cells = [outcome.cell for outcome in outcomes]
-    layout = layout_of(cells, base)
+def _drawing(cells: Sequence[CellResult], base: str, width: int, *, ascii_only: bool) -> _Drawing | None:
+    values = [cell.values for cell in cells]
+    layout = layout_of(values, base)
     if layout.line is None and layout.others:
         longest = max(layout.others, key=lambda one: len(one.values))
-        layout = layout_of(cells, base, line=longest.name)
+        layout = layout_of(values, base, line=longest.name)
     if layout.line is None:
         return None
     places = range(len(layout.line.values))
     names = [tuple(_shown(other, row[axis]) for axis, other in enumerate(layout.others)) for row in layout.rows]
     axes = tuple(other.name for other in layout.others)
-    rows = [tuple(outcomes[row[at]].label if at in row else None for at in places) for row in layout.rows.values()]
+    rows = [tuple(cells[row[at]].outcome if at in row else None for at in places) for row in layout.rows.values()]
     if len(rows) > MOST_ROWS:
         alike = _alike(rows, names)
         rows, names, axes = list(alike), [(_some_names(found),) for found in alike.values()], (" ".join(axes),)
     return _Drawing(
-        outcomes=outcomes,
+        cells=cells,
         line=layout.line,
         names=tuple(names),
         axes=axes,
         groups=tuple(_groups(layout.line, list(zip(*rows, strict=True)))),
-        kinds={outcome.label: outcome.kind for outcome in outcomes},
+        kinds={cell.outcome: cell.kind for cell in cells},
         symbols=ASCII_SYMBOLS if ascii_only else SYMBOLS,
         width=width,
     )
@@ -201,7 +194,7 @@ def _in_letters(drawing: _Drawing, letters: Mapping[str, str]) -> list[Text]:
             table.append([_word(" ".join(group.name).strip()), *marks])
         lines += _aligned(table)
     keys = [f"{number} {_some_names(names)}" for (number, _), names in zip(numbered, columns.values(), strict=True)]
-    return [*lines, *(Text(line, style="dim") for line in flowed(keys, drawing.width))]
+    return [*lines, *(Text(line, style="dim") for line in side_by_side(keys, drawing.width))]
 
 
 def _alike(
@@ -240,28 +233,15 @@ def _in_counts(drawing: _Drawing, letters: Mapping[str, str]) -> list[Text]:
 
 
 def _legend(drawing: _Drawing, letters: Mapping[str, str]) -> Iterator[Text]:
-    counts = Counter(outcome.label for outcome in drawing.outcomes)
-    said = [
+    counts = Counter(cell.outcome for cell in drawing.cells)
+    entries = [
         f"{drawing.mark(label, letters.get(label, ''))[0]} {label}: {cells_in_words(count)}"
         for label, count in counts.most_common()
     ]
     if any(mark is None for group in drawing.groups for mark in group.marks):
-        said.append(". no such cell")
-    for line in flowed(said, drawing.width):
+        entries.append(". no such cell")
+    for line in side_by_side(entries, drawing.width):
         yield Text(line)
-
-
-def flowed(words: Iterable[str], width: int) -> Iterator[str]:
-    """Words side by side, three spaces apart, in lines of at most `width`; a longer word is cut with an ellipsis."""
-    line = ""
-    for word in words:
-        fitting = word if cell_len(word) <= width else f"{word[: width - 1]}…"
-        if line and cell_len(line) + 3 + cell_len(fitting) > width:
-            yield line
-            line = ""
-        line = f"{line}   {fitting}" if line else fitting
-    if line:
-        yield line
 
 
 def _word(text: str) -> Word:

@@ -11,10 +11,22 @@ import tokenize
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.scripts.errors import NotRewritableError
+from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+class NotRewritableError(UsageError):
+    """A source file of the script can't be rewritten to another import flavour; `line` counts from 1."""
+
+    def __init__(self, *, path: str, line: int, reason: str) -> None:
+        self.path = path
+        self.line = line
+        super().__init__(
+            f"{path}:{line}: the Keras imports of this file can't be rewritten: {reason}. Use `import: as-written`, or "
+            f"write one script per import and an axis named `script`."
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,6 +18,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
 from runner.matrix.fragments import AS_OF, AXES, CONDITIONAL, EXPECT, PARTIAL, PARTIALS, SCALAR
@@ -28,6 +29,13 @@ from runner.matrix.quantities import count, count_from_zero, duration_s, size_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import core_schema
+
+
+ASIDE = "x-"
+"""How the top-level keys begin that mean nothing to the runner; they hold anchors."""
 
 
 def _reads(function: Callable[[str], object]) -> BeforeValidator:
@@ -249,3 +257,25 @@ SECTIONS: dict[str, type[Section]] = {
     "resources": ResourcesSection,
     "seeds": SeedsSection,
 }
+
+
+class _ForEditors(GenerateJsonSchema):
+    """Without titles (a field's name again) and without defaults (typed values, which no one writes that way)."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a matrix file."""
+    schema = MatrixFile.model_json_schema(schema_generator=_ForEditors)
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        **schema,
+        "title": "matrix.yaml",
+        "anyOf": [{"required": ["axes"]}, {"required": ["include"]}],
+        "patternProperties": {f"^{ASIDE}": {"description": "Ignored; a place for anchors."}},
+    }
