@@ -21,11 +21,9 @@ from typing import TYPE_CHECKING
 import tenacity
 
 import docker
-from runner.engines.docker import DockerEngine
-from runner.engines.docker_build import context_folder
-from runner.engines.docker_cache import forget_contexts
-from runner.engines.docker_client import NO_PROXIES, build_client
-from runner.engines.docker_images import FROM
+from runner.engines.docker.base_images import FROM
+from runner.engines.docker.buildkit import NO_PROXIES, build_client, context_folder, forget_contexts
+from runner.engines.docker.docker_engine import DockerEngine
 from runner.environments import Catalog, Environment, Layer, Lock, fetch, resolve, store, wheelhouse
 from runner.environments.store import obtain
 from runner.environments.target import installable

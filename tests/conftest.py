@@ -14,7 +14,8 @@ import hypothesis
 import pytest
 from chromium import chromium
 
-from runner.engines.docker_client import build_client, connect
+from runner.engines.docker.buildkit import build_client
+from runner.engines.docker.daemon import connect
 from runner.environments import newest_of
 from runner.errors import RunnerError
 

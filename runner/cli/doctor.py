@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+
 ENOUGH_BYTES = 10 * 1000**3
 
 
@@ -46,7 +47,7 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
 
 
 def _engine(base: str) -> str:
-    from runner.engines.docker import DockerEngine  # noqa: PLC0415 - heavy
+    from runner.engines.docker.docker_engine import DockerEngine  # noqa: PLC0415 - heavy
 
     engine = DockerEngine.connect(base=base)
     try:
@@ -56,7 +57,7 @@ def _engine(base: str) -> str:
 
 
 def _build_client() -> str:
-    from runner.engines.docker_build import build_client  # noqa: PLC0415 - heavy
+    from runner.engines.docker.buildkit import build_client  # noqa: PLC0415 - heavy
 
     return str(build_client())
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self
 
-from runner.engines.choose import open_engine
+from runner.engines.choice import open_engine
 from runner.engines.protocol import JobFolder
 from runner.environments import processes
 from runner.environments.model import Lock

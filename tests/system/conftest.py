@@ -9,7 +9,7 @@ import pytest
 from chromium import chromium
 from tiny_lock import tiny_lock, tiny_wheelhouse
 
-from runner.engines.docker import DockerEngine
+from runner.engines.docker.docker_engine import DockerEngine
 from runner.errors import RunnerError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import docker
-from runner.engines import docker_images
-from runner.engines.docker_images import RegistryImages
+from runner.engines.docker import base_images
+from runner.engines.docker.base_images import RegistryImages
 from runner.errors import MachineError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def recipe(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> Pa
     folder.mkdir()
     (folder / "base-images.toml").write_text(f'[images]\n"3.7" = "{registry}/python:3.7-slim"\n')
     (folder / "base-images.lock").write_text("# nothing yet\n")
-    monkeypatch.setattr(docker_images, "recipe_folder", lambda: folder)
+    monkeypatch.setattr(base_images, "recipe_folder", lambda: folder)
     return folder
 
 

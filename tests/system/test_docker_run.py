@@ -15,15 +15,15 @@ import pytest
 from tiny_lock import LIMITS, job_of
 
 import docker
-from runner.engines.docker_run import OWNER, TRIAL
-from runner.engines.owner import this_runner
+from runner.engines.docker.container import OWNER, TRIAL
+from runner.engines.ownership import this_runner
 from runner.engines.protocol import Cut, Ending, Image, Mount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from runner.engines.docker import DockerEngine
+    from runner.engines.docker.docker_engine import DockerEngine
 
 pytestmark = pytest.mark.docker
 
@@ -243,7 +243,7 @@ def test_the_log_can_be_followed_and_stopping_ends_the_job(
 
 def test_sweeping_removes_the_containers_of_dead_runners_only(docker_engine: DockerEngine, docker_image: Image) -> None:
     said = subprocess.run(
-        [sys.executable, "-c", "from runner.engines.owner import this_runner; print(this_runner())"],
+        [sys.executable, "-c", "from runner.engines.ownership import this_runner; print(this_runner())"],
         capture_output=True,
         text=True,
         check=True,

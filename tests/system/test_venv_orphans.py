@@ -12,9 +12,9 @@ import psutil
 import pytest
 from tiny_lock import SCRIPTS, THIS_PYTHON, job_of, tiny_lock, tiny_wheelhouse
 
-from runner.engines import venv_job
-from runner.engines.venv import VenvEngine
-from runner.engines.venv_owner import OWNER, TRIAL, end_orphans
+from runner.engines.ownership import OWNER, TRIAL, end_orphans
+from runner.engines.venv import venv_job
+from runner.engines.venv.venv_engine import VenvEngine
 from runner.errors import EngineLostError, MachineError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def test_a_job_whose_supervisor_is_lost_is_ended_and_the_engine_is_to_blame(imag
         running = pool.submit(VenvEngine().run, image, job)
         wait_until((job.folder.work / "daemon").exists)
         (supervisor,) = [
-            process for process in psutil.Process().children() if venv_job.LAUNCHER.name in " ".join(process.cmdline())
+            process for process in psutil.Process().children() if str(venv_job.SUPERVISOR) in process.cmdline()
         ]
         supervisor.kill()
         with pytest.raises(EngineLostError, match=f"The supervisor of {job.key} failed: it was killed"):

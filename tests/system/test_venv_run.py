@@ -15,9 +15,9 @@ import psutil
 import pytest
 from tiny_lock import LIMITS, THIS_PYTHON, job_of, tiny_lock, tiny_wheelhouse
 
+from runner.engines.ownership import TRIAL
 from runner.engines.protocol import Cut, Ending, Image, Mount
-from runner.engines.venv import VenvEngine
-from runner.engines.venv_owner import TRIAL
+from runner.engines.venv.venv_engine import VenvEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

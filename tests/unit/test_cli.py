@@ -167,7 +167,7 @@ def test_no_engine_exits_with_3(
     def none(*_args: object, **_options: object) -> None:
         raise NoEngineError("No Docker engine answers. Start it, or use --engine venv.")
 
-    monkeypatch.setattr("runner.engines.docker.DockerEngine.connect", none)
+    monkeypatch.setattr("runner.engines.docker.docker_engine.DockerEngine.connect", none)
     assert command("run --engine docker") == 3
     assert capsys.readouterr().err == "No Docker engine answers. Start it, or use --engine venv.\n"
 

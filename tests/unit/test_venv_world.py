@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runner.engines import launch, venv_job
-from runner.engines.owner import is_dead, this_runner
+from runner.engines.ownership import is_dead, this_runner
 from runner.engines.protocol import Job, JobFolder, Limits, Mount
-from runner.engines.venv import VenvEngine
+from runner.engines.venv import supervisor, venv_job
+from runner.engines.venv.venv_engine import VenvEngine
 
 ENVIRONMENT = Path("/cache/environments/0-0")
 
@@ -34,7 +34,7 @@ def test_a_job_is_told_where_its_folders_its_channel_and_the_probe_are(tmp_path:
         "LANG": "C.UTF-8",
         "LOGNAME": "runner",
         "PATH": f"{ENVIRONMENT}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "PYTHONPATH": str(Path(launch.__file__).parents[1] / "probe"),
+        "PYTHONPATH": str(Path(supervisor.__file__).parents[2] / "probe"),
         "RUNNER_CHANNEL": f"{tmp_path}/channel",
         "RUNNER_METRICS": f"{tmp_path}/metrics",
         "RUNNER_OWNER": "host:1:2.0",
@@ -75,7 +75,7 @@ def test_this_runner_is_alive_and_its_mark_is_not_another_process() -> None:
 
 
 def test_a_runner_that_has_ended_is_dead() -> None:
-    say = "from runner.engines.owner import this_runner; print(this_runner(), flush=True); input()"
+    say = "from runner.engines.ownership import this_runner; print(this_runner(), flush=True); input()"
     command = [sys.executable, "-c", say]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -91,7 +91,7 @@ def test_a_runner_elsewhere_or_unreadable_is_never_called_dead(mark: str) -> Non
 
 
 def launched(*lines: bytes) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-I", "-S", launch.__file__]
+    command = [sys.executable, "-I", "-S", supervisor.__file__]
     return subprocess.run(command, input=b"".join(lines), capture_output=True, timeout=20, check=True)
 
 
@@ -132,7 +132,7 @@ def test_descendants_are_found_over_generations() -> None:
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        found = launch.descendants(os.getpid())
+        found = supervisor.descendants(os.getpid())
         assert found.index(process.pid) < found.index(psutil.Process(process.pid).children()[0].pid)
 
 
@@ -140,7 +140,7 @@ def test_uvs_own_cpythons_are_offered_only_where_downloads_are_allowed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("RUNNER_CACHE", str(tmp_path))
-    monkeypatch.setattr("runner.engines.venv.find_interpreters", tuple)
+    monkeypatch.setattr("runner.engines.venv.venv_engine.find_interpreters", tuple)
     monkeypatch.delenv("UV_PYTHON_DOWNLOADS", raising=False)
     monkeypatch.delenv("UV_OFFLINE", raising=False)
     assert VenvEngine().pythons() == ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8")

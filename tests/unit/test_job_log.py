@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.engines.logfile import LogFile
+from runner.engines.job_limits import LogFile
 
 if TYPE_CHECKING:
     from pathlib import Path

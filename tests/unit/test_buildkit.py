@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.engines import docker_build
-from runner.engines.docker_build import Builder, context_folder
-from runner.engines.docker_client import BuildClient
+from runner.engines.docker import buildkit
+from runner.engines.docker.buildkit import BuildClient, Builder, context_folder
 from runner.errors import BuildFailedError, EngineLostError, MachineError, StoppedError
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def docker_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
         command.write_text(f"#!/bin/sh\ncd {tmp_path}\n{script}\n")
         command.chmod(0o755)
         client = BuildClient(path=command, version="20.10", buildx=False)
-        monkeypatch.setattr(docker_build, "build_client", lambda: client)
+        monkeypatch.setattr(buildkit, "build_client", lambda: client)
         return tmp_path / "arguments"
 
     return put

@@ -1,7 +1,7 @@
-"""One trial in a container: its hardening, its world, its limits, its log and its true ending.
+"""A trial in a container: its hardening, its limits, its log and its ending; and a shell in the same world.
 
 The container is not trusted: it has no network, a read-only root, no capabilities and no privileges to gain, and is not
-root; it writes into three folders and two files of this machine, and nothing else of the machine is seen by it.
+root; it writes into three folders and two files of this machine, and sees nothing else of the machine.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import os
 import posixpath
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.engines.docker_client import engine_errors
-from runner.engines.docker_images import PREFIX
-from runner.engines.logfile import LogFile
-from runner.engines.protocol import Cut, Ending
-from runner.engines.watch import FILE_SLACK_BYTES, watch
+from runner.engines.docker.base_images import PREFIX
+from runner.engines.docker.buildkit import docker_command
+from runner.engines.docker.daemon import engine_errors, engine_host
+from runner.engines.job_limits import FILE_SLACK_BYTES, LogFile, watch
+from runner.engines.protocol import Cut, Ending, Limits
 from runner.errors import EngineLostError, MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
     from docker.types import Mount as DockerMount
 
     from docker import DockerClient
+    from runner.engines.job_limits import Seen
     from runner.engines.protocol import Image, Job, JobFolder
-    from runner.engines.watch import Seen
 
-PROBE = Path(__file__).parents[1] / "probe"
+
+PROBE = Path(__file__).parents[2] / "probe"
 OWNER = f"{PREFIX}.owner"
 TRIAL = f"{PREFIX}.trial"
 WORK, HOME, TMP = "/work", "/home/runner", "/tmp"  # noqa: S108 - the container's own
@@ -332,3 +334,29 @@ def _ending(state: dict[str, Any], seen: Seen, *, truncated: bool) -> Ending:
         peak_memory_bytes=seen.peak_memory_bytes,
         log_truncated=truncated,
     )
+
+
+_SHELL_LIMITS = Limits(memory_bytes=8 * 1024**3, disk_bytes=8 * 1024**3, processes=1024, timeout_s=0.0)
+_ASK_FOR_TERMINAL = 'if [ -t 0 ]; then set -- --tty "$@"; fi; exec "$0" run --rm --interactive "$@"'
+"""Whether there is a terminal is known only where the command runs."""
+
+
+def shell_command(image: Image, job: Job, *, owner: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Give the command of a shell in a job's world, with more room than a job has, and its environment variables."""
+    job.folder.root.mkdir(parents=True, exist_ok=True)
+    job = replace(job, env={**job.env, "TERM": os.environ.get("TERM", "dumb")}, limits=_SHELL_LIMITS, cpus=())
+    wanted = settings(job, prepare(job), owner)
+    options = [f"--user={wanted['user']}", f"--workdir={wanted['working_dir']}", f"--network={wanted['network_mode']}"]
+    options += ["--read-only", "--init", f"--pids-limit={wanted['pids_limit']}", f"--hostname={wanted['hostname']}"]
+    options += [f"--memory={wanted['mem_limit']}", f"--memory-swap={wanted['memswap_limit']}"]
+    options += [f"--shm-size={wanted['shm_size']}"]
+    options += [f"--cap-drop={capability}" for capability in wanted["cap_drop"]]
+    options += [f"--security-opt={option}" for option in wanted["security_opt"]]
+    options += [f"--env={name}={text}" for name, text in wanted["environment"].items()]
+    options += [f"--label={name}={text}" for name, text in wanted["labels"].items()]
+    options += [f"--ulimit={limit['Name']}={limit['Soft']}:{limit['Hard']}" for limit in wanted["ulimits"]]
+    for mount in wanted["mounts"]:
+        read_only = ",readonly" if mount["ReadOnly"] else ""
+        options.append(f"--mount=type=bind,source={mount['Source']},target={mount['Target']}{read_only}")
+    command = ("/bin/sh", "-c", _ASK_FOR_TERMINAL, str(docker_command()), *options, image.reference, "bash")
+    return command, {**os.environ, "DOCKER_HOST": engine_host()}

@@ -1,37 +1,23 @@
-"""The way to a Docker engine: the connection, its failures in our words, and the `docker` command that can build.
-
-The SDK runs and inspects; it speaks only to the legacy builder, so BuildKit is reached through a command.
-"""
+"""The Docker engine that the user's configuration names: the connection to it, and its failures as errors of ours."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
-import re
-import shutil
 import socket
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import EngineLostError, MachineError, NoEngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from docker import DockerClient
 
+
 CONNECT_S = 2
 REQUEST_S = 60
-SYSTEM_FOLDER = "/usr/bin"
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
-_LAST_LEGACY_MAJOR = 22
-"""Clients up to Docker 22 carry a BuildKit front of their own, later ones only as the plugin buildx."""
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-NO_PROXIES = {variant: "" for name in _PROXIES for variant in (name, name.lower())}
-"""Build arguments that keep the proxies of the user's docker configuration out of a build."""
 
 
 def engine_host() -> str:
@@ -124,79 +110,3 @@ def disk_is_full(doing: str) -> MachineError:
         f"The disk of the Docker engine is full (while {doing}). `clean` removes this tool's images,"
         " `docker system prune` what nobody uses."
     )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuildClient:
-    """A `docker` command that speaks to BuildKit."""
-
-    path: Path
-    version: str
-    buildx: bool
-
-    def __str__(self) -> str:
-        return f"{self.path} ({'buildx ' if self.buildx else 'BuildKit of docker '}{self.version})"
-
-    def command(self, *arguments: str) -> list[str]:
-        """Give the command line of a build with these arguments; the image ends up in the engine."""
-        build = ["buildx", "build", "--load"] if self.buildx else ["build"]
-        return [str(self.path), *build, "--progress", "plain", *arguments]
-
-    def environment(self) -> Mapping[str, str]:
-        """Give the environment that makes the command use BuildKit, in the engine that the SDK is connected to."""
-        return os.environ | {
-            "DOCKER_HOST": engine_host(),
-            "DOCKER_BUILDKIT": "1",
-            "BUILDX_BUILDER": "default",
-            "DOCKER_CLI_HINTS": "false",
-        }
-
-
-@functools.cache
-def build_client() -> BuildClient:
-    """Find a `docker` command that can build, whatever the order of PATH.
-
-    Raises MachineError where there is none: the first one on PATH may be a bare client without the plugin buildx.
-    """
-    seen: list[str] = []
-    for path in _docker_commands():
-        version = _said(path, "--version", r"version (\d+\.\S+?),")
-        if version is None:
-            continue
-        if buildx := _said(path, "buildx version", r"v?(\d+\.\S+)"):
-            return BuildClient(path=path, version=buildx, buildx=True)
-        if int(version.partition(".")[0]) <= _LAST_LEGACY_MAJOR:
-            return BuildClient(path=path, version=version, buildx=False)
-        seen.append(f"{path} ({version}) has no buildx plugin")
-    found = "; ".join(seen) or "there is no docker command on PATH"
-    raise MachineError(
-        f"No docker command here can build with BuildKit: {found}.\n"
-        "Install the plugin (docker-buildx-plugin or docker-buildx), or Docker up to version 22, as Debian 12 has it."
-    )
-
-
-def docker_command() -> Path:
-    """Find any `docker` command. Raises MachineError where there is none."""
-    if (found := next(_docker_commands(), None)) is None:
-        raise MachineError("There is no docker command on PATH.\nInstall Docker's command line (docker-cli).")
-    return found
-
-
-def _docker_commands() -> Iterator[Path]:
-    """Every `docker` on PATH, then the system's, each file once."""
-    known = set()
-    for folder in [*os.environ.get("PATH", os.defpath).split(os.pathsep), SYSTEM_FOLDER]:
-        found = shutil.which("docker", path=folder) if folder else None
-        if found and Path(found).resolve() not in known:
-            known.add(Path(found).resolve())
-            yield Path(found)
-
-
-def _said(path: Path, arguments: str, pattern: str) -> str | None:
-    """Give what a command says of its version; None where it fails."""
-    try:
-        done = subprocess.run([path, *arguments.split()], capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = re.search(pattern, done.stdout)
-    return found[1] if found and done.returncode == 0 else None

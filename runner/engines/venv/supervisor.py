@@ -1,13 +1,12 @@
 """Supervises one job that has no container around it: starts it, passes orders on, ends everything that it left behind.
 
-The `venv` engine runs this file by itself (`python -I -S launch.py`): standard library only, nothing of `runner`.
+The `venv` engine runs this file by itself (`python -I -S supervisor.py`): standard library only, nothing of `runner`.
 Standard input brings one line of JSON (`argv`, `env`, `folder`, `cpus`, `file_bytes`, `processes`), then orders: `T`
 asks the job to end, `K` ends it and all its descendants, and so does the end of the input, which means that the runner
 is gone. Standard output takes one line of JSON at the end; the job writes to this process's standard error.
 """
 
-# ruff: noqa: PTH123, PTH208 - a start must be quick, and importing pathlib is not
-
+from typing import Any
 import contextlib
 import ctypes
 import json
@@ -17,7 +16,7 @@ import select
 import signal
 import sys
 import time
-from typing import Any
+
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4

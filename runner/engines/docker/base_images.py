@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.engines.docker_client import disk_is_full, engine_errors, is_full
+from runner.engines.docker.daemon import disk_is_full, engine_errors, is_full
 from runner.environments.cache import cache_folder, write_whole
 from runner.errors import BuildFailedError, MachineError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
+
 REPOSITORY = "convergence-matrix"
 """The first part of the names of all our images."""
 PREFIX = "convergence-matrix"
@@ -29,7 +30,7 @@ PREFIX = "convergence-matrix"
 FROM = f"{PREFIX}.from"
 """The label that names the image below."""
 IDENTITY = f"{PREFIX}.base-identity"
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[2]
 _LOCK_HEAD = "# Digests of the base images as they were pulled. Written by the runner; see base-images.toml.\n"
 
 

@@ -1,34 +1,40 @@
-"""The `docker` engine: locks become images, jobs become hardened containers; any engine with Docker's API will do."""
+"""The engine `docker` as the rest of the runner sees it, and the toolchain that runs uv in a base image's container."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import subprocess
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.engines import docker_run, docker_shell
-from runner.engines.docker_build import Builder
-from runner.engines.docker_cache import forget_bytecode
-from runner.engines.docker_client import connect, engine_errors
-from runner.engines.docker_environment import EnvironmentImages
-from runner.engines.docker_images import RegistryImages
-from runner.engines.docker_toolchain import DockerToolchain
-from runner.engines.owner import is_dead, this_runner
+from runner.engines.docker.base_images import RegistryImages
+from runner.engines.docker.buildkit import Builder, forget_bytecode
+from runner.engines.docker.container import OWNER, remove, run_job, shell_command
+from runner.engines.docker.daemon import connect, engine_errors
+from runner.engines.docker.environment_images import EnvironmentImages
+from runner.engines.ownership import is_dead, this_runner
 from runner.engines.protocol import EngineKind, Room
+from runner.environments.cache import cache_folder
+from runner.environments.index_address import network_settings
+from runner.environments.toolchain import REPRODUCIBLE
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from docker import DockerClient
-    from runner.engines.docker_images import BaseImages
+    from runner.engines.docker.base_images import BaseImages
+    from runner.engines.docker.environment_images import InterpreterImage
     from runner.engines.protocol import Ending, Image, Job, StoredImage
     from runner.environments.index import Catalog
     from runner.environments.model import Lock
     from runner.environments.toolchain import Toolchain
     from runner.environments.wheelhouse import Wheelhouse
+
 
 BASES = ("registry", "offline")
 
@@ -58,7 +64,7 @@ class DockerEngine:
         builder = Builder()
         if base == "registry":
             return cls(client, RegistryImages(client), builder)
-        from runner.engines.docker_offline import OfflineImages  # noqa: PLC0415 - only where asked for
+        from runner.engines.docker.offline_images import OfflineImages  # noqa: PLC0415 - only where asked for
 
         return cls(client, OfflineImages(client, builder), builder)
 
@@ -103,7 +109,7 @@ class DockerEngine:
 
     def recipe(self, lock: Lock, catalog: Catalog) -> str:
         """Give a Dockerfile, and the two commands that make the image of a lock without this tool."""
-        from runner.engines.docker_recipe import recipe  # noqa: PLC0415 - only where asked for
+        from runner.engines.docker.recipe import recipe  # noqa: PLC0415 - only where asked for
 
         return recipe(lock, self._images.interpreter(lock.python, _silent), self._bases.address(lock.python), catalog)
 
@@ -119,7 +125,7 @@ class DockerEngine:
         Raises EngineLostError where the engine failed, MachineError where a disk is full or the image is gone.
         """
         self._images.touch(image.reference)
-        return docker_run.run_job(self._client, image, job, owner=self._owner, interrupted=self._interrupted)
+        return run_job(self._client, image, job, owner=self._owner, interrupted=self._interrupted)
 
     def images(self) -> tuple[StoredImage, ...]:
         """Give every image of a lock that the engine keeps, and what failed builds left; last used last."""
@@ -131,7 +137,7 @@ class DockerEngine:
 
     def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
         """Give the command of a shell in a container like a job's, and its environment variables."""
-        return docker_shell.shell_command(image, job, owner=self._owner)
+        return shell_command(image, job, owner=self._owner)
 
     def stop_all(self) -> None:
         """End every job and build of this engine now, and those that would start yet."""
@@ -144,11 +150,11 @@ class DockerEngine:
 
         removed = 0
         with engine_errors("looking for containers that were left"):
-            found = self._client.containers.list(all=True, ignore_removed=True, filters={"label": docker_run.OWNER})
+            found = self._client.containers.list(all=True, ignore_removed=True, filters={"label": OWNER})
             for container in found:
-                if is_dead(container.labels[docker_run.OWNER]):
+                if is_dead(container.labels[OWNER]):
                     with contextlib.suppress(docker.errors.NotFound):
-                        removed += docker_run.remove(container)
+                        removed += remove(container)
         return removed
 
     def forget_kept(self) -> None:
@@ -163,3 +169,81 @@ class DockerEngine:
 
 def _silent(_: str) -> None:
     return None
+
+
+FOLDER, CACHE, CERTIFICATES = "/folder", "/cache", "/certificates.pem"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DockerToolchain:
+    """uv beside the CPython of an image. The settings of network and index reach its containers, never an image."""
+
+    client: DockerClient
+    image: InterpreterImage
+    owner: str
+
+    @property
+    def python_full(self) -> str:
+        """The interpreter's release, such as "3.7.16"."""
+        return self.image.python_full
+
+    @property
+    def identity(self) -> str:
+        """The base image's identity."""
+        return self.image.identity
+
+    @property
+    def place(self) -> str:
+        """Where it builds."""
+        return "in the base image"
+
+    @property
+    def with_compiler(self) -> str:
+        """What a user does to have a compiler there: base images hold none, and stay as they are."""
+        return "use `--engine venv` on a machine that has a C compiler"
+
+    def uv(self, arguments: Sequence[str], *, folder: Path) -> subprocess.CompletedProcess[str]:
+        """Run `uv ARGUMENTS` in a folder, which is all of this machine that it sees beside uv's cache.
+
+        Raises EngineLostError where the engine, not uv, failed.
+        """
+        from docker.types import LogConfig, Mount  # noqa: PLC0415 - imported by now
+        from uv import find_uv_bin  # noqa: PLC0415
+
+        cache = cache_folder() / "uv-in-containers"
+        cache.mkdir(exist_ok=True)
+        environment = {**network_settings(), **REPRODUCIBLE}
+        environment |= {"UV_PYTHON": "/usr/local/bin/python3", "UV_PYTHON_DOWNLOADS": "never"}
+        environment |= {"UV_CACHE_DIR": CACHE, "HOME": "/tmp"}  # noqa: S108 - the container's own
+        mounts = [(folder, FOLDER, False), (cache, CACHE, False), (Path(find_uv_bin()), "/usr/local/bin/uv", True)]
+        environment.pop("SSL_CERT_DIR", None)  # its files are links to places that a container does not have
+        if bundle := environment.get("SSL_CERT_FILE"):
+            environment["SSL_CERT_FILE"] = CERTIFICATES
+            mounts.append((Path(bundle), CERTIFICATES, True))
+        command = ["/usr/local/bin/uv", *arguments, "--color", "never"]
+        with engine_errors("starting uv in a container"):
+            container = self.client.containers.create(
+                self.image.tag,
+                command,
+                user=f"{os.getuid()}:{os.getgid()}",
+                working_dir=FOLDER,
+                environment=environment,
+                use_config_proxy=False,
+                labels={OWNER: self.owner},
+                mounts=[
+                    Mount(target=target, source=str(source.resolve()), type="bind", read_only=read_only)
+                    for source, target, read_only in mounts
+                ],
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                init=True,
+                log_config=LogConfig(type="json-file"),
+            )
+        try:
+            with engine_errors("running uv in a container"):
+                container.start()
+                status = int(container.wait(timeout=None)["StatusCode"])
+                said = [container.logs(stdout=out, stderr=not out).decode("utf-8", "replace") for out in (True, False)]
+        finally:
+            remove(container)
+        return subprocess.CompletedProcess(command, status, stdout=said[0], stderr=said[1])

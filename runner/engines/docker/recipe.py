@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.engines.docker_images import recipe_folder
+from runner.engines.docker.base_images import recipe_folder
 from runner.environments.model import Layer
 from runner.environments.target import build_tools_date, stamp
 from runner.environments.times import UNDATED, day_after
@@ -21,9 +21,10 @@ from runner.environments.wheelhouse import best_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.engines.docker_environment import InterpreterImage
+    from runner.engines.docker.environment_images import InterpreterImage
     from runner.environments.index import Catalog, IndexFile
     from runner.environments.model import Lock
+
 
 _INSTALL = "/mnt/uv/bin/uv pip install --python /env/bin/python --link-mode hardlink --no-deps --require-hashes"
 _SETTINGS = {

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.engines import docker_run
-from runner.engines.docker_run import mounts, prepare, settings
+from runner.engines.docker import container
+from runner.engines.docker.container import mounts, prepare, settings
+from runner.engines.job_limits import Seen
 from runner.engines.protocol import Cut, Job, JobFolder, Limits, Mount
-from runner.engines.watch import Seen
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_a_container_is_hardened_and_limited(job: Job) -> None:
 
 
 def test_what_the_runner_sets_wins_over_the_cells_environment(job: Job) -> None:
-    environment = docker_run.environment_variables(job)
+    environment = container.environment_variables(job)
     assert environment["HOME"] == "/home/runner"
     assert environment["PYTHONPATH"] == "/runner/probe:lib"
     assert environment["OMP_NUM_THREADS"] == "1"
@@ -126,6 +126,6 @@ def state(**changes: Any) -> dict[str, Any]:
 def test_the_end_of_a_container_is_told_as_it_was(
     words: dict[str, Any], cut: Cut | None, expected: tuple[int | None, int | None, Cut | None]
 ) -> None:
-    ending = docker_run._ending(words, Seen(cut=cut, peak_memory_bytes=7), truncated=True)
+    ending = container._ending(words, Seen(cut=cut, peak_memory_bytes=7), truncated=True)
     assert (ending.exit_code, ending.signal, ending.cut) == expected
     assert (ending.duration_s, ending.peak_memory_bytes, ending.log_truncated) == (2.5, 7, True)

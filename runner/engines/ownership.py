@@ -1,13 +1,54 @@
-"""Ends the processes of the `venv` engine's jobs, found by the marks of job and runner in their environment."""
+"""Marks that tie a job to the runner that started it, and the processes of this machine that carry them.
+
+A mark tells whether its runner still lives, so a later runner can end what a killed one left behind.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
+import socket
 import time
+from pathlib import Path
 
 import psutil
 
-from runner.engines.owner import is_dead
+
+def this_runner() -> str:
+    """The mark of this process: machine, pid and the time it started, which together never come again."""
+    return f"{_machine()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def is_dead(owner: str) -> bool:
+    """Whether the runner with this mark is surely gone; false for another machine's, and for one that can't be read."""
+    machine, pid, started = (*owner.rsplit(":", 2), "", "")[:3]
+    if machine != _machine() or not pid.isdigit():
+        return False
+    try:
+        return _started(int(pid)) != started
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        return True
+    except (psutil.AccessDenied, PermissionError):
+        return False
+
+
+@functools.cache
+def _machine() -> str:
+    """One boot of one kernel and one space of process numbers; the host's name where there is no /proc."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot}-{os.readlink('/proc/self/ns/pid')[5:-1]}"  # noqa: PTH115 - it links to no path: pid:[4026531836]
+    except OSError:
+        return socket.gethostname()
+
+
+def _started(pid: int) -> str:
+    """When a process started, in the kernel's ticks since boot: no step of the clock changes that."""
+    if not Path("/proc/self/stat").exists():
+        return f"{psutil.Process(pid).create_time():.0f}"
+    return Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()[19]
+
 
 TRIAL = "RUNNER_TRIAL"
 OWNER = "RUNNER_OWNER"

@@ -31,12 +31,12 @@ def open_engine(choice: str, *, base: str) -> tuple[Engine, str]:
 
 
 def _docker(base: str) -> Engine:
-    from runner.engines.docker import DockerEngine  # noqa: PLC0415 - the SDK is loaded only where docker is asked for
+    from runner.engines.docker.docker_engine import DockerEngine  # noqa: PLC0415 - the SDK is loaded only where docker is asked for
 
     return DockerEngine.connect(base=base)
 
 
 def _venv() -> Engine:
-    from runner.engines.venv import VenvEngine  # noqa: PLC0415 - not needed beside docker
+    from runner.engines.venv.venv_engine import VenvEngine  # noqa: PLC0415 - not needed beside docker
 
     return VenvEngine()

@@ -1,6 +1,6 @@
 """One running job of the `venv` engine: its world (folders, environment variables), its supervisor, its ending.
 
-The job runs below `launch.py`, a process of its own that ends the whole tree when it is told to, or when this one dies.
+The job runs below `supervisor.py`, a process of its own that ends the whole tree when it is told to, or when this one dies.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from runner.engines import venv_owner
-from runner.engines.launch import descendants
-from runner.engines.logfile import LogFile
-from runner.engines.owner import this_runner
+from runner.engines import ownership
+from runner.engines.job_limits import FILE_SLACK_BYTES, LogFile, disk_bytes, watch
+from runner.engines.ownership import this_runner
 from runner.engines.protocol import Cut, Ending
-from runner.engines.venv_environment import python_of
-from runner.engines.watch import FILE_SLACK_BYTES, disk_bytes, watch
+from runner.engines.venv.supervisor import descendants
+from runner.engines.venv.venv_folder import python_of
 from runner.errors import EngineLostError, MachineError
 
 if TYPE_CHECKING:
@@ -35,10 +34,11 @@ if TYPE_CHECKING:
 
     from runner.engines.protocol import Job, JobFolder
 
-PROBE = Path(__file__).parents[1] / "probe"
+
+PROBE = Path(__file__).parents[2] / "probe"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SAME_EVERYWHERE = {"LANG": "C.UTF-8", "TZ": "UTC", "USER": "runner", "LOGNAME": "runner"}
-LAUNCHER = Path(__file__).with_name("launch.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _KILL_S = 20.0
 _PUMP_END_S = 5.0
 _PIPE_BYTES = 65536
@@ -83,8 +83,8 @@ def environment_variables(job: Job, environment: Path, owner: str) -> dict[str, 
         "RUNNER_CHANNEL": str(job.folder.channel),
         "RUNNER_METRICS": str(job.folder.metrics),
         **({"RUNNER_PRELUDES": str(job.folder.preludes)} if job.folder.preludes.is_dir() else {}),
-        venv_owner.TRIAL: job.key,
-        venv_owner.OWNER: owner,
+        ownership.TRIAL: job.key,
+        ownership.OWNER: owner,
     }
 
 
@@ -208,7 +208,7 @@ class VenvJob:
         report = self._report() if self.ended(_KILL_S) else {"error": "it does not end"}
         if "error" in report:
             self._launcher.kill()
-            venv_owner.end_trial(self._job.key, self._owner)
+            ownership.end_trial(self._job.key, self._owner)
         self._close()
         if "error" in report:
             raise EngineLostError(f"The supervisor of {self._job.key} failed: {report['error']}.")
@@ -250,7 +250,7 @@ class VenvJob:
 
 def _launcher() -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
-    command = [sys.executable, "-I", "-S", str(LAUNCHER)]
+    command = [sys.executable, "-I", "-S", str(SUPERVISOR)]
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", bufsize=0, start_new_session=True)
 
 

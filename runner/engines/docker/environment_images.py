@@ -18,10 +18,9 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from runner.engines.docker_build import context_folder
-from runner.engines.docker_cache import forget_contexts, forget_steps
-from runner.engines.docker_client import engine_errors
-from runner.engines.docker_images import FROM, IDENTITY, PREFIX, REPOSITORY, labels_of, recipe_folder
+from runner.engines.docker.base_images import FROM, IDENTITY, PREFIX, REPOSITORY, labels_of, recipe_folder
+from runner.engines.docker.buildkit import context_folder, forget_contexts, forget_steps
+from runner.engines.docker.daemon import engine_errors
 from runner.engines.protocol import EngineKind, Image, StoredImage
 from runner.environments.cache import cache_folder
 from runner.environments.model import Layer
@@ -32,10 +31,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docker import DockerClient
-    from runner.engines.docker_build import Builder
-    from runner.engines.docker_images import BaseImages
+    from runner.engines.docker.base_images import BaseImages
+    from runner.engines.docker.buildkit import Builder
     from runner.environments.model import Lock
     from runner.environments.wheelhouse import WheelFile, Wheelhouse
+
 
 LOCK_DIGEST = f"{PREFIX}.lock-digest"
 LOCK_NAME = f"{PREFIX}.lock"

@@ -5,21 +5,19 @@ or removes it, and together by the jobs that run in it. Its last use is the time
 """
 
 from __future__ import annotations
-
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from runner.environments import processes
+from runner.environments.cache import disk_trouble
+from runner.environments.interpreters import HostToolchain
+from runner.errors import BuildFailedError, MachineError
+from typing import TYPE_CHECKING
 import contextlib
 import fcntl
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from runner.environments import processes
-from runner.environments.cache import disk_trouble
-from runner.environments.interpreters import HostToolchain
-from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from runner.environments.interpreters import Interpreter
     from runner.environments.model import Lock
     from runner.environments.wheelhouse import WheelFile
+
 
 MARKER = "environment.json"
 _UNFINISHED = ".unfinished"

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.engines import venv_environment
 from runner.engines.protocol import EngineKind, Image, Room, StoredImage
+from runner.engines.venv import venv_folder
 from runner.environments.cache import cache_folder
 from runner.environments.interpreters import HostToolchain, download, find_interpreters, newest_of
 from runner.errors import MachineError, UsageError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runner.environments.model import Lock
     from runner.environments.toolchain import Toolchain
     from runner.environments.wheelhouse import Wheelhouse
+
 
 _SUPPORTED = tuple(f"3.{minor}" for minor in range(13, 5, -1))
 """What the probe runs on, newest first; the docker engine has a base image for each."""
@@ -70,8 +71,8 @@ class VenvEngine:
         interpreter = self._here(lock.python)
         if interpreter is None:
             return None
-        folder = venv_environment.place(self._root, lock, interpreter.identity)
-        made = venv_environment.installed(folder)
+        folder = venv_folder.place(self._root, lock, interpreter.identity)
+        made = venv_folder.installed(folder)
         return _image(folder, made) if made else None
 
     def make(
@@ -87,13 +88,13 @@ class VenvEngine:
         Raises BuildFailedError with the installer's last lines, MachineError where the disk is full.
         """
         interpreter = self._interpreter(lock.python)
-        folder = venv_environment.place(self._root, lock, interpreter.identity)
-        with venv_environment.held(folder, alone=True):
-            made = venv_environment.installed(folder)
+        folder = venv_folder.place(self._root, lock, interpreter.identity)
+        with venv_folder.held(folder, alone=True):
+            made = venv_folder.installed(folder)
             if made:
                 return _image(folder, made)
             say(f"installing {len(wheelhouse.wheels)} packages for CPython {interpreter.version}")
-            made = venv_environment.install(folder, interpreter=interpreter, lock=lock, wheels=wheelhouse.wheels)
+            made = venv_folder.install(folder, interpreter=interpreter, lock=lock, wheels=wheelhouse.wheels)
             return _image(folder, made)
 
     def run(self, image: Image, job: Job) -> Ending:
@@ -102,24 +103,24 @@ class VenvEngine:
         Raises EngineLostError where its supervisor was lost, MachineError where the environment or the disk's space
         is gone.
         """
-        from runner.engines import venv_job  # noqa: PLC0415 - a finished run never gets here
+        from runner.engines.venv import venv_job  # noqa: PLC0415 - a finished run never gets here
 
         folder = Path(image.reference)
-        with venv_environment.held(folder, alone=False):
-            if not venv_environment.installed(folder):
+        with venv_folder.held(folder, alone=False):
+            if not venv_folder.installed(folder):
                 raise MachineError(f"The environment {folder} was removed meanwhile; run again and it is made anew.")
-            venv_environment.touch(folder)
+            venv_folder.touch(folder)
             return venv_job.run(job, folder, self._interrupted)
 
     def images(self) -> tuple[StoredImage, ...]:
         """Give every environment that is made, last used last."""
-        found = [(folder, venv_environment.installed(folder)) for folder in self._root.glob("*-*/")]
+        found = [(folder, venv_folder.installed(folder)) for folder in self._root.glob("*-*/")]
         stored = [
             StoredImage(
                 reference=str(folder),
                 lock_name=made.lock_name,
                 size_bytes=made.size_bytes,
-                last_used=datetime.fromtimestamp(venv_environment.last_used(folder), UTC),
+                last_used=datetime.fromtimestamp(venv_folder.last_used(folder), UTC),
             )
             for folder, made in found
             if made
@@ -137,11 +138,11 @@ class VenvEngine:
     def remove_image(self, reference: str) -> bool:
         """Remove an environment; false where a job runs in it, or where it is none of this cache."""
         folder = Path(reference)
-        return folder.parent == self._root and venv_environment.remove(folder)
+        return folder.parent == self._root and venv_folder.remove(folder)
 
     def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
         """Give the command and the environment variables of a shell in an environment, in a job's world."""
-        from runner.engines import venv_job  # noqa: PLC0415
+        from runner.engines.venv import venv_job  # noqa: PLC0415
 
         return venv_job.shell_command(Path(image.reference), job)
 
@@ -151,9 +152,9 @@ class VenvEngine:
 
     def sweep(self) -> int:
         """End the processes that killed runners left, and remove the environments that they left half made."""
-        from runner.engines import venv_owner  # noqa: PLC0415 - psutil is not needed to find an environment
+        from runner.engines import ownership  # noqa: PLC0415 - psutil is not needed to find an environment
 
-        return venv_owner.end_orphans() + venv_environment.remove_unfinished(self._root)
+        return ownership.end_orphans() + venv_folder.remove_unfinished(self._root)
 
     def forget_kept(self) -> None:
         """Drop nothing: uv's cache is the user's."""
@@ -176,7 +177,7 @@ def _may_download() -> bool:
     return os.environ.get("UV_PYTHON_DOWNLOADS", "automatic") == "automatic" and "UV_OFFLINE" not in os.environ
 
 
-def _image(folder: Path, made: venv_environment.Installed) -> Image:
+def _image(folder: Path, made: venv_folder.Installed) -> Image:
     return Image(
         engine=EngineKind.VENV,
         reference=str(folder),

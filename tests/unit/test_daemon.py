@@ -9,8 +9,9 @@ import pytest
 import requests
 from docker.errors import APIError
 
-from runner.engines import docker_client
-from runner.engines.docker_client import build_client, connect, engine_errors
+from runner.engines.docker import buildkit
+from runner.engines.docker.buildkit import build_client
+from runner.engines.docker.daemon import connect, engine_errors
 from runner.errors import EngineLostError, MachineError, NoEngineError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def path_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             command.chmod(0o755)
             commands.append(command)
         monkeypatch.setenv("PATH", ":".join(str(command.parent) for command in commands))
-        monkeypatch.setattr(docker_client, "SYSTEM_FOLDER", str(tmp_path / "none"))
+        monkeypatch.setattr(buildkit, "SYSTEM_FOLDER", str(tmp_path / "none"))
         return commands
 
     build_client.cache_clear()

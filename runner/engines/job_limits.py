@@ -1,4 +1,4 @@
-"""What holds a job to its limits from outside, for every engine: takes a running job, says which limit ended it.
+"""Limits of a running job, enforced from outside for every engine: time, memory, disk, and the size of its log.
 
 The job is not trusted: no file that it wrote is opened, and no symlink is followed.
 """
@@ -9,7 +9,7 @@ import os
 import stat
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from runner.engines.protocol import Cut
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from runner.engines.protocol import Job, JobFolder
+
 
 POLL_S = 0.25
 SLOWEST_SCAN_S = 2.0
@@ -202,3 +203,71 @@ def _deleted_bytes(pids: Iterable[int], folder: JobFolder) -> int:
             if stat.S_ISREG(found.st_mode) and found.st_nlink == 0 and found.st_dev == device:
                 sizes[found.st_ino] = found.st_blocks * 512
     return sum(sizes.values())
+
+
+_LONGEST_LINE_SEARCHED = 4096
+
+
+class LogFile:
+    """A file for one writer; it never holds more than `limit_bytes` and one line that says what is missing."""
+
+    def __init__(self, path: Path, limit_bytes: int) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self._limit = limit_bytes
+        self._head = limit_bytes // 2
+        self._size = 0
+        self._note = b""
+        self._left_out = 0
+
+    @property
+    def truncated(self) -> bool:
+        """Whether anything was left out."""
+        return self._left_out > 0
+
+    def write(self, data: bytes) -> None:
+        """Append output; all of it is on its way to the disk when this returns.
+
+        Raises OSError where the disk is full.
+        """
+        while data:
+            room = self._limit + len(self._note) - self._size
+            taken, data = data[:room], data[room:]
+            self._append(taken)
+            if data:
+                self._leave_out_middle()
+
+    def close(self) -> None:
+        """Close the file; what was written stays."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _append(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            written = self._file.write(view)
+            self._size += written
+            view = view[written:]
+
+    def _leave_out_middle(self) -> None:
+        """Make room: of what stands behind the head, only the newest quarter of the limit stays."""
+        behind_head = self._head + len(self._note)
+        keep = max(0, min(self._limit // 4, self._size - behind_head))
+        self._file.seek(self._size - keep)
+        tail = _from_line_start(self._file.read(keep) or b"")
+        self._left_out += self._size - behind_head - len(tail)
+        self._note = b"\n[... %d bytes left out ...]\n" % self._left_out
+        self._file.truncate(self._head)
+        self._file.seek(self._head)
+        self._size = self._head
+        self._append(self._note + tail)
+
+
+def _from_line_start(data: bytes) -> bytes:
+    """Return the data without the rest of the line that it begins in; all of it where no line ends nearby."""
+    end = data.find(b"\n", 0, _LONGEST_LINE_SEARCHED)
+    return data[end + 1 :]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import ImageNotFound
 
-from runner.engines import docker_images
-from runner.engines.docker_images import BaseImage, RegistryImages, recipe_folder
+from runner.engines.docker import base_images
+from runner.engines.docker.base_images import BaseImage, RegistryImages, recipe_folder
 from runner.errors import MachineError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A `docker/` with two tags and a lock without digests."""
     (tmp_path / "base-images.toml").write_text('[images]\n"3.9" = "python:3.9-slim"\n"3.10" = "python:3.10-slim"\n')
     (tmp_path / "base-images.lock").write_text("# nothing yet\n")
-    monkeypatch.setattr(docker_images, "recipe_folder", lambda: tmp_path)
+    monkeypatch.setattr(base_images, "recipe_folder", lambda: tmp_path)
     return tmp_path
 
 

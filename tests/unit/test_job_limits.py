@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.engines import watch as watch_module
+from runner.engines import job_limits as watch_module
+from runner.engines.job_limits import BLOCK_BYTES, DEEPEST, disk_bytes, watch
 from runner.engines.protocol import Cut, Job, JobFolder, Limits
-from runner.engines.watch import BLOCK_BYTES, DEEPEST, disk_bytes, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
