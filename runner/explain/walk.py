@@ -17,9 +17,9 @@ from runner.explain.distinction import distinction_between
 from runner.explain.experimenter import Budget, Experimenter
 from runner.investigate.bisect import BisectRules, bisect
 from runner.investigate.question import Combination, answered
+from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.cell_id import CellId
-from runner.matrix.eras import BASES, PACKAGES, end_of_day, is_final, of_the_era
-from runner.matrix.model import AxisKind, axis_kind
+from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, end_of_day, is_final, of_the_era
 from runner.matrix.versions import parsed
 from runner.outcomes.account import Walk
 from runner.session.environments import releases_in
@@ -110,7 +110,7 @@ def _companions(span: Span, published: Published | None, releases: Releases) -> 
             known = releases(name) or ()
             chosen = (
                 of_the_era(name, published, known)
-                if span.axis in BASES and name in PACKAGES
+                if span.axis in ERA_BASES and name in ERA_PACKAGES
                 else _newest(published, _between(good, bad, known, "patch"))
             )
         found[name] = str(chosen.version) if chosen is not None else bad
