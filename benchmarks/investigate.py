@@ -23,12 +23,13 @@ from runner.investigate.bisect import BisectRules, bisect
 from runner.investigate.inquiry import AttributeRules
 from runner.investigate.question import Combination, answered
 from runner.outcomes.account import Decision
-from runner.outcomes.interval import clopper_pearson
+from runner.outcomes.significance import clopper_pearson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from runner.outcomes.account import Bisection
+
 
 AXES = 1000
 STRESS = 150

@@ -48,7 +48,8 @@ def scanned(places: Sequence[Mapping[str, Any]]) -> int:
 
     import runner.session.session  # noqa: PLC0415 - the tests' folder is on the path by now
     from runner.matrix.matrix_file import Matrix  # noqa: PLC0415
-    from runner.session import Options, Session  # noqa: PLC0415
+    from runner.session.options import Options  # noqa: PLC0415
+    from runner.session.session import Session  # noqa: PLC0415
 
     good = [f"1.{number}.0" for number, place in enumerate(places) if place["told"] == "good"]
     versions = [f"1.{number}.0" for number in range(len(places))]

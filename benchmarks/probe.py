@@ -20,7 +20,7 @@ from measured import provenance, table, write, write_csv
 
 import runner
 from runner import Matrix, Options
-from runner.session import Session
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

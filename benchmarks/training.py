@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 from measured import REPORTS, provenance, table, write, write_csv
 
 from runner import Matrix, Options
-from runner.outcomes import Label, judge
-from runner.outcomes.quantities import MATERIAL, TREND
-from runner.session import Session
+from runner.outcomes.judge import judge
+from runner.outcomes.rules import MATERIAL, TREND
+from runner.outcomes.verdict import Label
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

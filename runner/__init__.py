@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.matrix.matrix_file import Matrix
-    from runner.session import Options, Results, run
+    from runner.session import run
+    from runner.session.options import Options
+    from runner.session.results import Results
 
 __all__ = ["Matrix", "Options", "Results", "run"]
 

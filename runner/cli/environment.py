@@ -27,7 +27,7 @@ from runner.errors import ExpectationFailed
 from runner.matrix.matrix_file import Matrix
 from runner.reports.notation import last_day, size
 from runner.reports.terminal.console import print_records
-from runner.session import Session
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from runner.errors import MachineError, UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.reports.terminal.cell_sheet import print_cell
 from runner.reports.terminal.console import output_console
-from runner.session import Session
+from runner.session.session import Session
 
 
 def show(

@@ -33,8 +33,8 @@ from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.reports.notation import size
 from runner.reports.terminal.console import output_console, print_records
-from runner.session import Session
 from runner.session.jobs import github_jobs
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

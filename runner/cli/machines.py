@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from runner.outcomes.earlier import Earlier
     from runner.outcomes.result import Result
-    from runner.session import Results, Session
     from runner.session.gate import FailOn
+    from runner.session.results import Results
+    from runner.session.session import Session
 
 _MOST_SUMMARY = 1_000_000
 """GitHub takes 1 MiB of a step, and nothing at all of more."""

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
     from runner.engines.protocol import JobFolder
     from runner.matrix.model import Cell
-    from runner.outcomes import Outcome, Verdict
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.verdict import Verdict
     from runner.session.observer import Observer
     from runner.trials.record import Record
     from runner.trials.trial import Trial
+
 
 _LONGEST_EXCEPTION = 100
 
@@ -73,9 +75,9 @@ class PlainProgress:
         """Say how a trial ended."""
         self._line(f"{cell.name} seed {record.seed}: {_verdict_line(record, verdict)} ({duration(record.duration_s)})")
 
-    def cell_finished(self, cell: Cell, outcome: Outcome) -> None:
+    def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
         """Say how a cell came out."""
-        self._line(f"{cell.name}: {outcome.label}")
+        self._line(f"{cell.name}: {outcome.outcome}")
 
     def _line(self, text: str) -> None:
         self._console.print(f"[{time.monotonic() - self._begun:6.1f} s] {text}", markup=False, soft_wrap=True)
@@ -183,7 +185,7 @@ class LiveProgress:
         )
         self._console.print(line)
 
-    def cell_finished(self, cell: Cell, outcome: Outcome) -> None:  # noqa: ARG002 - the observer's signature
+    def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:  # noqa: ARG002 - the observer's signature
         """Take a cell's outcome."""
         with self._lock:
             self._decided.add(cell.name)

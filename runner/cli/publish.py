@@ -11,11 +11,11 @@ import typer
 from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, MatrixFile, Only, Seeds, options
 from runner.cli.progress import observer_for_terminal
 from runner.matrix.matrix_file import Matrix
-from runner.session import Session
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from runner.reports.site import Written
-    from runner.session import Options
+    from runner.session.options import Options
 
 
 Source = Annotated[

@@ -28,7 +28,7 @@ from runner.matrix.matrix_file import Matrix
 from runner.matrix.mistakes import RefusedError
 from runner.matrix.quantities import duration_s
 from runner.reports.terminal.console import output_console
-from runner.session import Session
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -30,8 +30,8 @@ from runner.cli.parameters import (
 from runner.cli.progress import observer_for_terminal
 from runner.matrix.matrix_file import Matrix
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
-from runner.session import Session
 from runner.session.reporting import report_of
+from runner.session.session import Session
 
 
 def run(

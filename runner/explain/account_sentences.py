@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.outcomes.account import Decision, SwitchStanding
+from runner.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -91,7 +92,7 @@ def _difference(account: Account) -> str:
 
 
 def _no_effect(account: Account) -> Iterator[str]:
-    if account.good.outcome.startswith("flaky") and account.bad.outcome.startswith("flaky"):
+    if all(Outcome.parse(side.outcome).flaky for side in (account.good, account.bad)):
         yield "Both cells succeed with some seeds and fail with others, and nothing else changes: the seed decides."
     yield (
         "So this is not shown to be an effect of what differs between the two cells, a version or anything else:"

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING
 
 from runner.investigate.belief import SHAPELESS, fault_of
 from runner.matrix.criterion import Comparison, Operator
-from runner.outcomes import Label, Standing, fingerprint, standing
-from runner.outcomes.samples import SAME_DECADES
-from runner.outcomes.significance import mann_whitney
+from runner.outcomes.fingerprint import fingerprint
+from runner.outcomes.significance import SAME_DECADES, mann_whitney
+from runner.outcomes.verdict import Label, Standing, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from runner.outcomes import Verdict
+    from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
 
+
+if TYPE_CHECKING:
     Trial = tuple[Record, Verdict]
 
 _ORDERLY = frozenset(

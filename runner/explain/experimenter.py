@@ -18,18 +18,19 @@ from runner.matrix.axes import axis_kind
 from runner.matrix.cell_id import CellId
 from runner.matrix.mistakes import Position
 from runner.matrix.model import Axis, Partial
-from runner.outcomes import most_trials, verdict_of
+from runner.outcomes.judging import verdict_of
+from runner.outcomes.tally import most_trials
 from runner.session.running import slots_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from runner.matrix.matrix_file import Matrix
-
     from runner.environments.model import Lock
     from runner.explain.distinction import Distinction, Trial
     from runner.investigate.question import Answers, Combination, Questions
-    from runner.session import Results, Session
+    from runner.matrix.matrix_file import Matrix
+    from runner.session.results import Results
+    from runner.session.session import Session
     from runner.trials.record import Record
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.explain.experimenter import Budget
-    from runner.session import Session
+    from runner.session.session import Session
 
 
 class ForecastStep(NamedTuple):

@@ -28,8 +28,8 @@ from runner.investigate.inquiry import AttributeRules
 from runner.investigate.intervene import InterveneRules, intervene
 from runner.investigate.question import BudgetSpentError, Combination, answered
 from runner.matrix.cell_id import CellId
-from runner.outcomes import compare
 from runner.outcomes.account import Account, Decision, Factor, Side
+from runner.outcomes.comparing import compare
 from runner.outcomes.significance import fisher, rate_interval
 
 if TYPE_CHECKING:
@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from runner.explain.step_comparison import InitialWeights
     from runner.investigate.attribute import Attribution
     from runner.investigate.intervene import Interventions
-    from runner.outcomes import CellComparison, Outcome
     from runner.outcomes.account import Bisection, Cause, Counts, RemovedName, TraceFinding, Tried
-    from runner.session import Session
+    from runner.outcomes.comparison import CellComparison
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.session.session import Session
 
 MOST_FOR_PACKAGES = 40
 """The most trials that are run to find out which of the packages that an axis brought along does it."""
@@ -53,7 +54,7 @@ class Investigation:
 
     good: Combination
     bad: Combination
-    outcomes: tuple[Outcome, Outcome]
+    outcomes: tuple[JudgedCell, JudgedCell]
     """Of the good and the bad cell, as the matrix's own `seeds:` give them."""
     compared: CellComparison
     distinction: Distinction | None
@@ -128,10 +129,10 @@ class Investigation:
         question = [experimenter.matrix.path.name, dict(experimenter.shared.values), *ends]
         return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:12]
 
-    def _side(self, about: Combination, outcome: Outcome) -> Side:
+    def _side(self, about: Combination, outcome: JudgedCell) -> Side:
         return Side(
             values=self._values(about),
-            outcome=outcome.label,
+            outcome=str(outcome.outcome),
             converged=outcome.converged,
             counted=outcome.counted,
             finals=tuple(finals(outcome.trials)),

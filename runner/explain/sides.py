@@ -8,13 +8,13 @@ from runner.errors import UsageError
 from runner.matrix.axes import axis_kind, axis_name, canonical
 from runner.matrix.cell_id import CellId
 from runner.matrix.mistakes import RefusedError, quoted
-from runner.outcomes import OutcomeKind
+from runner.outcomes.outcome import OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.matrix.model import Cell
-    from runner.session import Results
+    from runner.session.results import Results
 
 
 _SHOWN = 8

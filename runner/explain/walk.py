@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from runner.explain.distinction import Distinction, Trial
     from runner.investigate.question import Pins
     from runner.matrix.releases import Published, Releases
-    from runner.session import Session
+    from runner.session.session import Session
 
 EVERY = ("patch", "minor")
 

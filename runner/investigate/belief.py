@@ -14,15 +14,17 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from runner.outcomes import Label, Standing, fingerprint, seeds_wanted, standing
 from runner.outcomes.account import Counts, Decision
-from runner.outcomes.tally import tally
+from runner.outcomes.fingerprint import fingerprint
+from runner.outcomes.tally import seeds_wanted, tally
+from runner.outcomes.verdict import Label, Standing, standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.matrix.model import Seeds
     from runner.outcomes.tally import Trial
+
 
 FLAKY = 0.15
 """The share of cells expected to be flaky; their rate is anywhere between one half and one."""

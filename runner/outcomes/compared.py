@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.outcomes.comparison import CellComparison
-    from runner.outcomes.judged import Judged
+    from runner.outcomes.judged_matrix import JudgedMatrix
 
 BASELINE = "baseline"
 
@@ -24,13 +24,13 @@ class Compared:
     """Of the difference in how often the two succeed, corrected; None where that can't be asked."""
 
 
-def compared(judged: Judged) -> tuple[Compared, ...]:
+def compared(judged: JudgedMatrix) -> tuple[Compared, ...]:
     """What may be said of each cell, in the order of the cells; nothing without a baseline."""
-    if judged.position is None:
+    if judged.chosen is None:
         return ()
-    found = [_in_words(comparison) for comparison in judged.comparisons]
-    found.insert(judged.position, Compared(label=BASELINE, reason=judged.reason))
-    return tuple(found)
+    found = {comparison.cell.id: _in_words(comparison) for comparison in judged.comparisons}
+    found[judged.chosen] = Compared(label=BASELINE, reason=judged.reason)
+    return tuple(found[cell.id] for cell in judged.cells)
 
 
 def _in_words(comparison: CellComparison) -> Compared:

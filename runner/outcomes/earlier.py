@@ -11,17 +11,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.outcomes.baseline import COMPARABLE_STARTS
-from runner.outcomes.cell import OutcomeKind
-from runner.outcomes.comparison import RateDifference
-from runner.outcomes.samples import DifferenceLabel, difference_of
-from runner.outcomes.significance import LEVEL, fisher, holm
-from runner.outcomes.wording import figure_in_words
+from runner.outcomes.comparing import COMPARABLE_STARTS
+from runner.outcomes.comparison import RateDifference, figure_in_words
+from runner.outcomes.outcome import OutcomeKind
+from runner.outcomes.significance import LEVEL, DifferenceLabel, difference_of, fisher, holm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from runner.outcomes.samples import Difference
+    from runner.outcomes.significance import Difference
 
 _MOST_SEEDS = 30
 """More are not asked for: the earlier result has too few trials to be sure of anything."""

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.outcomes.fingerprint import fingerprint
-from runner.outcomes.labels import Standing, standing
+from runner.outcomes.verdict import Standing, standing
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    from runner.outcomes.cell import Outcome
     from runner.outcomes.fingerprint import Fingerprint
-    from runner.outcomes.labels import Label
+    from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.tally import Trial
+    from runner.outcomes.verdict import Label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class FailureGroup:
     label: Label
     fingerprint: Fingerprint | None
     """None for trials that ended well and still did not succeed: their label is the reason."""
-    cells: tuple[Outcome, ...]
+    cells: tuple[JudgedCell, ...]
     """The cells with such a trial, in the matrix's order; a flaky cell can be in several groups."""
     trials: tuple[Trial, ...]
 
@@ -39,12 +39,12 @@ class FailureGroup:
         return str(self.label) if self.fingerprint is None else f"{self.label}: {self.fingerprint}"
 
 
-def groups(outcomes: Iterable[Outcome]) -> tuple[FailureGroup, ...]:
+def groups(outcomes: Iterable[JudgedCell]) -> tuple[FailureGroup, ...]:
     """All trials that did not succeed, by label and fingerprint; the reason that most cells share comes first.
 
     Of equally many cells the one with more trials is first, then the one that is seen first.
     """
-    found: dict[Hashable, list[tuple[int, Outcome, Trial]]] = {}
+    found: dict[Hashable, list[tuple[int, JudgedCell, Trial]]] = {}
     for position, outcome in enumerate(outcomes):
         for trial in outcome.trials:
             record, verdict = trial

@@ -5,11 +5,13 @@ Made by `session` from the outcomes of a matrix; read back from disk, also in an
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runner.errors import UsageError
+from runner.matrix.cell_id import CellId
 from runner.outcomes.account import Account  # noqa: TC001 - pydantic reads it
 from runner.trials.record import Number  # noqa: TC001 - pydantic reads it
 
@@ -200,6 +202,11 @@ class CellResult(_Frozen):
     as_expected: bool = True
     commands: ReproductionCommands | None = None
     trials: tuple[TrialResult, ...] = ()
+
+    @cached_property
+    def cell_id(self) -> CellId:
+        """The identity of the cell, by its axis values."""
+        return CellId.of(self.values)
 
     @property
     def seeds(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.outcomes.fingerprint import fingerprint
-from runner.outcomes.labels import Label, Standing, runs_that_block, standing
+from runner.outcomes.verdict import Label, Standing, runs_that_block, standing
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Trial = tuple[Record, Verdict]
 
+ENOUGH_RUNS = 4
+"""Fewer agreeing trials than these carry the flag `few-seeds`."""
 RETRIES = 2
 """How many trials that do not count are replaced by others."""
 

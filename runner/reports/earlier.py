@@ -5,8 +5,8 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from runner.outcomes.cell import OutcomeKind
 from runner.outcomes.earlier import Evidence, held_against
+from runner.outcomes.outcome import OutcomeKind
 from runner.reports.notation import cell_name
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from runner.outcomes.earlier import Earlier
     from runner.outcomes.result import CellResult, Result, TrialResult
+
 
 _SUCCESSES = {"converged", "settled"}
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from runner.matrix.cell_id import CellId
-from runner.outcomes.saying import short_scripts
+from runner.outcomes.ranges import short_scripts
 from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from pandas.io.formats.style import Styler
 
-    from runner.outcomes import Row
+    from runner.outcomes.table import Row
     from runner.session.results import Results
+
 
 _COLOURS = {"good": "#0072b2", "bad": "#d55e00", "undecided": "#b58900", "untestable": "#767676"}
 _MOST_COLUMNS, _MOST_ROWS = 12, 200

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.outcomes import most_trials
+from runner.outcomes.tally import most_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runner.outcomes import Judged, Outcome
     from runner.outcomes.earlier import Evidence
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.judged_matrix import JudgedMatrix
     from runner.outcomes.result import Result
     from runner.session.session import Session
 
 
-def lacking_for(session: Session, earlier: Result) -> Callable[[Judged], Sequence[int]]:
+def lacking_for(session: Session, earlier: Result) -> Callable[[JudgedMatrix], Sequence[int]]:
     """What says of each cell of the matrix how many more trials it needs; none where a fixed number is asked for.
 
     Only of cells where one result succeeds and the other fails, and no more than `seeds.cap` allows.
@@ -32,27 +33,27 @@ def lacking_for(session: Session, earlier: Result) -> Callable[[Judged], Sequenc
     if seeds.fixed or obstacle(tuple(map(str, matrix.criterion)), metric, earlier):
         return lambda _judged: ()
 
-    def lacking(judged: Judged) -> Sequence[int]:
-        outcomes = dict(zip(names, judged.outcomes, strict=True))
+    def lacking(judged: JudgedMatrix) -> Sequence[int]:
+        outcomes = dict(zip(names, judged.cells, strict=True))
         found = held_against({name: _evidence(outcomes[name]) for name in chosen}, then)
         needed = {one.name: one.seeds_needed for one in found}
         return [within(outcome, needed.get(name, 0)) for name, outcome in outcomes.items()]
 
-    def within(outcome: Outcome, more: int) -> int:
+    def within(outcome: JudgedCell, more: int) -> int:
         return max(0, min(more, most_trials(seeds) - outcome.n_trials, seeds.cap - outcome.counted))
 
     return lacking
 
 
-def _evidence(outcome: Outcome) -> Evidence:
+def _evidence(outcome: JudgedCell) -> Evidence:
     """What tells how often a cell succeeds; levels ask for no trials."""
     from runner.outcomes.earlier import Evidence  # noqa: PLC0415 - as above
 
     return Evidence(
-        outcome=outcome.label,
+        outcome=str(outcome.outcome),
         kind=outcome.kind,
         converged=outcome.converged,
         counted=outcome.counted,
-        copies="seed-insensitive" in outcome.flags,
+        copies=outcome.copies,
         runs=frozenset((record.key, record.started_at) for record in outcome.records),
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, assert_never
 
+from runner.outcomes.comparison import ComparisonLabel
 from runner.outcomes.earlier import EarlierLabel
-from runner.outcomes.footing import ComparisonLabel
 from runner.reports.notation import cause, cell_name
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from runner.outcomes.earlier import Earlier
     from runner.outcomes.result import CellResult, Result
+
 
 _LONGEST = 200
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.outcomes import OutcomeKind, outcomes_of
+from runner.outcomes.judged_matrix import judge_matrix
+from runner.outcomes.outcome import OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
-    from runner.outcomes import Judged
+    from runner.outcomes.judged_matrix import JudgedMatrix
     from runner.session.progress import Progress
 
+
+if TYPE_CHECKING:
     Round = list[tuple[Progress, int]]
     """How many more trials, at least, are wanted of what."""
 
@@ -35,7 +38,7 @@ class Ledger:
         selected: Collection[str],
         *,
         copy_of: Callable[[Progress], Progress],
-        lacking: Callable[[Judged], Sequence[int]] | None = None,
+        lacking: Callable[[JudgedMatrix], Sequence[int]] | None = None,
     ) -> None:
         """Take the stored trials that a run would have run.
 
@@ -85,10 +88,10 @@ class Ledger:
         own = [(one, one.wanted) for one in self.selected if one.wanted]
         return own or [(one, more) for one, more in self._next_round() if one.cell.name in self._selected]
 
-    def judged(self) -> Judged:
+    def judged(self) -> JudgedMatrix:
         """The outcomes of all cells by what is known now, in the matrix's order."""
-        return outcomes_of(
-            [(one.cell.values, one.finished) for one in self._progress.values()],
+        return judge_matrix(
+            [(one.cell.id, one.finished) for one in self._progress.values()],
             self._matrix.seeds,
             criterion=self._matrix.criterion,
             judging=self._matrix.judging,
@@ -110,16 +113,16 @@ class Ledger:
             return found
         return [*found, *self._beyond(judged)]
 
-    def _beyond(self, judged: Judged) -> Round:
+    def _beyond(self, judged: JudgedMatrix) -> Round:
         lacking = self._lacking(judged) if self._lacking else ()
         wanted = zip(self._progress.values(), lacking, strict=False)
         return [(one, more) for one, more in wanted if more and one.cell.name in self._selected]
 
-    def _of_copy(self, judged: Judged) -> Round:
+    def _of_copy(self, judged: JudgedMatrix) -> Round:
         baseline = judged.baseline
         if not self._matrix.control or baseline is None or baseline.kind is OutcomeKind.UNTESTABLE:
             return []
-        of = list(self._progress.values())[judged.position or 0]
+        of = next(one for one in self._progress.values() if one.cell.id == baseline.id)
         if self._copy is None or self._copy.cell is not of.cell:
             self._copy = self._copy_of(of)
         return [(self._copy, self._copy.wanted)] if self._copy.wanted else []

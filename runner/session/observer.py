@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
     from runner.engines.protocol import JobFolder
     from runner.matrix.model import Cell
-    from runner.outcomes import Outcome, Verdict
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
     from runner.trials.trial import Trial
 
@@ -32,7 +33,7 @@ class Observer(Protocol):
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
         """A trial ended and its record is kept."""
 
-    def cell_finished(self, cell: Cell, outcome: Outcome) -> None:
+    def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
         """A cell needs no more trials."""
 
 
@@ -54,5 +55,5 @@ class Silence:
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
         """Say nothing."""
 
-    def cell_finished(self, cell: Cell, outcome: Outcome) -> None:
+    def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
         """Say nothing."""

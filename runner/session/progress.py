@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from runner.outcomes import seeds_wanted, verdict_of
+from runner.outcomes.judging import verdict_of
+from runner.outcomes.tally import seeds_wanted
 from runner.trials.trial import Trial
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from runner.engines.protocol import Image
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
-    from runner.outcomes import Verdict
+    from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
     from runner.trials.trial import Setting
 

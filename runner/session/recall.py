@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runner.engines.protocol import EngineKind
 from runner.errors import UsageError
-from runner.outcomes import most_trials
+from runner.outcomes.tally import most_trials
 from runner.session.earlier import lacking_for
 from runner.session.group import groups_of
 from runner.session.ledger import Ledger

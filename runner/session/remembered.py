@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import runner.outcomes
-from runner.outcomes import Compared, compared
+from runner.outcomes.compared import Compared, compared
 
 if TYPE_CHECKING:
-    from runner.outcomes import Judged
+    from runner.outcomes.judged_matrix import JudgedMatrix
     from runner.trials.store import Store
 
 
-def remembered(judged: Judged, store: Store) -> tuple[Compared, ...]:
+def remembered(judged: JudgedMatrix, store: Store) -> tuple[Compared, ...]:
     """What `compared` says, from the store where it was worked out before."""
-    if judged.position is None:
+    if judged.chosen is None:
         return ()
     key = _key(judged)
     text = store.answer(key)
@@ -29,13 +29,13 @@ def remembered(judged: Judged, store: Store) -> tuple[Compared, ...]:
     return tuple(Compared(**one) for one in json.loads(text))
 
 
-def _key(judged: Judged) -> str:
+def _key(judged: JudgedMatrix) -> str:
     """A hash of all that the comparisons follow from."""
     digest = hashlib.sha256(_code().encode())
-    digest.update(json.dumps([judged.position, judged.named, judged.reason]).encode())
-    for outcome in judged.outcomes:
-        trials = [(record.key, verdict.label, repr(verdict.final)) for record, verdict in outcome.trials]
-        digest.update(json.dumps([outcome.label, outcome.flags, trials]).encode())
+    digest.update(json.dumps([str(judged.chosen), judged.named, judged.reason]).encode())
+    for cell in judged.cells:
+        trials = [(record.key, verdict.label, repr(verdict.final)) for record, verdict in cell.trials]
+        digest.update(json.dumps([str(cell.outcome), cell.flags, trials]).encode())
     return digest.hexdigest()
 
 

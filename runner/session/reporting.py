@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from runner.matrix.axes import axis_kind
 from runner.outcomes.account import FOLDER, read_accounts
-from runner.outcomes.cell import OutcomeKind
-from runner.outcomes.metrics import NOT_METRICS
+from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.result import (
     AxisResult,
     CellResult,
@@ -30,7 +29,7 @@ from runner.outcomes.result import (
     Result,
     TrialResult,
 )
-from runner.outcomes.series import epoch_seconds, reported
+from runner.outcomes.series import NOT_METRICS, epoch_seconds, reported
 from runner.outcomes.table import all_of, median_of
 from runner.outcomes.verdict import Basis
 from runner.session.group import environment_of
@@ -43,10 +42,13 @@ if TYPE_CHECKING:
     from runner.environments.model import Lock
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
-    from runner.outcomes import Compared, Outcome, Verdict
+    from runner.outcomes.compared import Compared
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.verdict import Verdict
     from runner.session.results import Results
     from runner.session.session import Session
     from runner.trials.record import Record
+
 
 MOST_POINTS = 120
 """Of a longer series so many epochs are kept."""
@@ -81,7 +83,7 @@ class _Reporting:
             complaint=results.complaint,
             sentences=results.sentences,
             changes=tuple(self._changes),
-            baseline=self._ids.get(id(baseline), "") if baseline else "",
+            baseline=baseline.id.digest if baseline and baseline.id in results.by_id else "",
             baseline_reason=judged.reason,
             control=str(judged.control) if judged.control else "",
             cells=tuple(map(self._cell, results.cells, results.outcomes, results.compared)),
@@ -90,18 +92,10 @@ class _Reporting:
             locks={lock.digest: _lock(lock) for lock in self._locks.values() if lock},
         )
 
-    @cached_property
-    def _ids(self) -> dict[int, str]:
-        """The id of each selected cell, by the identity of its outcome."""
-        pairs = zip(self.results.cells, self.results.outcomes, strict=True)
-        return {id(outcome): cell.digest for cell, outcome in pairs}
-
     @property
     def _changes(self) -> Iterable[NeighbourChange]:
-        cells = self.results.cells
         for change in self.results.changes:
-            before, after = cells[change.before], cells[change.after]
-            yield NeighbourChange(axis=change.axis, before=before.digest, after=after.digest)
+            yield NeighbourChange(axis=change.axis, before=change.before.digest, after=change.after.digest)
 
     @cached_property
     def _locks(self) -> dict[str, Lock | None]:
@@ -125,7 +119,7 @@ class _Reporting:
                     message=print_.message if print_ else "",
                     stage=print_.stage if print_ else "",
                     frame=print_.frame if print_ else "",
-                    cells=tuple(self._ids[id(outcome)] for outcome in group.cells),
+                    cells=tuple(cell.id.digest for cell in group.cells),
                     trials=len(group.trials),
                 )
             )
@@ -139,7 +133,7 @@ class _Reporting:
                 found.setdefault(cell, []).append(index)
         return found
 
-    def _cell(self, cell: Cell, outcome: Outcome, compared: Compared | None) -> CellResult:
+    def _cell(self, cell: Cell, outcome: JudgedCell, compared: Compared | None) -> CellResult:
         matrix, records = self.session.matrix, outcome.records
         lock = self._locks[cell.name]
         ran = [record for record in records if record.ran]
@@ -151,7 +145,7 @@ class _Reporting:
         return CellResult(
             id=cell.digest,
             values=dict(cell.values),
-            outcome=outcome.label,
+            outcome=str(outcome.outcome),
             kind=outcome.kind.value,
             reason=outcome.reason,
             converged=outcome.converged,

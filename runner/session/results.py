@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.outcomes import OutcomeKind, Row, changes, groups, matches_expectation, row_of, sentences, table
+from runner.outcomes.groups import groups
+from runner.outcomes.layout import changes
+from runner.outcomes.outcome import OutcomeKind
+from runner.outcomes.ranges import sentences
+from runner.outcomes.table import Row, row_of, table
 from runner.session.remembered import remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from pandas.io.formats.style import Styler
 
+    from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
-    from runner.outcomes import Change, Compared, FailureGroup, Judged, Outcome
+    from runner.outcomes.compared import Compared
+    from runner.outcomes.groups import FailureGroup
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.judged_matrix import JudgedMatrix
+    from runner.outcomes.layout import Change
+    from runner.outcomes.outcome import Outcome
     from runner.session.ledger import Ledger
     from runner.trials.store import Store
 
@@ -41,10 +52,10 @@ class Results:
 
     matrix: Matrix
     cells: tuple[Cell, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[JudgedCell, ...]
     compared: tuple[Compared | None, ...]
     """What may be said of each against the baseline, corrected over the whole matrix; None without a baseline."""
-    judged: Judged
+    judged: JudgedMatrix
     """All cells of the matrix, held against each other."""
     executed: int
 
@@ -67,6 +78,11 @@ class Results:
 
         return html_of(self)
 
+    @cached_property
+    def by_id(self) -> Mapping[CellId, Outcome]:
+        """The outcome of each selected cell."""
+        return {cell.id: cell.outcome for cell in self.outcomes}
+
     @property
     def failures(self) -> tuple[FailureGroup, ...]:
         """Why trials did not succeed, a reason each, with the cells that share it."""
@@ -81,12 +97,12 @@ class Results:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What the cells came to, in ranges of versions: one or two sentences."""
-        return sentences(self.outcomes, base=self.matrix.base.name, metric=self.metric)
+        return sentences(self.by_id, base=self.matrix.base.name, metric=self.metric)
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """Where the outcome changes along a version axis, all else equal; places count in `cells`."""
-        return changes(self.outcomes, self.matrix.base.name)
+        """Where the outcome changes along a version axis, all else equal."""
+        return changes(self.by_id, self.matrix.base.name)
 
     @property
     def misses(self) -> tuple[Miss, ...]:
@@ -116,7 +132,7 @@ class Results:
 def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, store: Store, *, executed: int) -> Results:
     """The results that the finished trials of all cells give, for those of `cells`."""
     judged = ledger.judged()
-    outcomes = dict(zip(ledger.names, judged.outcomes, strict=True))
+    outcomes = dict(zip(ledger.names, judged.cells, strict=True))
     said = dict(zip(ledger.names, remembered(judged, store), strict=False))  # nothing is said without a baseline
     return Results(
         matrix=matrix,
@@ -128,16 +144,18 @@ def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, store: Sto
     )
 
 
-def misses_of(matrix: Matrix, cell: Cell, outcome: Outcome) -> list[Miss]:
+def misses_of(matrix: Matrix, cell: Cell, outcome: JudgedCell) -> list[Miss]:
     """The expectations for a cell that its outcome does not meet."""
     return [
-        Miss(cell=cell, expected=expectation.outcome, outcome=outcome.label, line=expectation.match.position.line)
+        Miss(
+            cell=cell, expected=expectation.outcome, outcome=str(outcome.outcome), line=expectation.match.position.line
+        )
         for expectation in matrix.expect
-        if cell.matches(expectation.match.values) and not matches_expectation(outcome, expectation.outcome)
+        if cell.matches(expectation.match.values) and not outcome.outcome.meets(expectation.outcome)
     ]
 
 
-def is_as_expected(matrix: Matrix, cell: Cell, outcome: Outcome) -> bool:
+def is_as_expected(matrix: Matrix, cell: Cell, outcome: JudgedCell) -> bool:
     """Whether a cell is as the matrix expects; where it expects nothing of the cell, whether its outcome is not bad."""
     if any(cell.matches(expectation.match.values) for expectation in matrix.expect):
         return not misses_of(matrix, cell, outcome)

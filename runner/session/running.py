@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from runner.environments.model import Lock
 from runner.errors import BuildFailedError, ExpectationFailed, StoppedError
-from runner.outcomes import Label, outcome_of
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.verdict import Label
 from runner.session.environments import ENVIRONMENTS_AT_ONCE
 from runner.session.progress import Work
 from runner.session.pruning import Pruning
@@ -195,17 +196,17 @@ class Run:
         if self._pruning:
             self._pruning.decided(self._groups[progress.cell.name], progress.cell.name)
         if not progress.is_copy:
-            outcome = outcome_of(progress.cell.values, progress.finished, self._matrix.seeds)
+            outcome = judge_cell(progress.cell.id, progress.finished, self._matrix.seeds)
             self._observer.cell_finished(progress.cell, outcome)
             self._stop_if_asked(progress)
 
     def _stop_if_asked(self, progress: Progress) -> None:
-        outcome = outcome_of(progress.cell.values, progress.finished, self._matrix.seeds)
+        outcome = judge_cell(progress.cell.id, progress.finished, self._matrix.seeds)
         provisional = any(label is Label.SETTLED for label, _ in outcome.labels)  # a baseline will have the last word
         as_expected = provisional or is_as_expected(self._matrix, progress.cell, outcome)
         if self._session.options.fail_fast and not as_expected:
             raise StoppedEarly(
-                f"Stopped at the first cell that is not as it should be: {progress.cell.name} {outcome.label}."
+                f"Stopped at the first cell that is not as it should be: {progress.cell.name} {outcome.outcome}."
             )
 
 

@@ -22,7 +22,8 @@ from jsonschema import Draft202012Validator
 
 import runner
 from runner.matrix.matrix_file import Matrix
-from runner.session import Options, Session
+from runner.session.options import Options
+from runner.session.session import Session
 from runner.trials.channel import Channel, read_channel
 
 if TYPE_CHECKING:

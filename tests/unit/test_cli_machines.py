@@ -11,8 +11,8 @@ from junitparser import JUnitXml
 
 from runner.cli.app import run_command_line
 from runner.matrix.matrix_file import Matrix
-from runner.session import Session
 from runner.session.reporting import report_of
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path

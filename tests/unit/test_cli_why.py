@@ -11,10 +11,11 @@ from test_explain_investigation import TEXT, VERSIONS, FakeCatalog, good, stuck,
 
 from runner.cli.app import run_command_line
 from runner.outcomes.account import Account
-from runner.session import Session
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
+
 
 PAIR = "--good script=a.py --bad script=b.py --only six=1.0.0"
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 from fake_engine import FakeEngine, write_matrix
 from packaging.version import Version
-from runner.matrix.matrix_file import Matrix
 
 from runner.environments.model import Environment, Layer, Lock, LockedPackage
 from runner.errors import UsageError
@@ -20,8 +19,10 @@ from runner.explain.sides import cell_and_ends, sides_in, sides_of
 from runner.explain.walk import walk
 from runner.investigate.belief import Evidence
 from runner.investigate.question import Combination
+from runner.matrix.matrix_file import Matrix
 from runner.outcomes.account import Decision
-from runner.session import Options, Session
+from runner.session.options import Options
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

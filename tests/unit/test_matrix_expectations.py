@@ -4,7 +4,7 @@ import pytest
 
 from runner.matrix.expectations import MEANT, OUTCOME_LABELS, outcome_words
 from runner.matrix.mistakes import RefusedError
-from runner.outcomes.labels import Label, Standing, standing
+from runner.outcomes.verdict import Label, Standing, standing
 
 
 def test_the_labels_in_brackets_are_those_that_outcomes_gives_to_failures_and_to_blocked_trials() -> None:

@@ -13,15 +13,19 @@ from outcomes_records import BREAKS, LEARNS, crash, record, trial
 from reports_made import HOSTILE
 
 from runner.errors import BuildFailedError, UsageError
+from runner.matrix.cell_id import CellId
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.model import Seeds
-from runner.outcomes import Standing, outcome_of, verdict_of
-from runner.session import Session
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.judging import verdict_of
+from runner.outcomes.verdict import Standing
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.session import Results
+    from runner.session.results import Results
+
 
 ALLOWED = {"table", "thead", "tbody", "tr", "th", "td", "p", "strong", "small", "br"}
 
@@ -87,7 +91,7 @@ def test_the_styled_table_colours_outcomes_by_their_kind(tmp_path: Path, monkeyp
 
 
 def test_an_outcome_is_drawn_with_every_seed_and_where_it_broke() -> None:
-    outcome = outcome_of({"six": "1"}, [trial(*LEARNS), trial(*BREAKS, seed=1)], Seeds(lead=2, cap=4))
+    outcome = judge_cell(CellId.of({"six": "1"}), [trial(*LEARNS), trial(*BREAKS, seed=1)], Seeds(lead=2, cap=4))
     chart = outcome.plot().to_dict()
     points = chart["data"]["values"] if "values" in chart.get("data", {}) else next(iter(chart["datasets"].values()))
     assert [point["seed"] for point in points] == [0] * 6 + [1] * 2
@@ -100,7 +104,7 @@ def test_an_outcome_is_drawn_with_every_seed_and_where_it_broke() -> None:
 def test_a_long_training_is_thinned_and_its_break_is_kept() -> None:
     losses = [1 / (1 + n) for n in range(1_000)] + [float("nan")]
     records = [record(*losses, seed=seed) for seed in range(12)]
-    outcome = outcome_of({"six": "1"}, [(one, verdict_of(one)) for one in records], Seeds(lead=4, cap=12))
+    outcome = judge_cell(CellId.of({"six": "1"}), [(one, verdict_of(one)) for one in records], Seeds(lead=4, cap=12))
     chart = outcome.plot().to_dict()
     [points] = chart["datasets"].values() if "datasets" in chart else [chart["data"]["values"]]
     assert len(points) < 5000
@@ -109,7 +113,7 @@ def test_a_long_training_is_thinned_and_its_break_is_kept() -> None:
 
 def test_without_altair_or_without_a_curve_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = record(**crash(stage="import"))
-    outcome = outcome_of({"six": "1"}, [(nothing, verdict_of(nothing))], Seeds(lead=1, cap=1))
+    outcome = judge_cell(CellId.of({"six": "1"}), [(nothing, verdict_of(nothing))], Seeds(lead=1, cap=1))
     with pytest.raises(UsageError, match="There is nothing to draw"):
         outcome.plot()
     monkeypatch.setitem(sys.modules, "altair", None)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.outcomes import OutcomeKind
 from runner.outcomes.earlier import Earlier, EarlierLabel, Evidence, held_against
+from runner.outcomes.outcome import OutcomeKind
 
 KINDS = {"converges": OutcomeKind.GOOD, "fails (nan)": OutcomeKind.BAD, "flaky (coin flip)": OutcomeKind.UNDECIDED}
 

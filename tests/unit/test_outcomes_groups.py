@@ -5,13 +5,15 @@ from __future__ import annotations
 from outcomes_records import BREAKS, LEARNS, cell, crash, outcome, trial
 
 from runner.matrix.model import Seeds
-from runner.outcomes import Label, groups, outcome_of
+from runner.outcomes.groups import groups
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.verdict import Label
 
 NO_LR = crash("argument 'lr' at 0x7f3a", kind="TypeError", stage="build-model")
 
 
 def names(group):
-    return [one.cell["tensorflow"] for one in group.cells]
+    return [one.id.get("tensorflow") for one in group.cells]
 
 
 def test_the_reason_that_most_cells_share_comes_first():
@@ -32,7 +34,7 @@ def test_the_reason_that_most_cells_share_comes_first():
 
 def test_a_flaky_cell_stands_with_each_of_its_reasons():
     values, trials = cell("1", LEARNS, BREAKS, BREAKS)
-    mixed = outcome_of(values, [*trials, trial(seed=9, **crash("bad shape"))], Seeds())
+    mixed = judge_cell(values, [*trials, trial(seed=9, **crash("bad shape"))], Seeds())
     found = groups([mixed])
     assert [(group.label, len(group.trials)) for group in found] == [(Label.NAN, 2), (Label.CRASHED_TRAINING, 1)]
     assert all(group.cells == (mixed,) for group in found)

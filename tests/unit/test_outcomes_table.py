@@ -12,8 +12,11 @@ import sys
 import pytest
 from outcomes_records import BREAKS, LEARNS, crash, epochs, trial
 
+from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
-from runner.outcomes import outcome_of, row_of, table, text
+from runner.outcomes import text
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.table import row_of, table
 from runner.trials.record import Package
 
 CELL = {"tensorflow": "1.13.1", "keras": "2.2.4", "script": "experiments/a.py"}
@@ -28,17 +31,17 @@ WORLD = {
 
 def converging():
     made = [trial(*LEARNS, seed=seed, peak_memory_bytes=(seed + 1) * 10**8, **WORLD) for seed in range(4)]
-    return outcome_of(CELL, made, Seeds())
+    return judge_cell(CellId.of(CELL), made, Seeds())
 
 
 def failing():
     made = [trial(*BREAKS, seed=seed, **WORLD) for seed in range(4)]
-    return outcome_of({**CELL, "script": "b|.py"}, made, Seeds())
+    return judge_cell(CellId.of({**CELL, "script": "b|.py"}), made, Seeds())
 
 
 def crashing(message="unexpected keyword\nargument `lr` | <b>"):
     made = [trial(seed=seed, **WORLD, **crash(message, kind="TypeError", stage="build-model")) for seed in range(2)]
-    return outcome_of({**CELL, "script": "c.py"}, made, Seeds())
+    return judge_cell(CellId.of({**CELL, "script": "c.py"}), made, Seeds())
 
 
 def test_a_row_says_all_of_a_cell():
@@ -77,11 +80,11 @@ def test_a_median_of_losses_that_are_mostly_nan_is_nan():
     row = row_of(failing())
     assert math.isnan(row.final_loss)
     mixed = [trial(*losses, seed=seed) for seed, losses in enumerate((LEARNS, LEARNS, BREAKS))]
-    assert row_of(outcome_of(CELL, mixed, Seeds())).final_loss == 0.139
+    assert row_of(judge_cell(CellId.of(CELL), mixed, Seeds())).final_loss == 0.139
 
 
 def test_the_seconds_of_an_epoch_leave_out_the_first_one():
-    row = row_of(outcome_of(CELL, [trial(epochs=epochs("fit-1", {"loss": 1.0}))], Seeds()))
+    row = row_of(judge_cell(CellId.of(CELL), [trial(epochs=epochs("fit-1", {"loss": 1.0}))], Seeds()))
     assert row.epoch_s is None
 
 
@@ -95,7 +98,7 @@ def test_an_exception_stands_with_its_line_of_the_script():
 
 def test_a_package_is_found_by_the_name_of_its_module():
     packages = {"tensorflow_core": Package(version="1.15.0"), "sklearn": Package(version="0.20")}
-    made = outcome_of({"tensorflow": "1.15.0", "scikit-learn": "0.20"}, [trial(packages=packages)], Seeds())
+    made = judge_cell(CellId.of({"tensorflow": "1.15.0", "scikit-learn": "0.20"}), [trial(packages=packages)], Seeds())
     assert dict(row_of(made).imported) == {
         "tensorflow": "1.15.0",
         "keras": "",

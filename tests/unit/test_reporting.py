@@ -11,8 +11,8 @@ from fake_engine import FakeEngine, write_matrix
 from runner.errors import BuildFailedError, UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.outcomes.result import read_result
-from runner.session import Session
 from runner.session.reporting import LOG_BYTES, LOG_BYTES_OF_GOOD, MOST_POINTS, excerpt, report_of, thinned
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path

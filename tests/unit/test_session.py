@@ -14,9 +14,10 @@ from runner.environments.model import Unresolvable
 from runner.environments.sizes import LockSizes
 from runner.errors import BuildFailedError, EngineLostError, MachineError, UsageError
 from runner.matrix.matrix_file import Matrix
-from runner.outcomes import OutcomeKind
-from runner.session import Options, Results, Session
+from runner.outcomes.outcome import OutcomeKind
+from runner.session.options import Options
 from runner.session.running import StoppedEarly, slots_of
+from runner.session.session import Session
 from runner.session.workplace import claim
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from runner.engines.protocol import Job
     from runner.environments.model import Environment
+    from runner.session.results import Results
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from fake_engine import FakeEngine, write_matrix
 
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
-from runner.session import Options, Session
 from runner.session.merging import Merged, merge
+from runner.session.options import Options
+from runner.session.session import Session
 from runner.session.shards import Shard
 from runner.trials.execute import Workplace
 from runner.trials.store import Store
@@ -19,7 +20,7 @@ from runner.trials.store import Store
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.session import Results
+    from runner.session.results import Results
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,15 @@ from fake_engine import FakeEngine, write_matrix
 
 from runner.errors import BuildFailedError
 from runner.matrix.matrix_file import Matrix
-from runner.session import Options, Results, Session
+from runner.session.options import Options
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Image
     from runner.environments.model import Lock
+    from runner.session.results import Results
 
 
 class CountingEngine(FakeEngine):

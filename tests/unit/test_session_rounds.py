@@ -11,10 +11,11 @@ from fake_engine import FakeEngine, write_matrix
 from runner.engines.protocol import EngineKind
 from runner.errors import BuildFailedError
 from runner.matrix.matrix_file import Matrix
-from runner.outcomes import Label
-from runner.session import Options, Results, Session
+from runner.outcomes.verdict import Label
+from runner.session.options import Options
 from runner.session.recall import FIRST_CONTROL_SEED
 from runner.session.running import StoppedEarly
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from runner.engines.protocol import Image, Job
     from runner.environments.model import Lock
+    from runner.session.results import Results
+
 
 WITHOUT_CRITERION = """\
 axes:
@@ -146,7 +149,7 @@ def test_under_docker_the_control_runs_in_an_image_that_is_made_again(
     monkeypatch.setattr("runner.environments.wheelhouse.fetch", lambda *_arguments, **_options: None)
     results = run(write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\ncontrol: true\n"))
     assert results.judged.baseline is not None
-    assert made == [f"six-{results.judged.baseline.cell['six']}"]
+    assert made == [f"six-{results.judged.baseline.id.get('six')}"]
     assert engine.removed == [f"image-of-{made[0]}"]
 
 

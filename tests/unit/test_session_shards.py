@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
-from runner.session import Options, Session
 from runner.session.jobs import github_jobs
+from runner.session.options import Options
+from runner.session.session import Session
 from runner.session.shards import MAKING_S, Shard, divide, parse_shard
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
+
 from runner.reports.notation import ANSWER_KINDS
 from runner.reports.terminal.console import STYLES, symbols_for
-
 from runner.reports.untrusted import one_line, stripped
 
 if TYPE_CHECKING:

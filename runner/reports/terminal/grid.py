@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from runner.outcomes.layout import layout_of
-from runner.outcomes.saying import cells_in_words, short_scripts
+from runner.outcomes.ranges import cells_in_words, short_scripts
 from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
 from runner.reports.terminal.console import STYLES, side_by_side
 
@@ -81,17 +81,17 @@ def grid_lines(result: Result, width: int, *, ascii_only: bool = False) -> list[
 
 
 def _drawing(cells: Sequence[CellResult], base: str, width: int, *, ascii_only: bool) -> _Drawing | None:
-    values = [cell.values for cell in cells]
-    layout = layout_of(values, base)
+    by_id = {cell.cell_id: cell for cell in cells}
+    layout = layout_of(by_id, base)
     if layout.line is None and layout.others:
         longest = max(layout.others, key=lambda one: len(one.values))
-        layout = layout_of(values, base, line=longest.name)
+        layout = layout_of(by_id, base, line=longest.name)
     if layout.line is None:
         return None
     places = range(len(layout.line.values))
     names = [tuple(_shown(other, row[axis]) for axis, other in enumerate(layout.others)) for row in layout.rows]
     axes = tuple(other.name for other in layout.others)
-    rows = [tuple(cells[row[at]].outcome if at in row else None for at in places) for row in layout.rows.values()]
+    rows = [tuple(by_id[row[at]].outcome if at in row else None for at in places) for row in layout.rows.values()]
     if len(rows) > MOST_ROWS:
         alike = _alike(rows, names)
         rows, names, axes = list(alike), [(_some_names(found),) for found in alike.values()], (" ".join(axes),)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.outcomes.layout import dimensions_of
-from runner.outcomes.saying import cells_in_words, short_scripts
+from runner.outcomes.ranges import cells_in_words, short_scripts
 from runner.reports.markdown import table_md
 from runner.reports.notation import cause, cell_name, convergence, distinct_name, figure, final_figure
 from runner.reports.spreadsheet import as_csv, as_json_rows, readable
@@ -126,7 +126,7 @@ def _columns(result: Result, width: int) -> dict[str, list[str]]:
     if "script" in columns:
         columns["script"] = [short_scripts(columns["script"])[path] for path in columns["script"]]
     columns |= _figures(result)
-    independent = {dimension.name for dimension in dimensions_of(values)} or set(axes)
+    independent = {dimension.name for dimension in dimensions_of([cell.cell_id for cell in result.cells])} or set(axes)
     moving = [axis for axis in varied if axis not in independent]
     for name in ("CPython", "s/epoch", "compared", f"final {result.metric}", *moving):
         if name in columns and _width(columns) > width:
@@ -202,7 +202,7 @@ def _entry(
 ) -> Iterator[str]:
     """How many cells, what they share, and the first of them by what tells them apart."""
     among = [cell.values for cell in result.cells]
-    independent = {one.name for one in dimensions_of(among, result.base)}
+    independent = {one.name for one in dimensions_of([cell.cell_id for cell in result.cells], result.base)}
     left_out = {axis for cell in cells[:_MOST_NAMES] for axis in cell.values if axis not in independent}
     yield from fitted(text, width, indent=f"  {cells_in_words(len(cells)).ljust(9)} ", hanging=" " * 12)
     names = [distinct_name(cell.values, among, without={*left_out, *without}) for cell in cells[:_MOST_NAMES]]

@@ -1,59 +1,71 @@
-"""The outcome of one cell over its trials, with its uncertainty (VERDICTS.md, 3)."""
+"""One cell judged by its trials: its outcome with the counts, the uncertainty and the reason (docs/verdicts.md)."""
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runner.outcomes.fingerprint import Fingerprint, fingerprint
-from runner.outcomes.interval import clopper_pearson
-from runner.outcomes.labels import Label
-from runner.outcomes.tally import Tally, tally
+from runner.outcomes.outcome import UNDECIDED, Leaning, Outcome, OutcomeKind
+from runner.outcomes.significance import clopper_pearson
+from runner.outcomes.tally import ENOUGH_RUNS, Tally, tally
+from runner.outcomes.verdict import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import altair as alt
 
+    from runner.matrix.cell_id import CellId
     from runner.matrix.model import Seeds
     from runner.outcomes.tally import Trial
     from runner.trials.record import Record
 
-ENOUGH_RUNS = 4
-"""Fewer agreeing trials than these carry the flag `few-seeds`."""
 
-
-class OutcomeKind(enum.StrEnum):
-    """All that searches and comparisons see of an outcome."""
-
-    GOOD = "good"
-    BAD = "bad"
-    UNDECIDED = "undecided"
-    UNTESTABLE = "untestable"
+SEED_INSENSITIVE = "seed-insensitive"
+"""The flag of a cell that was decided by copies of one trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a cell came to. `cell` is its axis values."""
+class JudgedCell:
+    """What a cell came to, with the trials that it rests on."""
 
-    cell: Mapping[str, str]
-    kind: OutcomeKind
-    label: str
-    """`converges`, `settles`, `fails (nan)`, `flaky (mostly converges)`, `blocked (crashed-import)`, `undecided`, …"""
+    id: CellId
+    outcome: Outcome
     reason: str
+    """A sentence to check the outcome by."""
     converged: int
     """How many of the counted observations succeeded."""
     counted: int
-    interval: tuple[float, float] | None
-    """The 95 % Clopper-Pearson interval of the success rate; None where nothing counts or all trials are copies."""
     flags: tuple[str, ...]
     trials: tuple[Trial, ...]
     """Every trial with its verdict, in the order of the seeds."""
     example: Trial | None
     """The first trial of the failure that names the outcome; of good outcomes and of undecided ones without any
     trouble None."""
+
+    @property
+    def kind(self) -> OutcomeKind:
+        """The kind of its outcome."""
+        return self.outcome.kind
+
+    @property
+    def label(self) -> str:
+        """The outcome as text, such as `fails (nan)`."""
+        return str(self.outcome)
+
+    @property
+    def copies(self) -> bool:
+        """Whether it was decided by trials that are copies of one: the seed changes nothing."""
+        return SEED_INSENSITIVE in self.flags
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % Clopper-Pearson interval of the success rate; None where nothing counts or all trials are copies."""
+        counts = tally(self.trials)
+        return clopper_pearson(self.converged, self.counted) if counts.n and not counts.seed_insensitive else None
 
     @property
     def n_trials(self) -> int:
@@ -85,72 +97,66 @@ class Outcome:
         return plot(self)
 
 
-def outcome_of(cell: Mapping[str, str], trials: Iterable[Trial], seeds: Seeds) -> Outcome:
+def judge_cell(cell: CellId, trials: Iterable[Trial], seeds: Seeds) -> JudgedCell:
     """Add the trials of a cell up to its outcome; their order does not matter.
 
     Unanimous cells are decided by `seeds.lead` counted observations. So a fixed number of seeds (`--seeds 1`) decides
-    by the seeds that were asked for: VERDICTS.md would call fewer than 4 undecided, but whoever asks for one seed wants
-    to see what it did. The flag `few-seeds` marks every cell decided by fewer than 4. Trials that are copies of each
-    other decide with one observation, without an interval, under the flag `seed-insensitive`.
+    by the seeds that were asked for: docs/verdicts.md would call fewer than 4 undecided, but whoever asks for one seed
+    wants to see what it did. The flag `few-seeds` marks every cell decided by fewer than 4. Trials that are copies of
+    each other decide with one observation, without an interval, under the flag `seed-insensitive`.
     """
     counts = tally(trials)
-    kind, label, reason, example = _decision(counts, seeds)
+    outcome, reason, example = _decision(counts, seeds)
     flags = [flag for _, verdict in counts.trials for flag in verdict.flags]
-    decided = kind in {OutcomeKind.GOOD, OutcomeKind.BAD}
+    decided = outcome.kind in {OutcomeKind.GOOD, OutcomeKind.BAD}
     if decided and counts.n < ENOUGH_RUNS:
-        flags.insert(0, "seed-insensitive" if counts.seed_insensitive else "few-seeds")
-    return Outcome(
-        cell=dict(cell),
-        kind=kind,
-        label=label,
+        flags.insert(0, SEED_INSENSITIVE if counts.seed_insensitive else "few-seeds")
+    return JudgedCell(
+        id=cell,
+        outcome=outcome,
         reason=reason,
         converged=counts.c,
         counted=counts.n,
-        interval=clopper_pearson(counts.c, counts.n) if counts.n and not counts.seed_insensitive else None,
         flags=tuple(dict.fromkeys(flags)),
         trials=counts.trials,
         example=example,
     )
 
 
-def matches_expectation(outcome: Outcome, expected: str) -> bool:
-    """Whether an outcome is what a matrix expects: the whole label, or its first words (`fails` means every failure).
-
-    `unresolvable` is short for `blocked (unresolvable)`.
-    """
-    wanted = " ".join(expected.split())
-    if wanted == Label.UNRESOLVABLE:
-        wanted = f"blocked ({wanted})"
-    return outcome.label == wanted or outcome.label.startswith(f"{wanted} (")
-
-
-def _decision(counts: Tally, seeds: Seeds) -> tuple[OutcomeKind, str, str, Trial | None]:
+def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
     if blocking := counts.blocking(seeds):
         _, verdict = blocking[0]
-        return OutcomeKind.UNTESTABLE, f"blocked ({verdict.label})", verdict.reason, blocking[0]
-    verb = "settles" if any(verdict.label is Label.SETTLED for _, verdict in counts.successes) else "converges"
+        return Outcome(OutcomeKind.UNTESTABLE, verdict.label), verdict.reason, blocking[0]
     seen = f"{counts.c} of {counts.n} counted trials succeeded"
     if counts.seed_insensitive:
         seen = f"{counts.counted_trials} identical trials count as one"
     listed = f"{seen}: {_listed(counts)}"
     if counts.successes and counts.failures:
-        return OutcomeKind.UNDECIDED, f"flaky ({_leaning(counts, seeds, verb)})", listed, _example(counts.failures)
+        return Outcome(OutcomeKind.UNDECIDED, _leaning(counts, seeds)), listed, _example(counts.failures)
     if counts.n >= seeds.lead or counts.seed_insensitive:
         if counts.successes:
-            return OutcomeKind.GOOD, verb, listed, None
+            return Outcome(OutcomeKind.GOOD, _success(counts)), listed, None
         example = _example(counts.failures)
-        return OutcomeKind.BAD, f"fails ({example[1].label})", f"{listed}; {example[1].reason}", example
+        return Outcome(OutcomeKind.BAD, example[1].label), f"{listed}; {example[1].reason}", example
     missing = f"{counts.n} of the {seeds.lead} needed trials count"
     trouble = counts.failures or counts.blocked or counts.not_counted
     reason = f"{missing}: {_listed(counts)}" if counts.trials else f"{missing}: none ran"
-    return OutcomeKind.UNDECIDED, "undecided", reason, _example(trouble) if trouble else None
+    return UNDECIDED, reason, _example(trouble) if trouble else None
 
 
-def _leaning(counts: Tally, seeds: Seeds, verb: str) -> str:
+def _success(counts: Tally) -> Label:
+    """`settled` where a success was judged by no target and no level."""
+    settled = any(verdict.label is Label.SETTLED for _, verdict in counts.successes)
+    return Label.SETTLED if settled else Label.CONVERGED
+
+
+def _leaning(counts: Tally, seeds: Seeds) -> Leaning:
     lead = ENOUGH_RUNS if seeds.fixed else seeds.lead
     if counts.lead < lead:
-        return "coin flip"
-    return f"mostly {verb}" if len(counts.successes) > len(counts.failures) else "mostly fails"
+        return Leaning.COIN_FLIP
+    if len(counts.successes) < len(counts.failures):
+        return Leaning.FAILS
+    return Leaning.SETTLES if _success(counts) is Label.SETTLED else Leaning.CONVERGES
 
 
 def _example(trials: tuple[Trial, ...]) -> Trial:

@@ -2,22 +2,113 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, assert_never
 
 from runner.matrix.model import Judging
-from runner.outcomes.endings import Process, failure
+from runner.outcomes.fingerprint import signal_name
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
-from runner.outcomes.labels import Label
 from runner.outcomes.series import Reported, reported, seen
-from runner.outcomes.verdict import Basis, Reference, Verdict
+from runner.outcomes.verdict import Basis, Label, Reference, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.matrix.criterion import Comparison
     from runner.trials.record import Record, ScriptException, Stage
+
+_OUT_OF_MEMORY = re.compile(r"ResourceExhausted|OOM when allocating|CUDA_ERROR_OUT_OF_MEMORY|MemoryError|bad_alloc")
+_DOWNLOAD = re.compile(
+    r"gaierror|name resolution|Name or service not known|urlopen error|URL fetch failure|ConnectionError"
+    r"|Max retries exceeded|Failed to establish a new connection|Network is unreachable"
+)
+_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a trial's process ended. `exception` is "type: message"; `text` is where other causes are looked for."""
+
+    stage: Stage
+    exit: int | None = None
+    exception: str | None = None
+    signal: int | str | None = None
+    oom_killed: bool = False
+    timed_out: bool = False
+    disk_full: bool = False
+    orderly: bool | None = None
+    """Whether the interpreter shut down in order; None where that is not known."""
+    message: str | None = None
+    """What the engine says of the end."""
+    text: str = ""
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the script ran to its own end; one that was told to stop did not, whatever it then returned."""
+        return self.exit == 0 and not self.timed_out
+
+    @property
+    def left_early(self) -> bool:
+        """Whether it gave exit code 0 without a shutdown: `os._exit(0)`, from anywhere in the script."""
+        return self.ended_well and self.orderly is False
+
+    @property
+    def in_words(self) -> str:
+        """How it ended, in a few words."""
+        if self.disk_full:
+            return f"ran out of disk space{f' ({self.exception})' if self.exception else ''}"
+        if self.message:
+            return self.message
+        if self.exception:
+            return self.exception
+        if self.signal is not None:
+            return f"ended by {signal_name(self.signal)}"
+        if self.exit is None:
+            return "ended, nobody knows how"
+        return f"ended with exit code {self.exit}{', with no shutdown (os._exit)' if self.orderly is False else ''}"
+
+
+def failure(ending: Ending) -> tuple[Label, str]:
+    """The label and reason of a process that did not end well (VERDICTS.md, 2: the first row that matches)."""
+    where = f"in stage {ending.stage}"
+    text = f"{ending.exception or ''}\n{ending.text}"
+    if ending.oom_killed:
+        return Label.OUT_OF_MEMORY, f"killed {where}: it needed more memory than it may have"
+    if found := _OUT_OF_MEMORY.search(text):
+        return Label.OUT_OF_MEMORY, f"out of memory {where} ({found.group()}): {ending.in_words}"
+    if found := _DOWNLOAD.search(text):
+        return Label.DOWNLOAD_FAILED, f"wanted something from outside {where} ({found.group()}): {ending.in_words}"
+    if ending.timed_out:
+        return Label.TIMEOUT, f"the time was up {where}"
+    if _exception_name(ending.exception) in _IMPORT_ERRORS:
+        return Label.CRASHED_IMPORT, f"{ending.in_words} {where}"
+    return _crash(ending.stage), f"{ending.in_words} {where}"
+
+
+def _exception_name(exception: str | None) -> str:
+    """`ImportError` of "builtins.ImportError: No module named …"."""
+    return (exception or "").partition(":")[0].strip().rpartition(".")[2]
+
+
+def _crash(stage: Stage) -> Label:
+    match stage:
+        case "image-build":
+            return Label.IMAGE_BUILD_FAILED
+        case "install":
+            return Label.INSTALL_FAILED
+        case "import":
+            return Label.CRASHED_IMPORT
+        case "build-model":
+            return Label.CRASHED_BUILD_MODEL
+        case "training":
+            return Label.CRASHED_TRAINING
+        case "after-training":  # what the training did was not reported: a crash after it says nothing of it
+            return Label.NO_METRICS
+        case _:
+            assert_never(stage)
+
 
 _AS_USUAL = Judging()
 
@@ -46,7 +137,7 @@ def label_trial(
     memory and failed downloads. There is no label of its own for a full disk: it is the crash of the stage that it
     happened in, and the reason says so.
     """
-    process = Process(
+    ending = Ending(
         stage=stage,
         exit=exit,
         exception=exception,
@@ -59,23 +150,23 @@ def label_trial(
         text=text,
     )
     if stage in {"image-build", "install"}:
-        label, reason = failure(process)
+        label, reason = failure(ending)
         return Verdict(label=label, basis=Basis.PROCESS, reason=reason)
     if not probe_started:
-        reason = f"the probe never said that it started: nothing is known of the script ({process.in_words})"
+        reason = f"the probe never said that it started: nothing is known of the script ({ending.in_words})"
         return Verdict(label=Label.UNKNOWN, basis=Basis.PROCESS, reason=reason)
     arguments = dict(judge or {})
-    if not process.ended_well:
+    if not ending.ended_well:
         arguments["planned"] = None  # a script that was stopped did not stop itself
-    return _ended(process, judge_series(series or (), **arguments))
+    return _ended(ending, judge_series(series or (), **arguments))
 
 
-def _ended(process: Process, verdict: Verdict) -> Verdict:
+def _ended(ending: Ending, verdict: Verdict) -> Verdict:
     """The verdict of the series, unless the way the process ended overrules it."""
-    if process.ended_well:
-        return verdict.with_flags("left-without-shutdown") if process.left_early else verdict
-    label, reason = failure(process)
-    if process.stage == "after-training" and (verdict.basis is not Basis.NO_VALUE or label is Label.NO_METRICS):
+    if ending.ended_well:
+        return verdict.with_flags("left-without-shutdown") if ending.left_early else verdict
+    label, reason = failure(ending)
+    if ending.stage == "after-training" and (verdict.basis is not Basis.NO_VALUE or label is Label.NO_METRICS):
         verdict = replace(verdict, reason=f"{verdict.reason}; then: {reason}")
         return verdict.with_flags("crashed-after-training")
     if verdict.basis is Basis.TARGET:
@@ -137,7 +228,7 @@ def verdict_of(
 
 def _without_trial(record: Record) -> Verdict:
     """The verdict of a cell that no trial could be run of."""
-    label, _ = failure(Process(stage=record.stage))
+    label, _ = failure(Ending(stage=record.stage))
     return Verdict(
         label=Label.UNRESOLVABLE if record.unresolvable else label,
         basis=Basis.PROCESS,
