@@ -123,7 +123,7 @@ def test_every_kind_of_finding_has_one_sentence_that_names_its_evidence(
 
 
 def test_cells_that_do_not_differ_are_compared_and_nothing_else_is_said_of_them() -> None:
-    flaky = made_account().good.model_copy(update={"outcome": "flaky 5/10"})
+    flaky = made_account().good.model_copy(update={"outcome": "flaky (coin flip)"})
     account = made_account(real=False, comparison="p = 0.4", good=flaky, bad=flaky)
     first, *rest = sentences_of(account)
     assert "p = 0.4" in first
