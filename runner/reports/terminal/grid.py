@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runner.outcomes.layout import Dimension
     from runner.outcomes.result import CellResult, Result
 
+
 MOST_ROWS = 15
 """Of more rows those that are alike share a line."""
 MOST_LINES = 60
@@ -49,7 +50,7 @@ class _Group:
 
 @dataclass(frozen=True, kw_only=True)
 class _Drawing:
-    """All that the ways to draw share."""
+    """The values that every way to draw shares."""
 
     cells: Sequence[CellResult]
     line: Dimension
@@ -216,7 +217,7 @@ def _some_names(names: Sequence[tuple[str, ...]]) -> str:
 
 
 def _in_counts(drawing: _Drawing, letters: Mapping[str, str]) -> list[Text]:
-    """Of each version how many cells came to what."""
+    """For each version the number of cells with each outcome."""
     labels = list(letters)
     table = [[_word(drawing.line.name), *(drawing.mark(label, letters[label]) for label in labels)]]
     counted = [Counter(group.marks) for group in drawing.groups]
