@@ -263,7 +263,8 @@ def test_a_bisection_calls_the_better_level_good_whichever_end_has_it(engine: Fa
     ("good_text", "bad_text", "message"),
     [
         ("six", "six=1.15.0", "'six' is not an axis and a value"),
-        ("six=1.0.0", "six=1.0.0", "the same cell"),
+        ("six=1.0.0", "six=1.0.0", "fit 2 pairs of cells"),
+        ("six=1.0.0,script=a.py", "six=1.0.0,script=a.py", "the same cell"),
         ("six=1.0.0", "six=1.15.0", "say more of them"),
     ],
 )
