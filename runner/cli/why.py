@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from runner.matrix.scalars import duration_s
 
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
@@ -27,6 +26,7 @@ from runner.cli.progress import observer_for_terminal
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.mistakes import RefusedError
+from runner.matrix.scalars import duration_s
 from runner.reports.terminal.console import output_console
 from runner.session.session import Session
 
