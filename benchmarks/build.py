@@ -24,15 +24,18 @@ import docker
 from runner.engines.docker.base_images import FROM
 from runner.engines.docker.buildkit import NO_PROXIES, Builder, build_client, forget_contexts
 from runner.engines.docker.docker_engine import DockerEngine
-from runner.environments import Catalog, Environment, Layer, Lock, fetch, resolve, store, wheelhouse
+from runner.environments import Catalog, Environment, Layer, Lock, store, wheelhouse
+from runner.environments.resolve import resolve
 from runner.environments.store import obtain
 from runner.environments.target import installable
+from runner.environments.wheelhouse import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from docker import DockerClient
     from runner.environments.wheelhouse import Wheelhouse
+
 
 TENSORFLOW = ("2.16.1", "2.17.0", "2.18.0")
 KERAS = ("3.5.0", "3.6.0", "3.7.0")
