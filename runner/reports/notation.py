@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner.matrix.cell_id import CellId
 from runner.outcomes.ranges import short_scripts
+from runner.outcomes.verdict import Label
 from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def cause(cell: CellResult, longest: int = 0) -> str:
 
 def final_figure(cell: CellResult, digits: int = 3) -> str:
     """The final value of the judged metric: NaN where that is what the cell came to, whatever its last number was."""
-    return figure(float("nan") if cell.outcome == "fails (nan)" else cell.final, digits)
+    return figure(float("nan") if cell.outcome.reason is Label.NAN else cell.final, digits)
 
 
 def convergence(cell: CellResult) -> str:

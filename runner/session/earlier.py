@@ -21,23 +21,20 @@ def lacking_for(session: Session, earlier: Result) -> Callable[[JudgedMatrix], S
 
     Only of cells where one result succeeds and the other fails, and no more than `seeds.cap` allows.
     """
-    from runner.outcomes.earlier import held_against  # noqa: PLC0415 - only with an earlier result
-    from runner.reports.earlier import by_name, obstacle  # noqa: PLC0415
+    from runner.outcomes.assembly import judged_metric  # noqa: PLC0415 - only with an earlier result
+    from runner.outcomes.earlier import evidence_of, held_against, obstacle  # noqa: PLC0415
 
     matrix = session.matrix
     seeds = matrix.seeds
-    names = [cell.name for cell in session.all_cells]
-    chosen = {cell.name: cell.values for cell in session.chosen}  # of all parts: when joined, all are corrected for
-    then = {name: found for name, found in by_name(earlier, chosen).items() if name in chosen}
-    metric = matrix.criterion[0].metric if matrix.criterion else matrix.judging.metric
-    if seeds.fixed or obstacle(tuple(map(str, matrix.criterion)), metric, earlier):
+    chosen = {cell.id for cell in session.chosen}  # of all parts: when joined, all are corrected for
+    then = {cell: found for cell, found in evidence_of(earlier).items() if cell in chosen}
+    if seeds.fixed or obstacle(tuple(map(str, matrix.criterion)), judged_metric(matrix), earlier):
         return lambda _judged: ()
 
     def lacking(judged: JudgedMatrix) -> Sequence[int]:
-        outcomes = dict(zip(names, judged.cells, strict=True))
-        found = held_against({name: _evidence(outcomes[name]) for name in chosen}, then)
-        needed = {one.name: one.seeds_needed for one in found}
-        return [within(outcome, needed.get(name, 0)) for name, outcome in outcomes.items()]
+        found = held_against({cell.id: _evidence(cell) for cell in judged.cells if cell.id in chosen}, then)
+        needed = {one.cell: one.seeds_needed for one in found}
+        return [within(cell, needed.get(cell.id, 0)) for cell in judged.cells]
 
     def within(outcome: JudgedCell, more: int) -> int:
         return max(0, min(more, most_trials(seeds) - outcome.n_trials, seeds.cap - outcome.counted))
@@ -50,8 +47,7 @@ def _evidence(outcome: JudgedCell) -> Evidence:
     from runner.outcomes.earlier import Evidence  # noqa: PLC0415 - as above
 
     return Evidence(
-        outcome=str(outcome.outcome),
-        kind=outcome.kind,
+        outcome=outcome.outcome,
         converged=outcome.converged,
         counted=outcome.counted,
         copies=outcome.copies,

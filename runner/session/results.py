@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.outcomes.groups import groups
+from runner.outcomes.assembly import compared, complaint, failure_groups, judged_metric, missed
 from runner.outcomes.layout import changes
-from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import sentences
 from runner.outcomes.table import Row, row_of, table
-from runner.session.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,28 +20,27 @@ if TYPE_CHECKING:
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
-    from runner.outcomes.compared import Compared
-    from runner.outcomes.groups import FailureGroup
+    from runner.outcomes.assembly import FailureGroup
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.judged_matrix import JudgedMatrix
     from runner.outcomes.layout import Change
     from runner.outcomes.outcome import Outcome
+    from runner.outcomes.result import ComparisonResult
     from runner.session.ledger import Ledger
-    from runner.trials.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Miss:
     """A cell whose outcome is not the expected one."""
 
-    cell: Cell
+    cell: CellId
     expected: str
-    outcome: str
+    outcome: Outcome
     line: int
     """Line of the expectation in the matrix file."""
 
     def __str__(self) -> str:
-        return f"expected {self.expected} (line {self.line}), got {self.outcome}: {self.cell.name}"
+        return f"expected {self.expected} (line {self.line}), got {self.outcome}: {self.cell}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +50,7 @@ class Results:
     matrix: Matrix
     cells: tuple[Cell, ...]
     outcomes: tuple[JudgedCell, ...]
-    compared: tuple[Compared | None, ...]
+    compared: tuple[ComparisonResult | None, ...]
     """What may be said of each against the baseline, corrected over the whole matrix; None without a baseline."""
     judged: JudgedMatrix
     """All cells of the matrix, held against each other."""
@@ -86,13 +83,12 @@ class Results:
     @property
     def failures(self) -> tuple[FailureGroup, ...]:
         """Why trials did not succeed, a reason each, with the cells that share it."""
-        return groups(self.outcomes)
+        return failure_groups(self.outcomes)
 
     @property
     def metric(self) -> str:
         """The metric that is judged."""
-        criterion = self.matrix.criterion
-        return criterion[0].metric if criterion else self.matrix.judging.metric
+        return judged_metric(self.matrix)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -108,20 +104,15 @@ class Results:
     def misses(self) -> tuple[Miss, ...]:
         """Every expectation of the matrix that did not hold."""
         return tuple(
-            miss
-            for cell, outcome in zip(self.cells, self.outcomes, strict=True)
-            for miss in misses_of(self.matrix, cell, outcome)
+            Miss(cell=cell.id, expected=one.outcome, outcome=cell.outcome, line=one.match.position.line)
+            for cell in self.outcomes
+            for one in missed(self.matrix, cell)
         )
 
     @property
     def complaint(self) -> str:
         """Why this is not green whatever was expected; empty where it may be. The first line that a user must see."""
-        undecided = sum(outcome.kind is OutcomeKind.UNDECIDED for outcome in self.outcomes)
-        if not any(outcome.n_trials for outcome in self.outcomes):
-            return "Nothing was executed: no cell has a finished trial."
-        if undecided * 2 > len(self.outcomes):
-            return f"Most cells are undecided: {undecided} of {len(self.outcomes)}."
-        return ""
+        return complaint(self.outcomes)
 
     @property
     def exit_code(self) -> int:
@@ -129,34 +120,15 @@ class Results:
         return 1 if self.misses or self.complaint else 0
 
 
-def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, store: Store, *, executed: int) -> Results:
+def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, *, executed: int) -> Results:
     """The results that the finished trials of all cells give, for those of `cells`."""
     judged = ledger.judged()
-    outcomes = dict(zip(ledger.names, judged.cells, strict=True))
-    said = dict(zip(ledger.names, remembered(judged, store), strict=False))  # nothing is said without a baseline
+    found = compared(judged)
     return Results(
         matrix=matrix,
         cells=tuple(cells),
-        outcomes=tuple(outcomes[cell.name] for cell in cells),
-        compared=tuple(said.get(cell.name) for cell in cells),
+        outcomes=tuple(judged.by_id[cell.id] for cell in cells),
+        compared=tuple(found.get(cell.id) for cell in cells),
         judged=judged,
         executed=executed,
     )
-
-
-def misses_of(matrix: Matrix, cell: Cell, outcome: JudgedCell) -> list[Miss]:
-    """The expectations for a cell that its outcome does not meet."""
-    return [
-        Miss(
-            cell=cell, expected=expectation.outcome, outcome=str(outcome.outcome), line=expectation.match.position.line
-        )
-        for expectation in matrix.expect
-        if cell.matches(expectation.match.values) and not outcome.outcome.meets(expectation.outcome)
-    ]
-
-
-def is_as_expected(matrix: Matrix, cell: Cell, outcome: JudgedCell) -> bool:
-    """Whether a cell is as the matrix expects; where it expects nothing of the cell, whether its outcome is not bad."""
-    if any(cell.matches(expectation.match.values) for expectation in matrix.expect):
-        return not misses_of(matrix, cell, outcome)
-    return outcome.kind is not OutcomeKind.BAD

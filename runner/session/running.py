@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from runner.environments.model import Lock
 from runner.errors import BuildFailedError, ExpectationFailed, StoppedError
+from runner.outcomes.assembly import is_as_expected
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.verdict import Label
 from runner.session.environments import ENVIRONMENTS_AT_ONCE
 from runner.session.progress import Work
 from runner.session.pruning import Pruning
 from runner.session.recall import ledger_of, progress_of
-from runner.session.results import Results, is_as_expected, results_of
+from runner.session.results import Results, results_of
 from runner.trials.execute import blocked_record, execute
 from runner.trials.schedule import Schedule
 
@@ -68,7 +69,7 @@ class Run:
                 self._observer.note(f"Comparing cells takes {more} more trials.")
             session.environments.check_versions(group.environment for group in todo)
             self._work(todo)
-        return results_of(self._matrix, session.cells, self._ledger, session.store, executed=self._executed)
+        return results_of(self._matrix, session.cells, self._ledger, executed=self._executed)
 
     def _read_scripts(self) -> None:
         """Read every script before anything is made, and tell what an import flavour had to leave alone."""
@@ -203,7 +204,7 @@ class Run:
     def _stop_if_asked(self, progress: Progress) -> None:
         outcome = judge_cell(progress.cell.id, progress.finished, self._matrix.seeds)
         provisional = any(label is Label.SETTLED for label, _ in outcome.labels)  # a baseline will have the last word
-        as_expected = provisional or is_as_expected(self._matrix, progress.cell, outcome)
+        as_expected = provisional or is_as_expected(self._matrix, outcome)
         if self._session.options.fail_fast and not as_expected:
             raise StoppedEarly(
                 f"Stopped at the first cell that is not as it should be: {progress.cell.name} {outcome.outcome}."

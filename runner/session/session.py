@@ -188,7 +188,7 @@ class Session:
 
         Those of trials on this session's engine; with `recorded` on whatever engine ran last, and no engine is asked.
         """
-        return results_of(self.matrix, self.cells, ledger_of(self, recorded=recorded), self.store, executed=0)
+        return results_of(self.matrix, self.cells, ledger_of(self, recorded=recorded), executed=0)
 
     # -- the steps one by one ----------------------------------------------------------------------------------------
 

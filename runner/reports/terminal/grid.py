@@ -14,7 +14,9 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from runner.outcomes.layout import layout_of
+from runner.outcomes.outcome import Leaning, Outcome
 from runner.outcomes.ranges import cells_in_words, short_scripts
+from runner.outcomes.verdict import Label
 from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
 from runner.reports.terminal.console import STYLES, side_by_side
 
@@ -42,8 +44,8 @@ class _Group:
 
     name: tuple[str, str]
     """In two parts: `1.2.0` and `to 1.8.0`, or the second empty."""
-    marks: tuple[str | None, ...]
-    """The label of each row; None where there is no cell."""
+    marks: tuple[Outcome | None, ...]
+    """The outcome of each row; None where there is no cell."""
     places: tuple[int, ...]
 
 
@@ -57,14 +59,14 @@ class _Drawing:
     """Of each row its value on each other axis."""
     axes: tuple[str, ...]
     groups: tuple[_Group, ...]
-    kinds: Mapping[str, str]
+    outcomes: frozenset[Outcome]
     symbols: Mapping[str, str]
     width: int
 
-    def mark(self, label: str | None, word: str) -> Word:
-        if label is None:
+    def mark(self, outcome: Outcome | None, word: str) -> Word:
+        if outcome is None:
             return ".", "dim"
-        return f"{self.symbols[self.kinds[label]]}{word}", STYLES[self.kinds[label]]
+        return f"{self.symbols[outcome.kind]}{word}", STYLES[outcome.kind]
 
 
 def grid_lines(result: Result, width: int, *, ascii_only: bool = False) -> list[Text]:
@@ -101,7 +103,7 @@ def _drawing(cells: Sequence[CellResult], base: str, width: int, *, ascii_only: 
         names=tuple(names),
         axes=axes,
         groups=tuple(_groups(layout.line, list(zip(*rows, strict=True)))),
-        kinds={cell.outcome: cell.kind for cell in cells},
+        outcomes=frozenset(cell.outcome for cell in cells),
         symbols=ASCII_SYMBOLS if ascii_only else SYMBOLS,
         width=width,
     )
@@ -114,7 +116,7 @@ def _shown(dimension: Dimension, value: str | None) -> str:
     return scripts.get(value, value)
 
 
-def _groups(line: Dimension, marks: Sequence[tuple[str | None, ...]]) -> Iterator[_Group]:
+def _groups(line: Dimension, marks: Sequence[tuple[Outcome | None, ...]]) -> Iterator[_Group]:
     """Neighbours that are alike; only versions have neighbours."""
     for _, found in groupby(range(len(marks)), key=lambda place: marks[place] if line.ordered else place):
         places = tuple(found)
@@ -126,7 +128,7 @@ def _groups(line: Dimension, marks: Sequence[tuple[str | None, ...]]) -> Iterato
 # -- words -----------------------------------------------------------------------------------------------------------
 
 
-def _by_length(drawn: Iterable[list[Text]]) -> list[tuple[list[Text], Mapping[str, str]]]:
+def _by_length(drawn: Iterable[list[Text]]) -> list[tuple[list[Text], Mapping[Outcome, str]]]:
     return [(lines, {}) for lines in sorted(drawn, key=len) if lines]
 
 
@@ -134,7 +136,9 @@ def _in_words(drawing: _Drawing) -> Iterator[list[Text]]:
     """Both ways to draw the matrix with a word in every cell, where they fit."""
     heads = [_word(axis) for axis in drawing.axes]
     across_heads = [*heads[:-1], *(_word(f"{axis} by {drawing.line.name}") for axis in drawing.axes[-1:])]
-    marks = [[drawing.mark(label, f" {short_label(label or '')}") for label in group.marks] for group in drawing.groups]
+    marks = [
+        [drawing.mark(one, f" {short_name(one)}" if one else "") for one in group.marks] for group in drawing.groups
+    ]
     across = [
         [*across_heads, *(_word(group.name[0]) for group in drawing.groups)],
         *([[_NOTHING] * len(heads) + [_word(group.name[1]) for group in drawing.groups]] if _any_long(drawing) else []),
@@ -158,27 +162,34 @@ def _any_long(drawing: _Drawing) -> bool:
     return any(group.name[1] for group in drawing.groups)
 
 
-def short_label(label: str) -> str:
+def short_name(outcome: Outcome) -> str:
     """`nan` for `fails (nan)`, `import` for `blocked (crashed-import)`: what the symbol leaves open."""
-    verb, _, why = label.partition(" (")
-    return why.rstrip(")").removeprefix("crashed-") if why and verb != "flaky" else verb
+    match outcome.reason:
+        case None:
+            return str(outcome)
+        case Leaning():
+            return "flaky"
+        case Label.CONVERGED | Label.SETTLED:
+            return str(outcome)
+        case label:
+            return label.removeprefix("crashed-")
 
 
 # -- letters ---------------------------------------------------------------------------------------------------------
 
 
-def _letters(drawing: _Drawing) -> dict[str, str]:
-    """A letter for each label, the good ones first: of its word the first that is free."""
-    letters: dict[str, str] = {}
+def _letters(drawing: _Drawing) -> dict[Outcome, str]:
+    """A letter for each outcome, the good ones first: of its word the first that is free."""
+    letters: dict[Outcome, str] = {}
     order = list(STYLES)
-    for label in sorted(drawing.kinds, key=lambda one: (order.index(drawing.kinds[one]), one)):
-        word = label if label.startswith("flaky") else short_label(label)
+    for outcome in sorted(drawing.outcomes, key=lambda one: (order.index(one.kind), str(one))):
+        word = str(outcome) if outcome.flaky else short_name(outcome)
         candidates = [letter.upper() for letter in f"{word}abcdefghijklmnopqrstuvwxyz" if letter.isalpha()]
-        letters[label] = next(letter for letter in candidates if letter not in letters.values())
+        letters[outcome] = next(letter for letter in candidates if letter not in letters.values())
     return letters
 
 
-def _in_letters(drawing: _Drawing, letters: Mapping[str, str]) -> list[Text]:
+def _in_letters(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
     """A numbered column for the rows that are alike, as many side by side as fit, with a key of the numbers."""
     columns = _alike(zip(*(group.marks for group in drawing.groups), strict=True), drawing.names)
     head = max(cell_len(drawing.line.name), *(cell_len(" ".join(group.name)) for group in drawing.groups))
@@ -190,18 +201,22 @@ def _in_letters(drawing: _Drawing, letters: Mapping[str, str]) -> list[Text]:
         block = numbered[start : start + fit]
         table = [[_word(drawing.line.name), *(_word(str(number)) for number, _ in block)]]
         for place, group in enumerate(drawing.groups):
-            marks = (drawing.mark(column[place], letters.get(column[place] or "", "")) for _, column in block)
+            marks = (drawing.mark(column[place], _letter(letters, column[place])) for _, column in block)
             table.append([_word(" ".join(group.name).strip()), *marks])
         lines += _aligned(table)
     keys = [f"{number} {_some_names(names)}" for (number, _), names in zip(numbered, columns.values(), strict=True)]
     return [*lines, *(Text(line, style="dim") for line in side_by_side(keys, drawing.width))]
 
 
+def _letter(letters: Mapping[Outcome, str], outcome: Outcome | None) -> str:
+    return "" if outcome is None else letters.get(outcome, "")
+
+
 def _alike(
-    rows: Iterable[tuple[str | None, ...]], names: Iterable[tuple[str, ...]]
-) -> dict[tuple[str | None, ...], list[tuple[str, ...]]]:
+    rows: Iterable[tuple[Outcome | None, ...]], names: Iterable[tuple[str, ...]]
+) -> dict[tuple[Outcome | None, ...], list[tuple[str, ...]]]:
     """The different rows, each with the names of those that have these marks."""
-    found: dict[tuple[str | None, ...], list[tuple[str, ...]]] = {}
+    found: dict[tuple[Outcome | None, ...], list[tuple[str, ...]]] = {}
     for row, name in zip(rows, names, strict=True):
         found.setdefault(row, []).append(name)
     return found
@@ -215,28 +230,28 @@ def _some_names(names: Sequence[tuple[str, ...]]) -> str:
 # -- counts ----------------------------------------------------------------------------------------------------------
 
 
-def _in_counts(drawing: _Drawing, letters: Mapping[str, str]) -> list[Text]:
+def _in_counts(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
     """Of each version how many cells came to what."""
-    labels = list(letters)
-    table = [[_word(drawing.line.name), *(drawing.mark(label, letters[label]) for label in labels)]]
+    outcomes = list(letters)
+    table = [[_word(drawing.line.name), *(drawing.mark(one, letters[one]) for one in outcomes)]]
     counted = [Counter(group.marks) for group in drawing.groups]
     for alike, found in groupby(range(len(counted)), key=lambda place: sorted(counted[place].items(), key=str)):
         groups = [drawing.groups[place] for place in found]
         last = groups[-1].name[1] or f"to {groups[-1].name[0]}"
         name = groups[0].name if len(groups) == 1 else (groups[0].name[0], last)
         counts = dict(alike)
-        table.append([_word(" ".join(name).strip()), *(_word(str(counts.get(label) or ".")) for label in labels)])
+        table.append([_word(" ".join(name).strip()), *(_word(str(counts.get(one) or ".")) for one in outcomes)])
     return _aligned(table)
 
 
 # -- lines -----------------------------------------------------------------------------------------------------------
 
 
-def _legend(drawing: _Drawing, letters: Mapping[str, str]) -> Iterator[Text]:
+def _legend(drawing: _Drawing, letters: Mapping[Outcome, str]) -> Iterator[Text]:
     counts = Counter(cell.outcome for cell in drawing.cells)
     entries = [
-        f"{drawing.mark(label, letters.get(label, ''))[0]} {label}: {cells_in_words(count)}"
-        for label, count in counts.most_common()
+        f"{drawing.mark(outcome, letters.get(outcome, ''))[0]} {outcome}: {cells_in_words(count)}"
+        for outcome, count in counts.most_common()
     ]
     if any(mark is None for group in drawing.groups for mark in group.marks):
         entries.append(". no such cell")
