@@ -1,1 +1,1 @@
-"""What a matrix came to, as files: every page and table, made from `results.json` alone."""
+"""One result, shown: terminal, CSV, JSON, Markdown, JUnit, notebook, badge, annotations, site; each from it alone."""

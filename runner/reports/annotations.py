@@ -1,4 +1,4 @@
-"""The report as GitHub workflow commands: a note on each line of a script that raised, an error, warning or notice."""
+"""GitHub workflow commands: an error, warning or notice on each line of a script that raised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runner.outcomes.result import CellResult, Result
 
 MOST = 10
-"""GitHub shows so many of each level a step."""
+"""Annotations of each level that GitHub shows for a step."""
 _MOST_NAMES = 5
 _LONGEST_TYPE = 60
 
@@ -63,7 +63,7 @@ def _command(place: _Place, cells: list[CellResult], folder: str) -> str:
 
 
 def _data(text: str) -> str:
-    """As the runner's own toolkit escapes a message."""
+    """A message escaped as GitHub's own toolkit does it."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

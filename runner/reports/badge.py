@@ -1,4 +1,4 @@
-"""The report as a badge: `convergence | 12/15 converge`, an SVG that needs no font and no network."""
+"""The result as a badge: `convergence | 12/15 converge`, an SVG that needs no font and no network."""
 
 from __future__ import annotations
 

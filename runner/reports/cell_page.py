@@ -66,7 +66,7 @@ class CellPages:
         )
 
     def _packages(self, here: str, there: str) -> Markup:
-        """The rows of what is installed otherwise under two locks; many pairs of cells have the same two."""
+        """The rows of the packages that differ between two locks; many pairs of cells have the same two."""
         if (here, there) not in self._rows:
             mine, theirs = (self._versions.get(digest, {}) for digest in (here, there))
             self._rows[here, there] = self._parts.rows(list(package_difference(mine, theirs, self._axes)))
@@ -121,7 +121,7 @@ def spoken_name(cell: CellResult) -> str:
 
 
 def difference(cell: CellResult, other: CellResult) -> Iterator[tuple[str, str, str]]:
-    """What two cells differ in but for their packages: name, here, there; axis values first."""
+    """The differences of two cells but for their packages: name, here, there; axis values first."""
     for name in dict.fromkeys((*cell.values, *other.values)):
         if cell.values.get(name) != other.values.get(name):
             yield name, cell.values.get(name, ""), other.values.get(name, "")
@@ -134,7 +134,7 @@ def difference(cell: CellResult, other: CellResult) -> Iterator[tuple[str, str, 
 def package_difference(
     here: Mapping[str, str], there: Mapping[str, str], axes: Container[str]
 ) -> Iterator[tuple[str, str, str]]:
-    """The packages that two locks have in other versions: name, here, there; those that are axes are told already."""
+    """The packages that two locks have in other versions: name, here, there; axes are listed elsewhere."""
     for name in sorted(here.keys() | there.keys()):
         if here.get(name) != there.get(name) and name not in axes:
             yield name, here.get(name, ""), there.get(name, "")
@@ -179,13 +179,13 @@ class Nearness:
     report: Result
 
     def neighbours(self, cell: CellResult) -> Iterator[Neighbours]:
-        """The neighbours of a cell along every axis that has any; axes that go together are told once."""
-        cells, place, told = self.report.cells, self._places[cell.id], []
+        """The neighbours of a cell along every axis that has any; axes that move together are listed once."""
+        cells, place, seen = self.report.cells, self._places[cell.id], []
         for axis in self._free_axes:
             line = self._lines[axis][place]
-            if len(line) < 2 or line in told:
+            if len(line) < 2 or line in seen:
                 continue
-            told.append(line)
+            seen.append(line)
             position = line.index(place)
             yield Neighbours(
                 axis=self.report.axes[axis].name,
@@ -220,7 +220,7 @@ class Nearness:
                     break
 
     def _distance(self, place: int, other: int) -> float:
-        """How many steps lie between two cells, a half more to one that is neither good nor bad."""
+        """The number of steps between two cells, a half more to one that is neither good nor bad."""
         steps = sum(abs(one - two) for one, two in zip(self._code_rows[place], self._code_rows[other], strict=True))
         return steps + (self._kinds[other] in {"undecided", "untestable"}) / 2
 
@@ -276,6 +276,6 @@ class Nearness:
         return rows
 
     def _settles(self, axis: int, other: int) -> bool:
-        """Whether the value along one axis says that along the other: TensorFlow's which Keras was of its time."""
+        """True where one axis determines the other, as the TensorFlow of an era determines its Keras."""
         pairs = {(row[axis], row[other]) for row in self._code_rows}
         return other != axis and len(pairs) == len({one for one, _ in pairs})

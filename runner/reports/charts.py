@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SPECS = Path(__file__).parent / "specs"
 _VEGA_LITE = "6.4"
 MOST_PANELS = 24
-"""Of small multiples the chart shows so many; more would be no summary."""
+"""Small multiples in the chart; more would not be a summary."""
 
 
 @cache

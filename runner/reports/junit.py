@@ -1,9 +1,9 @@
-"""The report as JUnit XML, a test case a cell, for what reads test results.
+"""The result as JUnit XML, a test case for each cell.
 
-A case passes where its cell is as it should be: as the matrix expects, or good where nothing is expected. A missed
-expectation and a bad outcome are a `failure`. An undecided cell is an `error`: nobody knows, and that is never green. A
-blocked cell is `skipped`, with the reason: this combination can't be tried at all, and a matrix of old versions has
-such. A matrix that is not green as a whole (nothing was executed) has a case of its own, in error.
+A case passes where its cell has the expected outcome, or a good one where nothing is expected. A missed expectation and
+a bad outcome are a `failure`. An undecided cell is an `error`: what nobody knows is never green. A blocked cell is
+`skipped`, with the reason: the combination can't run, as some of old versions can't. A matrix that is not green as a
+whole (nothing was executed) has a case of its own, in error.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.outcomes.result import CellResult, Result
+
 
 _LONGEST = 300
 
@@ -79,7 +80,7 @@ def _properties(report: Result, cell: CellResult) -> Iterator[tuple[str, str]]:
 
 
 def _troubles(cell: CellResult) -> Iterator[ET.Element]:
-    """What is wrong with a cell as the one element that JUnit has for it, or nothing."""
+    """The one element that JUnit has for what is wrong with a cell, or nothing."""
     if cell.expected:
         if not cell.as_expected:
             yield _trouble("failure", "expectation", f"expected {cell.expected}, got {cell.outcome}", cell)

@@ -1,4 +1,4 @@
-"""The report as Markdown, for `report.md` and the summary page of a CI job; nothing a script wrote becomes markup."""
+"""The result as Markdown, for `report.md` and a CI job's summary page; nothing that a script wrote becomes markup."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runner.outcomes.earlier import Earlier
     from runner.outcomes.result import CellResult, Result
 
+
 MOST_ROWS = 500
 """Of a longer table the cells that are not good, as many as these: a summary page takes 1 MiB."""
 _MOST_REASONS = 30
@@ -38,8 +39,8 @@ _SPACE = "\N{ZERO WIDTH SPACE}"
 def report_md(report: Result, *, source: str = "", earlier: Sequence[Earlier] = ()) -> str:
     """The whole report as GitHub-flavoured Markdown.
 
-    `source` is the address of the folder of the matrix, to which the lines of scripts are linked; `earlier` is what
-    holding it against an earlier report came to.
+    `source` is the address of the folder of the matrix, to which the lines of scripts are linked; `earlier` has
+    the comparison with an earlier result.
     """
     parts = [
         f"# {escaped(report.title)}\n",
@@ -103,12 +104,12 @@ def _table(report: Result, source: str) -> str:
         for cell in shown
     ]
     left = len(report.cells) - len(shown)
-    more = f"\n{left} more cells are in `results.json`; good ones first were left out here.\n" if left else ""
+    more = f"\n{left} more cells are in `results.json`; good ones were left out here first.\n" if left else ""
     return _head(head) + "".join(map(_row, rows)) + more
 
 
 def _accounts(report: Result) -> Iterator[str]:
-    """What was found out about why cells differ."""
+    """The findings of investigations: why cells differ."""
     if report.accounts:
         yield "## Why\n"
     for account in report.accounts:
@@ -142,12 +143,12 @@ def _earlier(found: Sequence[Earlier]) -> Iterator[str]:
         return
     labels = list(dict.fromkeys(one.label for one in found))
     counts = ", ".join(f"{sum(one.label == label for one in found)} {label}" for label in labels)
-    yield "## Against the earlier result\n"
+    yield "## Compared with the earlier result\n"
     yield f"{counts}.\n"
-    told = [one for one in found if one.notable]
-    if told:
+    notable = [one for one in found if one.notable]
+    if notable:
         yield _head(["cell", "now", "why"]) + "".join(
-            _row([escaped(one.name), one.label, escaped(one.reason)]) for one in told[:MOST_ROWS]
+            _row([escaped(one.name), one.label, escaped(one.reason)]) for one in notable[:MOST_ROWS]
         )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from runner.outcomes.result import CellResult, NeighbourChange, Result
 
+
 SYMBOLS = {"good": "✓", "bad": "✗", "undecided": "?", "untestable": "⊘"}
 """One character for each kind of outcome, so that colour is never the only sign; in the order in which kinds stand."""
 ASCII_SYMBOLS = {"good": "+", "bad": "x", "undecided": "?", "untestable": "-"}
@@ -63,7 +64,7 @@ def final_figure(cell: CellResult, digits: int = 3) -> str:
 
 
 def convergence(cell: CellResult) -> str:
-    """How many of the counted trials converged: `3/4`; empty where none counts."""
+    """Converged out of counted trials: `3/4`; empty where none counts."""
     return f"{cell.converged}/{cell.counted}" if cell.counted else ""
 
 
@@ -74,7 +75,7 @@ def interval(cell: CellResult, dash: str = "-") -> str:
 
 
 def change_columns(cells: Mapping[str, CellResult], change: NeighbourChange) -> tuple[str, str, str]:
-    """What stays the same, the step along the axis, what it does to the outcome; empty where a cell is missing.
+    """The values that stay the same, the step along the axis, both outcomes; empty where a cell is missing.
 
     `cells` are those of the result by their ids.
     """
@@ -87,12 +88,12 @@ def change_columns(cells: Mapping[str, CellResult], change: NeighbourChange) -> 
 
 
 def kind_counts(result: Result) -> dict[str, int]:
-    """How many cells are of each kind, in the order of `SYMBOLS`."""
+    """The number of cells of each kind, in the order of `SYMBOLS`."""
     return {kind: sum(cell.kind == kind for cell in result.cells) for kind in SYMBOLS}
 
 
 def summary(result: Result) -> str:
-    """How many cells are of which kind: `12 of 15 cells converge, 1 fails, 2 can't run`."""
+    """The cells by kind, in a line: `12 of 15 cells converge, 1 fails, 2 can't run`."""
     kinds = kind_counts(result)
     parts = [f"{kinds['good']} of {len(result.cells)} cells converge"]
     parts += [f"{kinds['bad']} fail{'s' if kinds['bad'] == 1 else ''}"] if kinds["bad"] else []

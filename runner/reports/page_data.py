@@ -1,6 +1,6 @@
-"""The data of the site as scripts: a page that is opened from disk can load those, and can't fetch.
+"""The data of the site as scripts, which a page that is opened from disk can load; it can't fetch.
 
-Every text in them is made visible first, so that no page has to think of it again.
+Controls in their texts are made visible here, so that no page needs to.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from runner.outcomes.result import CellResult, LockResult, Result, TrialResult
 
+
 _LOCK_DIGITS = 12
 _NO_LETTER = re.compile(r"[\W_]+")
 _ESCAPE = re.compile(r"\\(?:u(d[89a-f]..)|u....|.)")
@@ -30,7 +31,7 @@ def lock_name(digest: str) -> str:
 
 
 def matrix_script(report: Result) -> str:
-    """All cells, a column for each thing that is known of them; words that cells share stand in a list once."""
+    """All cells, a column for each value; texts that cells share stand in a list once."""
     cells = report.cells
     places = {cell.id: place for place, cell in enumerate(cells)}
     words = {
@@ -80,7 +81,7 @@ def matrix_script(report: Result) -> str:
 
 
 def cell_script(cell: CellResult) -> str:
-    """What charts and comparisons need of one cell."""
+    """The values of one cell that charts and comparisons need."""
     found = {
         "id": cell.id,
         "values": cell.values,

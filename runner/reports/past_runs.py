@@ -1,6 +1,6 @@
-"""Published runs one after another: what a report remembers of those before it, and what changed since the last.
+"""Published runs one after another: what a result keeps of those before it, and what changed since the last.
 
-A run keeps only what was otherwise in the run before it, so a long history of a quiet matrix stays small.
+A run keeps only what differs from the run before it, so the long history of a quiet matrix stays small.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
     from runner.outcomes.result import CellResult, Result
 
+
 MOST_RUNS = 20
 """Earlier runs that a report remembers."""
 SLOWER = 1.25
-"""An epoch that takes so many times as long is told as slower, one that takes so much less as faster."""
+"""The factor by which an epoch must take longer to be slower, or less to be faster."""
 
 State = dict[str, PastCell]
-"""What one run knew of every cell, by its id."""
+"""The cells of one run, by their ids."""
 
 
 class News(StrEnum):
-    """What became of a cell since the run before; a cell has one of these, the first that fits."""
+    """The change of a cell since the run before; a cell has one of these, the first that fits."""
 
     NEWLY_FAILING = "newly failing"
     UNTESTABLE = "can no longer be tested"
@@ -52,7 +53,7 @@ class CellNews:
 def continued(report: Result, previous: Result | None) -> Result:
     """The report with the history of the one that was published before it, and that one as its last run.
 
-    Where nothing that a reader sees changed, it is the previous report: the same run is not told twice.
+    Where nothing that a reader sees changed, it is the previous one: the same run is not listed twice.
     """
     if previous is None:
         return report
@@ -66,7 +67,7 @@ def continued(report: Result, previous: Result | None) -> Result:
 
 
 def states(history: Sequence[PastRun]) -> list[tuple[str, State]]:
-    """When each remembered run was made, and all that it knew, the oldest first."""
+    """The time of each remembered run and its cells, the oldest first."""
     found: list[tuple[str, State]] = []
     state: State = {}
     for run in history:
@@ -76,7 +77,7 @@ def states(history: Sequence[PastRun]) -> list[tuple[str, State]]:
 
 
 def state_of(report: Result) -> State:
-    """What a report knows of every cell."""
+    """The cells of a result, as a later one remembers them."""
     return {
         cell.id: PastCell(outcome=cell.outcome, kind=cell.kind, final=cell.final, epoch_s=cell.epoch_s)
         for cell in report.cells
@@ -84,7 +85,7 @@ def state_of(report: Result) -> State:
 
 
 def news_of(report: Result) -> list[CellNews]:
-    """What became of every cell since the run before, in the matrix's order; empty without one."""
+    """The change of every cell since the run before, in the matrix's order; empty without one."""
     if not report.history:
         return []
     _, last = states(report.history)[-1]
@@ -92,19 +93,19 @@ def news_of(report: Result) -> list[CellNews]:
 
 
 def gone(report: Result) -> int:
-    """How many cells the run before had and this one has not."""
+    """The number of cells that the run before had and this one lacks."""
     ids = {cell.id for cell in report.cells}
     return sum(cell not in ids for cell in states(report.history)[-1][1]) if report.history else 0
 
 
 def strips(report: Result) -> dict[str, list[PastCell | None]]:
-    """Each cell in every remembered run and in this one, the oldest first; None where a run had it not."""
+    """Each cell in every remembered run and in this one, the oldest first; None where a run lacks it."""
     runs = [state for _, state in states(report.history)] + [state_of(report)]
     return {cell.id: [state.get(cell.id) for state in runs] for cell in report.cells}
 
 
 def _content(report: Result) -> str:
-    """What a reader sees, whenever it was made; as text, in which NaN equals NaN."""
+    """All that a reader sees but for the date; as text, in which NaN equals NaN."""
     return report.model_dump_json(exclude={"made_at", "history"})
 
 

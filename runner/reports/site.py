@@ -41,7 +41,7 @@ _MADE = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Written:
-    """What was done to a folder, in numbers of files."""
+    """The numbers of files that were written, kept and removed in a folder."""
 
     folder: Path
     written: int
@@ -93,7 +93,7 @@ def _asset(path: Path) -> str:
 
 @dataclass
 class _Writer:
-    """Writes what is not there yet, and remembers what belongs."""
+    """Writes the files that changed, and remembers which belong to the site."""
 
     folder: Path
     written: int = 0
@@ -149,7 +149,7 @@ class _Writer:
 
     @staticmethod
     def _is(path: Path, content: bytes) -> bool:
-        """Whether a file has this content; its size is asked first, most that changed have another."""
+        """True where a file has this content; its size is compared first, since most changes change it."""
         try:
             return path.stat().st_size == len(content) and path.read_bytes() == content
         except FileNotFoundError:

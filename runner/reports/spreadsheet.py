@@ -18,6 +18,7 @@ from runner.reports.untrusted import visible
 if TYPE_CHECKING:
     from runner.outcomes.result import CellResult, Result
 
+
 Scalar = str | int | float | bool | None
 SHOWN_PACKAGES = ("tensorflow", "keras", "numpy")
 _MODULES = {
@@ -30,7 +31,7 @@ _MODULES = {
 }
 """The modules of packages that are imported by another name."""
 _FORMULA = frozenset("=+-@")
-"""How a formula of a spreadsheet begins."""
+"""First characters of a spreadsheet's formulas."""
 
 
 def columns(result: Result) -> list[dict[str, Scalar]]:
@@ -150,7 +151,7 @@ def _guarded(value: Scalar) -> Scalar:
     if not isinstance(value, str):
         return value
     text = visible(value)
-    return f"'{text}" if text[:1] in _FORMULA else text
+    return f"'{text}" if text.lstrip()[:1] in _FORMULA else text
 
 
 def _jsonable(value: Scalar) -> Scalar:

@@ -32,7 +32,7 @@ _ESCAPES = re.compile(
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 """Unicode's categories of what shows nothing, or turns the text around it: controls, bidi marks, half characters."""
 _HARMLESS = "\n\t\N{SOFT HYPHEN}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
-"""What some scripts and emoji are written with."""
+"""Characters without shape that some scripts and emoji need."""
 
 
 def stripped(text: str) -> str:

@@ -170,7 +170,7 @@ def test_a_cell_shows_its_evidence(page: Page, site: Path, report: Result) -> No
     expect(page.locator("#memory-chart svg")).to_be_visible()
     page.get_by_role("button", name="val_loss").click()
     expect(page.locator("#curves-chart svg")).to_contain_text("val_loss")
-    expect(page.get_by_role("heading", name="Against the nearest cell of other outcome")).to_be_visible()
+    expect(page.get_by_role("heading", name="The nearest cell with another outcome")).to_be_visible()
 
 
 def test_commands_are_copied(page: Page, site: Path, report: Result, context: BrowserContext) -> None:

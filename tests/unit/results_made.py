@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any
 from reports_made import trial
 
 from runner.matrix.cell_id import CellId
-from runner.outcomes.result import AxisResult, CellResult, ExceptionResult, FailureResult, NeighbourChange, Result
+from runner.outcomes.result import (
+    AxisResult,
+    CellResult,
+    ComparisonResult,
+    ExceptionResult,
+    FailureResult,
+    IntervalResult,
+    LockResult,
+    NeighbourChange,
+    PackageResult,
+    ReproductionCommands,
+    Result,
+    TrialResult,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,3 +142,100 @@ def _failures(cells: Sequence[CellResult]) -> list[FailureResult]:
         for (label, reason), failed in found
         if failed
     ]
+
+
+# -- one result with a cell of each kind -----------------------------------------------------------------------------
+
+
+def accuracies(*, hostile: str = "=cmd()") -> Result:
+    """Four cells, one of each kind, judged by accuracy; a script wrote `hostile` into the reason of one."""
+    digest = "sha256:" + "0a1b2c3d" * 8
+    lock = LockResult(
+        name="tensorflow-1.13.1",
+        python="3.7",
+        as_of="2019-02-27",
+        packages=(PackageResult(name="keras", version="2.2.4", layer="overlay"),),
+    )
+    environment = {
+        "python": "3.7.16",
+        "engine": "docker",
+        "image": "convergence-matrix/env:0a1b2c3d",
+        "lock": digest,
+        "imported": {"tensorflow": "1.13.1", "keras": "2.2.4", "numpy": "1.16.6"},
+    }
+    good = made(
+        GOOD,
+        {"tensorflow": "1.13.1", "import": "tf.keras"},
+        reason="4 of 4 counted trials succeeded: 4 converged",
+        converged=4,
+        counted=4,
+        interval=IntervalResult(low=0.398, high=1.0),
+        flags=("network",),
+        final=0.84,
+        epoch_s=0.31,
+        peak_memory_bytes=104_153_088,
+        comparison=ComparisonResult(label="baseline", reason="named in the matrix"),
+        commands=ReproductionCommands(
+            with_runner=("python -m runner matrix.yaml --only tensorflow=1.13.1,import=tf.keras",),
+            without_runner=("uv venv --python 3.7 cell", "PYTHONHASHSEED=0 cell/bin/python a.py"),
+        ),
+        trials=tuple(_accuracy(seed, 0.5, 0.83 + seed / 100) for seed in range(4)),
+        **environment,
+    )
+    bad = made(
+        NAN,
+        {"tensorflow": "1.13.1", "import": "keras"},
+        reason="0 of 4 counted trials succeeded: 4 nan; accuracy ended at NaN or infinity, first in epoch 2",
+        counted=4,
+        interval=IntervalResult(low=0.0, high=0.602),
+        final=float("nan"),
+        epoch_s=0.25,
+        peak_memory_bytes=104_255_488,
+        comparison=ComparisonResult(label="worse", reason="succeeds less often: 0 of 4 against 4 of 4", p=0.029),
+        failures=(0,),
+        expected=GOOD,
+        as_expected=False,
+        diff="--- a.py\n+++ a.py\n@@ -1 +1 @@\n-from tensorflow import keras\n+import keras\n",
+        trials=tuple(_accuracy(seed, 0.5, float("nan")) for seed in range(4)),
+        **environment,
+    )
+    blocked = made(
+        BUILD,
+        {"tensorflow": "2.16.1", "import": "tf.keras"},
+        reason="TypeError in stage build-model",
+        comparison=ComparisonResult(label="blocked", reason="can't be compared"),
+        trials=(trial("crashed-build-model", curves={}, final=None, n=0, exit_code=1, log="last words\n"),),
+    )
+    undecided = made(
+        OPEN, {"tensorflow": "2.16.1", "import": "keras"}, reason=hostile, trials=(trial("unknown", curves={}),)
+    )
+    return result_of(
+        [good, bad, blocked, undecided],
+        criterion=("accuracy > 0.5",),
+        metric="accuracy",
+        sentences=("With import=keras the accuracy ends in NaN on tensorflow 1.13.1.",),
+        baseline=good.id,
+        baseline_reason="named in the matrix",
+        control="4 of 4 alike",
+        locks={digest: lock},
+    )
+
+
+def _accuracy(seed: int, first: float, last: float) -> TrialResult:
+    ended = last == last
+    return trial(
+        "converged" if ended else "nan",
+        seed,
+        basis="target" if ended else "non-finite",
+        reason=f"accuracy > 0.5: ended at {last:.4g}" if ended else "accuracy ended at NaN or infinity",
+        metric="accuracy",
+        mode="max",
+        y0=first,
+        final=last,
+        best=last if ended else first,
+        epochs=(1, 2),
+        curves={"loss": (1.0, 0.25), "accuracy": (first, last)},
+        first_non_finite_epoch=None if ended else 2,
+        log="Epoch 2/2\n" if seed == 0 else "",
+        log_bytes=10,
+    )

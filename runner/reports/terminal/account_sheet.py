@@ -31,7 +31,7 @@ def print_account(account: Account, console: Console) -> None:
     for sentence in account.unknown:
         console.print(Text(f"? {stripped(sentence)}", style="dim"))
     if account.telling:
-        _title(console, "What was called good and bad")
+        _title(console, "What counts as good and bad")
         console.print(Text(stripped(account.telling)))
     if len(account.tried) > 2:
         _title(console, "Which axis")
@@ -42,7 +42,8 @@ def print_account(account: Account, console: Console) -> None:
         _title(console, "Which mechanism")
         console.print(_switches(account.switches))
     console.print()
-    evidence = f"Rests on {account.rests_on} trials; {account.trials} ran now, in {account.seconds:.0f} s."
+    ran = f"{account.trials} trials ran for it, in {account.seconds:.0f} s."
+    evidence = f"This rests on {account.rests_on} trials; {ran}"
     console.print(Text(evidence, style="dim"))
 
 

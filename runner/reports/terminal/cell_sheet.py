@@ -49,7 +49,7 @@ def _sections(result: Result, cell: CellResult) -> Iterator[tuple[str, Iterator[
     if cell.exception is not None:
         yield "Exception", _exception(cell.exception)
     yield "Environment", _environment(result, cell)
-    yield "What was changed in the script", iter(stripped(cell.diff).splitlines())
+    yield "Changes to the script", iter(stripped(cell.diff).splitlines())
     if cell.commands is not None:
         yield "Reproduce it with this tool", (f"$ {line}" for line in cell.commands.with_runner)
         yield "Reproduce it without this tool", (f"$ {line}" for line in cell.commands.without_runner)
@@ -58,13 +58,13 @@ def _sections(result: Result, cell: CellResult) -> Iterator[tuple[str, Iterator[
 def _why(result: Result, cell: CellResult) -> Iterator[str]:
     yield cell.reason
     if cell.interval is not None:
-        yield f"It succeeds in {interval(cell, ' to ')} of all trials (95 % interval)."
+        yield f"Its success rate lies between {interval(cell, ' and ')} (95 % interval)."
     if cell.flags:
-        yield f"Noted: {', '.join(cell.flags)}."
+        yield f"Flags: {', '.join(cell.flags)}."
     if cell.comparison is not None:
         yield f"Against the baseline: {cell.comparison.label}: {cell.comparison.reason}."
     if cell.expected:
-        yield f"Expected: {cell.expected}; {'it is so' if cell.as_expected else 'it is not so'}."
+        yield f"Expected: {cell.expected}; {'met' if cell.as_expected else 'missed'}."
     if result.criterion:
         yield f"Judged by: {', '.join(result.criterion)}."
 
@@ -84,7 +84,7 @@ def _verdict(trial: TrialResult) -> Iterator[str]:
     if any(place is not None for place in places.values()):
         yield f"  {', '.join(f'{name} {place}' for name, place in places.items() if place is not None)}"
     if trial.flags:
-        yield f"  noted: {', '.join(trial.flags)}"
+        yield f"  flags: {', '.join(trial.flags)}"
 
 
 def _exception(exception: ExceptionResult) -> Iterator[str]:
@@ -105,11 +105,11 @@ def _environment(result: Result, cell: CellResult) -> Iterator[str]:
         network = ", with a network" if cell.network else ""
         yield f"CPython {cell.python or 'none'} under {cell.engine or 'no engine'}{network}"
     if cell.imported:
-        yield f"Really imported: {', '.join(f'{name} {version}' for name, version in cell.imported.items())}"
+        yield f"Imported: {', '.join(f'{name} {version}' for name, version in cell.imported.items())}"
     if lock is None:
-        yield "There is no lock."
+        yield "It has no lock."
         return
-    seen = f"as of {lock.as_of}" if lock.as_of else "of any time"
-    yield f"Lock {lock.name} ({cell.lock[:12]}): packages {seen}: {len(lock.packages)}"
+    seen = f"as of {lock.as_of}" if lock.as_of else "from the whole index"
+    yield f"Lock {lock.name} ({cell.lock[:12]}): {len(lock.packages)} packages {seen}"
     if cell.image:
         yield f"Image {cell.image}"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runner.outcomes.layout import Dimension
     from runner.outcomes.result import CellResult, Result
 
+
 MOST_ROWS = 15
 """Of more rows those that are alike share a line."""
 MOST_LINES = 60
@@ -51,7 +52,7 @@ class _Group:
 
 @dataclass(frozen=True, kw_only=True)
 class _Drawing:
-    """All that the ways to draw share."""
+    """The values that every way to draw shares."""
 
     cells: Sequence[CellResult]
     line: Dimension
@@ -231,7 +232,7 @@ def _some_names(names: Sequence[tuple[str, ...]]) -> str:
 
 
 def _in_counts(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
-    """Of each version how many cells came to what."""
+    """For each version the number of cells with each outcome."""
     outcomes = list(letters)
     table = [[_word(drawing.line.name), *(drawing.mark(one, letters[one]) for one in outcomes)]]
     counted = [Counter(group.marks) for group in drawing.groups]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from runner.outcomes.result import CellResult, Result, TrialResult
 
+
 MOST_LINES = 30
 """Of cells one by one; of more, the compact matrix says more."""
 _FEWEST_DRAWN = 6
@@ -200,7 +201,7 @@ def _failure_lines(result: Result, width: int) -> Iterator[str]:
 def _entry(
     text: str, cells: Sequence[CellResult], result: Result, width: int, *, without: Sequence[str] = ()
 ) -> Iterator[str]:
-    """How many cells, what they share, and the first of them by what tells them apart."""
+    """The number of cells, what they share, and the first of them by what tells them apart."""
     among = [cell.values for cell in result.cells]
     independent = {one.name for one in dimensions_of([cell.cell_id for cell in result.cells], result.base)}
     left_out = {axis for cell in cells[:_MOST_NAMES] for axis in cell.values if axis not in independent}
