@@ -24,9 +24,11 @@ import docker
 from runner.engines.docker.base_images import FROM
 from runner.engines.docker.buildkit import NO_PROXIES, build_client, context_folder, forget_contexts
 from runner.engines.docker.docker_engine import DockerEngine
-from runner.environments import Catalog, Environment, Layer, Lock, fetch, resolve, store, wheelhouse
+from runner.environments import Catalog, Environment, Layer, Lock, store, wheelhouse
+from runner.environments.resolve import resolve
 from runner.environments.store import obtain
 from runner.environments.target import installable
+from runner.environments.wheelhouse import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

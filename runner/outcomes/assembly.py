@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import shlex
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ from runner.outcomes.result import (
     ExceptionResult,
     FailureResult,
     IntervalResult,
+    KeptComparisons,
     LockResult,
     NeighbourChange,
     PackageResult,
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
 
 BASELINE = "baseline"
 """The label of the baseline's own comparison."""
+COMPARED_AS = 1
+"""Raised by one whenever the same trials come to another comparison: then kept ones no longer follow."""
 MOST_POINTS = 120
 """Of a longer series so many epochs are kept."""
 LOG_BYTES, LOG_BYTES_OF_GOOD = 4096, 1536
@@ -115,11 +120,16 @@ def result_of(known: ResultInput) -> Result:
     return _Assembly(known=known).result()
 
 
-def compared(judged: JudgedMatrix) -> dict[CellId, ComparisonResult]:
-    """Each cell of a matrix against its baseline; empty without one. Loads SciPy, and takes about 10 ms a cell."""
+def compared(judged: JudgedMatrix, known: KeptComparisons | None = None) -> dict[CellId, ComparisonResult]:
+    """Each cell of a matrix against its baseline; empty without one.
+
+    Loads SciPy and takes about 10 ms a cell, so that what a run has `known` is used where it follows from these cells.
+    """
     baseline = judged.baseline
     if baseline is None:
         return {}
+    if known is not None and known.follow_from == _digest(judged):
+        return {cell.id: one for cell, one in zip(judged.cells, known.comparisons, strict=True)}
     found = {
         one.cell.id: ComparisonResult(
             label=one.label.value, reason=one.reason, p=None if one.rates is None else one.rates.adjusted_p
@@ -128,6 +138,21 @@ def compared(judged: JudgedMatrix) -> dict[CellId, ComparisonResult]:
     }
     found[baseline.id] = ComparisonResult(label=BASELINE, reason=judged.reason)
     return {cell.id: found[cell.id] for cell in judged.cells}
+
+
+def kept_comparisons(judged: JudgedMatrix, found: Mapping[CellId, ComparisonResult]) -> KeptComparisons:
+    """What a run keeps of its comparisons: `found` as `compared` gave it."""
+    comparisons = tuple(found[cell.id] for cell in judged.cells) if found else ()
+    return KeptComparisons(follow_from=_digest(judged), comparisons=comparisons)
+
+
+def _digest(judged: JudgedMatrix) -> str:
+    """A hash of all that comparisons follow from: the baseline, and of each cell the trials with their verdicts."""
+    digest = hashlib.sha256(json.dumps([COMPARED_AS, str(judged.chosen), judged.named, judged.reason]).encode())
+    for cell in judged.cells:
+        trials = [(record.key, verdict.label, repr(verdict.final)) for record, verdict in cell.trials]
+        digest.update(json.dumps([str(cell.id), cell.label, cell.flags, trials]).encode())
+    return digest.hexdigest()
 
 
 def logs_wanted(cells: Iterable[JudgedCell]) -> dict[str, int]:

@@ -143,6 +143,14 @@ class ComparisonResult(_Frozen):
     """Of how often the two succeed, corrected over the matrix."""
 
 
+class KeptComparisons(_Frozen):
+    """The comparisons of a finished run, kept beside its records, with a hash of what they follow from."""
+
+    follow_from: str
+    comparisons: tuple[ComparisonResult, ...]
+    """In the order of the matrix's cells; none without a baseline."""
+
+
 class FailureResult(_Frozen):
     """One reason that trials failed for."""
 

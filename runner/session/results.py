@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.outcomes.assembly import compared, complaint, failure_groups, judged_metric, missed
+from pydantic import ValidationError
+
+from runner.outcomes.assembly import compared, complaint, failure_groups, judged_metric, kept_comparisons, missed
 from runner.outcomes.layout import changes
 from runner.outcomes.ranges import sentences
+from runner.outcomes.result import KeptComparisons
 from runner.outcomes.table import Row, row_of, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from pandas.io.formats.style import Styler
@@ -120,10 +124,12 @@ class Results:
         return 1 if self.misses or self.complaint else 0
 
 
-def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, *, executed: int) -> Results:
+def results_of(
+    matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, *, executed: int, kept: KeptComparisons | None
+) -> Results:
     """The results that the finished trials of all cells give, for those of `cells`."""
     judged = ledger.judged()
-    found = compared(judged)
+    found = compared(judged, kept)
     return Results(
         matrix=matrix,
         cells=tuple(cells),
@@ -132,3 +138,28 @@ def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, *, execute
         judged=judged,
         executed=executed,
     )
+
+
+def read_comparisons(root: Path, matrix: Matrix) -> KeptComparisons | None:
+    """The comparisons that the last run of a matrix kept; None where there are none that can be read."""
+    try:
+        return KeptComparisons.model_validate_json(_comparisons(root, matrix).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def keep_comparisons(root: Path, results: Results) -> None:
+    """Keep the comparisons of a run of all cells, so that who only looks at its results need not make them again."""
+    found = dict(zip((cell.id for cell in results.cells), results.compared, strict=True))
+    if len(found) < len(results.judged.cells):
+        return
+    known = kept_comparisons(results.judged, {cell: one for cell, one in found.items() if one is not None})
+    path = _comparisons(root, results.matrix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(known.model_dump_json(), "utf-8")
+    part.replace(path)
+
+
+def _comparisons(root: Path, matrix: Matrix) -> Path:
+    return root / "comparisons" / f"{matrix.path.name}.json"

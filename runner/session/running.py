@@ -16,7 +16,7 @@ from runner.session.environments import ENVIRONMENTS_AT_ONCE
 from runner.session.progress import Work
 from runner.session.pruning import Pruning
 from runner.session.recall import ledger_of, progress_of
-from runner.session.results import Results, results_of
+from runner.session.results import Results, keep_comparisons, read_comparisons, results_of
 from runner.trials.execute import blocked_record, execute
 from runner.trials.schedule import Schedule
 
@@ -69,7 +69,11 @@ class Run:
                 self._observer.note(f"Comparing cells takes {more} more trials.")
             session.environments.check_versions(group.environment for group in todo)
             self._work(todo)
-        return results_of(self._matrix, session.cells, self._ledger, executed=self._executed)
+        root = session.workplace.root
+        kept = read_comparisons(root, self._matrix)
+        results = results_of(self._matrix, session.cells, self._ledger, executed=self._executed, kept=kept)
+        keep_comparisons(root, results)
+        return results
 
     def _read_scripts(self) -> None:
         """Read every script before anything is made, and tell what an import flavour had to leave alone."""

@@ -29,7 +29,7 @@ from runner.session.observer import Observer, Silence
 from runner.session.options import Options
 from runner.session.plan import CellPlan, EnvironmentPlan, Plan
 from runner.session.recall import ledger_of
-from runner.session.results import Results, results_of
+from runner.session.results import Results, read_comparisons, results_of
 from runner.session.running import Run
 from runner.session.settings import Settings
 from runner.session.sharding import cells_of
@@ -188,7 +188,8 @@ class Session:
 
         Those of trials on this session's engine; with `recorded` on whatever engine ran last, and no engine is asked.
         """
-        return results_of(self.matrix, self.cells, ledger_of(self, recorded=recorded), executed=0)
+        kept = read_comparisons(self.workplace.root, self.matrix)
+        return results_of(self.matrix, self.cells, ledger_of(self, recorded=recorded), executed=0, kept=kept)
 
     # -- the steps one by one ----------------------------------------------------------------------------------------
 
