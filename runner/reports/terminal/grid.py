@@ -14,9 +14,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from runner.outcomes.layout import layout_of
-from runner.outcomes.outcome import Leaning, Outcome
+from runner.outcomes.outcome import Outcome, OutcomeKind
 from runner.outcomes.ranges import cells_in_words, short_scripts
-from runner.outcomes.verdict import Label
 from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
 from runner.reports.terminal.console import STYLES, side_by_side
 
@@ -67,7 +66,7 @@ class _Drawing:
     def mark(self, outcome: Outcome | None, word: str) -> Word:
         if outcome is None:
             return ".", "dim"
-        return f"{self.symbols[outcome.kind]}{word}", STYLES[outcome.kind]
+        return f"{self.symbols[outcome.kind.value]}{word}", STYLES[outcome.kind.value]
 
 
 def grid_lines(result: Result, width: int, *, ascii_only: bool = False) -> list[Text]:
@@ -164,30 +163,28 @@ def _any_long(drawing: _Drawing) -> bool:
 
 
 def short_name(outcome: Outcome) -> str:
-    """`nan` for `fails (nan)`, `import` for `blocked (crashed-import)`: what the symbol leaves open."""
-    match outcome.reason:
-        case None:
-            return str(outcome)
-        case Leaning():
-            return "flaky"
-        case Label.CONVERGED | Label.SETTLED:
-            return str(outcome)
-        case label:
-            return label.removeprefix("crashed-")
+    """`nan` for `fails (nan)`, `import` for `blocked (crashed-import)`: the part that the symbol leaves open."""
+    if outcome.kind in {OutcomeKind.BAD, OutcomeKind.UNTESTABLE}:
+        return str(outcome.reason).removeprefix("crashed-")
+    return "flaky" if outcome.flaky else str(outcome)
 
 
 # -- letters ---------------------------------------------------------------------------------------------------------
 
 
 def _letters(drawing: _Drawing) -> dict[Outcome, str]:
-    """A letter for each outcome, the good ones first: of its word the first that is free."""
+    """A letter for each outcome, the good ones first: of its name the first that is free."""
     letters: dict[Outcome, str] = {}
     order = list(STYLES)
-    for outcome in sorted(drawing.outcomes, key=lambda one: (order.index(one.kind), str(one))):
+    for outcome in sorted(drawing.outcomes, key=lambda one: (order.index(one.kind.value), str(one))):
         word = str(outcome) if outcome.flaky else short_name(outcome)
         candidates = [letter.upper() for letter in f"{word}abcdefghijklmnopqrstuvwxyz" if letter.isalpha()]
         letters[outcome] = next(letter for letter in candidates if letter not in letters.values())
     return letters
+
+
+def _letter(letters: Mapping[Outcome, str], outcome: Outcome | None) -> str:
+    return "" if outcome is None else letters[outcome]
 
 
 def _in_letters(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
@@ -207,10 +204,6 @@ def _in_letters(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]
         lines += _aligned(table)
     keys = [f"{number} {_some_names(names)}" for (number, _), names in zip(numbered, columns.values(), strict=True)]
     return [*lines, *(Text(line, style="dim") for line in side_by_side(keys, drawing.width))]
-
-
-def _letter(letters: Mapping[Outcome, str], outcome: Outcome | None) -> str:
-    return "" if outcome is None else letters.get(outcome, "")
 
 
 def _alike(
@@ -233,15 +226,14 @@ def _some_names(names: Sequence[tuple[str, ...]]) -> str:
 
 def _in_counts(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
     """For each version the number of cells with each outcome."""
-    outcomes = list(letters)
-    table = [[_word(drawing.line.name), *(drawing.mark(one, letters[one]) for one in outcomes)]]
+    table = [[_word(drawing.line.name), *(drawing.mark(outcome, letter) for outcome, letter in letters.items())]]
     counted = [Counter(group.marks) for group in drawing.groups]
     for alike, found in groupby(range(len(counted)), key=lambda place: sorted(counted[place].items(), key=str)):
         groups = [drawing.groups[place] for place in found]
         last = groups[-1].name[1] or f"to {groups[-1].name[0]}"
         name = groups[0].name if len(groups) == 1 else (groups[0].name[0], last)
         counts = dict(alike)
-        table.append([_word(" ".join(name).strip()), *(_word(str(counts.get(one) or ".")) for one in outcomes)])
+        table.append([_word(" ".join(name).strip()), *(_word(str(counts.get(outcome) or ".")) for outcome in letters)])
     return _aligned(table)
 
 
@@ -249,7 +241,7 @@ def _in_counts(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
 
 
 def _legend(drawing: _Drawing, letters: Mapping[Outcome, str]) -> Iterator[Text]:
-    counts = Counter(cell.outcome for cell in drawing.cells)
+    counts = Counter((cell.outcome for cell in drawing.cells))
     entries = [
         f"{drawing.mark(outcome, letters.get(outcome, ''))[0]} {outcome}: {cells_in_words(count)}"
         for outcome, count in counts.most_common()
