@@ -241,7 +241,7 @@ def _in_counts(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
 
 
 def _legend(drawing: _Drawing, letters: Mapping[Outcome, str]) -> Iterator[Text]:
-    counts = Counter((cell.outcome for cell in drawing.cells))
+    counts = Counter(cell.outcome for cell in drawing.cells)
     entries = [
         f"{drawing.mark(outcome, letters.get(outcome, ''))[0]} {outcome}: {cells_in_words(count)}"
         for outcome, count in counts.most_common()
