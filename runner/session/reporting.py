@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def report_of(session: Session, results: Results) -> Result:
     """All that is known of the selected cells, in one self-contained value."""
-    matrix, workplace = session.matrix, session.workplace
+    matrix, workplace = session.matrix, session.laboratory.equipment.workplace
     return result_of(
         ResultInput(
             matrix=matrix,
@@ -29,7 +29,7 @@ def report_of(session: Session, results: Results) -> Result:
             judged=results.judged,
             compared={cell.id: one for cell, one in zip(results.cells, results.compared, strict=True) if one},
             locks={
-                cell.id: session.environments.locked(group.environment)
+                cell.id: session.laboratory.environments.locked(group.environment)
                 for group in session.groups
                 for cell in group.cells
             },
