@@ -21,8 +21,8 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.progress import observer_for_terminal
-from runner.environments.difference import difference
-from runner.environments.model import Lock
+from runner.environments.lock import Lock
+from runner.environments.lockfile import difference
 from runner.errors import ExpectationFailed
 from runner.matrix.matrix_file import Matrix
 from runner.reports.notation import last_day, size
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from runner.environments.difference import Difference
-    from runner.environments.model import LockedPackage
+    from runner.environments.lock import LockedPackage
+    from runner.environments.lockfile import Difference
     from runner.session.options import Options
 
 

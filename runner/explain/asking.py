@@ -23,7 +23,7 @@ from runner.session.running import slots_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.explain.telling import Telling, Trial
     from runner.investigate import Answers, Combination, Questions
     from runner.matrix.matrix_file import Matrix

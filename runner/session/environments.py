@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from runner.engines.protocol import EngineKind
 from runner.environments.interpreters import HostToolchain, newest_of
+from runner.environments.lock import Lock, Unresolvable
 from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
-from runner.environments.model import Lock, Unresolvable
 from runner.errors import MachineError, MatrixError, StoppedError, UsageError
 from runner.matrix.settle import missing_versions
 
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Engine, Image
-    from runner.environments.index import Catalog, Release
-    from runner.environments.model import Environment
-    from runner.environments.sizes import LockSizes
-    from runner.environments.toolchain import Toolchain
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.index.project import Release
+    from runner.environments.interpreters import Toolchain
+    from runner.environments.lock import Environment
+    from runner.environments.wheelhouse import LockSizes
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.session.observer import Observer
@@ -132,13 +133,13 @@ class EnvironmentMaker:
 
     def sizes(self, lock: Lock) -> LockSizes:
         """About how much disk a lock needs."""
-        from runner.environments.sizes import sizes_of  # noqa: PLC0415 - not needed where all is made
+        from runner.environments.wheelhouse import sizes_of  # noqa: PLC0415 - not needed where all is made
 
         return sizes_of(lock, self._catalog())
 
     def check_room(self, locks: Iterable[Lock]) -> None:
         """Raise MachineError, with figures, where the images that are not made yet will not fit."""
-        from runner.environments.sizes import total  # noqa: PLC0415
+        from runner.environments.wheelhouse import total  # noqa: PLC0415
 
         room = self._engine.room()
         missing = [lock for lock in locks if self._engine.find(lock) is None] if room else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.environments.model import Environment
+from runner.environments.lock import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

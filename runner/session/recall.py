@@ -18,7 +18,7 @@ from runner.trials.trial import Trial
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.matrix.model import Cell
     from runner.session.group import Group
     from runner.session.session import Session

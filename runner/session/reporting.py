@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.outcomes.compared import Compared

@@ -7,7 +7,7 @@ import queue
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from runner.environments.model import Lock
+from runner.environments.lock import Lock
 from runner.errors import BuildFailedError, ExpectationFailed, StoppedError
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.verdict import Label

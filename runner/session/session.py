@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Self
 
 from runner.engines.choice import open_engine
 from runner.engines.protocol import JobFolder
-from runner.environments import processes
-from runner.environments.model import Lock
+from runner.environments.lock import Lock
+from runner.environments.processes import UNSHARED
 from runner.environments.times import undated_in
 from runner.errors import BuildFailedError, UsageError
 from runner.matrix.cells import expand, select
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from runner.engines.protocol import Engine, Image
-    from runner.environments.index import Catalog
-    from runner.environments.model import Unresolvable
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.lock import Unresolvable
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.session.ledger import Ledger
@@ -102,7 +102,7 @@ class Session:
     @cached_property
     def catalog(self) -> Catalog:
         """The package index that the user's configuration names; it is asked when something needs it."""
-        from runner.environments.index import Catalog  # noqa: PLC0415 - not needed where all is locked
+        from runner.environments.index.catalog import Catalog  # noqa: PLC0415 - not needed where all is locked
 
         return Catalog(undated=undated_in(self._given.as_of, self._given.dates))
 
@@ -234,7 +234,7 @@ class Session:
     def stop(self) -> None:
         """End everything that runs for this session now; it can't be used for more."""
         self.stopping.set()
-        processes.stop()
+        UNSHARED.stop()
         self.engine.stop_all()
 
     def run(self) -> Results:

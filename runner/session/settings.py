@@ -16,7 +16,7 @@ from runner.trials.trial import Setting
 
 if TYPE_CHECKING:
     from runner.engines.protocol import EngineKind, Mount
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.scripts.script import Script

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.engines.protocol import EngineKind, Mount
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.matrix.model import Cell, Experiment, Resources
     from runner.preludes.prelude import Prelude
     from runner.scripts.script import Script

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.engines.protocol import Job, JobFolder, Limits
-from runner.environments.model import Environment, Layer, Lock, LockedPackage
+from runner.environments.lock import Environment, Layer, Lock, LockedPackage
 from runner.environments.wheelhouse import WheelFile, Wheelhouse
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from fake_engine import FakeEngine, write_matrix
 from packaging.version import Version
 
-from runner.environments.model import Environment, Layer, Lock, LockedPackage
+from runner.environments.lock import Environment, Layer, Lock, LockedPackage
 from runner.errors import UsageError
 from runner.explain import Budget, explain
 from runner.explain.account import account_of, walk_of

@@ -10,8 +10,8 @@ import pytest
 from fake_engine import MATRIX, FakeEngine, lost, write_matrix
 
 from runner.engines.protocol import Room
-from runner.environments.model import Unresolvable
-from runner.environments.sizes import LockSizes
+from runner.environments.lock import Unresolvable
+from runner.environments.wheelhouse import LockSizes
 from runner.errors import BuildFailedError, EngineLostError, MachineError, UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.outcomes.outcome import OutcomeKind
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Job
-    from runner.environments.model import Environment
+    from runner.environments.lock import Environment
     from runner.session.results import Results
 
 
@@ -172,7 +172,7 @@ def test_what_does_not_resolve_is_a_result_with_the_resolver_s_reason(
         asked.append(environment.name)
         return Unresolvable(environment=environment, reason="six 1.15.0 needs a planet")
 
-    monkeypatch.setattr(importlib.import_module("runner.environments.resolve"), "resolve", resolve)
+    monkeypatch.setattr(importlib.import_module("runner.environments.resolve.resolve.resolve"), "resolve", resolve)
     monkeypatch.setattr("runner.session.environments.missing_versions", lambda *_: [])
     for _ in range(2):
         results = run(matrix)

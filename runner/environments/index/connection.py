@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from runner.environments.index_address import certificate_file, index_address, is_offline, without_addresses
+from runner.environments.index.index_address import certificate_file, index_address, is_offline, without_addresses
 from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from runner.environments.index_address import IndexAddress
+    from runner.environments.index.index_address import IndexAddress
+
 
 ATTEMPTS = 4
 _AS_IT_IS = {"Accept-Encoding": "identity"}

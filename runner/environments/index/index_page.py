@@ -10,6 +10,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 if TYPE_CHECKING:
     import httpx
 
+
 JSON = "application/vnd.pypi.simple.v1+json"
 ACCEPTED = f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 """JSON, since HTML says nothing of times; an index that has HTML only gives that."""

@@ -7,92 +7,59 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urljoin
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from runner.environments.cache import cache_folder, read_sealed, write_sealed
-from runner.environments.connection import Connection, IndexSilentError
-from runner.environments.index_address import without_addresses
-from runner.environments.index_page import ACCEPTED, SDIST_ENDINGS, files_of, is_json
-from runner.environments.once import Once
+from runner.environments.index.connection import Connection, IndexSilentError
+from runner.environments.index.index_address import without_addresses
+from runner.environments.index.index_page import ACCEPTED, SDIST_ENDINGS, files_of, is_json
+from runner.environments.index.project import IndexFile, Project, Release
 from runner.environments.times import UNDATED
 from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
     from pathlib import Path
 
-    from runner.environments.solver import Solved
+
+_T = TypeVar("_T")
+
+
+class Once(Generic[_T]):
+    """Values by key. May be used from several threads: the second that asks for a key waits for the first."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, _T] = {}
+        self._locks: dict[Hashable, threading.Lock] = {}
+
+    def get(self, key: Hashable, make: Callable[[], _T]) -> _T:
+        """The value of a key, made where there is none yet; what `make` raises is raised, and not remembered."""
+        with self._locks.setdefault(key, threading.Lock()):
+            if key not in self._known:
+                self._known[key] = make()
+            return self._known[key]
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._known
+
+    def forget(self, key: Hashable) -> None:
+        """Let the value of a key be made anew."""
+        with self._locks.setdefault(key, threading.Lock()):
+            self._known.pop(key, None)
+
 
 FRESH_S = 600.0
 """For how long a cached page is taken without asking the index again."""
 _AT_A_TIME = 8
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IndexFile:
-    """One wheel or source distribution on the index; `sha256` is hex, empty where the index gives none.
-
-    `uploaded` is `times.UNDATED` where the index gives no time and need not.
-    """
-
-    filename: str
-    url: str
-    sha256: str
-    uploaded: datetime
-    size_bytes: int | None = None
-    yanked: bool = False
-    requires_python: str = ""
-
-    @property
-    def is_wheel(self) -> bool:
-        """Whether it installs without being built."""
-        return self.filename.endswith(".whl")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Release:
-    """One version of a project with its files, at least one."""
-
-    version: Version
-    files: tuple[IndexFile, ...]
-
-    @property
-    def uploaded(self) -> datetime:
-        """When its first file came out."""
-        return min(file.uploaded for file in self.files)
-
-    @property
-    def yanked(self) -> bool:
-        """Whether all of it was taken back."""
-        return all(file.yanked for file in self.files)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Project:
-    """All releases of one name, oldest version first."""
-
-    name: str
-    releases: tuple[Release, ...]
-
-    @cached_property
-    def _by_version(self) -> Mapping[Version, Release]:
-        return {release.version: release for release in self.releases}
-
-    def release(self, version: str) -> Release | None:
-        """The release that a text means (`1.13` is 1.13.0), None where there is none."""
-        try:
-            return self._by_version.get(Version(version))
-        except InvalidVersion:
-            return None
 
 
 class Catalog:
@@ -110,7 +77,8 @@ class Catalog:
         self._given_folder = folder
         self._undated = undated or (lambda _: False)
         self._known: Once[Project | None] = Once()
-        self.answers: Once[tuple[Solved, ...] | str] = Once()
+        self.answers: Once[Any] = Once()
+        """What the resolver answered, by its question: another cell may ask the same."""
         """What the resolver said about this index, or why it found nothing, by question and toolchain."""
         self._sizes: Once[Mapping[str, int]] = Once()
         self._silent: IndexSilentError | None = None

@@ -16,8 +16,9 @@ from runner.errors import MachineError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runner.environments.connection import Connection
-    from runner.environments.index import IndexFile
+    from runner.environments.index.connection import Connection
+    from runner.environments.index.project import IndexFile
+
 
 _LARGE_BYTES = 20 * 1000**2
 _SAY_EVERY_BYTES = 50 * 1000**2
