@@ -67,7 +67,7 @@ def _case(report: Result, cell: CellResult) -> ET.Element:
 
 def _properties(report: Result, cell: CellResult) -> Iterator[tuple[str, str]]:
     yield from cell.values.items()
-    yield "outcome", cell.outcome
+    yield "outcome", str(cell.outcome)
     yield "converged", f"{cell.converged}/{cell.counted}"
     for name, value in (("cpython", cell.python), ("engine", cell.engine), ("lock", cell.lock)):
         if value:
@@ -84,9 +84,9 @@ def _troubles(cell: CellResult) -> Iterator[ET.Element]:
         if not cell.as_expected:
             yield _trouble("failure", "expectation", f"expected {cell.expected}, got {cell.outcome}", cell)
     elif cell.kind == "bad":
-        yield _trouble("failure", cell.outcome, f"{cell.outcome}: {cause(cell)}", cell)
+        yield _trouble("failure", str(cell.outcome), f"{cell.outcome}: {cause(cell)}", cell)
     elif cell.kind == "undecided":
-        yield _trouble("error", cell.outcome, f"{cell.outcome}: {cell.reason}", cell)
+        yield _trouble("error", str(cell.outcome), f"{cell.outcome}: {cell.reason}", cell)
     elif cell.kind == "untestable":
         yield ET.Element("skipped", {"message": one_line(f"{cell.outcome}: {cause(cell)}", _LONGEST)})
 

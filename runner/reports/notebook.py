@@ -104,7 +104,7 @@ def _cell(cell: CellResult | None) -> str:
     why = cause(cell) or cell.reason
     return (
         f'<td style="{_CELL};border-left:4px solid {_COLOURS[cell.kind]}" title="{_text(why)}">'
-        f"{SYMBOLS[cell.kind]} {_text(cell.outcome)}<br><small>{_text(figures)}</small></td>"
+        f"{SYMBOLS[cell.kind]} {_text(str(cell.outcome))}<br><small>{_text(figures)}</small></td>"
     )
 
 

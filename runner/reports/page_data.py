@@ -34,7 +34,7 @@ def matrix_script(report: Result) -> str:
     cells = report.cells
     places = {cell.id: place for place, cell in enumerate(cells)}
     words = {
-        "outcome": [cell.outcome for cell in cells],
+        "outcome": [str(cell.outcome) for cell in cells],
         "reason": [cell.reason for cell in cells],
         "exception": [_exception(cell) for cell in cells],
         "compared": [cell.comparison.label if cell.comparison else "" for cell in cells],
@@ -84,7 +84,7 @@ def cell_script(cell: CellResult) -> str:
     found = {
         "id": cell.id,
         "values": cell.values,
-        "outcome": cell.outcome,
+        "outcome": str(cell.outcome),
         "kind": cell.kind,
         "reason": cell.reason,
         "converged": cell.converged,

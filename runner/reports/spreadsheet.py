@@ -70,7 +70,7 @@ def readable(result: Result) -> list[list[str]]:
     lines = [
         [
             *(cell.values.get(axis, "") for axis in axes),
-            f"{cell.outcome} [{', '.join(cell.flags)}]" if cell.flags else cell.outcome,
+            f"{cell.outcome} [{', '.join(cell.flags)}]" if cell.flags else str(cell.outcome),
             convergence(cell),
             interval(cell),
             final_figure(cell),
@@ -89,7 +89,7 @@ def readable(result: Result) -> list[list[str]]:
 def _row(result: Result, cell: CellResult, packages: list[str]) -> dict[str, Scalar]:
     lock = result.locks.get(cell.lock)
     known: dict[str, Scalar] = {
-        "outcome": cell.outcome,
+        "outcome": str(cell.outcome),
         "kind": cell.kind,
         "seeds": cell.seeds,
         "converged": cell.converged,

@@ -136,7 +136,7 @@ def _failures(cells: Sequence[CellResult]) -> list[FailureResult]:
         IMPORT: ("crashed-import", "crashed-import: ModuleNotFoundError: No module named 'keras'"),
         NAN: ("nan", "nan: loss ended at NaN"),
     }
-    found = [(reasons[outcome], [cell for cell in cells if cell.outcome == outcome]) for outcome in reasons]
+    found = [(reasons[outcome], [cell for cell in cells if str(cell.outcome) == outcome]) for outcome in reasons]
     return [
         FailureResult(label=label, reason=reason, cells=tuple(cell.id for cell in failed), trials=len(failed))
         for (label, reason), failed in found

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import posixpath
 import threading
 import time
 from dataclasses import replace
@@ -20,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from runner.engines.docker.base_images import PREFIX
 from runner.engines.docker.buildkit import docker_command
 from runner.engines.docker.daemon import engine_errors, engine_host
-from runner.engines.job_limits import FILE_SLACK_BYTES, LogFile, watch
+from runner.engines.job_limits import LogFile, watch
 from runner.engines.protocol import Cut, Ending, Limits
-from runner.errors import EngineLostError, MachineError, UsageError
+from runner.engines.world import Layout, make_places, world_of
+from runner.errors import EngineLostError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,12 +33,22 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from runner.engines.job_limits import Seen
     from runner.engines.protocol import Image, Job, JobFolder
+    from runner.engines.world import World
 
 
-PROBE = Path(__file__).parents[2] / "probe"
 OWNER = f"{PREFIX}.owner"
 TRIAL = f"{PREFIX}.trial"
-WORK, HOME, TMP = "/work", "/home/runner", "/tmp"  # noqa: S108 - the container's own
+LAYOUT = Layout(
+    environment="/env",
+    probe="/runner/probe",
+    preludes="/runner/preludes",
+    work="/work",
+    home="/home/runner",
+    tmp="/tmp",  # noqa: S108 - the container's own
+    channel="/runner/channel",
+    metrics="/runner/metrics",
+)
+"""A trial's world in a container."""
 _NOBODY = 65532
 """Runs the trials of a runner that is root."""
 _OPEN_FILES = 8192
@@ -58,8 +68,9 @@ def run_job(client: DockerClient, image: Image, job: Job, *, owner: str, interru
     """
     if interrupted.is_set():
         return Ending(exit_code=None, signal=None, cut=Cut.INTERRUPTED, duration_s=0.0, peak_memory_bytes=None)
-    user = prepare(job)
-    container = _create(client, image, settings(job, user, owner))
+    world = world_of(job, LAYOUT)
+    user = prepare(job, world)
+    container = _create(client, image, settings(job, world, user=user, owner=owner))
     try:
         with LogFile(job.folder.log, job.limits.log_bytes) as log:
             trial = ContainerJob(container, log)
@@ -83,20 +94,20 @@ def _create(client: DockerClient, image: Image, arguments: dict[str, Any]) -> Co
             ) from None
 
 
-def settings(job: Job, user: str, owner: str) -> dict[str, Any]:
-    """Give the SDK's arguments for the container of a job."""
+def settings(job: Job, world: World, *, user: str, owner: str) -> dict[str, Any]:
+    """The SDK's arguments for the container of a job in its world."""
     from docker.types import LogConfig, Ulimit  # noqa: PLC0415 - imported by now
 
     limits = job.limits
     return {
-        "command": ["/env/bin/python", *job.argv],
+        "command": list(world.command),
         "user": user,
-        "working_dir": WORK,
+        "working_dir": world.work,
         "hostname": "trial",
-        "environment": environment_variables(job),
+        "environment": {**world.variables, **world.probing},
         "use_config_proxy": False,
         "labels": {**{f"{PREFIX}.{name}": text for name, text in job.labels.items()}, OWNER: owner, TRIAL: job.key},
-        "mounts": mounts(job),
+        "mounts": mounts(world),
         "network_mode": "bridge" if job.network else "none",
         "read_only": True,
         "cap_drop": ["ALL"],
@@ -109,67 +120,37 @@ def settings(job: Job, user: str, owner: str) -> dict[str, Any]:
         "cpuset_cpus": ",".join(str(cpu) for cpu in job.cpus) or None,
         "ulimits": [
             Ulimit(name=name, soft=most, hard=most)
-            for name, most in (("fsize", limits.disk_bytes + FILE_SLACK_BYTES), ("nofile", _OPEN_FILES), ("core", 0))
+            for name, most in (("fsize", world.file_bytes), ("nofile", _OPEN_FILES), ("core", 0))
         ],
         "log_config": LogConfig(type="none"),
     }
 
 
-def environment_variables(job: Job) -> dict[str, str]:
-    """Give all that the job finds in its environment beside what the base image sets: nothing of this machine's."""
-    return {
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "USER": "runner",
-        "LOGNAME": "runner",
-        **job.env,
-        "PATH": "/env/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": HOME,
-        "PYTHONPATH": ":".join(["/runner/probe", *filter(None, [job.env.get("PYTHONPATH")])]),
-        "RUNNER_PROBE": "1",
-        "RUNNER_CHANNEL": "/runner/channel",
-        "RUNNER_METRICS": "/runner/metrics",
-        **({"RUNNER_PRELUDES": "/runner/preludes"} if job.folder.preludes.is_dir() else {}),
-    }
-
-
-def mounts(job: Job) -> list[DockerMount]:
-    """Give what of this machine is seen in the container: the job's folder, the probe and the mapped data."""
+def mounts(world: World) -> list[DockerMount]:
+    """All of this machine that is seen in the container: the job's folder, the probe, the preludes and mapped data."""
     from docker.types import Mount  # noqa: PLC0415 - imported by now
 
-    folder = job.folder
-    places = [(folder.work, WORK), (folder.home, HOME), (folder.tmp, TMP)]
-    places += [(folder.channel, "/runner/channel"), (folder.metrics, "/runner/metrics")]
-    seen = [(PROBE, "/runner/probe")]
-    seen += [(folder.preludes, "/runner/preludes")] if folder.preludes.is_dir() else []
-    seen += [(mount.source.resolve(), _inside(mount.target)) for mount in job.mounts]
     return [
-        Mount(target=target, source=str(source), type="bind", read_only=read_only)
-        for read_only, some in ((False, places), (True, seen))
-        for source, target in some
+        Mount(target=some.target, source=str(some.source), type="bind", read_only=read_only)
+        for read_only, seen in ((False, world.writable), (True, (*world.read_only, *world.data)))
+        for some in seen
     ]
 
 
-def prepare(job: Job) -> str:
+def prepare(job: Job, world: World) -> str:
     """Make the job's folder ready for its container; gives the user that it runs as, who owns what is in there.
 
     The places of mapped data are made here, or the engine would make them, as root.
     """
-    folder = job.folder
-    for each in (folder.work, folder.home, folder.tmp):
-        each.mkdir(exist_ok=True)
-    for file in (folder.channel, folder.metrics):
-        file.touch()
-    for mount in job.mounts:
-        target = _inside(mount.target)
-        home = target.startswith(f"{HOME}/")
-        place = (folder.home if home else folder.work) / posixpath.relpath(target, HOME if home else WORK)
-        (place if mount.source.is_dir() else place.parent).mkdir(parents=True, exist_ok=True)
-        if not mount.source.is_dir():
-            place.touch()
+    make_places(job, world)
+    for data in world.data:
+        if data.source.is_dir():
+            data.place.mkdir(exist_ok=True)
+        else:
+            data.place.touch()
     if os.getuid() != 0:
         return f"{os.getuid()}:{os.getgid()}"
-    for path in _everything(folder):
+    for path in _everything(job.folder):
         os.chown(path, _NOBODY, _NOBODY, follow_symlinks=False)
     return f"{_NOBODY}:{_NOBODY}"
 
@@ -180,15 +161,6 @@ def _everything(folder: JobFolder) -> Iterator[Path]:
         yield root
         for place, folders, files in os.walk(root):
             yield from (Path(place, name) for name in (*folders, *files))
-
-
-def _inside(target: str) -> str:
-    """Give the place in the container that mapped data is seen at."""
-    root, rest = (HOME, target[2:]) if target.startswith("~/") else (WORK, target)
-    path = posixpath.normpath(posixpath.join(root, rest))
-    if not path.startswith(f"{root}/"):
-        raise UsageError(f"data can't be mapped to {target!r}: that is not inside the working directory or ~/.")
-    return path
 
 
 def remove(container: Container) -> bool:
@@ -345,7 +317,8 @@ def shell_command(image: Image, job: Job, *, owner: str) -> tuple[tuple[str, ...
     """Give the command of a shell in a job's world, with more room than a job has, and its environment variables."""
     job.folder.root.mkdir(parents=True, exist_ok=True)
     job = replace(job, env={**job.env, "TERM": os.environ.get("TERM", "dumb")}, limits=_SHELL_LIMITS, cpus=())
-    wanted = settings(job, prepare(job), owner)
+    world = world_of(job, LAYOUT)
+    wanted = settings(job, world, user=prepare(job, world), owner=owner)
     options = [f"--user={wanted['user']}", f"--workdir={wanted['working_dir']}", f"--network={wanted['network_mode']}"]
     options += ["--read-only", "--init", f"--pids-limit={wanted['pids_limit']}", f"--hostname={wanted['hostname']}"]
     options += [f"--memory={wanted['mem_limit']}", f"--memory-swap={wanted['memswap_limit']}"]

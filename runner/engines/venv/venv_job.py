@@ -21,23 +21,21 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from runner.engines import ownership
-from runner.engines.job_limits import FILE_SLACK_BYTES, LogFile, disk_bytes, watch
+from runner.engines.job_limits import LogFile, disk_bytes, watch
 from runner.engines.ownership import this_runner
 from runner.engines.protocol import Cut, Ending
 from runner.engines.venv.supervisor import descendants
-from runner.engines.venv.venv_folder import python_of
+from runner.engines.world import SYSTEM_PATH, host_layout, make_places, world_of
 from runner.errors import EngineLostError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from threading import Event
 
-    from runner.engines.protocol import Job, JobFolder
+    from runner.engines.protocol import Job
+    from runner.engines.world import World
 
 
-PROBE = Path(__file__).parents[2] / "probe"
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_SAME_EVERYWHERE = {"LANG": "C.UTF-8", "TZ": "UTC", "USER": "runner", "LOGNAME": "runner"}
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _KILL_S = 20.0
 _PUMP_END_S = 5.0
@@ -53,47 +51,15 @@ class Reported:
     peak_bytes: int
 
 
-def lay_out(job: Job) -> None:
+def lay_out(job: Job, world: World) -> None:
     """Make the job's folders and map its data in.
 
     A mapped file or folder is a symlink to its source: nothing keeps the job from writing there but its permissions.
     """
-    folder = job.folder
-    for inner in (folder.work, folder.home, folder.tmp):
-        inner.mkdir(exist_ok=True)
-    for file in (folder.channel, folder.metrics):
-        file.touch()
-    for mount in job.mounts:
-        target = mount.target
-        link = folder.home / target[2:] if target.startswith("~/") else folder.work / target
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(mount.source.absolute())
-
-
-def environment_variables(job: Job, environment: Path, owner: str) -> dict[str, str]:
-    """Give all that the job finds in its environment: nothing of the user's own leaks in, so engines are equal."""
-    paths = [str(PROBE), *filter(None, [job.env.get("PYTHONPATH")])]
-    return {
-        **_SAME_EVERYWHERE,
-        **job.env,
-        **_places(job.folder, environment),
-        "PYTHONPATH": ":".join(paths),
-        "RUNNER_PROBE": "1",
-        "RUNNER_CHANNEL": str(job.folder.channel),
-        "RUNNER_METRICS": str(job.folder.metrics),
-        **({"RUNNER_PRELUDES": str(job.folder.preludes)} if job.folder.preludes.is_dir() else {}),
-        ownership.TRIAL: job.key,
-        ownership.OWNER: owner,
-    }
-
-
-def _places(folder: JobFolder, environment: Path) -> dict[str, str]:
-    return {
-        "PATH": f"{environment / 'bin'}:{SYSTEM_PATH}",
-        "HOME": str(folder.home),
-        "TMPDIR": str(folder.tmp),
-    }
+    make_places(job, world)
+    for data in world.data:
+        data.place.unlink(missing_ok=True)
+        data.place.symlink_to(data.source)
 
 
 def run(job: Job, environment: Path, interrupted: Event) -> Ending:
@@ -101,10 +67,10 @@ def run(job: Job, environment: Path, interrupted: Event) -> Ending:
 
     Raises EngineLostError where its supervisor was lost, MachineError where its log could not be written.
     """
-    lay_out(job)
-    owner = this_runner()
+    world = world_of(job, host_layout(job.folder, environment))
+    lay_out(job, world)
     with LogFile(job.folder.log, job.limits.log_bytes) as log:
-        running = VenvJob(job, environment, owner, log)
+        running = VenvJob(job, world, this_runner(), log)
         try:
             seen = watch(job, running, interrupted)
         except BaseException:  # nothing that goes wrong here may leave the job behind
@@ -131,16 +97,16 @@ def _disk_is_full(job: Job) -> bool:
 
 def shell_command(environment: Path, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
     """Give a shell that sees what a job in this environment sees, the probe apart, and the user's terminal."""
-    lay_out(job)
-    terminal = {"TERM": os.environ.get("TERM", "dumb")}
-    variables = {**_SAME_EVERYWHERE, **job.env, **_places(job.folder, environment), **terminal}
+    world = world_of(job, host_layout(job.folder, environment))
+    lay_out(job, world)
+    variables = {**world.variables, "TERM": os.environ.get("TERM", "dumb")}
     return (shutil.which("bash", path=SYSTEM_PATH) or "/bin/sh",), variables
 
 
 class VenvJob:
     """A started job. `ended`, `memory_bytes` and `pids` are what the watch looks at."""
 
-    def __init__(self, job: Job, environment: Path, owner: str, log: LogFile) -> None:
+    def __init__(self, job: Job, world: World, owner: str, log: LogFile) -> None:
         self._job = job
         self._log = log
         self._owner = owner
@@ -159,11 +125,11 @@ class VenvJob:
         self._pump = threading.Thread(target=self._write_log, name=f"log of {job.key}", daemon=True)
         self._pump.start()
         spec = {
-            "argv": [str(python_of(environment)), *job.argv],
-            "env": environment_variables(job, environment, owner),
-            "folder": str(job.folder.work),
+            "argv": world.command,
+            "env": {**world.variables, **world.probing, ownership.TRIAL: job.key, ownership.OWNER: owner},
+            "folder": world.work,
             "cpus": list(job.cpus),
-            "file_bytes": job.limits.disk_bytes + FILE_SLACK_BYTES,
+            "file_bytes": world.file_bytes,
             "processes": job.limits.processes,
         }
         self._order(json.dumps(spec).encode() + b"\n")

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from runner.outcomes.layout import layout_of
+from runner.outcomes.outcome import Outcome, OutcomeKind
 from runner.outcomes.ranges import cells_in_words, short_scripts
 from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
 from runner.reports.terminal.console import STYLES, side_by_side
@@ -43,8 +44,8 @@ class _Group:
 
     name: tuple[str, str]
     """In two parts: `1.2.0` and `to 1.8.0`, or the second empty."""
-    marks: tuple[str | None, ...]
-    """The label of each row; None where there is no cell."""
+    marks: tuple[Outcome | None, ...]
+    """The outcome of each row; None where there is no cell."""
     places: tuple[int, ...]
 
 
@@ -58,14 +59,14 @@ class _Drawing:
     """Of each row its value on each other axis."""
     axes: tuple[str, ...]
     groups: tuple[_Group, ...]
-    kinds: Mapping[str, str]
+    outcomes: frozenset[Outcome]
     symbols: Mapping[str, str]
     width: int
 
-    def mark(self, label: str | None, word: str) -> Word:
-        if label is None:
+    def mark(self, outcome: Outcome | None, word: str) -> Word:
+        if outcome is None:
             return ".", "dim"
-        return f"{self.symbols[self.kinds[label]]}{word}", STYLES[self.kinds[label]]
+        return f"{self.symbols[outcome.kind.value]}{word}", STYLES[outcome.kind.value]
 
 
 def grid_lines(result: Result, width: int, *, ascii_only: bool = False) -> list[Text]:
@@ -92,7 +93,7 @@ def _drawing(cells: Sequence[CellResult], base: str, width: int, *, ascii_only: 
     places = range(len(layout.line.values))
     names = [tuple(_shown(other, row[axis]) for axis, other in enumerate(layout.others)) for row in layout.rows]
     axes = tuple(other.name for other in layout.others)
-    rows = [tuple(by_id[row[at]].outcome if at in row else None for at in places) for row in layout.rows.values()]
+    rows = [tuple(_outcome(by_id[row[at]]) if at in row else None for at in places) for row in layout.rows.values()]
     if len(rows) > MOST_ROWS:
         alike = _alike(rows, names)
         rows, names, axes = list(alike), [(_some_names(found),) for found in alike.values()], (" ".join(axes),)
@@ -102,7 +103,7 @@ def _drawing(cells: Sequence[CellResult], base: str, width: int, *, ascii_only: 
         names=tuple(names),
         axes=axes,
         groups=tuple(_groups(layout.line, list(zip(*rows, strict=True)))),
-        kinds={cell.outcome: cell.kind for cell in cells},
+        outcomes=frozenset(map(_outcome, cells)),
         symbols=ASCII_SYMBOLS if ascii_only else SYMBOLS,
         width=width,
     )
@@ -115,7 +116,7 @@ def _shown(dimension: Dimension, value: str | None) -> str:
     return scripts.get(value, value)
 
 
-def _groups(line: Dimension, marks: Sequence[tuple[str | None, ...]]) -> Iterator[_Group]:
+def _groups(line: Dimension, marks: Sequence[tuple[Outcome | None, ...]]) -> Iterator[_Group]:
     """Neighbours that are alike; only versions have neighbours."""
     for _, found in groupby(range(len(marks)), key=lambda place: marks[place] if line.ordered else place):
         places = tuple(found)
@@ -127,7 +128,7 @@ def _groups(line: Dimension, marks: Sequence[tuple[str | None, ...]]) -> Iterato
 # -- words -----------------------------------------------------------------------------------------------------------
 
 
-def _by_length(drawn: Iterable[list[Text]]) -> list[tuple[list[Text], Mapping[str, str]]]:
+def _by_length(drawn: Iterable[list[Text]]) -> list[tuple[list[Text], Mapping[Outcome, str]]]:
     return [(lines, {}) for lines in sorted(drawn, key=len) if lines]
 
 
@@ -135,7 +136,9 @@ def _in_words(drawing: _Drawing) -> Iterator[list[Text]]:
     """Both ways to draw the matrix with a word in every cell, where they fit."""
     heads = [_word(axis) for axis in drawing.axes]
     across_heads = [*heads[:-1], *(_word(f"{axis} by {drawing.line.name}") for axis in drawing.axes[-1:])]
-    marks = [[drawing.mark(label, f" {short_label(label or '')}") for label in group.marks] for group in drawing.groups]
+    marks = [
+        [drawing.mark(one, f" {short_name(one)}" if one else "") for one in group.marks] for group in drawing.groups
+    ]
     across = [
         [*across_heads, *(_word(group.name[0]) for group in drawing.groups)],
         *([[_NOTHING] * len(heads) + [_word(group.name[1]) for group in drawing.groups]] if _any_long(drawing) else []),
@@ -159,27 +162,36 @@ def _any_long(drawing: _Drawing) -> bool:
     return any(group.name[1] for group in drawing.groups)
 
 
-def short_label(label: str) -> str:
-    """`nan` for `fails (nan)`, `import` for `blocked (crashed-import)`: what the symbol leaves open."""
-    verb, _, why = label.partition(" (")
-    return why.rstrip(")").removeprefix("crashed-") if why and verb != "flaky" else verb
+def short_name(outcome: Outcome) -> str:
+    """`nan` for `fails (nan)`, `import` for `blocked (crashed-import)`: the part that the symbol leaves open."""
+    if outcome.kind in {OutcomeKind.BAD, OutcomeKind.UNTESTABLE}:
+        return str(outcome.reason).removeprefix("crashed-")
+    return "flaky" if outcome.flaky else str(outcome)
+
+
+def _outcome(cell: CellResult) -> Outcome:
+    return Outcome.parse(str(cell.outcome))
 
 
 # -- letters ---------------------------------------------------------------------------------------------------------
 
 
-def _letters(drawing: _Drawing) -> dict[str, str]:
-    """A letter for each label, the good ones first: of its word the first that is free."""
-    letters: dict[str, str] = {}
+def _letters(drawing: _Drawing) -> dict[Outcome, str]:
+    """A letter for each outcome, the good ones first: of its name the first that is free."""
+    letters: dict[Outcome, str] = {}
     order = list(STYLES)
-    for label in sorted(drawing.kinds, key=lambda one: (order.index(drawing.kinds[one]), one)):
-        word = label if label.startswith("flaky") else short_label(label)
+    for outcome in sorted(drawing.outcomes, key=lambda one: (order.index(one.kind.value), str(one))):
+        word = str(outcome) if outcome.flaky else short_name(outcome)
         candidates = [letter.upper() for letter in f"{word}abcdefghijklmnopqrstuvwxyz" if letter.isalpha()]
-        letters[label] = next(letter for letter in candidates if letter not in letters.values())
+        letters[outcome] = next(letter for letter in candidates if letter not in letters.values())
     return letters
 
 
-def _in_letters(drawing: _Drawing, letters: Mapping[str, str]) -> list[Text]:
+def _letter(letters: Mapping[Outcome, str], outcome: Outcome | None) -> str:
+    return "" if outcome is None else letters[outcome]
+
+
+def _in_letters(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
     """A numbered column for the rows that are alike, as many side by side as fit, with a key of the numbers."""
     columns = _alike(zip(*(group.marks for group in drawing.groups), strict=True), drawing.names)
     head = max(cell_len(drawing.line.name), *(cell_len(" ".join(group.name)) for group in drawing.groups))
@@ -191,7 +203,7 @@ def _in_letters(drawing: _Drawing, letters: Mapping[str, str]) -> list[Text]:
         block = numbered[start : start + fit]
         table = [[_word(drawing.line.name), *(_word(str(number)) for number, _ in block)]]
         for place, group in enumerate(drawing.groups):
-            marks = (drawing.mark(column[place], letters.get(column[place] or "", "")) for _, column in block)
+            marks = (drawing.mark(column[place], _letter(letters, column[place])) for _, column in block)
             table.append([_word(" ".join(group.name).strip()), *marks])
         lines += _aligned(table)
     keys = [f"{number} {_some_names(names)}" for (number, _), names in zip(numbered, columns.values(), strict=True)]
@@ -199,10 +211,10 @@ def _in_letters(drawing: _Drawing, letters: Mapping[str, str]) -> list[Text]:
 
 
 def _alike(
-    rows: Iterable[tuple[str | None, ...]], names: Iterable[tuple[str, ...]]
-) -> dict[tuple[str | None, ...], list[tuple[str, ...]]]:
+    rows: Iterable[tuple[Outcome | None, ...]], names: Iterable[tuple[str, ...]]
+) -> dict[tuple[Outcome | None, ...], list[tuple[str, ...]]]:
     """The different rows, each with the names of those that have these marks."""
-    found: dict[tuple[str | None, ...], list[tuple[str, ...]]] = {}
+    found: dict[tuple[Outcome | None, ...], list[tuple[str, ...]]] = {}
     for row, name in zip(rows, names, strict=True):
         found.setdefault(row, []).append(name)
     return found
@@ -216,28 +228,27 @@ def _some_names(names: Sequence[tuple[str, ...]]) -> str:
 # -- counts ----------------------------------------------------------------------------------------------------------
 
 
-def _in_counts(drawing: _Drawing, letters: Mapping[str, str]) -> list[Text]:
+def _in_counts(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
     """For each version the number of cells with each outcome."""
-    labels = list(letters)
-    table = [[_word(drawing.line.name), *(drawing.mark(label, letters[label]) for label in labels)]]
+    table = [[_word(drawing.line.name), *(drawing.mark(outcome, letter) for outcome, letter in letters.items())]]
     counted = [Counter(group.marks) for group in drawing.groups]
     for alike, found in groupby(range(len(counted)), key=lambda place: sorted(counted[place].items(), key=str)):
         groups = [drawing.groups[place] for place in found]
         last = groups[-1].name[1] or f"to {groups[-1].name[0]}"
         name = groups[0].name if len(groups) == 1 else (groups[0].name[0], last)
         counts = dict(alike)
-        table.append([_word(" ".join(name).strip()), *(_word(str(counts.get(label) or ".")) for label in labels)])
+        table.append([_word(" ".join(name).strip()), *(_word(str(counts.get(outcome) or ".")) for outcome in letters)])
     return _aligned(table)
 
 
 # -- lines -----------------------------------------------------------------------------------------------------------
 
 
-def _legend(drawing: _Drawing, letters: Mapping[str, str]) -> Iterator[Text]:
-    counts = Counter(cell.outcome for cell in drawing.cells)
+def _legend(drawing: _Drawing, letters: Mapping[Outcome, str]) -> Iterator[Text]:
+    counts = Counter(map(_outcome, drawing.cells))
     entries = [
-        f"{drawing.mark(label, letters.get(label, ''))[0]} {label}: {cells_in_words(count)}"
-        for label, count in counts.most_common()
+        f"{drawing.mark(outcome, letters.get(outcome, ''))[0]} {outcome}: {cells_in_words(count)}"
+        for outcome, count in counts.most_common()
     ]
     if any(mark is None for group in drawing.groups for mark in group.marks):
         entries.append(". no such cell")
