@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from runner.environments.wheelhouse import Wheelhouse
 
+
 TENSORFLOW = ("2.16.1", "2.17.0", "2.18.0")
 KERAS = ("3.5.0", "3.6.0", "3.7.0")
 MARK = "convergence-matrix-rival"
