@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.engines.protocol import EngineKind
+from runner.environments.lock import Environment, Layer, LockedPackage
 from runner.environments.lockfile import finished
-from runner.environments.model import Environment, Layer, LockedPackage
 from runner.errors import UsageError
 from runner.matrix.cells import expand
 from runner.matrix.matrix_file import Matrix
