@@ -22,7 +22,7 @@ import tenacity
 
 import docker
 from runner.engines.docker.base_images import FROM
-from runner.engines.docker.buildkit import NO_PROXIES, build_client, context_folder, forget_contexts
+from runner.engines.docker.buildkit import NO_PROXIES, Builder, build_client, forget_contexts
 from runner.engines.docker.docker_engine import DockerEngine
 from runner.environments import file_store, wheelhouse
 from runner.environments.file_store import obtain
@@ -153,7 +153,7 @@ def build_plain(prepared: Sequence[Prepared], catalog: Catalog, engine: DockerEn
     with ExitStack() as made:
         bases = {python: with_pip(python, catalog, engine) for python in {one.lock.python for one in prepared}}
         made.callback(forget, client, list(bases.values()))
-        wheels = made.enter_context(context_folder())
+        wheels = made.enter_context(Builder(build_client).context())
         for path in {wheel.path for one in prepared for wheel in one.wheelhouse.wheels}:
             os.link(path, wheels / path.name)
         for one in prepared:
