@@ -13,7 +13,6 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.investigate.belief import Evidence, evidence_of
-
 from runner.investigate.question import BudgetSpentError
 from runner.matrix.axes import axis_kind
 from runner.matrix.cell_id import CellId
@@ -26,9 +25,8 @@ from runner.session.running import slots_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from runner.explain.distinction import Distinction, Trial
-
     from runner.environments.lock import Lock
+    from runner.explain.distinction import Distinction, Trial
     from runner.investigate.question import Answers, Combination, Questions
     from runner.matrix.matrix_file import Matrix
     from runner.session.results import Results

@@ -7,8 +7,6 @@ import queue
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from runner.trials.execution import blocked_record, execute
-
 from runner.environments.lock import Lock
 from runner.errors import BuildFailedError, ExpectationFailed, StoppedError
 from runner.outcomes.judged_cell import judge_cell
@@ -18,6 +16,7 @@ from runner.session.progress import Work
 from runner.session.pruning import Pruning
 from runner.session.recall import ledger_of, progress_of
 from runner.session.results import Results, is_as_expected, results_of
+from runner.trials.execution import blocked_record, execute
 from runner.trials.schedule import Schedule
 
 if TYPE_CHECKING:

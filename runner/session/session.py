@@ -13,8 +13,6 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self
 
-from runner.trials.execution import Workplace, job_of, remove
-
 from runner.engines.choice import open_engine
 from runner.engines.protocol import JobFolder
 from runner.environments.lock import Lock
@@ -36,6 +34,7 @@ from runner.session.running import Run
 from runner.session.settings import Settings
 from runner.session.sharding import cells_of
 from runner.session.workplace import claim, clear_jobs
+from runner.trials.execution import Workplace, job_of, remove
 from runner.trials.store import Store
 from runner.trials.trial import Trial
 

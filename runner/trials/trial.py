@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.code_digest import code_digest
-
 from runner.engines.protocol import Mount
 from runner.errors import UsageError
 

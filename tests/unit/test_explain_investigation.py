@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 from fake_engine import FakeEngine, write_matrix
 from packaging.version import Version
-from runner.explain.experimenter import Budget, contents_of
-from runner.explain.investigation import explain, first_tried
-from runner.explain.walk import walk
-from runner.investigate.belief import Evidence
 
 from runner.environments.lock import Environment, Layer, Lock, LockedPackage
 from runner.errors import UsageError
+from runner.explain.experimenter import Budget, contents_of
+from runner.explain.investigation import explain, first_tried
 from runner.explain.sides import cell_and_ends, sides_in, sides_of
+from runner.explain.walk import walk
+from runner.investigate.belief import Evidence
 from runner.investigate.question import Combination
 from runner.matrix.matrix_file import Matrix
 from runner.outcomes.account import Decision
