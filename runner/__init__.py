@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.matrix.matrix_file import Matrix
+    from runner.session import run
     from runner.session.options import Options
     from runner.session.results import Results
-    from runner.session.session import run
 
 __all__ = ["Matrix", "Options", "Results", "run"]
 
