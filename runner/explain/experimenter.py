@@ -20,7 +20,7 @@ from runner.matrix.mistakes import Position
 from runner.matrix.model import Axis, Partial
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.tally import most_trials
-from runner.session.running import slots_of
+from runner.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from runner.investigate.question import Answers, Combination, Questions
     from runner.matrix.matrix_file import Matrix
     from runner.session.results import Results
-    from runner.session.session import Session
     from runner.trials.record import Record
 
 
@@ -91,7 +90,7 @@ class Experimenter:
     def _expected_s(self, trials: int) -> float:
         """The time that so many trials may take, by those that ran; environments that must be made come on top."""
         ran = [record.duration_s for known in self.trials.values() for record, _ in known if record.ran]
-        side_by_side = len(slots_of(self.matrix.resources.cpus, self.session.options.jobs))
+        side_by_side = self.session.laboratory.trials_at_once(self.session.setup)
         return ceil(trials / side_by_side) * median(ran) if ran else 0.0
 
     def recorded(self, about: Sequence[Combination]) -> Answers:
@@ -109,9 +108,9 @@ class Experimenter:
         seeds, most = self.session.options.seeds, self.budget.trials
         if most is not None and most < 2 * most_trials(self.matrix.seeds):
             seeds = max(1, min(seeds or most, most // 2))
-        with self._about(derived, seeds=seeds) as session:
-            results = session.run()
-            self._keep([good, bad], session, results)
+        session = self._about(derived, seeds=seeds)
+        results = session.run()
+        self._keep([good, bad], session, results)
         self.budget.executed += results.executed
         return results
 
@@ -155,16 +154,16 @@ class Experimenter:
             return
         cells = [cell.values for cell in dict.fromkeys(map(self.cell, combinations))]
         derived = matrix_of(self.matrix, cells, artifacts=self.artifacts)
-        with self._about(derived, seeds=seeds) as session:
-            results = session.run() if run else session.results()
-            self._keep(combinations, session, results)
+        session = self._about(derived, seeds=seeds)
+        results = session.run() if run else session.results()
+        self._keep(combinations, session, results)
         self.budget.executed += results.executed
 
     def _keep(self, combinations: Sequence[Combination], session: Session, results: Results) -> None:
         """Keep the trials for every combination that means the cell: some differ only in what shall not be there."""
         for cell, outcome in zip(results.cells, results.outcomes, strict=True):
             group = next(group for group in session.groups if cell in group.cells)
-            lock = session.environments.locked(group.environment)
+            lock = session.laboratory.environments.locked(group.environment)
             for about in combinations:
                 if self.cell(about) == cell.id:
                     self.trials[about] = self._judged(outcome.records)
@@ -191,9 +190,8 @@ class Experimenter:
 
     def _about(self, matrix: Matrix, *, seeds: int | None) -> Session:
         options = self.session.options
-        return self.session.about(
-            matrix, replace(options, only=None, shard=None, seeds=seeds, fail_fast=False, earlier=None)
-        )
+        chosen = replace(options, only=None, shard=None, seeds=seeds, fail_fast=False, earlier=None)
+        return Session(matrix, self.session.laboratory, chosen, self.session.observer)
 
     def _partial(self, about: Combination) -> Partial:
         return Partial(values=self.cell(about).values, position=_NOWHERE)

@@ -82,7 +82,7 @@ class Investigation:
             id=self._id(),
             runner_version=importlib.metadata.version("convergence-matrix"),
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            engine=experimenter.session.engine.kind.value,
+            engine=experimenter.session.laboratory.equipment.engine.kind.value,
             matrix=experimenter.matrix.path.name,
             command=command,
             good=self._side(self.good, self.outcomes[0]),

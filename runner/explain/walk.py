@@ -22,7 +22,6 @@ from runner.matrix.cell_id import CellId
 from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, end_of_day, is_final, of_the_era
 from runner.matrix.versions import parsed
 from runner.outcomes.account import Walk
-from runner.session.environments import releases_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -165,7 +164,7 @@ def walk(
 
 def places_of(session: Session, span: Span, every: str) -> list[Combination]:
     """The combinations along a span, by what the package index has and the engine can provide."""
-    return combinations_along(span, releases_in(session.catalog), session.engine.pythons, every)
+    return combinations_along(span, session.laboratory.releases, session.laboratory.pythons, every)
 
 
 def _distinction(ours: Sequence[Trial], theirs: Sequence[Trial]) -> Distinction | None:
