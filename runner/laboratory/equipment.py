@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runner.engines.choice import open_engine
-from runner.environments import processes
+from runner.environments.processes import UNSHARED
 from runner.trials.execution import Workplace
 from runner.trials.store import Store
 
@@ -87,7 +87,7 @@ class Equipment:
     def stop(self) -> None:
         """End everything that runs now; nothing more can be begun."""
         self.stopping.set()
-        processes.stop()
+        UNSHARED.stop()
         self.engine.stop_all()
 
     def close(self) -> None:

@@ -6,9 +6,8 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner.laboratory.setup import Setup, groups_of
-
 from runner.errors import UsageError
+from runner.laboratory.setup import Setup, groups_of
 from runner.outcomes.tally import most_trials
 from runner.session.ledger import FIRST_CONTROL_SEED, Ledger, Progress
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runner.laboratory.laboratory import Laboratory
-
-    from runner.environments.lock import Lock
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell

@@ -13,7 +13,6 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.laboratory.setup import Setup
-
 from runner.matrix.axes import axis_kind
 from runner.outcomes.account import FOLDER, read_accounts
 from runner.outcomes.outcome import OutcomeKind

@@ -9,49 +9,31 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
-from functools import partial
-from runner.environments.lock import Lock
-from runner.environments.processes import UNSHARED
-from runner.environments.times import undated_in
-from runner.errors import BuildFailedError
-from runner.errors import MatrixError
-from runner.errors import UsageError
-from runner.laboratory.laboratory import open_laboratory
-from runner.laboratory.setup import Group
-from runner.laboratory.setup import Setup
-from runner.laboratory.setup import groups_of
-from runner.matrix.cell_id import CellId
-from runner.matrix.cells import expand
-from runner.matrix.cells import select
-from runner.matrix.model import Seeds
-from runner.matrix.settle import missing_versions
-from runner.matrix.settle import settle
-from runner.session.observer import Observer
-from runner.session.observer import Unwatched
-from runner.session.options import Options
-from runner.session.plan import CellPlan
-from runner.session.plan import EnvironmentPlan
-from runner.session.plan import Plan
-from runner.session.recall import lacking_for
-from runner.session.recall import ledger_of
-from runner.session.results import Results
-from runner.session.results import results_of
-from runner.session.rounds import Rounds
-from runner.session.shards import Division
-from runner.session.shards import MOST_JOBS
-from runner.session.shards import jobs_by_environment
-from runner.session.shards import jobs_by_shard
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from runner.environments.lock import Lock
+from runner.environments.times import undated_in
+from runner.errors import BuildFailedError, MatrixError, UsageError
+from runner.laboratory.laboratory import open_laboratory
+from runner.laboratory.setup import Group, Setup, groups_of
+from runner.matrix.cell_id import CellId
+from runner.matrix.cells import expand, select
+from runner.matrix.model import Seeds
+from runner.matrix.settle import missing_versions, settle
+from runner.session.observer import Observer, Unwatched
+from runner.session.options import Options
+from runner.session.plan import CellPlan, EnvironmentPlan, Plan
+from runner.session.recall import lacking_for, ledger_of
+from runner.session.results import Results, results_of
+from runner.session.rounds import Rounds
+from runner.session.shards import MOST_JOBS, Division, jobs_by_environment, jobs_by_shard
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from collections.abc import Iterator
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
     from runner.engines.protocol import Image
-    from runner.environments.index.catalog import Catalog
-    from runner.environments.lock import Unresolvable
-    from runner.environments.model import Environment
+    from runner.environments.lock import Environment, Unresolvable
     from runner.laboratory.equipment import World
     from runner.laboratory.laboratory import Laboratory
     from runner.matrix.matrix_file import Matrix
@@ -86,17 +68,9 @@ class Session:
         return self._given if self._given.settled else settle(self._given, self.laboratory.releases)
 
     @cached_property
-<<<<<<< ours
-    def catalog(self) -> Catalog:
-        """The package index that the user's configuration names; it is asked when something needs it."""
-        from runner.environments.index.catalog import Catalog  # noqa: PLC0415 - not needed where all is locked
-
-        return Catalog(undated=undated_in(self._given.as_of, self._given.dates))
-=======
     def setup(self) -> Setup:
         """What the trials of all cells share."""
         return Setup.of(self.matrix)
->>>>>>> theirs
 
     @cached_property
     def all_cells(self) -> tuple[Cell, ...]:
@@ -252,39 +226,6 @@ class Session:
         except BuildFailedError as error:
             return str(error)
 
-<<<<<<< ours
-    @contextmanager
-    def _side_by_side(self) -> Iterator[Executor]:
-        """Threads that make environments; where one fails, or on Ctrl-C, all that is under way is stopped."""
-        with ThreadPoolExecutor(ENVIRONMENTS_AT_ONCE, "environments") as pool:
-            try:
-                yield pool
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                self.stop()
-                raise
-
-    def stop(self) -> None:
-        """End everything that runs for this session now; it can't be used for more."""
-        self.stopping.set()
-        UNSHARED.stop()
-        self.engine.stop_all()
-
-    def run(self) -> Results:
-        """Run every trial that is wanted and not there, and give the outcomes of all cells.
-
-        Raises MatrixError (a version does not exist), NoEngineError, MachineError, StoppedEarly, and KeyboardInterrupt
-        after all jobs are stopped. What is finished by then is kept.
-        """
-        with claim(self.workplace.root):
-            clear_jobs(self.workplace.root)
-            swept = self.engine.sweep()
-            if swept:
-                self.observer.note(f"Removed {swept} left over from a run that was killed.")
-            return Run(self).go()
-
-=======
->>>>>>> theirs
     def only_lock(self) -> Lock:
         """The lock that all selected cells share, made if need be.
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from runner.laboratory.equipment import World
-
 from runner.engines.protocol import Ending, EngineKind, Image, Room, StoredImage
 from runner.environments.lock import Environment, Layer, LockedPackage
 from runner.environments.lockfile import finished, write
 from runner.errors import BuildFailedError, EngineLostError
+from runner.laboratory.equipment import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
 from collections import Counter
 from dataclasses import replace
-from fake_engine import FakeEngine
-from fake_engine import MATRIX
-from fake_engine import lost
-from fake_engine import world_of
-from fake_engine import write_matrix
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+from fake_engine import MATRIX, FakeEngine, lost, world_of, write_matrix
 from packaging.version import Version
+
 from runner.engines.protocol import Room
 from runner.environments.lock import Unresolvable
 from runner.environments.wheelhouse import LockSizes
-from runner.errors import BuildFailedError
-from runner.errors import EngineLostError
-from runner.errors import MachineError
-from runner.errors import UsageError
+from runner.errors import BuildFailedError, EngineLostError, MachineError, UsageError
 from runner.laboratory.executor import slots_of
 from runner.laboratory.workplace import Claim
 from runner.matrix.matrix_file import Matrix
@@ -25,12 +22,11 @@ from runner.outcomes.outcome import OutcomeKind
 from runner.session.options import Options
 from runner.session.rounds import StoppedEarly
 from runner.session.session import open_session
-from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
     from runner.engines.protocol import Job
     from runner.environments.lock import Environment
     from runner.session.results import Results
@@ -175,15 +171,8 @@ def test_what_does_not_resolve_is_a_result_with_the_resolver_s_reason(engine: Fa
         asked.append(environment.name)
         return Unresolvable(environment=environment, reason="six 1.15.0 needs a planet")
 
-<<<<<<< ours
-    monkeypatch.setattr(
-        importlib.import_module("runner.environments.resolve.resolve.resolve.resolve.resolve"), "resolve", resolve
-    )
-    monkeypatch.setattr("runner.session.environments.missing_versions", lambda *_: [])
-=======
     there = [SimpleNamespace(version=Version(version)) for version in ("1.15.0", "1.16.0")]
     catalog = SimpleNamespace(project=lambda _name: SimpleNamespace(releases=there))
->>>>>>> theirs
     for _ in range(2):
         with open_session(Matrix.load(matrix), world=replace(world_of(engine, catalog), resolve=resolve)) as session:
             results = session.run()

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_engine import WITHOUT_ENGINE, FakeEngine, world_of, write_matrix
-from runner.session.rounds import StoppedEarly
 
 from runner.engines.protocol import EngineKind
 from runner.errors import BuildFailedError
 from runner.matrix.matrix_file import Matrix
 from runner.session.ledger import FIRST_CONTROL_SEED
 from runner.session.options import Options
+from runner.session.rounds import StoppedEarly
 from runner.session.session import open_session
 
 if TYPE_CHECKING:
