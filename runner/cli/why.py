@@ -79,13 +79,20 @@ def explain(
     chosen = options(engine, base, only=only, seeds=seeds, jobs=jobs, prune_images=prune_images)
     with opened(context, matrix, chosen) as session:
         pair = sides_of(session.cells, good, bad) if good else sides_in(session.results())
-        plan = forecast(session, *pair, every=every.value, budget=spending)
+        plan = forecast(session.laboratory, session.matrix, *pair, every=every.value, budget=spending)
         if dry_run:
             sys.stdout.write("\n".join([*plan, ""]))
             return 0
         for line in plan:
             session.observer.note(line)
-        found = explained(session, *pair, budget=spending, every=every.value, tell=session.observer.note)
+        found = explained(
+            session.laboratory,
+            session.matrix,
+            *pair,
+            budget=spending,
+            every=every.value,
+            observer=session.observer,
+        )
         made = found.account(_command(matrix, good, bad, only))
         write_account(made, session.laboratory.equipment.workplace.root / FOLDER)
     if output is Format.JSON:
@@ -121,13 +128,14 @@ def bisect(
     with opened(context, matrix, chosen) as session:
         cell, ends = cell_and_ends(session.cells, axis or session.matrix.base.name, first, last)
         made = walk(
-            session,
+            session.laboratory,
+            session.matrix,
             cell,
             axis or session.matrix.base.name,
             ends,
             every=every.value,
             budget=spending,
-            tell=session.observer.note,
+            observer=session.observer,
         )
     if output is Format.JSON:
         sys.stdout.write(made.model_dump_json(indent=2) + "\n")

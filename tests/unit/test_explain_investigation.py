@@ -87,7 +87,7 @@ def values(job: Job) -> dict[str, str]:
 def explained(engine, path: Path, good_text: str, bad_text: str, **options):
     with open_session(Matrix.load(path), Options(), world=world_of(engine, FakeCatalog())) as session:
         pair = sides_of(session.cells, good_text, bad_text)
-        return explain(session, *pair, **options).account("explain")
+        return explain(session.laboratory, session.matrix, *pair, **options).account("explain")
 
 
 def test_the_axis_and_the_release_that_make_the_difference_are_named(engine: FakeEngine, matrix: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_bisection_by_itself_finds_a_bad_span_between_good_ends(engine: FakeEn
         Matrix.load(matrix), Options(only="script=a.py"), world=world_of(engine, FakeCatalog())
     ) as session:
         cell, ends = cell_and_ends(session.cells, "six", "", "")
-        found = walk(session, cell, "six", ends, every="patch")
+        found = walk(session.laboratory, session.matrix, cell, "six", ends, every="patch")
     steps = [
         (found.bisection.places[flip.before].values["six"], found.bisection.places[flip.after].values["six"])
         for flip in found.bisection.flips
@@ -253,8 +253,10 @@ def test_a_bisection_calls_the_better_level_good_whichever_end_has_it(engine: Fa
         Matrix.load(matrix), Options(only="script=a.py"), world=world_of(engine, FakeCatalog())
     ) as session:
         cell, ends = cell_and_ends(session.cells, "six", "", "")
-        found = walk(session, cell, "six", ends, every="patch")
-        short = walk(session, cell, "six", ("1.3.0", "1.5.0"), every="patch", budget=Budget(trials=2))
+        found = walk(session.laboratory, session.matrix, cell, "six", ends, every="patch")
+        short = walk(
+            session.laboratory, session.matrix, cell, "six", ("1.3.0", "1.5.0"), every="patch", budget=Budget(trials=2)
+        )
     assert "heals at six 1.8.0 → 1.9.0" in found.sentence
     assert [place.told for place in found.bisection.places][:: len(found.bisection.places) - 1] == ["bad", "good"]
     assert "the budget ended first" in short.sentence
