@@ -7,14 +7,12 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from runner.outcomes.assembly import LogExcerpt, ResultInput, logs_wanted, result_of
-
 from runner.outcomes.account import FOLDER, read_accounts
+from runner.outcomes.assembly import LogExcerpt, ResultInput, logs_wanted, result_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.environments.lock import Lock
     from runner.outcomes.result import Result
     from runner.session.results import Results
     from runner.session.session import Session
