@@ -8,7 +8,7 @@ probe, and filters by module work as ever.
 import functools
 
 
-def enclosed(original, enter, leave):
+def enclosed(original: "Callable[..., Any]", enter: "Callable[..., Any]", leave: "Callable[..., Any]") -> "Callable[..., Any]":
     """`original` with something before and after it.
 
     `enter(args, kwargs)` may replace arguments in place (args is a list) and gives a token; `leave(token, result, error)`
@@ -16,7 +16,7 @@ def enclosed(original, enter, leave):
     """
 
     @functools.wraps(original)
-    def call(*args, **kwargs):
+    def call(*args: "Any", **kwargs: "Any") -> "Any":
         args = list(args)
         token = enter(args, kwargs)
         try:

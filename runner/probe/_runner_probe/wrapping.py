@@ -5,7 +5,7 @@ import inspect
 from .enclosing_importlib_bootstrap import enclosed
 
 
-def own_classes(module):
+def own_classes(module: "Any") -> "list[type]":
     """The classes that a module defines itself."""
     return [
         value
@@ -14,7 +14,7 @@ def own_classes(module):
     ]
 
 
-def put_around(cls, name, enter, leave):
+def put_around(cls, name: str, enter: "Callable[..., Any]", leave: "Callable[..., Any]") -> "Any":
     """Enclose the method `name` where `cls` itself defines it; None where it does not, else the new method."""
     original = vars(cls).get(name)
     if not inspect.isfunction(original):
@@ -26,15 +26,15 @@ def put_around(cls, name, enter, leave):
     return method
 
 
-def nothing(*_):
+def nothing(*_: "Any") -> None:
     """For an end of a method that nothing is to happen at."""
 
 
-def once(cls, name, act):
+def once(cls, name: str, act: "Callable[[], object]") -> None:
     """Act when the method is called for the first time, and leave the class as it was."""
     original = vars(cls).get(name)
 
-    def enter(args, kwargs):
+    def enter(args: "Any", kwargs: "Any") -> None:
         if vars(cls).get(name) is method:
             setattr(cls, name, original)
         act()
