@@ -1,1 +1,1 @@
-"""Preludes: sources that each change one thing, or look, before a script begins; the catalogue of those that are known."""
+"""Preludes: sources that each change one thing before a script begins, or look into it; and their catalogue."""

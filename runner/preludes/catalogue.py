@@ -1,7 +1,7 @@
 """The catalogue of switches: preludes that each change one thing in what a script's libraries do.
 
-A switch is a function in one of the tools' modules of switches; its docstring says what it does, how, on which stacks, and
-which other switch turns the same thing the other way.
+A switch is a function in one of the tools' modules of switches; its docstring says what it does, how, on which
+stacks, and which other switch turns the same thing the other way.
 """
 
 from __future__ import annotations

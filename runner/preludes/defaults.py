@@ -1,9 +1,9 @@
 """Defaults that differ between two cells, found in their records' configs, and the preludes that make one explicit.
 
-`defaults_that_differ` takes the JSON texts of two records and gives settings; `explicit` takes some of them and gives
-a prelude under which classes get the good cell's values wherever the script gives none. Keras 2, Keras 3 and tf.keras name
-the same settings differently, and wrap them in records of where they come from: they are compared as every Keras would
-write them.
+`defaults_that_differ` takes the JSON texts of two records and gives settings; `explicit` takes some of them and
+gives a prelude under which classes get the good cell's values wherever the script gives none. Keras 2, Keras 3 and
+tf.keras name the same settings differently, and wrap them in records of where they come from: they are compared as
+every Keras would write them.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def _canonical(value: Any) -> Any:
 
 def _settings_of(config: dict[str, Any]) -> dict[str, Any]:
     """The settings among a config's entries, under their present names."""
-    return {SYNONYMS.get(key, key): _canonical(value) for key, value in config.items() if key not in _BOOKKEEPING}
+    return {_SYNONYMS.get(key, key): _canonical(value) for key, value in config.items() if key not in _BOOKKEEPING}
 
 
 def _canonical_object(value: dict[str, Any]) -> Any:

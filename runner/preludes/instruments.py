@@ -1,4 +1,4 @@
-"""The preludes with which the runner looks into a trial, or sets two equal: steps, initial weights, order of data, names.
+"""The preludes with which the runner looks into a trial, or sets two equal: steps, initial weights, order of data.
 
 Each is a name and a source, as every prelude is; the source calls one of the probe's tools.
 """
@@ -20,7 +20,7 @@ _DTYPE = re.compile(r"b?float\d{2}|u?int\d{1,2}|bool")
 
 
 def tracing(steps: int = 200) -> Prelude:
-    """The prelude that records the first `steps` steps, then those at powers of two, in `TRACE_FILE` and `INITIAL_FILE`."""
+    """The prelude that records the first `steps` steps, then those at powers of two: `TRACE_FILE`, `INITIAL_FILE`."""
     return Prelude(name="trace", source=_call("step_trace", "install", int(steps)))
 
 
@@ -43,7 +43,7 @@ def fixed_order() -> Prelude:
 
 
 def looking(kind: str, owner: str, name: str) -> Prelude:
-    """The prelude that changes nothing: when the script has ended it asks `owner` for an attribute or argument `name`."""
+    """The prelude that only asks, when the script has ended, `owner` for an attribute or argument `name`."""
     return Prelude(name="looking", source=_call("lookup", "install", kind, owner, name))
 
 

@@ -1,8 +1,8 @@
 """A prelude: a declared source file that runs before the script in the same process, so that one thing is changed.
 
-Data to the runner and part of a trial's key. Its source sees the name `prelude`: `prelude.after_import(module, call)`
-calls a function with a module right after its import, `prelude.applied(note)` says that the change was made. It may import
-the runner's own tools from `_runner_tools`.
+Data to the runner and part of a trial's key. Its source sees the name `prelude`: `prelude.after_import(module,
+call)` calls a function with a module right after its import, `prelude.applied(note)` says that the change was made.
+It may import the runner's own tools from `_runner_tools`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 TOOLS = Path(__file__).parents[1] / "probe" / "_runner_tools"
 """What the sources of preludes may import: it rides in every trial, beside the probe."""
 _USE = re.compile(
-    r"^[ \t]*(?:from (?:_runner_tools|\.) import (?P<names>[\w, ]+)|(?:from|import) (?:_runner_tools)?\.(?P<module>\w+))",
+    r"^[ \t]*(?:from (?:_runner_tools|\.) import (?P<names>[\w, ]+)"
+    r"|(?:from|import) (?:_runner_tools)?\.(?P<module>\w+))",
     re.MULTILINE,
 )
 
@@ -38,7 +39,7 @@ class Prelude:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over what the source does, and the tools that it imports."""
-        uses = "".join(f" {name} {_tool_digest(name)}" for name in sorted(_tools_of(self.source)))
+        uses = "".join(f" {name} {_tool_digest(name)}" for name in sorted(tools_of(self.source)))
         return hashlib.sha256(f"{code_digest(self.source.encode())}{uses}".encode()).hexdigest()
 
 
@@ -49,7 +50,7 @@ def lay_out(preludes: Iterable[Prelude], folder: Path) -> None:
         (folder / f"{number:02}-{prelude.name}.py").write_text(prelude.source, encoding="utf-8")
 
 
-def _tools_of(source: str) -> frozenset[str]:
+def tools_of(source: str) -> frozenset[str]:
     """The names of the tools that a source imports, directly or through one another."""
     found: set[str] = set()
     waiting = [source]

@@ -1,7 +1,8 @@
 """Starts the probe in a trial, then hands over to the sitecustomize that would have run without it.
 
-The engine puts this folder first on PYTHONPATH and names the record channel in RUNNER_CHANNEL. Both are gone again before
-the script's first line runs: the script, and every process that it starts, see the world as it would be without the probe.
+The engine puts this folder first on PYTHONPATH and names the record channel in RUNNER_CHANNEL. Both are gone again
+before the script's first line runs: the script, and every process that it starts, see the world as it would be
+without the probe.
 """
 
 import os

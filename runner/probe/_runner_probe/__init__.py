@@ -1,7 +1,7 @@
 """The probe: rides along in a trial and reports what the training did, as JSON lines ("events") in the record channel.
 
-Stdlib only, CPython 3.6 to 3.14. `start` takes the settings that came in the environment. What an event holds is said in
-`events.schema.json` beside this package; the runner reads it with `runner.trials.channel`.
+Stdlib only, CPython 3.6 to 3.14. `start` takes the settings that came in the environment. What an event holds is
+said in `events.schema.json` beside this package; the runner reads it with `runner.trials.channel`.
 """
 
 VERSION = "2"

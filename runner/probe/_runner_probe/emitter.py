@@ -1,4 +1,4 @@
-"""What the probe tells: JSON lines, each appended with one `write` to the record channel, and where the script is by now.
+"""The record channel as the probe writes it, one JSON line with one `write`, and where the script is by now.
 
 The script may close every descriptor, fork, change directory or fill the disk: what can't be written is lost, and the
 script never notices.
@@ -10,15 +10,20 @@ import os
 import sys
 import time
 
-BUDGET_BYTES = 32 * 1024 ** 2
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+BUDGET_BYTES = 32 * 1024**2
 """Where this much is written, only what a record can't do without is written still: the engine ends a job whose channel
 grows past its limit (64 MiB), and that must not be the probe's doing."""
 
 BUDGETS = dict.fromkeys(["start", "seeding", "exception", "packages", "exit"], float("inf"))
-BUDGETS["stage"] = 48 * 1024 ** 2
+BUDGETS["stage"] = 48 * 1024**2
 MARKERS = 100
-"""How many changes of phase are told that are neither a change of stage nor a fit: two models that are trained in turn, or
-a loop around `predict`, would fill the channel."""
+"""How many changes of phase are told that are neither a change of stage nor a fit: two models that are trained in turn,
+or a loop around `predict`, would fill the channel."""
 FAILURES = 20
 """How many failures of its own the probe reports; one that repeats in every epoch would fill the channel."""
 
@@ -50,8 +55,8 @@ class Emitter:
         self._path = path
         self._pid = os.getpid()
         self._begun = time.time()
-        self._descriptor = None
-        self._identity = None
+        self._descriptor: Any = None
+        self._identity: Any = None
         self._written = 0
         self._failures = 0
         self._open()
@@ -157,11 +162,11 @@ class ScriptProgress:
     def __init__(self, channel: "Emitter") -> None:
         self._channel = channel
         self._markers = 0
-        self._blamed = None
+        self._blamed: Any = None
         self.stage = "import"
         self.phase = ""
 
-    def move(self, stage: str, phase: str="") -> None:
+    def move(self, stage: str, phase: str = "") -> None:
         """Go to a stage; going on from `training` to another fit is a move from training to training."""
         if (stage, phase) == (self.stage, self.phase):
             return
@@ -171,7 +176,7 @@ class ScriptProgress:
         if told:
             self._channel.emit("stage", stage=stage, phase=phase)
 
-    def building(self, phase: str="") -> None:
+    def building(self, phase: str = "") -> None:
         """The first model or layer is being made."""
         if self.stage == "import":
             self.move("build-model", phase)
@@ -183,5 +188,6 @@ class ScriptProgress:
     def place_of(self, error: "BaseException") -> "tuple[str, str]":
         """Stage and phase that an exception came from."""
         if self._blamed is not None and self._blamed[:2] == (id(error), type(error)):
-            return self._blamed[2:]
+            _, _, stage, phase = self._blamed
+            return stage, phase
         return self.stage, self.phase

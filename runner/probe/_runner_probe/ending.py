@@ -1,12 +1,19 @@
-"""The end of the process: the exception that ended the script, the packages it had imported, and that the end was orderly.
+"""The end of the process: the exception that ended the script, the packages it had imported, whether it was orderly.
 
-A process that `os._exit`, a signal or an abort ends writes no `exit` event: that it is missing tells them from the rest.
+A process that `os._exit`, a signal or an abort ends writes no `exit` event: that it is missing tells them from the
+rest.
 """
 
 import atexit
 import os
 import re
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .emitter import Emitter, ScriptProgress
 
 MESSAGE_CHARACTERS = 8000
 TRACEBACK_CHARACTERS = 32000
@@ -41,7 +48,7 @@ class _Ending:
         self._where = where
         self._folder = os.path.realpath(os.getcwd())
         self._raised = False
-        self._next_hook = None
+        self._next_hook: Any = None
 
     def install(self) -> None:
         self._tell = self._channel.shielded(self._tell)
@@ -112,16 +119,16 @@ class _Ending:
 
 
 def _hide_probe(error: "BaseException") -> None:
-    """Take the probe's own frames out of the tracebacks of an exception and of those behind it (CPython 3.7 and later)."""
-    seen = set()
-    waiting = [error]
+    """Take the probe's own frames out of the tracebacks of an exception and of those behind it (not on CPython 3.6)."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
     while waiting:
-        error = waiting.pop()
-        if error is None or id(error) in seen or sys.version_info < (3, 7):
+        one = waiting.pop()
+        if one is None or id(one) in seen or sys.version_info < (3, 7):
             continue
-        seen.add(id(error))
-        waiting += [error.__cause__, error.__context__]
-        trace = error.__traceback__
+        seen.add(id(one))
+        waiting += [one.__cause__, one.__context__]
+        trace = one.__traceback__
         while trace is not None:
             while trace.tb_next is not None and trace.tb_next.tb_frame.f_code.co_filename.startswith(_PROBE):
                 trace.tb_next = trace.tb_next.tb_next
@@ -153,7 +160,7 @@ def _traceback(error: "BaseException", trace: "Any") -> str:
 
 def imported_packages() -> "dict[str, dict[str, str]]":
     """{module: {"version": …, "file": …}} for every imported top-level module whose version can be told."""
-    folders = {}
+    folders: dict[str, dict[str, str]] = {}
     found = {}
     for name in sorted(set(sys.modules) & _candidates()):
         module = sys.modules[name]

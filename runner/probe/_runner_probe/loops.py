@@ -1,7 +1,7 @@
 """Training that is no `fit`: loops around `train_on_batch`, and loops of the script's own around an optimizer.
 
-Such a loop has no epochs that could be seen, so none are made up: the metrics of all its steps are kept as the means of at
-most 64 blocks of equally many consecutive steps. A block doubles when 64 are full.
+Such a loop has no epochs that could be seen, so none are made up: the metrics of all its steps are kept as the means
+of at most 64 blocks of equally many consecutive steps. A block doubles when 64 are full.
 """
 
 import atexit
@@ -9,6 +9,12 @@ import time
 import weakref
 
 from . import phases, weights
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .emitter import Emitter, ScriptProgress
 
 BLOCKS = 64
 SECONDS = 10.0
@@ -21,8 +27,8 @@ class Blocks:
 
     def __init__(self) -> None:
         self.size = 1
-        self._full = []
-        self._sums = {}
+        self._full: list[Any] = []
+        self._sums: dict[Any, Any] = {}
         self._count = 0
 
     def add(self, values: "dict[str, float]") -> None:
@@ -52,7 +58,9 @@ class Blocks:
 class StepLoop:
     """One loop: the steps that one model, one optimizer, or one operation of a graph took outside of any `fit`."""
 
-    def __init__(self, channel: "Emitter", name: str, owner: "Any", variables: "list[Any]", read: "Any", session: "Any"=None) -> None:
+    def __init__(
+        self, channel: "Emitter", name: str, owner: "Any", variables: "list[Any]", read: "Any", session: "Any" = None
+    ) -> None:
         self.name = name
         self.blocks = Blocks()
         self.steps = 0
@@ -107,7 +115,7 @@ class Batches:
     def __init__(self, channel: "Emitter", where: "ScriptProgress") -> None:
         self._channel = channel
         self._where = where
-        self._loops = {}
+        self._loops: dict[Any, Any] = {}
         self._numbers = {"batches": 0, "loop": 0}
         self._close = channel.shielded(self._close)
 
@@ -164,7 +172,7 @@ class Batches:
         loop = self._loops.get((kind, id(owner)))
         return loop if loop is not None and loop.owner() is owner else None
 
-    def _new_loop(self, owner: "Any", kind: str, variables: "Any", read: "Any", session: "Any"=None) -> "StepLoop":
+    def _new_loop(self, owner: "Any", kind: str, variables: "Any", read: "Any", session: "Any" = None) -> "StepLoop":
         if not any(self._numbers.values()):
             atexit.register(self._close_all)
         self._numbers[kind] += 1
@@ -216,14 +224,15 @@ def _named(model: "Any", result: "Any") -> "dict[str, float]":
 class Sessions:
     """Custom loops of TensorFlow 1: the operations in a graph that train, and what the sessions do with them.
 
-    Such an operation is seen when `apply_gradients` (or `minimize`, which calls it) returns; each run of it is a step, seen at
-    `Session.run`, also where what is fetched only depends on it, as `tf.group` and `control_dependencies` make it.
+    Such an operation is seen when `apply_gradients` (or `minimize`, which calls it) returns; each run of it is a
+    step, seen at `Session.run`, also where what is fetched only depends on it, as `tf.group` and
+    `control_dependencies` make it.
     """
 
     def __init__(self, batches: "Batches") -> None:
         self._batches = batches
-        self._steps = {}
-        self._fetched = {}
+        self._steps: dict[Any, Any] = {}
+        self._fetched: dict[Any, Any] = {}
 
     def made(self, operation: "Any", variables: "Any") -> None:
         """An optimizer has made an operation that changes variables."""
@@ -262,7 +271,8 @@ class Sessions:
 
     def _search(self, operation: "Any") -> "list[int]":
         """The ids of the steps among an operation and those that it waits for."""
-        waiting, seen, found = [operation], set(), []
+        waiting, found = [operation], []
+        seen: set[int] = set()
         while waiting and len(seen) < LOOKED_AT:
             one = waiting.pop(0)
             if id(one) in seen:
@@ -274,14 +284,15 @@ class Sessions:
                 waiting += list(getattr(one, "control_inputs", ()))
         return found
 
-    def _living(self, number: "Any") -> "list[Any]":
+    def _living(self, number: int) -> "tuple[Any, list[Any]]":
         operation, variables = self._steps.get(number, (lambda: None, ()))
         return operation(), [variable for variable in (reference() for reference in variables) if variable is not None]
 
 
 def _elements(fetches: "Any") -> "list[Any]":
     """What is fetched, out of any nesting of lists, tuples and dicts."""
-    waiting, found = [fetches], []
+    found: list[Any] = []
+    waiting = [fetches]
     while waiting and len(found) < 1000:
         one = waiting.pop()
         if isinstance(one, (list, tuple)):

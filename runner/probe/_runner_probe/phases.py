@@ -6,6 +6,12 @@ import time
 
 from . import weights
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .emitter import Emitter
+
 FIRST = 64
 CONFIG_BYTES = 64 * 1024
 
@@ -25,13 +31,13 @@ class FitPhase:
         self._channel = channel
         self._read = weights.reader(backend)
         self._sampled = is_sampled(number)
-        self._before = None
-        self._variables = None
+        self._before: Any = None
+        self._variables: Any = None
         self._epochs = 0
-        self._began = None
-        self._losses = []
+        self._began: Any = None
+        self._losses: list[Any] = []
         self._told_losses = 0
-        self._batch = None
+        self._batch: Any = None
         self._digest = channel.shielded(self._digest)
         self._norms = channel.shielded(self._norms)
         self._learning_rate = channel.shielded(self._learning_rate)
@@ -186,7 +192,7 @@ def _as_text(value: "Any") -> "Any":
     return getattr(value, "__name__", None) or str(value)
 
 
-def _whole(value: "Any", less: "Any"=None) -> "int | None":
+def _whole(value: "Any", less: "Any" = None) -> "int | None":
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value - less if isinstance(less, int) else value

@@ -1,13 +1,21 @@
 """What is done before the script begins: the trial's seed is set, and its preludes run.
 
-Each library is seeded right after its import; what the script seeds itself comes later and wins. A prelude is a source that
-changes one thing, and says that it did.
+Each library is seeded right after its import; what the script seeds itself comes later and wins. A prelude is a
+source that changes one thing, and says that it did.
 """
 
 import os
 import random
 
 from .enclosing_importlib_bootstrap import enclosed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .emitter import Emitter
+    from .watched_imports import Hook
 
 NOTE = 1000
 """So many characters of a prelude's note are told."""
@@ -30,7 +38,7 @@ def seed_random(seed: int) -> None:
 
 def seed_hooks(seed: int, channel: "Emitter") -> "list[Hook]":
     """(module name, hook) for each library that has a global seed."""
-    small = seed % 2 ** 31  # what every one of them takes
+    small = seed % 2**31  # what every one of them takes
 
     def seed_numpy(module: "Any") -> None:
         module.seed(small)
@@ -44,16 +52,19 @@ def seed_hooks(seed: int, channel: "Emitter") -> "list[Hook]":
     def seed_contexts(module: "Any") -> None:
         _after_init(module.Context, channel.shielded(lambda context: context._set_global_seed(small)))
 
-    found = [("numpy.random", seed_numpy), ("torch", seed_torch)]
+    found: list[Hook] = [("numpy.random", seed_numpy), ("torch", seed_torch)]
     for tensorflow in ("tensorflow", "tensorflow_core"):
         found.append((tensorflow + ".python.framework.ops", seed_graphs))
         found.append((tensorflow + ".python.eager.context", seed_contexts))
     return found
 
 
-def _after_init(cls, act: "Callable[[Any], object]") -> None:
-    """Act on each new instance: in TensorFlow 1 a graph seed belongs to one graph and is lost with it (`clear_session`);
-    in TensorFlow 2, and under eager execution in 1, it belongs to the context."""
+def _after_init(cls: "Any", act: "Callable[[Any], object]") -> None:
+    """Act on each new instance.
+
+    In TensorFlow 1 a graph seed belongs to one graph and is lost with it (`clear_session`); in TensorFlow 2, and under
+    eager execution in 1, it belongs to the context.
+    """
     cls.__init__ = enclosed(
         cls.__init__, lambda args, kwargs: args[0], lambda instance, result, error: error or act(instance)
     )
@@ -78,7 +89,7 @@ class PreludeHandle:
 
         self._hooks.append((module, call))
 
-    def applied(self, note: str="") -> None:
+    def applied(self, note: str = "") -> None:
         """Say that the change was made; without that, the trial counts as one in which nothing was changed."""
         self._channel.emit("prelude", name=self._name, state="applied", note=str(note)[:NOTE])
 
@@ -90,7 +101,7 @@ class PreludeHandle:
 
 def run_preludes(folder: str, channel: "Emitter") -> "list[Hook]":
     """Run every source in the folder in the order of their names; (module name, hook) for what they wait for."""
-    hooks = []
+    hooks: list[Hook] = []
     for file in sorted(os.listdir(folder)):
         prelude = PreludeHandle(file.split("-", 1)[1][: -len(".py")], channel, hooks)
         try:

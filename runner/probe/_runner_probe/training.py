@@ -7,6 +7,12 @@ import _thread
 
 from . import loops, phases, weights, wrapping
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .emitter import Emitter, ScriptProgress
+
 FINER = ("compile", "evaluate", "predict")
 
 
@@ -18,9 +24,9 @@ class Training:
         self._where = where
         self._steps = steps
         self._fits = 0
-        self._stacks = {}
+        self._stacks: dict[Any, Any] = {}
         self._inside = 0
-        self._configs = set()
+        self._configs: set[Any] = set()
         self._batches = loops.Batches(channel, where)
         self._sessions = loops.Sessions(self._batches)
 
@@ -77,8 +83,11 @@ class Training:
         wrapping.put_around(cls, name, shielded(enter_if_mine), shielded(leave_if_entered))
 
     def _watch_making(self, cls: "Any") -> None:
-        building = self._channel.shielded(lambda: self._channel.mine() and self._where.building())
-        wrapping.once(cls, "__init__", building)
+        def building() -> None:
+            if self._channel.mine():
+                self._where.building()
+
+        wrapping.once(cls, "__init__", self._channel.shielded(building))
 
     def _enter_fit(self, args: "Any", kwargs: "Any", backend: str) -> "Any":
         model = args[0]
@@ -214,11 +223,13 @@ class Training:
 
     def _enter_batch_hook(self, args: "Any", kwargs: "Any") -> "Any":
         mode, hook = args[1:3]
-        return self._enter_batch_end([args[0]] + args[3:], kwargs) if (str(mode), hook) == ("train", "end") else None
+        return self._enter_batch_end([args[0], *args[3:]], kwargs) if (str(mode), hook) == ("train", "end") else None
 
     def _enter_batch_end(self, args: "Any", kwargs: "Any") -> "Any":
         phase = self._phase()
-        return None if phase is None else (phase, _argument(args, kwargs, 1, "batch"), _argument(args, kwargs, 2, "logs"))
+        return (
+            None if phase is None else (phase, _argument(args, kwargs, 1, "batch"), _argument(args, kwargs, 2, "logs"))
+        )
 
     def _leave_batch_end(self, token: "Any", result: "Any", error: "Any") -> None:
         phase, batch, logs = token
@@ -240,8 +251,10 @@ class Training:
 
 
 def _is_same(outer: "Any", model: "Any") -> bool:
-    """Whether a fit inside of a fit is the same training: a method that calls another, or the Sequential of old, which hands
-    its fit on to a Model of its own."""
+    """Whether a fit inside of a fit is the same training.
+
+    So it is where a method calls another, and in the Sequential of old, which hands its fit on to a Model of its own.
+    """
     return outer is model or vars(outer).get("model") is model
 
 

@@ -1,12 +1,23 @@
 """Which modules are watched, and how something is done right after one was imported, without importing anything early.
 
-Every Keras has the same few classes that train under some prefix: the native packages, the copies inside of TensorFlow, and
-their private folders (`src`, `_impl`). How a module is found does not change.
+Every Keras has the same few classes that train under some prefix: the native packages, the copies inside of
+TensorFlow, and their private folders (`src`, `_impl`). How a module is found does not change.
 """
 
 import sys
+from functools import partial
 
 from .enclosing_importlib_bootstrap import enclosed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .emitter import Emitter, ScriptProgress
+
+    Hook = tuple[str, Callable[[Any], object]]
+    """The name of a module, and what is called with it once it was imported."""
 
 PREFIXES = (
     "keras",
@@ -43,8 +54,8 @@ SESSIONS = ("tensorflow.python.client.session", "tensorflow_core.python.client.s
 
 
 def install(hooks: "list[Hook]", channel: "Emitter") -> None:
-    """Watch for imports; `hooks` is a list of (module name, function of the module). Modules already there are told now."""
-    by_name = {}
+    """Watch for imports; `hooks` are (module name, function of the module). Modules already there are told now."""
+    by_name: dict[str, list[Callable[..., Any]]] = {}
     for name, hook in hooks:
         by_name.setdefault(name, []).append(channel.shielded(hook))
     sys.meta_path.insert(0, PostImport(by_name, channel))
@@ -61,10 +72,10 @@ class PostImport:
 
     def __init__(self, hooks: "dict[str, list[Callable[..., Any]]]", channel: "Emitter") -> None:
         self._hooks = hooks
-        self._finding = set()
+        self._finding: set[Any] = set()
         self._follow = channel.shielded(self._follow)
 
-    def find_spec(self, name: str, path: "Any"=None, target: "Any"=None) -> "Any":
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         """The spec that the finders after this one have for a watched module; None for all others."""
         if name not in self._hooks or name in self._finding:
             return None
@@ -105,7 +116,7 @@ class PostImport:
 
 def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> "list[Hook]":
     """(module name, hook) for all that is watched. What is needed to watch training is imported with the first hook."""
-    trainings = []
+    trainings: list[Any] = []
 
     def training() -> "Any":
         if not trainings:
@@ -114,12 +125,15 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
             trainings.append(module.Training(channel, where, steps))
         return trainings[0]
 
-    found = []
+    def watch_optimizers(backend: str, module: "Any") -> None:
+        training().watch_optimizers(module, backend)
+
+    found: list[Hook] = []
     for prefix in PREFIXES:
         found += _of_keras(prefix, training)
     for name in TENSORFLOW_OPTIMIZERS:
         backend = name.split(".")[0] + ".python.keras.backend"
-        found.append((name, lambda module, backend=backend: training().watch_optimizers(module, backend)))
+        found.append((name, partial(watch_optimizers, backend)))
     found += [(name, lambda module: training().watch_sessions(module)) for name in SESSIONS]
     return found
 

@@ -1,16 +1,22 @@
 """Reads weights and the learning rate of a model without adding an op to a graph or changing a random state.
 
-In a graph the variables themselves are fetched, through the session that Keras uses; its `get_session` first initialises
-what is not initialised yet, as the first batch would have done a moment later. Under eager execution `numpy()` copies.
+In a graph the variables themselves are fetched, through the session that Keras uses; its `get_session` first
+initialises what is not initialised yet, as the first batch would have done a moment later. Under eager execution
+`numpy()` copies.
 """
 
 import hashlib
 import sys
 
-DIGEST_BYTES = 512 * 1024 ** 2
-NORM_PARAMETERS = 50 * 10 ** 6
-UPDATE_PARAMETERS = 10 * 10 ** 6
-"""Above these sizes of a model its digest, its norm, its update norm (which keeps a copy of the weights) are left out."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+DIGEST_BYTES = 512 * 1024**2
+NORM_PARAMETERS = 50 * 10**6
+UPDATE_PARAMETERS = 10 * 10**6
+"""Above these sizes a model's digest, norm and update norm (which keeps a copy of the weights) are left out."""
 
 
 def variables_of(model: "Any") -> "list[Any]":
@@ -68,14 +74,13 @@ def difference(after: "Any", before: "Any") -> "list[Any]":
     numpy = sys.modules["numpy"]
     with numpy.errstate(all="ignore"):
         return [
-            numpy.asarray(new, dtype="float64") - numpy.asarray(old, dtype="float64")
-            for new, old in zip(after, before)
+            numpy.asarray(new, dtype="float64") - numpy.asarray(old, dtype="float64") for new, old in zip(after, before)
         ]
 
 
 def learning_rate(model: "Any", read: "Any") -> "float | None":
     """The optimizer's learning rate as it stands; None where only a new op could tell it."""
-    optimizer = getattr(model, "optimizer", None)
+    optimizer: Any = getattr(model, "optimizer", None)
     for name in ("learning_rate", "lr", "_lr"):
         value = getattr(optimizer, name, None)
         if value is not None:
@@ -117,4 +122,3 @@ def _tensorflow(name: str) -> "Any":
         if module is not None:
             return module
     return None
-

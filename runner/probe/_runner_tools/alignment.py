@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 def fix_order(prelude: "PreludeHandle") -> None:
     """Have batches cut from the data in the data's own order: `shuffle=False` in every call of `fit`.
 
-    Two versions of Keras that shuffle draw other orders even from the same seed, and which rows a batch has can't be read
-    in those that shuffle inside of TensorFlow. What `fit` gets as a generator or a data set keeps the order that it has.
+    Two versions of Keras that shuffle draw other orders even from the same seed, and which rows a batch has can't be
+    read in those that shuffle inside of TensorFlow. What `fit` gets as a generator or a data set keeps the order
+    that it has.
     """
     steps.shared.fixed_order = True
-    told: "set[str]" = set()
+    told: set[str] = set()
 
     def enter_with(position: int, default: "Any") -> "Any":
         def enter(args: "Any", kwargs: "Any") -> None:
@@ -59,8 +60,8 @@ def fix_order(prelude: "PreludeHandle") -> None:
 def set_initial_weights(prelude: "PreludeHandle", given: "dict[str, Any]") -> None:
     """Set the model's weights to given ones, right before its first training step.
 
-    `given` holds them as the trace recorded them. Each layer takes those of the layer that has its place, class, roles and
-    shapes; where one fits nothing, nothing is set and the trial says why.
+    `given` holds them as the trace recorded them. Each layer takes those of the layer that has its place, class,
+    roles and shapes; where one fits nothing, nothing is set and the trial says why.
     """
     initial = Initial(prelude, given["layers"])
     steps.shared.before_steps.append(initial.before)
@@ -110,7 +111,7 @@ def _signature(layer: "Any", variables: "Any") -> "Any":
 
 
 def _matched(signatures: "Any", layers: "Any") -> "Any":
-    """For each layer the place of the given layer that it takes: the same place, else the first free one of its kind."""
+    """For each layer the place of the given layer that it takes: the same, else the first free one of its kind."""
     given = [
         (layer["class"], tuple((one["role"], tuple(one["shape"])) for one in layer["weights"])) for layer in layers
     ]
@@ -120,7 +121,9 @@ def _matched(signatures: "Any", layers: "Any") -> "Any":
     for wanted in signatures:
         fitting = [place for place in free if given[place] == wanted]
         if not fitting:
-            raise ValueError("no given layer fits %s: given are %s" % (_described(wanted), "; ".join(map(_described, given))))
+            raise ValueError(
+                "no given layer fits %s: given are %s" % (_described(wanted), "; ".join(map(_described, given)))
+            )
         free.remove(fitting[0])
         places.append(fitting[0])
     if free:

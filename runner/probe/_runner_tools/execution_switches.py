@@ -1,8 +1,8 @@
-"""Switches of how TensorFlow executes: eagerly or in graphs, with which variables and control flow, and which Keras it is.
+"""Switches of how TensorFlow executes: eagerly or in graphs, with which variables, control flow and Keras.
 
-A switch is a function of `prelude`. The first line of its docstring says what is different with it; `how` names the call
-or setting, `applies` the stacks (requirements that must all hold), `reverse` the switch that does the opposite, `breadth`
-how much it changes, from 1 (one default of one kind of object) to 9 (the whole way of execution).
+A switch is a function of `prelude`. The first line of its docstring says what is different with it; `how` names the
+call or setting, `applies` the stacks (requirements that must all hold), `reverse` the switch that does the opposite,
+`breadth` how much it changes, from 1 (one default of one kind of object) to 9 (the whole way of execution).
 """
 
 import os
@@ -122,7 +122,7 @@ def enable_v2_behavior(prelude: "PreludeHandle") -> None:
 def run_eagerly(prelude: "PreludeHandle") -> None:
     """functions of TensorFlow 2, the training step of Keras among them, run operation by operation instead of as graphs
 
-    how: tf.config.run_functions_eagerly(True), in TensorFlow 2.0 to 2.2 tf.config.experimental_run_functions_eagerly(True)
+    how: tf.config.run_functions_eagerly(True), before TensorFlow 2.3 tf.config.experimental_run_functions_eagerly(True)
     applies: tensorflow>=2.0
     breadth: 7
     """
@@ -189,7 +189,7 @@ def reference_variables(prelude: "PreludeHandle") -> None:
             return make(next_creator, **kwargs)
 
         variable_scope.default_variable_creator = make_reference
-        variables: "Any" = sys.modules[variable_scope.__name__.rpartition(".")[0] + ".variables"]
+        variables: Any = sys.modules[variable_scope.__name__.rpartition(".")[0] + ".variables"]
         if getattr(variables, "default_variable_creator", None) is make:
             variables.default_variable_creator = make_reference
         prelude.applied("variable_scope.default_variable_creator(use_resource=False)")
@@ -198,7 +198,7 @@ def reference_variables(prelude: "PreludeHandle") -> None:
         module = getattr(backend, "resource_variable_ops", None)
         if module is None:
             return
-        variables: "Any" = sys.modules[module.__name__.rpartition(".")[0] + ".variables"]
+        variables: Any = sys.modules[module.__name__.rpartition(".")[0] + ".variables"]
         reference = getattr(variables, "RefVariable", None) or variables.Variable
         backend.resource_variable_ops = ReferenceVariables(module, reference)
         prelude.applied("keras.backend makes " + reference.__name__)

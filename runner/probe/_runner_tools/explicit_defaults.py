@@ -28,7 +28,7 @@ class ExplicitDefaults:
     def __init__(self, prelude: "PreludeHandle", settings: "list[tuple[str, list[str], str]]") -> None:
         self._prelude = prelude
         self._settings = settings
-        self._switched: "set[type]" = set()
+        self._switched: set[type] = set()
 
     def switch(self, package: "Any") -> None:
         """Go through the classes of all modules of Keras that are imported by now."""
@@ -56,7 +56,7 @@ class ExplicitDefaults:
 
         @functools.wraps(make)
         def make_switched(self: "Any", *args: "Any", **kwargs: "Any") -> None:
-            by_default = type(self) is cls and not _was_given(signature, keys, (self,) + args, kwargs)
+            by_default = type(self) is cls and not _was_given(signature, keys, (self, *args), kwargs)
             if by_default and standard is None and is_only:
                 prelude.failed(TypeError("%s takes no argument %s" % (cls.__name__, keys[0])))
             if by_default and standard is not None and standard.default != value:
@@ -70,11 +70,13 @@ class ExplicitDefaults:
         cls.__init__ = make_switched
 
 
-def _is_keras(name: "Any") -> "Any":
-    return name.split(".")[0] in ("keras", "tf_keras") or name.startswith("tensorflow") and "keras" in name.split(".")
+def _is_keras(name: str) -> bool:
+    return name.split(".", maxsplit=1)[0] in ("keras", "tf_keras") or (
+        name.startswith("tensorflow") and "keras" in name.split(".")
+    )
 
 
-def _standard_of(cls, keys: "Any") -> "Any":
+def _standard_of(cls: "Any", keys: "Any") -> "Any":
     """The parameter that the setting is, of the class or of one that it hands further arguments to; None without."""
     for one in cls.__mro__:
         if "__init__" in vars(one):

@@ -1,4 +1,4 @@
-"""A look, when the script has ended, at the object that a failure named: is it there, what is like it, what does it say?"""
+"""A look, when the script has ended, at the object that a failure named: whether it is there, and what is like it."""
 
 import atexit
 import difflib
@@ -24,11 +24,11 @@ def _owners(name: "Any") -> "Any":
     """The module of this name; else the classes and functions that the script has, then those that any module has."""
     if name in sys.modules:
         return [sys.modules[name]]
-    own = list(vars(sys.modules["__main__"]).values())
+    own: list[Any] = list(vars(sys.modules["__main__"]).values())
     found = [one for value in own for one in (value, type(value)) if _named(one, name)]
     if not found:
-        modules = [module for module in list(sys.modules.values()) if inspect.ismodule(module)]
-        found = [value for module in modules for value in [vars(module).get(name)] if _named(value, name)]
+        modules: list[Any] = list(sys.modules.values())
+        found = [vars(one).get(name) for one in modules if inspect.ismodule(one) and _named(vars(one).get(name), name)]
     return found
 
 
@@ -81,13 +81,15 @@ def _advice_of(value: "Any", name: "Any") -> "Any":
     """What a function says in its own texts of being deprecated: messages in its code first, then its docstring."""
     code = getattr(inspect.unwrap(value) if callable(value) else None, "__code__", None)
     texts = [text for text in (code.co_consts if code else ()) if isinstance(text, str)]
-    found = [_advice(text, name) for text in texts + [getattr(value, "__doc__", None) or ""]]
+    found = [_advice(text, name) for text in [*texts, getattr(value, "__doc__", None) or ""]]
     return next(filter(None, found), "")
 
 
 def _advice(text: "Any", name: "Any") -> "Any":
     """A text that gives advice about a name; of a long one the paragraphs that do."""
-    parts = [part for part in text.split("\n\n") if ADVICE.search(part) and re.search(r"\b%s\b" % re.escape(name), part)]
+    parts = [
+        part for part in text.split("\n\n") if ADVICE.search(part) and re.search(r"\b%s\b" % re.escape(name), part)
+    ]
     return text if parts and len(text) <= SAID else " ".join(parts)
 
 

@@ -17,17 +17,37 @@ CLASSES = ("V1", "V2", "CuDNN")
 """Parts of the names of layer classes that say nothing about what the layer computes."""
 RANDOM = ("Random", "Multinomial", "TruncatedNormal", "PyFunc", "Dropout", "Bernoulli", "Shuffle")
 SLOTS = {
-    "_momentums": "m", "momentums": "m", "_m": "m", "_velocities": "v", "_v": "v", "_u": "v", "_velocity_hats": "vhat",
-    "_accumulators": "accumulator", "_accumulated_grads": "accum_grad", "_accumulated_delta_vars": "accum_var",
+    "_momentums": "m",
+    "momentums": "m",
+    "_m": "m",
+    "_velocities": "v",
+    "_v": "v",
+    "_u": "v",
+    "_velocity_hats": "vhat",
+    "_accumulators": "accumulator",
+    "_accumulated_grads": "accum_grad",
+    "_accumulated_delta_vars": "accum_var",
     "_average_gradients": "mg",
 }
 OWN_SLOTS = {
-    "SGD": {"m": "momentum"}, "RMSprop": {"v": "rms", "m": "momentum"},
-    "Adam": {}, "AdamW": {}, "Nadam": {}, "Adamax": {}, "Adagrad": {}, "Adadelta": {}, "Ftrl": {},
+    "SGD": {"m": "momentum"},
+    "RMSprop": {"v": "rms", "m": "momentum"},
+    "Adam": {},
+    "AdamW": {},
+    "Nadam": {},
+    "Adamax": {},
+    "Adagrad": {},
+    "Adadelta": {},
+    "Ftrl": {},
 }
 CHUNKS = {
-    "SGD": ("momentum",), "Adam": ("m", "v", "vhat"), "RMSprop": ("rms",), "Adagrad": ("accumulator",),
-    "Adadelta": ("accum_grad", "accum_var"), "Adamax": ("m", "v"), "Nadam": ("m", "v"),
+    "SGD": ("momentum",),
+    "Adam": ("m", "v", "vhat"),
+    "RMSprop": ("rms",),
+    "Adagrad": ("accumulator",),
+    "Adadelta": ("accum_grad", "accum_var"),
+    "Adamax": ("m", "v"),
+    "Nadam": ("m", "v"),
 }
 """How the lists of the first optimizers of Keras go on: one piece a kind, each in the order of the weights."""
 OPAQUE = ("PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient")
@@ -50,9 +70,9 @@ def is_random(tensors: "Any") -> bool:
         if operation.name in seen:
             continue
         seen.add(operation.name)
-        if operation.type in OPAQUE or any(part in operation.type for part in RANDOM):
-            if not _is_guarded(operation):
-                return True
+        may_draw = operation.type in OPAQUE or any(part in operation.type for part in RANDOM)
+        if may_draw and not _is_guarded(operation):
+            return True
         todo += [one.op for one in operation.inputs] + list(operation.control_inputs)
     return False
 
@@ -72,10 +92,10 @@ def batch_digest(arrays: "Any") -> "str | None":
     """The digest of a batch's arrays, whatever kind of number and trailing shape they have."""
     numpy = sys.modules["numpy"]
     found = hashlib.sha256()
-    for array in arrays:
-        if array is None:
+    for given in arrays:
+        if given is None:
             continue
-        array = numpy.asarray(array)
+        array = numpy.asarray(given)
         array = array.astype("float32") if array.dtype.kind in "fiub" else array
         found.update(("%d/%d;" % (len(array), array.size)).encode("ascii") + array.tobytes())
     return found.hexdigest()[:32]
@@ -83,7 +103,12 @@ def batch_digest(arrays: "Any") -> "str | None":
 
 def dtype_of(variable: "Any") -> str:
     dtype = variable.dtype
-    return str(getattr(dtype, "base_dtype", dtype) if not isinstance(dtype, str) else dtype).replace("<dtype: '", "").replace("'>", "").replace("_ref", "")
+    return (
+        str(getattr(dtype, "base_dtype", dtype) if not isinstance(dtype, str) else dtype)
+        .replace("<dtype: '", "")
+        .replace("'>", "")
+        .replace("_ref", "")
+    )
 
 
 def flat(values: "Any") -> "list[Any]":
@@ -100,7 +125,6 @@ def loss_name(loss: "Any") -> str:
     if isinstance(loss, (list, tuple, dict)):
         return str(loss)[:200]
     return str(getattr(loss, "__name__", None) or (loss if isinstance(loss, str) else type(loss).__name__))[:200]
-
 
 
 def rate_of(optimizer: "Any") -> "list[Any]":
@@ -195,7 +219,7 @@ def layers_of(model: "Any") -> "list[Any]":
 
 def roles_of(variables: "Any") -> "list[str]":
     """What each variable of a layer is to it: "kernel", "bias"; the second of one name is "kernel-2"."""
-    roles = []
+    roles: list[str] = []
     for variable in variables:
         role = str(getattr(variable, "path", None) or variable.name).split("/")[-1].split(":")[0]
         role = re.sub(r"_\d+$", "", role) or "weight"

@@ -1,7 +1,8 @@
 """Records what the first model that is trained computes, step by step: one JSON line each in `runner-trace.jsonl`.
 
-So many steps as are asked for are recorded in full, after them those at powers of two. Only what exists is read: no op is added to a graph of TensorFlow 1, and nothing random is drawn. Outputs are those of the batch before
-its step, in inference mode, and only where computing them draws nothing.
+So many steps as are asked for are recorded in full, after them those at powers of two. Only what exists is read: no
+op is added to a graph of TensorFlow 1, and nothing random is drawn. Outputs are those of the batch before its step,
+in inference mode, and only where computing them draws nothing.
 """
 
 import atexit
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
     from _runner_probe.preparation import PreludeHandle
 
-TRACE_BYTES = 8 * 1024 ** 2
-WEIGHTS_BYTES = 4 * 1024 ** 2
+    from .steps import Fit
+
+TRACE_BYTES = 8 * 1024**2
+WEIGHTS_BYTES = 4 * 1024**2
 SMALL = 64
 """Tensors of at most so many elements are recorded as they are."""
 ROOM = 64 * 1024
@@ -44,22 +47,23 @@ class StepTrace:
         self._initial_path = os.path.join(folder, "runner-initial-weights.json")
         self._began = time.time()
         self._spent = 0.0
-        self._file = None
+        self._file: Any = None
         self._left = TRACE_BYTES - ROOM
         self._truncated = False
-        self._model = None
-        self._others = set()
+        self._model: Any = None
+        self._others: set[Any] = set()
         self._step = 0
         self._written = 0
-        self._recorded = None
+        self._recorded: Any = None
         self._fits = 0
-        self._fit = None
+        self._fit: Any = None
         self._fresh = False
-        self._weights = None
-        self._slots = None
-        self._projections = {}
-        self._forward = None
-        self._notes = set()
+        self._weights: Any = None
+        self._slots: Any = None
+        self._projections: dict[Any, Any] = {}
+        self._forward: Any = None
+        self._layers: list[Any] = []
+        self._notes: set[Any] = set()
 
     def begin(self, fit: "Fit", number: int) -> None:
         """A step is about to be taken."""
@@ -106,8 +110,12 @@ class StepTrace:
         if os.getpid() == PROCESS and self._file is not None:
             self._left += ROOM
             self._write(
-                kind="summary", steps=self._step, recorded=self._written, truncated=self._truncated,
-                other_models=len(self._others), seconds=round(self._spent, 3),
+                kind="summary",
+                steps=self._step,
+                recorded=self._written,
+                truncated=self._truncated,
+                other_models=len(self._others),
+                seconds=round(self._spent, 3),
             )
             self._file.close()
 
@@ -151,18 +159,22 @@ class StepTrace:
         loss, error = self._loss(fit.model, logs)
         batch = self._recorded["batch"]
         line = {
-            "kind": "step", "step": self._step, "fit": self._fits, "in_epoch": first,
+            "kind": "step",
+            "step": self._step,
+            "fit": self._fits,
+            "in_epoch": first,
             "batches": number - first + 1,
-            "batch": None if batch is None else [model_reading.batch_digest(batch.inputs), model_reading.batch_digest(batch.targets)],
+            "batch": None
+            if batch is None
+            else [model_reading.batch_digest(batch.inputs), model_reading.batch_digest(batch.targets)],
             "learning_rate": float(rest[-1]) if rate else weights.learning_rate(fit.model, fit.read),
-            "loss": loss, "loss_error": error,
-            "outputs": None if self._recorded["outputs"] is None else [
-                self._told(output) for output in self._recorded["outputs"]
-            ],
+            "loss": loss,
+            "loss_error": error,
+            "outputs": None
+            if self._recorded["outputs"] is None
+            else [self._told(output) for output in self._recorded["outputs"]],
             "weights": [self._told(array) for array in after],
-            "updates": None if before is None else [
-                self._told(change) for change in weights.difference(after, before)
-            ],
+            "updates": None if before is None else [self._told(change) for change in weights.difference(after, before)],
             "slots": [self._told(array) for array in rest[: len(self._slots)]],
             "states": [self._told(array) for array in rest[len(self._slots) : len(self._slots) + len(self._states)]],
         }
@@ -174,9 +186,15 @@ class StepTrace:
         layers = model_reading.layers_of(fit.model)
         self._layers = [
             {
-                "class": model_reading.class_of(layer), "name": str(layer.name),
+                "class": model_reading.class_of(layer),
+                "name": str(layer.name),
                 "weights": [
-                    {"role": role, "shape": model_reading.shape_of(one), "dtype": model_reading.dtype_of(one), "trainable": bool(getattr(one, "trainable", True))}
+                    {
+                        "role": role,
+                        "shape": model_reading.shape_of(one),
+                        "dtype": model_reading.dtype_of(one),
+                        "trainable": bool(getattr(one, "trainable", True)),
+                    }
                     for role, one in zip(model_reading.roles_of(variables), variables)
                 ],
             }
@@ -186,15 +204,35 @@ class StepTrace:
         self._states, states = [], []
         own = {id(variable) for variable in self._weights}
         for place, (layer, _) in enumerate(layers):
-            for number, state in enumerate(model_reading.flat(getattr(layer, "states", None) if getattr(layer, "stateful", False) else None)):
+            for number, state in enumerate(
+                model_reading.flat(getattr(layer, "states", None) if getattr(layer, "stateful", False) else None)
+            ):
                 if id(state) not in own and hasattr(state, "shape") and hasattr(state, "assign"):
                     self._states.append(state)
-                    states.append({"layer": place, "role": "state-%d" % (number + 1), "shape": model_reading.shape_of(state), "dtype": model_reading.dtype_of(state)})
-        packages = {name: str(getattr(sys.modules[name], "__version__", "")) for name in ("tensorflow", "keras", "tf_keras", "numpy") if name in sys.modules}
+                    states.append(
+                        {
+                            "layer": place,
+                            "role": "state-%d" % (number + 1),
+                            "shape": model_reading.shape_of(state),
+                            "dtype": model_reading.dtype_of(state),
+                        }
+                    )
+        packages = {
+            name: str(getattr(sys.modules[name], "__version__", ""))
+            for name in ("tensorflow", "keras", "tf_keras", "numpy")
+            if name in sys.modules
+        }
         self._write(
-            kind="header", version=1, steps=self._steps, framework=fit.backend.rpartition(".")[0], packages=packages,
-            model=type(fit.model).__name__, layers=self._layers, states=states,
-            optimizer=type(fit.model.optimizer).__name__, loss=model_reading.loss_name(getattr(fit.model, "loss", None)),
+            kind="header",
+            version=1,
+            steps=self._steps,
+            framework=fit.backend.rpartition(".")[0],
+            packages=packages,
+            model=type(fit.model).__name__,
+            layers=self._layers,
+            states=states,
+            optimizer=type(fit.model.optimizer).__name__,
+            loss=model_reading.loss_name(getattr(fit.model, "loss", None)),
         )
 
     def _introduce_slots(self, fit: "Fit") -> "Any":
@@ -218,8 +256,8 @@ class StepTrace:
                 if size > 4 * WEIGHTS_BYTES:
                     return self.note("the initial weights are too large to be kept")
                 data = base64.b64encode(zlib.compress(array.tobytes(), 6)).decode("ascii")
-                kept.append(dict(weight, dtype=str(array.dtype), data=data))
-            layers.append(dict(layer, weights=kept))
+                kept.append({**weight, "dtype": str(array.dtype), "data": data})
+            layers.append({**layer, "weights": kept})
         text = json.dumps({"version": 1, "layers": layers}, sort_keys=True)
         if len(text) > WEIGHTS_BYTES:
             return self.note("the initial weights are too large to be kept")
@@ -266,7 +304,9 @@ class StepTrace:
                 lambda *given: model(given[0] if len(given) == 1 else list(given), training=False), autograph=False
             )
             try:
-                made = call.get_concrete_function(*[tensorflow.TensorSpec(array.shape, array.dtype) for array in arrays])
+                made = call.get_concrete_function(
+                    *[tensorflow.TensorSpec(array.shape, array.dtype) for array in arrays]
+                )
             except Exception as error:
                 self.note("no outputs: %s: %s" % (type(error).__name__, str(error)[:200]))
                 made = None
@@ -292,7 +332,9 @@ class StepTrace:
         with numpy.errstate(all="ignore"):
             flat = array.ravel()
             return {
-                "norm": float(numpy.sqrt(numpy.square(flat).sum())), "min": float(flat.min()), "max": float(flat.max()),
+                "norm": float(numpy.sqrt(numpy.square(flat).sum())),
+                "min": float(flat.min()),
+                "max": float(flat.max()),
                 "projection": float(flat.dot(self._direction(array.shape))),
             }
 
@@ -321,7 +363,12 @@ class StepTrace:
         text = json.dumps(line, sort_keys=True) + "\n"
         if len(text) > self._left:
             self._truncated = True
-            text = json.dumps({"kind": "note", "step": self._step, "text": "truncated: the trace is as large as it may be"}) + "\n"
+            text = (
+                json.dumps(
+                    {"kind": "note", "step": self._step, "text": "truncated: the trace is as large as it may be"}
+                )
+                + "\n"
+            )
             self._file.write(text)
             return False
         self._left -= len(text)

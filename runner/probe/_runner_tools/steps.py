@@ -19,7 +19,7 @@ class Shared:
     """What the tools of one trial share."""
 
     def __init__(self) -> None:
-        self.before_steps = []
+        self.before_steps: list[Any] = []
         """Called with the fit before each step, whichever of the tools sees the step first."""
         self.fixed_order = False
         """Whether every batch is cut from the data in the data's own order; said before the call is changed."""
@@ -56,7 +56,7 @@ class _Rows:
         given = [arguments.get(name) for name in ("x", "y")]
         lists = [list(one) if isinstance(one, (list, tuple)) else [one] for one in given]
         arrays = all(isinstance(array, numpy.ndarray) for one in lists for array in one)
-        self.shapes = [(None,) + array.shape[1:] for array in lists[0]] if arrays else []
+        self.shapes = [(None, *array.shape[1:]) for array in lists[0]] if arrays else []
         """Of the inputs, where they are arrays; the number of rows is open."""
         ordered = single or not arguments.get("shuffle", True) or shared.fixed_order
         self._lists = lists if arrays and ordered else None
@@ -87,9 +87,9 @@ class Steps:
     def __init__(self, listener: "Any", failed: "Any") -> None:
         self._listener = listener
         self._failed = failed
-        self._fits = []
+        self._fits: list[Any] = []
         self._hook = 0
-        self._open = None
+        self._open: Any = None
         self.alive = True
 
     def install(self, after_import: "Any") -> None:
@@ -111,7 +111,13 @@ class Steps:
     def _callbacks(self, module: "Any") -> None:
         cls = getattr(module, "CallbackList", None)
         if cls is not None and cls.__module__ == module.__name__:
-            for name in ("_call_batch_hook", "on_train_batch_begin", "on_batch_begin", "on_train_batch_end", "on_batch_end"):
+            for name in (
+                "_call_batch_hook",
+                "on_train_batch_begin",
+                "on_batch_begin",
+                "on_train_batch_end",
+                "on_batch_end",
+            ):
                 self._around(cls, name, self._enter_hook, self._leave_hook, name)
 
     def _functions(self, module: "Any") -> None:

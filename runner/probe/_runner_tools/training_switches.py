@@ -140,7 +140,7 @@ def normalization_sample_variance(prelude: "PreludeHandle") -> None:
 
 
 def _switch_normalization(prelude: "PreludeHandle", call_switched: "Any") -> None:
-    """Have the `call` of every BatchNormalization go through `call_switched(call, layer, inputs, training, **others)`."""
+    """Have every BatchNormalization called by `call_switched(call, layer, inputs, training, **others)`."""
 
     def switch_module(normalization: "Any") -> None:
         for cls in list(vars(normalization).values()):

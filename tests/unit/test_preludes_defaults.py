@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from runner.preludes.explicit import Default, defaults_that_differ, explicit
+from runner.preludes.defaults import Default, defaults_that_differ, explicit
+from runner.preludes.prelude import TOOLS
 
 CONFIGS = json.loads((Path(__file__).parent / "configs_of_stacks.json").read_text())
 NATIVE, TF1 = "tensorflow-1.13.1+keras-2.2.4 keras", "tensorflow-1.13.1+keras-2.2.4 tf.keras"
@@ -160,6 +161,7 @@ def fake_keras(
     Sgd.__module__, module.Sgd = "keras.optimizers", Sgd  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "keras.optimizers", module)
     told = Told()
+    monkeypatch.syspath_prepend(TOOLS.parent)
     exec(explicit(*defaults).source, {"prelude": told})
     for name, hook in told.hooks:
         if name == "keras":
