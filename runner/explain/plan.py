@@ -11,7 +11,7 @@ from runner.explain.places import Span, is_ordered
 from runner.explain.switches import MADE_FOR, may_apply
 from runner.explain.tracing import TRIALS
 from runner.matrix.axes import AxisKind, axis_kind
-from runner.preludes import catalogue
+from runner.preludes.catalogue import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

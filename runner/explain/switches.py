@@ -14,17 +14,17 @@ from packaging.utils import canonicalize_name
 from runner.investigate import Combination, Switching
 from runner.matrix.axes import NO_PRELUDE
 from runner.matrix.releases import of_the_era
-from runner.preludes import catalogue
-from runner.preludes.explicit import defaults_that_differ, explicit
-from runner.preludes.tracing import fixed_order, initial_weights
+from runner.preludes.catalogue import catalogue
+from runner.preludes.defaults import defaults_that_differ, explicit
+from runner.preludes.instruments import fixed_order, initial_weights
 from runner.session.environments import releases_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from runner.explain.asking import Asking
-    from runner.preludes import Switch
-    from runner.preludes.explicit import Default
+    from runner.preludes.catalogue import Switch
+    from runner.preludes.defaults import Default
     from runner.preludes.prelude import Prelude
 
 FOLDER = "preludes"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runner.errors import UsageError
 from runner.explain.switches import with_prelude, written
 from runner.investigate import Question, TraceError, first_difference, parse_trace
-from runner.preludes.tracing import INITIAL_FILE, TRACE_FILE, fixed_order, initial_weights, tracing
+from runner.preludes.instruments import INITIAL_FILE, TRACE_FILE, fixed_order, initial_weights, tracing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
-from runner.preludes import catalogue
+from runner.preludes.catalogue import catalogue
 from runner.preludes.prelude import Prelude
 from runner.scripts.rewriting import rewritten
 from runner.scripts.script import read_script

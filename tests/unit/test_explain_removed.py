@@ -13,7 +13,7 @@ from outcomes_records import crash, epochs, record
 
 from runner.explain.removed import Missing, missing_in, removed
 from runner.investigate import Combination
-from runner.preludes.tracing import looking
+from runner.preludes.instruments import looking
 from runner.trials.record import ScriptException
 
 CLASS = '''
