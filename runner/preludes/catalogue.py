@@ -33,12 +33,12 @@ says how much a switch changes, from 1 (one default of one kind of object) to 9 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Switch:
+class CatalogueSwitch:
     """One switch; its `name` is what the axis `prelude` takes."""
 
     name: str
     does: str
-    """What is different with it, in words."""
+    """The difference that it makes, as a clause."""
     how: str
     """The call or setting that makes the difference."""
     applies: tuple[str, ...]
@@ -51,7 +51,7 @@ class Switch:
 
 
 @cache
-def catalogue() -> dict[str, Switch]:
+def catalogue() -> dict[str, CatalogueSwitch]:
     """All switches by name, sorted."""
     found = (switch for path in TOOLS.glob("*_switches.py") for switch in _switches(path))
     return {switch.name: switch for switch in sorted(found, key=lambda switch: switch.name)}
@@ -62,13 +62,13 @@ def table() -> str:
     return _HEAD + "".join(_row(switch) for switch in catalogue().values())
 
 
-def _switches(path: Path) -> Iterator[Switch]:
+def _switches(path: Path) -> Iterator[CatalogueSwitch]:
     """The switches of one module; it is read, not run: it belongs into a trial."""
     for node in ast.parse(path.read_bytes()).body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             text = ast.get_docstring(node) or ""
             fields = {match["key"]: match["value"].strip() for match in _FIELD.finditer(text)}
-            yield Switch(
+            yield CatalogueSwitch(
                 name=node.name.replace("_", "-"),
                 does=text.partition("\n")[0],
                 how=fields["how"],
@@ -79,7 +79,7 @@ def _switches(path: Path) -> Iterator[Switch]:
             )
 
 
-def _row(switch: Switch) -> str:
+def _row(switch: CatalogueSwitch) -> str:
     stacks = ", ".join(f"`{one}`" for one in switch.applies) or "all"
     reverse = f"`{switch.reverse}`" if switch.reverse else ""
     return f"| `{switch.name}` | {switch.does} | {switch.how} | {stacks} | {reverse} | {switch.breadth} |\n"

@@ -15,14 +15,14 @@ from runner.preludes.instruments import fixed_order, initial_weights, looking, t
 from runner.preludes.prelude import TOOLS, Prelude, lay_out, tools_of
 
 if TYPE_CHECKING:
-    from runner.preludes.catalogue import Switch
+    from runner.preludes.catalogue import CatalogueSwitch
 
 REPOSITORY = Path(__file__).parents[2]
 SWITCHES = [pytest.param(switch, id=name) for name, switch in catalogue().items()]
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_a_switch_says_what_it_does_and_for_which_stacks(switch: Switch) -> None:
+def test_a_switch_says_what_it_does_and_for_which_stacks(switch: CatalogueSwitch) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", switch.name)
     assert switch.does
     assert switch.how
@@ -32,12 +32,12 @@ def test_a_switch_says_what_it_does_and_for_which_stacks(switch: Switch) -> None
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_the_reverse_of_a_switch_is_a_switch_whose_reverse_is_the_first(switch: Switch) -> None:
+def test_the_reverse_of_a_switch_is_a_switch_whose_reverse_is_the_first(switch: CatalogueSwitch) -> None:
     assert not switch.reverse or catalogue()[switch.reverse].reverse == switch.name
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_a_switch_calls_its_function_with_the_prelude(switch: Switch) -> None:
+def test_a_switch_calls_its_function_with_the_prelude(switch: CatalogueSwitch) -> None:
     imported, called = switch.source.strip().split("\n\n")
     module = imported.removeprefix("from _runner_tools import ")
     assert called == f"{module}.{switch.name.replace('-', '_')}(prelude)"

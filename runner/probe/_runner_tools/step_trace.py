@@ -201,22 +201,7 @@ class StepTrace:
             for layer, variables in layers
         ]
         self._weights = [variable for _, variables in layers for variable in variables]
-        self._states, states = [], []
-        own = {id(variable) for variable in self._weights}
-        for place, (layer, _) in enumerate(layers):
-            for number, state in enumerate(
-                model_reading.flat(getattr(layer, "states", None) if getattr(layer, "stateful", False) else None)
-            ):
-                if id(state) not in own and hasattr(state, "shape") and hasattr(state, "assign"):
-                    self._states.append(state)
-                    states.append(
-                        {
-                            "layer": place,
-                            "role": "state-%d" % (number + 1),
-                            "shape": model_reading.shape_of(state),
-                            "dtype": model_reading.dtype_of(state),
-                        }
-                    )
+        states = self._introduce_states(layers)
         packages = {
             name: str(getattr(sys.modules[name], "__version__", ""))
             for name in ("tensorflow", "keras", "tf_keras", "numpy")
@@ -234,6 +219,26 @@ class StepTrace:
             optimizer=type(fit.model.optimizer).__name__,
             loss=model_reading.loss_name(getattr(fit.model, "loss", None)),
         )
+
+    def _introduce_states(self, layers: "list[Any]") -> "list[dict[str, Any]]":
+        """The states of stateful layers that are not weights; their variables are kept to be read."""
+        self._states, states = [], []
+        own = {id(variable) for variable in self._weights}
+        for place, (layer, _) in enumerate(layers):
+            for number, state in enumerate(
+                model_reading.flat(getattr(layer, "states", None) if getattr(layer, "stateful", False) else None)
+            ):
+                if id(state) not in own and hasattr(state, "shape") and hasattr(state, "assign"):
+                    self._states.append(state)
+                    states.append(
+                        {
+                            "layer": place,
+                            "role": "state-%d" % (number + 1),
+                            "shape": model_reading.shape_of(state),
+                            "dtype": model_reading.dtype_of(state),
+                        }
+                    )
+        return states
 
     def _introduce_slots(self, fit: "Fit") -> "Any":
         """With each fit: an optimizer of tf.keras 1.13 makes new slots for `train_on_batch` after `fit`."""
