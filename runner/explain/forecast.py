@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.explain.investigation import MOST_FOR_PACKAGES
 from runner.explain.step_comparison import TRIALS
-from runner.explain.walk import Span, is_ordered, places_of
-
 from runner.explain.switches import MADE_FOR, may_apply
+from runner.explain.walk import Span, is_ordered, places_of
 from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.cell_id import CellId
 from runner.preludes.catalogue import catalogue
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.explain.experimenter import Budget
-
     from runner.session.session import Session
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.explain.experimenter import Experimenter
-
     from runner.investigate.question import Combination
     from runner.investigate.trace import Trace
     from runner.preludes.prelude import Prelude

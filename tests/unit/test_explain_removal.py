@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from outcomes_records import crash, epochs, record
-from runner.explain.removal import missing_in, removed_name
 
+from runner.explain.removal import missing_in, removed_name
 from runner.investigate.question import Combination
 from runner.preludes.instruments import looking
 from runner.trials.record import ScriptException
