@@ -6,12 +6,11 @@ import math
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.laboratory.setup import Setup
-
 from runner.explain.investigation import MOST_FOR_PACKAGES
 from runner.explain.step_comparison import TRIALS
 from runner.explain.switches import MADE_FOR, may_apply
 from runner.explain.walk import Span, is_ordered, places_of
+from runner.laboratory.setup import Setup
 from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.cell_id import CellId
 from runner.matrix.cells import expand
@@ -21,9 +20,8 @@ from runner.preludes.catalogue import catalogue
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.laboratory.laboratory import Laboratory
-
     from runner.explain.experimenter import Budget
+    from runner.laboratory.laboratory import Laboratory
     from runner.matrix.matrix_file import Matrix
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.environments.model import Environment
 from runner.errors import UsageError
 from runner.matrix.cells import requirements_of
-from runner.preludes import catalogue
+from runner.preludes.catalogue import catalogue
 from runner.preludes.prelude import Prelude
 from runner.scripts.rewriting import rewritten
 from runner.scripts.script import read_script
