@@ -1,4 +1,4 @@
-"""The order in which trials run: environments are prepared one after another while trials of earlier ones already run.
+"""Decides when trials run: environments are prepared one after another while the trials of earlier ones already run.
 
 Takes functions and executors, knows neither engines nor verdicts; what must go round comes in as `next_work`.
 """
