@@ -45,7 +45,7 @@ def axis_kind(name: str) -> AxisKind:
 
 
 def same_value(axis: str, one: str, other: str) -> bool:
-    """True where two values of an axis mean the same: equal text, or for a package the same release (2.16 and 2.16.0)."""
+    """True where two values of an axis mean the same: equal text, or one release of a package (2.16 and 2.16.0)."""
     return one == other or (axis not in RESERVED_AXES and same_version(one, other))
 
 

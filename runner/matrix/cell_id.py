@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _CHARACTERS = re.compile(r"\\.|.", re.DOTALL)
 """The characters of a printed id; one with a backslash before it stays in one piece with that."""
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_AMBIGUOUS = re.compile(r",[^,=]+=")
+_AXIS = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
+_AMBIGUOUS = re.compile(rf",{_AXIS.pattern}=", re.ASCII)
 """A comma in a value that would be read as the beginning of the next axis."""
 
 
@@ -66,7 +67,7 @@ class CellId:
         pairs: list[tuple[str, str]] = []
         for part in _parts(text):
             axis, sign, value = part.partition("=")
-            if sign and axis:
+            if sign and _AXIS.fullmatch(axis):
                 pairs.append((axis, value))
             elif pairs:
                 pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]},{part}")

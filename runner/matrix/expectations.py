@@ -1,4 +1,4 @@
-"""The words that `expect:` may use for outcomes, as docs/verdicts.md has them; a user's words → their canonical form."""
+"""The words that `expect:` may use for outcomes (docs/verdicts.md), and the canonical form of what a user writes."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ class Cell:
 
     @property
     def preludes(self) -> tuple[str, ...]:
-        """The code that runs before the script: names of switches, and paths of sources relative to the matrix's folder."""
+        """The code that runs before the script: switches by name, and sources by their path in the matrix's folder."""
         named = self.values.get("prelude", NO_PRELUDE)
         return () if named == NO_PRELUDE else tuple(named.split())
 

@@ -134,7 +134,7 @@ class Bindings:
         return self._known[assignment]
 
     def _given(self, assignment: Assignment) -> Bound:
-        """The meaning that `name = …` gives: nothing for None, else the meaning of the names and imports on its right side."""
+        """The meaning that `name = …` gives: none for None, else that of the names and imports on its right side."""
         statement = self._syntax.inventory.given.get(assignment.node)
         if statement is None:
             return Bound(certain=False)

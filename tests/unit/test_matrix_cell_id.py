@@ -21,8 +21,7 @@ def test_ids_with_the_same_values_are_one_whatever_the_order_of_the_axes() -> No
 
 def test_ids_are_in_the_order_of_their_versions() -> None:
     texts = ["tensorflow=2.9", "tensorflow=2.10", "tensorflow=2.10.1"]
-    ids = [CellId.parse(text) for text in texts]
-    assert sorted(ids[::-1]) == ids
+    assert [str(one) for one in sorted(map(CellId.parse, sorted(texts)))] == texts
     assert CellId.parse("python=3.9") < CellId.parse("python=3.10")
     assert CellId.parse("env=") < CellId.parse("env=A=1")
 
