@@ -12,6 +12,7 @@ from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
 
+from runner.laboratory.setup import Setup
 from runner.matrix.axes import axis_kind
 from runner.outcomes.account import FOLDER, read_accounts
 from runner.outcomes.outcome import OutcomeKind
@@ -32,7 +33,6 @@ from runner.outcomes.result import (
 from runner.outcomes.series import NOT_METRICS, epoch_seconds, reported
 from runner.outcomes.table import all_of, median_of
 from runner.outcomes.verdict import Basis
-from runner.session.group import environment_of
 from runner.session.results import is_as_expected
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class _Reporting:
             control=str(judged.control) if judged.control else "",
             cells=tuple(map(self._cell, results.cells, results.outcomes, results.compared)),
             failures=tuple(self._failures),
-            accounts=read_accounts(self.session.workplace.root / FOLDER, matrix.path.name),
+            accounts=read_accounts(self.session.laboratory.equipment.workplace.root / FOLDER, matrix.path.name),
             locks={lock.digest: _lock(lock) for lock in self._locks.values() if lock},
         )
 
@@ -101,7 +101,7 @@ class _Reporting:
     def _locks(self) -> dict[str, Lock | None]:
         """The lock of each selected cell, by its name."""
         return {
-            cell.name: self.session.environments.locked(group.environment)
+            cell.name: self.session.laboratory.environments.locked(group.environment)
             for group in self.session.groups
             for cell in group.cells
         }
@@ -174,7 +174,7 @@ class _Reporting:
         )
 
     def _trial(self, record: Record, verdict: Verdict, *, log: int) -> TrialResult:
-        path = self.session.workplace.log(record.key)
+        path = self.session.laboratory.equipment.workplace.log(record.key)
         found = reported(record, verdict.metric)
         kept = thinned([epoch.logs for epoch in record.epochs])
         names = dict.fromkeys(name for epoch in record.epochs for name in epoch.logs if name not in NOT_METRICS)
@@ -289,13 +289,14 @@ def _commands(matrix: Matrix, cell: Cell, lock: Lock | None) -> ReproductionComm
     if lock is None:
         return ReproductionCommands(with_runner=with_runner, without_runner=())
     script = shlex.join([cell.script, *matrix.experiment.args])
+    environment = Setup.of(matrix).environment(cell).name
     env = "".join(f"{name}={shlex.quote(value)} " for name, value in cell.env)
     rewritten = cell.import_flavour != "as-written"
     preludes = ", ".join(cell.preludes)
     without = (
         *([f"# only with the runner: the prelude {preludes}, so this runs the script without it"] if preludes else []),
         f"uv venv --python {lock.python} cell",
-        f"uv pip install --python cell/bin/python --require-hashes -r locks/{environment_of(matrix, cell).name}.txt",
+        f"uv pip install --python cell/bin/python --require-hashes -r locks/{environment}.txt",
         *(["patch -p0 < imports.diff    # what was changed in the script, above"] if rewritten else []),
         f"{env}PYTHONHASHSEED=0 cell/bin/python {script}    # the runner also seeds NumPy, random and the framework",
     )

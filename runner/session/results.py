@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from runner.outcomes.compared import compared
 from runner.outcomes.groups import groups
 from runner.outcomes.layout import changes
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import sentences
 from runner.outcomes.table import Row, row_of, table
-from runner.session.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from runner.outcomes.layout import Change
     from runner.outcomes.outcome import Outcome
     from runner.session.ledger import Ledger
-    from runner.trials.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +42,7 @@ class Miss:
     """Line of the expectation in the matrix file."""
 
     def __str__(self) -> str:
-        return f"expected {self.expected} (line {self.line}), got {self.outcome}: {self.cell.name}"
+        return f"expected {self.expected} (line {self.line}), got {self.outcome}: {self.cell.id}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,16 +128,16 @@ class Results:
         return 1 if self.misses or self.complaint else 0
 
 
-def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, store: Store, *, executed: int) -> Results:
+def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, *, executed: int) -> Results:
     """The results that the finished trials of all cells give, for those of `cells`."""
     judged = ledger.judged()
-    outcomes = dict(zip(ledger.names, judged.cells, strict=True))
-    said = dict(zip(ledger.names, remembered(judged, store), strict=False))  # nothing is said without a baseline
+    outcomes = {cell.id: cell for cell in judged.cells}
+    said = {} if judged.chosen is None else dict(zip(outcomes, compared(judged), strict=True))
     return Results(
         matrix=matrix,
         cells=tuple(cells),
-        outcomes=tuple(outcomes[cell.name] for cell in cells),
-        compared=tuple(said.get(cell.name) for cell in cells),
+        outcomes=tuple(outcomes[cell.id] for cell in cells),
+        compared=tuple(said.get(cell.id) for cell in cells),
         judged=judged,
         executed=executed,
     )
