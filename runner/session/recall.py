@@ -62,30 +62,25 @@ def ledger_of(
     return Ledger(matrix, known.values(), chosen, copy_of=copy_of, lacking=lacking)
 
 
-def lacking_for(
-    matrix: Matrix, cells: Sequence[Cell], chosen: Sequence[Cell], earlier: Result
-) -> Callable[[JudgedMatrix], Sequence[int]]:
+def lacking_for(matrix: Matrix, chosen: Sequence[Cell], earlier: Result) -> Callable[[JudgedMatrix], Sequence[int]]:
     """A function that gives how many more trials each cell needs to be sure how it compares with an earlier result.
 
     Only of cells where one result succeeds and the other fails, and no more than `seeds.cap` allows; none where a
     fixed number of seeds is asked for. `chosen` are those of all parts: when joined, all are corrected for.
     """
-    from runner.outcomes.earlier import held_against  # noqa: PLC0415 - SciPy, only with an earlier result
-    from runner.reports.earlier import by_name, obstacle  # noqa: PLC0415 - as above
+    from runner.outcomes.assembly import judged_metric  # noqa: PLC0415 - only with an earlier result
+    from runner.outcomes.earlier import evidence_of, held_against, obstacle  # noqa: PLC0415 - as above
 
     seeds = matrix.seeds
-    names = [cell.name for cell in cells]
-    own = {cell.name: cell.values for cell in chosen}
-    then = {name: found for name, found in by_name(earlier, own).items() if name in own}
-    metric = matrix.criterion[0].metric if matrix.criterion else matrix.judging.metric
-    if seeds.fixed or obstacle(tuple(map(str, matrix.criterion)), metric, earlier):
+    own = {cell.id for cell in chosen}
+    then = {cell: found for cell, found in evidence_of(earlier).items() if cell in own}
+    if seeds.fixed or obstacle(tuple(map(str, matrix.criterion)), judged_metric(matrix), earlier):
         return lambda _judged: ()
 
     def lacking(judged: JudgedMatrix) -> Sequence[int]:
-        outcomes = dict(zip(names, judged.cells, strict=True))
-        found = held_against({name: _evidence(outcomes[name]) for name in own}, then)
-        needed = {one.name: one.seeds_needed for one in found}
-        return [within(outcome, needed.get(name, 0)) for name, outcome in outcomes.items()]
+        found = held_against({cell.id: _evidence(cell) for cell in judged.cells if cell.id in own}, then)
+        needed = {one.cell: one.seeds_needed for one in found}
+        return [within(cell, needed.get(cell.id, 0)) for cell in judged.cells]
 
     def within(outcome: JudgedCell, more: int) -> int:
         return max(0, min(more, most_trials(seeds) - outcome.n_trials, seeds.cap - outcome.counted))
@@ -98,8 +93,7 @@ def _evidence(outcome: JudgedCell) -> Evidence:
     from runner.outcomes.earlier import Evidence  # noqa: PLC0415 - as above
 
     return Evidence(
-        outcome=str(outcome.outcome),
-        kind=outcome.kind,
+        outcome=outcome.outcome,
         converged=outcome.converged,
         counted=outcome.counted,
         copies=outcome.copies,

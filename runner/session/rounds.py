@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from runner.errors import ExpectationFailed
 from runner.laboratory.request import Request
+from runner.outcomes.assembly import is_as_expected
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.verdict import Label
-from runner.session.results import is_as_expected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +98,7 @@ class Rounds:
             return
         outcome = judge_cell(progress.cell.id, progress.finished, self._matrix.seeds)
         provisional = any(label is Label.SETTLED for label, _ in outcome.labels)  # a baseline will have the last word
-        if not provisional and not is_as_expected(self._matrix, progress.cell, outcome):
+        if not provisional and not is_as_expected(self._matrix, outcome):
             raise StoppedEarly(
                 f"Stopped at the first cell that is not as it should be: {progress.cell.id} {outcome.outcome}."
             )

@@ -25,7 +25,7 @@ from runner.session.observer import Observer, Unwatched
 from runner.session.options import Options
 from runner.session.plan import CellPlan, EnvironmentPlan, Plan
 from runner.session.recall import lacking_for, ledger_of
-from runner.session.results import Results, results_of
+from runner.session.results import Results, keep_comparisons, read_comparisons, results_of
 from runner.session.rounds import Rounds
 from runner.session.shards import MOST_JOBS, Division, jobs_by_environment, jobs_by_shard
 
@@ -109,7 +109,7 @@ class Session:
             self.all_cells,
             self.cells,
             recorded=recorded,
-            lacking=lacking_for(self.matrix, self.all_cells, self.chosen, earlier) if earlier else None,
+            lacking=lacking_for(self.matrix, self.chosen, earlier) if earlier else None,
         )
 
     def plan(self) -> Plan:
@@ -145,7 +145,8 @@ class Session:
 
         Those of trials on this session's engine; with `recorded` on whatever engine ran last, and no engine is asked.
         """
-        return results_of(self.matrix, self.cells, self.ledger(recorded=recorded), executed=0)
+        kept = read_comparisons(self.laboratory.equipment.workplace.root, self.matrix)
+        return results_of(self.matrix, self.cells, self.ledger(recorded=recorded), executed=0, kept=kept)
 
     def github_jobs(self, shards: int | None = None) -> dict[str, list[dict[str, str]]]:
         """The matrix as `strategy.matrix` of a GitHub workflow takes it: a job an environment, or (`shards`) a part.
@@ -182,7 +183,11 @@ class Session:
             while requests := rounds.next():
                 self.check_versions(self.setup.environment(request.cell) for request in requests)
                 rounds.run(self.setup, requests)
-            return results_of(self.matrix, self.cells, ledger, executed=rounds.executed)
+            root = self.laboratory.equipment.workplace.root
+            kept = read_comparisons(root, self.matrix)
+            results = results_of(self.matrix, self.cells, ledger, executed=rounds.executed, kept=kept)
+            keep_comparisons(root, results)
+            return results
 
     def _read_scripts(self) -> None:
         """Read every script before anything is made, and tell what an import flavour had to leave alone."""

@@ -10,8 +10,9 @@ from fake_engine import FakeEngine, world_of, write_matrix
 
 from runner.errors import BuildFailedError, UsageError
 from runner.matrix.matrix_file import Matrix
+from runner.outcomes.assembly import LOG_BYTES, LOG_BYTES_OF_GOOD, MOST_POINTS, thinned
 from runner.outcomes.result import read_result
-from runner.session.reporting import LOG_BYTES, LOG_BYTES_OF_GOOD, MOST_POINTS, excerpt, report_of, thinned
+from runner.session.reporting import excerpt, report_of
 from runner.session.session import open_session
 
 if TYPE_CHECKING:
@@ -58,16 +59,16 @@ def test_a_report_has_the_evidence_of_every_cell(report: Result) -> None:
         ("script", ("a.py", "b.py")),
     ]
     good, bad, blocked, _ = report.cells
-    assert (good.outcome, good.kind, good.expected, good.as_expected) == ("converges", "good", "converges", True)
+    assert (str(good.outcome), good.kind, good.expected, good.as_expected) == ("converges", "good", "converges", True)
     assert good.trials[1].curves == {"loss": (1.0, 0.5, 2e-6)}
     assert (good.trials[0].log, good.trials[1].log) == ("\x1b[1mhello\x1b[0m\n", "")
     assert good.trials[1].log_bytes == len("\x1b[1mhello\x1b[0m\n")
     assert report.baseline == good.id
     assert bad.comparison is not None
-    assert (bad.outcome, bad.comparison.label, bad.as_expected) == ("fails (nan)", "worse", False)
+    assert (str(bad.outcome), bad.comparison.label, bad.as_expected) == ("fails (nan)", "worse", False)
     assert [report.failures[i].label for i in bad.failures] == ["nan"]
     assert (str(bad.final), str(bad.trials[0].final), bad.trials[0].best) == ("nan", "nan", 1.0)
-    assert (blocked.outcome, blocked.trials[0].message) == ("blocked (install-failed)", "no wheel of six")
+    assert (str(blocked.outcome), blocked.trials[0].message) == ("blocked (install-failed)", "no wheel of six")
     assert report.locks[good.lock].packages[0].version == "1.15.0"
 
 

@@ -59,7 +59,7 @@ def import_change(node: cst.Import, syntax: Syntax, to: Counterparts) -> SourceC
 
 
 def _package(alias: cst.ImportAlias, found: str | NoCounterpart, to: Counterparts) -> str | None:
-    """What an `import` imports instead; None where it stays."""
+    """The package that an `import` names instead; None where it stays."""
     written = dotted(alias.name)
     if alias.asname is not None:
         return found if found != written and isinstance(found, str) else None
@@ -204,7 +204,7 @@ def _literal_change(call: ImportCall, syntax: Syntax, to: Counterparts) -> Sourc
 
 
 def _imported(call: ImportCall, found: str | NoCounterpart, to: Counterparts) -> str | None:
-    """What a call imports instead; None where it stays."""
+    """The name that a call imports instead; None where it stays."""
     if call.whole:
         return found if isinstance(found, str) else None
     top = call.name.partition(".")[0]
