@@ -256,7 +256,7 @@ class Experimenter:
         if script is None:
             raise UsageError(f"{self.matrix.path.name} names no script. Give it one under `experiment:` or as an axis.")
         pins = tuple((axis, value) for axis, value in cell if axis_kind(axis) is AxisKind.PACKAGE)
-        return Cell(values=cell.values, pins=pins, script=script)
+        return Cell(id=cell, pins=pins, script=script)
 
     def judge_by(self, distinction: Distinction) -> None:
         """Judge all trials by a distinction from now on."""

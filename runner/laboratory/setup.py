@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.environments.lock import Environment
 from runner.errors import UsageError
 from runner.matrix.cells import requirements_of
-from runner.preludes import catalogue
+from runner.preludes.catalogue import catalogue
 from runner.preludes.prelude import Prelude
 from runner.scripts.rewriting import rewritten
 from runner.scripts.script import read_script
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from runner.scripts.script import Script
     from runner.trials.store import Store
 
+
+if TYPE_CHECKING:
     Origin = tuple[EngineKind, str]
     """Where trials run or ran: the engine's kind, and the identity of the image's base."""
 

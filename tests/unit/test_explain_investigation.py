@@ -281,6 +281,12 @@ def test_sides_that_mean_no_one_pair_are_refused(
         sides_of(session.cells, good_text, bad_text)
 
 
+def test_a_version_that_does_not_exist_is_refused_before_anything_runs(engine: FakeEngine, matrix: Path) -> None:
+    with pytest.raises(UsageError, match=r"six 9\.9\.0 does not exist; nearest: .*1\.15\.0"):
+        explained(engine, matrix, "six=1.0.0,script=a.py", "six=9.9.0,script=a.py")
+    assert engine.ran == []
+
+
 def test_without_sides_the_closest_recorded_pair_is_taken(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda job, seed: stuck(seed) if values(job)["script"] == "b.py" else good(seed)
     with open_session(Matrix.load(matrix), Options(), world=world_of(engine, FakeCatalog())) as session:
