@@ -11,7 +11,7 @@ import pytest
 from fake_engine import FakeEngine, world_of, write_matrix
 from packaging.version import Version
 
-from runner.environments.model import Environment, Layer, Lock, LockedPackage
+from runner.environments.lock import Environment, Layer, Lock, LockedPackage
 from runner.errors import UsageError
 from runner.explain.experimenter import Budget, contents_of
 from runner.explain.investigation import explain, first_tried
