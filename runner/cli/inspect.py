@@ -140,7 +140,7 @@ def _cell_records(plan: Plan) -> Iterator[dict[str, str | int]]:
         shared = _environment_columns(environment)
         for cell in environment.cells:
             yield {
-                "cell": cell.cell.name,
+                "cell": str(cell.cell.id),
                 **shared,
                 "finished": cell.finished,
                 "to run": f"{cell.wanted}+" if cell.wanted else "0",
