@@ -22,17 +22,20 @@ import tenacity
 
 import docker
 from runner.engines.docker.base_images import FROM
-from runner.engines.docker.buildkit import NO_PROXIES, build_client, context_folder, forget_contexts
+from runner.engines.docker.buildkit import NO_PROXIES, Builder, build_client, forget_contexts
 from runner.engines.docker.docker_engine import DockerEngine
-from runner.environments import Catalog, Environment, Layer, Lock, fetch, resolve, store, wheelhouse
+from runner.environments import Catalog, Environment, Layer, Lock, store, wheelhouse
+from runner.environments.resolve import resolve
 from runner.environments.store import obtain
 from runner.environments.target import installable
+from runner.environments.wheelhouse import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from docker import DockerClient
     from runner.environments.wheelhouse import Wheelhouse
+
 
 TENSORFLOW = ("2.16.1", "2.17.0", "2.18.0")
 KERAS = ("3.5.0", "3.6.0", "3.7.0")
@@ -148,7 +151,7 @@ def build_plain(prepared: Sequence[Prepared], catalog: Catalog, engine: DockerEn
     with ExitStack() as made:
         bases = {python: with_pip(python, catalog, engine) for python in {one.lock.python for one in prepared}}
         made.callback(forget, client, list(bases.values()))
-        wheels = made.enter_context(context_folder())
+        wheels = made.enter_context(Builder(build_client).context())
         for path in {wheel.path for one in prepared for wheel in one.wheelhouse.wheels}:
             os.link(path, wheels / path.name)
         for one in prepared:

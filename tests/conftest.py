@@ -16,7 +16,7 @@ from chromium import chromium
 
 from runner.engines.docker.buildkit import build_client
 from runner.engines.docker.daemon import connect
-from runner.environments import newest_of
+from runner.environments.interpreters import newest_of
 from runner.errors import RunnerError
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.engines.choice import describe_build_client, describe_docker
 from runner.errors import RunnerError
 from runner.reports.notation import size
 
@@ -30,8 +31,8 @@ class Finding:
 def examine(base: str, folder: Path) -> tuple[Finding, ...]:
     """Look at everything that a run needs; nothing is changed."""
     return (
-        _try("engine", lambda: _engine(base)),
-        _try("build client", _build_client),
+        _try("engine", lambda: describe_docker(base)),
+        _try("build client", describe_build_client),
         _try("interpreters", _interpreters),
         _disk(folder),
         _try("index", _index),
@@ -44,22 +45,6 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
     except RunnerError as error:
         found, _, remedy = str(error).partition("\n")
         return Finding(what=what, ok=False, found=found, remedy=remedy.strip())
-
-
-def _engine(base: str) -> str:
-    from runner.engines.docker.docker_engine import DockerEngine  # noqa: PLC0415 - heavy
-
-    engine = DockerEngine.connect(base=base)
-    try:
-        return f"{engine.describe()}, base images: {base}"
-    finally:
-        engine.close()
-
-
-def _build_client() -> str:
-    from runner.engines.docker.buildkit import build_client  # noqa: PLC0415 - heavy
-
-    return str(build_client())
 
 
 def _interpreters() -> str:

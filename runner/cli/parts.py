@@ -11,7 +11,7 @@ import typer
 from runner.cli.parameters import DEFAULT_MATRIX, MatrixOption
 from runner.matrix.matrix_file import Matrix
 from runner.session.merging import merge as merge_stores
-from runner.trials.execute import Workplace
+from runner.trials.execution import Workplace
 
 
 def merge(

@@ -26,14 +26,14 @@ from runner.cli.progress import observer_for_terminal
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.mistakes import RefusedError
-from runner.matrix.quantities import duration_s
+from runner.matrix.scalars import duration_s
 from runner.reports.terminal.console import output_console
 from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.explain import Budget
+    from runner.explain.experimenter import Budget
 
 
 _CELL = "AXIS=VALUE,…"
@@ -68,9 +68,8 @@ def explain(
     output: Output = Format.TABLE,
 ) -> int:
     """Find out by experiment why two cells differ: is it real, which axis, which release, which mechanism."""
-    from runner.explain import explain as explained  # noqa: PLC0415 - only here
-    from runner.explain.account import account_of  # noqa: PLC0415 - only here
-    from runner.explain.plan import plan_of  # noqa: PLC0415 - only here
+    from runner.explain.forecast import forecast  # noqa: PLC0415 - only here
+    from runner.explain.investigation import explain as explained  # noqa: PLC0415 - only here
     from runner.explain.sides import sides_in, sides_of  # noqa: PLC0415 - only here
     from runner.outcomes.account import FOLDER, write_account  # noqa: PLC0415 - only here
     from runner.reports.terminal.account_sheet import print_account  # noqa: PLC0415 - as slow as what it prints
@@ -81,14 +80,14 @@ def explain(
     chosen = options(engine, base, only=only, seeds=seeds, jobs=jobs, prune_images=prune_images)
     with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
         pair = sides_of(session.cells, good, bad) if good else sides_in(session.results())
-        plan = plan_of(session, *pair, every=every.value, budget=spending)
+        plan = forecast(session, *pair, every=every.value, budget=spending)
         if dry_run:
             sys.stdout.write("\n".join([*plan, ""]))
             return 0
         for line in plan:
             observer.note(line)
         found = explained(session, *pair, budget=spending, every=every.value, tell=observer.note)
-        made = account_of(found, _command(matrix, good, bad, only))
+        made = found.account(_command(matrix, good, bad, only))
         write_account(made, session.workplace.root / FOLDER)
     if output is Format.JSON:
         sys.stdout.write(made.model_dump_json(indent=2) + "\n")
@@ -113,25 +112,23 @@ def bisect(
     output: Output = Format.TABLE,
 ) -> int:
     """Find the releases at which the outcome flips along one axis, also ones that the matrix does not name."""
-    from runner.explain.account import walk_of  # noqa: PLC0415 - only here
     from runner.explain.sides import cell_and_ends  # noqa: PLC0415 - only here
-    from runner.explain.walking import walk  # noqa: PLC0415 - only here
+    from runner.explain.walk import walk  # noqa: PLC0415 - only here
     from runner.reports.terminal.account_sheet import print_walk  # noqa: PLC0415 - as slow as what it prints
 
     spending = _budget(budget, max_trials)
     chosen = options(engine, base, only=only, jobs=jobs, prune_images=prune_images)
     with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
-        values, ends = cell_and_ends(session.cells, axis or session.matrix.base.name, first, last)
-        found = walk(
+        cell, ends = cell_and_ends(session.cells, axis or session.matrix.base.name, first, last)
+        made = walk(
             session,
-            values,
+            cell,
             axis or session.matrix.base.name,
             ends,
             every=every.value,
             budget=spending,
             tell=observer.note,
         )
-    made = walk_of(found)
     if output is Format.JSON:
         sys.stdout.write(made.model_dump_json(indent=2) + "\n")
     else:
@@ -140,7 +137,7 @@ def bisect(
 
 
 def _budget(duration: str, trials: int | None) -> Budget:
-    from runner.explain import Budget  # noqa: PLC0415 - only here
+    from runner.explain.experimenter import Budget  # noqa: PLC0415 - only here
 
     try:
         return Budget(trials=trials, seconds=duration_s(duration) if duration else None)

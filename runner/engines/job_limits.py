@@ -41,17 +41,17 @@ class Running(Protocol):
         ...
 
     def memory_bytes(self) -> int | None:
-        """Memory that all processes of the job hold now, without the page cache; None where it can't be seen."""
+        """Memory that all processes of the job hold now, without the page cache; None where it cannot be seen."""
         ...
 
     def pids(self) -> Iterable[int]:
-        """Give the job's processes, as this machine numbers them; none where they can't be seen."""
+        """The job's processes, as this machine numbers them; none where they cannot be seen."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """What the watch saw: the limit that was passed (None: the job ended by itself) and the most memory held."""
+    """The findings of the watch: the limit that was exceeded (None: the job ended by itself) and the peak of memory."""
 
     cut: Cut | None
     peak_memory_bytes: int | None
@@ -94,7 +94,7 @@ def _passed(job: Job, memory: int | None, interrupted: Event, *, out_of_time: bo
 
 
 def _written(job: Job, pids: Iterable[int]) -> Cut | None:
-    """Tell which limit the job's files pass."""
+    """The limit that the job's files exceed, if any."""
     if max(_size(job.folder.channel), _size(job.folder.metrics)) > job.limits.channel_bytes:
         return Cut.CHANNEL
     if disk_bytes(job.folder, pids, enough=job.limits.disk_bytes) > job.limits.disk_bytes:
@@ -113,7 +113,7 @@ def disk_bytes(folder: JobFolder, pids: Iterable[int] = (), *, enough: int) -> i
     """Sum the bytes that a job holds on disk: working directory, HOME, /tmp, and files deleted but still open.
 
     Every entry counts as one block at least, so that the sum bounds their number too. Stops soon after `enough`; what
-    can't be looked into counts as more than `enough`.
+    cannot be looked into counts as more than `enough`.
     """
     total = 0
     linked: set[tuple[int, int]] = set()
@@ -131,7 +131,7 @@ def disk_bytes(folder: JobFolder, pids: Iterable[int] = (), *, enough: int) -> i
 
 
 def _entries(roots: Iterable[Path]) -> Iterator[os.stat_result | None]:
-    """Give the status of every entry under `roots`; None for a folder that can't be looked into.
+    """The status of every entry under `roots`; None for a folder that cannot be looked into.
 
     Each folder is opened from its parent's descriptor and never through a symlink, so that a job which swaps a folder
     for a symlink meanwhile leads nowhere.
@@ -221,7 +221,7 @@ class LogFile:
 
     @property
     def truncated(self) -> bool:
-        """Whether anything was left out."""
+        """True where anything was left out."""
         return self._left_out > 0
 
     def write(self, data: bytes) -> None:
@@ -268,6 +268,6 @@ class LogFile:
 
 
 def _from_line_start(data: bytes) -> bytes:
-    """Return the data without the rest of the line that it begins in; all of it where no line ends nearby."""
+    """The data without the rest of the line that it begins in; all of it where no line ends nearby."""
     end = data.find(b"\n", 0, _LONGEST_LINE_SEARCHED)
     return data[end + 1 :]

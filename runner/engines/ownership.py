@@ -21,7 +21,7 @@ def this_runner() -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """Whether the runner with this mark is surely gone; false for another machine's, and for one that can't be read."""
+    """True where the runner with this mark is surely gone; False on another machine, and where it cannot be read."""
     machine, pid, started = (*owner.rsplit(":", 2), "", "")[:3]
     if machine != _machine() or not pid.isdigit():
         return False
@@ -44,7 +44,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process started, in the kernel's ticks since boot: no step of the clock changes that."""
+    """The start of a process in the kernel's ticks since boot, which no change of the clock affects."""
     if not Path("/proc/self/stat").exists():
         return f"{psutil.Process(pid).create_time():.0f}"
     return Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()[19]

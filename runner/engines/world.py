@@ -61,9 +61,9 @@ class World:
 
     command: tuple[str, ...]
     variables: Mapping[str, str]
-    """What the script and whoever looks into its world should see."""
+    """Variables of the script, and of a shell in its world."""
     probing: Mapping[str, str]
-    """What the probe is told; it takes most of it out of the script's sight."""
+    """Variables of the probe, which removes most of them before the script starts."""
     work: str
     """The working directory."""
     writable: tuple[Binding, ...]

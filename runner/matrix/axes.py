@@ -71,15 +71,15 @@ def axis_name(text: str) -> str:
 def canonical(kind: AxisKind, value: str | Mapping[Text, Text]) -> str:
     """The one text of an axis value: environment variables sorted, `./a.py` as `a.py`, all else as it was written.
 
-    Raises RefusedError for a mapping where a text belongs, for variables that can't be read, and for what stands in
-    place of a version (`rules`).
+    A mapping is a set of environment variables. Raises RefusedError for variables that can't be read, and for a rule
+    (`latest`, `era`) in place of a version.
     """
+    if not isinstance(value, str):
+        return _env_text(value.items())
     if kind is AxisKind.PACKAGE:
         refuse_rule(value)
     if kind is AxisKind.ENV:
-        return _env_text(value.items() if not isinstance(value, str) else _env_pairs(value))
-    if not isinstance(value, str):
-        raise RefusedError(f"a value of this axis is a text, not a mapping such as {{{next(iter(value), '')}: …}}")
+        return _env_text(_env_pairs(value))
     if kind is AxisKind.SCRIPT and value:
         return PurePosixPath(value).as_posix()
     if kind is AxisKind.PRELUDE:
@@ -96,10 +96,10 @@ def check(kind: AxisKind, text: str, folder: Path) -> None:
             if text not in PYTHONS:
                 release = re.match(r"3\.\d+(?=\.)", text)
                 hint = nearest(release[0] if release else text, PYTHONS)
-                raise RefusedError(f"{quoted(text)} is no CPython minor release that the runner knows", hint)
+                raise RefusedError(f"{quoted(text)} is not a CPython minor release that the runner knows", hint)
         case AxisKind.IMPORT:
             if text not in IMPORT_FLAVOURS:
-                raise RefusedError(f"{quoted(text)} is no import flavour", nearest(text, IMPORT_FLAVOURS))
+                raise RefusedError(f"{quoted(text)} is not an import flavour", nearest(text, IMPORT_FLAVOURS))
         case AxisKind.SCRIPT:
             check_script(text, folder)
         case AxisKind.PRELUDE:
@@ -116,7 +116,7 @@ def _check_version(text: str) -> None:
             hint = f"a range is written {EXAMPLE}"
         elif text.startswith("latest"):
             hint = "latest is the newest release, latest-1 is of the minor release before it"
-        raise RefusedError(f"{quoted(text)} is no version (PEP 440)", hint)
+        raise RefusedError(f"{quoted(text)} is not a version (PEP 440)", hint)
 
 
 def check_script(text: str, folder: Path, *, called: str = "script") -> None:
@@ -177,7 +177,7 @@ def _env_text(pairs: Iterable[tuple[str, str]]) -> str:
     seen: dict[str, str] = {}
     for name, value in pairs:
         if not _VARIABLE.fullmatch(name):
-            raise RefusedError(f"{quoted(name)} can be no environment variable's name")
+            raise RefusedError(f"{quoted(name)} cannot be the name of an environment variable")
         if name in seen:
             raise RefusedError(f"the environment variable {quoted(name)} is set twice")
         seen[str(name)] = str(value)

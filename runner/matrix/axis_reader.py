@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind, axis_name, canonical, check, same_value
+from runner.matrix.declaration import RangeSection
 from runner.matrix.mistakes import Position, RefusedError, nearest, quoted
 from runner.matrix.model import Axis, AxisValue, Partial
 from runner.matrix.nodes import Text
-from runner.matrix.releases import read_rule
+from runner.matrix.releases import Range, read_rule
 from runner.matrix.versions import parsed
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class AxisReader:
         """Whether every axis and every value was readable, and none is a rule."""
         return not any(name.startswith("axes") for name in self.left_out) and None not in self.known.values()
 
-    def axes(self, written: Mapping[Text, Text | tuple[Written, ...] | dict[Text, Text]]) -> tuple[Axis, ...]:
+    def axes(self, written: Mapping[Text, tuple[Written | RangeSection, ...]]) -> tuple[Axis, ...]:
         """The axes in the order of the file; values with a mistake are in them too, so that matches find them."""
         axes = []
         for key, node in written.items():
@@ -49,10 +50,10 @@ class AxisReader:
                 continue
             if name in self.known:
                 self.mistakes.add(
-                    key.position, f"the axis {quoted(name)} is there twice", "names are compared as PEP 503 says"
+                    key.position, f"the axis {quoted(name)} appears twice", "names are compared as PEP 503 says"
                 )
                 continue
-            values = [self._value(name, key, item) for item in (node if isinstance(node, tuple) else (node,))]
+            values = [self._value(name, key, item) for item in node]
             read = [value for value in values if value is not None]
             concrete = len(read) == len(values) and all(value.rule is None for value in read)
             self.known[name] = [value.text for value in read] if concrete else None
@@ -93,14 +94,14 @@ class AxisReader:
             self.mistakes.refuse(error, key.position)
             return None
 
-    def _value(self, name: str, key: Text, node: Written) -> AxisValue | None:
+    def _value(self, name: str, key: Text, node: Written | RangeSection) -> AxisValue | None:
         """One value of an axis, None where it has no meaning; the mistake is noted."""
+        if isinstance(node, RangeSection):
+            found = Range(specifiers=str(node.range), every=node.every, prereleases=node.prereleases)
+            return AxisValue(text=str(found), position=node.range.position, rule=found)
         place = _place_of(node, key)
-        try:
-            rule = read_rule(node) if axis_kind(name) is AxisKind.PACKAGE else None
-        except RefusedError as error:
-            self.mistakes.refuse(error, place, name)
-            return None
+        package = axis_kind(name) is AxisKind.PACKAGE
+        rule = read_rule(node) if package and isinstance(node, Text) else None
         text = self._checked(name, key, node) if rule is None else str(rule)
         return None if text is None else AxisValue(text=text, position=place, rule=rule)
 

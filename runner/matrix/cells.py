@@ -183,7 +183,7 @@ def _wanted(cells: Sequence[Cell], only: str) -> dict[str, set[str]]:
             raise UsageError(f"--only {only}: {quoted(part)} names no axis and value (write it like keras=2.2.4)")
         axis = _known_axis(word.strip(), known, only)
         if axis in wanted:
-            raise UsageError(f"--only {only}: the axis {quoted(axis)} is there twice (several values: {axis}=A|B)")
+            raise UsageError(f"--only {only}: the axis {quoted(axis)} appears twice (several values: {axis}=A|B)")
         wanted[axis] = {
             own for text in alternatives.split("|") for own in _known_values(axis, text.strip(), known[axis], only)
         }

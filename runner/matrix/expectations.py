@@ -46,6 +46,6 @@ def outcome_words(text: str) -> str:
         return f"{word} ({label})"
     meant = MEANT.get(word if label is None else label)
     if meant:
-        raise RefusedError(f"{quoted(text)} is no outcome", f"did you mean {quoted(meant)}?")
+        raise RefusedError(f"{quoted(text)} is not an outcome", f"did you mean {quoted(meant)}?")
     choices = [f"{word} ({known})" for known in OUTCOME_LABELS.get(word, ())] or list(OUTCOME_LABELS)
-    raise RefusedError(f"{quoted(text)} is no outcome", nearest(text, choices))
+    raise RefusedError(f"{quoted(text)} is not an outcome", nearest(text, choices))

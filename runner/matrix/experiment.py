@@ -14,7 +14,7 @@ from runner.matrix.nodes import Text
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from runner.matrix.declaration import ExperimentSection, MatrixFile
+    from runner.matrix.declaration import ExperimentSection, MatrixSections
     from runner.matrix.mistakes import Mistakes
 
 
@@ -77,10 +77,10 @@ def _mapping(source: str, target: str, folder: Path, taken: Collection[str]) -> 
     return DataMapping(source=path, target=canonical_target)
 
 
-def read_criterion(node: Text | tuple[Text, ...], mistakes: Mistakes) -> tuple[Comparison, ...]:
+def read_criterion(texts: tuple[Text, ...], mistakes: Mistakes) -> tuple[Comparison, ...]:
     """The comparisons that must all hold; one that does not parse is a mistake at the very column."""
     comparisons = []
-    for text in (node,) if isinstance(node, Text) else node:
+    for text in texts:
         try:
             comparisons.append(parse(text))
         except CriterionError as error:
@@ -88,7 +88,7 @@ def read_criterion(node: Text | tuple[Text, ...], mistakes: Mistakes) -> tuple[C
     return tuple(comparisons)
 
 
-def read_judging(file: MatrixFile, criterion: tuple[Comparison, ...], mistakes: Mistakes) -> Judging:
+def read_judging(file: MatrixSections, criterion: tuple[Comparison, ...], mistakes: Mistakes) -> Judging:
     """How trials are judged; a metric beside a criterion that names another one is a mistake."""
     if criterion and file.metric is not None and file.metric != criterion[0].metric:
         message = f"the criterion judges {quoted(criterion[0].metric)}, and another metric is named here"

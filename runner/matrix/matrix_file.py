@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind
 from runner.matrix.axis_reader import AxisReader, require_value
 from runner.matrix.cells import adds_cell, cells, meets
+from runner.matrix.declaration import read_sections
 from runner.matrix.expectations import outcome_words
 from runner.matrix.experiment import read_criterion, read_experiment, read_judging
 from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
@@ -16,15 +17,13 @@ from runner.matrix.model import Axis, Expectation, Grid, Judging, Resources, See
 from runner.matrix.nodes import Text, compose, read_text
 from runner.matrix.packages import read_as_of, read_packages
 from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, Era
-from runner.matrix.structure import shaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from runner.matrix.criterion import Comparison
-    from runner.matrix.declaration import MatrixFile, PartialNode
+    from runner.matrix.declaration import Match, MatrixSections
     from runner.matrix.model import Became, Cell, Partial, Requirement
-    from runner.matrix.structure import Shaped
 TOP = Position(line=1, column=1)
 
 
@@ -76,14 +75,13 @@ def load_matrix(path: Path) -> Matrix:
     Raises MatrixError with every mistake that is in it, UsageError where the file can't be read.
     """
     mistakes = Mistakes(path)
-    parts = shaped(compose(read_text(path), mistakes), mistakes)
-    file = parts.file
-    reader = AxisReader(folder=path.parent, mistakes=mistakes, left_out=parts.left_out)
+    file, left_out = read_sections(compose(read_text(path), mistakes), mistakes)
+    reader = AxisReader(folder=path.parent, mistakes=mistakes, left_out=left_out)
     axes = reader.axes(file.axes)
     before = len(mistakes.found)
     exclude = reader.matches(file.exclude)  # before include: what that adds is not excluded
     include = reader.includes(file.include)
-    cells_known = reader.all_known and len(mistakes.found) == before and not _any_of(parts, "include", "exclude")
+    cells_known = reader.all_known and len(mistakes.found) == before and not _any_of(left_out, "include", "exclude")
     axes = axes if file.axes else _axes_of(include)
     as_of, dates = read_as_of(file.as_of, mistakes)
     criterion = read_criterion(file.criterion, mistakes)
@@ -105,8 +103,8 @@ def load_matrix(path: Path) -> Matrix:
         as_of=as_of,
         dates=dates,
     )
-    _check_axes(matrix, parts, mistakes)
-    _check_script(matrix, parts, mistakes)
+    _check_axes(matrix, file, left_out, mistakes)
+    _check_script(matrix, file, left_out, mistakes)
     if cells_known and any(axis.kind is AxisKind.PACKAGE for axis in axes):
         named = replace(matrix, experiment=replace(matrix.experiment, script=matrix.experiment.script or "unnamed"))
         check_cells(named, mistakes)  # a missing script is a mistake already, and no reason to hide these
@@ -123,16 +121,16 @@ def _axes_of(include: Iterable[Partial]) -> tuple[Axis, ...]:
     return tuple(Axis(name=name, kind=axis_kind(name), values=(), position=place) for name, place in positions.items())
 
 
-def _any_of(parts: Shaped, *names: str) -> bool:
-    """Whether a section of these names, or anything in it, was left out."""
-    return any(left.partition(".")[0] in names or left in names for left in parts.left_out)
+def _any_of(left_out: frozenset[str], *names: str) -> bool:
+    """True where a section of these names, or anything in it, was left out."""
+    return any(left.partition(".")[0] in names for left in left_out)
 
 
-def _baseline(file: MatrixFile, reader: AxisReader) -> Partial | None:
-    return next(iter(reader.matches(filter(None, (file.baseline,)))), None)
+def _baseline(file: MatrixSections, reader: AxisReader) -> Partial | None:
+    return next(iter(reader.matches([file.baseline] if file.baseline else [])), None)
 
 
-def _seeds(file: MatrixFile) -> Seeds:
+def _seeds(file: MatrixSections) -> Seeds:
     match file.seeds:
         case "as-written":
             return Seeds(as_written=True)
@@ -142,36 +140,33 @@ def _seeds(file: MatrixFile) -> Seeds:
             return Seeds(lead=section.lead, cap=section.cap)
 
 
-def _resources(file: MatrixFile) -> Resources:
+def _resources(file: MatrixSections) -> Resources:
     own = file.resources
     return Resources(cpus=own.cpus, memory_bytes=own.memory, disk_bytes=own.disk, processes=own.processes)
 
 
-def _expectations(entries: Iterable[PartialNode], reader: AxisReader) -> Iterable[Expectation]:
+def _expectations(entries: Iterable[Match], reader: AxisReader) -> Iterable[Expectation]:
     for entry in entries:
         place = next(iter(entry)).position
-        node = next((value for key, value in entry.items() if key == "outcome"), None)
+        node = next(value for key, value in entry.items() if key == "outcome" and isinstance(value, Text))
         match = reader.match({key: value for key, value in entry.items() if key != "outcome"}, place)
-        if not isinstance(node, Text):
-            reader.mistakes.add(place, "this expectation has no outcome", "such as outcome: converges")
-            continue
         try:
             yield Expectation(match=match, outcome=outcome_words(node))
         except RefusedError as error:
             reader.mistakes.refuse(error, node.position)
 
 
-def _check_axes(matrix: Matrix, parts: Shaped, mistakes: Mistakes) -> None:
-    left_out = {name.partition(".")[2] for name in parts.left_out if name.startswith("axes.")}
-    packages = (left_out | set(parts.file.axes) | {axis.name for axis in matrix.axes}) - RESERVED_AXES
-    unread = "axes" in parts.left_out or (not matrix.axes and _any_of(parts, "include"))
+def _check_axes(matrix: Matrix, file: MatrixSections, left_out: frozenset[str], mistakes: Mistakes) -> None:
+    unread_axes = {name.partition(".")[2] for name in left_out if name.startswith("axes.")}
+    packages = (unread_axes | set(file.axes) | {axis.name for axis in matrix.axes}) - RESERVED_AXES
+    unread = "axes" in left_out or (not matrix.axes and _any_of(left_out, "include"))
     if not packages and not unread:
-        place = next(iter(parts.file.axes), None)
+        place = next(iter(file.axes), None)
         message = "there is no axis of package versions" if place is not None else "there are no axes"
         mistakes.add(
             place.position if place is not None else TOP, message, "such as axes: {tensorflow: [1.13.1, 2.10.1]}"
         )
-    elif packages and not left_out:
+    elif packages and not unread_axes:
         _check_eras(matrix, mistakes)
 
 
@@ -182,20 +177,20 @@ def _check_eras(matrix: Matrix, mistakes: Mistakes) -> None:
             if not isinstance(value.rule, Era):
                 continue
             if axis.name not in ERA_PACKAGES:
-                hint = "for others: versions, a range or latest"
-                mistakes.add(value.position, f"{axis.name}: era is known of {' and '.join(ERA_PACKAGES)} only", hint)
+                hint = "for other packages: versions, a range or latest"
+                mistakes.add(value.position, f"{axis.name}: era works for {' and '.join(ERA_PACKAGES)} only", hint)
             elif base not in ERA_BASES:
-                message = f"{axis.name}: era goes with tensorflow as the base, which is {quoted(base)} here"
+                message = f"{axis.name}: era needs tensorflow as the base, but the base is {quoted(base)}"
                 mistakes.add(value.position, message, "the first package axis is the base")
 
 
-def _check_script(matrix: Matrix, parts: Shaped, mistakes: Mistakes) -> None:
+def _check_script(matrix: Matrix, file: MatrixSections, left_out: frozenset[str], mistakes: Mistakes) -> None:
     axis = next((axis for axis in matrix.axes if axis.kind is AxisKind.SCRIPT), None)
-    written = parts.file.experiment.script
+    written = file.experiment.script
     if axis and written is not None:
         hint = f"the axis is on line {axis.position.line}"
-        mistakes.add(written.position, "a script stands here, and there is an axis named script too", hint)
-    elif not axis and written is None and not _any_of(parts, "experiment", "axes"):
+        mistakes.add(written.position, "a script is named here, and there is an axis named script too", hint)
+    elif not axis and written is None and not _any_of(left_out, "experiment", "axes"):
         mistakes.add(TOP, "there is no script", "write experiment: {script: train.py}, or an axis named script")
     for include in matrix.include:
         if "script" in include.values and not axis:
@@ -235,9 +230,15 @@ def check_cells(matrix: Matrix, mistakes: Mistakes) -> None:
             mistakes.add(include.position, message, "no cell matches it, so it extends none")
     for expectation in matrix.expect:
         if not _meets_any(matrix, expectation.match):
-            mistakes.add(expectation.match.position, "this expectation matches no cell", "each value alone is known")
+            mistakes.add(
+                expectation.match.position,
+                "this expectation matches no cell",
+                "each value exists, but not in this combination",
+            )
     if matrix.baseline is not None and not _meets_any(matrix, matrix.baseline):
-        mistakes.add(matrix.baseline.position, "the baseline is no cell", "each value alone is known")
+        mistakes.add(
+            matrix.baseline.position, "the baseline matches no cell", "each value exists, but not in this combination"
+        )
     if next(cells(matrix), None) is None:
         place = matrix.exclude[0].position if matrix.exclude else TOP
         mistakes.add(place, "no cell is left: every combination is excluded")

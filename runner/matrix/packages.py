@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date
 from typing import TYPE_CHECKING
 
 from runner.errors import MatrixError, UsageError
 from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind, axis_name
-from runner.matrix.mistakes import Mistakes, Position, RefusedError, nearest, quoted
+from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
 from runner.matrix.model import Condition, Requirement
 from runner.matrix.nodes import Text, read_text
 from runner.matrix.versions import specifiers
@@ -19,12 +17,12 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement as Parsed
 
     from runner.matrix.axis_reader import AxisReader
-
-    Entry = Text | dict[Text, Text | tuple[Text, ...]]
-    """One entry of the list as it was written: a requirement, or names with versions and `when`."""
+    from runner.matrix.declaration import AsOf, PackageEntry
 
 
-def read_packages(node: Text | tuple[Entry, ...], axes: Collection[str], reader: AxisReader) -> tuple[Requirement, ...]:
+def read_packages(
+    node: Text | tuple[PackageEntry, ...], axes: Collection[str], reader: AxisReader
+) -> tuple[Requirement, ...]:
     """The requirements of a list, or of the requirements file that a single text names; mistakes are noted.
 
     A package that is one of the `axes` is a mistake.
@@ -47,7 +45,7 @@ def _with_conditions(
     entry: Mapping[Text, Text | tuple[Text, ...]], axes: Collection[str], reader: AxisReader
 ) -> Iterator[Requirement]:
     when = _conditions(entry, reader)
-    packages = [(key, value) for key, value in entry.items() if key != "when"]
+    packages = [(key, value) for key, value in entry.items() if key != "when" and isinstance(value, Text)]
     if not packages:
         place = next(iter(entry)).position
         reader.mistakes.add(place, "this entry names no package", 'such as {numpy: "<1.20", when: "tensorflow<2.4"}')
@@ -58,13 +56,11 @@ def _with_conditions(
             reader.mistakes.refuse(error, key.position)
 
 
-def _joined(key: Text, value: Text | tuple[Text, ...]) -> str:
+def _joined(key: Text, value: Text) -> str:
     """A package's name and its versions as one requirement."""
-    if not isinstance(value, Text):
-        raise RefusedError(f"the versions of {quoted(key)} are a text, not a list", "such as '>=1.18,<1.20'")
     named = _parsed(key)
     if named.specifier or named.marker:
-        raise RefusedError(f"{quoted(key)} is more than a package's name", "its versions stand after the colon")
+        raise RefusedError(f"{quoted(key)} is more than a package's name", "write its versions after the colon")
     try:
         return f"{key}{specifiers(value)}"
     except RefusedError as error:
@@ -88,7 +84,7 @@ def _condition(text: Text, reader: AxisReader) -> Condition:
     except RefusedError:
         written = None
     if written is None or written.extras or written.marker or written.url or not written.specifier:
-        raise RefusedError(f"{quoted(text)} is no condition on an axis", "write it like tensorflow<2.4")
+        raise RefusedError(f"{quoted(text)} is not a condition on an axis", "write it like tensorflow<2.4")
     axis = reader.require_axis(written.name)
     if axis_kind(axis) not in {AxisKind.PACKAGE, AxisKind.PYTHON}:
         raise RefusedError(f"the axis {quoted(axis)} has no versions to compare", "only packages and python have")
@@ -142,62 +138,34 @@ def _parsed(text: str) -> Parsed:
     try:
         return Parsed(text)
     except InvalidRequirement:
-        raise RefusedError(f"{quoted(text)} is no requirement (PEP 508)", "write it like scikit-learn>=0.20") from None
+        raise RefusedError(
+            f"{quoted(text)} is not a requirement (PEP 508)", "write it like scikit-learn>=0.20"
+        ) from None
 
 
-RELEASE = "release"
-_EXAMPLE = "a date is written 2019-03-01"
-
-
-def read_as_of(node: Text | Mapping[Text, Text], mistakes: Mistakes) -> tuple[str, tuple[tuple[str, str], ...]]:
+def read_as_of(node: AsOf, mistakes: Mistakes) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The rule of all packages, and those of single ones by name (normalised, sorted); mistakes are noted.
 
     A rule is `release`, `none` or a date; a package's own one is `none` or a date.
     """
-    if isinstance(node, Text):
-        return _noted(node, (RELEASE, "none"), mistakes), ()
-    default = RELEASE
+    if isinstance(node, str):
+        return node, ()
     dates: dict[str, str] = {}
-    for key, value in node.items():
+    for key, rule in node.items():
         if key == "default":
-            default = _noted(value, (RELEASE, "none"), mistakes)
             continue
         try:
-            name = _package(key, dates)
+            dates[_package(key, dates)] = rule
         except RefusedError as error:
             mistakes.refuse(error, key.position, "as_of")
-            continue
-        dates[name] = _noted(value, ("none",), mistakes)
+    default = next((rule for key, rule in node.items() if key == "default"), "release")
     return default, tuple(sorted(dates.items()))
 
 
 def _package(key: Text, taken: Mapping[str, str]) -> str:
     name = axis_name(key)
     if name in RESERVED_AXES:
-        raise RefusedError(f"{quoted(name)} is no package", "only packages have rules of their own")
+        raise RefusedError(f"{quoted(name)} is not a package", "only packages have rules of their own")
     if name in taken:
-        raise RefusedError(f"the package {quoted(name)} is there twice", "names are compared as PEP 503 says")
+        raise RefusedError(f"the package {quoted(name)} appears twice", "names are compared as PEP 503 says")
     return name
-
-
-def _noted(text: Text, words: tuple[str, ...], mistakes: Mistakes) -> str:
-    try:
-        return _rule(text, words)
-    except RefusedError as error:
-        mistakes.refuse(error, text.position, "as_of")
-        return RELEASE
-
-
-def _rule(text: str, words: tuple[str, ...]) -> str:
-    if text in words:
-        return str(text)
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-        try:
-            return date.fromisoformat(text).isoformat()
-        except ValueError:
-            raise RefusedError(f"there is no day {quoted(text)}", _EXAMPLE) from None
-    if text == RELEASE:
-        raise RefusedError(f"{quoted(text)} is the rule of all packages without one", "leave the package out")
-    near = nearest(text, words)
-    hint = near if near.startswith("did you mean") else _EXAMPLE
-    raise RefusedError(f"{quoted(text)} is neither {', '.join(words)} nor a date", hint)

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from packaging.specifiers import SpecifierSet
 
-from runner.matrix.mistakes import RefusedError, nearest, quoted
-from runner.matrix.quantities import truth
-from runner.matrix.versions import in_range, parsed, specifiers
+from runner.matrix.mistakes import RefusedError, quoted
+from runner.matrix.versions import in_range, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from packaging.version import Version
-
-    from runner.matrix.nodes import Text
 
     Releases = Callable[[str], Sequence["Published"] | None]
     """All releases of a package; None where the index does not know it."""
@@ -76,62 +73,19 @@ class Era:
 Rule = Range | Latest | Era
 
 
-def read_rule(node: str | Mapping[Text, Text]) -> Rule | None:
-    """The rule that a value of a package axis is, None where it is a plain text.
-
-    Raises RefusedError for a mapping that is no range.
-    """
-    if not isinstance(node, str):
-        return _range(node)
-    if node == "era":
+def read_rule(text: str) -> Rule | None:
+    """The rule that a text stands for in place of a version; None for any other text."""
+    if text == "era":
         return Era()
-    latest = _LATEST.fullmatch(node)
+    latest = _LATEST.fullmatch(text)
     return Latest(before=int(latest[1] or 0)) if latest else None
 
 
-def refuse_rule(node: str | Mapping[Text, Text]) -> None:
-    """Raise RefusedError where a rule stands in a place for one concrete version."""
-    rule = read_rule(node) if isinstance(node, str) or "range" in node else None
-    if rule is not None:
-        raise RefusedError(
-            f"{quoted(str(rule))} can stand under axes only", "name a version that it becomes: `plan` shows them"
-        )
-
-
-def _range(node: Mapping[Text, Text]) -> Range:
-    for key in node:
-        if key not in {"range", "every", "prereleases"}:
-            near = nearest(key, ("range", "every", "prereleases"))
-            raise RefusedError(f"unknown key {quoted(key)}", near, position=key.position)
-    found = {str(key): value for key, value in node.items()}
-    if "range" not in found:
-        raise RefusedError("a mapping of a package axis needs a range", f"such as {EXAMPLE}")
-    try:
-        plain = specifiers(found["range"])
-    except RefusedError as error:
-        raise RefusedError(error.message, error.hint, position=found["range"].position) from None
-    return Range(
-        specifiers=plain,
-        every=_every(found["every"]) if "every" in found else Every.MINOR,
-        prereleases=_prereleases(found["prereleases"]) if "prereleases" in found else False,
-    )
-
-
-def _every(text: Text) -> Every:
-    try:
-        return Every(text)
-    except ValueError:
-        words = [every.value for every in Every]
-        raise RefusedError(
-            f"every {quoted(text)} has no meaning", nearest(text, words), position=text.position
-        ) from None
-
-
-def _prereleases(text: Text) -> bool:
-    try:
-        return truth(text)
-    except RefusedError as error:
-        raise RefusedError(f"prereleases: {error.message}", error.hint, position=text.position) from None
+def refuse_rule(text: str) -> None:
+    """Raise RefusedError where a rule stands in the place of one concrete version."""
+    if read_rule(text) is not None:
+        hint = "name a version that it becomes: `plan` shows them"
+        raise RefusedError(f"{quoted(text)} is allowed under axes only", hint)
 
 
 class Published(Protocol):
@@ -241,11 +195,11 @@ def _group(version: Version, every: Every) -> tuple[int, ...] | Version:
 def _latest(rule: Latest, package: str, releases: Sequence[Published]) -> Version:
     final = sorted(release.version for release in releases if is_final(release))
     if not final:
-        raise RefusedError(f"{package} has no final release, so no {rule}", _but_for(releases))
+        raise RefusedError(f"{package} has no final release, so {rule} means none", _but_for(releases))
     newest = list({_group(version, Every.MINOR): version for version in final}.values())
     if rule.before >= len(newest):
         count = f"only {len(newest)} minor release{'' if len(newest) == 1 else 's'}"
-        raise RefusedError(f"{package} has {count}, so no {rule}", f"the oldest is {newest[0]}")
+        raise RefusedError(f"{package} has {count}, so {rule} does not exist", f"the oldest is {newest[0]}")
     return newest[-1 - rule.before]
 
 

@@ -171,7 +171,7 @@ def unknown_package(matrix: Matrix, package: str) -> tuple[str, str]:
     """Message and hint for a package axis that the index does not know."""
     names = [axis.name for axis in matrix.axes if axis.name != package]
     meant = nearest(package, [*names, *sorted(RESERVED_AXES)])
-    return f"the package index knows no package {quoted(package)}", meant if meant.startswith("did you mean") else ""
+    return f"the package index has no package {quoted(package)}", meant if meant.startswith("did you mean") else ""
 
 
 def missing_version(package: str, version: str, existing: Collection[Published]) -> tuple[str, str]:

@@ -35,7 +35,7 @@ def specifiers(text: str) -> str:
         SpecifierSet(plain)
     except InvalidSpecifier:
         hint = f"one version is written =={text}" if parsed(text) else "write it like >=1.7,<2.17"
-        raise RefusedError(f"{quoted(text)} is no version range (PEP 440)", hint) from None
+        raise RefusedError(f"{quoted(text)} is not a version range (PEP 440)", hint) from None
     return plain
 
 

@@ -1,13 +1,16 @@
 """The account of an investigation as frozen models: why two cells differ, with every experiment it rests on.
 
-Made by `explain`, kept beside the records, part of `results.json`; a page and the terminal's words come from it alone.
+The searches of `investigate` return its parts, `explain` puts them together. It is kept beside the records and is part
+of `results.json`; the page and the terminal draw it and add nothing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import enum
+import re
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from runner.errors import UsageError
 from runner.trials.record import Number  # noqa: TC001 - pydantic reads it
@@ -17,7 +20,51 @@ if TYPE_CHECKING:
 
 FOLDER = "accounts"
 """Where accounts are kept, beside the records."""
-Told = Literal["good", "bad", "ambiguous", "untestable", "untold"]
+Probability = Annotated[float, PlainSerializer(lambda value: round(value, 4))]
+"""Stored with four digits."""
+
+
+class Decision(enum.StrEnum):
+    """What the trials of one cell decide about it."""
+
+    GOOD = "good"
+    BAD = "bad"
+    AMBIGUOUS = "ambiguous"
+    """Its seeds disagree, or are too few, and no more can be had."""
+    UNTESTABLE = "untestable"
+    """It can't be put to the test, or fails by another fault."""
+    UNDECIDED = "untold"
+    """Too few trials: the budget ended first."""
+
+
+class SearchEnding(enum.StrEnum):
+    """Why a search ended."""
+
+    SURE = "sure"
+    """It is as sure as was asked."""
+    BUDGET = "budget"
+    """No trials were left."""
+    EXHAUSTED = "exhausted"
+    """No further trial would add anything."""
+
+
+class SwitchStanding(enum.StrEnum):
+    """What the trials show of a switch, in the order of an account."""
+
+    CAUSED_BY = "caused by"
+    """It turned the bad cell good, on, off and on again, and its reverse broke the good cell, where that can be."""
+    GOES_WITH = "goes with"
+    """It turned the bad cell good, but its reverse left the good cell good, or repeating it was not conclusive."""
+    NO_EFFECT = "does not matter"
+    """The bad cell stays bad with it."""
+    AMBIGUOUS = "can't be told"
+    """Its seeds disagree."""
+    BREAKS = "fails otherwise"
+    """The bad cell fails with it in another way than without it, which shows nothing."""
+    NOT_APPLICABLE = "changed nothing here"
+    """It does not apply to the bad cell, or the script can't be put to the test with it."""
+    UNTRIED = "not tried"
+    """The budget ended first."""
 
 
 class _Frozen(BaseModel):
@@ -29,11 +76,11 @@ class Counts(_Frozen):
 
     good: int = 0
     bad: int = 0
-    """That failed by the fault that is looked for."""
+    """Trials that failed by the fault in question."""
     other: int = 0
-    """That failed otherwise."""
+    """Trials that failed in another way."""
     trials: int = 0
-    """How many ran."""
+    """Trials that ran."""
     certain: bool = False
     """Whether chance plays no part."""
     reason: str = ""
@@ -48,108 +95,162 @@ class Side(_Frozen):
     converged: int
     counted: int
     finals: tuple[Number, ...] = ()
-    """What the trials that ended in order came to, in the metric's own units."""
+    """The final values of the trials that ended in order, in the metric's own units."""
 
 
 class Factor(_Frozen):
-    """One thing in which the two cells differ; None: a package that is not there."""
+    """One thing in which the two cells differ: an axis, or a package that their locks hold."""
 
     name: str
     good: str | None
+    """Its value in the good cell; None: a package that is not installed there."""
     bad: str | None
+    pinned: bool = Field(default=False, exclude=True)
+    """Whether it is a package to be pinned, not an axis of the matrix; not stored."""
 
 
 class Tried(_Frozen):
-    """One combination that was tried."""
+    """One combination that was tried, with the decision about it."""
 
     values: dict[str, str | None]
-    told: Told
+    told: Decision
     counts: Counts
 
 
 class Cause(_Frozen):
-    """A smallest set of changes that turns the good cell bad."""
+    """A smallest set of factors that, moved together, turn the good cell bad."""
 
     factors: tuple[Factor, ...]
     coupled: tuple[str, ...] = ()
-    """Those of which it can't be told whether they are needed: they move together with the others."""
+    """Those that may or may not be needed: the others can't be tried without them, so they move together."""
     bystanders: tuple[str, ...] = ()
-    """Those that only look guilty: what they bring along does it without them."""
+    """Those that only look guilty: the packages that they bring along do it without them."""
     brought: tuple[str, ...] = ()
-    """The packages that moving the set brought along, where they were asked about one by one."""
-    without: Told
-    """What all other changes come to without these."""
-    probability: float
+    """The packages that moving the set brought along, where each of them was tried by itself."""
+    without: Decision
+    """The decision about all other changes without these; good where there is no other cause."""
+    probability: Probability
+    """That all decisions are right on which the set rests, each by its own trials."""
     components: tuple[Cause, ...] = ()
-    """What in the environments does it, where moving the set brought other packages along."""
+    """The causes within the environments, where moving the set brought other packages along."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the factors."""
+        return tuple(factor.name for factor in self.factors)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The factors without which the others of the set leave the cell good."""
+        return tuple(name for name in self.names if name not in self.coupled)
 
 
 class Flip(_Frozen):
-    """A step at which the outcome flips; places count from 0."""
+    """A step at which the outcome flips, in the direction of the axis; places count from 0."""
 
     before: int
     after: int
     breaks: bool
-    probability: float
+    """Whether it goes from good to bad; else from bad to good."""
+    probability: Probability
+    """That the decisions about both sides are right."""
+
+    @property
+    def good(self) -> int:
+        """The good side: of a flip that breaks the last good place."""
+        return self.before if self.breaks else self.after
+
+    @property
+    def bad(self) -> int:
+        """The bad side: of a flip that breaks the first bad place."""
+        return self.after if self.breaks else self.before
+
+    @property
+    def between(self) -> range:
+        """The undecided places between the two sides; empty where the step is exact."""
+        return range(self.before + 1, self.after)
 
 
 class Bisection(_Frozen):
-    """One axis that was walked from its good to its bad value."""
+    """One axis that was searched from its good to its bad value."""
 
     axis: str
     places: tuple[Tried, ...]
+    """In the order of the axis; a place without trials is decided by its neighbours."""
     flips: tuple[Flip, ...]
-    probability: float
-    ending: str
+    probability: Probability
+    """That every place is what it is called: then these are all flips, and each is where it is said to be.
+
+    Before any trial 0, 1 and 2 flips are taken to be equally likely, and 15 % of all cells to be flaky (`FlipChain`,
+    `belief`); a span of other outcomes that hides between places that were tried is part of the doubt.
+    """
+    ending: SearchEnding
     trials: int
+    """Trials that ran for this search; recorded ones cost nothing."""
     decisions: int
-    """How many places were asked for trials."""
+    """Places that were asked for trials."""
+    fault: str | None = Field(default=None, exclude=True)
+    """What counts as bad; None: any failure. Not stored."""
+
+    @property
+    def recorded(self) -> int:
+        """All trials that the bisection rests on, recorded ones too."""
+        return sum(place.counts.trials for place in self.places)
 
 
-class Switch(_Frozen):
-    """One intervention: what was changed in the bad cell, and what came of it."""
+class SwitchFinding(_Frozen):
+    """One intervention: what was changed in the bad cell, and with which result."""
 
     name: str
     does: str
     how: str
     breadth: int
-    standing: str
+    standing: SwitchStanding
     on: Counts
+    """The bad cell with it."""
     reverse: str = ""
     """The switch that does the opposite; empty: none that applies."""
-    reversed: Told | None = None
-    """The good cell with it."""
+    reversed: Decision | None = None
+    """The good cell with its reverse; None: not tried."""
     reversed_counts: Counts | None = None
     repeated: bool = False
+    """Whether it was tried on, off and on again, each time with the same result."""
     off: Counts | None = None
     """The bad cell without it, where it was repeated; trials that ran before it was tried count too."""
 
 
-class Seen(_Frozen):
+class NameLookup(_Frozen):
     """What a cell's own objects say of a name."""
 
     where: str
-    """The object that has it, or should."""
+    """Module and name of the object that has it, or should."""
     there: bool
+    """Whether an attribute is there, or an argument is in the signature."""
     said: str = ""
-    """In the package's own words; empty where it says nothing."""
+    """A notice that the name is deprecated or replaced, in the package's own words; empty where there is none."""
     near: tuple[str, ...] = ()
-    """Names that are alike."""
+    """Similar names that the object has."""
 
 
-class Removed(_Frozen):
-    """What the bad cell's failure says is not there."""
+class RemovedName(_Frozen):
+    """The name that the bad cell's failure misses, looked up in both cells; None where its owner was not found."""
 
     kind: str
     """attribute or argument."""
     owner: str
     name: str
-    good: Seen | None = None
-    bad: Seen | None = None
+    good: NameLookup | None = None
+    bad: NameLookup | None = None
+
+    @property
+    def package(self) -> str:
+        """The import name of the package that the owner is from; empty where the owner was not found."""
+        look = self.good or self.bad
+        return re.split(r"\W", look.where, maxsplit=1)[0] if look else ""
 
 
-class Trace(_Frozen):
-    """Where the two first differ, from the same weights on and with the same batches."""
+class TraceFinding(_Frozen):
+    """Where two trainings first differ, started from the same weights, with the same batches."""
 
     sentence: str
     """Empty where they could not be compared."""
@@ -169,13 +270,14 @@ class Walk(_Frozen):
     shared: dict[str, str]
     """The other axis values of all its places."""
     telling: str
+    """What is called good and bad."""
     sentence: str
     trials: int
     seconds: float
 
 
 class Account(_Frozen):
-    """Why two cells differ. It says no more than its experiments show."""
+    """Why two cells differ: no more than its experiments show."""
 
     schema_version: Literal[1] = 1
     id: str
@@ -203,9 +305,9 @@ class Account(_Frozen):
     bisections: tuple[Bisection, ...] = ()
     pair: tuple[dict[str, str], dict[str, str]] | None = None
     """The cells that interventions and the trace ran on."""
-    removed: Removed | None = None
-    switches: tuple[Switch, ...] = ()
-    trace: Trace | None = None
+    removed: RemovedName | None = None
+    switches: tuple[SwitchFinding, ...] = ()
+    trace: TraceFinding | None = None
     sentences: tuple[str, ...]
     unknown: tuple[str, ...] = ()
     """What remains unknown."""

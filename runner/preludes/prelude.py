@@ -7,20 +7,28 @@ calls a function with a module right after its import, `prelude.applied(note)` s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+from runner.code_digest import code_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Prelude:
     """`name` is unique among the preludes of a trial: lower-case words joined by hyphens."""
 
     name: str
     source: str
     """Python for CPython 3.6 and later."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over what the source does."""
+        return code_digest(self.source.encode())
 
 
 def lay_out(preludes: Iterable[Prelude], folder: Path) -> None:

@@ -11,6 +11,7 @@ import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from runner.code_digest import code_digest
 from runner.errors import UsageError
 from runner.scripts.counterparts import ALIASES, ROOTS, Counterparts
 from runner.scripts.script import content_of, imported_names
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from runner.scripts.script import Script
     from runner.scripts.source import SourceText
+
 
 FLAVOURS = ("as-written", *ROOTS)
 
@@ -34,7 +36,7 @@ def rewritten(script: Script, flavour: str) -> Script:
     if flavour == "as-written":
         return script
     if flavour not in FLAVOURS:
-        raise UsageError(f"{flavour!r} is no import flavour. There are: {', '.join(FLAVOURS)}.")
+        raise UsageError(f"{flavour!r} is not an import flavour. There are: {', '.join(FLAVOURS)}.")
     from runner.scripts.codemod import rewrite  # noqa: PLC0415 - LibCST is heavy, most runs rewrite nothing
 
     contents = {file.path: content_of(script, file) for file in script.files}
@@ -50,7 +52,12 @@ def rewritten(script: Script, flavour: str) -> Script:
     return replace(
         script,
         files=tuple(
-            replace(file, sha256=hashlib.sha256(changed[file.path]).hexdigest(), rewritten=changed[file.path])
+            replace(
+                file,
+                sha256=hashlib.sha256(changed[file.path]).hexdigest(),
+                code=code_digest(changed[file.path]),
+                rewritten=changed[file.path],
+            )
             if file.path in changed
             else file
             for file in script.files

@@ -66,7 +66,7 @@ def decode(content: bytes, path: str) -> SourceText:
             raise NotRewritableError(path=path, line=1, reason=reason)
     except UnicodeError as error:
         line = body.count(b"\n", 0, getattr(error, "start", 0)) + 1
-        raise NotRewritableError(path=path, line=line, reason=f"it is no {encoding} text") from error
+        raise NotRewritableError(path=path, line=line, reason=f"it is not {encoding} text") from error
     return SourceText(mark=mark, encoding=encoding, text=text)
 
 

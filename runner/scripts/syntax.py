@@ -186,7 +186,7 @@ def _tree(text: str, path: str) -> cst.Module:
             if tree.code == without_end:
                 return tree
     except cst.ParserSyntaxError as error:
-        line, reason = complaint or (error.raw_line, "it is no Python 3")
+        line, reason = complaint or (error.raw_line, "it is not Python 3")
         raise NotRewritableError(path=path, line=line, reason=reason) from error
     raise NotRewritableError(path=path, line=1, reason="LibCST loses some of its form feeds or comments")
 
@@ -202,9 +202,9 @@ def _complaint(text: str, path: str) -> tuple[int, str] | None:
     except SyntaxError as error:
         if "too many nested" in error.msg:
             raise NotRewritableError(path=path, line=error.lineno or 1, reason=TOO_DEEP) from error
-        return error.lineno or 1, f"it is no Python 3 ({error.msg})"
+        return error.lineno or 1, f"it is not Python 3 ({error.msg})"
     except ValueError as error:
-        return 1, f"it is no Python 3 ({error})"
+        return 1, f"it is not Python 3 ({error})"
     except (RecursionError, MemoryError) as error:
         raise NotRewritableError(path=path, line=1, reason=TOO_DEEP) from error
     return None

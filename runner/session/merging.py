@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import MachineError, UsageError
 from runner.session.workplace import claim
-from runner.trials.artifacts import collect
-from runner.trials.execute import Workplace, remove
+from runner.trials.execution import Workplace, collect, remove
 from runner.trials.store import Store
 
 if TYPE_CHECKING:

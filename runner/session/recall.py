@@ -13,7 +13,7 @@ from runner.session.earlier import lacking_for
 from runner.session.group import groups_of
 from runner.session.ledger import Ledger
 from runner.session.progress import Progress
-from runner.trials.trial import Trial
+from runner.trials.trial import stored_trials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runner.session.session import Session
     from runner.trials.record import Record
     from runner.trials.trial import Setting
+
 
 FIRST_CONTROL_SEED = 1_000_000
 """Where the seeds of the baseline's copy begin: no cell comes so far."""
@@ -97,5 +98,4 @@ def _stored(
 
 def _trials(session: Session, setting: Setting, first_seed: int) -> dict[int, Record]:
     seeds = range(first_seed, first_seed + most_trials(session.matrix.seeds))
-    keys = {Trial(setting=setting, seed=seed).key: seed for seed in seeds}
-    return {keys[key]: record for key, record in session.store.get(keys).items()}
+    return stored_trials(session.store, setting, seeds)

@@ -16,7 +16,7 @@ from runner.session.progress import Work
 from runner.session.pruning import Pruning
 from runner.session.recall import ledger_of, progress_of
 from runner.session.results import Results, is_as_expected, results_of
-from runner.trials.execute import blocked_record, execute
+from runner.trials.execution import blocked_record, execute
 from runner.trials.schedule import Schedule
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from runner.session.running import Run
 from runner.session.settings import Settings
 from runner.session.sharding import cells_of
 from runner.session.workplace import claim, clear_jobs
-from runner.trials.execute import Workplace, job_of, remove
+from runner.trials.execution import Workplace, job_of, remove
 from runner.trials.store import Store
 from runner.trials.trial import Trial
 

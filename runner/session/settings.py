@@ -11,8 +11,7 @@ from runner.preludes import catalogue
 from runner.preludes.prelude import Prelude
 from runner.scripts.rewriting import rewritten
 from runner.scripts.script import read_script
-from runner.trials.data import digest_of, mounts_of
-from runner.trials.trial import Setting
+from runner.trials.trial import Setting, data_digest_of, mounts_of
 
 if TYPE_CHECKING:
     from runner.engines.protocol import EngineKind, Mount
@@ -81,4 +80,4 @@ class Settings:
 
     @cached_property
     def _data_digest(self) -> str:
-        return digest_of(self._mounts, self._store)
+        return data_digest_of(self._mounts, self._store)

@@ -64,7 +64,7 @@ def _environments(session: Session, cells: Sequence[Cell]) -> list[tuple[int, ..
 
 def _costs(session: Session, cells: Sequence[Cell]) -> list[float]:
     """The expected seconds of each cell: what its trials took before, else what others took."""
-    seconds = {frozenset(values.items()): mean for values, mean in session.store.seconds()}
-    known = [seconds.get(frozenset(cell.values.items())) for cell in cells]
+    seconds = session.store.seconds()
+    known = [seconds.get(cell.id) for cell in cells]
     usual = median([mean for mean in known if mean is not None] or [MAKING_S / session.matrix.seeds.lead])
     return [session.matrix.seeds.lead * (usual if mean is None else mean) for mean in known]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from runner.errors import MachineError, UsageError
-from runner.trials.execute import remove
+from runner.trials.execution import remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

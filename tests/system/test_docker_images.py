@@ -14,7 +14,7 @@ from tiny_lock import tiny_lock, tiny_wheelhouse
 import docker
 from runner.engines.docker import environment_images
 from runner.engines.docker.base_images import FROM
-from runner.engines.docker.buildkit import Builder
+from runner.engines.docker.buildkit import Builder, build_client
 from runner.engines.docker.docker_engine import DockerToolchain
 from runner.engines.docker.environment_images import EnvironmentImages
 from runner.engines.docker.offline_images import write_tar
@@ -226,7 +226,7 @@ def test_an_interpreter_is_packed_twice_with_the_same_bytes(cpython: Callable[[s
 def test_uv_in_a_container_uses_the_images_cpython_and_leaves_nothing(
     docker_engine: DockerEngine, client: DockerClient, tmp_path: Path
 ) -> None:
-    images = EnvironmentImages(client, docker_engine._bases, Builder())
+    images = EnvironmentImages(client, docker_engine._bases, Builder(build_client))
     toolchain = DockerToolchain(client=client, image=images.interpreter(PYTHON, lambda _: None), owner="test-of-uv")
     found = toolchain.uv(["python", "find"], folder=tmp_path)
     assert found.returncode == 0, found.stderr

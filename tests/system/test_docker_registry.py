@@ -106,6 +106,6 @@ def test_a_tag_is_pulled_once_and_its_digest_counts_from_then_on(
 
 
 def test_a_tag_that_does_not_exist_is_named_and_the_offline_way_offered(client: DockerClient, recipe: Path) -> None:
-    with pytest.raises(MachineError, match=r"python:3\.7-slim can't be pulled(.|\n)*`--base offline`"):
+    with pytest.raises(MachineError, match=r"python:3\.7-slim cannot be pulled(.|\n)*`--base offline`"):
         RegistryImages(client).provide("3.7", lambda _: None)
     assert (recipe / "base-images.lock").read_text() == "# nothing yet\n"

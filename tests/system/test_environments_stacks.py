@@ -7,21 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from runner.environments import (
-    Catalog,
-    Environment,
-    HostToolchain,
-    Layer,
-    Lock,
-    Unresolvable,
-    download,
-    fetch,
-    lockfile,
-    newest_of,
-    resolve,
-)
+from runner.environments import Catalog, Environment, Layer, Lock, Unresolvable, lockfile
 from runner.environments.difference import difference
 from runner.environments.index_address import index_address
+from runner.environments.interpreters import HostToolchain, download, newest_of
+from runner.environments.resolve import resolve
+from runner.environments.wheelhouse import fetch
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
 

@@ -16,7 +16,7 @@ from command import REPOSITORY, environment, runner
 import docker
 from runner.engines.docker.buildkit import forget_bytecode
 from runner.engines.docker.docker_engine import DockerEngine
-from runner.environments import cache_folder
+from runner.environments.cache import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

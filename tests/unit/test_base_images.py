@@ -100,7 +100,7 @@ def test_where_pulling_fails_the_offline_base_is_offered_and_nothing_is_locked(f
     with pytest.raises(MachineError) as caught:
         lines_of(images, "3.9")
     assert str(caught.value) == (
-        "The base image python:3.9-slim can't be pulled: dial tcp: lookup failed.\nCheck the network of the Docker"
+        "The base image python:3.9-slim cannot be pulled: dial tcp: lookup failed.\nCheck the network of the Docker"
         " engine, or use `--base offline`: that makes the base image on this machine."
     )
     assert (folder / "base-images.lock").read_text() == "# nothing yet\n"
@@ -114,7 +114,7 @@ def test_a_full_disk_is_not_taken_for_a_silent_registry(folder: Path) -> None:
 
 def test_a_damaged_lock_is_named(folder: Path) -> None:
     (folder / "base-images.lock").write_text("[images\n")
-    with pytest.raises(MachineError, match=r"base-images\.lock can't be read.*it is written again"):
+    with pytest.raises(MachineError, match=r"base-images\.lock cannot be read.*it is written again"):
         RegistryImages(FakeEngine()).identity("3.9")  # type: ignore[arg-type]
 
 

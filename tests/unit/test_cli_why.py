@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_engine import FakeEngine, write_matrix
-from test_explain import TEXT, VERSIONS, FakeCatalog, good, stuck, values
+from test_explain_investigation import TEXT, VERSIONS, FakeCatalog, good, stuck, values
 
 from runner.cli.app import run_command_line
 from runner.outcomes.account import Account
@@ -15,6 +15,7 @@ from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
+
 
 PAIR = "--good script=a.py --bad script=b.py --only six=1.0.0"
 
@@ -113,7 +114,7 @@ def test_bisect_tells_every_flip_as_text_and_as_data(
     [
         ("explain --good script=a.py", "Name both cells"),
         ("explain --good script=a.py --bad script=b.py", "say more of them"),
-        ("explain --good script --bad script=b.py", "names no axis and value"),
+        ("explain --good script --bad script=b.py", "is not an axis and a value"),
         ("explain", "Run the matrix first"),
         (f"explain {PAIR} --budget soon", "--budget: "),
         ("bisect --axis script --only six=1.0.0", "no order to bisect"),

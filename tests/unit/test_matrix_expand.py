@@ -208,7 +208,7 @@ def test_the_name_of_each_cell_selects_that_cell_alone() -> None:
         ("", "--only : '' names no axis and value (write it like keras=2.2.4)"),
         (
             "keras=2.3,keras=2.2.4",
-            "--only keras=2.3,keras=2.2.4: the axis 'keras' is there twice (several values: keras=A|B)",
+            "--only keras=2.3,keras=2.2.4: the axis 'keras' appears twice (several values: keras=A|B)",
         ),
         ("tensorflow=2.10.1,keras=2.3", "--only tensorflow=2.10.1,keras=2.3: no cell has these values together"),
     ],

@@ -172,7 +172,7 @@ def test_what_does_not_resolve_is_a_result_with_the_resolver_s_reason(
         asked.append(environment.name)
         return Unresolvable(environment=environment, reason="six 1.15.0 needs a planet")
 
-    monkeypatch.setattr(importlib.import_module("runner.environments.resolve"), "resolve", resolve)
+    monkeypatch.setattr(importlib.import_module("runner.environments.resolve.resolve.resolve"), "resolve", resolve)
     monkeypatch.setattr("runner.session.environments.missing_versions", lambda *_: [])
     for _ in range(2):
         results = run(matrix)

@@ -14,7 +14,7 @@ from runner.session.merging import Merged, merge
 from runner.session.options import Options
 from runner.session.session import Session
 from runner.session.shards import Shard
-from runner.trials.execute import Workplace
+from runner.trials.execution import Workplace
 from runner.trials.store import Store
 
 if TYPE_CHECKING:

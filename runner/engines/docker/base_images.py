@@ -44,22 +44,22 @@ class BaseImage:
 
 
 class BaseImages(Protocol):
-    """Where base images come from."""
+    """A source of base images."""
 
     def pythons(self) -> tuple[str, ...]:
-        """Give the CPython minor releases that can be had, newest first."""
+        """The CPython minor releases that can be had, newest first."""
         ...
 
     def identity(self, python: str) -> str | None:
-        """Give the identity of a base image where it is known already; the engine is not asked."""
+        """The identity of a base image where it is known already; the engine is not asked."""
         ...
 
     def address(self, python: str) -> str | None:
-        """Give what a Dockerfile anywhere may name in FROM; None where the image is of this machine only."""
+        """The name for FROM in a Dockerfile on any machine; None where only this machine has the image."""
         ...
 
     def provide(self, python: str, say: Callable[[str], None]) -> BaseImage:
-        """Have the base image in the engine. Raises MachineError where it can't be had."""
+        """Have the base image in the engine. Raises MachineError where it cannot be had."""
         ...
 
 
@@ -81,12 +81,12 @@ def tag_of(kind: str, name: str, identity: str) -> str:
 
 
 def exists(client: DockerClient, tag: str) -> bool:
-    """Whether the engine has this image."""
+    """True where the engine has this image."""
     return labels_of(client, tag) is not None
 
 
 def labels_of(client: DockerClient, tag: str) -> dict[str, str] | None:
-    """Give the labels of an image, None where the engine does not have it."""
+    """The labels of an image, None where the engine does not have it."""
     import docker.errors  # noqa: PLC0415 - imported by now
 
     with engine_errors(f"looking for {tag}"):
@@ -106,16 +106,16 @@ class RegistryImages:
         self._tags: dict[str, str] = _read(recipe_folder() / "base-images.toml")
 
     def pythons(self) -> tuple[str, ...]:
-        """Give the CPython minor releases that have a tag, newest first."""
+        """The CPython minor releases that have a tag, newest first."""
         return tuple(sorted(self._tags, key=lambda minor: int(minor.split(".")[1]), reverse=True))
 
     def identity(self, python: str) -> str | None:
-        """Give the digest in the lock, None where this tag was never pulled."""
+        """The digest in the lock, None where this tag was never pulled."""
         entry = _read(self._file).get(python)
         return str(entry["digest"]) if entry and entry["image"] == self._tags.get(python) else None
 
     def address(self, python: str) -> str | None:
-        """Give repository and digest, None where the tag was never pulled."""
+        """Repository and digest; None where the tag was never pulled."""
         digest = self.identity(python)
         return f"{self._tags[python].rpartition(':')[0]}@{digest}" if digest else None
 
@@ -173,7 +173,7 @@ class RegistryImages:
 
 def _not_pulled(image: str, reason: str) -> MachineError:
     return MachineError(
-        f"The base image {image} can't be pulled: {reason.rstrip('.')}.\n"
+        f"The base image {image} cannot be pulled: {reason.rstrip('.')}.\n"
         "Check the network of the Docker engine, or use `--base offline`: that makes the base image on this machine."
     )
 
@@ -185,4 +185,4 @@ def _read(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except tomllib.TOMLDecodeError as error:
-        raise MachineError(f"{file} can't be read: {error}. Restore it, or delete it: it is written again.") from error
+        raise MachineError(f"{file} cannot be read: {error}. Restore it, or delete it: it is written again.") from error

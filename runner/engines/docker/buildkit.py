@@ -47,46 +47,60 @@ _LOST = (
     "transport is closing",
     "eof",
 )
-_this_thread = threading.local()
 
 
-@contextlib.contextmanager
-def context_folder() -> Iterator[Path]:
-    """Give an empty folder for a build's context, on the file system of the cache so that its files can be linked.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageBuild:
+    """One image to be built: from a folder and a recipe, named `tag` in the engine."""
 
-    A thread gets the same path each time: the engine is sent only what differs from the context that it had from there.
-    """
-    place = cache_folder() / "docker"
-    place.mkdir(exist_ok=True)
-    if not hasattr(_this_thread, "context"):
-        _this_thread.context = f"context-{secrets.token_hex(8)}"
-    folder = place / _this_thread.context
-    folder.mkdir(mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
+    context: Path
+    dockerfile: Path
+    tag: str
+    target: str | None = None
+    """The stage of the recipe that is built; None for its last one."""
+    arguments: Mapping[str, str]
+    labels: Mapping[str, str]
+
+    def options(self) -> list[str]:
+        """The options of the build command; the network is closed and the user's proxies are kept out."""
+        options = ["--network", "none", "--file", str(self.dockerfile), "--tag", self.tag]
+        options += ["--target", self.target] if self.target else []
+        for name, value in {**NO_PROXIES, **self.arguments}.items():
+            options += ["--build-arg", f"{name}={value}"]
+        for name, value in self.labels.items():
+            options += ["--label", f"{name}={value}"]
+        return [*options, str(self.context)]
 
 
 class Builder:
     """Runs builds, and ends those that run. May be used from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, find_client: Callable[[], BuildClient]) -> None:
+        """Build with the command that `find_client` finds; it is looked for when the first build needs it."""
+        self._find_client = find_client
         self._stopped = threading.Event()
         self._guard = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
+        self._this_thread = threading.local()
 
-    def build(
-        self,
-        context: Path,
-        dockerfile: Path,
-        *,
-        tag: str,
-        say: Callable[[str], None],
-        target: str | None = None,
-        arguments: Mapping[str, str],
-        labels: Mapping[str, str],
-    ) -> None:
+    @contextlib.contextmanager
+    def context(self) -> Iterator[Path]:
+        """An empty folder for a build's context, on the file system of the cache so that its files can be linked.
+
+        A thread gets the same path each time: the engine is sent only what differs from the last context from there.
+        """
+        place = cache_folder() / "docker"
+        place.mkdir(exist_ok=True)
+        if not hasattr(self._this_thread, "name"):
+            self._this_thread.name = f"context-{secrets.token_hex(8)}"
+        folder = place / self._this_thread.name
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+    def build(self, image: ImageBuild, say: Callable[[str], None]) -> None:
         """Build one image; `say` gets the lines that its steps print.
 
         Raises BuildFailedError where a step fails, MachineError where the disk is full or nothing here can build,
@@ -94,20 +108,14 @@ class Builder:
         """
         import tenacity  # noqa: PLC0415 - a finished matrix builds nothing
 
-        client = build_client()
-        options = ["--network", "none", "--file", str(dockerfile), "--tag", tag]
-        options += ["--target", target] if target else []
-        for name, value in {**NO_PROXIES, **arguments}.items():
-            options += ["--build-arg", f"{name}={value}"]
-        for name, value in labels.items():
-            options += ["--label", f"{name}={value}"]
+        client = self._client
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(EngineLostError),
             stop=tenacity.stop_after_attempt(ATTEMPTS) | tenacity.stop_when_event_set(self._stopped),
             wait=tenacity.wait_exponential(multiplier=0.5, max=5),
             reraise=True,
         )
-        retrying(self._run, client.command(*options, str(context)), client.environment(), tag, say)
+        retrying(self._run, client.command(*image.options()), client.environment(), image.tag, say)
 
     def stop(self) -> None:
         """End the builds that run; those that would start yet fail at once."""
@@ -115,6 +123,10 @@ class Builder:
         with self._guard:
             for process in self._running:
                 process.terminate()
+
+    @functools.cached_property
+    def _client(self) -> BuildClient:
+        return self._find_client()
 
     def _run(self, command: list[str], env: Mapping[str, str], tag: str, say: Callable[[str], None]) -> None:
         lines: deque[str] = deque(maxlen=KEPT_LINES)
@@ -150,7 +162,7 @@ class Builder:
             with process:
                 try:
                     yield process
-                except BaseException:
+                except BaseException:  # whatever ends the wait, Ctrl-C too: the build must not go on alone
                     process.kill()
                     raise
         finally:
@@ -159,7 +171,7 @@ class Builder:
 
 
 def _failure(tag: str, lines: list[str]) -> Exception:
-    """Tell what a failed build's last words mean."""
+    """The error that the last lines of a failed build mean."""
     text = "\n".join(lines)
     if is_full(text):
         return disk_is_full(f"building {tag}")
@@ -173,11 +185,11 @@ def _failure(tag: str, lines: list[str]) -> Exception:
 
 
 _OUR_STEPS = ("/mnt/compile_bytecode.py", "ln -s python${MINOR}")
-"""What the steps of our recipes are known by: the cache keeps their commands, and no labels."""
+"""Commands that identify the steps of our recipes: the cache keeps commands, and no labels."""
 _KEPT_FOLDER = "exec.cachemount"
 """A folder that steps of several builds share."""
 _FROM_IMAGE = "from local "
-"""What a step stood on that began with an image of this engine: keeps that image's layers even when it is removed.
+"""The base of a step that began with an image of this engine: it keeps that image's layers even after its removal.
 
 Only the results of images that are gone are dropped, whoever built on them: nobody can use these any more.
 """
@@ -254,12 +266,12 @@ class BuildClient:
         return f"{self.path} ({'buildx ' if self.buildx else 'BuildKit of docker '}{self.version})"
 
     def command(self, *arguments: str) -> list[str]:
-        """Give the command line of a build with these arguments; the image ends up in the engine."""
+        """The command line of a build with these arguments; the image ends up in the engine."""
         build = ["buildx", "build", "--load"] if self.buildx else ["build"]
         return [str(self.path), *build, "--progress", "plain", *arguments]
 
     def environment(self) -> Mapping[str, str]:
-        """Give the environment that makes the command use BuildKit, in the engine that the SDK is connected to."""
+        """The environment that makes the command use BuildKit, in the engine that the SDK is connected to."""
         return os.environ | {
             "DOCKER_HOST": engine_host(),
             "DOCKER_BUILDKIT": "1",
@@ -268,14 +280,13 @@ class BuildClient:
         }
 
 
-@functools.cache
-def build_client() -> BuildClient:
-    """Find a `docker` command that can build, whatever the order of PATH.
+def build_client(system_folder: str = SYSTEM_FOLDER) -> BuildClient:
+    """The first `docker` command that can build: on PATH, else in the system's folder.
 
     Raises MachineError where there is none: the first one on PATH may be a bare client without the plugin buildx.
     """
     seen: list[str] = []
-    for path in _docker_commands():
+    for path in _docker_commands(system_folder):
         version = _said(path, "--version", r"version (\d+\.\S+?),")
         if version is None:
             continue
@@ -292,16 +303,16 @@ def build_client() -> BuildClient:
 
 
 def docker_command() -> Path:
-    """Find any `docker` command. Raises MachineError where there is none."""
-    if (found := next(_docker_commands(), None)) is None:
+    """The first `docker` command. Raises MachineError where there is none."""
+    if (found := next(_docker_commands(SYSTEM_FOLDER), None)) is None:
         raise MachineError("There is no docker command on PATH.\nInstall Docker's command line (docker-cli).")
     return found
 
 
-def _docker_commands() -> Iterator[Path]:
+def _docker_commands(system_folder: str) -> Iterator[Path]:
     """Every `docker` on PATH, then the system's, each file once."""
     known = set()
-    for folder in [*os.environ.get("PATH", os.defpath).split(os.pathsep), SYSTEM_FOLDER]:
+    for folder in [*os.environ.get("PATH", os.defpath).split(os.pathsep), system_folder]:
         found = shutil.which("docker", path=folder) if folder else None
         if found and Path(found).resolve() not in known:
             known.add(Path(found).resolve())
@@ -309,7 +320,7 @@ def _docker_commands() -> Iterator[Path]:
 
 
 def _said(path: Path, arguments: str, pattern: str) -> str | None:
-    """Give what a command says of its version; None where it fails."""
+    """The version that a command reports; None where it fails."""
     try:
         done = subprocess.run([path, *arguments.split()], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):

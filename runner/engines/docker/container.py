@@ -90,7 +90,7 @@ def _create(client: DockerClient, image: Image, arguments: dict[str, Any]) -> Co
             return client.containers.create(image.reference, **arguments)
         except docker.errors.ImageNotFound:
             raise MachineError(
-                f"The image {image.reference} was removed meanwhile; run again and it is made anew."
+                f"The image {image.reference} was removed meanwhile. Run again: it is made anew."
             ) from None
 
 
@@ -220,7 +220,7 @@ class ContainerJob:
         return None if anonymous is None else anonymous + held.get("total_shmem", held.get("shmem", 0))
 
     def pids(self) -> Iterable[int]:
-        """Give the container's processes; none where the engine is elsewhere."""
+        """The container's processes; none where the engine is elsewhere."""
         try:
             return [int(line) for line in (self._group / "cgroup.procs").read_text().split()] if self._group else []
         except OSError:
@@ -290,9 +290,10 @@ def _control_group(container_id: str, pid: int) -> Path | None:
 
 
 def _ending(state: dict[str, Any], seen: Seen, *, truncated: bool) -> Ending:
-    """Tell what the engine's words on a container's end mean.
+    """The ending that the engine's state of a container means.
 
-    It says 128 + n both for a death by signal n and for a script that exits so: signals are far more likely.
+    It reports 128 + n both for a death by signal n and for a script that exits with that code. Signals are far more
+    likely.
     """
     code = int(state["ExitCode"])
     signal = code - 128 if code - 128 in _FATAL_SIGNALS else None
@@ -310,11 +311,11 @@ def _ending(state: dict[str, Any], seen: Seen, *, truncated: bool) -> Ending:
 
 _SHELL_LIMITS = Limits(memory_bytes=8 * 1024**3, disk_bytes=8 * 1024**3, processes=1024, timeout_s=0.0)
 _ASK_FOR_TERMINAL = 'if [ -t 0 ]; then set -- --tty "$@"; fi; exec "$0" run --rm --interactive "$@"'
-"""Whether there is a terminal is known only where the command runs."""
+"""Only the command itself, where it runs, can see a terminal."""
 
 
 def shell_command(image: Image, job: Job, *, owner: str) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Give the command of a shell in a job's world, with more room than a job has, and its environment variables."""
+    """The command of a shell in a job's world, with more room than a job has, and its environment variables."""
     job.folder.root.mkdir(parents=True, exist_ok=True)
     job = replace(job, env={**job.env, "TERM": os.environ.get("TERM", "dumb")}, limits=_SHELL_LIMITS, cpus=())
     world = world_of(job, LAYOUT)

@@ -21,7 +21,7 @@ _DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
 def engine_host() -> str:
-    """Where the engine is: $DOCKER_HOST, else the current context of the docker command."""
+    """The engine's address: $DOCKER_HOST, else the current context of the docker command."""
     if host := os.environ.get("DOCKER_HOST"):
         return host
     from docker.context import ContextAPI  # noqa: PLC0415 - the SDK takes 0.2 s to import
@@ -100,12 +100,12 @@ def engine_errors(doing: str) -> Iterator[None]:
 
 
 def is_full(text: str) -> bool:
-    """Whether the engine's words mean a full disk."""
+    """True where a message of the engine means a full disk."""
     return "no space left on device" in text.lower() or "disk quota exceeded" in text.lower()
 
 
 def disk_is_full(doing: str) -> MachineError:
-    """Say what a user hears when the engine's disk is full."""
+    """The error for a full disk of the engine."""
     return MachineError(
         f"The disk of the Docker engine is full (while {doing}). `clean` removes this tool's images,"
         " `docker system prune` what nobody uses."

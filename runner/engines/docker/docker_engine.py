@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.engines.docker.base_images import RegistryImages
-from runner.engines.docker.buildkit import Builder, forget_bytecode
+from runner.engines.docker.buildkit import Builder, build_client, forget_bytecode
 from runner.engines.docker.container import OWNER, remove, run_job, shell_command
 from runner.engines.docker.daemon import connect, engine_errors
 from runner.engines.docker.environment_images import EnvironmentImages
@@ -59,9 +59,9 @@ class DockerEngine:
         Raises NoEngineError where none answers in 2 s, UsageError for another base.
         """
         if base not in BASES:
-            raise UsageError(f"There are no base images {base!r}: it is {' or '.join(BASES)}.")
+            raise UsageError(f"Base images from {base!r} do not exist; choose {' or '.join(BASES)}.")
         client = connect()
-        builder = Builder()
+        builder = Builder(build_client)
         if base == "registry":
             return cls(client, RegistryImages(client), builder)
         from runner.engines.docker.offline_images import OfflineImages  # noqa: PLC0415 - only where asked for
@@ -69,33 +69,33 @@ class DockerEngine:
         return cls(client, OfflineImages(client, builder), builder)
 
     def describe(self) -> str:
-        """Say which engine it is, in one line."""
+        """The engine's name, version and architecture, in one line."""
         with engine_errors("asking the engine what it is"):
             version = self._client.version()
         return f"{version.get('Platform', {}).get('Name') or 'Docker engine'} {version['Version']} ({version['Arch']})"
 
     def pythons(self) -> tuple[str, ...]:
-        """Give the CPython minor releases that there is a base image for, newest first."""
+        """The CPython minor releases that there is a base image for, newest first."""
         return self._bases.pythons()
 
     def known_identity(self, python: str) -> str | None:
-        """Give the digest or content hash of a base image where it is known; nothing is asked or made."""
+        """The digest or content hash of a base image where it is known; nothing is asked or made."""
         return self._bases.identity(python)
 
     def base_identity(self, python: str) -> str:
-        """Give the digest or content hash of a base image; where it is not known yet, the image is fetched or made.
+        """The digest or content hash of a base image; where it is not known yet, the image is fetched or made.
 
-        Raises MachineError where it can't be had.
+        Raises MachineError where it cannot be had.
         """
         return self._bases.identity(python) or self._images.interpreter(python, _silent).identity
 
     def toolchain(self, python: str) -> Toolchain:
-        """Give uv in a container with this CPython. Raises MachineError where its base image can't be had."""
+        """Uv in a container with this CPython. Raises MachineError where its base image cannot be had."""
         image = self._images.interpreter(python, _silent)
         return DockerToolchain(client=self._client, image=image, owner=self._owner)
 
     def find(self, lock: Lock) -> Image | None:
-        """Give the image of a lock where it is made already."""
+        """The image of a lock where it is made already."""
         return self._images.find(lock)
 
     def make(
@@ -103,18 +103,18 @@ class DockerEngine:
     ) -> Image:
         """Make the image of a lock, or find it made.
 
-        Raises BuildFailedError where its packages can't be installed, MachineError where the machine is at fault.
+        Raises BuildFailedError where its packages cannot be installed, MachineError where the machine is at fault.
         """
         return self._images.make(lock, wheelhouse, say, labels)
 
     def recipe(self, lock: Lock, catalog: Catalog) -> str:
-        """Give a Dockerfile, and the two commands that make the image of a lock without this tool."""
+        """A Dockerfile, and the two commands that make the image of a lock without this tool."""
         from runner.engines.docker.recipe import recipe  # noqa: PLC0415 - only where asked for
 
         return recipe(lock, self._images.interpreter(lock.python, _silent), self._bases.address(lock.python), catalog)
 
     def room(self) -> Room | None:
-        """Give the folder of the engine, where it is one of this machine."""
+        """The folder of the engine, where it is one of this machine."""
         with engine_errors("asking the engine where it keeps images"):
             root = Path(self._client.info().get("DockerRootDir") or "/nonexistent")
         return Room(path=root, free_bytes=shutil.disk_usage(root).free) if root.is_dir() else None
@@ -128,7 +128,7 @@ class DockerEngine:
         return run_job(self._client, image, job, owner=self._owner, interrupted=self._interrupted)
 
     def images(self) -> tuple[StoredImage, ...]:
-        """Give every image of a lock that the engine keeps, and what failed builds left; last used last."""
+        """Every image of a lock that the engine keeps, and what failed builds left; last used last."""
         return self._images.stored()
 
     def remove_image(self, reference: str) -> bool:
@@ -136,7 +136,7 @@ class DockerEngine:
         return self._images.remove(reference)
 
     def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Give the command of a shell in a container like a job's, and its environment variables."""
+        """The command of a shell in a container like a job's, and its environment variables."""
         return shell_command(image, job, owner=self._owner)
 
     def stop_all(self) -> None:
@@ -162,7 +162,7 @@ class DockerEngine:
         forget_bytecode(self._client)
 
     def close(self) -> None:
-        """Let go of connections, and of what the engine holds of our builds."""
+        """Close the connections, and drop what the engine keeps of our builds."""
         self._images.forget_contexts()
         self._client.close()
 
@@ -194,12 +194,12 @@ class DockerToolchain:
 
     @property
     def place(self) -> str:
-        """Where it builds."""
+        """The place where it builds, as messages name it."""
         return "in the base image"
 
     @property
     def with_compiler(self) -> str:
-        """What a user does to have a compiler there: base images hold none, and stay as they are."""
+        """The way to get a compiler: base images hold none, and stay as they are."""
         return "use `--engine venv` on a machine that has a C compiler"
 
     def uv(self, arguments: Sequence[str], *, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from runner.engines.docker.base_images import FROM, IDENTITY, PREFIX, REPOSITORY, labels_of, recipe_folder
-from runner.engines.docker.buildkit import context_folder, forget_contexts, forget_steps
+from runner.engines.docker.buildkit import ImageBuild, forget_contexts, forget_steps
 from runner.engines.docker.daemon import engine_errors
 from runner.engines.protocol import EngineKind, Image, StoredImage
 from runner.environments.cache import cache_folder
@@ -69,7 +69,7 @@ class EnvironmentImages:
     def interpreter(self, python: str, say: Callable[[str], None]) -> InterpreterImage:
         """Have the interpreter of a CPython minor release, its base image included.
 
-        Raises MachineError where it can't be had: that is a failure of the machine, never of an environment.
+        Raises MachineError where it cannot be had: that is a failure of the machine, never of an environment.
         """
         with self._alone(f"interpreter {python}"):
             identity = self._bases.identity(python)
@@ -83,14 +83,14 @@ class EnvironmentImages:
             labels = {FROM: base.tag, IDENTITY: base.identity, PYTHON: python_full}
             say(f"preparing CPython {python_full}")
             try:
-                with context_folder() as context:
+                with self._builder.context() as context:
                     self._build(context, "interpreter", tag=tag, labels=labels, say=say)
             except BuildFailedError as error:
                 raise MachineError(f"The base image of CPython {python} could not be prepared: {error}") from error
             return InterpreterImage(tag=tag, base_tag=base.tag, identity=base.identity, python_full=python_full)
 
     def find(self, lock: Lock) -> Image | None:
-        """Give the image of a lock where it is made already."""
+        """The image of a lock where it is made already."""
         identity = self._bases.identity(lock.python)
         if identity is None:
             return None
@@ -109,7 +109,7 @@ class EnvironmentImages:
     def make(self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None], labels: Mapping[str, str]) -> Image:
         """Make the image of a lock, or find it made; `labels` are further ones.
 
-        Raises BuildFailedError where its packages can't be installed, MachineError where the machine is at fault.
+        Raises BuildFailedError where its packages cannot be installed, MachineError where the machine is at fault.
         """
         interpreter = self.interpreter(lock.python, say)
         with self._alone(f"environment {lock.digest}"):
@@ -236,7 +236,7 @@ class EnvironmentImages:
         from packaging.utils import parse_wheel_filename  # noqa: PLC0415 - a finished matrix installs nothing
         from uv import find_uv_bin  # noqa: PLC0415
 
-        with context_folder() as context:
+        with self._builder.context() as context:
             _link(find_uv_bin(), context / "uv")
             (context / "wheels").mkdir()
             wanted: dict[str, list[str]] = {"requirements.txt": []}
@@ -255,11 +255,16 @@ class EnvironmentImages:
     ) -> None:
         recipe = recipe_folder()
         shutil.copy2(recipe / "compile_bytecode.py", context / "compile_bytecode.py")
-        arguments = {"FROM": labels[FROM]}
-        self._sent = True
-        self._builder.build(
-            context, recipe / "Dockerfile", tag=tag, target=target, arguments=arguments, labels=labels, say=say
+        build = ImageBuild(
+            context=context,
+            dockerfile=recipe / "Dockerfile",
+            tag=tag,
+            target=target,
+            arguments={"FROM": labels[FROM]},
+            labels=labels,
         )
+        self._sent = True
+        self._builder.build(build, say)
 
     def _ask_version(self, tag: str) -> str:
         question = "import platform; print(platform.python_version())"
@@ -289,7 +294,7 @@ class EnvironmentImages:
 
 
 def _largest(wheels: Sequence[WheelFile]) -> WheelFile | None:
-    """Give the wheel that is worth a step of its own, None where all are small or it is the only one."""
+    """The wheel that is worth a step of its own, None where all are small or it is the only one."""
     sizes = {wheel.path.stat().st_size: wheel for wheel in wheels}
     return sizes[max(sizes)] if len(wheels) > 1 and max(sizes) >= LARGE_BYTES else None
 

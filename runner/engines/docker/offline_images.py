@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from runner.engines.docker.base_images import FROM, IDENTITY, BaseImage, exists, recipe_folder, tag_of
-from runner.engines.docker.buildkit import context_folder
+from runner.engines.docker.buildkit import ImageBuild
 from runner.engines.docker.daemon import engine_errors
 from runner.environments.cache import cache_folder, disk_trouble, read_sealed, write_sealed
 from runner.environments.interpreters import find_interpreters, newest_of
@@ -46,11 +46,11 @@ class OfflineImages:
         self._making = threading.Lock()
 
     def pythons(self) -> tuple[str, ...]:
-        """Give the CPython minor releases of this machine, newest first."""
+        """The CPython minor releases of this machine, newest first."""
         return tuple(dict.fromkeys(interpreter.minor for interpreter in find_interpreters()))
 
     def identity(self, python: str) -> str | None:
-        """Give the hash of a base image's contents, None where it was never made of this interpreter."""
+        """The hash of a base image's contents, None where it was never made of this interpreter."""
         interpreter = newest_of(python)
         content = read_sealed(self._note(python)) if interpreter else None
         if content is None or interpreter is None:
@@ -59,7 +59,7 @@ class OfflineImages:
         return cast("str", note["identity"]) if note["made_of"] == self._made_of(interpreter) else None
 
     def address(self, python: str) -> None:
-        """Give none: these images are of this machine."""
+        """Always None: only this machine has these images."""
 
     def provide(self, python: str, say: Callable[[str], None]) -> BaseImage:
         """Have the base image in the engine: what of it is missing is made.
@@ -75,7 +75,7 @@ class OfflineImages:
             )
         if (identity := self.identity(python)) and exists(self._client, tag := tag_of("base", python, identity)):
             return BaseImage(python=python, tag=tag, identity=identity)
-        with self._making, context_folder() as context:
+        with self._making, self._builder.context() as context:
             debian = provide_debian(interpreter, self._recipe / "make-debian", say)
             say(f"packing {interpreter.path}")
             interpreter_hash = write_tar(interpreter, context / "interpreter.tar")
@@ -98,14 +98,14 @@ class OfflineImages:
             with engine_errors(f"importing {below}"):
                 self._client.api.import_image_from_file(str(debian.tar), repository=repository, tag=tag)
         try:
-            self._builder.build(
-                context,
-                self._recipe / "Dockerfile",
+            build = ImageBuild(
+                context=context,
+                dockerfile=self._recipe / "Dockerfile",
                 tag=image.tag,
                 arguments={"FROM": below, "MINOR": image.python},
                 labels={FROM: below, IDENTITY: image.identity},
-                say=say,
             )
+            self._builder.build(build, say)
         except BuildFailedError as error:
             raise MachineError(f"CPython {image.python} of this machine does not run in an image: {error}") from error
 
@@ -118,7 +118,7 @@ class OfflineImages:
 
 
 ALWAYS = frozenset({"ca-certificates", "libstdc++6", "netbase", "tzdata"})
-"""What the official images of Python hold beside CPython's own needs."""
+"""Packages that the official images of Python hold beside CPython's own needs."""
 OTHER_WAY = "Use `--base registry` where the Docker engine reaches a registry."
 
 
@@ -133,7 +133,7 @@ class Debian:
 
 
 def provide_debian(interpreter: Interpreter, script: Path, say: Callable[[str], None]) -> Debian:
-    """Give a Debian for this interpreter: the first one made that fits, so that a base image changes only when it must.
+    """A Debian for this interpreter: the first one made that fits, so that a base image changes only when it must.
 
     A new one is made for all interpreters of this machine at once.
 
@@ -183,12 +183,12 @@ def _make_debian(script: Path, suite: str, packages: Collection[str], tar: Path,
     missing = [name for name in ("debootstrap", "apt-get") if _found(name) is None]
     if missing:
         raise MachineError(
-            f"A base image can't be made here: {' and '.join(missing)} can't be found.\n"
+            f"A base image cannot be made here: {' and '.join(missing)} cannot be found.\n"
             f"Install debootstrap (Debian and Ubuntu have it). {OTHER_WAY}"
         )
     if os.geteuid() != 0:
         raise MachineError(
-            "A base image can't be made here: debootstrap needs root.\n"
+            "A base image cannot be made here: debootstrap needs root.\n"
             f"Run this once as root, with RUNNER_CACHE={cache_folder()}; what it makes stays. {OTHER_WAY}"
         )
     command = ["sh", str(script), suite, _mirror(suite), ",".join(sorted(packages)), str(tar)]
@@ -215,14 +215,14 @@ def _suite() -> str:
     codename = release.get("VERSION_CODENAME")
     if not codename or "debian" not in (release.get("ID"), *release.get("ID_LIKE", "").split()):
         raise MachineError(
-            f"A base image can't be made here: this is {release.get('PRETTY_NAME', 'an unknown system')},"
+            f"A base image cannot be made here: this is {release.get('PRETTY_NAME', 'an unknown system')},"
             f" not Debian or one of its kind.\n{OTHER_WAY}"
         )
     return codename
 
 
 def _mirror(suite: str) -> str:
-    """Give the address that apt itself reads this release from."""
+    """The address that apt itself reads this release from."""
     command = ["apt-get", "indextargets", "--format", "$(CODENAME) $(COMPONENT) $(REPO_URI)", "Created-By: Packages"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
@@ -230,13 +230,13 @@ def _mirror(suite: str) -> str:
         if (codename, component) == (suite, "main"):
             return address
     raise MachineError(
-        f"A base image can't be made here: apt knows no source of {suite} main.\n"
+        f"A base image cannot be made here: apt knows no source of {suite} main.\n"
         f"Run `apt-get update`, and look at /etc/apt/sources.list. {OTHER_WAY}"
     )
 
 
 def _environment() -> dict[str, str]:
-    """Give this process's environment with apt's proxies, which debootstrap does not read by itself."""
+    """This process's environment with apt's proxies, which debootstrap does not read by itself."""
     schemes = ("http", "https")
     command = [
         "apt-config",
@@ -313,7 +313,7 @@ def _add(archive: tarfile.TarFile, name: str, path: Path) -> None:
 
 @functools.cache
 def needed_libraries(interpreter: Interpreter) -> tuple[Library, ...]:
-    """Give the shared libraries of an interpreter and of its standard library's modules, sorted."""
+    """The shared libraries of an interpreter and of its standard library's modules, sorted."""
     programs = [_executable(interpreter)]
     programs += [path for name, path in _standard_library(interpreter) if name.endswith(".so")]
     done = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False)
@@ -322,7 +322,7 @@ def needed_libraries(interpreter: Interpreter) -> tuple[Library, ...]:
 
 
 def owners_of(libraries: Collection[Library]) -> dict[Library, str]:
-    """Give the Debian package of each library that belongs to one."""
+    """The Debian package of each library that belongs to one."""
     patterns = sorted({f"*/{library.path.name}" for library in libraries})
     done = subprocess.run(["dpkg", "-S", *patterns], capture_output=True, text=True, check=False)
     owners = {}
@@ -339,7 +339,7 @@ def _executable(interpreter: Interpreter) -> Path:
 
 @functools.cache
 def _standard_library(interpreter: Interpreter) -> tuple[tuple[str, Path], ...]:
-    """Give the files of the standard library with their names in it."""
+    """The files of the standard library with their names in it."""
     _, folders = _places(interpreter)
     return tuple(sorted({name: path for folder in folders for name, path in _files(folder, "")}.items()))
 

@@ -41,7 +41,7 @@ _MOUNTS = (
 
 
 def recipe(lock: Lock, interpreter: InterpreterImage, address: str | None, catalog: Catalog) -> str:
-    """Give the text of the Dockerfile; `address` is what FROM names, None where only this machine has the base image.
+    """The text of the Dockerfile; `address` is what FROM names, None where only this machine has the base image.
 
     Raises MachineError where the index does not answer, or no longer has a file.
     """

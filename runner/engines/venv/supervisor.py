@@ -23,7 +23,7 @@ PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 GIVE_UP_S = 10.0
 SPARE_THREADS = 1024
-"""What the user's other programs and jobs may start meanwhile without a job noticing it."""
+"""Room for the user's other programs and jobs, so that what they start does not count against this job."""
 
 
 class CannotStartError(Exception):
@@ -40,7 +40,7 @@ def prctl(option: int, value: int) -> None:
 
 
 def read_spec() -> dict[str, Any]:
-    """Return the first line of standard input, decoded; unbuffered, so that no order behind it is swallowed."""
+    """The first line of standard input, decoded; unbuffered, so that no order behind it is swallowed."""
     with open(0, "rb", buffering=0, closefd=False) as stream:
         line = stream.readline()
     if not line.endswith(b"\n"):
@@ -50,7 +50,7 @@ def read_spec() -> dict[str, Any]:
 
 
 def processes() -> dict[int, tuple[int, int, int]]:
-    """Return {pid: (parent's pid, owner's uid, threads)} of every process; empty where there is no /proc."""
+    """Every process as {pid: (parent's pid, owner's uid, threads)}; empty where there is no /proc."""
     found = {}
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir("/proc"):
@@ -62,7 +62,7 @@ def processes() -> dict[int, tuple[int, int, int]]:
 
 
 def descendants(root: int) -> list[int]:
-    """Return the pids of all processes below `root`, parents first."""
+    """The pids of all processes below `root`, parents first."""
     children: dict[int, list[int]] = {}
     for pid, (parent, _, _) in processes().items():
         children.setdefault(parent, []).append(pid)
@@ -175,7 +175,7 @@ class Supervisor:
 
 
 def listen_for_children() -> int:
-    """Return a descriptor that can be read when a child has ended; other signals that a job could send do nothing."""
+    """A descriptor that can be read when a child has ended; other signals that a job could send do nothing."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     reading, writing = os.pipe()
     os.set_blocking(writing, False)

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 _SUPPORTED = tuple(f"3.{minor}" for minor in range(13, 5, -1))
-"""What the probe runs on, newest first; the docker engine has a base image for each."""
+"""CPython releases that the probe supports, newest first; the docker engine has a base image for each."""
 _DOWNLOADABLE = frozenset(f"3.{minor}" for minor in range(8, 14))
-"""What uv's own CPythons cover of it."""
+"""Those of them that uv can download."""
 
 
 class VenvEngine:
@@ -48,26 +48,26 @@ class VenvEngine:
         self._known: dict[str, Interpreter] = {}
 
     def pythons(self) -> tuple[str, ...]:
-        """Give the CPython minor releases of this machine and those that uv may download, newest first."""
+        """The CPython minor releases of this machine and those that uv may download, newest first."""
         here = {interpreter.minor for interpreter in find_interpreters()}
         offered = here | _DOWNLOADABLE if _may_download() else here
         return tuple(python for python in _SUPPORTED if python in offered)
 
     def base_identity(self, python: str) -> str:
-        """Give the interpreter's exact build. Raises MachineError where there is none and none can be had."""
+        """The interpreter's exact build. Raises MachineError where there is none and none can be had."""
         return self._interpreter(python).identity
 
     def known_identity(self, python: str) -> str | None:
-        """Give the interpreter's exact build where there is one on this machine."""
+        """The interpreter's exact build where there is one on this machine."""
         interpreter = self._here(python)
         return interpreter.identity if interpreter else None
 
     def toolchain(self, python: str) -> Toolchain:
-        """Give the interpreter with uv beside it. Raises MachineError where there is none and none can be had."""
+        """The interpreter with uv beside it. Raises MachineError where there is none and none can be had."""
         return HostToolchain(interpreter=self._interpreter(python))
 
     def find(self, lock: Lock) -> Image | None:
-        """Give the environment of a lock where it is made already."""
+        """The environment of a lock where it is made already."""
         interpreter = self._here(lock.python)
         if interpreter is None:
             return None
@@ -108,12 +108,12 @@ class VenvEngine:
         folder = Path(image.reference)
         with venv_folder.held(folder, alone=False):
             if not venv_folder.installed(folder):
-                raise MachineError(f"The environment {folder} was removed meanwhile; run again and it is made anew.")
+                raise MachineError(f"The environment {folder} was removed meanwhile. Run again: it is made anew.")
             venv_folder.touch(folder)
             return venv_job.run(job, folder, self._interrupted)
 
     def images(self) -> tuple[StoredImage, ...]:
-        """Give every environment that is made, last used last."""
+        """Every environment that is made, last used last."""
         found = [(folder, venv_folder.installed(folder)) for folder in self._root.glob("*-*/")]
         stored = [
             StoredImage(
@@ -132,7 +132,7 @@ class VenvEngine:
         raise UsageError("A Dockerfile makes an image, and the venv engine makes none: use --engine docker.")
 
     def room(self) -> Room:
-        """Give the cache folder, and how much is free there."""
+        """The cache folder, and how much is free there."""
         return Room(path=cache_folder(), free_bytes=shutil.disk_usage(cache_folder()).free)
 
     def remove_image(self, reference: str) -> bool:
@@ -141,7 +141,7 @@ class VenvEngine:
         return folder.parent == self._root and venv_folder.remove(folder)
 
     def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Give the command and the environment variables of a shell in an environment, in a job's world."""
+        """The command and the environment variables of a shell in an environment, in a job's world."""
         from runner.engines.venv import venv_job  # noqa: PLC0415
 
         return venv_job.shell_command(Path(image.reference), job)
@@ -160,14 +160,14 @@ class VenvEngine:
         """Drop nothing: uv's cache is the user's."""
 
     def close(self) -> None:
-        """Let go of nothing: there is no connection."""
+        """Do nothing: there is no connection."""
 
     def _interpreter(self, python: str) -> Interpreter:
         with self._downloading:
             return self._here(python) or download(python)
 
     def _here(self, python: str) -> Interpreter | None:
-        """Give the newest of this machine; looked for once, not for every lock of a big matrix."""
+        """The newest of this machine; looked for once, not for every lock of a big matrix."""
         if python not in self._known and (found := newest_of(python)):
             self._known[python] = found
         return self._known.get(python)

@@ -46,12 +46,12 @@ class Installed:
 
 
 def place(root: Path, lock: Lock, base_identity: str) -> Path:
-    """Where the environment of a lock with an interpreter lies: the same for every matrix that shares the lock."""
+    """The folder of a lock's environment with this interpreter: the same for every matrix that shares the lock."""
     return root / f"{lock.digest[:16]}-{base_identity[-8:]}"
 
 
 def python_of(folder: Path) -> Path:
-    """Return the interpreter of an environment."""
+    """The interpreter of an environment."""
     return folder / "bin" / "python"
 
 
@@ -69,7 +69,7 @@ def touch(folder: Path) -> None:
 
 
 def last_used(folder: Path) -> float:
-    """When an environment was last used (seconds since the epoch)."""
+    """The time of an environment's last use (seconds since the epoch)."""
     return (folder / MARKER).stat().st_mtime
 
 

@@ -91,12 +91,12 @@ def run(job: Job, environment: Path, interrupted: Event) -> Ending:
 
 
 def _disk_is_full(job: Job) -> bool:
-    """Whether the job wrote more than it may between the watch's last look and its end."""
+    """True where the job exceeded its disk between the last look of the watch and its end."""
     return disk_bytes(job.folder, enough=job.limits.disk_bytes) > job.limits.disk_bytes
 
 
 def shell_command(environment: Path, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Give a shell that sees what a job in this environment sees, the probe apart, and the user's terminal."""
+    """A shell that sees what a job in this environment sees, without the probe, and the user's terminal."""
     world = world_of(job, host_layout(job.folder, environment))
     lay_out(job, world)
     variables = {**world.variables, "TERM": os.environ.get("TERM", "dumb")}
@@ -158,7 +158,7 @@ class VenvJob:
         return sum(map(_proportional_bytes, self._tree))
 
     def pids(self) -> Iterable[int]:
-        """Give the job's processes as the last look at its memory found them."""
+        """The job's processes as the last look at its memory found them."""
         return self._tree
 
     def end(self, cut: Cut | None) -> Reported:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from runner.outcomes.account import Account, Bisection, Counts, Switch, Tried, Walk
+    from runner.outcomes.account import Account, Bisection, Counts, SwitchFinding, Tried, Walk
 
 
 _MOST_BESIDE = 3
@@ -83,7 +83,7 @@ def _tried(tried: Sequence[Tried], console: Console) -> Table:
     return table
 
 
-def _switches(switches: Sequence[Switch]) -> Table:
+def _switches(switches: Sequence[SwitchFinding]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for one in switches:
         style = "bold" if one.standing in {"caused by", "goes with"} else "dim"

@@ -1,4 +1,4 @@
-"""Answers the questions of searches: their combinations become cells of a matrix, the trials of these evidence.
+"""The experimenter answers the questions of searches: combinations become cells, the trials of these evidence.
 
 Every trial goes into the store of the matrix: what is there is used, and nothing is run twice.
 """
@@ -12,8 +12,10 @@ from math import ceil
 from statistics import median
 from typing import TYPE_CHECKING
 
-from runner.investigate import BudgetSpentError, Evidence, evidence_of
+from runner.investigate.belief import Evidence, evidence_of
+from runner.investigate.question import BudgetSpentError
 from runner.matrix.axes import axis_kind
+from runner.matrix.cell_id import CellId
 from runner.matrix.mistakes import Position
 from runner.matrix.model import Axis, Partial
 from runner.outcomes.judging import verdict_of
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from runner.environments.model import Lock
-    from runner.explain.telling import Telling, Trial
-    from runner.investigate import Answers, Combination, Questions
+    from runner.explain.distinction import Distinction, Trial
+    from runner.investigate.question import Answers, Combination, Questions
     from runner.matrix.matrix_file import Matrix
     from runner.session.results import Results
     from runner.session.session import Session
@@ -41,12 +43,12 @@ MOST_RECORDED = 40
 
 @dataclass(kw_only=True)
 class Budget:
-    """What an investigation may spend; counts what it spent."""
+    """The limits of an investigation, and what it has spent."""
 
     trials: int | None = None
-    """How many trials may be run; None: as many as it takes."""
+    """The most trials that may run; None: as many as it takes."""
     seconds: float | None = None
-    """After how long no further trial begins, nor any that would take longer than is left."""
+    """The time after which no trial begins, nor any that would take longer than is left."""
     executed: int = 0
     ended: bool = False
     """Whether something was not asked because nothing was left."""
@@ -61,20 +63,20 @@ class Budget:
 
 
 @dataclass(kw_only=True)
-class Asking:
-    """Whoever answers; `shared` are the values of the axes on which good and bad agree."""
+class Experimenter:
+    """Answers from trials; `shared` are the values of the axes on which good and bad agree."""
 
     session: Session
     budget: Budget
-    shared: Mapping[str, str]
-    telling: Telling | None = None
+    shared: CellId
+    distinction: Distinction | None = None
     artifacts: tuple[str, ...] = ()
     """Further files that trials keep."""
     trials: dict[Combination, list[Trial]] = field(default_factory=dict)
     """The trials of every combination that was asked about, judged by the matrix's criterion or the level's."""
     contents: dict[Combination, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
-    def __call__(self, questions: Questions) -> Answers:
+    def answer(self, questions: Questions) -> Answers:
         """The evidence of each combination after its further trials.
 
         Raises BudgetSpentError, and runs nothing, where these are more than the budget has left.
@@ -87,21 +89,23 @@ class Asking:
         return {about: self.evidence(about) for about in wanted}
 
     def _expected_s(self, trials: int) -> float:
-        """How long so many trials may take, by those that ran; environments that must be made come on top."""
+        """The time that so many trials may take, by those that ran; environments that must be made come on top."""
         ran = [record.duration_s for known in self.trials.values() for record, _ in known if record.ran]
         side_by_side = len(slots_of(self.matrix.resources.cpus, self.session.options.jobs))
         return ceil(trials / side_by_side) * median(ran) if ran else 0.0
 
     def recorded(self, about: Sequence[Combination]) -> Answers:
-        """What the store has of combinations; nothing is run."""
+        """The evidence in the store about combinations; nothing is run."""
         combinations = [one for one in dict.fromkeys(about) if one not in self.trials]
         if combinations:
             self._take(combinations, seeds=MOST_RECORDED, run=False)
         return {one: self.evidence(one) for one in about if self.trials.get(one)}
 
-    def both(self, good: Combination, bad: Combination) -> Results:
+    def compared(self, good: Combination, bad: Combination) -> Results:
         """Good and bad as the matrix's own `seeds:` ask for, or as many each as the budget has, compared."""
-        derived = replace(matrix_of(self.matrix, [self.values(good), self.values(bad)]), baseline=self._partial(good))
+        derived = replace(
+            matrix_of(self.matrix, [self.cell(good).values, self.cell(bad).values]), baseline=self._partial(good)
+        )
         seeds, most = self.session.options.seeds, self.budget.trials
         if most is not None and most < 2 * most_trials(self.matrix.seeds):
             seeds = max(1, min(seeds or most, most // 2))
@@ -112,30 +116,30 @@ class Asking:
         return results
 
     def evidence(self, about: Combination) -> Evidence:
-        """What is known of a combination now."""
+        """The evidence about a combination now."""
         trials = self.trials.get(about, [])
-        retold = self.telling.retold(trials) if self.telling else trials
-        found = evidence_of(retold, self.matrix.seeds, contents=self.contents.get(about, ()))
+        trials = self.distinction.relabelled(trials) if self.distinction else trials
+        found = evidence_of(trials, self.matrix.seeds, contents=self.contents.get(about, ()))
         if why := self._changed_nothing(about):
             return Evidence(trials=found.trials, blocked=why, exhausted=True)
         return found
 
-    def values(self, about: Combination) -> dict[str, str]:
-        """The axis values of the cell that a combination means, in the order of the matrix's axes.
+    def cell(self, about: Combination) -> CellId:
+        """The cell that a combination means, its axes in the order of the matrix's.
 
         A package that shall not be there is not asked for: it is there only where another one needs it.
         """
         pins = {package: version for package, version in about.pins if version is not None}
-        found = {**self.shared, **dict(about.values), **pins}
+        found = {**self.shared.values, **about.cell.values, **pins}
         names = [axis.name for axis in self.matrix.axes if axis.name in found]
-        return {name: found[name] for name in dict.fromkeys((*names, *found))}
+        return CellId.of({name: found[name] for name in dict.fromkeys((*names, *found))})
 
     def _ran(self, about: Combination) -> int:
         return sum(record.ran for record, _ in self.trials.get(about, ()))
 
     def _changed_nothing(self, about: Combination) -> str:
         """Why a switch can't be put to the test: no trial in which it made its change; empty where one did."""
-        wanted = dict(about.values).get("prelude", "").split()
+        wanted = (about.cell.get("prelude") or "").split()
         records = [record for record, _ in self.trials.get(about, ()) if record.ran]
         if not wanted or not records:
             return ""
@@ -149,8 +153,8 @@ class Asking:
             self.trials.setdefault(one, [])
         if not seeds:
             return
-        cells = {frozenset(values.items()): values for values in map(self.values, combinations)}
-        derived = matrix_of(self.matrix, list(cells.values()), artifacts=self.artifacts)
+        cells = [cell.values for cell in dict.fromkeys(map(self.cell, combinations))]
+        derived = matrix_of(self.matrix, cells, artifacts=self.artifacts)
         with self._about(derived, seeds=seeds) as session:
             results = session.run() if run else session.results()
             self._keep(combinations, session, results)
@@ -162,15 +166,19 @@ class Asking:
             group = next(group for group in session.groups if cell in group.cells)
             lock = session.environments.locked(group.environment)
             for about in combinations:
-                if self.values(about) == cell.values:
+                if self.cell(about) == cell.id:
                     self.trials[about] = self._judged(outcome.records)
                     self.contents |= {about: contents_of(lock)} if lock else {}
 
-    def rejudge(self, telling: Telling) -> None:
-        """Hold all trials against a rule from now on."""
-        self.telling = telling
+    def judge_by(self, distinction: Distinction) -> None:
+        """Judge all trials by a distinction from now on."""
+        self.distinction = distinction
         for about, trials in self.trials.items():
             self.trials[about] = self._judged(record for record, _ in trials)
+
+    def keeping(self, *artifacts: str) -> Experimenter:
+        """An experimenter of its own trials, which keep further files and are judged by the matrix alone."""
+        return replace(self, distinction=None, artifacts=artifacts, trials={}, contents={})
 
     @property
     def matrix(self) -> Matrix:
@@ -178,7 +186,7 @@ class Asking:
         return self.session.matrix
 
     def _judged(self, records: Iterable[Record]) -> list[Trial]:
-        criterion = (self.telling.level,) if self.telling and self.telling.level else self.matrix.criterion
+        criterion = (self.distinction.level,) if self.distinction and self.distinction.level else self.matrix.criterion
         return [(record, verdict_of(record, criterion, judging=self.matrix.judging)) for record in records]
 
     def _about(self, matrix: Matrix, *, seeds: int | None) -> Session:
@@ -188,11 +196,11 @@ class Asking:
         )
 
     def _partial(self, about: Combination) -> Partial:
-        return Partial(values=self.values(about), position=_NOWHERE)
+        return Partial(values=self.cell(about).values, position=_NOWHERE)
 
 
 def contents_of(lock: Lock) -> tuple[tuple[str, str], ...]:
-    """What an environment holds: CPython as `python`, then every package under its axis's name, sorted."""
+    """The contents of an environment: CPython as `python`, then every package under its axis's name, sorted."""
     packages = {_AXIS_OF.get(package.name, package.name): package.version for package in lock.packages}
     return (("python", lock.python), *sorted(packages.items()))
 

@@ -1,4 +1,4 @@
-"""What tells the good cell from the bad one, in one rule that every trial of the investigation is held against.
+"""The distinction between the good and the bad cell: one rule by which every trial of an investigation is judged.
 
 Made once, from the trials of both cells: how they end, whether they fail, or on which side of a level they rest.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-from runner.investigate import fault_of
+from runner.investigate.belief import SHAPELESS, fault_of
 from runner.matrix.criterion import Comparison, Operator
 from runner.outcomes.fingerprint import fingerprint
 from runner.outcomes.significance import SAME_DECADES, mann_whitney
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
 
+
+if TYPE_CHECKING:
     Trial = tuple[Record, Verdict]
 
 _ORDERLY = frozenset(
@@ -38,16 +40,15 @@ _ORDERLY = frozenset(
         Label.NO_METRICS,
     }
 )
-"""What a trial may be that trained, or ran, to its end."""
-_SHAPELESS = "does not converge"
+"""The labels of trials that trained, or ran, to their end."""
 _SAME_SHARE = 0.05
 """Values that are not all positive are the same within this share of the larger one."""
 _CLEAR = 0.9
-"""From which share of pairs on that are in one order two sides are told apart by their level."""
+"""The share of pairs in one order from which on two sides differ in their level."""
 
 
-class TellingKind(enum.StrEnum):
-    """By what good and bad are told apart."""
+class DistinctionKind(enum.StrEnum):
+    """The property that separates good from bad."""
 
     OUTCOME = "outcome"
     """By the matrix's own verdicts: one converges or settles, the other does not."""
@@ -58,58 +59,57 @@ class TellingKind(enum.StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Telling:
-    """The rule; `fault` is what the bad cell fails by, as `fault_of` says it."""
+class Distinction:
+    """The rule; `fault` is the bad cell's, as `fault_of` names it."""
 
-    kind: TellingKind
+    kind: DistinctionKind
     fault: str
     level: Comparison | None = None
-    """What is good, where the level tells; the matrix's own criterion does not count then."""
+    """The condition for good, of a `LEVEL`; it then replaces the matrix's own criterion."""
 
-    @property
-    def words(self) -> str:
-        """The rule in words: what is called good."""
+    def __str__(self) -> str:
+        """What is called good and what bad."""
         match self.kind:
-            case TellingKind.OUTCOME:
+            case DistinctionKind.OUTCOME:
                 return f"good: the trial succeeds by the matrix's own criterion; bad: {self.fault}"
-            case TellingKind.ENDING:
-                return f"good: whatever does not end by it; bad: {self.fault}"
-            case TellingKind.LEVEL:
-                return f"good: {self.level}, half-way between the two cells; bad: it does not come to that"
+            case DistinctionKind.ENDING:
+                return f"good: the trial does not end this way; bad: {self.fault}"
+            case DistinctionKind.LEVEL:
+                return f"good: {self.level}, half-way between the two cells; bad: it does not get there"
 
-    def retold(self, trials: Iterable[Trial]) -> list[Trial]:
+    def relabelled(self, trials: Iterable[Trial]) -> list[Trial]:
         """The trials with the labels that this rule gives them."""
-        return [self._retold(trial) for trial in trials]
+        return [self._relabelled(trial) for trial in trials]
 
-    def _retold(self, trial: Trial) -> Trial:
+    def _relabelled(self, trial: Trial) -> Trial:
         record, verdict = trial
         passes = verdict.label in _ORDERLY or (verdict.label is Label.NAN and self.fault != Label.NAN)
-        if self.kind is not TellingKind.ENDING or not passes:
+        if self.kind is not DistinctionKind.ENDING or not passes:
             return trial
         # a failure after the training has the verdict of its losses: here it is the failure that counts
         return record, replace(verdict, label=Label.CRASHED_TRAINING if fingerprint(record) else Label.CONVERGED)
 
 
-def telling_of(good: Sequence[Trial], bad: Sequence[Trial], *, criterion: bool = False) -> Telling | None:
-    """What tells two cells apart by their trials; None where nothing does.
+def distinction_between(good: Sequence[Trial], bad: Sequence[Trial], *, criterion: bool = False) -> Distinction | None:
+    """The distinction between two cells by their trials; None where there is none.
 
-    A `criterion` of the matrix's own that tells every trial of the two apart is kept: no level is put in its place.
+    A `criterion` of the matrix's own that separates every trial of the two is kept: no level replaces it.
     """
     fault, share = _fault(bad)
-    if fault != _SHAPELESS and share >= 0.5 and _share_of(fault, good) < 0.5:
+    if fault != SHAPELESS and share >= 0.5 and _share_of(fault, good) < 0.5:
         by_outcome = fault == Label.NAN and _successes(good) >= 0.5
-        return Telling(kind=TellingKind.OUTCOME if by_outcome else TellingKind.ENDING, fault=fault)
+        return Distinction(kind=DistinctionKind.OUTCOME if by_outcome else DistinctionKind.ENDING, fault=fault)
     if criterion and _successes(good) == 1 and _successes(bad) == 0:
-        return Telling(kind=TellingKind.OUTCOME, fault=fault or _SHAPELESS)
+        return Distinction(kind=DistinctionKind.OUTCOME, fault=fault or SHAPELESS)
     if level := _level(good, bad):
-        return Telling(kind=TellingKind.LEVEL, fault=_SHAPELESS, level=level)
+        return Distinction(kind=DistinctionKind.LEVEL, fault=SHAPELESS, level=level)
     if _successes(good) >= 0.5 > _successes(bad):
-        return Telling(kind=TellingKind.OUTCOME, fault=fault or _SHAPELESS)
+        return Distinction(kind=DistinctionKind.OUTCOME, fault=fault or SHAPELESS)
     return None
 
 
 def finals(trials: Iterable[Trial]) -> list[float]:
-    """What trials that ended in order came to, in the metric's own units; each distinct value of copies once."""
+    """The final values of trials that ended in order, in the metric's own units; each distinct value once."""
     found = [verdict.final for _, verdict in trials if verdict.label in _ORDERLY and verdict.final is not None]
     return [value for value in dict.fromkeys(found) if math.isfinite(value)]
 
@@ -136,7 +136,7 @@ def _fault(trials: Sequence[Trial]) -> tuple[str, float]:
     seen = Counter(map(fault_of, _failed(trials)))
     if not seen:
         return "", 0.0
-    fault = max(seen, key=lambda name: (seen[name], name != _SHAPELESS, name))
+    fault = max(seen, key=lambda name: (seen[name], name != SHAPELESS, name))
     return fault, seen[fault] / len(trials)
 
 

@@ -6,15 +6,18 @@ import json
 import subprocess
 import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from outcomes_records import crash, epochs, record
 
-from runner.explain.removed import Missing, missing_in, removed
-from runner.investigate import Combination
+from runner.explain.removal import missing_in, removed_name
+from runner.investigate.question import Combination
 from runner.preludes.tracing import looking
 from runner.trials.record import ScriptException
+
+if TYPE_CHECKING:
+    from runner.outcomes.account import RemovedName
 
 CLASS = '''
 import warnings
@@ -47,7 +50,7 @@ def looked(question: tuple[str, str, str], script: str = CLASS) -> dict[str, Any
     return found
 
 
-def raised(kind: str, message: str, source: str = "") -> Missing | None:
+def raised(kind: str, message: str, source: str = "") -> RemovedName | None:
     return missing_in(
         ScriptException(type=kind, message=message, traceback="", source=source, stage="training", phase="")
     )
@@ -125,12 +128,12 @@ def test_what_is_told_fits_into_a_prelude_note() -> None:
 def test_a_metric_that_is_logged_by_another_name_is_read_from_the_records(
     asked: str, expected: tuple[str, ...] | None
 ) -> None:
-    good, bad = (Combination(values=(("keras", version),)) for version in ("2.2.5", "2.3.0"))
+    good, bad = (Combination.of({"keras": version}) for version in ("2.2.5", "2.3.0"))
     fails = crash(f"'{asked}'", kind="KeyError", stage="after-training")
     trials = {
         good: [(record(epochs=epochs("fit-1", {"loss": 0.1, "acc": 0.9})), None)],
         bad: [(record(epochs=epochs("fit-1", {"loss": 0.1, "accuracy": 0.9}), **fails), None)],
     }
-    found = removed(SimpleNamespace(trials=trials), good, bad)  # type: ignore[arg-type]
+    found = removed_name(SimpleNamespace(trials=trials), good, bad)  # type: ignore[arg-type]
     assert (found and found.bad and found.bad.near) == expected
     assert found is None or found.package == "keras"

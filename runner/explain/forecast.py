@@ -1,4 +1,4 @@
-"""What an explanation will take, before it begins: the steps, the most trials of each, the minutes to expect."""
+"""The forecast of an investigation: its steps, the most trials of each, the minutes to expect."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import math
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.explain.explaining import MOST_FOR_PACKAGES, places_of
-from runner.explain.places import Span, is_ordered
+from runner.explain.investigation import MOST_FOR_PACKAGES
+from runner.explain.step_comparison import TRIALS
 from runner.explain.switches import MADE_FOR, may_apply
-from runner.explain.tracing import TRIALS
+from runner.explain.walk import Span, is_ordered, places_of
 from runner.matrix.axes import AxisKind, axis_kind
+from runner.matrix.cell_id import CellId
 from runner.preludes import catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from runner.explain.asking import Budget
+    from runner.explain.experimenter import Budget
     from runner.session.session import Session
 
 
-class Step(NamedTuple):
-    """One step: how many combinations it decides, and how many of them need an environment of their own."""
+class ForecastStep(NamedTuple):
+    """One step: the combinations that it decides, and those of them that need an environment of their own."""
 
     name: str
     decisions: int
@@ -30,12 +31,10 @@ class Step(NamedTuple):
     """The most trials; None: as many a decision as a cell of the matrix takes."""
 
 
-def plan_of(
-    session: Session, good: Mapping[str, str], bad: Mapping[str, str], *, every: str, budget: Budget
-) -> list[str]:
-    """The plan in lines. A decision takes as many trials as a cell of the matrix does."""
+def forecast(session: Session, good: CellId, bad: CellId, *, every: str, budget: Budget) -> list[str]:
+    """The forecast in lines. A decision takes as many trials as a cell of the matrix does."""
     seeds = session.matrix.seeds
-    lines = [f"Good: {_words(good)}", f"Bad:  {_words(bad)}"]
+    lines = [f"Good: {good}", f"Bad:  {bad}"]
     least = most = 0
     for step in _steps(session, good, bad, every):
         trials = step.decisions * seeds.cap if step.most is None else step.most
@@ -58,30 +57,26 @@ def plan_of(
     return lines
 
 
-def _steps(session: Session, good: Mapping[str, str], bad: Mapping[str, str], every: str) -> Iterator[Step]:
-    differing = [axis for axis in good if good[axis] != bad[axis]]
-    yield Step("Is it real", 2)
+def _steps(session: Session, good: CellId, bad: CellId, every: str) -> Iterator[ForecastStep]:
+    differing = [axis for axis, value in good if bad.get(axis) != value]
+    yield ForecastStep("Is it real", 2)
     if len(differing) > 1:
-        yield Step("Which axis", 2 * len(differing) + 2, 2 * len(differing))
+        yield ForecastStep("Which axis", 2 * len(differing) + 2, 2 * len(differing))
     for axis in differing:
-        if is_ordered(axis, good[axis], bad[axis]):
-            span = Span(axis=axis, good=good[axis], bad=bad[axis], values={}, along={})
+        if is_ordered(axis, good.values[axis], bad.values[axis]):
+            span = Span(axis=axis, good=good.values[axis], bad=bad.values[axis], beside=CellId.of({}), along={})
             between = len(places_of(session, span, every)) - 2
             if between > 0:
                 decisions = math.ceil(math.log2(between + 2)) + 2
-                yield Step(f"Which release of {axis}, {between} in between", decisions, min(decisions, between))
-    yield Step("Where first", 0, most=TRIALS)
-    number = sum(may_apply(switch, bad) for switch in catalogue().values()) + MADE_FOR
-    yield Step(f"Which mechanism, up to {number} switches, and one for each default that differs", number + 2)
+                yield ForecastStep(f"Which release of {axis}, {between} in between", decisions, min(decisions, between))
+    yield ForecastStep("Where first", 0, most=TRIALS)
+    number = sum(may_apply(switch, bad.values) for switch in catalogue().values()) + MADE_FOR
+    yield ForecastStep(f"Which mechanism, up to {number} switches, and one for each default that differs", number + 2)
     if any(axis_kind(axis) in {AxisKind.PACKAGE, AxisKind.PYTHON} for axis in differing):
-        yield Step("Which package", 0, most=MOST_FOR_PACKAGES)
+        yield ForecastStep("Which package", 0, most=MOST_FOR_PACKAGES)
 
 
 def _seconds(session: Session) -> float | None:
-    """What a trial of the selected cells took; None where none is recorded."""
+    """The median seconds of a trial of the selected cells; None where none is recorded."""
     records = [record for outcome in session.results().outcomes for record in outcome.records if record.ran]
     return median(record.duration_s for record in records) if records else None
-
-
-def _words(values: Mapping[str, str]) -> str:
-    return ",".join(f"{axis}={value}" for axis, value in values.items())

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.trials import artifacts
-from runner.trials.artifacts import collect
+from runner.trials import execution
+from runner.trials.execution import collect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,9 +47,9 @@ def test_no_link_leads_out_of_the_folder(work: Path, tmp_path: Path) -> None:
 
 
 def test_number_and_size_are_bounded(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "MAX_BYTES", 2)
+    monkeypatch.setattr(execution, "MAX_BYTES", 2)
     assert collect(work, ["*"], tmp_path / "out") == ("models/a.h5", "notes.txt")
-    monkeypatch.setattr(artifacts, "MAX_FILES", 1)
+    monkeypatch.setattr(execution, "MAX_FILES", 1)
     assert len(collect(work, ["*"], tmp_path / "out")) == 1
 
 

@@ -13,17 +13,14 @@ from packaging.version import Version
 
 from runner.environments.model import Environment, Layer, Lock, LockedPackage
 from runner.errors import UsageError
-from runner.explain import Budget, explain
-from runner.explain.account import account_of, walk_of
-from runner.explain.asking import contents_of
-from runner.explain.explaining import tried_place
-from runner.explain.removed import Look, Missing, Removed
+from runner.explain.experimenter import Budget, contents_of
+from runner.explain.investigation import explain, first_tried
 from runner.explain.sides import cell_and_ends, sides_in, sides_of
-from runner.explain.switches import with_prelude
-from runner.explain.walking import walk
-from runner.investigate import Combination, Evidence, Switching, Told
-from runner.investigate.bisected import Place
+from runner.explain.walk import walk
+from runner.investigate.belief import Evidence
+from runner.investigate.question import Combination
 from runner.matrix.matrix_file import Matrix
+from runner.outcomes.account import Decision
 from runner.session.options import Options
 from runner.session.session import Session
 
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Job
+
 
 VERSIONS = [f"1.{minor}.0" for minor in range(16)]
 TEXT = """\
@@ -92,7 +90,7 @@ def values(job: Job) -> dict[str, str]:
 def explained(path: Path, good_text: str, bad_text: str, **options):
     with Session(Matrix.load(path), Options()) as session:
         pair = sides_of(session.cells, good_text, bad_text)
-        return account_of(explain(session, *pair, **options), "explain")
+        return explain(session, *pair, **options).account("explain")
 
 
 def test_the_axis_and_the_release_that_make_the_difference_are_named(engine: FakeEngine, matrix: Path) -> None:
@@ -137,8 +135,8 @@ def test_a_flaky_model_that_looks_better_on_one_side_by_luck_is_no_version_effec
     account = explained(matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
     assert account.telling, "the first ten seeds must look different"
     assert (account.real, account.causes, account.switches) == (False, (), ())
-    assert "rates that differ by -" in account.sentences[0]
-    assert "the seed does that" in account.sentences[1]
+    assert account.comparison in account.sentences[0]
+    assert "percentage points, p = " in account.comparison
 
 
 def test_a_script_that_fails_after_it_converged_is_told_from_one_that_does_not(
@@ -241,7 +239,7 @@ def test_a_bisection_by_itself_finds_a_bad_span_between_good_ends(engine: FakeEn
     )
     with Session(Matrix.load(matrix), Options(only="script=a.py")) as session:
         cell, ends = cell_and_ends(session.cells, "six", "", "")
-        found = walk_of(walk(session, cell, "six", ends, every="patch"))
+        found = walk(session, cell, "six", ends, every="patch")
     steps = [
         (found.bisection.places[flip.before].values["six"], found.bisection.places[flip.after].values["six"])
         for flip in found.bisection.flips
@@ -254,8 +252,8 @@ def test_a_bisection_calls_the_better_level_good_whichever_end_has_it(engine: Fa
     engine.losses = lambda job, seed: good(seed) if Version(values(job)["six"]) >= Version("1.9.0") else stuck(seed)
     with Session(Matrix.load(matrix), Options(only="script=a.py")) as session:
         cell, ends = cell_and_ends(session.cells, "six", "", "")
-        found = walk_of(walk(session, cell, "six", ends, every="patch"))
-        short = walk_of(walk(session, cell, "six", ("1.3.0", "1.5.0"), every="patch", budget=Budget(trials=2)))
+        found = walk(session, cell, "six", ends, every="patch")
+        short = walk(session, cell, "six", ("1.3.0", "1.5.0"), every="patch", budget=Budget(trials=2))
     assert "heals at six 1.8.0 → 1.9.0" in found.sentence
     assert [place.told for place in found.bisection.places][:: len(found.bisection.places) - 1] == ["bad", "good"]
     assert "the budget ended first" in short.sentence
@@ -264,8 +262,9 @@ def test_a_bisection_calls_the_better_level_good_whichever_end_has_it(engine: Fa
 @pytest.mark.parametrize(
     ("good_text", "bad_text", "message"),
     [
-        ("six", "six=1.15.0", "names no axis and value"),
-        ("six=1.0.0", "six=1.0.0", "mean"),
+        ("six", "six=1.15.0", "'six' is not an axis and a value"),
+        ("six=1.0.0", "six=1.0.0", "fit 2 pairs of cells"),
+        ("six=1.0.0,script=a.py", "six=1.0.0,script=a.py", "the same cell"),
         ("six=1.0.0", "six=1.15.0", "say more of them"),
     ],
 )
@@ -283,13 +282,13 @@ def test_without_sides_the_closest_recorded_pair_is_taken(engine: FakeEngine, ma
             sides_in(session.results())
         session.run()
         ours, theirs = sides_in(session.results())
-    assert (ours, theirs) == ({"six": "1.0.0", "script": "a.py"}, {"six": "1.0.0", "script": "b.py"})
+    assert (str(ours), str(theirs)) == ("six=1.0.0,script=a.py", "six=1.0.0,script=b.py")
 
 
 def test_versions_that_the_matrix_does_not_name_may_be_explained(engine: FakeEngine, matrix: Path) -> None:
     with Session(Matrix.load(matrix), Options(only="script=a.py")) as session:
         ours, theirs = sides_of(session.cells, "six=1.3.0", "six=1.7.0")
-    assert (ours["six"], theirs["six"]) == ("1.3.0", "1.7.0")
+    assert (ours.get("six"), theirs.get("six")) == ("1.3.0", "1.7.0")
 
 
 def test_a_criterion_that_tells_all_trials_apart_is_not_replaced_by_a_level(engine: FakeEngine, matrix: Path) -> None:
@@ -298,36 +297,13 @@ def test_a_criterion_that_tells_all_trials_apart_is_not_replaced_by_a_level(engi
     assert account.telling.startswith("good: the trial succeeds by the matrix's own criterion")
 
 
-def test_of_what_keras_took_away_only_an_earlier_keras_is_tried(
-    engine: FakeEngine, matrix: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def switches(_asking: object, _good: Combination, bad: Combination) -> list[Switching]:
-        on = {name: with_prelude(bad, name) for name in ("legacy-keras", "float64")}
-        return [Switching(name=name, breadth=9, on=about) for name, about in on.items()]
-
-    gone = Removed(
-        missing=Missing(kind="attribute", owner="Sequential", name="fit_generator"),
-        good=Look(where="keras.Sequential", there=True, said="", near=()),
-        bad=Look(where="keras.Sequential", there=False, said="", near=("fit",)),
-    )
-    monkeypatch.setattr("runner.explain.explaining.removed", lambda *_: gone)
-    monkeypatch.setattr("runner.explain.explaining.switchings", switches)
-    bad = "b.py"
-    engine.losses = lambda job, seed: (
-        stuck(seed) if (cell := values(job))["script"] == bad and "prelude" not in cell else good(seed)
-    )
-    account = explained(matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
-    assert [one.name for one in account.switches] == ["legacy-keras"]
-    assert any("the switch legacy-keras changes" in sentence for sentence in account.sentences)
-
-
 def test_only_places_with_trials_of_their_own_stand_for_a_side() -> None:
-    cells = [Combination(values=(("six", version),)) for version in ("1.0.0", "1.1.0", "1.2.0")]
+    cells = [Combination.of({"six": version}) for version in ("1.0.0", "1.1.0", "1.2.0")]
     known = (Evidence(good=2, trials=2), None, Evidence(faults=(("crash", 2),), trials=2))
     places = [
-        Place(combination=cell, told=told, evidence=evidence)
-        for cell, told, evidence in zip(cells, (Told.GOOD, Told.GOOD, Told.BAD), known, strict=True)
+        (cell.tried(decision, evidence, None), cell)
+        for cell, decision, evidence in zip(cells, (Decision.GOOD, Decision.GOOD, Decision.BAD), known, strict=True)
     ]
-    assert tried_place(reversed(places[:2]), Told.GOOD) == cells[0]
-    assert tried_place(places[2:], Told.BAD) == cells[2]
-    assert tried_place(places[1:2], Told.GOOD) is None
+    assert first_tried(reversed(places[:2]), Decision.GOOD) == cells[0]
+    assert first_tried(places[2:], Decision.BAD) == cells[2]
+    assert first_tried(places[1:2], Decision.GOOD) is None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from outcomes_records import BREAKS, LEARNS, crash, trial
 
-from runner.investigate import Evidence, evidence_of, fault_of
-from runner.investigate.chance import belief
+from runner.investigate.belief import Evidence, belief, evidence_of, fault_of
 from runner.matrix.model import Seeds
 
 SEEDS = Seeds()
