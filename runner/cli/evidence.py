@@ -5,17 +5,26 @@ from __future__ import annotations
 import sys
 import webbrowser
 
-from runner.cli.inspect import the_cell
-from runner.cli.parameters import DEFAULT_MATRIX, CellName, Format, MatrixFile, MatrixOption, Output, Seeds, options
-from runner.cli.progress import observer_for_terminal
+import typer  # noqa: TC002 - typer reads it
+
+from runner.cli.parameters import (
+    DEFAULT_MATRIX,
+    CellName,
+    Format,
+    MatrixFile,
+    MatrixOption,
+    Output,
+    Seeds,
+    opened,
+    options,
+)
 from runner.errors import MachineError, UsageError
-from runner.matrix.matrix_file import Matrix
 from runner.reports.terminal.cell_sheet import print_cell
 from runner.reports.terminal.console import output_console
-from runner.session.session import Session
 
 
 def show(
+    context: typer.Context,
     cell: CellName,
     matrix: MatrixOption = DEFAULT_MATRIX,
     seeds: Seeds = None,
@@ -24,11 +33,8 @@ def show(
     """Tell all that is known of one cell: verdicts with their rules, exception, versions, how to reproduce it."""
     from runner.session.reporting import report_of  # noqa: PLC0415 - only here
 
-    with (
-        observer_for_terminal() as observer,
-        Session(Matrix.load(matrix), options(None, None, only=cell, seeds=seeds), observer) as session,
-    ):
-        the_cell(session)
+    with opened(context, matrix, options(None, None, only=cell, seeds=seeds)) as session:
+        session.only_cell()
         report = report_of(session, session.results(recorded=True))
     if output == "json":
         sys.stdout.write(report.cells[0].model_dump_json(indent=2) + "\n")

@@ -25,21 +25,20 @@ from runner.cli.parameters import (
     Only,
     Output,
     Seeds,
+    opened,
     options,
 )
-from runner.cli.progress import PlainProgress, observer_for_terminal
+from runner.cli.progress import PlainProgress
 from runner.environments.sizes import total
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.reports.notation import size
 from runner.reports.terminal.console import output_console, print_records
-from runner.session.jobs import github_jobs
-from runner.session.session import Session
+from runner.session.session import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.matrix.model import Cell
     from runner.session.plan import EnvironmentPlan, Plan
 
 
@@ -48,6 +47,7 @@ _MOST_CELLS = 100
 
 
 def plan(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
@@ -66,19 +66,18 @@ def plan(
 ) -> int:
     """Show the cells, their environments, and what is done already."""
     if github_matrix:
-        with Session(Matrix.load(matrix), options(engine, base, only=only, seeds=seeds)) as session:
-            sys.stdout.write(f"{json.dumps(github_jobs(session, shards))}\n")
+        chosen = options(engine, base, only=only, seeds=seeds)
+        with open_session(Matrix.load(matrix), chosen, world=context.obj) as session:
+            sys.stdout.write(f"{json.dumps(session.github_jobs(shards))}\n")
         return 0
-    with (
-        observer_for_terminal() as observer,
-        Session(Matrix.load(matrix), options(engine, base, only=only, seeds=seeds), observer) as session,
-    ):
+    with opened(context, matrix, options(engine, base, only=only, seeds=seeds)) as session:
         found = session.plan()
     print_plan(found, output)
     return 0
 
 
 def logs(
+    context: typer.Context,
     cell: CellName,
     matrix: MatrixOption = DEFAULT_MATRIX,
     engine: Engine = None,
@@ -86,20 +85,17 @@ def logs(
     seed: Annotated[int | None, typer.Option("--seed", help="Of this seed; else of every seed.")] = None,
 ) -> int:
     """Print what the trials of a cell wrote to standard output and error."""
-    with (
-        observer_for_terminal() as observer,
-        Session(Matrix.load(matrix), options(engine, base, only=cell), observer) as session,
-    ):
-        the_cell(session)
+    with opened(context, matrix, options(engine, base, only=cell)) as session:
+        session.only_cell()
         results = session.results()
         records = [record for record in results.outcomes[0].records if seed is None or record.seed == seed]
-        logs_of = [(record, session.workplace.log(record.key)) for record in records]
+        logs_of = [(record, session.laboratory.equipment.workplace.log(record.key)) for record in records]
     if not logs_of:
         raise UsageError(
             f"There is no finished trial of {cell}{'' if seed is None else f' with seed {seed}'} under this engine yet."
         )
     for record, path in logs_of:
-        sys.stdout.write(f"--- {results.cells[0].name} seed {record.seed}, {record.engine}, {record.started_at}\n")
+        sys.stdout.write(f"--- {results.cells[0].id} seed {record.seed}, {record.engine}, {record.started_at}\n")
         sys.stdout.write(
             path.read_text("utf-8", "replace") if path.is_file() else f"{record.message or 'It left no log.'}\n"
         )
@@ -107,6 +103,7 @@ def logs(
 
 
 def shell(
+    context: typer.Context,
     cell: CellName,
     matrix: MatrixOption = DEFAULT_MATRIX,
     engine: Engine = None,
@@ -118,9 +115,14 @@ def shell(
     """Open a shell in the very environment of a cell, with a copy of its script."""
     with (
         tempfile.TemporaryDirectory(prefix="runner-shell-") as folder,
-        Session(Matrix.load(matrix), options(engine, base, only=cell), PlainProgress(Console(stderr=True))) as session,
+        open_session(
+            Matrix.load(matrix),
+            options(engine, base, only=cell),
+            PlainProgress(Console(stderr=True)),
+            world=context.obj,
+        ) as session,
     ):
-        argv, env = session.shell_command(the_cell(session), Path(folder))
+        argv, env = session.laboratory.shell_command(session.setup, session.only_cell(), Path(folder))
         typed = None if command is None else f"{command}\n"
         return subprocess.run(argv, env=env, cwd=Path(folder) / "work", input=typed, text=True, check=False).returncode
 
@@ -145,14 +147,6 @@ def doctor(
         output,
     )
     return 0 if all(finding.ok for finding in findings) else 4
-
-
-def the_cell(session: Session) -> Cell:
-    """The one cell that `only` selects. Raises UsageError where it selects several."""
-    if len(session.cells) > 1:
-        names = "\n  ".join(cell.name for cell in session.cells[:10])
-        raise UsageError(f"{session.options.only} means {len(session.cells)} cells; say more of it:\n  {names}")
-    return session.cells[0]
 
 
 def print_plan(plan: Plan, output: str) -> None:

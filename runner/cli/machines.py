@@ -56,14 +56,14 @@ def tell(session: Session, results: Results, wanted: Asked) -> int:
     """Write what was asked for, say on standard error what must not be, and give the exit code."""
     if wanted == Asked(junit=None, fail_on=(), baseline=None, annotations=False, summary=None):
         return results.exit_code
-    from runner.reports.earlier import against  # noqa: PLC0415 - only where asked for
+    from runner.outcomes.earlier import against  # noqa: PLC0415 - only where asked for
     from runner.session.gate import broken  # noqa: PLC0415
     from runner.session.reporting import report_of  # noqa: PLC0415
 
     report = report_of(session, results)
     earlier = None
     if wanted.baseline is not None:
-        earlier = against(report, wanted.baseline, {cell.name for cell in session.all_cells})
+        earlier = against(report, wanted.baseline, {cell.id for cell in session.all_cells})
         _say(_earlier_lines(wanted.baseline, earlier))
     _write(report, wanted, earlier or (), session.matrix.folder)
     found = broken(report, wanted.fail_on, earlier)

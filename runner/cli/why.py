@@ -20,15 +20,13 @@ from runner.cli.parameters import (
     Output,
     PruneImages,
     Seeds,
+    opened,
     options,
 )
-from runner.cli.progress import observer_for_terminal
 from runner.errors import UsageError
-from runner.matrix.matrix_file import Matrix
 from runner.matrix.mistakes import RefusedError
 from runner.matrix.scalars import duration_s
 from runner.reports.terminal.console import output_console
-from runner.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +50,7 @@ MaxTrials = Annotated[int | None, typer.Option("--max-trials", min=1, help="Run 
 
 
 def explain(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     good: Annotated[str, typer.Option("--good", metavar=_CELL, help="The good cell: import=tf.keras.")] = "",
     bad: Annotated[str, typer.Option("--bad", metavar=_CELL, help="The bad cell: import=keras.")] = "",
@@ -78,17 +77,24 @@ def explain(
         raise UsageError("Name both cells, --good and --bad; or neither, for the closest pair that is recorded.")
     spending = _budget(budget, max_trials)
     chosen = options(engine, base, only=only, seeds=seeds, jobs=jobs, prune_images=prune_images)
-    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
+    with opened(context, matrix, chosen) as session:
         pair = sides_of(session.cells, good, bad) if good else sides_in(session.results())
-        plan = forecast(session, *pair, every=every.value, budget=spending)
+        plan = forecast(session.laboratory, session.matrix, *pair, every=every.value, budget=spending)
         if dry_run:
             sys.stdout.write("\n".join([*plan, ""]))
             return 0
         for line in plan:
-            observer.note(line)
-        found = explained(session, *pair, budget=spending, every=every.value, tell=observer.note)
+            session.observer.note(line)
+        found = explained(
+            session.laboratory,
+            session.matrix,
+            *pair,
+            budget=spending,
+            every=every.value,
+            observer=session.observer,
+        )
         made = found.account(_command(matrix, good, bad, only))
-        write_account(made, session.workplace.root / FOLDER)
+        write_account(made, session.laboratory.equipment.workplace.root / FOLDER)
     if output is Format.JSON:
         sys.stdout.write(made.model_dump_json(indent=2) + "\n")
     else:
@@ -97,6 +103,7 @@ def explain(
 
 
 def bisect(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     axis: Annotated[str, typer.Option("--axis", help="The axis to walk: a package, or python.")] = "",
     first: Annotated[str, typer.Option("--from", metavar="VERSION", help="One end; default: the axis's first.")] = "",
@@ -118,16 +125,17 @@ def bisect(
 
     spending = _budget(budget, max_trials)
     chosen = options(engine, base, only=only, jobs=jobs, prune_images=prune_images)
-    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
+    with opened(context, matrix, chosen) as session:
         cell, ends = cell_and_ends(session.cells, axis or session.matrix.base.name, first, last)
         made = walk(
-            session,
+            session.laboratory,
+            session.matrix,
             cell,
             axis or session.matrix.base.name,
             ends,
             every=every.value,
             budget=spending,
-            tell=observer.note,
+            observer=session.observer,
         )
     if output is Format.JSON:
         sys.stdout.write(made.model_dump_json(indent=2) + "\n")

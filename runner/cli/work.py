@@ -25,16 +25,15 @@ from runner.cli.parameters import (
     Seeds,
     Shard,
     TableFormat,
+    opened,
     options,
 )
-from runner.cli.progress import observer_for_terminal
-from runner.matrix.matrix_file import Matrix
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
 from runner.session.reporting import report_of
-from runner.session.session import Session
 
 
 def run(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
@@ -54,7 +53,6 @@ def run(
     output: Output = Format.TABLE,
 ) -> int:
     """Run the matrix: make what is missing, run every trial that is not stored yet, print the outcomes."""
-    loaded = Matrix.load(matrix)
     wanted = asked(junit, fail_on, baseline, annotate)
     chosen = options(
         engine,
@@ -67,7 +65,7 @@ def run(
         prune_images=prune_images,
         earlier=wanted.baseline,
     )
-    with observer_for_terminal() as observer, Session(loaded, chosen, observer) as session:
+    with opened(context, matrix, chosen) as session:
         if dry_run:
             print_plan(session.plan(), output)
             return 0
@@ -78,6 +76,7 @@ def run(
 
 
 def table(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
@@ -97,24 +96,23 @@ def table(
     """Print the outcomes of the trials that are stored; nothing is run."""
     wanted = asked(junit, fail_on, baseline, annotate)
     chosen = options(engine, base, only=only, shard=shard, seeds=seeds, earlier=wanted.baseline)
-    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
+    with opened(context, matrix, chosen) as session:
         results = session.results(recorded=recorded)
         print_result(report_of(session, results), output, wide=wide, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
 
 def judge(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     only: Only = None,
     seeds: Seeds = None,
     output: Output = Format.TABLE,
 ) -> int:
     """Judge the stored trials again and say why each is labelled as it is; nothing is run, no engine is asked."""
-    with observer_for_terminal() as observer:
-        chosen = options(None, None, only=only, seeds=seeds)
-        with Session(Matrix.load(matrix), chosen, observer) as session:
-            results = session.results(recorded=True)
-            result = report_of(session, results)
+    with opened(context, matrix, options(None, None, only=only, seeds=seeds)) as session:
+        results = session.results(recorded=True)
+        result = report_of(session, results)
     print_verdicts(result, output, missed=list(map(str, results.misses)))
     return results.exit_code
 

@@ -57,7 +57,7 @@ class Seen:
     peak_memory_bytes: int | None
 
 
-def watch(job: Job, running: Running, interrupted: Event) -> Seen:
+def watch(job: Job, running: Running, interrupted: Event, *, slowest_scan_s: float = SLOWEST_SCAN_S) -> Seen:
     """Wait for the end of a job, for the first limit that it passes, or for `interrupted`.
 
     The caller then ends the job where it still runs: the watch itself only looks. What a job leaves on disk is looked
@@ -75,7 +75,7 @@ def watch(job: Job, running: Running, interrupted: Event) -> Seen:
         if cut is None and now >= next_scan:
             cut = _written(job, running.pids())
             # A big tree is looked at less often, so that watching stays cheap.
-            next_scan = now + min(max(POLL_S, 5 * (time.monotonic() - now)), SLOWEST_SCAN_S)
+            next_scan = now + min(max(POLL_S, 5 * (time.monotonic() - now)), slowest_scan_s)
         wait_s = 0.0 if cut else max(0.0, min(POLL_S, deadline - time.monotonic()))
         if running.ended(wait_s):
             return Seen(cut=_written(job, ()), peak_memory_bytes=peak)

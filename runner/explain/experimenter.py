@@ -12,15 +12,21 @@ from math import ceil
 from statistics import median
 from typing import TYPE_CHECKING
 
+from runner.errors import UsageError
 from runner.investigate.belief import Evidence, evidence_of
 from runner.investigate.question import BudgetSpentError
-from runner.matrix.axes import axis_kind
+from runner.laboratory.request import Request
+from runner.laboratory.setup import Setup
+from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.cell_id import CellId
-from runner.matrix.mistakes import Position
-from runner.matrix.model import Axis, Partial
+from runner.matrix.model import Cell, Seeds
+from runner.matrix.settle import missing_version
+from runner.matrix.versions import parsed
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.judged_matrix import judge_matrix
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.tally import most_trials
-from runner.session.running import slots_of
+from runner.session.ledger import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,13 +34,13 @@ if TYPE_CHECKING:
     from runner.environments.model import Lock
     from runner.explain.distinction import Distinction, Trial
     from runner.investigate.question import Answers, Combination, Questions
+    from runner.laboratory.laboratory import Laboratory
+    from runner.laboratory.request import Answer
     from runner.matrix.matrix_file import Matrix
-    from runner.session.results import Results
-    from runner.session.session import Session
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.session.observer import Observer
     from runner.trials.record import Record
 
-
-_NOWHERE = Position(line=1, column=1)
 _AXIS_OF = {"tensorflow-cpu": "tensorflow", "tensorflow-gpu": "tensorflow"}
 """The axis of distributions that are installed for it under another name."""
 MOST_RECORDED = 40
@@ -64,9 +70,14 @@ class Budget:
 
 @dataclass(kw_only=True)
 class Experimenter:
-    """Answers from trials; `shared` are the values of the axes on which good and bad agree."""
+    """A customer of the laboratory; `shared` are the values of the axes on which good and bad agree.
 
-    session: Session
+    The matrix says how trials run and are judged: its experiment, limits, rules of time, criterion and seeds.
+    """
+
+    laboratory: Laboratory
+    matrix: Matrix
+    observer: Observer
     budget: Budget
     shared: CellId
     distinction: Distinction | None = None
@@ -85,35 +96,46 @@ class Experimenter:
         self.budget.check(trials, self._expected_s(trials))
         wanted = {one.about: self._ran(one.about) + one.trials for one in questions}
         for number, group in groupby(sorted(wanted, key=wanted.__getitem__), key=wanted.__getitem__):
-            self._take(list(group), seeds=number, run=True)
+            self._take(list(group), self._exactly(number), run=True)
         return {about: self.evidence(about) for about in wanted}
 
     def _expected_s(self, trials: int) -> float:
         """The time that so many trials may take, by those that ran; environments that must be made come on top."""
         ran = [record.duration_s for known in self.trials.values() for record, _ in known if record.ran]
-        side_by_side = len(slots_of(self.matrix.resources.cpus, self.session.options.jobs))
-        return ceil(trials / side_by_side) * median(ran) if ran else 0.0
+        return ceil(trials / self.laboratory.trials_at_once(self.setup)) * median(ran) if ran else 0.0
 
     def recorded(self, about: Sequence[Combination]) -> Answers:
         """The evidence in the store about combinations; nothing is run."""
         combinations = [one for one in dict.fromkeys(about) if one not in self.trials]
         if combinations:
-            self._take(combinations, seeds=MOST_RECORDED, run=False)
+            self._take(combinations, self._exactly(MOST_RECORDED), run=False)
         return {one: self.evidence(one) for one in about if self.trials.get(one)}
 
-    def compared(self, good: Combination, bad: Combination) -> Results:
-        """Good and bad as the matrix's own `seeds:` ask for, or as many each as the budget has, compared."""
-        derived = replace(
-            matrix_of(self.matrix, [self.cell(good).values, self.cell(bad).values]), baseline=self._partial(good)
-        )
-        seeds, most = self.session.options.seeds, self.budget.trials
-        if most is not None and most < 2 * most_trials(self.matrix.seeds):
-            seeds = max(1, min(seeds or most, most // 2))
-        with self._about(derived, seeds=seeds) as session:
-            results = session.run()
-            self._keep([good, bad], session, results)
-        self.budget.executed += results.executed
-        return results
+    def compared(self, good: Combination, bad: Combination) -> tuple[JudgedCell, JudgedCell]:
+        """Good and bad under the matrix's own `seeds:`, or as many each as the budget has, held against each other."""
+        seeds, most = self.matrix.seeds, self.budget.trials
+        if most is not None and most < 2 * most_trials(seeds):
+            seeds = self._exactly(max(1, min(seeds.cap, most // 2) if seeds.fixed else most // 2))
+        for one in (good, bad):
+            self._check_versions(self._cell(self.cell(one)))
+        self.laboratory.sweep()
+        progress = self._take([good, bad], seeds, run=True)
+        unmade: frozenset[CellId] = frozenset()
+        while True:
+            judged = judge_matrix(
+                [(cell, one.finished) for cell, one in progress.items()],
+                seeds,
+                criterion=self.matrix.criterion,
+                judging=self.matrix.judging,
+                baseline=self.cell(good).values,
+            )
+            wanted = zip(progress.values(), judged.seeds_wanted(seeds), strict=True)
+            lacking = {one.cell.id: more for one, more in wanted if more and one.cell.id not in unmade}
+            if not lacking:
+                break
+            unmade |= self._run(progress, lacking, further=True)
+        self._keep([good, bad], progress)
+        return judged.by_id[self.cell(good)], judged.by_id[self.cell(bad)]
 
     def evidence(self, about: Combination) -> Evidence:
         """The evidence about a combination now."""
@@ -148,27 +170,92 @@ class Experimenter:
         errors = [run.error for record in records for run in record.preludes if run.error]
         return errors[0] if errors else "it changed nothing in this stack"
 
-    def _take(self, combinations: Sequence[Combination], *, seeds: int, run: bool) -> None:
+    @property
+    def setup(self) -> Setup:
+        """The setup of all trials of the investigation."""
+        return Setup.of(self.matrix).keeping(self.artifacts)
+
+    def _exactly(self, number: int) -> Seeds:
+        """So many seeds, whatever they show."""
+        return Seeds(lead=number, cap=number, fixed=True, as_written=self.matrix.seeds.as_written)
+
+    def _take(self, combinations: Sequence[Combination], seeds: Seeds, *, run: bool) -> Mapping[CellId, Progress]:
+        """Take the trials of combinations that `seeds` asks for; those that are not stored run, where `run` is true."""
         for one in combinations:
             self.trials.setdefault(one, [])
-        if not seeds:
-            return
-        cells = [cell.values for cell in dict.fromkeys(map(self.cell, combinations))]
-        derived = matrix_of(self.matrix, cells, artifacts=self.artifacts)
-        with self._about(derived, seeds=seeds) as session:
-            results = session.run() if run else session.results()
-            self._keep(combinations, session, results)
-        self.budget.executed += results.executed
+        if not seeds.cap:
+            return {}
+        progress = self._stored(dict.fromkeys(map(self.cell, combinations)), seeds)
+        if run:
+            stored = sum(one.ran for one in progress.values())
+            self.observer.planned([one.cell for one in progress.values()], stored=stored)
+            self._run(progress, {cell: one.wanted for cell, one in progress.items() if one.wanted})
+        self._keep(combinations, progress)
+        return progress
 
-    def _keep(self, combinations: Sequence[Combination], session: Session, results: Results) -> None:
+    def _stored(self, cells: Iterable[CellId], seeds: Seeds) -> dict[CellId, Progress]:
+        """The stored trials of cells, as far as `seeds` asks for them."""
+        asked = replace(self.matrix, seeds=seeds)
+        known = self.laboratory.known(self.setup, [self._cell(one) for one in cells], range(most_trials(seeds)))
+        found = {
+            one.cell.id: Progress(cell=one.cell, matrix=asked, setting=one.setting, stored=one.records) for one in known
+        }
+        for one in found.values():
+            one.recall_all()
+        return found
+
+    def _run(
+        self, progress: Mapping[CellId, Progress], wanted: Mapping[CellId, int], *, further: bool = False
+    ) -> frozenset[CellId]:
+        """Run so many trials of cells, and what their verdicts ask for then; the cells that got none any more."""
+
+        def take(answer: Answer) -> Sequence[int]:
+            one = progress[answer.cell.id]
+            verdict = one.answer(answer.record, answer.seed)
+            if not answer.stored:
+                self.budget.executed += answer.record.ran
+                self.observer.trial_finished(one.cell, answer.record, verdict)
+            more = () if further else one.begin(one.wanted)
+            if not one.under_way:
+                self.observer.cell_finished(one.cell, judge_cell(one.cell.id, one.finished, one.matrix.seeds))
+            return more
+
+        requests = [
+            Request(cell=progress[cell].cell, seeds=progress[cell].begin(number), further=further)
+            for cell, number in wanted.items()
+        ]
+        unmade = self.laboratory.run(self.setup, requests, take)
+        for cell in unmade:
+            progress[cell].under_way = 0
+        return unmade
+
+    def _keep(self, combinations: Sequence[Combination], progress: Mapping[CellId, Progress]) -> None:
         """Keep the trials for every combination that means the cell: some differ only in what shall not be there."""
-        for cell, outcome in zip(results.cells, results.outcomes, strict=True):
-            group = next(group for group in session.groups if cell in group.cells)
-            lock = session.environments.locked(group.environment)
-            for about in combinations:
-                if self.cell(about) == cell.id:
-                    self.trials[about] = self._judged(outcome.records)
-                    self.contents |= {about: contents_of(lock)} if lock else {}
+        for about in combinations:
+            found = progress[self.cell(about)]
+            self.trials[about] = self._judged(record for record, _ in found.finished)
+            lock = self.laboratory.environments.locked(self.setup.environment(found.cell))
+            if lock:
+                self.contents[about] = contents_of(lock)
+
+    def _check_versions(self, cell: Cell) -> None:
+        """Raise UsageError where a cell has no lock yet and the index lacks one of its versions."""
+        if self.laboratory.environments.locked(self.setup.environment(cell)):
+            return
+        for package, version in cell.pins:
+            existing = self.laboratory.releases(package)
+            if existing is None:
+                raise UsageError(f"The package index has no package {package}. Check its name in the matrix.")
+            if all(parsed(version) != release.version for release in existing):
+                raise UsageError(f"{'; '.join(missing_version(package, version, existing))}.")
+
+    def _cell(self, cell: CellId) -> Cell:
+        """A cell as the laboratory takes it, with what its axes mean spelled out."""
+        script = cell.get("script", self.matrix.experiment.script)
+        if script is None:
+            raise UsageError(f"{self.matrix.path.name} names no script. Give it one under `experiment:` or as an axis.")
+        pins = tuple((axis, value) for axis, value in cell if axis_kind(axis) is AxisKind.PACKAGE)
+        return Cell(values=cell.values, pins=pins, script=script)
 
     def judge_by(self, distinction: Distinction) -> None:
         """Judge all trials by a distinction from now on."""
@@ -180,48 +267,12 @@ class Experimenter:
         """An experimenter of its own trials, which keep further files and are judged by the matrix alone."""
         return replace(self, distinction=None, artifacts=artifacts, trials={}, contents={})
 
-    @property
-    def matrix(self) -> Matrix:
-        """The matrix that the investigation began with."""
-        return self.session.matrix
-
     def _judged(self, records: Iterable[Record]) -> list[Trial]:
         criterion = (self.distinction.level,) if self.distinction and self.distinction.level else self.matrix.criterion
         return [(record, verdict_of(record, criterion, judging=self.matrix.judging)) for record in records]
-
-    def _about(self, matrix: Matrix, *, seeds: int | None) -> Session:
-        options = self.session.options
-        return self.session.about(
-            matrix, replace(options, only=None, shard=None, seeds=seeds, fail_fast=False, earlier=None)
-        )
-
-    def _partial(self, about: Combination) -> Partial:
-        return Partial(values=self.cell(about).values, position=_NOWHERE)
 
 
 def contents_of(lock: Lock) -> tuple[tuple[str, str], ...]:
     """The contents of an environment: CPython as `python`, then every package under its axis's name, sorted."""
     packages = {_AXIS_OF.get(package.name, package.name): package.version for package in lock.packages}
     return (("python", lock.python), *sorted(packages.items()))
-
-
-def matrix_of(matrix: Matrix, cells: Sequence[Mapping[str, str]], *, artifacts: tuple[str, ...] = ()) -> Matrix:
-    """A matrix of exactly these cells, with all else as in `matrix`: scripts, data, limits, rules of time."""
-    known = {axis.name: axis for axis in matrix.axes}
-    names = dict.fromkeys(name for cell in cells for name in cell)
-    further = [
-        Axis(name=name, kind=axis_kind(name), values=(), position=_NOWHERE) for name in names if name not in known
-    ]
-    kept = [replace(axis, values=()) for axis in matrix.axes if axis.name in names]
-    experiment = replace(matrix.experiment, artifacts=(*matrix.experiment.artifacts, *artifacts))
-    return replace(
-        matrix,
-        axes=(*kept, *further),
-        include=tuple(Partial(values=dict(cell), position=_NOWHERE) for cell in cells),
-        exclude=(),
-        expect=(),
-        baseline=None,
-        control=False,
-        became=(),
-        experiment=experiment,
-    )

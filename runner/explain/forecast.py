@@ -10,15 +10,19 @@ from runner.explain.investigation import MOST_FOR_PACKAGES
 from runner.explain.step_comparison import TRIALS
 from runner.explain.switches import MADE_FOR, may_apply
 from runner.explain.walk import Span, is_ordered, places_of
+from runner.laboratory.setup import Setup
 from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.cell_id import CellId
+from runner.matrix.cells import expand
+from runner.outcomes.tally import most_trials
 from runner.preludes import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.explain.experimenter import Budget
-    from runner.session.session import Session
+    from runner.laboratory.laboratory import Laboratory
+    from runner.matrix.matrix_file import Matrix
 
 
 class ForecastStep(NamedTuple):
@@ -31,12 +35,14 @@ class ForecastStep(NamedTuple):
     """The most trials; None: as many a decision as a cell of the matrix takes."""
 
 
-def forecast(session: Session, good: CellId, bad: CellId, *, every: str, budget: Budget) -> list[str]:
+def forecast(
+    laboratory: Laboratory, matrix: Matrix, good: CellId, bad: CellId, *, every: str, budget: Budget
+) -> list[str]:
     """The forecast in lines. A decision takes as many trials as a cell of the matrix does."""
-    seeds = session.matrix.seeds
+    seeds = matrix.seeds
     lines = [f"Good: {good}", f"Bad:  {bad}"]
     least = most = 0
-    for step in _steps(session, good, bad, every):
+    for step in _steps(laboratory, good, bad, every):
         trials = step.decisions * seeds.cap if step.most is None else step.most
         least += step.decisions * min(2, seeds.cap)
         most += trials
@@ -46,7 +52,7 @@ def forecast(session: Session, good: CellId, bad: CellId, *, every: str, budget:
     if budget.trials is not None:
         most = min(most, budget.trials)
         least = min(least, most)
-    seconds = _seconds(session)
+    seconds = _seconds(laboratory, matrix)
     if seconds is None:
         lines.append(f"In all {least} to {most} trials; how long one takes is not known before the first ran.")
     else:
@@ -57,7 +63,7 @@ def forecast(session: Session, good: CellId, bad: CellId, *, every: str, budget:
     return lines
 
 
-def _steps(session: Session, good: CellId, bad: CellId, every: str) -> Iterator[ForecastStep]:
+def _steps(laboratory: Laboratory, good: CellId, bad: CellId, every: str) -> Iterator[ForecastStep]:
     differing = [axis for axis, value in good if bad.get(axis) != value]
     yield ForecastStep("Is it real", 2)
     if len(differing) > 1:
@@ -65,7 +71,7 @@ def _steps(session: Session, good: CellId, bad: CellId, every: str) -> Iterator[
     for axis in differing:
         if is_ordered(axis, good.values[axis], bad.values[axis]):
             span = Span(axis=axis, good=good.values[axis], bad=bad.values[axis], beside=CellId.of({}), along={})
-            between = len(places_of(session, span, every)) - 2
+            between = len(places_of(laboratory, span, every)) - 2
             if between > 0:
                 decisions = math.ceil(math.log2(between + 2)) + 2
                 yield ForecastStep(f"Which release of {axis}, {between} in between", decisions, min(decisions, between))
@@ -76,7 +82,8 @@ def _steps(session: Session, good: CellId, bad: CellId, every: str) -> Iterator[
         yield ForecastStep("Which package", 0, most=MOST_FOR_PACKAGES)
 
 
-def _seconds(session: Session) -> float | None:
-    """The median seconds of a trial of the selected cells; None where none is recorded."""
-    records = [record for outcome in session.results().outcomes for record in outcome.records if record.ran]
-    return median(record.duration_s for record in records) if records else None
+def _seconds(laboratory: Laboratory, matrix: Matrix) -> float | None:
+    """The median seconds of a trial of the matrix; None where none is recorded."""
+    known = laboratory.known(Setup.of(matrix), expand(matrix), range(most_trials(matrix.seeds)))
+    took = [record.duration_s for one in known for record in one.records.values() if record.ran]
+    return median(took) if took else None

@@ -31,18 +31,21 @@ from runner.matrix.cell_id import CellId
 from runner.outcomes.account import Account, Decision, Factor, Side
 from runner.outcomes.comparing import compare
 from runner.outcomes.significance import fisher, rate_interval
+from runner.session.observer import Unwatched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from runner.explain.distinction import Distinction
     from runner.explain.step_comparison import InitialWeights
     from runner.investigate.attribute import Attribution
     from runner.investigate.intervene import Interventions
+    from runner.laboratory.laboratory import Laboratory
+    from runner.matrix.matrix_file import Matrix
     from runner.outcomes.account import Bisection, Cause, Counts, RemovedName, TraceFinding, Tried
     from runner.outcomes.comparison import CellComparison
     from runner.outcomes.judged_cell import JudgedCell
-    from runner.session.session import Session
+    from runner.session.observer import Observer
 
 MOST_FOR_PACKAGES = 40
 """The most trials that are run to find out which of the packages that an axis brought along does it."""
@@ -82,7 +85,7 @@ class Investigation:
             id=self._id(),
             runner_version=importlib.metadata.version("convergence-matrix"),
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            engine=experimenter.session.engine.kind.value,
+            engine=experimenter.laboratory.equipment.engine.kind.value,
             matrix=experimenter.matrix.path.name,
             command=command,
             good=self._side(self.good, self.outcomes[0]),
@@ -148,36 +151,43 @@ def _successes(counts: Counts) -> tuple[int, int]:
 
 
 def explain(
-    session: Session,
+    laboratory: Laboratory,
+    matrix: Matrix,
     good: CellId,
     bad: CellId,
     *,
     budget: Budget | None = None,
     every: str = "patch",
-    tell: Callable[[str], None] = lambda _: None,
+    observer: Observer | None = None,
 ) -> Investigation:
     """Find out why two cells of a matrix differ.
 
-    `every` says which releases a bisection may land on, `tell` hears what is being asked. Raises what a run raises.
+    `every` says which releases a bisection may land on, `observer` hears what is being asked. Raises what a run raises.
     """
     shared = CellId.of({name: value for name, value in good if bad.get(name) == value})
-    experimenter = Experimenter(session=session, budget=budget or Budget(), shared=shared)
+    experimenter = Experimenter(
+        laboratory=laboratory,
+        matrix=matrix,
+        observer=observer or Unwatched(),
+        budget=budget or Budget(),
+        shared=shared,
+    )
     ends = _without(good, shared), _without(bad, shared)
-    tell("Is it real? Both cells, under the seeds of the matrix.")
-    results = experimenter.compared(*ends)
+    experimenter.observer.note("Is it real? Both cells, under the seeds of the matrix.")
+    outcomes = experimenter.compared(*ends)
     ours, theirs = (experimenter.trials[one] for one in ends)
     found = Investigation(
         good=ends[0],
         bad=ends[1],
-        outcomes=(results.outcomes[0], results.outcomes[1]),
-        compared=compare(results.outcomes[1], results.outcomes[0]),
+        outcomes=outcomes,
+        compared=compare(outcomes[1], outcomes[0]),
         distinction=distinction_between(ours, theirs, criterion=bool(experimenter.matrix.criterion)),
         experimenter=experimenter,
     )
     if found.distinction is None:
         return found
     experimenter.judge_by(found.distinction)
-    _Steps(found, every=every, tell=tell).go()
+    _Steps(found, every=every).go()
     return found
 
 
@@ -191,11 +201,10 @@ class _Steps:
 
     found: Investigation
     every: str
-    tell: Callable[[str], None]
 
     def go(self) -> None:
         found, experimenter = self.found, self.found.experimenter
-        self.tell(f"Which axis? {found.distinction}")
+        self.found.experimenter.observer.note(f"Which axis? {found.distinction}")
         factors = self._factors()
         found.attribution = self._attributed(factors, components=False)
         if not found.real:
@@ -206,7 +215,9 @@ class _Steps:
         found.removed = removed_name(experimenter, *found.pair)
         initial = None
         if all(self._trains(one) for one in found.pair):
-            self.tell("Where first? Both cells from the same weights on, with the same batches.")
+            self.found.experimenter.observer.note(
+                "Where first? Both cells from the same weights on, with the same batches."
+            )
             with suppress(BudgetSpentError):
                 found.trace, initial = compare_steps(experimenter, *found.pair)
         self._intervene(*found.pair, initial=initial)
@@ -214,7 +225,9 @@ class _Steps:
             return  # it was theirs, and not of another package that came along
         if experimenter.budget.ended:
             return
-        self.tell("Which package? The packages that the axes brought along, each by itself.")
+        self.found.experimenter.observer.note(
+            "Which package? The packages that the axes brought along, each by itself."
+        )
         found.attribution = self._attributed(factors, components=True)
         for within in found.attribution.inner:
             if within is not None:
@@ -271,10 +284,12 @@ class _Steps:
 
     def _walk(self, span: Span) -> None:
         experimenter = self.found.experimenter
-        places = places_of(experimenter.session, span, self.every)
+        places = places_of(experimenter.laboratory, span, self.every)
         if len(places) == 2:
             return
-        self.tell(f"Which release? {len(places)} of {span.axis}, from {span.good} to {span.bad}.")
+        self.found.experimenter.observer.note(
+            f"Which release? {len(places)} of {span.axis}, from {span.good} to {span.bad}."
+        )
         rules = BisectRules(fault=self.found.attribution.fault if self.found.attribution else None)
         search = bisect(places, rules, experimenter.recorded(places), axis=span.axis)
         self.found.bisections.append((answered(search, experimenter.answer), places))
@@ -301,7 +316,7 @@ class _Steps:
         switches = interventions_on(experimenter, good, bad, removed=self.found.removed, initial=initial)
         if not switches:
             return
-        self.tell(f"Which mechanism? {len(switches)} switches, one at a time.")
+        self.found.experimenter.observer.note(f"Which mechanism? {len(switches)} switches, one at a time.")
         about = [good, bad, *(one.on for one in switches), *(one.reverse for one in switches if one.reverse)]
         search = intervene(good, bad, switches, InterveneRules(), experimenter.recorded(about))
         self.found.interventions = answered(search, experimenter.answer)

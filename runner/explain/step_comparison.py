@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runner.investigate.trace import Trace
     from runner.preludes.prelude import Prelude
 
+
 STEPS = 200
 _TWICE = 2
 """Trials of each side: what the same cell does twice is no difference."""
@@ -82,7 +83,7 @@ def _files(tracer: Experimenter, about: Combination, tools: Sequence[Prelude], *
     found = []
     for record, _ in tracer.trials[traced]:
         failed = [f"{run.name}: {run.error}" for run in record.preludes if run.error]
-        folder = tracer.session.workplace.artifacts(record.key)
+        folder = tracer.laboratory.equipment.workplace.artifacts(record.key)
         if failed or not {TRACE_FILE, INITIAL_FILE} <= {path.name for path in folder.glob("*")}:
             why = "; ".join(failed) or record.message or "no training step was seen"
             raise _NothingWrittenError(f"{about} could not be traced: {why}.")

@@ -17,7 +17,6 @@ from runner.matrix.releases import of_the_era
 from runner.preludes import catalogue
 from runner.preludes.explicit import defaults_that_differ, explicit
 from runner.preludes.tracing import fixed_order, initial_weights
-from runner.session.environments import releases_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -111,7 +110,7 @@ def _legacy_keras(experimenter: Experimenter, contents: Mapping[str, str]) -> di
     """
     if "tf-keras" in contents or not _held(Requirement("tensorflow>=2.15"), contents):
         return {}
-    releases = releases_in(experimenter.session.catalog)
+    releases = experimenter.laboratory.releases
     version = contents.get("tensorflow", "")
     base = next((one for one in releases("tensorflow") or () if str(one.version) == version), None)
     found = of_the_era("tf-keras", base, releases("tf-keras") or ()) if base else None
@@ -199,7 +198,7 @@ def _configs(experimenter: Experimenter, about: Combination) -> dict[str, str]:
 def written(experimenter: Experimenter, prelude: Prelude) -> str:
     """Keep a prelude's source beside the records; its path as the axis `prelude` takes it."""
     digest = hashlib.sha256(prelude.source.encode()).hexdigest()[:8]
-    path = experimenter.session.workplace.root / FOLDER / f"{prelude.name}-{digest}.py"
+    path = experimenter.laboratory.equipment.workplace.root / FOLDER / f"{prelude.name}-{digest}.py"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(prelude.source, "utf-8")
     return path.relative_to(experimenter.matrix.folder.absolute()).as_posix()

@@ -19,18 +19,21 @@ from runner.investigate.bisect import BisectRules, bisect
 from runner.investigate.question import Combination, answered
 from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.cell_id import CellId
+from runner.matrix.cells import expand
 from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, end_of_day, is_final, of_the_era
 from runner.matrix.versions import parsed
 from runner.outcomes.account import Walk
-from runner.session.environments import releases_in
+from runner.session.observer import Unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from runner.explain.distinction import Distinction, Trial
     from runner.investigate.question import Pins
+    from runner.laboratory.laboratory import Laboratory
+    from runner.matrix.matrix_file import Matrix
     from runner.matrix.releases import Published, Releases
-    from runner.session.session import Session
+    from runner.session.observer import Observer
 
 EVERY = ("patch", "minor")
 
@@ -123,14 +126,15 @@ def _newest(published: Published, between: Sequence[Published]) -> Published | N
 
 
 def walk(
-    session: Session,
+    laboratory: Laboratory,
+    matrix: Matrix,
     cell: CellId,
     axis: str,
     ends: tuple[str, str],
     *,
     every: str,
     budget: Budget | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    observer: Observer | None = None,
 ) -> Walk:
     """Find every flip along an axis of a cell that has `values` on the others; what goes with it moves with it.
 
@@ -141,12 +145,18 @@ def walk(
         raise UsageError(f"{axis} has no order to bisect: only packages and python have. Use `explain`.")
     if first == last:
         raise UsageError(f"{axis} has one value only, {first}. Name the two ends: --from VERSION --to VERSION.")
-    along = _along(session, cell, axis, ends)
+    along = _along(matrix, cell, axis, ends)
     shared = CellId.of({name: value for name, value in cell if name != axis and name not in along})
     span = Span(axis=axis, good=first, bad=last, beside=CellId.of({}), along=along)
-    places = places_of(session, span, every)
-    experimenter = Experimenter(session=session, budget=budget or Budget(), shared=shared)
-    tell(f"{len(places)} values of {axis}, from {first} to {last}; the two ends come first.")
+    places = places_of(laboratory, span, every)
+    experimenter = Experimenter(
+        laboratory=laboratory,
+        matrix=matrix,
+        observer=observer or Unwatched(),
+        budget=budget or Budget(),
+        shared=shared,
+    )
+    experimenter.observer.note(f"{len(places)} values of {axis}, from {first} to {last}; the two ends come first.")
     experimenter.compared(places[0], places[-1])
     distinction = _distinction(experimenter.trials[places[0]], experimenter.trials[places[-1]])
     if distinction:
@@ -163,9 +173,9 @@ def walk(
     )
 
 
-def places_of(session: Session, span: Span, every: str) -> list[Combination]:
+def places_of(laboratory: Laboratory, span: Span, every: str) -> list[Combination]:
     """The combinations along a span, by what the package index has and the engine can provide."""
-    return combinations_along(span, releases_in(session.catalog), session.engine.pythons, every)
+    return combinations_along(span, laboratory.releases, laboratory.pythons, every)
 
 
 def _distinction(ours: Sequence[Trial], theirs: Sequence[Trial]) -> Distinction | None:
@@ -175,12 +185,12 @@ def _distinction(ours: Sequence[Trial], theirs: Sequence[Trial]) -> Distinction 
     return next((one for one in found if one.level is None or one.level.operator.minimises is minimised), None)
 
 
-def _along(session: Session, cell: CellId, axis: str, ends: tuple[str, str]) -> dict[str, tuple[str, str]]:
+def _along(matrix: Matrix, cell: CellId, axis: str, ends: tuple[str, str]) -> dict[str, tuple[str, str]]:
     """The axes that `era` pairs with this one: their values at its two ends, where cells of the matrix have them."""
-    paired = {one.name for one in session.matrix.axes for value in one.values if value.beside is not None}
-    if not paired or axis != session.matrix.base.name:
+    paired = {one.name for one in matrix.axes for value in one.values if value.beside is not None}
+    if not paired or axis != matrix.base.name:
         return {}
-    at = {value: one.id for one in session.all_cells if (value := one.id.get(axis)) is not None}
+    at = {value: one.id for one in expand(matrix) if (value := one.id.get(axis)) is not None}
     return {
         name: (at[ends[0]].values[name], at[ends[1]].values[name])
         for name in paired

@@ -12,10 +12,12 @@ from runner.matrix.model import Cell
 from runner.matrix.versions import in_range
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from runner.matrix.model import Axis, AxisValue, Condition, Grid, Partial
+    from runner.matrix.model import Axis, AxisValue, Condition, Grid, Partial, Requirement
 
+
+if TYPE_CHECKING:
     Pairs = tuple[tuple[str, str], ...]
     """The values of a cell, each with its axis."""
 
@@ -209,6 +211,11 @@ def _known_values(axis: str, text: str, known: Collection[str], only: str) -> li
     if not found:
         raise UsageError(f"--only {only}: the axis {quoted(axis)} has no value {quoted(text)} ({nearest(text, known)})")
     return found
+
+
+def requirements_of(packages: Iterable[Requirement], cell: Cell) -> tuple[str, ...]:
+    """The requirements (PEP 508) whose conditions a cell meets, sorted, none twice."""
+    return tuple(sorted({one.text for one in packages if all(meets(cell, condition) for condition in one.when)}))
 
 
 def meets(cell: Cell, condition: Condition) -> bool:

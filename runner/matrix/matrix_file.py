@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind
 from runner.matrix.axis_reader import AxisReader, require_value
-from runner.matrix.cells import adds_cell, cells, meets
+from runner.matrix.cells import adds_cell, cells, requirements_of
 from runner.matrix.declaration import read_sections
 from runner.matrix.expectations import outcome_words
 from runner.matrix.experiment import read_criterion, read_experiment, read_judging
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from runner.matrix.criterion import Comparison
     from runner.matrix.declaration import Match, MatrixSections
     from runner.matrix.model import Became, Cell, Partial, Requirement
+
+
 TOP = Position(line=1, column=1)
 
 
@@ -65,8 +67,7 @@ class Matrix(Grid):
 
     def packages_of(self, cell: Cell) -> tuple[str, ...]:
         """The further requirements (PEP 508) of a cell, sorted, none twice."""
-        wanted = {one.text for one in self.packages if all(meets(cell, condition) for condition in one.when)}
-        return tuple(sorted(wanted))
+        return requirements_of(self.packages, cell)
 
 
 def load_matrix(path: Path) -> Matrix:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runner.outcomes.fingerprint import Fingerprint, fingerprint
 from runner.outcomes.outcome import UNDECIDED, Leaning, Outcome, OutcomeKind
 from runner.outcomes.significance import clopper_pearson
-from runner.outcomes.tally import ENOUGH_RUNS, Tally, tally
+from runner.outcomes.tally import ENOUGH_RUNS, SEED_INSENSITIVE, Tally, tally
 from runner.outcomes.verdict import Label
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from runner.matrix.model import Seeds
     from runner.outcomes.tally import Trial
     from runner.trials.record import Record
-
-
-SEED_INSENSITIVE = "seed-insensitive"
-"""The flag of a cell that was decided by copies of one trial."""
 
 
 @dataclass(frozen=True, kw_only=True)

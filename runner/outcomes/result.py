@@ -1,6 +1,6 @@
 """`results.json` as frozen models: all that a page or a table of the report is made from, in one versioned schema.
 
-Made by `session` from the outcomes of a matrix; read back from disk, also in an older version, by `read_result`.
+Made by `assembly` from the judged cells of a matrix; read back from disk, also in an older version, by `read_result`.
 """
 
 from __future__ import annotations
@@ -8,11 +8,23 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from runner.errors import UsageError
 from runner.matrix.cell_id import CellId
 from runner.outcomes.account import Account  # noqa: TC001 - pydantic reads it
+from runner.outcomes.outcome import Outcome, OutcomeKind
+from runner.outcomes.tally import SEED_INSENSITIVE
+from runner.outcomes.verdict import Label  # noqa: TC001 - pydantic reads it
 from runner.trials.record import Number  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -25,7 +37,13 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-Kind = Literal["good", "bad", "undecided", "untestable"]
+OutcomeField = Annotated[
+    Outcome,
+    PlainValidator(lambda value: value if isinstance(value, Outcome) else Outcome.parse(str(value))),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+"""An outcome that is text in JSON."""
 
 
 class AxisResult(_Frozen):
@@ -55,11 +73,13 @@ class TrialResult(_Frozen):
 
     key: str
     seed: int
-    label: str
+    label: Label
     basis: str
     """The rule that gave the label: see docs/verdicts.md."""
     reason: str
     flags: tuple[str, ...] = ()
+    copy_of_another: bool = False
+    """Whether it is a copy of an earlier trial of its cell and so does not count; by weights, else by its series."""
     metric: str = "loss"
     mode: Literal["min", "max"] = "min"
     y0: Number | None = None
@@ -123,10 +143,18 @@ class ComparisonResult(_Frozen):
     """Of how often the two succeed, corrected over the matrix."""
 
 
+class KeptComparisons(_Frozen):
+    """The comparisons of a finished run, kept beside its records, with a hash of what they follow from."""
+
+    follow_from: str
+    comparisons: tuple[ComparisonResult, ...]
+    """In the order of the matrix's cells; none without a baseline."""
+
+
 class FailureResult(_Frozen):
     """One reason that trials failed for."""
 
-    label: str
+    label: Label
     reason: str
     """The reason in one line."""
     type: str = ""
@@ -171,8 +199,8 @@ class CellResult(_Frozen):
     id: str = Field(pattern="^[0-9a-f]{12}$")
     """12 hex digits, the same in every report for the same axis values."""
     values: dict[str, str]
-    outcome: str
-    kind: Kind
+    outcome: OutcomeField
+    kind: OutcomeKind
     reason: str
     converged: int
     counted: int
@@ -209,6 +237,11 @@ class CellResult(_Frozen):
         return CellId.of(self.values)
 
     @property
+    def copies(self) -> bool:
+        """Whether it was decided by trials that are copies of one: the seed changes nothing."""
+        return SEED_INSENSITIVE in self.flags
+
+    @property
     def seeds(self) -> int:
         """How many trials ran, counted or not."""
         return sum(trial.ran for trial in self.trials)
@@ -226,8 +259,8 @@ class NeighbourChange(_Frozen):
 class PastCell(_Frozen):
     """What a run knew of one cell."""
 
-    outcome: str
-    kind: Kind
+    outcome: OutcomeField
+    kind: OutcomeKind
     final: Number | None = None
     epoch_s: float | None = None
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from runner.outcomes.compared import Compared
     from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.result import ComparisonResult
     from runner.trials.record import Record
 
 
@@ -62,7 +62,7 @@ class Row:
     script_line: str
     flags: tuple[str, ...]
     reason: str
-    compared: Compared | None = None
+    compared: ComparisonResult | None = None
     """The cell against the baseline; None without one."""
 
     def columns(self) -> dict[str, Scalar]:
@@ -104,7 +104,7 @@ def table(rows: Iterable[Row]) -> pd.DataFrame:
     return pd.DataFrame([row.columns() for row in rows])
 
 
-def row_of(outcome: JudgedCell, compared: Compared | None = None) -> Row:
+def row_of(outcome: JudgedCell, compared: ComparisonResult | None = None) -> Row:
     """The row of one cell."""
     records = outcome.records
     peaks = [record.peak_memory_bytes for record in records if record.peak_memory_bytes is not None]

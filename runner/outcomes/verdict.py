@@ -34,6 +34,10 @@ class Label(enum.StrEnum):
     SETTLED = "settled"
 
 
+CRASHES = frozenset({Label.CRASHED_IMPORT, Label.CRASHED_BUILD_MODEL, Label.CRASHED_TRAINING})
+"""The labels of trials that ended with an exception of their own."""
+
+
 class Standing(enum.Enum):
     """How a label counts for its cell."""
 

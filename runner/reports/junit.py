@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from runner.outcomes.result import CellResult, Result
 
+
 _LONGEST = 300
 
 

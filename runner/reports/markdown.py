@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runner.outcomes.earlier import Earlier
     from runner.outcomes.result import CellResult, Result
 
+
 MOST_ROWS = 500
 """Of a longer table the cells that are not good, as many as these: a summary page takes 1 MiB."""
 _MOST_REASONS = 30

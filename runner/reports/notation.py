@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from runner.matrix.cell_id import CellId
-from runner.outcomes.outcome import Outcome
 from runner.outcomes.ranges import short_scripts
 from runner.outcomes.verdict import Label
 from runner.reports.untrusted import one_line
@@ -33,7 +32,6 @@ ANSWER_KINDS = {
     "untold": "undecided",
 }
 """The kind of outcome whose symbol and colour an answer in an account has."""
-_ENDED_IN_NAN = Outcome.of_label(Label.NAN)
 _NAMES_OF_NUMBERS = {"nan": "NaN", "inf": "∞", "-inf": "-∞"}
 
 
@@ -62,7 +60,7 @@ def cause(cell: CellResult, longest: int = 0) -> str:
 
 def final_figure(cell: CellResult, digits: int = 3) -> str:
     """The final value of the judged metric: NaN where that is what the cell came to, whatever its last number was."""
-    return figure(float("nan") if str(cell.outcome) == str(_ENDED_IN_NAN) else cell.final, digits)
+    return figure(float("nan") if cell.outcome.reason is Label.NAN else cell.final, digits)
 
 
 def convergence(cell: CellResult) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from runner.outcomes.result import CellResult, LockResult, Result, TrialResult
 
+
 _LOCK_DIGITS = 12
 _NO_LETTER = re.compile(r"[\W_]+")
 _ESCAPE = re.compile(r"\\(?:u(d[89a-f]..)|u....|.)")

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
+from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.result import PastCell, PastRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from runner.outcomes.result import CellResult, Result
+
 
 MOST_RUNS = 20
 """Earlier runs that a report remembers."""
@@ -128,14 +130,14 @@ def _news(before: PastCell | None, cell: CellResult) -> News:
     if before is None:
         return News.ADDED
     match cell.kind:
-        case "bad":
-            return News.STILL_FAILING if before.kind == "bad" else News.NEWLY_FAILING
-        case "untestable":
-            return News.SAME if before.kind == "untestable" else News.UNTESTABLE
-        case "undecided":
-            return News.SAME if before.kind == "undecided" else News.FLAKY
-        case "good":
-            return _speed(before, cell) if before.kind == "good" else News.BETTER
+        case OutcomeKind.BAD:
+            return News.STILL_FAILING if before.kind is cell.kind else News.NEWLY_FAILING
+        case OutcomeKind.UNTESTABLE:
+            return News.SAME if before.kind is cell.kind else News.UNTESTABLE
+        case OutcomeKind.UNDECIDED:
+            return News.SAME if before.kind is cell.kind else News.FLAKY
+        case OutcomeKind.GOOD:
+            return _speed(before, cell) if before.kind is cell.kind else News.BETTER
         case _:
             assert_never(cell.kind)
 

@@ -18,6 +18,7 @@ from runner.reports.untrusted import visible
 if TYPE_CHECKING:
     from runner.outcomes.result import CellResult, Result
 
+
 Scalar = str | int | float | bool | None
 SHOWN_PACKAGES = ("tensorflow", "keras", "numpy")
 _MODULES = {
@@ -90,7 +91,7 @@ def _row(result: Result, cell: CellResult, packages: list[str]) -> dict[str, Sca
     lock = result.locks.get(cell.lock)
     known: dict[str, Scalar] = {
         "outcome": str(cell.outcome),
-        "kind": cell.kind,
+        "kind": cell.kind.value,
         "seeds": cell.seeds,
         "converged": cell.converged,
         "counted": cell.counted,

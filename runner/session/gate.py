@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from runner.outcomes.comparison import ComparisonLabel
 from runner.outcomes.earlier import EarlierLabel
+from runner.outcomes.verdict import CRASHES
 from runner.reports.notation import cause, cell_name
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def _found(kind: FailOn, cells: Sequence[CellResult], earlier: Sequence[Earlier]
         case FailOn.WORSE:
             yield from _worse(cells) if earlier is None else _worse_than_before(cells, earlier)
         case FailOn.FLAKY:
-            yield from (f"flaky: {_said(cell, cell.reason)}" for cell in cells if cell.outcome.startswith("flaky"))
+            yield from (f"flaky: {_said(cell, cell.reason)}" for cell in cells if cell.outcome.flaky)
         case FailOn.CRASH:
-            crashed = [cell for cell in cells if any(trial.label.startswith("crashed") for trial in cell.trials)]
+            crashed = [cell for cell in cells if any(trial.label in CRASHES for trial in cell.trials)]
             yield from (f"crash: {_said(cell, cause(cell, _LONGEST))}" for cell in crashed)
         case _:
             assert_never(kind)
@@ -59,9 +60,9 @@ def _worse(cells: Sequence[CellResult]) -> Iterator[str]:
 
 
 def _worse_than_before(cells: Sequence[CellResult], earlier: Sequence[Earlier]) -> Iterator[str]:
-    names = {cell_name(cell) for cell in cells}
+    known = {cell.cell_id for cell in cells}
     for one in earlier:
-        if one.label is EarlierLabel.WORSE and one.name in names:
+        if one.label is EarlierLabel.WORSE and one.cell in known:
             yield f"worse than before: {one.name}: {one.reason}"
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import MachineError, UsageError
-from runner.session.workplace import claim
+from runner.laboratory.workplace import Claim
 from runner.trials.execution import Workplace, collect, remove
 from runner.trials.store import Store
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runner.trials.record import Record
+
 
 _KEY = re.compile(r"[0-9a-z-]{1,128}", re.ASCII)
 _FILE = "records.sqlite"
@@ -46,7 +47,7 @@ def merge(workplace: Workplace, stores: Iterable[Path]) -> Merged:
     """
     parts = [_part(path) for path in stores]
     merged = Merged()
-    with claim(workplace.root), Store(workplace.root / _FILE) as store:
+    with Claim(workplace.root).held(), Store(workplace.root / _FILE) as store:
         for part in parts:
             if part.root.resolve() != workplace.root.resolve():
                 _take(part, workplace, store, merged)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import ImageNotFound
 
-from runner.engines.docker import base_images
 from runner.engines.docker.base_images import BaseImage, RegistryImages, recipe_folder
 from runner.errors import MachineError
 
@@ -49,12 +48,19 @@ class FakeEngine:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A `docker/` with two tags and a lock without digests."""
     (tmp_path / "base-images.toml").write_text('[images]\n"3.9" = "python:3.9-slim"\n"3.10" = "python:3.10-slim"\n')
     (tmp_path / "base-images.lock").write_text("# nothing yet\n")
-    monkeypatch.setattr(base_images, "recipe_folder", lambda: tmp_path)
     return tmp_path
+
+
+def images_of(engine: FakeEngine, folder: Path) -> RegistryImages:
+    return RegistryImages(
+        engine,  # type: ignore[arg-type]
+        tags=folder / "base-images.toml",
+        lock=folder / "base-images.lock",
+    )
 
 
 def lines_of(images: RegistryImages, python: str) -> tuple[BaseImage, list[str]]:
@@ -64,7 +70,7 @@ def lines_of(images: RegistryImages, python: str) -> tuple[BaseImage, list[str]]
 
 def test_the_tag_is_pulled_once_and_its_digest_is_locked(folder: Path) -> None:
     engine = FakeEngine()
-    images = RegistryImages(engine)  # type: ignore[arg-type]
+    images = images_of(engine, folder)
     assert images.pythons() == ("3.10", "3.9")
     assert images.identity("3.10") is None
     image, said = lines_of(images, "3.10")
@@ -79,24 +85,24 @@ def test_the_tag_is_pulled_once_and_its_digest_is_locked(folder: Path) -> None:
 
 
 def test_once_locked_the_digest_counts_and_not_the_tag(folder: Path) -> None:
-    lines_of(RegistryImages(FakeEngine(digest=OLD)), "3.9")  # type: ignore[arg-type]
+    lines_of(images_of(FakeEngine(digest=OLD), folder), "3.9")
     engine = FakeEngine(digest=NEW)
-    image, said = lines_of(RegistryImages(engine), "3.9")  # type: ignore[arg-type]
+    image, said = lines_of(images_of(engine, folder), "3.9")
     assert said == [f"pulling python@{OLD}"]
     assert engine.pulled == [f"python@{OLD}"]
     assert image.identity == OLD
 
 
 def test_a_changed_tag_is_pulled_anew(folder: Path) -> None:
-    lines_of(RegistryImages(FakeEngine(digest=OLD)), "3.9")  # type: ignore[arg-type]
+    lines_of(images_of(FakeEngine(digest=OLD), folder), "3.9")
     (folder / "base-images.toml").write_text('[images]\n"3.9" = "python:3.9-slim-bookworm"\n')
-    images = RegistryImages(FakeEngine(digest=NEW))  # type: ignore[arg-type]
+    images = images_of(FakeEngine(digest=NEW), folder)
     assert images.identity("3.9") is None
     assert lines_of(images, "3.9")[0].identity == NEW
 
 
 def test_where_pulling_fails_the_offline_base_is_offered_and_nothing_is_locked(folder: Path) -> None:
-    images = RegistryImages(FakeEngine(trouble="dial tcp: lookup failed"))  # type: ignore[arg-type]
+    images = images_of(FakeEngine(trouble="dial tcp: lookup failed"), folder)
     with pytest.raises(MachineError) as caught:
         lines_of(images, "3.9")
     assert str(caught.value) == (
@@ -107,7 +113,7 @@ def test_where_pulling_fails_the_offline_base_is_offered_and_nothing_is_locked(f
 
 
 def test_a_full_disk_is_not_taken_for_a_silent_registry(folder: Path) -> None:
-    images = RegistryImages(FakeEngine(trouble="write /var/lib: no space left on device"))  # type: ignore[arg-type]
+    images = images_of(FakeEngine(trouble="write /var/lib: no space left on device"), folder)
     with pytest.raises(MachineError, match="The disk of the Docker engine is full"):
         lines_of(images, "3.9")
 
@@ -115,7 +121,7 @@ def test_a_full_disk_is_not_taken_for_a_silent_registry(folder: Path) -> None:
 def test_a_damaged_lock_is_named(folder: Path) -> None:
     (folder / "base-images.lock").write_text("[images\n")
     with pytest.raises(MachineError, match=r"base-images\.lock cannot be read.*it is written again"):
-        RegistryImages(FakeEngine()).identity("3.9")  # type: ignore[arg-type]
+        images_of(FakeEngine(), folder).identity("3.9")
 
 
 def test_every_cpython_from_3_6_on_has_a_slim_tag_and_no_registry_is_named() -> None:

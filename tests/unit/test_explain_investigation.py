@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
-from fake_engine import FakeEngine, write_matrix
+from fake_engine import FakeEngine, world_of, write_matrix
 from packaging.version import Version
 
 from runner.environments.model import Environment, Layer, Lock, LockedPackage
@@ -22,7 +22,7 @@ from runner.investigate.question import Combination
 from runner.matrix.matrix_file import Matrix
 from runner.outcomes.account import Decision
 from runner.session.options import Options
-from runner.session.session import Session
+from runner.session.session import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,11 +63,8 @@ class FakeCatalog:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    fake = FakeEngine()
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
-    monkeypatch.setattr(Session, "catalog", FakeCatalog())
-    return fake
+def engine() -> FakeEngine:
+    return FakeEngine()
 
 
 @pytest.fixture
@@ -87,15 +84,15 @@ def values(job: Job) -> dict[str, str]:
     return dict(part.split("=") for part in job.labels["cell"].split(","))
 
 
-def explained(path: Path, good_text: str, bad_text: str, **options):
-    with Session(Matrix.load(path), Options()) as session:
+def explained(engine, path: Path, good_text: str, bad_text: str, **options):
+    with open_session(Matrix.load(path), Options(), world=world_of(engine, FakeCatalog())) as session:
         pair = sides_of(session.cells, good_text, bad_text)
-        return explain(session, *pair, **options).account("explain")
+        return explain(session.laboratory, session.matrix, *pair, **options).account("explain")
 
 
 def test_the_axis_and_the_release_that_make_the_difference_are_named(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda job, seed: stuck(seed) if Version(values(job)["six"]) >= Version("1.11.0") else good(seed)
-    account = explained(matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py")
+    account = explained(engine, matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py")
     assert account.real
     assert [[one.name for one in cause.factors] for cause in account.causes] == [["six"]]
     (bisection,) = account.bisections
@@ -113,14 +110,14 @@ def test_the_axis_and_the_release_that_make_the_difference_are_named(engine: Fak
 
 def test_two_axes_that_act_only_together_are_named_together(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda job, seed: stuck(seed) if values(job) == {"six": "1.15.0", "script": "b.py"} else good(seed)
-    account = explained(matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py")
+    account = explained(engine, matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py")
     assert [{one.name for one in cause.factors} for cause in account.causes] == [{"six", "script"}]
     assert any("together make" in sentence for sentence in account.sentences)
 
 
 def test_a_model_that_is_flaky_in_both_is_no_version_effect(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda _job, seed: good(seed) if seed % 2 else stuck(seed)
-    account = explained(matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    account = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
     assert not account.real
     assert not account.causes
     assert account.sentences[0].startswith("No difference was shown")
@@ -132,7 +129,7 @@ def test_a_flaky_model_that_looks_better_on_one_side_by_luck_is_no_version_effec
 ) -> None:
     lucky = {"a.py": {0, 1, 3, 4, 6, 7, 10, 13, 16, 19}, "b.py": {0, 2, 5, 7, 10, 12, 15, 16, 18, 21}}
     engine.losses = lambda job, seed: good(seed) if seed in lucky[values(job)["script"]] else stuck(seed)
-    account = explained(matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    account = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
     assert account.telling, "the first ten seeds must look different"
     assert (account.real, account.causes, account.switches) == (False, (), ())
     assert account.comparison in account.sentences[0]
@@ -144,7 +141,7 @@ def test_a_script_that_fails_after_it_converged_is_told_from_one_that_does_not(
 ) -> None:
     engine.losses = lambda _job, seed: good(seed)
     engine.exits = lambda job: int(Version(values(job)["six"]) >= Version("1.11.0"))
-    account = explained(matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py")
+    account = explained(engine, matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py")
     assert account.fault.startswith("exit code 1")
     assert [[one.name for one in cause.factors] for cause in account.causes] == [["six"]]
     assert any("six 1.10.0 → 1.11.0" in sentence for sentence in account.sentences)
@@ -169,7 +166,7 @@ def test_cells_that_both_converge_at_another_level_are_told_apart_by_the_level(
     matrix.write_text(TEXT.replace("criterion: loss < 1e-4\n", ""))
     level = {"a.py": 0.01, "b.py": 0.2}
     engine.losses = lambda job, seed: [1.0] + [level[values(job)["script"]] * (1 + seed / 100)] * 20
-    account = explained(matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    account = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
     assert account.real
     assert "loss < 0.0" in account.telling
     assert [one.name for one in account.causes[0].factors] == ["script"]
@@ -185,7 +182,7 @@ def test_nan_is_told_by_the_outcome_and_another_fault_on_the_way_is_stepped_over
         return (1.0, math.nan, math.nan - seed) if version > Version("1.8.0") else good(seed)
 
     engine.losses = losses
-    account = explained(matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=a.py")
+    account = explained(engine, matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=a.py")
     (bisection,) = account.bisections
     told = {place.values["six"]: place.told for place in bisection.places if place.counts.trials}
     assert told["1.0.0"] == "good"
@@ -198,9 +195,9 @@ def test_nan_is_told_by_the_outcome_and_another_fault_on_the_way_is_stepped_over
 
 def test_a_second_call_runs_nothing_and_says_the_same(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda job, seed: stuck(seed) if values(job)["script"] == "b.py" else good(seed)
-    first = explained(matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    first = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
     engine.ran.clear()
-    second = explained(matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    second = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
     assert engine.ran == []
     assert second.trials == 0
     assert second.sentences == first.sentences
@@ -209,11 +206,11 @@ def test_a_second_call_runs_nothing_and_says_the_same(engine: FakeEngine, matrix
 def test_a_budget_ends_the_search_and_the_next_call_goes_on(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda job, seed: stuck(seed) if Version(values(job)["six"]) >= Version("1.11.0") else good(seed)
     sides = "six=1.0.0,script=a.py", "six=1.15.0,script=a.py"
-    short = explained(matrix, *sides, budget=Budget(trials=10))
+    short = explained(engine, matrix, *sides, budget=Budget(trials=10))
     assert short.trials <= 10
     assert any("budget" in sentence for sentence in short.unknown)
     engine.ran.clear()
-    whole = explained(matrix, *sides)
+    whole = explained(engine, matrix, *sides)
     assert whole.bisections[0].flips
     assert len(set(engine.ran)) == len(engine.ran)
 
@@ -221,14 +218,14 @@ def test_a_budget_ends_the_search_and_the_next_call_goes_on(engine: FakeEngine, 
 @pytest.mark.parametrize("trials", [1, 3, 17, 30])
 def test_no_more_trials_run_than_were_allowed(engine: FakeEngine, matrix: Path, trials: int) -> None:
     engine.losses = lambda job, seed: stuck(seed) if Version(values(job)["six"]) >= Version("1.11.0") else good(seed)
-    account = explained(matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py", budget=Budget(trials=trials))
+    account = explained(engine, matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py", budget=Budget(trials=trials))
     assert len(engine.ran) == account.trials <= max(2, trials)
 
 
 def test_nothing_begins_that_would_end_after_the_budget_by_what_trials_took(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda job, seed: stuck(seed) if Version(values(job)["six"]) >= Version("1.11.0") else good(seed)
     engine.duration_s = 1000.0
-    account = explained(matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=a.py", budget=Budget(seconds=900.0))
+    account = explained(engine, matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=a.py", budget=Budget(seconds=900.0))
     assert {cell.partition("six=")[2].partition(",")[0] for cell, _ in engine.ran} == {"1.0.0", "1.15.0"}
     assert any("budget" in sentence for sentence in account.unknown)
 
@@ -237,9 +234,11 @@ def test_a_bisection_by_itself_finds_a_bad_span_between_good_ends(engine: FakeEn
     engine.losses = lambda job, seed: (
         stuck(seed) if Version("1.4.0") <= Version(values(job)["six"]) <= Version("1.9.0") else good(seed)
     )
-    with Session(Matrix.load(matrix), Options(only="script=a.py")) as session:
+    with open_session(
+        Matrix.load(matrix), Options(only="script=a.py"), world=world_of(engine, FakeCatalog())
+    ) as session:
         cell, ends = cell_and_ends(session.cells, "six", "", "")
-        found = walk(session, cell, "six", ends, every="patch")
+        found = walk(session.laboratory, session.matrix, cell, "six", ends, every="patch")
     steps = [
         (found.bisection.places[flip.before].values["six"], found.bisection.places[flip.after].values["six"])
         for flip in found.bisection.flips
@@ -250,10 +249,14 @@ def test_a_bisection_by_itself_finds_a_bad_span_between_good_ends(engine: FakeEn
 
 def test_a_bisection_calls_the_better_level_good_whichever_end_has_it(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda job, seed: good(seed) if Version(values(job)["six"]) >= Version("1.9.0") else stuck(seed)
-    with Session(Matrix.load(matrix), Options(only="script=a.py")) as session:
+    with open_session(
+        Matrix.load(matrix), Options(only="script=a.py"), world=world_of(engine, FakeCatalog())
+    ) as session:
         cell, ends = cell_and_ends(session.cells, "six", "", "")
-        found = walk(session, cell, "six", ends, every="patch")
-        short = walk(session, cell, "six", ("1.3.0", "1.5.0"), every="patch", budget=Budget(trials=2))
+        found = walk(session.laboratory, session.matrix, cell, "six", ends, every="patch")
+        short = walk(
+            session.laboratory, session.matrix, cell, "six", ("1.3.0", "1.5.0"), every="patch", budget=Budget(trials=2)
+        )
     assert "heals at six 1.8.0 → 1.9.0" in found.sentence
     assert [place.told for place in found.bisection.places][:: len(found.bisection.places) - 1] == ["bad", "good"]
     assert "the budget ended first" in short.sentence
@@ -271,13 +274,16 @@ def test_a_bisection_calls_the_better_level_good_whichever_end_has_it(engine: Fa
 def test_sides_that_mean_no_one_pair_are_refused(
     engine: FakeEngine, matrix: Path, good_text: str, bad_text: str, message: str
 ) -> None:
-    with Session(Matrix.load(matrix), Options()) as session, pytest.raises(UsageError, match=message):
+    with (
+        open_session(Matrix.load(matrix), Options(), world=world_of(engine, FakeCatalog())) as session,
+        pytest.raises(UsageError, match=message),
+    ):
         sides_of(session.cells, good_text, bad_text)
 
 
 def test_without_sides_the_closest_recorded_pair_is_taken(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda job, seed: stuck(seed) if values(job)["script"] == "b.py" else good(seed)
-    with Session(Matrix.load(matrix), Options()) as session:
+    with open_session(Matrix.load(matrix), Options(), world=world_of(engine, FakeCatalog())) as session:
         with pytest.raises(UsageError, match="Run the matrix first"):
             sides_in(session.results())
         session.run()
@@ -286,14 +292,16 @@ def test_without_sides_the_closest_recorded_pair_is_taken(engine: FakeEngine, ma
 
 
 def test_versions_that_the_matrix_does_not_name_may_be_explained(engine: FakeEngine, matrix: Path) -> None:
-    with Session(Matrix.load(matrix), Options(only="script=a.py")) as session:
+    with open_session(
+        Matrix.load(matrix), Options(only="script=a.py"), world=world_of(engine, FakeCatalog())
+    ) as session:
         ours, theirs = sides_of(session.cells, "six=1.3.0", "six=1.7.0")
     assert (ours.get("six"), theirs.get("six")) == ("1.3.0", "1.7.0")
 
 
 def test_a_criterion_that_tells_all_trials_apart_is_not_replaced_by_a_level(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda job, seed: stuck(seed) if values(job)["script"] == "b.py" else good(seed)
-    account = explained(matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    account = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
     assert account.telling.startswith("good: the trial succeeds by the matrix's own criterion")
 
 

@@ -39,9 +39,8 @@ RELEASES = {
 
 
 def named(bad: Mapping[str, str]) -> dict[str, Any]:
-    catalog = SimpleNamespace(project=lambda name: SimpleNamespace(releases=RELEASES[name]))
     contents = {GOOD: (("tensorflow", "2.10.1"), ("keras", "2.10.0")), BAD: tuple(bad.items())}
-    asking: Any = SimpleNamespace(contents=contents, session=SimpleNamespace(catalog=catalog))
+    asking: Any = SimpleNamespace(contents=contents, laboratory=SimpleNamespace(releases=RELEASES.get))
     return {one.name: one for one in interventions_from_catalogue(asking, GOOD, BAD)}
 
 

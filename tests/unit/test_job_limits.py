@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.engines import job_limits as watch_module
 from runner.engines.job_limits import BLOCK_BYTES, DEEPEST, disk_bytes, watch
 from runner.engines.protocol import Cut, Job, JobFolder, Limits
 
@@ -121,10 +120,9 @@ def test_a_time_that_is_up_cuts(folder: JobFolder) -> None:
 
 
 @pytest.mark.parametrize("name", ["channel", "metrics"])
-def test_too_much_in_the_channel_cuts(name: str, folder: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_module, "SLOWEST_SCAN_S", 0.0)
+def test_too_much_in_the_channel_cuts(name: str, folder: JobFolder) -> None:
     running = FakeRunning(9, meanwhile=lambda: (folder.root / name).write_bytes(b"x" * 101))
-    assert watch(job_in(folder), running, Event()).cut is Cut.CHANNEL
+    assert watch(job_in(folder), running, Event(), slowest_scan_s=0.0).cut is Cut.CHANNEL
 
 
 def test_a_job_that_ends_with_too_much_on_disk_was_over_its_limit(folder: JobFolder) -> None:

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import MATRIX, FakeEngine, write_matrix
+from fake_engine import MATRIX, FakeEngine, world_of, write_matrix
 from outcomes_records import BREAKS, LEARNS, crash, record, trial
 from reports_made import HOSTILE
 
@@ -19,7 +19,7 @@ from runner.matrix.model import Seeds
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.verdict import Standing
-from runner.session.session import Session
+from runner.session.session import open_session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,9 +52,8 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str = "no w
     engine.losses = lambda job, seed: (
         (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
     )
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (engine, ""))
     path = write_matrix(tmp_path, MATRIX + "expect: [{six: 1.15.0, script: b.py, outcome: converges}]\n")
-    with Session(Matrix.load(path)) as session:
+    with open_session(Matrix.load(path), world=world_of(engine)) as session:
         return session.run()
 
 

@@ -202,10 +202,10 @@ def test_a_control_counts_how_often_the_same_was_called_different():
 def test_seeds_of_a_matrix_are_counted_without_scipy():
     code = (
         "import sys; sys.path.insert(0, 'tests/unit'); from outcomes_records import *; "
-        "from runner.outcomes.judged_matrix import judge_matrix; from runner.outcomes.groups import groups; "
+        "from runner.outcomes.judged_matrix import judge_matrix; from runner.outcomes.assembly import failure_groups; "
         "from runner.matrix.model import Seeds; "
         "judged = judge_matrix([cell('1', *[settling(0.1)] * 4), cell('2', *[BREAKS] * 4)], Seeds()); "
-        "print(judged.seeds_wanted(Seeds()), *judged.cells[0].flags, len(groups(judged.cells)), "
+        "print(judged.seeds_wanted(Seeds()), *judged.cells[0].flags, len(failure_groups(judged.cells)), "
         "*{'pandas', 'scipy', 'numpy', 'statsmodels'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import subprocess
 import sys
@@ -14,7 +11,6 @@ from outcomes_records import BREAKS, LEARNS, crash, epochs, trial
 
 from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
-from runner.outcomes import text
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.table import row_of, table
 from runner.trials.record import Package
@@ -113,34 +109,6 @@ def test_the_data_frame_has_the_columns_of_the_rows():
     assert list(frame.columns) == list(row_of(outcomes[0]).columns())
     assert list(frame["outcome"]) == ["settles", "fails (nan)", "blocked (crashed-build-model)"]
     assert frame["final_loss"].dtype == float
-
-
-def test_markdown_keeps_what_a_script_wrote_within_its_cell():
-    lines = text.markdown([row_of(one) for one in (converging(), failing(), crashing())]).splitlines()
-    assert lines[0] == (
-        "| tensorflow | keras | script | outcome | converged | 95 % interval | final loss | s/epoch | peak MB | "
-        "CPython | tensorflow imported | numpy imported | exception |"
-    )
-    assert lines[2] == (
-        "| 1.13.1 | 2.2.4 | experiments/a.py | settles | 4/4 | 40-100 % | 0.139 | 4 | 400 | 3.7.16 | 1.13.1 | 1.16.2 "
-        "|  |"
-    )
-    assert "| b\\|.py | fails (nan) | 0/4 | 0-60 % | nan |" in lines[3]
-    assert lines[4].endswith("| TypeError: unexpected keyword argument \\`lr\\` \\| &lt;b&gt; (script.py:12) |")
-    assert len(lines) == 5
-
-
-def test_csv_reads_back_to_what_was_written():
-    made = [row_of(converging()), row_of(crashing())]
-    read = list(csv.DictReader(io.StringIO(text.csv(made))))
-    assert [line["outcome"] for line in read] == ["settles", "blocked (crashed-build-model)"]
-    assert read[1]["exception"] == "TypeError: unexpected keyword\nargument `lr` | <b>"
-    assert (read[0]["final_loss"], read[1]["final_loss"]) == ("0.139", "")
-
-
-def test_json_has_nan_as_text():
-    [row] = json.loads(text.json([row_of(failing())]))
-    assert (row["final_loss"], row["counted"]) == ("nan", 4)
 
 
 def test_importing_the_outcomes_does_not_load_what_a_finished_run_does_not_need():

@@ -6,18 +6,20 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import FakeEngine, write_matrix
+from fake_engine import FakeEngine, world_of, write_matrix
 
 from runner.errors import BuildFailedError, UsageError
 from runner.matrix.matrix_file import Matrix
+from runner.outcomes.assembly import LOG_BYTES, LOG_BYTES_OF_GOOD, MOST_POINTS, thinned
 from runner.outcomes.result import read_result
-from runner.session.reporting import LOG_BYTES, LOG_BYTES_OF_GOOD, MOST_POINTS, excerpt, report_of, thinned
-from runner.session.session import Session
+from runner.session.reporting import excerpt, report_of
+from runner.session.session import open_session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.outcomes.result import Result
+
 
 TEXT = """\
 axes:
@@ -37,16 +39,14 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
     engine.losses = lambda job, seed: (
         (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
     )
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (engine, ""))
-    with Session(Matrix.load(write_matrix(tmp_path / "here", TEXT))) as session:
+    with open_session(Matrix.load(write_matrix(tmp_path / "here", TEXT)), world=world_of(engine)) as session:
         return report_of(session, session.run())
 
 
 def test_of_a_good_cell_less_of_the_log_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine(log=b"x" * LOG_BYTES)
     engine.losses = lambda job, seed: (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6)
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (engine, ""))
-    with Session(Matrix.load(write_matrix(tmp_path / "here", TEXT))) as session:
+    with open_session(Matrix.load(write_matrix(tmp_path / "here", TEXT)), world=world_of(engine)) as session:
         cells = report_of(session, session.run()).cells
     lengths = {cell.kind: len(cell.trials[0].log) for cell in cells}
     assert lengths["bad"] == LOG_BYTES
@@ -59,16 +59,16 @@ def test_a_report_has_the_evidence_of_every_cell(report: Result) -> None:
         ("script", ("a.py", "b.py")),
     ]
     good, bad, blocked, _ = report.cells
-    assert (good.outcome, good.kind, good.expected, good.as_expected) == ("converges", "good", "converges", True)
+    assert (str(good.outcome), good.kind, good.expected, good.as_expected) == ("converges", "good", "converges", True)
     assert good.trials[1].curves == {"loss": (1.0, 0.5, 2e-6)}
     assert (good.trials[0].log, good.trials[1].log) == ("\x1b[1mhello\x1b[0m\n", "")
     assert good.trials[1].log_bytes == len("\x1b[1mhello\x1b[0m\n")
     assert report.baseline == good.id
     assert bad.comparison is not None
-    assert (bad.outcome, bad.comparison.label, bad.as_expected) == ("fails (nan)", "worse", False)
+    assert (str(bad.outcome), bad.comparison.label, bad.as_expected) == ("fails (nan)", "worse", False)
     assert [report.failures[i].label for i in bad.failures] == ["nan"]
     assert (str(bad.final), str(bad.trials[0].final), bad.trials[0].best) == ("nan", "nan", 1.0)
-    assert (blocked.outcome, blocked.trials[0].message) == ("blocked (install-failed)", "no wheel of six")
+    assert (str(blocked.outcome), blocked.trials[0].message) == ("blocked (install-failed)", "no wheel of six")
     assert report.locks[good.lock].packages[0].version == "1.15.0"
 
 
@@ -94,9 +94,9 @@ def test_a_report_says_how_to_run_a_cell_again_with_and_without_this_tool(report
 
 
 def test_what_can_not_be_repeated_without_this_tool_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (FakeEngine(), ""))
+    engine = FakeEngine()
     text = TEXT.replace("  script:", "  prelude: [none, resource-variables]\n  script:")
-    with Session(Matrix.load(write_matrix(tmp_path / "here", text))) as session:
+    with open_session(Matrix.load(write_matrix(tmp_path / "here", text)), world=world_of(engine)) as session:
         cells = report_of(session, session.run()).cells
     told = {cell.values["prelude"]: cell.commands.without_runner[0] for cell in cells if cell.commands}
     assert told["none"] == "uv venv --python 3.11 cell"

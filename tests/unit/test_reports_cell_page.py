@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from made_report import era_report, report_of_sizes
 
+from runner.outcomes.outcome import OutcomeKind
 from runner.reports.cell_page import Nearness
 
 
@@ -42,7 +43,9 @@ def test_the_nearest_of_another_outcome_differs_in_as_little_as_can_be() -> None
 
 def test_where_all_came_to_the_same_no_cell_is_of_another_outcome() -> None:
     report = report_of_sizes({"tensorflow": 2, "script": 2}, seeds=1, epochs=3)
-    same = report.model_copy(update={"cells": tuple(c.model_copy(update={"kind": "good"}) for c in report.cells)})
+    same = report.model_copy(
+        update={"cells": tuple(c.model_copy(update={"kind": OutcomeKind.GOOD}) for c in report.cells)}
+    )
     assert Nearness(same).other(same.cells[0]) is None
     single = same.model_copy(update={"cells": same.cells[:1]})
     assert Nearness(single).other(single.cells[0]) is None

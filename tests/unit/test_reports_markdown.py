@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from reports_made import HOSTILE, cell, exception, hostile_report, report
 
+from runner.outcomes.earlier import against
 from runner.outcomes.result import ComparisonResult, FailureResult, NeighbourChange
-from runner.reports.earlier import against
 from runner.reports.markdown import MOST_ROWS, escaped, report_md
 from runner.reports.untrusted import one_line, stripped
 

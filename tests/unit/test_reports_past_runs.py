@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from made_report import report_of_sizes
 
-from runner.outcomes.result import as_json, read_result
+from runner.outcomes.result import CellResult, as_json, read_result
 from runner.reports.past_runs import MOST_RUNS, News, continued, gone, news_of, states, strips
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def first() -> Result:
 
 def later(report: Result, day: int, **cell: object) -> Result:
     """The report of a later run, in which the first cell is otherwise."""
-    cells = (report.cells[0].model_copy(update=cell), *report.cells[1:])
+    changed = CellResult.model_validate({**dict(report.cells[0]), **cell})
+    cells = (changed, *report.cells[1:])
     return report.model_copy(update={"made_at": f"2026-04-{day:02}T00:00:00+00:00", "cells": cells, "history": ()})
 
 
@@ -54,7 +55,7 @@ def test_a_run_keeps_only_what_was_otherwise_before(first: Result) -> None:
     second = continued(later(first, 2, kind="good", outcome="converges"), first)
     third = continued(later(first, 3, kind="bad", outcome="fails (diverged)"), second)
     assert [len(run.cells) for run in third.history] == [len(first.cells), 1]
-    assert [state[first.cells[0].id].outcome for _, state in states(third.history)] == [
+    assert [str(state[first.cells[0].id].outcome) for _, state in states(third.history)] == [
         "fails (nan)",
         "converges",
     ]

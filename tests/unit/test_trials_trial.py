@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from runner.session.settings import Settings
 
 from runner.engines.protocol import EngineKind
 from runner.environments.lockfile import finished
@@ -15,7 +16,6 @@ from runner.errors import UsageError
 from runner.matrix.cells import expand
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.model import DataMapping
-from runner.session.settings import Settings
 from runner.trials.store import Store
 from runner.trials.trial import PROBE, code_version, data_digest_of, mounts_of, probe_version
 

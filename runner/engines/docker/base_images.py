@@ -99,11 +99,12 @@ def labels_of(client: DockerClient, tag: str) -> dict[str, str] | None:
 class RegistryImages:
     """Official images, pulled by tag once and by digest from then on."""
 
-    def __init__(self, client: DockerClient) -> None:
+    def __init__(self, client: DockerClient, *, tags: Path, lock: Path) -> None:
+        """Of the images that the file `tags` names, at the digests in the file `lock`; what it pulls, it adds there."""
         self._client = client
-        self._file = lock_file()
+        self._file = lock
         self._writing = threading.Lock()
-        self._tags: dict[str, str] = _read(recipe_folder() / "base-images.toml")
+        self._tags: dict[str, str] = _read(tags)
 
     def pythons(self) -> tuple[str, ...]:
         """The CPython minor releases that have a tag, newest first."""

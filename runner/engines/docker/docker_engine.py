@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.engines.docker.base_images import RegistryImages
+from runner.engines.docker.base_images import RegistryImages, lock_file, recipe_folder
 from runner.engines.docker.buildkit import Builder, build_client, forget_bytecode
 from runner.engines.docker.container import OWNER, remove, run_job, shell_command
 from runner.engines.docker.daemon import connect, engine_errors
@@ -63,7 +63,8 @@ class DockerEngine:
         client = connect()
         builder = Builder(build_client)
         if base == "registry":
-            return cls(client, RegistryImages(client), builder)
+            tags = recipe_folder() / "base-images.toml"
+            return cls(client, RegistryImages(client, tags=tags, lock=lock_file()), builder)
         from runner.engines.docker.offline_images import OfflineImages  # noqa: PLC0415 - only where asked for
 
         return cls(client, OfflineImages(client, builder), builder)

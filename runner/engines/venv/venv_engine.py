@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from runner.engines.protocol import EngineKind, Image, Room, StoredImage
 from runner.engines.venv import venv_folder
 from runner.environments.cache import cache_folder
-from runner.environments.interpreters import HostToolchain, download, find_interpreters, newest_of
+from runner.environments.interpreters import HostToolchain, download, find_interpreters
 from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ class VenvEngine:
 
     kind: EngineKind = EngineKind.VENV
 
-    def __init__(self) -> None:
+    def __init__(self, interpreters: Callable[[], tuple[Interpreter, ...]] = find_interpreters) -> None:
+        """An engine on this machine's cache; `interpreters` finds its CPythons, newest first."""
+        self._interpreters = interpreters
         self._root = cache_folder() / "environments"
         self._interrupted = threading.Event()
         self._downloading = threading.Lock()
@@ -49,7 +51,7 @@ class VenvEngine:
 
     def pythons(self) -> tuple[str, ...]:
         """The CPython minor releases of this machine and those that uv may download, newest first."""
-        here = {interpreter.minor for interpreter in find_interpreters()}
+        here = {interpreter.minor for interpreter in self._interpreters()}
         offered = here | _DOWNLOADABLE if _may_download() else here
         return tuple(python for python in _SUPPORTED if python in offered)
 
@@ -168,8 +170,8 @@ class VenvEngine:
 
     def _here(self, python: str) -> Interpreter | None:
         """The newest of this machine; looked for once, not for every lock of a big matrix."""
-        if python not in self._known and (found := newest_of(python)):
-            self._known[python] = found
+        if python not in self._known:
+            self._known |= {found.minor: found for found in reversed(self._interpreters()) if found.minor == python}
         return self._known.get(python)
 
 

@@ -93,7 +93,7 @@ def _drawing(cells: Sequence[CellResult], base: str, width: int, *, ascii_only: 
     places = range(len(layout.line.values))
     names = [tuple(_shown(other, row[axis]) for axis, other in enumerate(layout.others)) for row in layout.rows]
     axes = tuple(other.name for other in layout.others)
-    rows = [tuple(_outcome(by_id[row[at]]) if at in row else None for at in places) for row in layout.rows.values()]
+    rows = [tuple(by_id[row[at]].outcome if at in row else None for at in places) for row in layout.rows.values()]
     if len(rows) > MOST_ROWS:
         alike = _alike(rows, names)
         rows, names, axes = list(alike), [(_some_names(found),) for found in alike.values()], (" ".join(axes),)
@@ -103,7 +103,7 @@ def _drawing(cells: Sequence[CellResult], base: str, width: int, *, ascii_only: 
         names=tuple(names),
         axes=axes,
         groups=tuple(_groups(layout.line, list(zip(*rows, strict=True)))),
-        outcomes=frozenset(map(_outcome, cells)),
+        outcomes=frozenset(cell.outcome for cell in cells),
         symbols=ASCII_SYMBOLS if ascii_only else SYMBOLS,
         width=width,
     )
@@ -167,10 +167,6 @@ def short_name(outcome: Outcome) -> str:
     if outcome.kind in {OutcomeKind.BAD, OutcomeKind.UNTESTABLE}:
         return str(outcome.reason).removeprefix("crashed-")
     return "flaky" if outcome.flaky else str(outcome)
-
-
-def _outcome(cell: CellResult) -> Outcome:
-    return Outcome.parse(str(cell.outcome))
 
 
 # -- letters ---------------------------------------------------------------------------------------------------------
@@ -245,7 +241,7 @@ def _in_counts(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
 
 
 def _legend(drawing: _Drawing, letters: Mapping[Outcome, str]) -> Iterator[Text]:
-    counts = Counter(map(_outcome, drawing.cells))
+    counts = Counter(cell.outcome for cell in drawing.cells)
     entries = [
         f"{drawing.mark(outcome, letters.get(outcome, ''))[0]} {outcome}: {cells_in_words(count)}"
         for outcome, count in counts.most_common()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from outcomes_records import BREAKS, LEARNS, cell, crash, outcome, trial
 
 from runner.matrix.model import Seeds
-from runner.outcomes.groups import groups
+from runner.outcomes.assembly import failure_groups
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.verdict import Label
 
@@ -17,7 +17,7 @@ def names(group):
 
 
 def test_the_reason_that_most_cells_share_comes_first():
-    found = groups(
+    found = failure_groups(
         [
             outcome("1", *[BREAKS] * 4),
             outcome("2", (), (), **NO_LR),
@@ -35,7 +35,7 @@ def test_the_reason_that_most_cells_share_comes_first():
 def test_a_flaky_cell_stands_with_each_of_its_reasons():
     values, trials = cell("1", LEARNS, BREAKS, BREAKS)
     mixed = judge_cell(values, [*trials, trial(seed=9, **crash("bad shape"))], Seeds())
-    found = groups([mixed])
+    found = failure_groups([mixed])
     assert [(group.label, len(group.trials)) for group in found] == [(Label.NAN, 2), (Label.CRASHED_TRAINING, 1)]
     assert all(group.cells == (mixed,) for group in found)
 
@@ -45,10 +45,10 @@ def test_cells_that_can_not_be_made_are_grouped_by_the_resolvers_words():
         return outcome(name, (), stage="install", exit_code=1, unresolvable=True, message=message)
 
     same = [unresolvable(name, f"keras=={name} needs numpy<1.2{name}") for name in "12"]
-    found = groups([*same, unresolvable("3", "no CPython has wheels")])
+    found = failure_groups([*same, unresolvable("3", "no CPython has wheels")])
     assert [names(group) for group in found] == [["1", "2"], ["3"]]
     assert found[0].reason == "unresolvable: exit code 1: keras==# needs numpy<# (install)"
 
 
 def test_a_matrix_without_failures_has_no_groups():
-    assert groups([outcome("1", *[LEARNS] * 4)]) == ()
+    assert failure_groups([outcome("1", *[LEARNS] * 4)]) == ()
