@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runner.engines.protocol import Ending, Job
-    from runner.environments.index import Catalog
-    from runner.environments.interpreters import Interpreter
-    from runner.environments.model import Lock
-    from runner.environments.toolchain import Toolchain
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.interpreters import Interpreter, Toolchain
+    from runner.environments.lock import Lock
     from runner.environments.wheelhouse import Wheelhouse
 
 

@@ -5,25 +5,27 @@ or removes it, and together by the jobs that run in it. Its last use is the time
 """
 
 from __future__ import annotations
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
-from runner.environments import processes
-from runner.environments.cache import disk_trouble
-from runner.environments.interpreters import HostToolchain
-from runner.errors import BuildFailedError, MachineError
-from typing import TYPE_CHECKING
+
 import contextlib
 import fcntl
 import json
 import os
 import shutil
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.environments.cache import disk_trouble
+from runner.environments.interpreters import HostToolchain
+from runner.environments.processes import UNSHARED
+from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from runner.environments.interpreters import Interpreter
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.environments.wheelhouse import WheelFile
 
 
@@ -188,7 +190,7 @@ def _compile(folder: Path, packages: Path) -> None:
     checks_hash = packages.parent.name != "python3.6"
     mode = ("--invalidation-mode", "unchecked-hash") if checks_hash else ()
     workers = str(min(os.cpu_count() or 1, _MOST_COMPILERS))
-    processes.run(
+    UNSHARED.run(
         [python_of(folder), "-s", "-m", "compileall", "-q", "-j", workers, *mode, packages],
         cwd=packages.parent,
         env={"PATH": os.defpath, "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
