@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.matrix.cell_id import CellId
     from runner.outcomes.result import Result
     from runner.session.results import Results

@@ -13,7 +13,6 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from runner.environments.lock import Lock
-
 from runner.environments.times import undated_in
 from runner.errors import BuildFailedError, MatrixError, UsageError
 from runner.laboratory.laboratory import open_laboratory
@@ -34,9 +33,8 @@ from runner.session.shards import MOST_JOBS, Division, jobs_by_environment, jobs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from runner.environments.lock import Environment, Unresolvable
-
     from runner.engines.protocol import Image
+    from runner.environments.lock import Environment, Unresolvable
     from runner.laboratory.equipment import World
     from runner.laboratory.laboratory import Laboratory
     from runner.matrix.matrix_file import Matrix
