@@ -109,7 +109,7 @@ def test_uv_is_told_index_and_interpreter_and_nothing_that_would_change_a_lock(m
     monkeypatch.setenv("PYTHONPATH", "/tmp/elsewhere")
     given = {}
 
-    def run(arguments, env, folder):
+    def run(arguments, env, folder, _processes):
         given.update(env, arguments=arguments, folder=folder)
 
     monkeypatch.setattr(interpreters, "_run_uv", run)
