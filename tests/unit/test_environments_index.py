@@ -113,9 +113,7 @@ def test_offline_mode_asks_nothing_and_says_so(fake, monkeypatch):
 def test_an_index_without_upload_times_gets_a_message_with_a_way_on(fake, trouble):
     fake.add_wheel("thing", "1.0", "2019-02-26")
     setattr(fake, trouble, trouble == "html")
-    with pytest.raises(
-        UsageError, match=r"when the files of thing were uploaded .* Name an index that does"
-    ) as error:
+    with pytest.raises(UsageError, match=r"when the files of thing were uploaded .* Name an index that does") as error:
         Catalog().project("thing")
     assert "`as_of: none` for all packages, `as_of: {thing: none}` for this one" in str(error.value)
 
