@@ -5,7 +5,8 @@ from pathlib import Path
 
 from fake_index import FakeIndex, fill_cache
 
-from runner.environments.index.catalog import Catalog, connection
+from runner.environments.index import connection
+from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import HostToolchain, Interpreter
 from runner.environments.lock import Environment, Lock, Unresolvable
 from runner.environments.resolve import resolve

@@ -36,7 +36,6 @@ from runner.cli.parameters import (
     options,
 )
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
-from runner.session.reporting import report_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +85,7 @@ def run(
             print_plan(session.plan(), output)
             return 0
         results = session.run()
-        result = report_of(session, results)
+        result = results.result
         print_result(result, output, executed=results.executed, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
@@ -114,7 +113,7 @@ def table(
     chosen = options(engine, base, only=only, shard=shard, seeds=seeds, earlier=wanted.baseline)
     with opened(context, matrix, chosen) as session:
         results = session.results(recorded=recorded)
-        print_result(report_of(session, results), output, wide=wide, missed=list(map(str, results.misses)))
+        print_result(results.result, output, wide=wide, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
 
@@ -128,7 +127,7 @@ def judge(
     """Judge the stored trials again and say why each is labelled as it is; nothing is run, no engine is asked."""
     with opened(context, matrix, options(None, None, only=only, seeds=seeds)) as session:
         results = session.results(recorded=True)
-        result = report_of(session, results)
+        result = results.result
     print_verdicts(result, output, missed=list(map(str, results.misses)))
     return results.exit_code
 
@@ -173,9 +172,8 @@ def tell(session: Session, results: Results, wanted: Asked) -> int:
         return results.exit_code
     from runner.outcomes.earlier import against  # noqa: PLC0415 - only where asked for
     from runner.session.gate import broken  # noqa: PLC0415
-    from runner.session.reporting import report_of  # noqa: PLC0415
 
-    report = report_of(session, results)
+    report = results.result
     earlier = None
     if wanted.baseline is not None:
         earlier = against(report, wanted.baseline, {cell.id for cell in session.all_cells})

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.environments.cache import cache_folder, read_sealed, write_sealed
 from runner.environments.index.index_address import network_settings, without_addresses
-from runner.environments.processes import UNSHARED, Processes
+from runner.environments.processes import Processes
 from runner.errors import BuildFailedError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class HostToolchain:
     """uv beside a CPython of this machine (a `Toolchain`)."""
 
     interpreter: Interpreter
-    processes: Processes = field(default=UNSHARED, repr=False, compare=False)
+    processes: Processes = field(default_factory=Processes, repr=False, compare=False)
 
     @property
     def python_full(self) -> str:
@@ -148,7 +148,7 @@ def newest_of(minor: str) -> Interpreter | None:
     return next((one for one in find_interpreters() if one.minor == minor), None)
 
 
-def download(minor: str, processes: Processes = UNSHARED) -> Interpreter:
+def download(minor: str, processes: Processes) -> Interpreter:
     """Let uv download a CPython, where the user's configuration allows it.
 
     Raises BuildFailedError where it does not, or where there is none to be had: other cells may well run.

@@ -78,7 +78,3 @@ class Processes:
 def _kill(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-UNSHARED = Processes()
-"""Of callers that hand none in."""

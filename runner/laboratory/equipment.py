@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runner.engines.choice import open_engine
-from runner.environments.processes import UNSHARED
+from runner.environments.processes import Processes
 from runner.trials.execution import Workplace
 from runner.trials.store import Store
 
@@ -64,6 +64,8 @@ class Equipment:
         self.folder = folder
         self.observer = observer
         self.workplace = Workplace(root=folder.absolute() / ".runner")
+        self.processes = Processes()
+        """The programs that were started for this folder's environments."""
         self.stopping = threading.Event()
         """Set when everything ends: no further step is taken."""
         self.resolve = resolve
@@ -87,7 +89,7 @@ class Equipment:
     def stop(self) -> None:
         """End everything that runs now; nothing more can be begun."""
         self.stopping.set()
-        UNSHARED.stop()
+        self.processes.stop()
         self.engine.stop_all()
 
     def close(self) -> None:

@@ -126,7 +126,11 @@ class Preparation:
     def toolchain(self, python: str) -> Toolchain:
         """A CPython that can resolve and build: the host's where it has one, else the engine's own."""
         interpreter = newest_of(python)
-        return HostToolchain(interpreter=interpreter) if interpreter else self._equipment.engine.toolchain(python)
+        return (
+            HostToolchain(interpreter=interpreter, processes=self._equipment.processes)
+            if interpreter
+            else self._equipment.engine.toolchain(python)
+        )
 
     def _tell(self, name: str, line: str) -> None:
         """Tell of a step; where the run is stopping, the step is not taken."""

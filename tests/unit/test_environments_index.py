@@ -96,7 +96,7 @@ def test_a_damaged_cache_entry_is_fetched_again(fake, tmp_path):
 def test_an_unreachable_index_says_what_to_check(fake):
     fake.broken = True
     with pytest.raises(
-        MachineError, match=r"package catalog at 127\.0\.0\.1 does not answer .*UV_DEFAULT_INDEX"
+        MachineError, match=r"package index at 127\.0\.0\.1 does not answer .*UV_DEFAULT_INDEX"
     ) as error:
         Catalog().project("thing")
     assert "HTTPS_PROXY" in str(error.value)
@@ -113,9 +113,7 @@ def test_offline_mode_asks_nothing_and_says_so(fake, monkeypatch):
 def test_an_index_without_upload_times_gets_a_message_with_a_way_on(fake, trouble):
     fake.add_wheel("thing", "1.0", "2019-02-26")
     setattr(fake, trouble, trouble == "html")
-    with pytest.raises(
-        UsageError, match=r"when the files of thing were uploaded .* Name an catalog that does"
-    ) as error:
+    with pytest.raises(UsageError, match=r"when the files of thing were uploaded .* Name an index that does") as error:
         Catalog().project("thing")
     assert "`as_of: none` for all packages, `as_of: {thing: none}` for this one" in str(error.value)
 

@@ -10,7 +10,8 @@ import pytest
 from fake_index import FakeIndex, sdist, wheel
 
 from runner.environments import cache, file_store, lockfile
-from runner.environments.index.catalog import Catalog, connection
+from runner.environments.index import connection
+from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import HostToolchain, Interpreter
 from runner.environments.lock import Environment, Layer, LockedPackage
 from runner.environments.sdists import missing_compiler
