@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tox.config.sets import ConfigSet
     from tox.session.state import State
 
-    from runner.matrix import Matrix
+    from runner.matrix.matrix_file import Matrix
 
 ROOT = Path(__file__).parent
 SHORT = {"tensorflow": "tf"}
@@ -47,8 +47,8 @@ def combinations() -> dict[str, str]:
 
 def _pins() -> list[tuple[tuple[str, str], ...]]:
     from runner.errors import RunnerError
-    from runner.matrix import Matrix
-    from runner.matrix.expand import expand
+    from runner.matrix.cells import expand
+    from runner.matrix.matrix_file import Matrix
 
     try:
         return [cell.pins for cell in expand(_settled(Matrix.load(ROOT / "matrix.yaml")))]
@@ -61,7 +61,7 @@ def _settled(matrix: Matrix) -> Matrix:
     """The matrix with concrete versions; the package index is asked only where it has ranges, latest or era."""
     if matrix.settled:
         return matrix
-    from runner.environments.index import Catalog
+    from runner.environments.index.catalog import Catalog
     from runner.matrix.settle import settle
 
     catalog = Catalog()

@@ -21,20 +21,23 @@ from typing import TYPE_CHECKING
 import tenacity
 
 import docker
-from runner.engines.docker import DockerEngine
-from runner.engines.docker_build import context_folder
-from runner.engines.docker_cache import forget_contexts
-from runner.engines.docker_client import NO_PROXIES, build_client
-from runner.engines.docker_images import FROM
-from runner.environments import Catalog, Environment, Layer, Lock, fetch, resolve, store, wheelhouse
-from runner.environments.store import obtain
+from runner.engines.docker.base_images import FROM
+from runner.engines.docker.buildkit import NO_PROXIES, Builder, build_client, forget_contexts
+from runner.engines.docker.docker_engine import DockerEngine
+from runner.environments import file_store, wheelhouse
+from runner.environments.file_store import obtain
+from runner.environments.index.catalog import Catalog
+from runner.environments.lock import Environment, Layer, Lock
+from runner.environments.resolve import resolve
 from runner.environments.target import installable
+from runner.environments.wheelhouse import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from docker import DockerClient
     from runner.environments.wheelhouse import Wheelhouse
+
 
 TENSORFLOW = ("2.16.1", "2.17.0", "2.18.0")
 KERAS = ("3.5.0", "3.6.0", "3.7.0")
@@ -118,7 +121,7 @@ def build_ours(prepared: Sequence[Prepared], catalog: Catalog, engine: DockerEng
     side, lines = Side("ours"), list[str]()
     counted = {base_of(one.lock.python, engine) for one in prepared}
     assert not any(engine.find(one.lock) for one in prepared), "some of these images are there already: `clean`"
-    for checked in (store._read_sha256, wheelhouse._record):  # noqa: SLF001 - nothing else forgets them
+    for checked in (file_store._read_sha256, wheelhouse._record):  # noqa: SLF001 - nothing else forgets them
         checked.cache_clear()  # a `build` finds wheels on disk that its own process has not checked yet
     with ExitStack() as made:
         for one in prepared:
@@ -150,7 +153,7 @@ def build_plain(prepared: Sequence[Prepared], catalog: Catalog, engine: DockerEn
     with ExitStack() as made:
         bases = {python: with_pip(python, catalog, engine) for python in {one.lock.python for one in prepared}}
         made.callback(forget, client, list(bases.values()))
-        wheels = made.enter_context(context_folder())
+        wheels = made.enter_context(Builder(build_client).context())
         for path in {wheel.path for one in prepared for wheel in one.wheelhouse.wheels}:
             os.link(path, wheels / path.name)
         for one in prepared:

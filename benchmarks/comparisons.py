@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from functools import cache
-from itertools import combinations
+from itertools import combinations, count
 from random import Random
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -17,15 +17,23 @@ from measured import provenance, table, write, write_csv
 from scipy.stats import mannwhitneyu
 from simulated import SEEDS, exactly, trial, wanted
 
-from runner.outcomes import baseline_of, compare, comparisons, difference_of, outcome_of, top_up
-from runner.outcomes.interval import clopper_pearson
-from runner.outcomes.samples import LARGE_EFFECT
-from runner.outcomes.significance import fisher, mann_whitney, median_interval
+from runner.matrix.cell_id import CellId
+from runner.outcomes.comparing import compare, comparisons, top_up
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.judged_matrix import baseline_of
+from runner.outcomes.significance import (
+    LARGE_EFFECT,
+    clopper_pearson,
+    difference_of,
+    fisher,
+    mann_whitney,
+    median_interval,
+)
 
 if TYPE_CHECKING:
     from simulated import Trial
 
-    from runner.outcomes import Outcome
+    from runner.outcomes.judged_cell import JudgedCell
 
 LEVEL = -4.0
 """Powers of ten of the loss that cells end at."""
@@ -33,11 +41,15 @@ PAIRS = 5000
 WORDS = ("worse", "better", "level-differs", "equivalent", "inconclusive")
 
 
+_NUMBERS = count()
+
+
 class Cell:
     """A simulated cell: successes at `rate` end at levels with a `spread`, in powers of ten."""
 
     def __init__(self, random: Random, rate: float, spread: float) -> None:
         self.random, self.rate, self.spread = random, rate, spread
+        self.id = CellId.of({"number": str(next(_NUMBERS))})
         self.trials: list[Trial] = []
         self.add(0)
 
@@ -52,8 +64,8 @@ class Cell:
             succeeded += succeeds
 
     @property
-    def outcome(self) -> Outcome:
-        return outcome_of({}, self.trials, SEEDS)
+    def outcome(self) -> JudgedCell:
+        return judge_cell(self.id, self.trials, SEEDS)
 
 
 def main() -> None:
@@ -196,15 +208,16 @@ def family(random: Random, rate: float, tests: int, *, chosen: bool, named: bool
     cells = [Cell(random, rate, 0.05) for _ in range(tests + 1)]
     while True:
         outcomes = [cell.outcome for cell in cells]
-        position = baseline_of(outcomes).position if chosen else 0
-        if position is None:
+        found = baseline_of(outcomes).cell if chosen else cells[0].id
+        baseline = next((one for one in outcomes if one.id == found), None)
+        if baseline is None:
             return None
-        lacking = top_up(outcomes, outcomes[position])
+        lacking = top_up(outcomes, baseline)
         if not any(lacking):
             break
         for cell, more in zip(cells, lacking, strict=True):
             cell.add(more)
-    made = comparisons(outcomes, outcomes[position], named=named)
+    made = comparisons(outcomes, baseline, named=named)
     return any(one.label.different for one in made), fmean(len(cell.trials) for cell in cells)
 
 

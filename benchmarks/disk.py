@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docker
-from runner.engines.docker_images import FROM, REPOSITORY
+from runner.engines.docker.base_images import FROM, REPOSITORY
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -17,13 +17,19 @@ from typing import TYPE_CHECKING
 from measured import provenance, table, write, write_csv
 from planted_axes import AXIS, FAULT, Answerer, Cell, Kind, Packages, planted_axis, planted_matrix, true_flips
 
-from runner.investigate import AttributeRules, BisectRules, Combination, Evidence, Told, answered, attribute, bisect
-from runner.outcomes.interval import clopper_pearson
+from runner.investigate.attribute import attribute
+from runner.investigate.belief import Evidence
+from runner.investigate.bisect import BisectRules, bisect
+from runner.investigate.inquiry import AttributeRules
+from runner.investigate.question import Combination, answered
+from runner.outcomes.account import Decision
+from runner.outcomes.significance import clopper_pearson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from runner.investigate import Bisection
+    from runner.outcomes.account import Bisection
+
 
 AXES = 1000
 STRESS = 150
@@ -83,13 +89,13 @@ def bisection(number: int, flips: int, kind: Kind, rules: BisectRules) -> Bisect
         right=is_right(found, true),
         exact=steps == true,
         all_true=all(
-            (place.told is Told.GOOD) is cell.good
+            (place.told is Decision.GOOD) is cell.good
             for place, cell in zip(found.places, world.cells.values(), strict=True)
-            if cell.testable and place.told in {Told.GOOD, Told.BAD}
+            if cell.testable and place.told in {Decision.GOOD, Decision.BAD}
         ),
         stated=found.probability,
         trials=found.trials,
-        asked=found.asked,
+        asked=found.decisions,
         ending=found.ending.value,
         scan_trials=scan_trials,
         scan_right=true_flips(looks) == true,
@@ -102,7 +108,7 @@ def is_right(found: Bisection, true: Sequence[tuple[int, int]]) -> bool:
     return all(
         flip.before <= before
         and after <= flip.after
-        and all(found.places[place].told in {Told.AMBIGUOUS, Told.UNTESTABLE} for place in flip.between)
+        and all(found.places[place].told in {Decision.AMBIGUOUS, Decision.UNTESTABLE} for place in flip.between)
         for flip, (before, after) in zip(found.flips, true, strict=True)
     )
 
@@ -239,13 +245,13 @@ def decisions_table() -> str:
 
 def decisions(n: int, flip: int) -> tuple[int, int]:
     """How many releases are tried, and trials run, for one flip between ends that are known."""
-    axis = AXIS[:n] if n <= len(AXIS) else tuple(Combination(values=(("package", str(one)),)) for one in range(n))
+    axis = AXIS[:n] if n <= len(AXIS) else tuple(Combination.of({"package": str(one)}) for one in range(n))
     cells = {about: Cell(good=place < flip, rate=float(place < flip)) for place, about in enumerate(axis)}
     known = {axis[0]: Evidence(good=4, trials=4), axis[-1]: Evidence(faults=((FAULT, 4),), trials=4)}
     found = answered(bisect(axis, BisectRules(), known), Answerer(cells=cells, random=Random(0), known=dict(known)))
     if [(one.good, one.bad) for one in found.flips] != [(flip - 1, flip)]:
         raise AssertionError(found)
-    return found.asked, found.trials
+    return found.decisions, found.trials
 
 
 def stress_table() -> str:
@@ -293,7 +299,7 @@ class Attributed:
 def matrix(number: int) -> Attributed:
     factors, cause, world = planted_matrix(Random(f"matrix {number}"), Kind())
     found = answered(attribute(factors, AttributeRules(fault=FAULT)), world)
-    named = [frozenset(one.factors) for one in found.causes]
+    named = [frozenset(one.names) for one in found.causes]
     scan_trials, scan = world.scanned()
     return Attributed(
         number=number,
@@ -303,7 +309,7 @@ def matrix(number: int) -> Attributed:
         complete=found.complete,
         stated=next((one.probability for one in found.causes), 0.0),
         trials=found.trials,
-        combinations=len(found.tried),
+        combinations=len(found.moves),
         scan_trials=scan_trials,
         scan_combinations=len(scan),
     )
@@ -332,7 +338,7 @@ class Debugged:
 def pair_of_locks(number: int) -> Debugged:
     world = Packages.planted(Random(f"locks {number}"), Kind(flaky=(0.0, 0.1)), in_order=number % 2 == 0)
     found = answered(attribute(world.factors, AttributeRules(fault=FAULT)), world)
-    named = [frozenset(one.factors) for one in found.causes]
+    named = [frozenset(one.names) for one in found.causes]
     return Debugged(
         number=number,
         packages=len(world.names),
@@ -342,8 +348,8 @@ def pair_of_locks(number: int) -> Debugged:
         named=world.smallest() in named,
         guilty_named=any(world.guilty <= one for one in named),
         trials=found.trials,
-        combinations=len(found.tried),
-        resolved=sum(one.told is not Told.UNTESTABLE for one in found.tried),
+        combinations=len(found.moves),
+        resolved=sum(one.told is not Decision.UNTESTABLE for one in found.tried),
     )
 
 

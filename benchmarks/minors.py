@@ -44,11 +44,10 @@ def main() -> None:
 
 def scanned(places: Sequence[Mapping[str, Any]]) -> int:
     """The trials that `run` takes of as many cells that end as these places were told."""
-    from fake_engine import FakeEngine, write_matrix  # noqa: PLC0415
+    from fake_engine import FakeEngine, world_of, write_matrix  # noqa: PLC0415 - the tests' folder is on the path by now
 
-    import runner.session.session  # noqa: PLC0415 - the tests' folder is on the path by now
-    from runner.matrix.model import Matrix  # noqa: PLC0415
-    from runner.session import Options, Session  # noqa: PLC0415
+    from runner.matrix.matrix_file import Matrix  # noqa: PLC0415
+    from runner.session.session import open_session  # noqa: PLC0415
 
     good = [f"1.{number}.0" for number, place in enumerate(places) if place["told"] == "good"]
     versions = [f"1.{number}.0" for number in range(len(places))]
@@ -58,11 +57,10 @@ def scanned(places: Sequence[Mapping[str, Any]]) -> int:
         return tuple(loss * (1 + seed / 100) for loss in (CONVERGES if converges else FAILS))
 
     engine = FakeEngine(losses=losses)
-    runner.session.session.open_engine = lambda *_, **__: (engine, "")  # type: ignore[assignment]
     text = f"axes: {{six: {json.dumps(versions)}}}\nexperiment: {{script: a.py}}\ncriterion: loss < 1e-4\n"
     with tempfile.TemporaryDirectory() as folder:
         matrix = write_matrix(Path(folder, "here"), text, versions)
-        with Session(Matrix.load(matrix), Options()) as session:
+        with open_session(Matrix.load(matrix), world=world_of(engine)) as session:
             return session.run().executed
 
 

@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from runner.matrix import Matrix
-from runner.matrix.expand import expand
+from runner.matrix.cells import expand
+from runner.matrix.matrix_file import Matrix
 
 AXES = {"tensorflow": [f"1.{n}" for n in range(10)], "keras": [f"2.{n}" for n in range(10)]}
 VARIABLES = [f"N={n}" for n in range(1000)]

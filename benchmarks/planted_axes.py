@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from simulated import play
 
-from runner.investigate import Combination, Evidence, Factor
+from runner.investigate.belief import Evidence
+from runner.investigate.question import Combination
+from runner.outcomes.account import Factor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
-    from runner.investigate import Questions
+    from runner.investigate.question import Questions
 
 FAULT, OTHER = "planted", "another fault"
 
@@ -77,7 +79,7 @@ def cell_of(random: Random, good: bool, share: float, kind: Kind, **changes: boo
     return Cell(good=good, rate=own if good else 1 - own, **changes)
 
 
-AXIS = tuple(Combination(values=(("package", str(number)),)) for number in range(100))
+AXIS = tuple(Combination.of({"package": str(number)}) for number in range(100))
 
 
 def planted_axis(random: Random, flips: int, kind: Kind) -> Answerer:
@@ -145,7 +147,7 @@ def planted_matrix(random: Random, kind: Kind) -> tuple[list[Factor], frozenset[
 
 
 def moved_combination(names: list[str], moved: frozenset[str]) -> Combination:
-    return Combination(values=tuple((name, "bad" if name in moved else "good") for name in names))
+    return Combination.of({name: "bad" if name in moved else "good" for name in names})
 
 
 @dataclass(kw_only=True)

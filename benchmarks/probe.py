@@ -20,10 +20,11 @@ from measured import provenance, table, write, write_csv
 
 import runner
 from runner import Matrix, Options
-from runner.session import Session
+from runner.session.session import open_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
 
 ROOT = Path(__file__).parents[1]
 PROBE = Path(runner.__file__).parent / "probe"
@@ -148,9 +149,9 @@ def measured(stack: str, flavour: str) -> Measured:
 
 def interpreter(stack: str) -> Path:
     """The Python of an environment of the founding matrix."""
-    with Session(Matrix.load(ROOT / "matrix.yaml"), Options(engine="venv")) as session:
+    with open_session(Matrix.load(ROOT / "matrix.yaml"), Options(engine="venv")) as session:
         cell = next(group.cells[0] for group in session.groups if group.environment.name == stack)
-        return Path(session.environment_of(cell).reference, "bin", "python")
+        return Path(session.laboratory.image_of(session.setup, cell).reference, "bin", "python")
 
 
 def page(found: list[Measured]) -> str:

@@ -19,14 +19,15 @@ from measured import provenance, table, write, write_csv
 from simulated import exactly, outcome, play
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from runner.outcomes import OutcomeKind, compare, comparisons, top_up
-from runner.outcomes.interval import clopper_pearson
-from runner.outcomes.significance import fisher, rate_interval
+from runner.matrix.cell_id import CellId
+from runner.outcomes.comparing import compare, comparisons, top_up
+from runner.outcomes.outcome import OutcomeKind
+from runner.outcomes.significance import clopper_pearson, fisher, rate_interval
 
 if TYPE_CHECKING:
     from simulated import Counts
 
-    from runner.outcomes import Outcome
+    from runner.outcomes.judged_cell import JudgedCell
 
 RATES = (0.02, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.98)
 CELLS = 10_000
@@ -332,7 +333,7 @@ def family(random: Random, rate: float, tests: int) -> tuple[bool, float]:
     """Whether any cell of a matrix of equal ones is called different, and the mean seeds of a cell."""
     counts = [play(random, rate) for _ in range(tests + 1)]
     while True:
-        outcomes = [fresh(one) for one in counts]
+        outcomes = [numbered(one, number) for number, one in enumerate(counts)]
         lacking = top_up(outcomes, outcomes[0])
         if not any(lacking):
             break
@@ -341,9 +342,9 @@ def family(random: Random, rate: float, tests: int) -> tuple[bool, float]:
     return any(one.label.different for one in found), fmean(sum(one) for one in counts)
 
 
-def fresh(counts: Counts) -> Outcome:
-    """An outcome that is no other cell's: the baseline is told by identity."""
-    return replace(outcome(counts))
+def numbered(counts: Counts, number: int) -> JudgedCell:
+    """A cell of its own: the baseline is told from the others by its id."""
+    return replace(outcome(counts), id=CellId.of({"number": str(number)}))
 
 
 def power_table() -> str:

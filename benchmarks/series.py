@@ -18,7 +18,7 @@ from formulas import FORMULAS, Shape, Values
 from measured import provenance, table, write, write_csv
 
 from runner.matrix.criterion import Comparison, parse
-from runner.outcomes import judge
+from runner.outcomes.judge import judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
-from runner.outcomes import Basis, Label, Outcome, Verdict, outcome_of, seeds_wanted
+from runner.outcomes.judged_cell import JudgedCell, judge_cell
+from runner.outcomes.tally import seeds_wanted
+from runner.outcomes.verdict import Basis, Label, Verdict
 from runner.trials.record import Phase, Record
 
 if TYPE_CHECKING:
@@ -83,7 +86,7 @@ def exactly(rate: float) -> dict[Counts, float]:
 
 
 @cache
-def outcome(counts: Counts) -> Outcome:
+def outcome(counts: Counts) -> JudgedCell:
     """The outcome of a cell without levels: only how often it succeeds is compared."""
     succeeded, failed = counts
     verdicts = [*[trial(0, 1.0)[1]] * succeeded, *[trial(0, None)[1]] * failed]
@@ -91,4 +94,4 @@ def outcome(counts: Counts) -> Outcome:
         (record(seed), Verdict(label=verdict.label, basis=verdict.basis, reason="simulated"))
         for seed, verdict in enumerate(verdicts)
     ]
-    return outcome_of({}, bare, SEEDS)
+    return judge_cell(CellId(()), bare, SEEDS)

@@ -23,7 +23,7 @@ SEEDS, EPOCHS = 5, 12
 def main() -> None:
     from made_report import era_report, report_of_sizes  # noqa: PLC0415
 
-    from runner.reports.model import as_json  # noqa: PLC0415
+    from runner.outcomes.result import as_json  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -50,11 +50,11 @@ def measured(place: Path, name: str, source: str, to: str) -> tuple[object, ...]
 
 def one(source: Path, to: Path) -> None:
     """Make one site and print what it took."""
-    from runner.reports import read_report  # noqa: PLC0415
+    from runner.outcomes.result import read_result  # noqa: PLC0415
     from runner.reports.site import write_site  # noqa: PLC0415
 
     begun = time.perf_counter()
-    report = read_report(source)
+    report = read_result(source)
     read = time.perf_counter()
     written = write_site(report, to)
     done = time.perf_counter()

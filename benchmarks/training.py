@@ -22,14 +22,16 @@ from typing import TYPE_CHECKING, Any
 from measured import REPORTS, provenance, table, write, write_csv
 
 from runner import Matrix, Options
-from runner.outcomes import Label, judge
-from runner.outcomes.quantities import MATERIAL, TREND
-from runner.session import Session
+from runner.outcomes.judge import judge
+from runner.outcomes.rules import MATERIAL, TREND
+from runner.outcomes.verdict import Label
+from runner.session.session import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from runner.outcomes.verdict import Verdict
+
 
 FOLDER = Path(__file__).parent / "training"
 TRAININGS = 64
@@ -140,8 +142,8 @@ def drawn() -> Iterator[Training]:
 
 def trained(trainings: Sequence[Training]) -> Iterator[tuple[Training, tuple[str, ...]]]:
     """Each training with its losses, from one process in an environment that is made from the committed lock."""
-    with Session(Matrix.load(FOLDER / "matrix.yaml"), Options(engine="venv")) as session:
-        python = Path(session.environment_of(session.cells[0]).reference, "bin", "python")
+    with open_session(Matrix.load(FOLDER / "matrix.yaml"), Options(engine="venv")) as session:
+        python = Path(session.laboratory.image_of(session.setup, session.cells[0]).reference, "bin", "python")
     lines = "".join(json.dumps(asdict(training)) + "\n" for training in trainings)
     environment = {"PATH": "/usr/bin:/bin", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     done = subprocess.run(

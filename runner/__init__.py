@@ -12,16 +12,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runner.matrix.model import Matrix
-    from runner.session import Options, Results, run
+    from runner.matrix.matrix_file import Matrix
+    from runner.session.options import Options
+    from runner.session.results import Results
+    from runner.session.session import open_session, run
 
-__all__ = ["Matrix", "Options", "Results", "run"]
+
+__all__ = ["Matrix", "Options", "Results", "open_session", "run"]
 
 _PLACES = {
-    "Matrix": "runner.matrix.model",
-    "Options": "runner.session",
-    "Results": "runner.session",
-    "run": "runner.session",
+    "Matrix": "runner.matrix.matrix_file",
+    "Options": "runner.session.options",
+    "Results": "runner.session.results",
+    "open_session": "runner.session.session",
+    "run": "runner.session.session",
 }
 
 

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 from chromium import chromium
+from runner.engines.docker.buildkit import build_client
+from runner.engines.docker.daemon import connect
 
-from runner.engines.docker_client import build_client, connect
-from runner.environments import newest_of
+from runner.environments.interpreters import newest_of
 from runner.errors import RunnerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
 
 # A machine that is busy with something else is no failure of a property: no deadline. RUNNER_EXAMPLES says how many
 # examples a property is shown; `tox -e full` shows many more than every run of the unit tests does.

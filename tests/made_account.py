@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from runner.reports.account import Account, Bisection, Cause, Counts, Factor, Flip, Side, Switch, Trace, Tried
+from runner.outcomes.account import (
+    Account,
+    Bisection,
+    Cause,
+    Counts,
+    Factor,
+    Flip,
+    Side,
+    SwitchFinding,
+    TraceFinding,
+    Tried,
+)
 
 GOOD = {"tensorflow": "1.13.1", "keras": "2.2.4", "import": "tf.keras"}
 BAD = {**GOOD, "import": "keras"}
@@ -18,7 +29,7 @@ def made_account(**changes: object) -> Account:
         )
         for number, version in enumerate(versions)
     )
-    switch = Switch(
+    switch = SwitchFinding(
         name="resource-variables",
         does="variables are resource variables",
         how="enable_resource_variables()",
@@ -72,7 +83,9 @@ def made_account(**changes: object) -> Account:
             switch,
             switch.model_copy(update={"name": "single-threaded", "standing": "does not matter", "reversed": None}),
         ),
-        "trace": Trace(sentence="Step 1: the loss agrees.", step=1, recorded=200, last=4096, notes=("In order.",)),
+        "trace": TraceFinding(
+            sentence="Step 1: the loss agrees.", step=1, recorded=200, last=4096, notes=("In order.",)
+        ),
         "sentences": ("The difference is real.", "It is caused by resource-variables."),
         "unknown": ("Whether it holds elsewhere.",),
         "trials": 32,

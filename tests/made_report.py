@@ -11,19 +11,19 @@ from itertools import pairwise, product
 from random import Random
 from typing import TYPE_CHECKING
 
-from runner.reports import (
-    Axis,
-    Cell,
-    Change,
-    Commands,
-    Comparison,
-    Failure,
-    Interval,
-    Lock,
-    Package,
-    Report,
-    ScriptException,
-    Trial,
+from runner.outcomes.result import (
+    AxisResult,
+    CellResult,
+    ComparisonResult,
+    ExceptionResult,
+    FailureResult,
+    IntervalResult,
+    LockResult,
+    NeighbourChange,
+    PackageResult,
+    ReproductionCommands,
+    Result,
+    TrialResult,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ WORDS = {
     "untestable": "blocked (crashed-build-model)",
 }
 LABELS = {"good": "converged", "bad": "nan", "undecided": "converged", "untestable": "crashed-build-model"}
-EXCEPTION = ScriptException(
+EXCEPTION = ExceptionResult(
     type="TypeError",
     message='The added layer must be an instance of class Layer. Found: Tensor("input_1:0", shape=(2, 4, 1))',
     traceback='Traceback (most recent call last):\n  File "train.py", line 14, in <module>\n    model.add(Input())\n'
@@ -70,7 +70,7 @@ LOG = (
 
 def report_of_sizes(
     sizes: Mapping[str, int], *, seeds: int = 4, epochs: int = 12, title: str = "made-up", salt: int = 0
-) -> Report:
+) -> Result:
     """A report over axes with so many values each; one whose name is no axis of ours is a made-up package."""
     return made_report(
         {
@@ -84,7 +84,7 @@ def report_of_sizes(
     )
 
 
-def era_report(*, salt: int = 0) -> Report:
+def era_report(*, salt: int = 0) -> Result:
     """Ten TensorFlows, each with the Keras of its time, five scripts and two import flavours: 100 cells."""
     return made_report(
         {"tensorflow": tuple(KERAS), "keras": (), "script": SCRIPTS, "import": ("keras", "tf.keras")},
@@ -100,7 +100,7 @@ def made_report(
     epochs: int = 12,
     title: str = "made-up",
     salt: int = 0,
-) -> Report:
+) -> Result:
     """A report over these axes; an axis without values follows the first one. `salt` makes another run of it."""
     cells, locks = [], {}
     bases = next(iter(axes.values()))
@@ -111,7 +111,7 @@ def made_report(
         locks[lock[0]] = lock[1]
         kind = _kind(values, next(iter(values.values())) in early, random)
         cells.append(_cell(values, kind, lock[0], random, seeds, epochs))
-    return Report(
+    return Result(
         runner_version="0.1.0",
         made_at=f"2026-03-{1 + salt:02}T12:00:00+00:00",
         title=title,
@@ -141,9 +141,9 @@ def _combinations(axes: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
     return found
 
 
-def _axis(name: str, values: Sequence[str]) -> Axis:
+def _axis(name: str, values: Sequence[str]) -> AxisResult:
     kind = name if name in {"script", "import", "python"} else "package"
-    return Axis(name=name, kind=kind, values=tuple(dict.fromkeys(values)))  # type: ignore[arg-type]
+    return AxisResult(name=name, kind=kind, values=tuple(dict.fromkeys(values)))  # type: ignore[arg-type]
 
 
 def _versions(size: int) -> tuple[str, ...]:
@@ -161,22 +161,25 @@ def _kind(values: Mapping[str, str], early: bool, random: Random) -> str:
     return "bad" if early and values.get("import", "keras") in {"keras", "1.0.0"} else "good"
 
 
-def _lock(values: Mapping[str, str]) -> tuple[str, Lock]:
+def _lock(values: Mapping[str, str]) -> tuple[str, LockResult]:
     packages = {name: value for name, value in values.items() if name not in {"script", "import", "python"}}
     name = "+".join(f"{package}-{version}" for package, version in packages.items())
     base = next(iter(packages.values()), "")
     locked = [
-        Package(name=one, version=f"1.{Random(f'{one}{base[:3]}').randrange(20)}.0", layer="base") for one in LIBRARIES
+        PackageResult(name=one, version=f"1.{Random(f'{one}{base[:3]}').randrange(20)}.0", layer="base")
+        for one in LIBRARIES
     ]
     locked += [
-        Package(name=package, version=version, layer="overlay" if i else "base")
+        PackageResult(name=package, version=version, layer="overlay" if i else "base")
         for i, (package, version) in enumerate(packages.items())
     ]
-    lock = Lock(name=name, python="3.7", as_of="2019-02-27", packages=tuple(sorted(locked, key=lambda one: one.name)))
+    lock = LockResult(
+        name=name, python="3.7", as_of="2019-02-27", packages=tuple(sorted(locked, key=lambda one: one.name))
+    )
     return hashlib.sha256(name.encode()).hexdigest(), lock
 
 
-def _cell(values: dict[str, str], kind: str, lock: str, random: Random, seeds: int, epochs: int) -> Cell:
+def _cell(values: dict[str, str], kind: str, lock: str, random: Random, seeds: int, epochs: int) -> CellResult:
     name = ",".join(f"{axis}={value}" for axis, value in values.items())
     labels = [LABELS[kind]] * (seeds if kind != "untestable" else min(2, seeds))
     if kind == "undecided":
@@ -186,7 +189,7 @@ def _cell(values: dict[str, str], kind: str, lock: str, random: Random, seeds: i
     counted = 0 if kind == "untestable" else len(trials)
     finals = sorted(trial.final for trial in trials if trial.final is not None)
     good = {"good": "better", "bad": "worse"}.get(kind, "inconclusive")
-    return Cell(
+    return CellResult(
         id=hashlib.sha256(name.encode()).hexdigest()[:12],
         values=values,
         outcome=WORDS[kind],
@@ -194,14 +197,14 @@ def _cell(values: dict[str, str], kind: str, lock: str, random: Random, seeds: i
         reason=f"{converged} of {counted} converged" if counted else "2 trials with the same exception",
         converged=converged,
         counted=counted,
-        interval=Interval(low=0.398, high=1.0) if kind == "good" else None,
+        interval=IntervalResult(low=0.398, high=1.0) if kind == "good" else None,
         flags=("network",) if random.random() < 0.05 else (),
         final=finals[len(finals) // 2] if finals else (math.nan if kind == "bad" else None),
         epoch_s=round(random.uniform(0.2, 0.6), 4),
         peak_memory_bytes=random.randrange(200, 900) * 1_000_000,
         exception=EXCEPTION if kind == "untestable" else None,
         failures={"bad": (0,), "untestable": (1,), "undecided": (2,)}.get(kind, ()),
-        comparison=Comparison(label=good, reason=f"succeeds in {converged} of {counted} against 4 of 4", p=0.029),
+        comparison=ComparisonResult(label=good, reason=f"succeeds in {converged} of {counted} against 4 of 4", p=0.029),
         python="3.7.17",
         engine="docker",
         image="convergence-matrix/tensorflow:0a1b2c3d4e5f",
@@ -209,7 +212,7 @@ def _cell(values: dict[str, str], kind: str, lock: str, random: Random, seeds: i
         imported={package: version for package, version in values.items() if package in {"tensorflow", "keras"}},
         diff=DIFF if values.get("import") == "tf.keras" else "",
         expected="converges" if random.random() < 0.1 else "",
-        commands=Commands(
+        commands=ReproductionCommands(
             with_runner=(f"python -m runner matrix.yaml --only {name}", f"python -m runner shell {name}"),
             without_runner=(
                 "uv venv --python 3.7 cell",
@@ -221,12 +224,12 @@ def _cell(values: dict[str, str], kind: str, lock: str, random: Random, seeds: i
     )
 
 
-def _trial(cell: str, seed: int, label: str, random: Random, epochs: int, kind: str) -> Trial:
+def _trial(cell: str, seed: int, label: str, random: Random, epochs: int, kind: str) -> TrialResult:
     built = label != "crashed-build-model"
     losses = _losses(label, random, epochs) if built else []
     last = losses[-1] if losses else None
     nan = next((epoch for epoch, loss in enumerate(losses, 1) if not math.isfinite(loss)), None)
-    return Trial(
+    return TrialResult(
         key=hashlib.sha256(f"{cell}{seed}".encode()).hexdigest(),
         seed=seed,
         label=label,
@@ -266,14 +269,14 @@ def _losses(label: str, random: Random, epochs: int) -> list[float]:
     return [float(f"{0.5 * 10 ** (end * (i / (epochs - 1)) + random.gauss(0, 0.05)):.5g}") for i in range(epochs)]
 
 
-def _failures(cells: Sequence[Cell]) -> tuple[Failure, ...]:
+def _failures(cells: Sequence[CellResult]) -> tuple[FailureResult, ...]:
     reasons = (
         ("nan", "loss is NaN from epoch 2 on", "", ""),
         ("crashed-build-model", f"TypeError: {EXCEPTION.message[:51]}", "TypeError", "build-model"),
         ("oscillating", "loss goes up and down by more than a tenth of its start", "", ""),
     )
     return tuple(
-        Failure(
+        FailureResult(
             label=label,
             reason=reason,
             type=type_,
@@ -287,15 +290,15 @@ def _failures(cells: Sequence[Cell]) -> tuple[Failure, ...]:
     )
 
 
-def _changes(axes: Mapping[str, Sequence[str]], cells: Sequence[Cell]) -> list[Change]:
+def _changes(axes: Mapping[str, Sequence[str]], cells: Sequence[CellResult]) -> list[NeighbourChange]:
     """Where neighbours along the first axis differ."""
     first = next(iter(axes))
-    lines: dict[tuple[str, ...], list[Cell]] = {}
+    lines: dict[tuple[str, ...], list[CellResult]] = {}
     for cell in cells:
         rest = tuple(value for name, value in cell.values.items() if name != first and axes[name])
         lines.setdefault(rest, []).append(cell)
     return [
-        Change(axis=first, before=one.id, after=other.id)
+        NeighbourChange(axis=first, before=one.id, after=other.id)
         for line in lines.values()
         for one, other in pairwise(line)
         if one.kind != other.kind

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from runner.cli import environment, evidence, inspect, parts, publish, start, why, work
-from runner.cli.encoding import spare_streams
 from runner.errors import MachineError, RunnerError, StoppedError
+from runner.reports.terminal.console import spare_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from runner.laboratory.equipment import World
+
 
 COMMANDS = (
     *work.COMMANDS,
@@ -32,8 +35,11 @@ COMMANDS = (
 _NO_COMMAND = 2
 
 
-def run_command_line(arguments: Sequence[str]) -> int:
-    """Run one command; its exit code. Nothing that the user may cause ends in a traceback."""
+def run_command_line(arguments: Sequence[str], world: World | None = None) -> int:
+    """Run one command; its exit code. Nothing that the user may cause ends in a traceback.
+
+    `world` opens engine and package index when a command needs them; by default the real ones.
+    """
     words = with_command(list(arguments))
     if words is None:
         return _NO_COMMAND
@@ -41,7 +47,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: jobs are stopped, what is finished is kept
         signal.signal(number, signal.default_int_handler)
     try:
-        _program()(words, prog_name="python -m runner")
+        _program()(words, prog_name="python -m runner", obj=world)
     except SystemExit as end:  # the way in which typer ends every command
         return end.code if isinstance(end.code, int) else 0
     return 0

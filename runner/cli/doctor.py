@@ -6,12 +6,14 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.cli.words import size_words
+from runner.engines.choice import describe_build_client, describe_docker
 from runner.errors import RunnerError
+from runner.reports.notation import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
 
 ENOUGH_BYTES = 10 * 1000**3
 
@@ -29,8 +31,8 @@ class Finding:
 def examine(base: str, folder: Path) -> tuple[Finding, ...]:
     """Look at everything that a run needs; nothing is changed."""
     return (
-        _try("engine", lambda: _engine(base)),
-        _try("build client", _build_client),
+        _try("engine", lambda: describe_docker(base)),
+        _try("build client", describe_build_client),
         _try("interpreters", _interpreters),
         _disk(folder),
         _try("index", _index),
@@ -45,22 +47,6 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
         return Finding(what=what, ok=False, found=found, remedy=remedy.strip())
 
 
-def _engine(base: str) -> str:
-    from runner.engines.docker import DockerEngine  # noqa: PLC0415 - heavy
-
-    engine = DockerEngine.connect(base=base)
-    try:
-        return f"{engine.describe()}, base images: {base}"
-    finally:
-        engine.close()
-
-
-def _build_client() -> str:
-    from runner.engines.docker_build import build_client  # noqa: PLC0415 - heavy
-
-    return str(build_client())
-
-
 def _interpreters() -> str:
     from runner.environments.interpreters import find_interpreters  # noqa: PLC0415 - heavy
 
@@ -72,7 +58,7 @@ def _interpreters() -> str:
 
 
 def _index() -> str:
-    from runner.environments.index import Catalog  # noqa: PLC0415 - heavy
+    from runner.environments.index.catalog import Catalog  # noqa: PLC0415 - heavy
 
     catalog = Catalog()
     try:
@@ -88,4 +74,4 @@ def _disk(folder: Path) -> Finding:
         if free >= ENOUGH_BYTES
         else "A TensorFlow environment takes 1 to 2 GB. Free some space, or `clean` old images."
     )
-    return Finding(what="disk", ok=free >= ENOUGH_BYTES, found=f"{size_words(free)} free for {folder}", remedy=remedy)
+    return Finding(what="disk", ok=free >= ENOUGH_BYTES, found=f"{size(free)} free for {folder}", remedy=remedy)

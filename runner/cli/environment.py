@@ -18,24 +18,26 @@ from runner.cli.parameters import (
     MatrixOption,
     Only,
     Output,
+    opened,
     options,
 )
-from runner.cli.progress import observer_for_terminal
-from runner.cli.show import print_difference, print_records
-from runner.cli.words import date_words, size_words
-from runner.environments.difference import difference
-from runner.environments.model import Lock
+from runner.environments.lock import Lock
+from runner.environments.lockfile import difference
 from runner.errors import ExpectationFailed
-from runner.matrix.model import Matrix
-from runner.session import Session
+from runner.reports.notation import last_day, size
+from runner.reports.terminal.console import print_records
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from runner.environments.lock import LockedPackage
+    from runner.environments.lockfile import Difference
     from runner.session.options import Options
 
 
 def lock(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
@@ -47,13 +49,10 @@ def lock(
     output: Output = Format.TABLE,
 ) -> int:
     """Resolve every environment to exact files with hashes, as of its base's release, and write the locks."""
-    with (
-        observer_for_terminal() as observer,
-        Session(Matrix.load(matrix), options(engine, base, only=only), observer) as session,
-    ):
+    with opened(context, matrix, options(engine, base, only=only)) as session:
         if check:
             environments = [group.environment for group in session.groups]
-            stale = {one.name: session.environments.why_stale(one) for one in environments}
+            stale = {one.name: session.laboratory.environments.why_stale(one) for one in environments}
             print_records([{"environment": name, "lock": why or "ok"} for name, why in stale.items()], output)
             return 1 if any(stale.values()) else 0
         locks = session.lock(upgrade=upgrade)
@@ -62,7 +61,7 @@ def lock(
             {
                 "environment": name,
                 "CPython": made.python,
-                "as of": date_words(made.as_of),
+                "as of": last_day(made.as_of),
                 "packages": str(len(made.packages)),
                 "lock": made.digest[:12],
             }
@@ -82,6 +81,7 @@ def lock(
 
 
 def build(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
@@ -98,11 +98,8 @@ def build(
 ) -> int:
     """Make every environment runnable: an image each under docker, a virtual environment each under venv."""
     if print_dockerfile is not None:
-        return _print_dockerfile(matrix, options(engine, base, only=print_dockerfile))
-    with (
-        observer_for_terminal() as observer,
-        Session(Matrix.load(matrix), options(engine, base, only=only), observer) as session,
-    ):
+        return _print_dockerfile(context, matrix, options(engine, base, only=print_dockerfile))
+    with opened(context, matrix, options(engine, base, only=only)) as session:
         made = session.build()
     rows = [
         {"environment": name, "image": image if isinstance(image, str) else image.reference}
@@ -115,13 +112,14 @@ def build(
     return 0
 
 
-def _print_dockerfile(matrix: Path, chosen: Options) -> int:
-    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
-        sys.stdout.write(session.recipe())
+def _print_dockerfile(context: typer.Context, matrix: Path, chosen: Options) -> int:
+    with opened(context, matrix, chosen) as session:
+        sys.stdout.write(session.laboratory.environments.recipe(session.only_lock()))
     return 0
 
 
 def lock_diff(
+    context: typer.Context,
     one: CellName,
     other: CellName,
     matrix: MatrixOption = DEFAULT_MATRIX,
@@ -132,16 +130,14 @@ def lock_diff(
     """Show what the locks of two cells differ in."""
     locks = []
     for cell in (one, other):
-        with (
-            observer_for_terminal() as observer,
-            Session(Matrix.load(matrix), options(engine, base, only=cell), observer) as session,
-        ):
+        with opened(context, matrix, options(engine, base, only=cell)) as session:
             locks.append(session.only_lock())
     print_difference(difference(*locks), output)
     return 0
 
 
 def clean(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
@@ -161,21 +157,22 @@ def clean(
     output: Output = Format.TABLE,
 ) -> int:
     """Remove what killed runs left behind, and the images of this tool; locks and records stay unless asked for."""
-    with observer_for_terminal() as observer, Session(Matrix.load(matrix), options(engine, base), observer) as session:
+    with opened(context, matrix, options(engine, base)) as session:
         oldest = datetime.now(UTC) - timedelta(days=older_than)
-        images = sorted(session.engine.images(), key=lambda image: image.last_used)
+        stored = session.laboratory.equipment.engine
+        images = sorted(stored.images(), key=lambda image: image.last_used)
         found = [image for image in images[: max(0, len(images) - keep_last)] if image.last_used <= oldest]
         kept: set[str] = set()
         if not dry_run:
-            session.engine.sweep()
-            session.engine.forget_kept()
-            kept = {image.reference for image in found if not session.engine.remove_image(image.reference)}
+            stored.sweep()
+            stored.forget_kept()
+            kept = {image.reference for image in found if not stored.remove_image(image.reference)}
             if records:
-                observer.note(f"{session.forget()} records forgotten.")
+                session.observer.note(f"{session.forget()} records forgotten.")
     rows = [
         {
             "environment": image.lock_name,
-            "size": size_words(image.size_bytes),
+            "size": size(image.size_bytes),
             "last used": f"{image.last_used:%Y-%m-%d}",
             "image": image.reference,
             "state": "in use, kept" if image.reference in kept else "to remove" if dry_run else "removed",
@@ -184,6 +181,38 @@ def clean(
     ]
     print_records(rows, output)
     return 0
+
+
+def print_difference(found: Difference, output: str) -> None:
+    """Print what two locks differ in, a line each."""
+    records = list(_difference_records(found))
+    if output == "table" and not found:
+        sys.stdout.write("Both install the same.\n")
+    if records or output == "json":
+        print_records(records, output)
+
+
+def _difference_records(found: Difference) -> Iterator[dict[str, str]]:
+    if found.python:
+        yield _changed("CPython", *found.python)
+    if found.as_of:
+        yield _changed("as of", *map(last_day, found.as_of))
+    for exemption in found.exemptions:
+        until = [f"until {last_day(when)}" if when else "" for when in (exemption.one, exemption.other)]
+        yield _changed(f"exempt: {exemption.name}", *until)
+    packages = [(change.name, _package(change.one), _package(change.other)) for change in found.changed]
+    packages += [(package.name, _package(package), "") for package in found.removed]
+    packages += [(package.name, "", _package(package)) for package in found.added]
+    for name, one, other in sorted(packages):
+        yield _changed(name, one, other)
+
+
+def _changed(what: str, one: str, other: str) -> dict[str, str]:
+    return {"what": what, "one": one or "-", "other": other or "-"}
+
+
+def _package(package: LockedPackage) -> str:
+    return f"{package.version} ({package.layer.value})"
 
 
 COMMANDS = (lock, lock_diff, build, clean)

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from runner.cli.doctor import examine
 from runner.cli.parameters import (
@@ -24,17 +25,29 @@ from runner.cli.parameters import (
     Only,
     Output,
     Seeds,
+    opened,
     options,
 )
-from runner.cli.progress import PlainProgress, observer_for_terminal
-from runner.cli.show import print_plan, print_records
+from runner.cli.progress import PlainProgress
+from runner.environments.wheelhouse import total
 from runner.errors import UsageError
-from runner.matrix.model import Cell, Matrix
-from runner.session import Session
-from runner.session.jobs import github_jobs
+from runner.matrix.matrix_file import Matrix
+from runner.reports.notation import size
+from runner.reports.terminal.console import output_console, print_records
+from runner.session.session import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.session.plan import EnvironmentPlan, Plan
+
+
+_MOST_CELLS = 100
+"""Of a plan, one by one; of more, a line an environment says more."""
 
 
 def plan(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
@@ -53,19 +66,18 @@ def plan(
 ) -> int:
     """Show the cells, their environments, and what is done already."""
     if github_matrix:
-        with Session(Matrix.load(matrix), options(engine, base, only=only, seeds=seeds)) as session:
-            sys.stdout.write(f"{json.dumps(github_jobs(session, shards))}\n")
+        chosen = options(engine, base, only=only, seeds=seeds)
+        with open_session(Matrix.load(matrix), chosen, world=context.obj) as session:
+            sys.stdout.write(f"{json.dumps(session.github_jobs(shards))}\n")
         return 0
-    with (
-        observer_for_terminal() as observer,
-        Session(Matrix.load(matrix), options(engine, base, only=only, seeds=seeds), observer) as session,
-    ):
+    with opened(context, matrix, options(engine, base, only=only, seeds=seeds)) as session:
         found = session.plan()
     print_plan(found, output)
     return 0
 
 
 def logs(
+    context: typer.Context,
     cell: CellName,
     matrix: MatrixOption = DEFAULT_MATRIX,
     engine: Engine = None,
@@ -73,20 +85,17 @@ def logs(
     seed: Annotated[int | None, typer.Option("--seed", help="Of this seed; else of every seed.")] = None,
 ) -> int:
     """Print what the trials of a cell wrote to standard output and error."""
-    with (
-        observer_for_terminal() as observer,
-        Session(Matrix.load(matrix), options(engine, base, only=cell), observer) as session,
-    ):
-        the_cell(session)
+    with opened(context, matrix, options(engine, base, only=cell)) as session:
+        session.only_cell()
         results = session.results()
         records = [record for record in results.outcomes[0].records if seed is None or record.seed == seed]
-        logs_of = [(record, session.workplace.log(record.key)) for record in records]
+        logs_of = [(record, session.laboratory.equipment.workplace.log(record.key)) for record in records]
     if not logs_of:
         raise UsageError(
             f"There is no finished trial of {cell}{'' if seed is None else f' with seed {seed}'} under this engine yet."
         )
     for record, path in logs_of:
-        sys.stdout.write(f"--- {results.cells[0].name} seed {record.seed}, {record.engine}, {record.started_at}\n")
+        sys.stdout.write(f"--- {results.cells[0].id} seed {record.seed}, {record.engine}, {record.started_at}\n")
         sys.stdout.write(
             path.read_text("utf-8", "replace") if path.is_file() else f"{record.message or 'It left no log.'}\n"
         )
@@ -94,6 +103,7 @@ def logs(
 
 
 def shell(
+    context: typer.Context,
     cell: CellName,
     matrix: MatrixOption = DEFAULT_MATRIX,
     engine: Engine = None,
@@ -105,9 +115,14 @@ def shell(
     """Open a shell in the very environment of a cell, with a copy of its script."""
     with (
         tempfile.TemporaryDirectory(prefix="runner-shell-") as folder,
-        Session(Matrix.load(matrix), options(engine, base, only=cell), PlainProgress(Console(stderr=True))) as session,
+        open_session(
+            Matrix.load(matrix),
+            options(engine, base, only=cell),
+            PlainProgress(Console(stderr=True)),
+            world=context.obj,
+        ) as session,
     ):
-        argv, env = session.shell_command(the_cell(session), Path(folder))
+        argv, env = session.laboratory.shell_command(session.setup, session.only_cell(), Path(folder))
         typed = None if command is None else f"{command}\n"
         return subprocess.run(argv, env=env, cwd=Path(folder) / "work", input=typed, text=True, check=False).returncode
 
@@ -134,12 +149,63 @@ def doctor(
     return 0 if all(finding.ok for finding in findings) else 4
 
 
-def the_cell(session: Session) -> Cell:
-    """The one cell that `only` selects. Raises UsageError where it selects several."""
-    if len(session.cells) > 1:
-        names = "\n  ".join(cell.name for cell in session.cells[:10])
-        raise UsageError(f"{session.options.only} means {len(session.cells)} cells; say more of it:\n  {names}")
-    return session.cells[0]
+def print_plan(plan: Plan, output: str) -> None:
+    """Print what a run would do."""
+    each_cell = output == "json" or plan.cells <= _MOST_CELLS
+    print_records(list(_cell_records(plan) if each_cell else _environment_records(plan)), output)
+    if output == "table":
+        for line in _plan_lines(plan):
+            output_console().print(Text(line, style="dim"))
+
+
+def _cell_records(plan: Plan) -> Iterator[dict[str, str | int]]:
+    for environment in plan.environments:
+        shared = _environment_columns(environment)
+        for cell in environment.cells:
+            yield {
+                "cell": cell.cell.name,
+                **shared,
+                "finished": cell.finished,
+                "to run": f"{cell.wanted}+" if cell.wanted else "0",
+            }
+
+
+def _environment_records(plan: Plan) -> Iterator[dict[str, str | int]]:
+    for environment in plan.environments:
+        yield {
+            **_environment_columns(environment),
+            "cells": len(environment.cells),
+            "finished": environment.finished,
+            "to run": f"{environment.wanted}+" if environment.wanted else "0",
+        }
+
+
+def _environment_columns(plan: EnvironmentPlan) -> dict[str, str | int]:
+    return {
+        "environment": plan.name,
+        "lock": plan.lock.digest[:12] if plan.lock else "to resolve",
+        "CPython": plan.lock.python if plan.lock else "",
+        "image": "ready" if plan.image else "to make",
+    }
+
+
+def _plan_lines(plan: Plan) -> Iterator[str]:
+    for became in plan.became:
+        yield f"{became.axis}: {became.written} is {', '.join(became.versions)}."
+    work = f"{plan.to_lock} environments to lock, {plan.to_build} to make, {plan.wanted} trials to run at least"
+    yield f"{plan.cells} cells under {plan.engine.value}: {plan.finished} trials finished, {work}."
+    yield from _disk_lines(plan)
+
+
+def _disk_lines(plan: Plan) -> Iterator[str]:
+    """How much disk the environments will take that are locked and not made yet."""
+    sizes = [environment.sizes for environment in plan.environments if environment.wanted and environment.sizes]
+    if not sizes:
+        return
+    download, write = total(sizes)
+    free = f"; {size(plan.room.free_bytes)} are free in {plan.room.path}" if plan.room else ""
+    unlocked = f" and what the {plan.to_lock} without a lock will need" if plan.to_lock else ""
+    yield f"Disk: about {size(download)} to download, {size(write)} to install{unlocked}{free}."
 
 
 COMMANDS = (plan, logs, shell, doctor)

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.outcomes.earlier import Earlier
-    from runner.reports import Report
-    from runner.session import Results, Session
+    from runner.outcomes.result import Result
     from runner.session.gate import FailOn
+    from runner.session.results import Results
+    from runner.session.session import Session
 
 _MOST_SUMMARY = 1_000_000
 """GitHub takes 1 MiB of a step, and nothing at all of more."""
@@ -27,7 +28,7 @@ class Asked:
 
     junit: Path | None
     fail_on: tuple[FailOn, ...]
-    baseline: Report | None
+    baseline: Result | None
     annotations: bool
     summary: Path | None
 
@@ -38,9 +39,9 @@ def asked(
     """What was asked for; the earlier result is read before anything runs. Raises UsageError where it can't be."""
     earlier = None
     if baseline is not None:
-        from runner.reports import read_report  # noqa: PLC0415 - only here
+        from runner.outcomes.result import read_result  # noqa: PLC0415 - only here
 
-        earlier = read_report(baseline)
+        earlier = read_result(baseline)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     return Asked(
         junit=junit,
@@ -55,14 +56,13 @@ def tell(session: Session, results: Results, wanted: Asked) -> int:
     """Write what was asked for, say on standard error what must not be, and give the exit code."""
     if wanted == Asked(junit=None, fail_on=(), baseline=None, annotations=False, summary=None):
         return results.exit_code
-    from runner.reports.earlier import against  # noqa: PLC0415 - only where asked for
+    from runner.outcomes.earlier import against  # noqa: PLC0415 - only where asked for
     from runner.session.gate import broken  # noqa: PLC0415
-    from runner.session.reporting import report_of  # noqa: PLC0415
 
-    report = report_of(session, results)
+    report = results.result
     earlier = None
     if wanted.baseline is not None:
-        earlier = against(report, wanted.baseline, {cell.name for cell in session.all_cells})
+        earlier = against(report, wanted.baseline, {cell.id for cell in session.all_cells})
         _say(_earlier_lines(wanted.baseline, earlier))
     _write(report, wanted, earlier or (), session.matrix.folder)
     found = broken(report, wanted.fail_on, earlier)
@@ -70,7 +70,7 @@ def tell(session: Session, results: Results, wanted: Asked) -> int:
     return results.exit_code or int(bool(found))
 
 
-def _write(report: Report, wanted: Asked, earlier: Sequence[Earlier], folder: Path) -> None:
+def _write(report: Result, wanted: Asked, earlier: Sequence[Earlier], folder: Path) -> None:
     if wanted.junit:
         from runner.reports.junit import junit  # noqa: PLC0415 - only where asked for
 
@@ -104,7 +104,7 @@ def _source(folder: Path) -> str:
     return f"{server}/{repository}/blob/{commit}/{_below_root(folder)}".rstrip("/")
 
 
-def _earlier_lines(baseline: Report, earlier: Sequence[Earlier]) -> list[str]:
+def _earlier_lines(baseline: Result, earlier: Sequence[Earlier]) -> list[str]:
     counts = Counter(one.label.value for one in earlier)
     words = ", ".join(f"{count} {label}" for label, count in counts.items())
     return [

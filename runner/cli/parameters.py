@@ -5,19 +5,26 @@ from __future__ import annotations
 import enum
 import os
 import tomllib
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import platformdirs
 import typer
 
+from runner.cli.progress import observer_for_terminal
 from runner.errors import UsageError
+from runner.matrix.matrix_file import Matrix
 from runner.session.gate import FailOn
 from runner.session.options import Options
+from runner.session.session import open_session
 from runner.session.shards import parse_shard
 
 if TYPE_CHECKING:
-    from runner.reports import Report
+    from collections.abc import Iterator
+
+    from runner.outcomes.result import Result
+    from runner.session.session import Session
 
 
 class EngineChoice(enum.StrEnum):
@@ -115,7 +122,7 @@ def options(
     shard: str = "",
     fail_fast: bool = False,
     prune_images: bool = False,
-    earlier: Report | None = None,
+    earlier: Result | None = None,
 ) -> Options:
     """The session's options: the command line, then the environment, then the user's configuration file."""
     configured = configuration()
@@ -154,3 +161,13 @@ def configuration() -> dict[str, str]:
         if value not in allowed[key]:
             raise UsageError(f"{path}: {key} is {value!r}; it can be {', '.join(allowed[key])}.")
     return values
+
+
+@contextmanager
+def opened(context: typer.Context, matrix: Path, chosen: Options) -> Iterator[Session]:
+    """A session of a matrix file that tells its progress on standard error; the context has the world that it opens."""
+    with (
+        observer_for_terminal() as observer,
+        open_session(Matrix.load(matrix), chosen, observer, world=context.obj) as session,
+    ):
+        yield session

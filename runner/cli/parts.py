@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from runner.cli.parameters import DEFAULT_MATRIX, MatrixOption
-from runner.matrix.model import Matrix
+from runner.matrix.matrix_file import Matrix
 from runner.session.merging import merge as merge_stores
-from runner.trials.execute import Workplace
+from runner.trials.execution import Workplace
 
 
 def merge(

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from runner.cli.words import cell_words, duration_words, verdict_words
+from runner.reports.notation import distinct_name, duration
 from runner.trials.channel import follow
 
 if TYPE_CHECKING:
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
     from runner.engines.protocol import JobFolder
     from runner.matrix.model import Cell
-    from runner.outcomes import Outcome, Verdict
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.verdict import Verdict
     from runner.session.observer import Observer
     from runner.trials.record import Record
     from runner.trials.trial import Trial
+
+
+_LONGEST_EXCEPTION = 100
 
 REFRESH_PER_S = 4
 
@@ -69,13 +73,11 @@ class PlainProgress:
 
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
         """Say how a trial ended."""
-        self._line(
-            f"{cell.name} seed {record.seed}: {verdict_words(record, verdict)} ({duration_words(record.duration_s)})"
-        )
+        self._line(f"{cell.name} seed {record.seed}: {_verdict_line(record, verdict)} ({duration(record.duration_s)})")
 
-    def cell_finished(self, cell: Cell, outcome: Outcome) -> None:
+    def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
         """Say how a cell came out."""
-        self._line(f"{cell.name}: {outcome.label}")
+        self._line(f"{cell.name}: {outcome.outcome}")
 
     def _line(self, text: str) -> None:
         self._console.print(f"[{time.monotonic() - self._begun:6.1f} s] {text}", markup=False, soft_wrap=True)
@@ -125,7 +127,7 @@ class _Times:
 
     def expected(self, cell: Cell) -> float | None:
         """Seconds that a trial of a cell takes, by its own trials or else by all; None before the first one ended."""
-        own = self.by_cell.get(cell.name) or [duration for durations in self.by_cell.values() for duration in durations]
+        own = self.by_cell.get(cell.name) or [took_s for times in self.by_cell.values() for took_s in times]
         return sum(own) / len(own) if own else None
 
 
@@ -176,14 +178,14 @@ class LiveProgress:
             self._times.take(cell, record.duration_s)
             self._trials += 1
         line = Text.assemble(
-            (f"{cell_words(cell, self._cells)}  ", ""),
+            (f"{self._name(cell)}  ", ""),
             (f"seed {record.seed}  ", "dim"),
-            verdict_words(record, verdict),
-            (f"  {duration_words(record.duration_s)}", "dim"),
+            _verdict_line(record, verdict),
+            (f"  {duration(record.duration_s)}", "dim"),
         )
         self._console.print(line)
 
-    def cell_finished(self, cell: Cell, outcome: Outcome) -> None:  # noqa: ARG002 - the observer's signature
+    def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:  # noqa: ARG002 - the observer's signature
         """Take a cell's outcome."""
         with self._lock:
             self._decided.add(cell.name)
@@ -201,23 +203,37 @@ class LiveProgress:
             for running in self._running.values():
                 running.look()
                 trial = running.trial
-                elapsed = duration_words(time.monotonic() - running.begun)
+                elapsed = duration(time.monotonic() - running.begun)
                 words = f"seed {trial.seed}  {running.words()}  {elapsed}"
-                table.add_row(
-                    Text("running", style="green"), Text(cell_words(trial.setting.cell, self._cells)), Text(words)
-                )
+                table.add_row(Text("running", style="green"), Text(self._name(trial.setting.cell)), Text(words))
             return Group(table, Text(self._summary(), style="bold"))
 
     def _summary(self) -> str:
         if not self._cells:
-            return f"starting  {duration_words(time.monotonic() - self._begun)}"
-        elapsed = duration_words(time.monotonic() - self._begun)
+            return f"starting  {duration(time.monotonic() - self._begun)}"
+        elapsed = duration(time.monotonic() - self._begun)
         text = f"{len(self._decided)} of {len(self._cells)} cells decided, {self._trials} trials, {elapsed}"
         to_go = self._to_go()
-        return f"{text}, at least {duration_words(to_go)} to go" if to_go else text
+        return f"{text}, at least {duration(to_go)} to go" if to_go else text
 
     def _to_go(self) -> float | None:
         open_cells = [cell for cell in self._cells if cell.name not in self._decided]
         expected = [self._times.expected(cell) for cell in open_cells]
         known = [seconds for seconds in expected if seconds is not None]
         return sum(known) / max(1, len(self._running)) if known else None
+
+    def _name(self, cell: Cell) -> str:
+        """The cell by what tells it from the others."""
+        return distinct_name(cell.values, [one.values for one in self._cells])
+
+
+def _verdict_line(record: Record, verdict: Verdict) -> str:
+    """A trial's verdict with the figure or the exception behind it."""
+    if record.exception and not verdict.n:
+        text = f"{record.exception.type}: {record.exception.message}".partition("\n")[0]
+        return f"{verdict.label} ({text[:_LONGEST_EXCEPTION]})"
+    if record.message:
+        return f"{verdict.label} ({record.message.partition(chr(10))[0][:_LONGEST_EXCEPTION]})"
+    if verdict.end is not None:
+        return f"{verdict.label} ({verdict.metric} {verdict.end:.3g})"
+    return str(verdict.label)

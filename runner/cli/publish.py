@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, MatrixFile, Only, Seeds, options
-from runner.cli.progress import observer_for_terminal
-from runner.matrix.model import Matrix
-from runner.session import Session
+from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, MatrixFile, Only, Seeds, opened, options
 
 if TYPE_CHECKING:
     from runner.reports.site import Written
-    from runner.session import Options
+    from runner.session.options import Options
 
 
 Source = Annotated[
@@ -27,6 +24,7 @@ To = Annotated[
 
 
 def publish(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
@@ -37,7 +35,9 @@ def publish(
 ) -> int:
     """Write the report site of the stored trials, a folder that opens from disk; nothing is run."""
     chosen = options(engine, base, only=only, seeds=seeds)
-    written = _from_results(source, to) if source else _from_matrix(matrix, chosen, to, recorded=engine is None)
+    written = (
+        _from_results(source, to) if source else _from_matrix(context, matrix, chosen, to, recorded=engine is None)
+    )
     sys.stdout.write(
         f"{written.folder / 'index.html'}\n"
         f"{written.written} files written, {written.kept} as they were, {written.removed} removed.\n"
@@ -45,19 +45,19 @@ def publish(
     return 0
 
 
-def _from_matrix(matrix: Path, chosen: Options, to: Path | None, *, recorded: bool) -> Written:
+def _from_matrix(context: typer.Context, matrix: Path, chosen: Options, to: Path | None, *, recorded: bool) -> Written:
     """The site of what is stored: on the engine that was named, else on whatever engine ran last."""
     from runner.session.publishing import publish as publish_results  # noqa: PLC0415 - templates, numpy
 
-    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
+    with opened(context, matrix, chosen) as session:
         return publish_results(session, session.results(recorded=recorded), to)
 
 
 def _from_results(source: Path, to: Path | None) -> Written:
-    from runner.reports import read_report  # noqa: PLC0415 - pydantic models of the whole report
+    from runner.outcomes.result import read_result  # noqa: PLC0415 - pydantic models of the whole report
     from runner.reports.site import write_site  # noqa: PLC0415 - templates and numpy
 
-    return write_site(read_report(source), to or Path("site"))
+    return write_site(read_result(source), to or Path("site"))
 
 
 COMMANDS = (publish,)

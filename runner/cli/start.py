@@ -19,7 +19,7 @@ def init(
 ) -> int:
     """Write a commented matrix for a script."""
     from runner.matrix.template import template  # noqa: PLC0415 - only here
-    from runner.scripts import read_script  # noqa: PLC0415 - only here
+    from runner.scripts.script import read_script  # noqa: PLC0415 - only here
 
     if output.exists() and not force:
         raise UsageError(f"{output} is there already. Use --force to overwrite it, or --output for another name.")
@@ -35,7 +35,7 @@ def init(
 
 def schema() -> int:
     """Print the JSON Schema of matrix files, for editors."""
-    from runner.matrix.schema import json_schema  # noqa: PLC0415 - only here
+    from runner.matrix.declaration import json_schema  # noqa: PLC0415 - only here
 
     sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
     return 0

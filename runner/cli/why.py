@@ -20,20 +20,19 @@ from runner.cli.parameters import (
     Output,
     PruneImages,
     Seeds,
+    opened,
     options,
 )
-from runner.cli.progress import observer_for_terminal
-from runner.cli.show import console_for_output
 from runner.errors import UsageError
 from runner.matrix.mistakes import RefusedError
-from runner.matrix.model import Matrix
-from runner.matrix.quantities import duration_s
-from runner.session import Session
+from runner.matrix.scalars import duration_s
+from runner.reports.terminal.console import output_console
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.explain import Budget
+    from runner.explain.experimenter import Budget
+
 
 _CELL = "AXIS=VALUE,…"
 
@@ -51,6 +50,7 @@ MaxTrials = Annotated[int | None, typer.Option("--max-trials", min=1, help="Run 
 
 
 def explain(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     good: Annotated[str, typer.Option("--good", metavar=_CELL, help="The good cell: import=tf.keras.")] = "",
     bad: Annotated[str, typer.Option("--bad", metavar=_CELL, help="The bad cell: import=keras.")] = "",
@@ -67,36 +67,43 @@ def explain(
     output: Output = Format.TABLE,
 ) -> int:
     """Find out by experiment why two cells differ: is it real, which axis, which release, which mechanism."""
-    from runner.cli.account import print_account  # noqa: PLC0415 - as slow as what it prints
-    from runner.explain import explain as explained  # noqa: PLC0415 - only here
-    from runner.explain.account import account_of  # noqa: PLC0415 - only here
-    from runner.explain.plan import plan_of  # noqa: PLC0415 - only here
+    from runner.explain.forecast import forecast  # noqa: PLC0415 - only here
+    from runner.explain.investigation import explain as explained  # noqa: PLC0415 - only here
     from runner.explain.sides import sides_in, sides_of  # noqa: PLC0415 - only here
-    from runner.reports.account import FOLDER, write_account  # noqa: PLC0415 - only here
+    from runner.outcomes.account import FOLDER, write_account  # noqa: PLC0415 - only here
+    from runner.reports.terminal.account_sheet import print_account  # noqa: PLC0415 - as slow as what it prints
 
     if bool(good) is not bool(bad):
         raise UsageError("Name both cells, --good and --bad; or neither, for the closest pair that is recorded.")
     spending = _budget(budget, max_trials)
     chosen = options(engine, base, only=only, seeds=seeds, jobs=jobs, prune_images=prune_images)
-    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
+    with opened(context, matrix, chosen) as session:
         pair = sides_of(session.cells, good, bad) if good else sides_in(session.results())
-        plan = plan_of(session, *pair, every=every.value, budget=spending)
+        plan = forecast(session.laboratory, session.matrix, *pair, every=every.value, budget=spending)
         if dry_run:
             sys.stdout.write("\n".join([*plan, ""]))
             return 0
         for line in plan:
-            observer.note(line)
-        found = explained(session, *pair, budget=spending, every=every.value, tell=observer.note)
-        made = account_of(found, _command(matrix, good, bad, only))
-        write_account(made, session.workplace.root / FOLDER)
+            session.observer.note(line)
+        found = explained(
+            session.laboratory,
+            session.matrix,
+            *pair,
+            budget=spending,
+            every=every.value,
+            observer=session.observer,
+        )
+        made = found.account(_command(matrix, good, bad, only))
+        write_account(made, session.laboratory.equipment.workplace.root / FOLDER)
     if output is Format.JSON:
         sys.stdout.write(made.model_dump_json(indent=2) + "\n")
     else:
-        print_account(made, console_for_output())
+        print_account(made, output_console())
     return 0
 
 
 def bisect(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     axis: Annotated[str, typer.Option("--axis", help="The axis to walk: a package, or python.")] = "",
     first: Annotated[str, typer.Option("--from", metavar="VERSION", help="One end; default: the axis's first.")] = "",
@@ -112,34 +119,33 @@ def bisect(
     output: Output = Format.TABLE,
 ) -> int:
     """Find the releases at which the outcome flips along one axis, also ones that the matrix does not name."""
-    from runner.cli.account import print_walk  # noqa: PLC0415 - as slow as what it prints
-    from runner.explain.account import walk_of  # noqa: PLC0415 - only here
     from runner.explain.sides import cell_and_ends  # noqa: PLC0415 - only here
-    from runner.explain.walking import walk  # noqa: PLC0415 - only here
+    from runner.explain.walk import walk  # noqa: PLC0415 - only here
+    from runner.reports.terminal.account_sheet import print_walk  # noqa: PLC0415 - as slow as what it prints
 
     spending = _budget(budget, max_trials)
     chosen = options(engine, base, only=only, jobs=jobs, prune_images=prune_images)
-    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
-        values, ends = cell_and_ends(session.cells, axis or session.matrix.base.name, first, last)
-        found = walk(
-            session,
-            values,
+    with opened(context, matrix, chosen) as session:
+        cell, ends = cell_and_ends(session.cells, axis or session.matrix.base.name, first, last)
+        made = walk(
+            session.laboratory,
+            session.matrix,
+            cell,
             axis or session.matrix.base.name,
             ends,
             every=every.value,
             budget=spending,
-            tell=observer.note,
+            observer=session.observer,
         )
-    made = walk_of(found)
     if output is Format.JSON:
         sys.stdout.write(made.model_dump_json(indent=2) + "\n")
     else:
-        print_walk(made, console_for_output())
+        print_walk(made, output_console())
     return 0
 
 
 def _budget(duration: str, trials: int | None) -> Budget:
-    from runner.explain import Budget  # noqa: PLC0415 - only here
+    from runner.explain.experimenter import Budget  # noqa: PLC0415 - only here
 
     try:
         return Budget(trials=trials, seconds=duration_s(duration) if duration else None)

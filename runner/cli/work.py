@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from runner.cli.inspect import print_plan
 from runner.cli.machines import asked, tell
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
@@ -24,16 +25,14 @@ from runner.cli.parameters import (
     Seeds,
     Shard,
     TableFormat,
+    opened,
     options,
 )
-from runner.cli.progress import observer_for_terminal
-from runner.cli.results import print_results, print_verdicts
-from runner.cli.show import print_plan
-from runner.matrix.model import Matrix
-from runner.session import Session
+from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
 
 
 def run(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
@@ -53,7 +52,6 @@ def run(
     output: Output = Format.TABLE,
 ) -> int:
     """Run the matrix: make what is missing, run every trial that is not stored yet, print the outcomes."""
-    loaded = Matrix.load(matrix)
     wanted = asked(junit, fail_on, baseline, annotate)
     chosen = options(
         engine,
@@ -66,16 +64,18 @@ def run(
         prune_images=prune_images,
         earlier=wanted.baseline,
     )
-    with observer_for_terminal() as observer, Session(loaded, chosen, observer) as session:
+    with opened(context, matrix, chosen) as session:
         if dry_run:
             print_plan(session.plan(), output)
             return 0
         results = session.run()
-        print_results(results, output)
+        result = results.result
+        print_result(result, output, executed=results.executed, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
 
 def table(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
@@ -95,24 +95,24 @@ def table(
     """Print the outcomes of the trials that are stored; nothing is run."""
     wanted = asked(junit, fail_on, baseline, annotate)
     chosen = options(engine, base, only=only, shard=shard, seeds=seeds, earlier=wanted.baseline)
-    with observer_for_terminal() as observer, Session(Matrix.load(matrix), chosen, observer) as session:
+    with opened(context, matrix, chosen) as session:
         results = session.results(recorded=recorded)
-        print_results(results, output, wide=wide)
+        print_result(results.result, output, wide=wide, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
 
 def judge(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     only: Only = None,
     seeds: Seeds = None,
     output: Output = Format.TABLE,
 ) -> int:
     """Judge the stored trials again and say why each is labelled as it is; nothing is run, no engine is asked."""
-    with observer_for_terminal() as observer:
-        chosen = options(None, None, only=only, seeds=seeds)
-        with Session(Matrix.load(matrix), chosen, observer) as session:
-            results = session.results(recorded=True)
-    print_verdicts(results, output)
+    with opened(context, matrix, options(None, None, only=only, seeds=seeds)) as session:
+        results = session.results(recorded=True)
+        result = results.result
+    print_verdicts(result, output, missed=list(map(str, results.misses)))
     return results.exit_code
 
 

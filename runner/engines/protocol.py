@@ -1,6 +1,6 @@
-"""What an engine is: it makes images from locks, and runs jobs in them. `docker` and `venv` both go through this.
+"""The interface of an engine, which makes images from locks and runs jobs in them. `docker` and `venv` implement it.
 
-The values here are all that crosses between the engines and the rest; nothing above knows which engine it talks to.
+The values here are all that passes between the engines and the rest; nothing above knows which engine it talks to.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from runner.environments.index import Catalog
-    from runner.environments.model import Lock
-    from runner.environments.toolchain import Toolchain
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.interpreters import Toolchain
+    from runner.environments.lock import Lock
     from runner.environments.wheelhouse import Wheelhouse
 
 
 class EngineKind(enum.Enum):
-    """Which engine; part of a trial's key."""
+    """The two engines; part of a trial's key."""
 
     DOCKER = "docker"
     VENV = "venv"
@@ -35,7 +35,7 @@ class Image:
     reference: str
     lock_digest: str
     base_identity: str
-    """What the lock does not pin: the base image's digest or content hash, or the interpreter's exact build."""
+    """All that the lock does not pin: the base image's digest or content hash, or the interpreter's exact build."""
     python_full: str
     """Such as "3.7.16"."""
 
@@ -53,7 +53,7 @@ class StoredImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Room:
-    """Where an engine keeps its images, and how much is free there."""
+    """The place where an engine keeps its images, and the free space there."""
 
     path: Path
     free_bytes: int
@@ -72,7 +72,7 @@ class Mount:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What a job may use; going past one of them ends it, and the ending says which it was."""
+    """The resources that a job may use. Exceeding one of them ends the job, and its ending says which one it was."""
 
     memory_bytes: int
     disk_bytes: int
@@ -148,7 +148,7 @@ class Job:
 
 
 class Cut(enum.Enum):
-    """Which limit ended a job."""
+    """The limit that ended a job."""
 
     TIMEOUT = "timeout"
     MEMORY = "memory"
@@ -159,7 +159,7 @@ class Cut(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ending:
-    """How a job ended, as the engine saw it; this wins over what the job says of itself."""
+    """The end of a job as the engine saw it; this takes precedence over what the job reports."""
 
     exit_code: int | None
     """None where a signal ended it."""
@@ -180,7 +180,7 @@ class Engine(Protocol):
         ...
 
     def base_identity(self, python: str) -> str:
-        """What the lock does not pin, for one CPython minor release; quick once it was made."""
+        """The identity of all that the lock does not pin, for one CPython minor release; quick once made."""
         ...
 
     def known_identity(self, python: str) -> str | None:
@@ -194,18 +194,21 @@ class Engine(Protocol):
     def make(
         self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None], *, labels: Mapping[str, str]
     ) -> Image:
-        """Make a lock runnable, or find it made; `say` gets lines of progress, `labels` tell what it is made for.
+        """Make a lock runnable, or find it made; `say` gets lines of progress, `labels` name what it is made for.
 
         Raises MachineError or BuildFailedError.
         """
         ...
 
     def recipe(self, lock: Lock, catalog: Catalog) -> str:
-        """Tell how to make the image of a lock without this tool. Raises UsageError where the engine makes none."""
+        """Instructions for making the image of a lock without this tool.
+
+        Raises UsageError where the engine makes no images.
+        """
         ...
 
     def room(self) -> Room | None:
-        """Where images are kept; None where this machine can't see that place."""
+        """The place where images are kept; None where this machine cannot see it."""
         ...
 
     def find(self, lock: Lock) -> Image | None:
@@ -217,7 +220,7 @@ class Engine(Protocol):
         ...
 
     def images(self) -> tuple[StoredImage, ...]:
-        """Give every image of this tool that the engine keeps."""
+        """Every image of this tool that the engine keeps."""
         ...
 
     def remove_image(self, reference: str) -> bool:
@@ -225,7 +228,7 @@ class Engine(Protocol):
         ...
 
     def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Give the command of a shell in a job's world, and all its environment variables."""
+        """The command of a shell in a job's world, and all its environment variables."""
         ...
 
     def stop_all(self) -> None:
@@ -241,5 +244,5 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         ...

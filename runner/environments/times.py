@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from runner.errors import UsageError
-from runner.matrix.eras import end_of_day
+from runner.matrix.releases import end_of_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

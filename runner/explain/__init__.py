@@ -1,6 +1,1 @@
-"""Why do two cells differ? Composes the searches of `investigate` with the trials of a session, into an account."""
-
-from runner.explain.asking import Budget
-from runner.explain.explaining import Explanation, explain
-
-__all__ = ["Budget", "Explanation", "explain"]
+"""Why two cells differ: the searches of `investigate`, answered by trials, put together as an account."""

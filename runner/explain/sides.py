@@ -1,65 +1,72 @@
-"""Which two cells an explanation is about: what a user says of the good and the bad one → all their axis values."""
+"""The two cells of an investigation: the texts by which a user names the good and the bad one → their ids."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
+from runner.matrix.axes import axis_kind, axis_name, canonical
+from runner.matrix.cell_id import CellId
 from runner.matrix.mistakes import RefusedError, quoted
-from runner.matrix.model import axis_kind
-from runner.matrix.values import axis_name, canonical
-from runner.outcomes import OutcomeKind
+from runner.outcomes.outcome import OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.matrix.model import Cell
-    from runner.session import Results
+    from runner.session.results import Results
+
 
 _SHOWN = 8
+Pair = tuple[CellId, CellId]
+"""The good and the bad cell."""
 
 
-def sides_of(cells: Sequence[Cell], good: str, bad: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The axis values of the good and the bad cell, by texts like `import=tf.keras,tensorflow=2.4.0`.
+def sides_of(cells: Sequence[Cell], good: str, bad: str) -> Pair:
+    """The good and the bad cell, by texts like `import=tf.keras,tensorflow=2.4.0`.
 
     Of the cells that fit, the two that differ in the fewest axes; a version that no cell has takes the other axes of
     the cells that there are. Raises UsageError where that leaves several pairs, or none.
     """
     wanted = _read("--good", good), _read("--bad", bad)
-    fitting = [[cell for cell in cells if cell.matches(one)] for one in wanted]
-    pairs = [(dict(g.values), dict(b.values)) for g in fitting[0] for b in fitting[1] if g is not b]
+    fitting = [[cell.id for cell in cells if cell.id.matches(one)] for one in wanted]
+    pairs = [(one, other) for one in fitting[0] for other in fitting[1] if one != other]
     if not pairs:
         named = {**wanted[0], **wanted[1]}
-        rests = [{axis: text for axis, text in cell.values.items() if axis not in named} for cell in cells]
-        pairs = [({**rest, **wanted[0]}, {**rest, **wanted[1]}) for rest in rests]
-    pairs = _distinct([(g, b) for g, b in pairs if g != b])
+        rests = [{axis: value for axis, value in cell.id if axis not in named} for cell in cells]
+        pairs = [(CellId.of({**rest, **wanted[0]}), CellId.of({**rest, **wanted[1]})) for rest in rests]
+    pairs = [(one, other) for one, other in dict.fromkeys(pairs) if one != other]
     if not pairs:
-        raise UsageError(f"--good {good} and --bad {bad} mean the same cell.")
+        raise UsageError(f"--good {good} and --bad {bad} name the same cell. Name two that differ.")
     fewest = min(map(_distance, pairs))
     closest = [pair for pair in pairs if _distance(pair) == fewest]
     if len(closest) > 1:
-        open_axes = sorted({axis for g, _ in closest for axis in g if len({one[axis] for one, _ in closest}) > 1})
+        open_axes = sorted({axis for one, _ in closest for axis in one.values if _varies(axis, closest)})
         raise UsageError(
-            f"--good {good} and --bad {bad} mean {len(closest)} pairs of cells; say more of them, or narrow with"
+            f"--good {good} and --bad {bad} fit {len(closest)} pairs of cells; say more of them, or narrow with"
             f" --only: {', '.join(open_axes[:_SHOWN])}."
         )
-    g, b = closest[0]
-    if g.keys() != b.keys():
-        lacking = ", ".join(sorted(g.keys() ^ b.keys()))
-        raise UsageError(f"--good {good} and --bad {bad}: only one of them has a value of {lacking}.")
-    return g, b
+    ((one, other),) = closest
+    if one.values.keys() != other.values.keys():
+        lacking = ", ".join(sorted(one.values.keys() ^ other.values.keys()))
+        raise UsageError(f"--good {good} and --bad {bad}: only one of the two cells has a value of {lacking}.")
+    return one, other
 
 
-def sides_in(results: Results) -> tuple[dict[str, str], dict[str, str]]:
+def _varies(axis: str, pairs: Sequence[Pair]) -> bool:
+    return len({one.get(axis) for one, _ in pairs}) > 1
+
+
+def sides_in(results: Results) -> Pair:
     """The pair of a good and a bad cell that differ in the fewest axes, by what is recorded.
 
     Raises UsageError where there is no such pair.
     """
     kinds = list(zip(results.cells, results.outcomes, strict=True))
     found = [
-        (dict(g.values), dict(b.values))
-        for g, ours in kinds
-        for b, theirs in kinds
+        (good.id, bad.id)
+        for good, ours in kinds
+        for bad, theirs in kinds
         if ours.kind is OutcomeKind.GOOD and theirs.kind in {OutcomeKind.BAD, OutcomeKind.UNTESTABLE}
     ]
     if not found:
@@ -70,8 +77,8 @@ def sides_in(results: Results) -> tuple[dict[str, str], dict[str, str]]:
     return min(found, key=_distance)
 
 
-def cell_and_ends(cells: Sequence[Cell], axis: str, first: str, last: str) -> tuple[dict[str, str], tuple[str, str]]:
-    """The values of the one cell that a bisection is about, and the two ends of its axis.
+def cell_and_ends(cells: Sequence[Cell], axis: str, first: str, last: str) -> tuple[CellId, tuple[str, str]]:
+    """The one cell that a bisection is about, and the two ends of its axis.
 
     Raises UsageError where the cells differ in more than this axis and what `era` pairs with it.
     """
@@ -79,29 +86,26 @@ def cell_and_ends(cells: Sequence[Cell], axis: str, first: str, last: str) -> tu
         axis = axis_name(axis)
     except RefusedError as error:
         raise UsageError(f"--axis {axis}: {error}") from error
-    values = list(dict.fromkeys(cell.values[axis] for cell in cells if axis in cell.values))
+    ids = [cell.id for cell in cells]
+    values = list(dict.fromkeys(value for one in ids if (value := one.get(axis)) is not None))
     ends = first or (values[0] if values else ""), last or (values[-1] if values else "")
     if not all(ends):
         raise UsageError(f"No cell has an axis {axis}. Name its two ends: --from VERSION --to VERSION.")
     others = {
-        name: {cell.values.get(name, "") for cell in cells if cell.values.get(axis) in {None, values[0]}}
-        for cell in cells
+        name: {one.get(name) or "" for one in ids if one.get(axis) in {None, values[0]}}
+        for cell in ids
         for name in cell.values
         if name != axis
     }
     if open_ := {name: texts for name, texts in others.items() if len(texts) > 1}:
         listed = "; ".join(f"{name} is {', '.join(sorted(texts)[:_SHOWN])}" for name, texts in open_.items())
-        raise UsageError(f"Which cell? Say with --only: {listed}.")
-    return dict(cells[0].values), ends
+        raise UsageError(f"Which cell? Narrow with --only: {listed}.")
+    return ids[0], ends
 
 
-def _distance(pair: tuple[dict[str, str], dict[str, str]]) -> int:
+def _distance(pair: Pair) -> int:
     good, bad = pair
-    return sum(good.get(axis) != bad.get(axis) for axis in {**good, **bad})
-
-
-def _distinct(pairs: Sequence[tuple[dict[str, str], dict[str, str]]]) -> list[tuple[dict[str, str], dict[str, str]]]:
-    return list({(tuple(g.items()), tuple(b.items())): (g, b) for g, b in pairs}.values())
+    return sum(good.get(axis) != bad.get(axis) for axis in {**good.values, **bad.values})
 
 
 def _read(option: str, text: str) -> Mapping[str, str]:
@@ -109,7 +113,7 @@ def _read(option: str, text: str) -> Mapping[str, str]:
     for part in text.split(","):
         word, sign, value = part.partition("=")
         if not sign or not value.strip():
-            raise UsageError(f"{option} {text}: {quoted(part)} names no axis and value (write it like keras=2.2.4)")
+            raise UsageError(f"{option} {text}: {quoted(part)} is not an axis and a value (write it like keras=2.2.4)")
         try:
             axis = axis_name(word.strip())
             found[axis] = canonical(axis_kind(axis), value.strip())

@@ -1,4 +1,4 @@
-"""Which switches there are for a pair of cells: those of the catalogue that apply, and those made for these two cells.
+"""The switches for a pair of cells: those of the catalogue that apply, and those made for these two cells.
 
 A prelude that was made for an investigation is written beside the records and named by its path.
 """
@@ -11,24 +11,26 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from runner.investigate import Combination, Switching
-from runner.matrix.eras import of_the_era
-from runner.matrix.model import NO_PRELUDE
-from runner.preludes import catalogue
-from runner.preludes.explicit import defaults_that_differ, explicit
-from runner.preludes.tracing import fixed_order, initial_weights
-from runner.session.environments import releases_in
+from runner.investigate.intervene import Intervention
+from runner.matrix.axes import NO_PRELUDE
+from runner.matrix.releases import of_the_era
+from runner.preludes.catalogue import catalogue
+from runner.preludes.defaults import defaults_that_differ, explicit
+from runner.preludes.instruments import fixed_order, initial_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from runner.explain.asking import Asking
-    from runner.preludes import Switch
-    from runner.preludes.explicit import Default
+    from runner.explain.experimenter import Experimenter
+    from runner.investigate.question import Combination
+    from runner.outcomes.account import RemovedName
+    from runner.preludes.catalogue import CatalogueSwitch
+    from runner.preludes.defaults import Default
     from runner.preludes.prelude import Prelude
 
+
 FOLDER = "preludes"
-"""Beside the records: what was made for an investigation."""
+"""Beside the records: the preludes that were made for an investigation."""
 MOST_DEFAULTS = 24
 """So many defaults that differ are tried."""
 
@@ -37,14 +39,39 @@ MADE_FOR = 4
 BRING_BACK = frozenset({"legacy-keras", "import-tf-keras", "legacy-optimizers"})
 """Switches that put an earlier Keras, or its optimizers, in place: what the later one took away is there again."""
 
+FRAMEWORK = frozenset({"tensorflow", "tensorflow_core", "keras", "tf_keras"})
+"""The import names of TensorFlow and Keras, whose releases go together."""
 _STANDS_FOR = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")}
 """Distributions that hold the same package."""
 
 
-def switchings(asking: Asking, good: Combination, bad: Combination) -> list[Switching]:
+def interventions_on(
+    experimenter: Experimenter,
+    good: Combination,
+    bad: Combination,
+    *,
+    removed: RemovedName | None,
+    initial: tuple[str, str] | None,
+) -> list[Intervention]:
+    """The interventions to try on two cells; where the bad one misses a name, only those that may bring it back.
+
+    `initial` are the recorded initial weights of the good and of the bad cell.
+    """
+    if removed is None:
+        made = interventions_made_for(experimenter, good, bad, initial)
+        return [*interventions_from_catalogue(experimenter, good, bad), *made]
+    return bringing_back(removed, interventions_from_catalogue(experimenter, good, bad))
+
+
+def bringing_back(removed: RemovedName, interventions: Iterable[Intervention]) -> list[Intervention]:
+    """Those that may bring back a removed name: an earlier Keras, where TensorFlow or Keras had it."""
+    return [one for one in interventions if removed.package in FRAMEWORK and one.name in BRING_BACK]
+
+
+def interventions_from_catalogue(experimenter: Experimenter, good: Combination, bad: Combination) -> list[Intervention]:
     """Every switch of the catalogue that applies to what the bad cell holds, with the reverse where that applies."""
-    ours, theirs = (dict(asking.contents.get(one, ())) for one in (good, bad))
-    added = _legacy_keras(asking, theirs)
+    ours, theirs = (dict(experimenter.contents.get(one, ())) for one in (good, bad))
+    added = _legacy_keras(experimenter, theirs)
     found = []
     for switch in catalogue().values():
         bare = applies(switch, theirs)
@@ -53,138 +80,136 @@ def switchings(asking: Asking, good: Combination, bad: Combination) -> list[Swit
         reverse = catalogue().get(switch.reverse)
         turned = reverse is not None and applies(reverse, ours)
         found.append(
-            Switching(
+            Intervention(
                 name=switch.name,
                 breadth=switch.breadth,
                 does=switch.does,
                 how=switch.how if bare else f"{switch.how}; {_listed(added)} added to the environment",
-                on=with_prelude(bad if bare else _with_packages(bad, added), switch.name),
+                on=with_prelude(bad if bare else bad.pinning(added), switch.name),
                 reverse_name=switch.reverse if turned else "",
                 reverse=with_prelude(good, switch.reverse) if turned else None,
             )
         )
     if added and _held(Requirement("keras>=3"), theirs):
         found.append(
-            Switching(
+            Intervention(
                 name="import-tf-keras",
                 breadth=9,
                 does="every Keras that the script imports is Keras 2 (the package tf_keras)",
                 how=f"the script's imports are rewritten; {_listed(added)} added to the environment",
-                on=_with_packages(_with_value(bad, "import", "tf_keras"), added),
+                on=bad.at("import", "tf_keras").pinning(added),
             )
         )
     return found
 
 
-def _legacy_keras(asking: Asking, contents: Mapping[str, str]) -> dict[str, str]:
+def _legacy_keras(experimenter: Experimenter, contents: Mapping[str, str]) -> dict[str, str]:
     """The package tf-keras, Keras 2, that a user had with a TensorFlow, where an environment lacks it; else nothing.
 
     It can be added: without being asked for it changes nothing.
     """
     if "tf-keras" in contents or not _held(Requirement("tensorflow>=2.15"), contents):
         return {}
-    releases = releases_in(asking.session.catalog)
+    releases = experimenter.laboratory.releases
     version = contents.get("tensorflow", "")
     base = next((one for one in releases("tensorflow") or () if str(one.version) == version), None)
     found = of_the_era("tf-keras", base, releases("tf-keras") or ()) if base else None
     return {"tf-keras": str(found.version)} if found else {}
 
 
-def _with_packages(about: Combination, packages: Mapping[str, str]) -> Combination:
-    return Combination(values=about.values, pins=(*about.pins, *packages.items()))
-
-
 def _listed(packages: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in packages.items())
 
 
-def made_for(
-    asking: Asking, good: Combination, bad: Combination, initial: tuple[str, str] | None
-) -> Iterator[Switching]:
+def interventions_made_for(
+    experimenter: Experimenter, good: Combination, bad: Combination, initial: tuple[str, str] | None
+) -> Iterator[Intervention]:
     """The switches that only these two cells have: defaults that differ, the other's initial weights and order.
 
     `initial` are the recorded initial weights of the good and of the bad cell.
     """
-    defaults = _defaults(asking, good, bad)[:MOST_DEFAULTS]
+    defaults = _defaults(experimenter, good, bad)[:MOST_DEFAULTS]
     for default in defaults:
         one, other = explicit(default), default.turned()
-        yield Switching(
+        yield Intervention(
             name=one.name,
             breadth=1,
             does=f"{default.class_name} gets {default.key}={default.good} where it goes by its own default,"
             f" not {default.bad}",
             how="the argument is given to its constructor",
-            on=with_prelude(bad, written(asking, one)),
+            on=with_prelude(bad, written(experimenter, one)),
             reverse_name=f"{other.class_name} {other.key}={other.good}" if other.settable else "",
-            reverse=with_prelude(good, written(asking, explicit(other))) if other.settable else None,
+            reverse=with_prelude(good, written(experimenter, explicit(other))) if other.settable else None,
         )
     if len(defaults) > 1:
-        yield _all_at_once(asking, good, bad, defaults)
+        yield _all_at_once(experimenter, good, bad, defaults)
     if initial is not None:
         ours, theirs = map(initial_weights, initial)
-        yield Switching(
+        yield Intervention(
             name=ours.name,
             breadth=2,
             does="training starts from the initial weights of the good cell",
             how="set right before the first step",
-            on=with_prelude(bad, written(asking, ours)),
+            on=with_prelude(bad, written(experimenter, ours)),
             reverse_name=theirs.name,
-            reverse=with_prelude(good, written(asking, theirs)),
+            reverse=with_prelude(good, written(experimenter, theirs)),
         )
     order = fixed_order()
-    yield Switching(
+    yield Intervention(
         name=order.name,
         breadth=3,
         does="batches are cut from the data in the data's own order",
         how="fit(shuffle=False)",
-        on=with_prelude(bad, written(asking, order)),
+        on=with_prelude(bad, written(experimenter, order)),
     )
 
 
-def _all_at_once(asking: Asking, good: Combination, bad: Combination, defaults: Sequence[Default]) -> Switching:
+def _all_at_once(
+    experimenter: Experimenter, good: Combination, bad: Combination, defaults: Sequence[Default]
+) -> Intervention:
     """The switch that makes all defaults explicit: some act only together."""
     ours, turned = explicit(*defaults), [one.turned() for one in defaults if one.turned().settable]
     listed = ", ".join(f"{one.class_name} {one.key}={one.good}" for one in defaults)
-    return Switching(
+    return Intervention(
         name=ours.name,
         breadth=2,
         does=f"all defaults that differ are the good cell's at once: {listed}",
         how="the arguments are given to the constructors",
-        on=with_prelude(bad, written(asking, ours)),
+        on=with_prelude(bad, written(experimenter, ours)),
         reverse_name="the bad cell's defaults at once" if turned else "",
-        reverse=with_prelude(good, written(asking, explicit(*turned))) if turned else None,
+        reverse=with_prelude(good, written(experimenter, explicit(*turned))) if turned else None,
         unless=frozenset(explicit(one).name for one in defaults),
     )
 
 
-def _defaults(asking: Asking, good: Combination, bad: Combination) -> list[Default]:
-    """What differs between the live objects of the two cells, and can be set; each once."""
-    ours, theirs = (_configs(asking, one) for one in (good, bad))
+def _defaults(experimenter: Experimenter, good: Combination, bad: Combination) -> list[Default]:
+    """The defaults that differ between the live objects of the two cells, and can be set; each once."""
+    ours, theirs = (_configs(experimenter, one) for one in (good, bad))
     found = {(one.class_name, one.key): one for one in defaults_that_differ(ours, theirs) if one.settable}
     return list(found.values())
 
 
-def _configs(asking: Asking, about: Combination) -> dict[str, str]:
-    """The live configs of a cell's objects, as the first trial that told any told them."""
-    records = (record for record, _ in asking.trials.get(about, ()))
+def _configs(experimenter: Experimenter, about: Combination) -> dict[str, str]:
+    """The live configs of a cell's objects, by the first trial that reports any."""
+    records = (record for record, _ in experimenter.trials.get(about, ()))
     return next((record.configs for record in records if record.configs), {})
 
 
-def written(asking: Asking, prelude: Prelude) -> str:
+def written(experimenter: Experimenter, prelude: Prelude) -> str:
     """Keep a prelude's source beside the records; its path as the axis `prelude` takes it."""
     digest = hashlib.sha256(prelude.source.encode()).hexdigest()[:8]
-    path = asking.session.workplace.root / FOLDER / f"{prelude.name}-{digest}.py"
+    path = experimenter.laboratory.equipment.workplace.root / FOLDER / f"{prelude.name}-{digest}.py"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(prelude.source, "utf-8")
-    return path.relative_to(asking.matrix.folder.absolute()).as_posix()
+    return path.relative_to(experimenter.matrix.folder.absolute()).as_posix()
 
 
-def applies(switch: Switch, contents: Mapping[str, str]) -> bool:
+def applies(switch: CatalogueSwitch, contents: Mapping[str, str]) -> bool:
     """Whether an environment has all that a switch is for, in the versions that it is for."""
     return all(_held(Requirement(text), contents) for text in switch.applies)
 
 
-def may_apply(switch: Switch, pins: Mapping[str, str]) -> bool:
+def may_apply(switch: CatalogueSwitch, pins: Mapping[str, str]) -> bool:
     """Whether a switch may apply to an environment of which only some packages are known yet."""
     known = [Requirement(text) for text in switch.applies if canonicalize_name(Requirement(text).name) in pins]
     return all(_held(requirement, pins) for requirement in known)
@@ -192,12 +217,8 @@ def may_apply(switch: Switch, pins: Mapping[str, str]) -> bool:
 
 def with_prelude(about: Combination, *names: str) -> Combination:
     """The same cell with further preludes, which run after those that it has."""
-    before = dict(about.values).get("prelude", NO_PRELUDE)
-    return _with_value(about, "prelude", " ".join([*(before.split() if before != NO_PRELUDE else ()), *names]))
-
-
-def _with_value(about: Combination, axis: str, value: str) -> Combination:
-    return Combination(values=tuple({**dict(about.values), axis: value}.items()), pins=about.pins)
+    before = about.cell.get("prelude", NO_PRELUDE)
+    return about.at("prelude", " ".join([*(before.split() if before and before != NO_PRELUDE else ()), *names]))
 
 
 def _held(requirement: Requirement, contents: Mapping[str, str]) -> bool:

@@ -1,26 +1,72 @@
-"""Which change makes the difference? From a good and a bad cell to the smallest sets of factors that turn one bad.
+"""Search for the changes that make the difference: the smallest sets of factors that turn a good cell bad.
 
-Factors are moved alone first; then a bad set is shrunk, and what is left without it is tried, until nothing is left.
+Factors are moved alone first; then a bad set is shrunk (by halves, by delta debugging, by what hangs together), and the
+rest is tried without it, until nothing is left. Untestable combinations are stepped around; factors that can't be told
+apart for them stay in the set and are named.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise, product
 from typing import TYPE_CHECKING
 
-from runner.investigate.attributed import Attribution, Cause, Factor
 from runner.investigate.inquiry import AttributeRules, Inquiry
 from runner.investigate.question import BudgetSpentError
-from runner.investigate.shrink import shrink
-from runner.investigate.told import Ending, Told
+from runner.matrix.cell_id import CellId
+from runner.outcomes.account import Cause, Decision, Factor, SearchEnding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from runner.investigate.inquiry import Move
     from runner.investigate.question import Answers, Search
+    from runner.outcomes.account import Tried
 
 _NOTHING: frozenset[str] = frozenset()
+
+
+_MOST_STUCK = 8
+"""Up to so many factors that can't be taken back alone are tried to be taken back two at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribution:
+    """All that was found between a good and a bad cell."""
+
+    good: Decision
+    """The decision about the good cell: unless good, there is nothing to attribute."""
+    bad: Decision
+    """The decision about the bad cell."""
+    factors: tuple[Factor, ...]
+    causes: tuple[Cause, ...]
+    """In the order in which they were found; sets of one first."""
+    inner: tuple[Attribution | None, ...] = ()
+    """For each cause the attribution among the packages that it brought along; None where it brought none."""
+    complete: bool
+    """Whether these are all smallest sets, provided that moving more never heals; else there may be others."""
+    fault: str | None
+    """The fault that counts as bad."""
+    moves: tuple[Move, ...]
+    ending: SearchEnding
+    trials: int
+    """Trials that ran for this search, components included; recorded ones cost nothing."""
+
+    @property
+    def tried(self) -> tuple[Tried, ...]:
+        """The combinations that were tried, as an account has them."""
+        return tuple(move.tried for move in self.moves)
+
+    @property
+    def alone(self) -> dict[str, Decision]:
+        """The effect of each factor that was moved alone."""
+        return {next(iter(move.factors)): move.tried.told for move in self.moves if len(move.factors) == 1}
+
+    @property
+    def narrowest(self) -> frozenset[str]:
+        """The smallest set that was tried and is bad: how far a search came whose budget ended before a cause."""
+        bad = [move.factors for move in self.moves if move.tried.told is Decision.BAD]
+        return min(bad, key=len, default=frozenset())
 
 
 def attribute(
@@ -33,68 +79,83 @@ def attribute(
     """
     inquiry = Inquiry(factors=tuple(factors), rules=rules or AttributeRules(), known=dict(known or {}))
     found = yield from _attributed(inquiry)
-    causes = []
+    causes, inner = [], []
     for cause in found.causes:
-        inner = _inner(inquiry, cause) if inquiry.rules.components else None
-        components = (yield from _attributed(inner)) if inner is not None else None
-        inquiry.spent = inner.spent if inner is not None else inquiry.spent
-        causes.append(replace(cause, components=components))
-    return replace(found, causes=tuple(causes), trials=inquiry.spent)
+        within = _inner(inquiry, cause) if inquiry.rules.components else None
+        components = (yield from _attributed(within)) if within is not None else None
+        inquiry.spent = within.spent if within is not None else inquiry.spent
+        causes.append(_with_components(cause, components) if components else cause)
+        inner.append(components)
+    return replace(found, causes=tuple(causes), inner=tuple(inner), trials=inquiry.spent)
+
+
+def _with_components(cause: Cause, found: Attribution) -> Cause:
+    """A cause with what was found among the packages that it brought along."""
+    guilty = {name for inner in found.causes for name in inner.names}
+    return cause.model_copy(
+        update={
+            "bystanders": tuple(name for name in cause.names if found.causes and name not in guilty),
+            "brought": tuple(one.name for one in found.factors if one.pinned),
+            "components": found.causes,
+        }
+    )
 
 
 def _attributed(inquiry: Inquiry) -> Search[Attribution]:
     causes: list[Cause] = []
-    untold: list[frozenset[str]] = []
-    ending = Ending.SURE
+    open_: list[frozenset[str]] = []
+    ending = SearchEnding.SURE
+    differ = (Decision.GOOD, Decision.BAD)
     try:
-        good, bad = yield from inquiry.tell(_NOTHING, inquiry.all)
-        if (good, bad) == (Told.GOOD, Told.BAD):
-            yield from _find(inquiry, causes, untold)
+        ends = yield from inquiry.decide(_NOTHING, inquiry.all)
+        if ends == differ:
+            yield from _find(inquiry, causes, open_)
     except BudgetSpentError:
-        ending = Ending.BUDGET
-    good, bad = inquiry.told(_NOTHING), inquiry.told(inquiry.all)
-    untold += [less for cause in causes for less in _less(cause) if inquiry.told(less) is Told.AMBIGUOUS]
-    if ending is Ending.SURE and (untold or (good, bad) != (Told.GOOD, Told.BAD)):
-        ending = Ending.EXHAUSTED
+        ending = SearchEnding.BUDGET
+    ends = inquiry.decision(_NOTHING), inquiry.decision(inquiry.all)
+    open_ += [less for cause in causes for less in _less(cause) if inquiry.decision(less) is Decision.AMBIGUOUS]
+    if ending is SearchEnding.SURE and (open_ or ends != differ):
+        ending = SearchEnding.EXHAUSTED
     return Attribution(
-        good=good,
-        bad=bad,
+        good=ends[0],
+        bad=ends[1],
         factors=inquiry.factors,
         causes=tuple(causes),
-        complete=ending is Ending.SURE,
+        complete=ending is SearchEnding.SURE,
         fault=inquiry.fault,
-        tried=inquiry.tried(),
+        moves=inquiry.moves(),
         ending=ending,
         trials=inquiry.spent,
     )
 
 
-def _find(inquiry: Inquiry, causes: list[Cause], untold: list[frozenset[str]]) -> Search[None]:
+def _find(inquiry: Inquiry, causes: list[Cause], open_: list[frozenset[str]]) -> Search[None]:
     """Add every cause: those of one factor, then of what is left when one factor of each known cause stays good.
 
-    A set that stays good has no cause within, provided that moving more never heals (MARCO, Liffiton 2016).
+    A set that stays good has no cause within, provided that moving more never heals (MARCO, Liffiton 2016). Sets about
+    which nothing can be decided are added to `open_`.
     """
     singles = [frozenset({name}) for name in inquiry.alone]
     if singles:
-        told = yield from inquiry.tell(*singles)
-        for single, one in zip(singles, told, strict=True):
-            if one is Told.BAD:
+        decisions = yield from inquiry.decide(*singles)
+        for single, decision in zip(singles, decisions, strict=True):
+            if decision is Decision.BAD:
                 causes.append((yield from _cause(inquiry, single)))
     closed: list[frozenset[str]] = []
     while (rest := _left(inquiry, causes, closed)) is not None:
-        told_rest = (yield from inquiry.tell(rest))[0]
-        if told_rest is Told.BAD:
+        (decision,) = yield from inquiry.decide(rest)
+        if decision is Decision.BAD:
             smallest = yield from shrink(inquiry, rest)
             causes.append((yield from _cause(inquiry, smallest)))
             continue
         closed.append(rest)
-        if told_rest is not Told.GOOD:
-            untold.append(rest)
+        if decision is not Decision.GOOD:
+            open_.append(rest)
 
 
 def _left(inquiry: Inquiry, causes: Sequence[Cause], closed: Sequence[frozenset[str]]) -> frozenset[str] | None:
     """The largest set that has no known cause within and is not within one that is closed; None: there is none."""
-    sets = (inquiry.all.difference(kept) for kept in _keeping([cause.needed or cause.factors for cause in causes]))
+    sets = (inquiry.all.difference(kept) for kept in _keeping([cause.needed or cause.names for cause in causes]))
     return next((one for one in sets if one and not any(one <= good for good in closed)), None)
 
 
@@ -107,19 +168,19 @@ def _keeping(causes: Sequence[tuple[str, ...]]) -> Iterator[frozenset[str]]:
 
 
 def _cause(inquiry: Inquiry, smallest: frozenset[str]) -> Search[Cause]:
-    """What is said of a smallest set, verified by moving all but it."""
+    """The cause that a smallest set is, verified by moving all but it."""
     rest = inquiry.all - smallest
+    names = inquiry.ordered(smallest)
     try:
-        less = yield from inquiry.tell(*(smallest - {name} for name in inquiry.ordered(smallest)))
-        without = (yield from inquiry.tell(rest))[0] if rest else Told.GOOD
+        less = yield from inquiry.decide(*(smallest - {name} for name in names))
+        without = (yield from inquiry.decide(rest))[0] if rest else Decision.GOOD
     except BudgetSpentError:
-        less = tuple(inquiry.told(smallest - {name}) for name in inquiry.ordered(smallest))
-        without = inquiry.told(rest)
-    needed = [name for name, told in zip(inquiry.ordered(smallest), less, strict=True) if told is Told.GOOD]
+        less = tuple(inquiry.decision(smallest - {name}) for name in names)
+        without = inquiry.decision(rest)
+    needed = [name for name, decision in zip(names, less, strict=True) if decision is Decision.GOOD]
     return Cause(
-        factors=inquiry.ordered(smallest),
-        needed=tuple(needed),
-        coupled=tuple(name for name in inquiry.ordered(smallest) if name not in needed),
+        factors=tuple(factor for factor in inquiry.factors if factor.name in smallest),
+        coupled=tuple(name for name in names if name not in needed),
         without=without,
         probability=inquiry.doubtless(smallest, *(smallest - {name} for name in needed)),
     )
@@ -127,12 +188,12 @@ def _cause(inquiry: Inquiry, smallest: frozenset[str]) -> Search[Cause]:
 
 def _less(cause: Cause) -> list[frozenset[str]]:
     """The set without each of its factors that may not be needed."""
-    return [frozenset(cause.factors) - {name} for name in cause.coupled]
+    return [frozenset(cause.names) - {name} for name in cause.coupled]
 
 
 def _inner(inquiry: Inquiry, cause: Cause) -> Inquiry | None:
     """The inquiry into what a cause brought along; None where it brought nothing, or that is not known."""
-    moved = frozenset(cause.factors)
+    moved = frozenset(cause.names)
     good, bad = inquiry.evidence(_NOTHING), inquiry.evidence(moved)
     if good is None or bad is None or not good.contents or not bad.contents:
         return None
@@ -142,8 +203,88 @@ def _inner(inquiry: Inquiry, cause: Cause) -> Inquiry | None:
         return None
     own = tuple(factor for factor in inquiry.factors if factor.name in moved)
     packages = tuple(Factor(name=name, good=had.get(name), bad=has.get(name), pinned=True) for name in sorted(brought))
-    fixed = tuple((one.name, one.good) for one in inquiry.factors if one.name not in moved and one.good is not None)
-    inner = inquiry.about((*packages, *own), fixed)
+    still = {one.name: one.good for one in inquiry.factors if one.name not in moved and one.good is not None}
+    inner = inquiry.about((*packages, *own), CellId.of(still))
     inner.known[inner.combination(_NOTHING)] = good
     inner.known[inner.combination(inner.all)] = bad
     return inner
+
+
+def shrink(inquiry: Inquiry, moved: frozenset[str]) -> Search[frozenset[str]]:
+    """A set within `moved`, which is bad, that is bad and of which no single factor can be taken back and leave it bad.
+
+    Of n factors of which k are guilty it takes about k log2 n + 2 k decisions.
+    """
+    smallest = yield from _halved(inquiry, moved)
+    while True:
+        smallest = yield from _debugged(inquiry, smallest)
+        smaller = yield from _untangled(inquiry, smallest)
+        if smaller == smallest:
+            return smallest
+        smallest = smaller
+
+
+def _halved(inquiry: Inquiry, moved: frozenset[str]) -> Search[frozenset[str]]:
+    """The guilty factors one by one: each ends the shortest bad run of factors, with the guilty ones before it moved.
+
+    QuickXplain (Junker 2004) in its simplest form. Right where moving more never heals; what follows makes sure.
+    """
+    guilty: frozenset[str] = frozenset()
+    pool = inquiry.ordered(moved)
+    while pool and not (guilty and (yield from inquiry.bad(guilty))):
+        low, high = yield from _shortest_run(inquiry, guilty, pool)
+        guilty |= frozenset(pool[low:high])
+        pool = pool[:low]
+    return guilty
+
+
+def _shortest_run(inquiry: Inquiry, guilty: frozenset[str], pool: Sequence[str]) -> Search[tuple[int, int]]:
+    """(low, high): the first `high` of the pool are bad, the first `low` are not, and nothing between can be told."""
+    low, high = 0, len(pool)
+    aside: set[int] = set()
+    while between := [length for length in range(low + 1, high) if length not in aside]:
+        middle = min(between, key=lambda length: abs(2 * length - low - high))
+        (decision,) = yield from inquiry.decide(guilty.union(pool[:middle]))
+        match decision:
+            case Decision.BAD:
+                high = middle
+            case Decision.GOOD:
+                low = middle
+            case _:
+                aside.add(middle)
+    return low, high
+
+
+def _debugged(inquiry: Inquiry, moved: frozenset[str]) -> Search[frozenset[str]]:
+    """Delta debugging: ddmin (Zeller and Hildebrandt 2002), where untestable counts as not bad."""
+    parts = 2
+    while len(moved) > 1:
+        smaller = yield from _bad_part(inquiry, moved, parts)
+        if smaller is not None:
+            moved, parts = smaller, max(2, min(parts - 1, len(smaller)))
+        elif parts >= len(moved):
+            break
+        else:
+            parts = min(2 * parts, len(moved))
+    return moved
+
+
+def _bad_part(inquiry: Inquiry, moved: frozenset[str], parts: int) -> Search[frozenset[str] | None]:
+    """The first part of so many, or all but one part, that is bad by itself."""
+    names = inquiry.ordered(moved)
+    cuts = [len(names) * part // parts for part in range(parts + 1)]
+    pieces = [frozenset(names[low:high]) for low, high in pairwise(cuts)]
+    for candidate in dict.fromkeys([*pieces, *(moved - piece for piece in pieces)]):
+        if candidate and candidate != moved and (yield from inquiry.bad(candidate)):
+            return candidate
+    return None
+
+
+def _untangled(inquiry: Inquiry, moved: frozenset[str]) -> Search[frozenset[str]]:
+    """Less two factors that can't be taken back alone but can together, where that leaves it bad."""
+    stuck = [name for name in inquiry.ordered(moved) if inquiry.decision(moved - {name}) is Decision.UNTESTABLE]
+    for pair in combinations(stuck[:_MOST_STUCK], 2):
+        rest = moved.difference(pair)
+        if rest and (yield from inquiry.bad(rest)):
+            return rest
+    return moved

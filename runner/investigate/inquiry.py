@@ -1,4 +1,4 @@
-"""What a search over combinations knows and has spent: moves of factors become questions, answers become words.
+"""The state of a search over combinations: moves of factors become questions, answers become decisions.
 
 Every combination is decided by its own trials, under an error that all decisions of the search share.
 """
@@ -10,21 +10,19 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from runner.investigate.attributed import Tried
-from runner.investigate.chance import belief
-from runner.investigate.decide import told_of, trials_wanted
-from runner.investigate.question import BudgetSpentError, Combination, Question
-from runner.investigate.spending import fresh, trials_of, within
-from runner.investigate.told import Told
+from runner.investigate.belief import belief, decision_of, trials_wanted
+from runner.investigate.question import BudgetSpentError, Combination, Question, fresh, trials_in, within
+from runner.matrix.cell_id import CellId
+from runner.outcomes.account import Decision
 from runner.outcomes.significance import LEVEL, fisher
 
 if TYPE_CHECKING:
-    from runner.investigate.attributed import Factor
-    from runner.investigate.evidence import Evidence
+    from runner.investigate.belief import Evidence
     from runner.investigate.question import Search
-
+    from runner.outcomes.account import Factor, Tried
 
 _WORD = re.compile(r"\w+")
+_NO_AXES = CellId(())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +43,15 @@ class AttributeRules:
     """Up to so many factors are each moved alone first; of more only those that the fault names, others by halves."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One combination that was tried: the factors that had their bad value, and the decision about it."""
+
+    factors: frozenset[str]
+    combination: Combination
+    tried: Tried
+
+
 @dataclass(kw_only=True)
 class Inquiry:
     """The answers so far. The only state of a search: replaying the same answers gives the same questions."""
@@ -52,11 +59,12 @@ class Inquiry:
     factors: tuple[Factor, ...]
     rules: AttributeRules
     known: dict[Combination, Evidence]
-    fixed: tuple[tuple[str, str], ...] = ()
+    fixed: CellId = _NO_AXES
     """Axis values that all combinations share."""
     spent: int = 0
     asked_about: dict[frozenset[str], None] = field(default_factory=dict)
     """The moves that were looked at, in their order."""
+    _combinations: dict[frozenset[str], Combination] = field(default_factory=dict)
 
     @property
     def all(self) -> frozenset[str]:
@@ -65,7 +73,7 @@ class Inquiry:
 
     @property
     def fault(self) -> str | None:
-        """What counts as bad."""
+        """The fault that counts as bad."""
         bad = self.known.get(self.combination(self.all))
         return self.rules.fault if self.rules.fault is not None or bad is None else bad.fault
 
@@ -78,7 +86,7 @@ class Inquiry:
 
     @property
     def alone(self) -> tuple[str, ...]:
-        """What is moved alone first: all where they are few; else those that the fault itself names."""
+        """The factors that are moved alone first: all where they are few; else those that the fault itself names."""
         if len(self.factors) <= self.rules.singly:
             return self.ordered(self.all)
         words = set(_WORD.findall(self.fault or ""))
@@ -90,65 +98,66 @@ class Inquiry:
 
     def combination(self, moved: frozenset[str]) -> Combination:
         """The good cell with these factors moved to their bad value."""
-        has = [(factor, factor.bad if factor.name in moved else factor.good) for factor in self.factors]
-        values = [(factor.name, value) for factor, value in has if not factor.pinned and value is not None]
-        pins = tuple((factor.name, value) for factor, value in has if factor.pinned)
-        return Combination(values=(*values, *self.fixed), pins=pins)
+        if moved not in self._combinations:
+            has = [(factor, factor.bad if factor.name in moved else factor.good) for factor in self.factors]
+            values = [(factor.name, value) for factor, value in has if not factor.pinned and value is not None]
+            pins = tuple((factor.name, value) for factor, value in has if factor.pinned)
+            self._combinations[moved] = Combination(CellId((*values, *self.fixed.pairs)), pins)
+        return self._combinations[moved]
 
     def evidence(self, moved: frozenset[str]) -> Evidence | None:
-        """What is known of this move."""
+        """The trials of this move, where there are any."""
         return self.known.get(self.combination(moved))
 
-    def told(self, moved: frozenset[str]) -> Told:
-        """What is said of this move now; untold while its trials leave more doubt than a decision may.
+    def decision(self, moved: frozenset[str]) -> Decision:
+        """The decision about this move now; none while its trials leave more doubt than a decision may.
 
         The two cells are given as good and bad: where their own trials stay ambiguous, that stands, provided that their
         rates differ by more than luck.
         """
-        told = told_of(self.evidence(moved), self.fault, error=self.error, cap=self.rules.cap)
-        if told is Told.AMBIGUOUS and self._apart():
-            return {frozenset(): Told.GOOD, self.all: Told.BAD}.get(moved, told)
-        return told
+        decision = decision_of(self.evidence(moved), self.fault, error=self.error, cap=self.rules.cap)
+        if decision is Decision.AMBIGUOUS and self._apart():
+            return {frozenset(): Decision.GOOD, self.all: Decision.BAD}.get(moved, decision)
+        return decision
 
-    def tell(self, *moves: frozenset[str]) -> Search[tuple[Told, ...]]:
-        """What these moves come to; asks for them side by side until each is decided. Raises BudgetSpentError."""
+    def decide(self, *moves: frozenset[str]) -> Search[tuple[Decision, ...]]:
+        """The decisions about these moves, asked for side by side until each is made. Raises BudgetSpentError."""
         self.asked_about |= dict.fromkeys(moves)
-        while open_ := [move for move in dict.fromkeys(moves) if self.told(move) is Told.UNTOLD]:
+        while open_ := [move for move in dict.fromkeys(moves) if self.decision(move) is Decision.UNDECIDED]:
             wanted = tuple(Question(about=self.combination(move), trials=self._wanted(move)) for move in open_)
             questions = within(wanted, self.rules.budget, self.spent)
             if not questions:
                 raise BudgetSpentError
             given = fresh(questions, self.known, (yield questions))
-            self.spent += trials_of(given) - trials_of({one: self.known[one] for one in given if one in self.known})
+            self.spent += trials_in(given) - trials_in({one: self.known[one] for one in given if one in self.known})
             self.known.update(given)
-        return tuple(self.told(move) for move in moves)
+        return tuple(self.decision(move) for move in moves)
 
     def bad(self, move: frozenset[str]) -> Search[bool]:
         """Whether a move is bad for sure."""
-        (told,) = yield from self.tell(move)
-        return told is Told.BAD
+        (decision,) = yield from self.decide(move)
+        return decision is Decision.BAD
 
     def doubtless(self, *moves: frozenset[str]) -> float:
-        """The probability that all these moves are what they are said to be."""
+        """The probability that the decisions about all these moves are right."""
         probability = 1.0
         for move in moves:
             good = belief(self.evidence(move), self.fault)
             probability *= max(good, 1 - good)
         return probability
 
-    def tried(self) -> tuple[Tried, ...]:
+    def moves(self) -> tuple[Move, ...]:
         """All that was looked at."""
         return tuple(
-            Tried(
-                moved=move,
+            Move(
+                factors=move,
                 combination=self.combination(move),
-                told=self.told(move),
-                evidence=self.evidence(move),
+                tried=self.combination(move).tried(self.decision(move), self.evidence(move), self.fault),
             )
             for move in self.asked_about
         )
 
-    def about(self, factors: tuple[Factor, ...], fixed: tuple[tuple[str, str], ...]) -> Inquiry:
+    def about(self, factors: tuple[Factor, ...], fixed: CellId) -> Inquiry:
         """An inquiry into other factors of the same two cells: the fault stays, and so does what was spent."""
         rules = replace(self.rules, fault=self.fault)
         return Inquiry(factors=factors, rules=rules, known=dict(self.known), fixed=fixed, spent=self.spent)

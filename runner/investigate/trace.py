@@ -58,7 +58,7 @@ class Weight(_Line):
     trainable: bool = True
 
 
-class Layer(_Line):
+class TracedLayer(_Line):
     """One layer with weights; `class` in the file is `kind` here."""
 
     kind: _Name = Field(alias="class")
@@ -86,11 +86,11 @@ class Header(_Line):
     packages: dict[_Name, _Name] = Field(default_factory=dict, max_length=20)
     optimizer: _Name = ""
     loss: _Name = ""
-    layers: Annotated[tuple[Layer, ...], Field(max_length=5000)]
+    layers: Annotated[tuple[TracedLayer, ...], Field(max_length=5000)]
     states: Annotated[tuple[State, ...], Field(max_length=5000)] = ()
 
 
-class Step(_Line):
+class TracedStep(_Line):
     """One training step. Outputs are those before it; None: not seen."""
 
     step: int = Field(ge=1)
@@ -125,7 +125,7 @@ class Trace:
     slots: tuple[Slot, ...] = ()
     initial: tuple[Tensor, ...] | None = None
     """The weights before the first step; None where the model was built by its first batch."""
-    steps: dict[int, Step] = field(default_factory=dict)
+    steps: dict[int, TracedStep] = field(default_factory=dict)
     """By number, ascending."""
     notes: tuple[str, ...] = ()
     ended: bool = False
@@ -160,7 +160,7 @@ def _trace(lines: list[Any]) -> Trace:
         raise ValueError("it has no header: no model was trained by fit or train_on_batch")
     if len(kinds.get("step", [])) > MAX_STEPS:
         raise ValueError("it has too many steps")
-    steps = sorted((Step.model_validate(line) for line in kinds.get("step", [])), key=lambda step: step.step)
+    steps = sorted((TracedStep.model_validate(line) for line in kinds.get("step", [])), key=lambda step: step.step)
     found = Trace(
         header=Header.model_validate(kinds["header"][0]),
         slots=_Slots.model_validate(kinds["slots"][0]).slots if "slots" in kinds else (),

@@ -1,4 +1,4 @@
-"""Which weight, slot and state of one trace is which of the other: by the layers' order, classes, roles and shapes.
+"""The weights, slots and states that two traces have in common, by the layers' order, classes, roles and shapes.
 
 Names count only where someone gave them: `dense_1` is the first layer in one Keras and the second in another.
 """
@@ -9,14 +9,29 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.investigate.traced import Quantity
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from runner.investigate.trace import Layer, Trace
+    from runner.investigate.trace import Trace, TracedLayer
 
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quantity:
+    """One thing that both traces have at each step."""
+
+    what: str
+    """"learning rate", "output", "loss", "update", "weight", "state", or the kind of an optimizer's slot."""
+    role: str = ""
+    layer: str = ""
+    """The layer's class and its name in the good cell."""
+
+    def __str__(self) -> str:
+        """In words: `the update of the recurrent kernel of SimpleRNN rnn_layer_1`."""
+        if not self.role:
+            return f"the {self.what}"
+        return f"the {self.what} of the {self.role.replace('_', ' ')} of {self.layer}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +89,7 @@ def align(good: Trace, bad: Trace) -> Alignment:
     their_states = {(names.get(state.layer), state.role): place for place, state in enumerate(bad.header.states)}
     states = tuple(
         Match(
-            quantity=Quantity(what="new value", role=role, layer=_said(good.header.layers[layer])),
+            quantity=Quantity(what="new value", role=role, layer=_named(good.header.layers[layer])),
             good=place,
             bad=their_states[layer, role],
             size=_size(good.header.states[place].shape),
@@ -96,11 +111,11 @@ def align(good: Trace, bad: Trace) -> Alignment:
 def _match(good: Trace, layer: int, role: str, ours: int, theirs: int) -> Match:
     found = good.header.layers[layer]
     weight = next(weight for weight in found.weights if weight.role == role)
-    quantity = Quantity(what="weight", role=role, layer=_said(found))
+    quantity = Quantity(what="weight", role=role, layer=_named(found))
     return Match(quantity=quantity, good=ours, bad=theirs, size=_size(weight.shape), dtype=weight.dtype)
 
 
-def _layers(good: tuple[Layer, ...], bad: tuple[Layer, ...]) -> dict[int, int]:
+def _layers(good: tuple[TracedLayer, ...], bad: tuple[TracedLayer, ...]) -> dict[int, int]:
     """Places of layers that belong together: in order where all come in the same one; else by name, then by kind."""
     if list(map(_signature, good)) == list(map(_signature, bad)):
         return {place: place for place in range(len(good))}
@@ -116,22 +131,22 @@ def _layers(good: tuple[Layer, ...], bad: tuple[Layer, ...]) -> dict[int, int]:
     return dict(sorted(found.items()))
 
 
-def _is_same_named(one: Layer, two: Layer) -> bool:
+def _is_same_named(one: TracedLayer, two: TracedLayer) -> bool:
     """The same name, given by someone and not made from the class."""
     made = re.compile(rf"{re.escape(_CAPITAL.sub('_', one.kind).lower())}(_\d+)?")
     return one.name == two.name and not made.fullmatch(one.name) and _signature(one) == _signature(two)
 
 
-def _shares_weights(one: Layer, two: Layer) -> bool:
+def _shares_weights(one: TracedLayer, two: TracedLayer) -> bool:
     """The same class with some weights alike: one version has a weight that the other has not."""
     return one.kind == two.kind and bool(set(_roles(one)) & set(_roles(two)))
 
 
-def _signature(layer: Layer) -> tuple[str, tuple[tuple[str, tuple[int, ...]], ...]]:
+def _signature(layer: TracedLayer) -> tuple[str, tuple[tuple[str, tuple[int, ...]], ...]]:
     return layer.kind, tuple(sorted(_roles(layer)))
 
 
-def _roles(layer: Layer) -> list[tuple[str, tuple[int, ...]]]:
+def _roles(layer: TracedLayer) -> list[tuple[str, tuple[int, ...]]]:
     return [(weight.role, weight.shape) for weight in layer.weights]
 
 
@@ -146,7 +161,7 @@ def _unmatched(trace: Trace, matched: tuple[set[int], ...]) -> tuple[str, ...]:
     weights, slots, states = matched
     flat = [(layer, weight) for layer in trace.header.layers for weight in layer.weights]
     names = [
-        f"the {weight.role.replace('_', ' ')} of {_said(layer)}"
+        f"the {weight.role.replace('_', ' ')} of {_named(layer)}"
         for place, (layer, weight) in enumerate(flat)
         if place not in weights
     ]
@@ -156,14 +171,14 @@ def _unmatched(trace: Trace, matched: tuple[set[int], ...]) -> tuple[str, ...]:
             kinds[f"the optimizer's {slot.kind}"] = None
     names += kinds
     names += [
-        f"the {state.role} of {_said(trace.header.layers[state.layer])}"
+        f"the {state.role} of {_named(trace.header.layers[state.layer])}"
         for place, state in enumerate(trace.header.states)
         if place not in states
     ]
     return tuple(names)
 
 
-def _said(layer: Layer) -> str:
+def _named(layer: TracedLayer) -> str:
     return f"{layer.kind} {layer.name}"
 
 

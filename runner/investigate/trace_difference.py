@@ -1,4 +1,4 @@
-"""Where do two trainings part first? Step by step in causal order, what two traces say beyond what rounding explains.
+"""The first step and quantity in which two trainings differ by more than rounding: step by step in causal order.
 
 The tolerance comes from the dtype (a few units in the last place, times the square root of the size, growing with the
 step) and from the same cell traced twice.
@@ -6,17 +6,17 @@ step) and from the same cell traced twice.
 
 from __future__ import annotations
 
+import enum
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.investigate.trace_alignment import align
-from runner.investigate.traced import Compared, Quantity, TraceDifference, Where
+from runner.investigate.trace_alignment import Quantity, align
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runner.investigate.trace import Step, Tensor, Trace
+    from runner.investigate.trace import Tensor, Trace, TracedStep
     from runner.investigate.trace_alignment import Alignment
 
 UNITS = 16
@@ -31,6 +31,122 @@ _SINGLE = 2.0**-23
 _NAMES = ("norm", "projection", "smallest element", "largest element")
 
 _Noise = dict[Quantity, dict[int, float]]
+
+
+class Where(enum.StrEnum):
+    """Where two trainings part."""
+
+    NOWHERE = "nowhere"
+    INITIAL_WEIGHTS = "initial weights"
+    BATCHES = "batches"
+    STEP = "step"
+    INCOMPARABLE = "incomparable"
+    """There is no step, or no weight, that both traces have."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuantityPair:
+    """One quantity at one step in both cells."""
+
+    quantity: Quantity
+    good: float
+    bad: float
+    shown: str = ""
+    """What of the quantity the two values are: "norm", "element 3", "projection"; empty for the quantity itself."""
+    off: float = 0.0
+    """How far apart the two are at most."""
+    tolerance: float = 0.0
+    """How far apart rounding, and the same cell run again, can take them."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference may be rounding."""
+        return not self.off > self.tolerance
+
+    def __str__(self) -> str:
+        """In words: `the loss (0.031 against 0.047)`."""
+        shown = f"{self.shown} " if self.shown else ""
+        return f"{self.quantity} ({shown}{_number(self.good)} against {_number(self.bad)})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceDifference:
+    """Where two trainings part first."""
+
+    where: Where
+    step: int = 0
+    """The first step at which anything differs; 0 where none does."""
+    differ: tuple[QuantityPair, ...] = ()
+    """What differs at that step, in causal order: the first is where it begins."""
+    agree: tuple[QuantityPair, ...] = ()
+    """What agrees at that step."""
+    recorded: int = 0
+    """How many steps both traces have."""
+    last: int = 0
+    """The last of them."""
+    only_good: tuple[str, ...] = ()
+    """What only the good cell has: named, not compared."""
+    only_bad: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What limits the comparison, in sentences."""
+
+    @property
+    def first(self) -> QuantityPair | None:
+        """The first quantity that differs."""
+        return self.differ[0] if self.differ else None
+
+    def sentence(self) -> str:
+        """The finding in one or a few sentences."""
+        parts = [self._finding()]
+        if self.only_good:
+            parts.append(f"Only the good cell has {_listed(self.only_good)}.")
+        if self.only_bad:
+            parts.append(f"Only the bad cell has {_listed(self.only_bad)}.")
+        return " ".join([*parts, *self.remarks])
+
+    def _finding(self) -> str:
+        if self.where is Where.INCOMPARABLE:
+            return "The two trainings can't be compared step by step."
+        if self.where is Where.NOWHERE:
+            return f"The two agree over all {self.recorded} recorded steps (the last is step {self.last})."
+        if self.where is Where.BATCHES:
+            return f"Step {self.step}: the two are trained on different batches, so nothing is said of what follows."
+        if self.where is Where.INITIAL_WEIGHTS:
+            return (
+                f"The two start from different initial weights ({_listed(tuple(map(str, self.differ)))}), so nothing "
+                "is said of what follows."
+            )
+        return f"Step {self.step}: {self._agreeing()}{self._differing()}"
+
+    def _agreeing(self) -> str:
+        """What comes before the first difference in causal order and agrees; weights by how many."""
+        plain = [one.quantity.what for one in self.agree if not one.quantity.role]
+        if not plain:
+            return ""
+        return f"{' and '.join(filter(None, [', '.join(plain[:-1]), plain[-1]]))} agree{'s' * (len(plain) == 1)}; "
+
+    def _differing(self) -> str:
+        first, *others = self.differ
+        text = f"{first.quantity} differs ({_values(first)})"
+        rest = [other for other in others if other.quantity.what != "weight"]
+        if rest:
+            text += f", and so {'do' if len(rest) > 1 else 'does'} {_listed(tuple(map(str, rest)))}"
+        return text + ("; all else agrees." if any(one.quantity.role for one in self.agree) else ".")
+
+
+def _values(one: QuantityPair) -> str:
+    shown = f"{one.shown} " if one.shown else ""
+    return f"{shown}{_number(one.good)} against {_number(one.bad)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    if len(names) > 6:
+        return f"{', '.join(names[:5])} and {len(names) - 5} more"
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
 
 
 def first_difference(good: Trace, bad: Trace, *, repeats: Sequence[tuple[Trace, Trace]] = ()) -> TraceDifference:
@@ -80,7 +196,7 @@ def _remarks(good: Trace, bad: Trace, common: list[int]) -> Iterator[str]:
         yield "No step is in both traces."
 
 
-def _initial(good: Trace, bad: Trace, alignment: Alignment) -> Iterator[Compared]:
+def _initial(good: Trace, bad: Trace, alignment: Alignment) -> Iterator[QuantityPair]:
     if good.initial is None or bad.initial is None:
         return
     for match in alignment.weights:
@@ -88,7 +204,7 @@ def _initial(good: Trace, bad: Trace, alignment: Alignment) -> Iterator[Compared
         yield _compared(match.quantity, ours, theirs, _epsilon(match.dtype) * ours.size)
 
 
-def _rows(good: Step, bad: Step, alignment: Alignment) -> Iterator[Compared]:
+def _rows(good: TracedStep, bad: TracedStep, alignment: Alignment) -> Iterator[QuantityPair]:
     """All quantities of a step in the order in which one leads to the other."""
     grown = UNITS * max(good.step, 1)
     if good.learning_rate is not None and bad.learning_rate is not None:
@@ -114,7 +230,9 @@ def _rows(good: Step, bad: Step, alignment: Alignment) -> Iterator[Compared]:
         yield _compared(match.quantity, ours, theirs, _tolerance(match.dtype, match.size, grown, ours.size))
 
 
-def _updates(good: Step, bad: Step, alignment: Alignment, grown: float, output: float) -> Iterator[Compared]:
+def _updates(
+    good: TracedStep, bad: TracedStep, alignment: Alignment, grown: float, output: float
+) -> Iterator[QuantityPair]:
     """The updates of all weights; where one side has none (its model was built by this step), the weights."""
     amplified = AMPLIFIED if any(match.quantity.what in _ADAPTIVE for match in alignment.slots) else 1
     for match in alignment.weights:
@@ -138,21 +256,23 @@ def _epsilon(dtype: str) -> float:
     return _EPSILON.get(dtype, _SINGLE)
 
 
-def _scalar(what: str, good: float, bad: float, tolerance: float) -> Compared:
-    return Compared(
+def _scalar(what: str, good: float, bad: float, tolerance: float) -> QuantityPair:
+    return QuantityPair(
         quantity=Quantity(what=what), good=good, bad=bad, off=_apart(good, bad), tolerance=_finite(tolerance)
     )
 
 
-def _compared(quantity: Quantity, good: Tensor, bad: Tensor, tolerance: float) -> Compared:
+def _compared(quantity: Quantity, good: Tensor, bad: Tensor, tolerance: float) -> QuantityPair:
     """Two tensors by what is known of both; shown are their norms, unless it is something else that differs."""
     ours, theirs = good.numbers(), bad.numbers()
     if len(ours) != len(theirs) or (good.values is None) != (bad.values is None):
-        return Compared(quantity=quantity, good=len(ours), bad=len(theirs), shown="number of elements", off=math.inf)
+        return QuantityPair(
+            quantity=quantity, good=len(ours), bad=len(theirs), shown="number of elements", off=math.inf
+        )
     apart = [_apart(one, two) for one, two in zip(ours, theirs, strict=True)]
     off = max(apart, default=0.0)
     tolerance = _finite(tolerance)
-    found = Compared(quantity=quantity, good=good.size, bad=bad.size, shown="norm", off=off, tolerance=tolerance)
+    found = QuantityPair(quantity=quantity, good=good.size, bad=bad.size, shown="norm", off=off, tolerance=tolerance)
     if len(ours) == 1:
         return replace(found, good=ours[0], bad=theirs[0], shown="")
     if off > tolerance >= _apart(good.size, bad.size):
@@ -203,7 +323,7 @@ def _renamed(good: Trace, other: Trace) -> dict[Quantity, Quantity]:
     return found
 
 
-def _with_noise(one: Compared, noise: _Noise, step: int) -> Compared:
+def _with_noise(one: QuantityPair, noise: _Noise, step: int) -> QuantityPair:
     """A comparison with its tolerance widened by what two runs of one cell differed by, up to this step."""
     seen = max((off for number, off in noise.get(one.quantity, {}).items() if number <= step), default=0.0)
     return replace(one, tolerance=one.tolerance + MARGIN * seen)

@@ -1,180 +1,184 @@
-"""The sections that speak of axes → values of the model: `axes:`, `include:`, `exclude:`, matches in `expect:`."""
+"""The kinds of axes, and the one canonical text of a value of each: what a user wrote → text, checked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import enum
+import re
+import shlex
+from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from runner.matrix.mistakes import RefusedError, nearest, quoted
-from runner.matrix.model import RESERVED_AXES, Axis, AxisKind, AxisValue, Partial, Position, axis_kind, same_value
-from runner.matrix.nodes import Text
-from runner.matrix.rules import read_rule
-from runner.matrix.values import axis_name, canonical, check
-from runner.matrix.versions import parsed
+from runner.matrix.releases import EXAMPLE, refuse_rule
+from runner.matrix.versions import parsed, same_version
+from runner.preludes.catalogue import catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from packaging.version import Version
-
-    from runner.matrix.mistakes import Mistakes
-    from runner.matrix.rules import Rule
-
-    Written = Text | dict[Text, Text]
-    """One axis value as it was written; the mapping is a set of environment variables."""
+    from runner.matrix.nodes import Text
 
 
-@dataclass(kw_only=True)
-class AxisReader:
-    """Reads what a matrix says of axes, and notes mistakes. `left_out` names what had the wrong shape."""
+class AxisKind(enum.Enum):
+    """The kinds of axes: what each varies; a name that is not reserved is a package."""
 
-    folder: Path
-    mistakes: Mistakes
-    left_out: frozenset[str]
-    known: dict[str, list[str] | None] = field(default_factory=dict)
-    """The values of each axis read so far; None for one with rules, or with values that could not be read."""
+    PACKAGE = "package"
+    PYTHON = "python"
+    IMPORT = "import"
+    SCRIPT = "script"
+    ENV = "env"
+    PRELUDE = "prelude"
 
-    @property
-    def all_known(self) -> bool:
-        """Whether every axis and every value was readable, and none is a rule."""
-        return not any(name.startswith("axes") for name in self.left_out) and None not in self.known.values()
 
-    def axes(self, written: Mapping[Text, Text | tuple[Written, ...] | dict[Text, Text]]) -> tuple[Axis, ...]:
-        """The axes in the order of the file; values with a mistake are in them too, so that matches find them."""
-        axes = []
-        for key, node in written.items():
-            name = self._name(key)
-            if name is None:
-                continue
-            if name in self.known:
-                self.mistakes.add(
-                    key.position, f"the axis {quoted(name)} is there twice", "names are compared as PEP 503 says"
-                )
-                continue
-            values = [self._value(name, key, item) for item in (node if isinstance(node, tuple) else (node,))]
-            read = [value for value in values if value is not None]
-            concrete = len(read) == len(values) and all(value.rule is None for value in read)
-            self.known[name] = [value.text for value in read] if concrete else None
-            unique = tuple(self._without_twins(name, read))
-            axes.append(Axis(name=name, kind=axis_kind(name), values=unique, position=key.position))
-        return tuple(axes)
+NO_PRELUDE = "none"
+"""The value of the axis `prelude` with which nothing runs before the script."""
+RESERVED_AXES = frozenset(kind.value for kind in AxisKind if kind is not AxisKind.PACKAGE)
 
-    def includes(self, entries: Iterable[Mapping[Text, Written]]) -> tuple[Partial, ...]:
-        """The entries of `include:`; their axes and values become known to what is read after them."""
-        return tuple(self._include(entry) for entry in entries)
 
-    def matches(self, entries: Iterable[Mapping[Text, Written]]) -> tuple[Partial, ...]:
-        """Partial matches, as in `exclude:`; each axis and each value must be known."""
-        return tuple(self.match(entry, _place_of(entry)) for entry in entries)
+def axis_kind(name: str) -> AxisKind:
+    """The kind of the axis of this name."""
+    return AxisKind(name) if name in RESERVED_AXES else AxisKind.PACKAGE
 
-    def match(self, entry: Mapping[Text, Written], place: Position) -> Partial:
-        """One partial match; what is mistaken in it is left out of it."""
-        values, positions = {}, {}
-        for key, node in entry.items():
-            found = self._known_value(key, node)
-            if found:
-                name, text = found
-                values[name] = text
-                positions[name] = _place_of(node, key)
-        return Partial(values=values, position=place, positions=positions)
 
-    def require_axis(self, word: str) -> str:
-        """The name of the axis that a word means. Raises RefusedError where there is none, naming the nearest."""
-        name = axis_name(word)
-        if name not in self.known and not any(left in {"axes", f"axes.{word}"} for left in self.left_out):
-            raise RefusedError(f"there is no axis {quoted(word)}", nearest(name, self.known))
-        return name
+def same_value(axis: str, one: str, other: str) -> bool:
+    """True where two values of an axis mean the same: equal text, or one release of a package (2.16 and 2.16.0)."""
+    return one == other or (axis not in RESERVED_AXES and same_version(one, other))
 
-    def _name(self, key: Text) -> str | None:
-        try:
-            return axis_name(key)
-        except RefusedError as error:
-            self.mistakes.refuse(error, key.position)
-            return None
 
-    def _value(self, name: str, key: Text, node: Written) -> AxisValue | None:
-        """One value of an axis, None where it has no meaning; the mistake is noted."""
-        place = _place_of(node, key)
-        try:
-            rule = read_rule(node) if axis_kind(name) is AxisKind.PACKAGE else None
-        except RefusedError as error:
-            self.mistakes.refuse(error, place, name)
-            return None
-        text = self._checked(name, key, node) if rule is None else str(rule)
-        return None if text is None else AxisValue(text=text, position=place, rule=rule)
+PYTHONS = tuple(f"3.{minor}" for minor in range(6, 14))
+IMPORT_FLAVOURS = ("as-written", "keras", "tf.keras", "tf_keras")
 
-    def _without_twins(self, name: str, values: Iterable[AxisValue]) -> Iterator[AxisValue]:
-        seen: dict[str | Version | Rule, str] = {}
-        for value in values:
-            version = parsed(value.text) if axis_kind(name) is AxisKind.PACKAGE else None
-            meaning = value.rule or version or value.text
-            if meaning not in seen:
-                seen[meaning] = value.text
-                yield value
-                continue
-            twin = seen[meaning]
-            same = "" if twin == value.text else f", the same release as {quoted(twin)}"
-            self.mistakes.add(value.position, f"the axis {quoted(name)} has the value {quoted(value.text)} twice{same}")
+_NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-    def _checked(self, name: str, key: Text, node: Written) -> str | None:
-        """The canonical text of a concrete value; a mistake is noted, None is given where there is no text at all."""
-        kind = axis_kind(name)
-        text: str | None = None
-        try:
-            text = canonical(kind, node)
-            check(kind, text, self.folder)
-        except RefusedError as error:
-            meant = nearest(name, RESERVED_AXES) if kind is AxisKind.PACKAGE and "PEP 440" in error.message else ""
-            hint = f"{error.hint}; or {meant}" if meant.startswith("did you mean") else error.hint
-            self.mistakes.add(error.position or _place_of(node, key), f"{name}: {error.message}", hint)
+
+def axis_name(text: str) -> str:
+    """The name of an axis: a reserved one, or a package name normalised as PEP 503 says.
+
+    Raises RefusedError for text that cannot be the name of a package.
+    """
+    if text in RESERVED_AXES:
         return text
-
-    def _include(self, entry: Mapping[Text, Written]) -> Partial:
-        values, positions = {}, {}
-        for key, node in entry.items():
-            name = self._name(key)
-            text = self._checked(name, key, node) if name else None
-            if name is None or text is None:
-                continue
-            values[name] = text
-            positions[name] = _place_of(node, key)
-            texts = self.known.setdefault(name, [])
-            if texts is not None:
-                texts.append(text)
-        return Partial(values=values, position=_place_of(entry), positions=positions)
-
-    def _known_value(self, key: Text, node: Written) -> tuple[str, str] | None:
-        try:
-            name = self.require_axis(key)
-        except RefusedError as error:
-            self.mistakes.refuse(error, key.position)
-            return None
-        try:
-            text = canonical(axis_kind(name), node)
-        except RefusedError as error:
-            self.mistakes.refuse(error, _place_of(node, key), name)
-            return None
-        texts = self.known.get(name)
-        if texts is not None:
-            try:
-                require_value(name, text, texts)
-            except RefusedError as error:
-                self.mistakes.refuse(error, _place_of(node, key))
-                return None
-        return name, text
+    if not _NAME.fullmatch(text):
+        raise RefusedError(f"{quoted(text)} can be neither a package nor an axis", nearest(text, sorted(RESERVED_AXES)))
+    return canonicalize_name(text)
 
 
-def require_value(axis: str, text: str, texts: Iterable[str]) -> None:
-    """Raise RefusedError where a text is none of an axis's values, naming the nearest."""
-    own = list(texts)
-    if not any(same_value(axis, value, text) for value in own):
-        raise RefusedError(f"the axis {quoted(axis)} has no value {quoted(text)}", nearest(text, own))
+def canonical(kind: AxisKind, value: str | Mapping[Text, Text]) -> str:
+    """The one text of an axis value: environment variables sorted, `./a.py` as `a.py`, all else as it was written.
+
+    A mapping is a set of environment variables. Raises RefusedError for variables that can't be read, and for a rule
+    (`latest`, `era`) in place of a version.
+    """
+    if not isinstance(value, str):
+        return _env_text(value.items())
+    if kind is AxisKind.PACKAGE:
+        refuse_rule(value)
+    if kind is AxisKind.ENV:
+        return _env_text(_env_pairs(value))
+    if kind is AxisKind.SCRIPT and value:
+        return PurePosixPath(value).as_posix()
+    if kind is AxisKind.PRELUDE:
+        return " ".join(PurePosixPath(word).as_posix() for word in value.split()) or NO_PRELUDE
+    return str(value)
 
 
-def _place_of(node: Written | Mapping[Text, Written], key: Text | None = None) -> Position:
-    """Where a value stands; a mapping stands where its first key does, an empty one where `key` does."""
-    if isinstance(node, Text):
-        return node.position
-    first = next(iter(node), key)
-    return first.position if first is not None else Position(line=1, column=1)
+def check(kind: AxisKind, text: str, folder: Path) -> None:
+    """Raise RefusedError where a canonical text is not a valid value of its kind of axis."""
+    match kind:
+        case AxisKind.PACKAGE:
+            _check_version(text)
+        case AxisKind.PYTHON:
+            if text not in PYTHONS:
+                release = re.match(r"3\.\d+(?=\.)", text)
+                hint = nearest(release[0] if release else text, PYTHONS)
+                raise RefusedError(f"{quoted(text)} is not a CPython minor release that the runner knows", hint)
+        case AxisKind.IMPORT:
+            if text not in IMPORT_FLAVOURS:
+                raise RefusedError(f"{quoted(text)} is not an import flavour", nearest(text, IMPORT_FLAVOURS))
+        case AxisKind.SCRIPT:
+            check_script(text, folder)
+        case AxisKind.PRELUDE:
+            for word in text.split() if text != NO_PRELUDE else ():
+                _check_prelude(word, folder)
+        case AxisKind.ENV:
+            pass  # canonical() has read it
+
+
+def _check_version(text: str) -> None:
+    if parsed(text) is None:
+        hint = "write it like 2.2.4"
+        if re.match(r"[<>=!~*]", text):
+            hint = f"a range is written {EXAMPLE}"
+        elif text.startswith("latest"):
+            hint = "latest is the newest release, latest-1 is of the minor release before it"
+        raise RefusedError(f"{quoted(text)} is not a version (PEP 440)", hint)
+
+
+def check_script(text: str, folder: Path, *, called: str = "script") -> None:
+    """Raise RefusedError unless a text names a file inside the matrix's folder."""
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts:
+        raise RefusedError(
+            f"the {called} {quoted(text)} is not inside the matrix's folder", "write its path from there"
+        )
+    if not _is_file(folder / path):
+        near = nearest(path.name, _names_in(folder / path.parent))
+        raise RefusedError(f"there is no {called} {quoted(text)} in {folder}", near)
+
+
+def _check_prelude(word: str, folder: Path) -> None:
+    if word.endswith(".py"):
+        check_script(word, folder, called="prelude")
+    elif word not in catalogue():
+        hint = nearest(word, catalogue())
+        raise RefusedError(f"{quoted(word)} is neither a switch of the catalogue nor a file that ends in .py", hint)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.glob("*.py"))
+    except (OSError, ValueError):
+        return []
+
+
+@lru_cache(maxsize=1024)
+def env_pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """The variables of a canonical env value, sorted by name."""
+    return tuple(_env_pairs(text))
+
+
+def _env_pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise RefusedError(f"{quoted(text)} has a quotation mark without its partner") from None
+    pairs = []
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign:
+            raise RefusedError(f"{quoted(word)} sets no environment variable", "write it like NAME=value NAME2=value2")
+        pairs.append((name, value))
+    return pairs
+
+
+def _env_text(pairs: Iterable[tuple[str, str]]) -> str:
+    seen: dict[str, str] = {}
+    for name, value in pairs:
+        if not _VARIABLE.fullmatch(name):
+            raise RefusedError(f"{quoted(name)} cannot be the name of an environment variable")
+        if name in seen:
+            raise RefusedError(f"the environment variable {quoted(name)} is set twice")
+        seen[str(name)] = str(value)
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(seen.items()))

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from runner.matrix.axes import check_script
 from runner.matrix.criterion import EXAMPLE, Comparison, CriterionError, parse
 from runner.matrix.mistakes import RefusedError, quoted
 from runner.matrix.model import DataMapping, Experiment, Judging
 from runner.matrix.nodes import Text
-from runner.matrix.values import check_script
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from runner.matrix.border import ExperimentSection, MatrixFile
+    from runner.matrix.declaration import ExperimentSection, MatrixSections
     from runner.matrix.mistakes import Mistakes
 
 
@@ -41,7 +41,7 @@ def read_experiment(section: ExperimentSection, folder: Path, mistakes: Mistakes
 
 
 def _inside(text: str) -> bool:
-    """Whether a path stays inside the folder that it is relative to, and names something in it."""
+    """True where a path stays inside the folder that it is relative to, and names something in it."""
     path = PurePosixPath(text)
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
@@ -77,10 +77,10 @@ def _mapping(source: str, target: str, folder: Path, taken: Collection[str]) -> 
     return DataMapping(source=path, target=canonical_target)
 
 
-def read_criterion(node: Text | tuple[Text, ...], mistakes: Mistakes) -> tuple[Comparison, ...]:
+def read_criterion(texts: tuple[Text, ...], mistakes: Mistakes) -> tuple[Comparison, ...]:
     """The comparisons that must all hold; one that does not parse is a mistake at the very column."""
     comparisons = []
-    for text in (node,) if isinstance(node, Text) else node:
+    for text in texts:
         try:
             comparisons.append(parse(text))
         except CriterionError as error:
@@ -88,7 +88,7 @@ def read_criterion(node: Text | tuple[Text, ...], mistakes: Mistakes) -> tuple[C
     return tuple(comparisons)
 
 
-def read_judging(file: MatrixFile, criterion: tuple[Comparison, ...], mistakes: Mistakes) -> Judging:
+def read_judging(file: MatrixSections, criterion: tuple[Comparison, ...], mistakes: Mistakes) -> Judging:
     """How trials are judged; a metric beside a criterion that names another one is a mistake."""
     if criterion and file.metric is not None and file.metric != criterion[0].metric:
         message = f"the criterion judges {quoted(criterion[0].metric)}, and another metric is named here"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.errors import MatrixError, Mistake
@@ -12,7 +13,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import NoReturn
 
-    from runner.matrix.model import Position
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """Where in a file something stands; both count from 1."""
+
+    line: int
+    column: int
 
 
 class RefusedError(Exception):

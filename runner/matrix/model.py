@@ -1,64 +1,22 @@
-"""What `matrix.yaml` means, as frozen values: a `Matrix` and the `Cell`s that it expands to.
-
-Made by `load` from text, by `settle` with the index and by `expand`; what a user wrote knows its line and column.
-"""
+"""The parts of a matrix as frozen values; each part that a user wrote knows its line and column."""
 
 from __future__ import annotations
 
-import enum
-import hashlib
-import json
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from runner.matrix.versions import same_version
+from runner.matrix.axes import NO_PRELUDE, AxisKind, env_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from runner.matrix.cell_id import CellId
-    from runner.matrix.criterion import Comparison
-    from runner.matrix.rules import Rule
-
+    from runner.matrix.mistakes import Position
+    from runner.matrix.releases import Rule
 
 Mode = Literal["min", "max"]
 """Which way a metric is better."""
-
-
-class AxisKind(enum.Enum):
-    """What an axis varies; a name that is not reserved is a package."""
-
-    PACKAGE = "package"
-    PYTHON = "python"
-    IMPORT = "import"
-    SCRIPT = "script"
-    ENV = "env"
-    PRELUDE = "prelude"
-
-
-NO_PRELUDE = "none"
-"""The value of the axis `prelude` with which nothing runs before the script."""
-RESERVED_AXES = frozenset(kind.value for kind in AxisKind if kind is not AxisKind.PACKAGE)
-
-
-def axis_kind(name: str) -> AxisKind:
-    """What an axis of this name varies."""
-    return AxisKind(name) if name in RESERVED_AXES else AxisKind.PACKAGE
-
-
-def same_value(axis: str, one: str, other: str) -> bool:
-    """Whether two values of an axis mean the same: equal text, or for a package the same release (2.16 and 2.16.0)."""
-    return one == other or (axis not in RESERVED_AXES and same_version(one, other))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Position:
-    """Where in a file something stands; both count from 1."""
-
-    line: int
-    column: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +42,7 @@ class Axis:
 
     @property
     def settled(self) -> bool:
-        """Whether all its values are concrete."""
+        """True where all its values are concrete."""
         return all(value.rule is None for value in self.values)
 
 
@@ -108,7 +66,7 @@ class Expectation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
-    """What `when:` asks of a cell: that its value of `axis` is in `specifiers` (PEP 440), such as "<2.4"."""
+    """One condition of `when:`: that its value of `axis` is in `specifiers` (PEP 440), such as "<2.4"."""
 
     axis: str
     specifiers: str
@@ -124,7 +82,7 @@ class Requirement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Became:
-    """What the index made of one written value of an axis, such as ">=1.7,<2.17 every minor" or "era"."""
+    """The versions that the index has for one written value of an axis, such as ">=1.7,<2.17 every minor" or "era"."""
 
     axis: str
     written: str
@@ -144,7 +102,7 @@ class DataMapping:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:
-    """What every trial does: a script (None where an axis names it), its arguments and its world."""
+    """The trial that every cell runs: a script (None where an axis names it), its arguments and its world."""
 
     script: str | None
     args: tuple[str, ...] = ()
@@ -156,7 +114,7 @@ class Experiment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resources:
-    """What one trial may use."""
+    """The limits of one trial."""
 
     cpus: int = 1
     memory_bytes: int = 4 * 1024**3
@@ -166,7 +124,7 @@ class Resources:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seeds:
-    """How many seeds a cell gets: one more while fewer than `cap` are counted and neither side leads by `lead`.
+    """The seeds of a cell: one more while fewer than `cap` are counted and neither side leads by `lead`.
 
     A fixed number n of seeds is `lead = cap = n` with `fixed` true.
     """
@@ -179,7 +137,7 @@ class Seeds:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judging:
-    """How every trial is judged; the metric and the operator of a criterion win over these."""
+    """The way every trial is judged; the metric and the operator of a criterion win over these."""
 
     metric: str = "loss"
     mode: Mode | None = None
@@ -191,73 +149,39 @@ class Judging:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matrix:
-    """The whole of one `matrix.yaml`. `folder` is the folder of the file: scripts and data are relative to it."""
+class Grid:
+    """The axes of a matrix with what is left out of their product and added to it: what its cells are made from."""
 
-    path: Path
     axes: tuple[Axis, ...]
     experiment: Experiment
     include: tuple[Partial, ...] = ()
     exclude: tuple[Partial, ...] = ()
-    packages: tuple[Requirement, ...] = ()
-    criterion: tuple[Comparison, ...] = ()
-    judging: Judging = field(default_factory=Judging)
-    baseline: Partial | None = None
-    """The cell that the others are compared with; None: the one that converges best."""
-    control: bool = False
-    """Whether the baseline is run a second time with other seeds, to see how often equal cells look different."""
-    seeds: Seeds = field(default_factory=Seeds)
-    resources: Resources = field(default_factory=Resources)
-    expect: tuple[Expectation, ...] = ()
-    flavour: str = "auto"
-    as_of: str = "release"
-    """What environments may be made of: `release` (up to the day after the base came out), `none` (all) or a date."""
-    dates: tuple[tuple[str, str], ...] = ()
-    """Packages with a rule of their own, normalised and sorted: `none` or a date, up to which they may be from."""
-    became: tuple[Became, ...] = ()
-    """What `settle` made of ranges, `latest` and `era`, in the order of the file."""
 
     @property
     def settled(self) -> bool:
-        """Whether all values are concrete, so that the matrix can be expanded; else `settle` makes it so."""
+        """True where all values are concrete, so that the cells can be made; else `settle` makes them so."""
         return all(axis.settled for axis in self.axes)
-
-    @property
-    def folder(self) -> Path:
-        """The folder that the matrix stands in."""
-        return self.path.parent
 
     @property
     def base(self) -> Axis:
         """The first package axis: what an environment is resolved around, and as of whose date."""
         return next(axis for axis in self.axes if axis.kind is AxisKind.PACKAGE)
 
-    @classmethod
-    def load(cls, path: str | Path) -> Matrix:
-        """Read a matrix file.
-
-        Raises MatrixError with every mistake that is in it, UsageError where the file can't be read.
-        """
-        from runner.matrix.load import load  # noqa: PLC0415 - load imports this module
-
-        return load(Path(path))
-
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """One combination of axis values, in the order of the matrix's axes, with what the axes mean spelled out."""
 
-    values: Mapping[str, str]
+    id: CellId
+    """The cell's axis values: its identity, unique in its matrix."""
     pins: tuple[tuple[str, str], ...]
     """(package, version) per package axis; the base first."""
     script: str
 
-    @cached_property
-    def id(self) -> CellId:
-        """The cell's identity: what travels."""
-        from runner.matrix.cell_id import CellId  # noqa: PLC0415 - cell_id imports this module
-
-        return CellId.of(self.values)
+    @property
+    def values(self) -> Mapping[str, str]:
+        """Axis name to value, in the order of the matrix's axes."""
+        return self.id.values
 
     @property
     def python(self) -> str | None:
@@ -272,28 +196,24 @@ class Cell:
     @property
     def env(self) -> tuple[tuple[str, str], ...]:
         """Environment variables, sorted by name."""
-        from runner.matrix.values import env_pairs  # noqa: PLC0415 - values imports this module
-
         return env_pairs(self.values.get("env", ""))
 
     @property
     def preludes(self) -> tuple[str, ...]:
-        """What runs before the script: names of switches, and paths of sources relative to the matrix's folder."""
+        """The code that runs before the script: switches by name, and sources by their path in the matrix's folder."""
         named = self.values.get("prelude", NO_PRELUDE)
         return () if named == NO_PRELUDE else tuple(named.split())
 
-    @cached_property
+    @property
     def name(self) -> str:
-        """The cell in words, unique in its matrix: `tensorflow=1.13.1,keras=2.2.4`; what `--only` and `logs` take."""
-        return ",".join(f"{axis}={value}" for axis, value in self.values.items())
+        """The cell in words: `tensorflow=1.13.1,keras=2.2.4`."""
+        return str(self.id)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """The first 12 hex digits of the SHA-256 of the axis values."""
-        text = json.dumps(list(self.values.items()), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return self.id.digest
 
     def matches(self, partial: Mapping[str, str]) -> bool:
-        """Whether every value that `partial` names is this cell's; a package's 2.16 is its 2.16.0."""
-        own = self.values
-        return all(axis in own and same_value(axis, own[axis], value) for axis, value in partial.items())
+        """True where every value that `partial` names is this cell's; a package's 2.16 is its 2.16.0."""
+        return self.id.matches(partial)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from runner.errors import MatrixError, Mistake, UsageError
-from runner.matrix.mistakes import nearest, quoted
-from runner.matrix.model import Position
+from runner.matrix.mistakes import Position, nearest, quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +90,7 @@ def _size(node: Node) -> int:
 
 
 def shape(node: object) -> str:
-    """What a node is, in the words of the messages: text, list, mapping or nothing."""
+    """The form of a node as messages name it: text, list, mapping or nothing."""
     match node:
         case str():
             return "text"
@@ -158,13 +157,13 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[Position, str, str]
     place = _position(mark) if mark else Position(line=1, column=1)
     line = text.splitlines()[place.line - 1] if place.line <= len(text.splitlines()) else ""
     if "\t" in line[: place.column]:
-        return place, "not YAML: a tab stands here", "YAML is indented with spaces"
+        return place, "not YAML: a tab is used here", "YAML is indented with spaces"
     hint = ""
     unquoted = next(
         (found for found in _UNQUOTED.finditer(line) if found.start(1) < place.column <= found.end() + 1), None
     )
     if unquoted:
-        hint = f"a text that begins with {unquoted[1]} stands in quotes"
+        hint = f"put a text that begins with {unquoted[1]} in quotes"
     elif error.context and error.context_mark:
         hint = f"{error.context} that begins on line {error.context_mark.line + 1}"
     return place, f"not YAML: {error.problem or error.context}", hint
@@ -204,7 +203,7 @@ class _Composer:
             self.mistakes.stop(
                 place,
                 f"the tag {quoted(event.tag)} has no meaning here",
-                "leave it out; a text with ! stands in quotes",
+                "leave it out; put a text with ! in quotes",
             )
         if depth > DEPTH_LIMIT:
             self.mistakes.stop(place, f"nested deeper than {DEPTH_LIMIT} levels")
@@ -214,7 +213,7 @@ class _Composer:
         if event.anchor:
             self.anchors[event.anchor] = node
         if _size(node) > SIZE_LIMIT:
-            self.mistakes.stop(place, f"this stands for more than {SIZE_LIMIT:,} values, each alias counted in full")
+            self.mistakes.stop(place, f"this expands to more than {SIZE_LIMIT:,} values, each alias counted in full")
         return node
 
     def alias(self, name: str | None, place: Position) -> Node:
@@ -224,7 +223,7 @@ class _Composer:
             )
         node = self.anchors[name]
         if node is None:
-            self.mistakes.stop(place, f"the alias {quoted(name)} stands inside what it names")
+            self.mistakes.stop(place, f"the alias {quoted(name)} is used inside the value that it names")
         return node
 
     def value(self, event: Any, place: Position, depth: int) -> Node:
@@ -258,7 +257,7 @@ class _Composer:
             value = self.node(depth + 1)
             if key in first:
                 self.mistakes.add(
-                    key.position, f"the key {quoted(key)} is there twice", f"first on line {first[key].line}"
+                    key.position, f"the key {quoted(key)} appears twice", f"first on line {first[key].line}"
                 )
             elif key == "<<" and not key.style:
                 merged = self.merged(value, key)

@@ -1,27 +1,91 @@
-"""What the matrix asks of the package index, behind a function, and which versions it names that the index lacks.
+"""Rules in place of a package's versions (a range, `latest`, `era`), and the releases that each means.
 
-Asked only when something must be resolved, or when a matrix has ranges.
+Takes a rule and all releases of a package, gives versions, oldest first. The index itself is behind a function.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import enum
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING, Protocol, assert_never
 
-from runner.errors import Mistake
-from runner.matrix.mistakes import nearest, quoted
-from runner.matrix.model import RESERVED_AXES, AxisKind
-from runner.matrix.versions import parsed
+from packaging.specifiers import SpecifierSet
+
+from runner.matrix.mistakes import RefusedError, quoted
+from runner.matrix.versions import in_range, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from packaging.version import Version
 
-    from runner.matrix.model import Matrix, Position
-
     Releases = Callable[[str], Sequence["Published"] | None]
     """All releases of a package; None where the index does not know it."""
+
+_LATEST = re.compile(r"latest(?:-([1-9]\d{0,3}))?", re.ASCII)
+EXAMPLE = '{range: ">=1.7,<2.17", every: minor}'
+
+
+class Every(enum.Enum):
+    """The releases of a range that are taken: the newest of each major or minor release, or every single one."""
+
+    MAJOR = "major"
+    MINOR = "minor"
+    PATCH = "patch"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VersionRange:
+    """The releases in `specifiers` (PEP 440; empty: all): without yanked ones, without pre-releases unless asked."""
+
+    specifiers: str
+    every: Every = Every.MINOR
+    prereleases: bool = False
+
+    def __str__(self) -> str:
+        """In words, for `plan`."""
+        also = " with pre-releases" if self.prereleases else ""
+        return f"{self.specifiers or '*'} every {self.every.value}{also}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Latest:
+    """The newest final release; with `before` n, the latest patch of the nth minor release before the newest one."""
+
+    before: int = 0
+
+    def __str__(self) -> str:
+        """As a user writes it."""
+        return f"latest-{self.before}" if self.before else "latest"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Era:
+    """For each value of the base the release that a user had then (`eras`): a pairing, not a product."""
+
+    def __str__(self) -> str:
+        """As a user writes it."""
+        return "era"
+
+
+Rule = VersionRange | Latest | Era
+
+
+def read_rule(text: str) -> Rule | None:
+    """The rule that a text stands for in place of a version; None for any other text."""
+    if text == "era":
+        return Era()
+    latest = _LATEST.fullmatch(text)
+    return Latest(before=int(latest[1] or 0)) if latest else None
+
+
+def refuse_rule(text: str) -> None:
+    """Raise RefusedError where a rule stands in the place of one concrete version."""
+    if read_rule(text) is not None:
+        hint = "name a version that it becomes: `plan` shows them"
+        raise RefusedError(f"{quoted(text)} is allowed under axes only", hint)
 
 
 class Published(Protocol):
@@ -37,39 +101,7 @@ class Published(Protocol):
 
     @property
     def yanked(self) -> bool:
-        """Whether it was taken back."""
-
-
-def missing_versions(matrix: Matrix, releases: Releases) -> list[Mistake]:
-    """One mistake for each version that does not exist, and one for each package that the index does not know.
-
-    For a settled matrix; `releases` is asked once per package.
-    """
-    mistakes = []
-    known: dict[str, Sequence[Published] | None] = {}
-    for package, version, place in _versions(matrix):
-        if package not in known:
-            known[package] = releases(package)
-            if known[package] is None:
-                mistakes.append(_mistake(matrix, place, *unknown_package(matrix, package)))
-        existing = known[package]
-        if existing is not None and all(parsed(version) != release.version for release in existing):
-            mistakes.append(_mistake(matrix, place, *missing_version(package, version, existing)))
-    return mistakes
-
-
-def unknown_package(matrix: Matrix, package: str) -> tuple[str, str]:
-    """Message and hint for a package axis that the index does not know."""
-    names = [axis.name for axis in matrix.axes if axis.name != package]
-    meant = nearest(package, [*names, *sorted(RESERVED_AXES)])
-    return f"the package index knows no package {quoted(package)}", meant if meant.startswith("did you mean") else ""
-
-
-def missing_version(package: str, version: str, existing: Collection[Published]) -> tuple[str, str]:
-    """Message and hint for a version that is not among the existing releases."""
-    wanted = parsed(version)
-    near = ", ".join(neighbours(wanted, existing)) if wanted else ""
-    return f"{package} {version} does not exist", f"nearest: {near}" if near else "it has no releases"
+        """True where it was taken back."""
 
 
 def neighbours(wanted: Version, existing: Collection[Published]) -> list[str]:
@@ -82,16 +114,117 @@ def neighbours(wanted: Version, existing: Collection[Published]) -> list[str]:
     return below[-2:] + above[:2]
 
 
-def _versions(matrix: Matrix) -> Iterator[tuple[str, str, Position]]:
-    for axis in matrix.axes:
-        if axis.kind is AxisKind.PACKAGE:
-            for value in axis.values:
-                yield axis.name, value.text, value.position
-    for include in matrix.include:
-        for name, version in include.values.items():
-            if name not in RESERVED_AXES:
-                yield name, version, include.positions.get(name, include.position)
+ERA_BASES = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")
+ERA_PACKAGES = ("keras", "tf-keras")
+LONGEST_WAIT_DAYS = 30
+
+_ACCEPTED = (((1, 11), "<2.4"), ((1, 12), "<2.2"), ((2, 2), "<2.4"), ((2, 6), "<2.6"), ((2, 16), ""))
+"""Below which TensorFlow which Keras is accepted; empty: the same minor release. From the last on: Keras 3.
+
+TensorFlow 1.11 wants keras-preprocessing 1.0.3 or newer, and Keras 2.2.0 to 2.2.2, the newest of then, pin older ones.
+"""
 
 
-def _mistake(matrix: Matrix, place: Position, message: str, hint: str) -> Mistake:
-    return Mistake(file=matrix.path, line=place.line, column=place.column, message=message, hint=hint)
+def accepted(package: str, tensorflow: Version) -> str:
+    """The versions of `keras` or `tf-keras` that a TensorFlow accepts (PEP 440)."""
+    minor = (tensorflow.major, tensorflow.minor)
+    same = f"=={minor[0]}.{minor[1]}.*"
+    if package == "tf-keras":
+        return same
+    return next((specifiers or same for below, specifiers in _ACCEPTED if minor < below), ">=3")
+
+
+def of_the_era(package: str, base: Published, releases: Iterable[Published]) -> Published | None:
+    """The newest final release that was out by the end of the day after the base's and that the base accepts.
+
+    Up to 30 days later while there is none; None where there is none then either.
+    """
+    wanted = SpecifierSet(accepted(package, base.version))
+    fitting = [release for release in releases if is_final(release) and wanted.contains(release.version)]
+    for days in range(1, LONGEST_WAIT_DAYS + 1):
+        out = [release for release in fitting if release.uploaded < end_of_day(base.uploaded, days)]
+        if out:
+            return max(out, key=lambda release: release.version)
+    return None
+
+
+def is_final(release: Published) -> bool:
+    """True where a release is neither a pre-release nor yanked."""
+    return not (release.version.is_prerelease or release.yanked)
+
+
+def end_of_day(when: datetime, days: int) -> datetime:
+    """The end (UTC) of the day that comes `days` after a time."""
+    return datetime.combine(when.astimezone(UTC).date() + timedelta(days=days + 1), time(), UTC)
+
+
+_SHOWN = 8
+
+
+def versions_of(rule: VersionRange | Latest, package: str, releases: Sequence[Published]) -> list[Version]:
+    """The versions that a rule means, oldest first, at least one. Raises RefusedError where there is none."""
+    match rule:
+        case VersionRange():
+            return _within(rule, package, releases)
+        case Latest():
+            return [_latest(rule, package, releases)]
+        case _:
+            assert_never(rule)
+
+
+def _within(rule: VersionRange, package: str, releases: Sequence[Published]) -> list[Version]:
+    inside = [release for release in releases if in_range(str(release.version), rule.specifiers)]
+    fitting = [release.version for release in inside if is_final(release) or (rule.prereleases and not release.yanked)]
+    if not fitting:
+        raise _nothing_in(rule, package, releases, inside)
+    newest = {_group(version, rule.every): version for version in sorted(fitting)}
+    return list(newest.values())
+
+
+def _group(version: Version, every: Every) -> tuple[int, ...] | Version:
+    """The group of a version, of which only the newest is taken."""
+    match every:
+        case Every.MAJOR:
+            return (version.epoch, version.major)
+        case Every.MINOR:
+            return (version.epoch, version.major, version.minor)
+        case Every.PATCH:
+            return version
+
+
+def _latest(rule: Latest, package: str, releases: Sequence[Published]) -> Version:
+    final = sorted(release.version for release in releases if is_final(release))
+    if not final:
+        raise RefusedError(f"{package} has no final release, so {rule} means none", _but_for(releases))
+    newest = list({_group(version, Every.MINOR): version for version in final}.values())
+    if rule.before >= len(newest):
+        count = f"only {len(newest)} minor release{'' if len(newest) == 1 else 's'}"
+        raise RefusedError(f"{package} has {count}, so {rule} does not exist", f"the oldest is {newest[0]}")
+    return newest[-1 - rule.before]
+
+
+def _nothing_in(
+    rule: VersionRange, package: str, releases: Sequence[Published], inside: Sequence[Published]
+) -> RefusedError:
+    final = [release.version for release in releases if is_final(release)]
+    newest = f"; the newest is {max(final)}" if final else ""
+    return RefusedError(
+        f"no release of {package} is in {rule.specifiers or '*'}{newest}", _but_for(inside) or _near(rule, releases)
+    )
+
+
+def _but_for(inside: Iterable[Published]) -> str:
+    """Why releases that are there don't count; empty where there are none."""
+    yanked = [str(release.version) for release in inside if release.yanked]
+    early = [str(release.version) for release in inside if not release.yanked]
+    if early:
+        return f"{', '.join(early[-_SHOWN:])}: pre-releases, which a range takes with prereleases: true"
+    return f"{', '.join(yanked[-_SHOWN:])}: yanked" if yanked else ""
+
+
+def _near(rule: VersionRange, releases: Sequence[Published]) -> str:
+    """The releases around the versions that a range names."""
+    named = [parsed(one.version.removesuffix(".*")) for one in SpecifierSet(rule.specifiers)]
+    near = {text for version in named if version for text in neighbours(version, releases)}
+    ordered = sorted(near, key=lambda text: parsed(text) or text)
+    return f"nearest: {', '.join(ordered[-_SHOWN:])}" if ordered else "it has no releases"

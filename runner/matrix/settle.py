@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from runner.matrix.checks import check_cells, check_values
-from runner.matrix.eras import LONGEST_WAIT_DAYS, accepted, of_the_era
-from runner.matrix.mistakes import Mistakes, RefusedError
+from runner.errors import Mistake
+from runner.matrix.axes import RESERVED_AXES, AxisKind
+from runner.matrix.matrix_file import check_cells, check_values
+from runner.matrix.mistakes import Mistakes, RefusedError, nearest, quoted
 from runner.matrix.model import AxisValue, Became
-from runner.matrix.releases import missing_version, unknown_package
-from runner.matrix.rules import Era
-from runner.matrix.selection import versions_of
+from runner.matrix.releases import LONGEST_WAIT_DAYS, Era, accepted, neighbours, of_the_era, versions_of
 from runner.matrix.versions import parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from packaging.version import Version
 
-    from runner.matrix.model import Axis, Matrix, Position
-    from runner.matrix.releases import Published, Releases
-    from runner.matrix.rules import Latest, Range
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.mistakes import Position
+    from runner.matrix.model import Axis
+    from runner.matrix.releases import Latest, Published, Releases, VersionRange
 
 _SHOWN = 5
 
@@ -79,7 +79,7 @@ class _Settler:
         self.became.append(Became(axis=axis.name, written=value.text, versions=versions))
         return made
 
-    def _chosen(self, axis: Axis, value: AxisValue, rule: Range | Latest) -> list[AxisValue]:
+    def _chosen(self, axis: Axis, value: AxisValue, rule: VersionRange | Latest) -> list[AxisValue]:
         releases = self._releases(axis.name, value.position)
         if releases is None:
             return []
@@ -147,3 +147,50 @@ def _no_era(package: str, base: str, without: Sequence[Published]) -> tuple[str,
     first = without[0]
     wanted = f"{package}{accepted(package, first.version)}, final and out within {LONGEST_WAIT_DAYS} days"
     return f"there is no {package} of the era of {base} {shown}{more}", f"{first.version} goes with {wanted}"
+
+
+def missing_versions(matrix: Matrix, releases: Releases) -> list[Mistake]:
+    """One mistake for each version that does not exist, and one for each package that the index does not know.
+
+    For a settled matrix; `releases` is asked once per package.
+    """
+    mistakes = []
+    known: dict[str, Sequence[Published] | None] = {}
+    for package, version, place in _versions(matrix):
+        if package not in known:
+            known[package] = releases(package)
+            if known[package] is None:
+                mistakes.append(_mistake(matrix, place, *unknown_package(matrix, package)))
+        existing = known[package]
+        if existing is not None and all(parsed(version) != release.version for release in existing):
+            mistakes.append(_mistake(matrix, place, *missing_version(package, version, existing)))
+    return mistakes
+
+
+def unknown_package(matrix: Matrix, package: str) -> tuple[str, str]:
+    """Message and hint for a package axis that the index does not know."""
+    names = [axis.name for axis in matrix.axes if axis.name != package]
+    meant = nearest(package, [*names, *sorted(RESERVED_AXES)])
+    return f"the package index has no package {quoted(package)}", meant if meant.startswith("did you mean") else ""
+
+
+def missing_version(package: str, version: str, existing: Collection[Published]) -> tuple[str, str]:
+    """Message and hint for a version that is not among the existing releases."""
+    wanted = parsed(version)
+    near = ", ".join(neighbours(wanted, existing)) if wanted else ""
+    return f"{package} {version} does not exist", f"nearest: {near}" if near else "it has no releases"
+
+
+def _versions(matrix: Matrix) -> Iterator[tuple[str, str, Position]]:
+    for axis in matrix.axes:
+        if axis.kind is AxisKind.PACKAGE:
+            for value in axis.values:
+                yield axis.name, value.text, value.position
+    for include in matrix.include:
+        for name, version in include.values.items():
+            if name not in RESERVED_AXES:
+                yield name, version, include.positions.get(name, include.position)
+
+
+def _mistake(matrix: Matrix, place: Position, message: str, hint: str) -> Mistake:
+    return Mistake(file=matrix.path, line=place.line, column=place.column, message=message, hint=hint)

@@ -1,28 +1,37 @@
-"""Compares the cells of a matrix with its baseline and corrects for how many comparisons that makes (VERDICTS.md, 3).
+"""Compares the cells of a matrix with its baseline and corrects for how many comparisons that makes (docs/verdicts.md).
 
-Takes outcomes and gives comparisons in the same order; which of them are made is fixed before the trials are seen.
+Takes judged cells and gives comparisons in the same order; which of them are made is fixed before the trials are seen.
+What a finished matrix is asked first, whether it is finished, needs no SciPy.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from runner.outcomes.comparison import CellComparison, RateDifference
-from runner.outcomes.labels import Standing, standing
-from runner.outcomes.pairs import numbers_of_tests, pair_of, seeds_needed
-from runner.outcomes.samples import difference_of
+from runner.outcomes.outcome import Footing, footing
 from runner.outcomes.series import epoch_seconds
-from runner.outcomes.significance import benjamini_hochberg, fisher, holm
+from runner.outcomes.significance import (
+    ENOUGH_VALUES,
+    benjamini_hochberg,
+    clopper_pearson,
+    difference_of,
+    finite,
+    fisher,
+    holm,
+    seeds_to_tell_apart,
+)
+from runner.outcomes.tally import ENOUGH_RUNS, tally
+from runner.outcomes.verdict import Label, Standing, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from runner.outcomes.cell import Outcome
-    from runner.outcomes.pairs import Pair
-    from runner.outcomes.samples import Difference
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.significance import Difference
     from runner.outcomes.tally import Tally
     from runner.trials.record import Record
 
@@ -32,29 +41,32 @@ _Family = Literal["rates", "level", "epoch_s", "peak_memory_bytes"]
 _FAMILIES: tuple[_Family, ...] = ("rates", "level", "epoch_s", "peak_memory_bytes")
 
 
-def compare(cell: Outcome, baseline: Outcome) -> CellComparison:
+def compare(cell: JudgedCell, baseline: JudgedCell) -> CellComparison:
     """Compare two cells as the only comparison that is made."""
     return _corrected([(cell, baseline)], holm)[0]
 
 
-def comparisons(outcomes: Iterable[Outcome], baseline: Outcome, *, named: bool = False) -> tuple[CellComparison, ...]:
+def comparisons(
+    cells: Iterable[JudgedCell], baseline: JudgedCell, *, named: bool = False
+) -> tuple[CellComparison, ...]:
     """Compare each cell with the baseline, corrected over all of them (Holm).
 
     `named` says that the baseline was fixed before any trial was seen. One that was chosen for its level is the best of
     all cells, so that each level is tested as one of all pairs: with only as many tests as comparisons 6 to 7 % of
     matrices of equal cells had a false difference, not 5 % (reports/verdicts/comparisons.md).
     """
-    return _corrected([(outcome, baseline) for outcome in outcomes if outcome is not baseline], holm, chosen=not named)
+    others = [(cell, baseline) for cell in cells if cell.id != baseline.id]
+    return _corrected(others, holm, chosen=not named)
 
 
-def all_pairs(outcomes: Iterable[Outcome]) -> tuple[CellComparison, ...]:
+def all_pairs(outcomes: Iterable[JudgedCell]) -> tuple[CellComparison, ...]:
     """Compare every cell with every later one, to explore: the share of false differences is bounded, no more."""
     found = _corrected([(later, earlier) for earlier, later in combinations(outcomes, 2)], benjamini_hochberg)
     return tuple(replace(comparison, exploratory=True) for comparison in found)
 
 
 def _corrected(
-    cells: Iterable[tuple[Outcome, Outcome]], correction: Correction, *, chosen: bool = False
+    cells: Iterable[tuple[JudgedCell, JudgedCell]], correction: Correction, *, chosen: bool = False
 ) -> tuple[CellComparison, ...]:
     pairs = [pair_of(cell, baseline) for cell, baseline in cells]
     tests, level_tests = numbers_of_tests(pairs, chosen=chosen)
@@ -124,3 +136,161 @@ def _finished(counts: Tally, figure: Callable[[Record], float | None]) -> list[f
 
 def _peak(record: Record) -> float | None:
     return record.peak_memory_bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A cell and the baseline, with what their trials add up to."""
+
+    cell: JudgedCell
+    baseline: JudgedCell
+    footing: Footing
+    ours: Tally
+    theirs: Tally
+    levels: tuple[tuple[float, ...], tuple[float, ...]] | None
+    """The sorted final values of the successes of the cell and of the baseline; None where they are not compared."""
+
+    @property
+    def testable(self) -> bool:
+        """Whether no side is blocked."""
+        return self.footing is not Footing.BLOCKED
+
+    @property
+    def apart(self) -> bool:
+        """Whether the outcomes are of different kinds."""
+        return self.cell.kind is not self.baseline.kind
+
+    @property
+    def levels_apart(self) -> bool:
+        """Whether the levels of the two do not overlap."""
+        if self.levels is None:
+            return False
+        ours, theirs = self.levels
+        return ours[-1] < theirs[0] or theirs[-1] < ours[0]
+
+
+def pair_of(cell: JudgedCell, baseline: JudgedCell) -> Pair:
+    """The two side by side."""
+    ours, theirs = tally(cell.trials), tally(baseline.trials)
+    kind = footing(cell.kind, baseline.kind)
+    finals = (finite(verdict.final for _, verdict in counts.successes) for counts in (ours, theirs))
+    levels = next(finals), next(finals)
+    enough = min(map(len, levels)) >= ENOUGH_VALUES
+    comparable = kind is not Footing.BLOCKED and enough and not unlike_starts((cell, baseline))
+    return Pair(
+        cell=cell, baseline=baseline, footing=kind, ours=ours, theirs=theirs, levels=levels if comparable else None
+    )
+
+
+def numbers_of_tests(pairs: Sequence[Pair], *, chosen: bool) -> tuple[int, int]:
+    """How many comparisons of rates and of levels are corrected for.
+
+    A baseline that was `chosen` for its level is the best of all cells: its levels are some of those of all pairs.
+    """
+    rates = sum(pair.testable for pair in pairs)
+    levels = sum(pair.levels is not None for pair in pairs)
+    return rates, levels * (levels + 1) // 2 if chosen else levels
+
+
+def seeds_needed(pairs: Sequence[Pair], *, chosen: bool) -> list[tuple[int, int]]:
+    """How many more counted trials each cell and each baseline need, so that what they look like can be sure.
+
+    At least 4. Where outcomes are of different kinds, or levels do not overlap, as many as make n of n against 0 of n,
+    or n values above n others, pass the correction. Copies are asked for no more: they would be copied again.
+    """
+    rate_tests, level_tests = numbers_of_tests(pairs, chosen=chosen)
+    return [_needed(pair, rate_tests, level_tests) for pair in pairs]
+
+
+def _needed(pair: Pair, rate_tests: int, level_tests: int) -> tuple[int, int]:
+    wanted = ENOUGH_RUNS
+    if pair.apart:
+        wanted = seeds_to_tell_apart(rate_tests)
+    elif pair.levels_apart:
+        wanted = seeds_to_tell_apart(level_tests)
+    return _lacking(pair, wanted)
+
+
+def _lacking(pair: Pair, wanted: int) -> tuple[int, int]:
+    if not pair.testable:
+        return 0, 0
+    ours, theirs = (0 if counts.seed_insensitive else max(0, wanted - counts.n) for counts in (pair.ours, pair.theirs))
+    return ours, theirs
+
+
+def top_up(outcomes: Sequence[JudgedCell], baseline: JudgedCell) -> tuple[int, ...]:
+    """How many more counted trials each outcome needs, so that those that look different can be sure.
+
+    Only where one succeeds and the other fails: where both succeed at levels that look different, the comparison says
+    what is still needed, and whoever wants to know asks for more seeds.
+    """
+    pairs = [pair_of(outcome, baseline) for outcome in outcomes if outcome.id != baseline.id]
+    tests, _ = numbers_of_tests(pairs, chosen=False)
+    needed = [_lacking(pair, seeds_to_tell_apart(tests) if pair.apart else ENOUGH_RUNS) for pair in pairs]
+    cells = iter([ours for ours, _ in needed])
+    of_baseline = max((theirs for _, theirs in needed), default=0)
+    return tuple(of_baseline if outcome.id == baseline.id else next(cells) for outcome in outcomes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """What pairs of the same cell came to."""
+
+    pairs: tuple[CellComparison, ...]
+
+    @property
+    def compared(self) -> int:
+        """How many pairs could be compared: no side was blocked, and both have a trial that counts."""
+        return sum(pair.rates is not None and all(pair.rates.counted) for pair in self.pairs)
+
+    @property
+    def different(self) -> int:
+        """How many were called worse, better or at another level: false alarms."""
+        return sum(pair.label.different for pair in self.pairs)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % Clopper-Pearson interval of the rate of false alarms; None where nothing was compared."""
+        return clopper_pearson(self.different, self.compared) if self.compared else None
+
+    @property
+    def other_outcomes(self) -> int:
+        """How many pairs have outcomes of another kind, such as good and undecided: what seeds alone can do."""
+        return sum(pair.cell.kind is not pair.baseline.kind for pair in self.pairs)
+
+    def __str__(self) -> str:
+        if self.interval is None:
+            return "no two cells that are the same were compared"
+        low, high = self.interval
+        return (
+            f"of {self.compared} pairs of the same cell {self.different} were called different "
+            f"(95 % interval {100 * low:.1f}-{100 * high:.1f} %); {self.other_outcomes} have outcomes of another kind"
+        )
+
+
+def control(pairs: Iterable[tuple[JudgedCell, JudgedCell]]) -> Control:
+    """Compare pairs of outcomes of the same cell, each as if it was the only one: 5 % may be called different."""
+    return Control(pairs=tuple(compare(one, other) for one, other in pairs))
+
+
+COMPARABLE_STARTS = 10.0
+"""By what factor the first values of two cells may differ before their metric counts as defined differently."""
+
+
+def unlike_starts(cells: Iterable[JudgedCell]) -> str:
+    """Why the levels of cells that settled can't be compared; empty where they can."""
+    starts = [start for cell in cells if (start := _start(tally(cell.trials))) is not None]
+    if not starts or max(starts) <= COMPARABLE_STARTS * min(starts):
+        return ""
+    return (
+        f"the first values of cells range from {min(starts):.3g} to {max(starts):.3g}, more than {COMPARABLE_STARTS:g} "
+        "times: their metric may be defined differently, so that levels are not judged"
+    )
+
+
+def _start(counts: Tally) -> float | None:
+    """The size of the median first value of a cell that settles; None of one whose successes met a target, or none."""
+    if not any(verdict.label is Label.SETTLED for _, verdict in counts.successes):
+        return None
+    counted = (*counts.successes, *counts.failures)
+    return abs(median(verdict.y0 for _, verdict in counted if verdict.y0 is not None))

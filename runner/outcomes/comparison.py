@@ -1,19 +1,37 @@
-"""The comparison of a cell with the baseline as a value: the tests of its rates and figures, its label, its words."""
+"""The comparison of a cell with the baseline as a value: the tests of its rates and figures, its label, its reason.
+
+The reason follows the numbers, and "no difference found" is never said as "equal".
+"""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from runner.outcomes.footing import ComparisonLabel, Footing
-from runner.outcomes.samples import DifferenceLabel
-from runner.outcomes.significance import LEVEL, rate_interval
-from runner.outcomes.wording import in_words
+from runner.outcomes.outcome import Footing, OutcomeKind
+from runner.outcomes.significance import LEVEL, DifferenceLabel, rate_interval
 
 if TYPE_CHECKING:
-    from runner.outcomes.cell import Outcome
-    from runner.outcomes.samples import Difference
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.significance import Difference
+
+
+class ComparisonLabel(enum.StrEnum):
+    """What may be said of a cell against the baseline (VERDICTS.md, 3)."""
+
+    BLOCKED = "blocked"
+    WORSE = "worse"
+    BETTER = "better"
+    LEVEL_DIFFERS = "level-differs"
+    EQUIVALENT = "equivalent"
+    INCONCLUSIVE = "inconclusive"
+
+    @property
+    def different(self) -> bool:
+        """Whether the two cells were called different."""
+        return self in {ComparisonLabel.WORSE, ComparisonLabel.BETTER, ComparisonLabel.LEVEL_DIFFERS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +68,8 @@ class RateDifference:
 class CellComparison:
     """A cell against the baseline. Made by `compare`, `comparisons` and `all_pairs`."""
 
-    cell: Outcome
-    baseline: Outcome
+    cell: JudgedCell
+    baseline: JudgedCell
     footing: Footing
     rates: RateDifference | None
     """None where a side is blocked."""
@@ -77,7 +95,7 @@ class CellComparison:
         level = None if self.level is None else self.level.label
         if level in {DifferenceLabel.LOWER, DifferenceLabel.HIGHER}:
             return ComparisonLabel.LEVEL_DIFFERS
-        alike = self.footing is Footing.SUCCEED and self.cell.label == self.baseline.label
+        alike = self.footing is Footing.SUCCEED and self.cell.outcome == self.baseline.outcome
         if alike and level is DifferenceLabel.EQUIVALENT:
             return ComparisonLabel.EQUIVALENT
         return ComparisonLabel.INCONCLUSIVE
@@ -86,3 +104,129 @@ class CellComparison:
     def reason(self) -> str:
         """The label in words that say no more than the numbers do."""
         return in_words(self)
+
+
+def in_words(comparison: CellComparison) -> str:
+    """What a comparison found, with the numbers that it rests on."""
+    match comparison.label:
+        case ComparisonLabel.BLOCKED:
+            return f"can't be compared: {_blocked(comparison)}"
+        case ComparisonLabel.WORSE:
+            return f"succeeds less often: {_rates(comparison)}"
+        case ComparisonLabel.BETTER:
+            return f"succeeds more often: {_rates(comparison)}"
+        case ComparisonLabel.LEVEL_DIFFERS:
+            return f"succeeds at another level: {_level(comparison)}; {_counts(comparison)}"
+        case ComparisonLabel.EQUIVALENT:
+            return f"both succeed, at the same level: {_level(comparison)}"
+        case ComparisonLabel.INCONCLUSIVE:
+            return _inconclusive(comparison)
+        case _:
+            assert_never(comparison.label)
+
+
+def figure_in_words(difference: Difference, name: str, unit: str = "") -> str:
+    """One figure of a cell against the baseline: medians, size of the difference, what may be said of it.
+
+    `unit` stands behind the medians, such as " s".
+    """
+    ours, theirs = (f"{value:.3g}{unit}" for value in difference.medians)
+    return f"median {name} {ours} against {theirs} ({_size(difference)}; {_claim(difference)})"
+
+
+def _size(difference: Difference) -> str:
+    low, high = difference.interval
+    if difference.logarithmic:
+        return f"{10**difference.estimate:.3g} times, 95 % interval {10**low:.3g} to {10**high:.3g}"
+    return f"difference {difference.estimate:+.3g}, 95 % interval {low:+.3g} to {high:+.3g}"
+
+
+def _claim(difference: Difference) -> str:
+    margin = f"a factor of {10**difference.margin:.2f}" if difference.logarithmic else f"{difference.margin:.3g}"
+    same = f"the same within {margin}, p = {difference.equivalence_p:.2g}"
+    match difference.label:
+        case DifferenceLabel.LOWER | DifferenceLabel.HIGHER:
+            sure = f"{difference.label}, p = {difference.adjusted_p:.2g}"
+            return f"{sure}, though {same}" if difference.equivalence_p <= 0.05 else sure
+        case DifferenceLabel.EQUIVALENT:
+            return same
+        case DifferenceLabel.INCONCLUSIVE:
+            return f"no difference found, p = {difference.adjusted_p:.2g}; not shown to be the same within {margin}"
+        case _:
+            assert_never(difference.label)
+
+
+def _level(comparison: CellComparison) -> str:
+    """The levels of successes, and which way is better where they differ."""
+    level = comparison.level
+    if level is None:
+        return "levels are not compared"
+    verdict = next(verdict for _, verdict in comparison.baseline.trials if verdict.final is not None)
+    words = figure_in_words(level, f"final {verdict.metric}")
+    if level.label in {DifferenceLabel.EQUIVALENT, DifferenceLabel.INCONCLUSIVE}:
+        return words
+    good = DifferenceLabel.LOWER if verdict.mode == "min" else DifferenceLabel.HIGHER
+    return f"{words}, which is {'better' if level.label is good else 'worse'}"
+
+
+def _counts(comparison: CellComparison) -> str:
+    rates = comparison.rates
+    if rates is None:
+        return "nothing counts"
+    (c1, c2), (n1, n2) = rates.successes, rates.counted
+    return f"{c1} of {n1} against {c2} of {n2} trials succeed"
+
+
+def _rates(comparison: CellComparison) -> str:
+    rates = comparison.rates
+    if rates is None or rates.interval is None:
+        return _counts(comparison)
+    low, high = rates.interval
+    points = f"{100 * rates.difference:+.0f} points, 95 % interval {100 * low:+.0f} to {100 * high:+.0f}"
+    return f"{_counts(comparison)} ({points}; {_p(comparison, rates)})"
+
+
+def _p(comparison: CellComparison, rates: RateDifference) -> str:
+    if comparison.exploratory:
+        return f"p = {rates.p:.2g}, false discovery rate {rates.adjusted_p:.2g} among {comparison.tests} pairs: a hint"
+    if comparison.tests == 1:
+        return f"p = {rates.p:.2g}"
+    return f"p = {rates.p:.2g}, {rates.adjusted_p:.2g} among {comparison.tests} comparisons"
+
+
+def _blocked(comparison: CellComparison) -> str:
+    sides = {"the cell": comparison.cell, "the baseline": comparison.baseline}
+    return ", ".join(f"{name} is {side.outcome}" for name, side in sides.items() if side.kind is OutcomeKind.UNTESTABLE)
+
+
+def _inconclusive(comparison: CellComparison) -> str:
+    match comparison.footing:
+        case Footing.APART:
+            found = f"look different, which is not sure: {_rates(comparison)}"
+        case Footing.UNSURE:
+            found = f"no difference found: {_rates(comparison)}"
+        case Footing.SUCCEED:
+            found = f"both succeed ({_counts(comparison)}); {_level(comparison)}"
+        case Footing.FAIL:
+            found = f"both fail ({_counts(comparison)}): no difference found"
+        case Footing.BLOCKED:
+            found = _blocked(comparison)
+        case _:
+            assert_never(comparison.footing)
+    return "; ".join((found, *_missing(comparison)))
+
+
+def _missing(comparison: CellComparison) -> list[str]:
+    """What it would take to say more."""
+    copies = [
+        name for name, side in (("the cell", comparison.cell), ("the baseline", comparison.baseline)) if side.copies
+    ]
+    if copies:
+        return [f"the trials of {' and of '.join(copies)} are copies of one, whatever the seed: no test can tell more"]
+    ours, theirs = comparison.seeds_needed
+    if ours or theirs:
+        return [f"still needed: {ours} more seeds of the cell, {theirs} of the baseline"]
+    seeds = comparison.level.seeds_for_equivalence if comparison.level is not None else None
+    if comparison.footing is Footing.SUCCEED and seeds is not None:
+        return [f"to show them the same takes about {seeds} seeds each"]
+    return []

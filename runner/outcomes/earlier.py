@@ -1,6 +1,6 @@
-"""The cells of a result held against those of an earlier one, by counts and final values: no records are needed.
+"""A result held against an earlier one, cell by cell, by counts and final values: no records are needed.
 
-The same tests as between cells (VERDICTS.md, 3): Fisher's for how often they succeed, Mann and Whitney's for levels,
+The same tests as between cells (docs/verdicts.md): Fisher's for how often they succeed, Mann and Whitney's for levels,
 two one-sided ones for equivalence, corrected by Holm over all cells that are held against their earlier selves.
 """
 
@@ -9,19 +9,22 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import median
 from typing import TYPE_CHECKING
 
-from runner.outcomes.baseline import COMPARABLE_STARTS
-from runner.outcomes.cell import OutcomeKind
-from runner.outcomes.comparison import RateDifference
-from runner.outcomes.samples import DifferenceLabel, difference_of
-from runner.outcomes.significance import LEVEL, fisher, holm
-from runner.outcomes.wording import figure_in_words
+from runner.outcomes.comparing import COMPARABLE_STARTS
+from runner.outcomes.comparison import RateDifference, figure_in_words
+from runner.outcomes.outcome import Footing, OutcomeKind, footing
+from runner.outcomes.significance import LEVEL, DifferenceLabel, difference_of, fisher, holm
+from runner.outcomes.verdict import Label, Standing, standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
-    from runner.outcomes.samples import Difference
+    from runner.matrix.cell_id import CellId
+    from runner.outcomes.outcome import Outcome
+    from runner.outcomes.result import CellResult, Result, TrialResult
+    from runner.outcomes.significance import Difference
 
 _MOST_SEEDS = 30
 """More are not asked for: the earlier result has too few trials to be sure of anything."""
@@ -43,8 +46,7 @@ class EarlierLabel(enum.StrEnum):
 class Evidence:
     """What a result has of one cell."""
 
-    outcome: str
-    kind: OutcomeKind
+    outcome: Outcome
     converged: int
     counted: int
     """Distinct observations, as the outcome counts them."""
@@ -61,12 +63,17 @@ class Evidence:
     runs: frozenset[tuple[str, str]] = frozenset()
     """What each trial is known by, and when it began: the same in two results that show the very same trials."""
 
+    @property
+    def kind(self) -> OutcomeKind:
+        """The kind of its outcome."""
+        return self.outcome.kind
+
 
 @dataclass(frozen=True, kw_only=True)
 class Earlier:
     """A cell now against the same cell then. Made by `held_against`."""
 
-    name: str
+    cell: CellId
     now: Evidence | None
     """None: the cell is gone."""
     then: Evidence | None
@@ -78,6 +85,11 @@ class Earlier:
     """How many comparisons of rates it was corrected for."""
     obstacle: str = ""
     """Why the two results can't be compared at all."""
+
+    @property
+    def name(self) -> str:
+        """The cell to read."""
+        return str(self.cell)
 
     @property
     def label(self) -> EarlierLabel:
@@ -156,16 +168,80 @@ class Earlier:
         return "not sure: the earlier result has too few trials of it"
 
 
+def against(result: Result, earlier: Result, matrix: Collection[CellId] = ()) -> tuple[Earlier, ...]:
+    """Hold each cell of a result against the cell of an earlier one with the same axis values.
+
+    `matrix` has all cells of the matrix, selected or not: one that was not looked at is not gone.
+    """
+    now = evidence_of(result)
+    looked_at = {cell: found for cell, found in evidence_of(earlier).items() if cell in now or cell not in matrix}
+    return held_against(now, looked_at, obstacle=obstacle(result.criterion, result.metric, earlier))
+
+
+def evidence_of(result: Result) -> dict[CellId, Evidence]:
+    """What a result has of each of its cells."""
+    return {cell.cell_id: evidence(cell) for cell in result.cells}
+
+
+def obstacle(criterion: tuple[str, ...], metric: str, earlier: Result) -> str:
+    """Why a result that was judged so can't be compared with an earlier one; empty where it can."""
+    ours = criterion or (f"the shape of {metric}",)
+    theirs = earlier.criterion or (f"the shape of {earlier.metric}",)
+    if ours == theirs:
+        return ""
+    return f"judged by {', '.join(ours)} now, by {', '.join(theirs)} then: how often it succeeds means another thing"
+
+
+def evidence(cell: CellResult) -> Evidence:
+    """What a result has of a cell for comparing it; of trials that are copies of each other the first counts."""
+    successes = list(_distinct(cell))
+    starts = [trial.y0 for trial in cell.trials if trial.y0 is not None]
+    scales = [trial.scale for trial in successes if trial.scale is not None]
+    first = next(iter(successes or cell.trials), None)
+    return Evidence(
+        outcome=cell.outcome,
+        converged=cell.converged,
+        counted=cell.counted,
+        metric=first.metric if first else "loss",
+        maximised=first is not None and first.mode == "max",
+        finals=tuple(trial.final for trial in successes if trial.final is not None),
+        scale=median(scales) if scales else None,
+        start=median(starts) if starts and any(trial.label is Label.SETTLED for trial in successes) else None,
+        copies=cell.copies,
+        runs=frozenset((trial.key, trial.started_at) for trial in cell.trials),
+    )
+
+
+def _distinct(cell: CellResult) -> Iterator[TrialResult]:
+    """The successes that count.
+
+    A result of version 0.1 does not say which trials are copies; where it counts fewer successes than it has, those
+    that reported the same are taken for copies.
+    """
+    successes = [trial for trial in cell.trials if standing(trial.label) is Standing.SUCCESS]
+    marked = [trial for trial in successes if not trial.copy_of_another]
+    if len(marked) == cell.converged:
+        yield from marked
+        return
+    yield from {_reported(trial): trial for trial in reversed(successes)}.values()
+
+
+def _reported(trial: TrialResult) -> Hashable:
+    """What copies share; a trial that reported nothing is nobody's copy."""
+    curves = tuple((name, values) for name, values in sorted(trial.curves.items()))
+    return (trial.final, trial.y0, curves) if curves else trial.seed
+
+
 def held_against(
-    now: Mapping[str, Evidence], then: Mapping[str, Evidence], *, obstacle: str = ""
+    now: Mapping[CellId, Evidence], then: Mapping[CellId, Evidence], *, obstacle: str = ""
 ) -> tuple[Earlier, ...]:
-    """Hold each cell of a result against the cell of the same name in an earlier one, and name what is new or gone.
+    """Hold each cell of a result against the same cell of an earlier one; cells can be new or gone.
 
     `obstacle` says why nothing can be told from comparing the two. What a blocked cell came to is no matter of chance:
     one that succeeded and can't run now is worse, without a test.
     """
-    pairs = [(name, now.get(name), then.get(name)) for name in dict.fromkeys((*now, *then))]
-    found = [Earlier(name=name, now=ours, then=theirs, obstacle=obstacle) for name, ours, theirs in pairs]
+    cells = dict.fromkeys((*now, *then))
+    found = [Earlier(cell=cell, now=now.get(cell), then=then.get(cell), obstacle=obstacle) for cell in cells]
     measured = [_measured(one) for one in found]
     rates = _corrected(one.rates.p if one.rates else None for one in measured)
     levels = _corrected(one.level.p if one.level else None for one in measured)
@@ -186,7 +262,7 @@ def _measured(one: Earlier) -> Earlier:
     now, then = one.now, one.then
     if now is None or then is None or one.obstacle or _same(now, then):
         return one
-    if OutcomeKind.UNTESTABLE in {now.kind, then.kind}:
+    if footing(now.kind, then.kind) is Footing.BLOCKED:
         return one
     successes, counted = (now.converged, then.converged), (now.counted, then.counted)
     p = fisher(successes, counted)

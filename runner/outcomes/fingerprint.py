@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal as signals
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from runner.outcomes.endings import signal_name
 
 if TYPE_CHECKING:
     from runner.trials.record import Record
@@ -69,6 +68,16 @@ def normalised(message: str) -> str:
     for pattern, placeholder in _VARYING:
         text = pattern.sub(placeholder, text)
     return text.strip()
+
+
+def signal_name(signal: int | str) -> str:
+    """`SIGSEGV` for 11; a number that has no name here stays one."""
+    if isinstance(signal, str):
+        return signal
+    try:
+        return signals.Signals(signal).name
+    except ValueError:
+        return f"signal {signal}"
 
 
 def _ending(record: Record) -> str:

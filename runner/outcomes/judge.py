@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from runner.outcomes.labels import Label
-from runner.outcomes.metrics import direction
-from runner.outcomes.quantities import MATERIAL, Quantities, Series, measure, read
-from runner.outcomes.rules import Case, Finding, decide, still_falling
-from runner.outcomes.steps import binned, first_non_finite, read_steps
-from runner.outcomes.targets import Reach, reach
-from runner.outcomes.verdict import Basis, Verdict
+from runner.outcomes.rules import MATERIAL, Case, Finding, Quantities, Reach, decide, measure, reach, still_falling
+from runner.outcomes.series import Series, binned, direction, first_non_finite, read, read_steps
+from runner.outcomes.verdict import Basis, Label, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

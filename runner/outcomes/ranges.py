@@ -6,18 +6,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
-from runner.outcomes.layout import layout_of
-from runner.outcomes.patterns import patterns_of, rows_of
-from runner.outcomes.saying import cells_in_words, clause, listed, values_in_words, words_of
+from runner.matrix.axes import AxisKind, axis_kind
+from runner.outcomes.layout import layout_of, patterns_of, rows_of
+from runner.outcomes.outcome import OutcomeKind
+from runner.outcomes.verdict import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from runner.outcomes.cell import Outcome
-    from runner.outcomes.layout import Dimension, Layout
-    from runner.outcomes.patterns import Box, Pattern, Range
+    from runner.matrix.cell_id import CellId
+    from runner.outcomes.layout import Box, Dimension, Layout, Pattern, Range
+    from runner.outcomes.outcome import Outcome
 
 _ALL_FIT = 3
 """So many patterns are all said; of more the `_MOST` that matter most."""
@@ -26,56 +27,56 @@ _MOST_RANGES = 3
 _MOST_PLACES = 3
 
 
-def sentences(outcomes: Sequence[Outcome], *, base: str = "", metric: str = "loss") -> tuple[str, ...]:
+def sentences(outcomes: Mapping[CellId, Outcome], *, base: str = "", metric: str = "loss") -> tuple[str, ...]:
     """What the cells came to; nothing of no cells. `base` is the matrix's base axis, `metric` what is judged."""
     if not outcomes:
         return ()
-    labels = Counter(outcome.label for outcome in outcomes)
-    if len(labels) == 1:
-        return (_alike(outcomes[0].label, len(outcomes), metric),)
-    layout = layout_of([outcome.cell for outcome in outcomes], base)
+    found = set(outcomes.values())
+    if len(found) == 1:
+        return (_alike(found.pop(), len(outcomes), metric),)
+    layout = layout_of(outcomes, base)
     patterns = patterns_of(layout, outcomes)
-    said = _how_many([{outcomes[cell].label for cell in pattern.cells} for pattern in patterns])
+    said = _how_many([{outcomes[cell] for cell in pattern.cells} for pattern in patterns])
     rows_differ = any(sum(1 for _ in rows_of(pattern.box)) < len(layout.rows) for pattern in patterns)
-    telling = _Telling(layout, metric, rows_differ=rows_differ)
-    parts = [telling.statement(pattern) for pattern in patterns[:said]]
+    statements = _Statements(layout, metric, rows_differ=rows_differ)
+    parts = [statements.statement(pattern) for pattern in patterns[:said]]
     rest = patterns[said:]
     if rest:
         parts.append(_rest(rest, outcomes, metric))
     return (_sentence("; ".join(parts)),)
 
 
-def _alike(label: str, count: int, metric: str) -> str:
+def _alike(outcome: Outcome, count: int, metric: str) -> str:
     if count == 1:
-        return _sentence(f"in the only cell {clause(label, metric)}")
-    words = words_of(label, metric)
+        return _sentence(f"in the only cell {clause(outcome, metric)}")
+    predicate = predicate_of(outcome, metric)
     all_of_them = "both" if count == 2 else f"all {count}"
-    return _sentence(f"{all_of_them} cells {words.many}")
+    return _sentence(f"{all_of_them} cells {predicate.many}")
 
 
-def _how_many(labels: Sequence[set[str]]) -> int:
+def _how_many(outcomes: Sequence[set[Outcome]]) -> int:
     """How many patterns are said one by one: all if they fit; one more than else if the other cells are alike then."""
-    if len(labels) <= _ALL_FIT:
-        return len(labels)
-    return _ALL_FIT if len(set().union(*labels[_ALL_FIT:])) == 1 < len(set().union(*labels[_MOST:])) else _MOST
+    if len(outcomes) <= _ALL_FIT:
+        return len(outcomes)
+    return _ALL_FIT if len(set().union(*outcomes[_ALL_FIT:])) == 1 < len(set().union(*outcomes[_MOST:])) else _MOST
 
 
-def _rest(patterns: Sequence[Pattern], outcomes: Sequence[Outcome], metric: str) -> str:
+def _rest(patterns: Sequence[Pattern], outcomes: Mapping[CellId, Outcome], metric: str) -> str:
     """What is said of the cells of all other patterns together."""
-    counts = Counter(outcomes[cell].label for pattern in patterns for cell in pattern.cells)
+    counts = Counter(outcomes[cell] for pattern in patterns for cell in pattern.cells)
     if len(counts) == 1:
-        [(label, count)] = counts.items()
-        words = words_of(label, metric)
-        return f"the other cell {words.one}" if count == 1 else f"the other {count} cells {words.many}"
+        [(outcome, count)] = counts.items()
+        one, many, _ = predicate_of(outcome, metric)
+        return f"the other cell {one}" if count == 1 else f"the other {count} cells {many}"
     said = [
-        f"{cells_in_words(count) if place == 0 else count} {words.one if count == 1 else words.many}"
-        for place, (label, count) in enumerate(counts.most_common())
-        for words in [words_of(label, metric)]
+        f"{cells_in_words(count) if place == 0 else count} {predicate.one if count == 1 else predicate.many}"
+        for place, (outcome, count) in enumerate(counts.most_common())
+        for predicate in [predicate_of(outcome, metric)]
     ]
     return f"and {len(patterns)} more patterns: {listed(said, 'and')}"
 
 
-class _Telling:
+class _Statements:
     """Says one pattern after the other; the line's axis is named with the first range only."""
 
     def __init__(self, layout: Layout, metric: str, *, rows_differ: bool) -> None:
@@ -86,7 +87,7 @@ class _Telling:
 
     def statement(self, pattern: Pattern) -> str:
         where = where_in_words(self._layout, pattern.box) if self._rows_differ else ""
-        what = clause(pattern.label, self._metric)
+        what = clause(pattern.outcome, self._metric)
         line = self._layout.line
         when = "" if line is None else self._when(line, pattern)
         return f"{where} {what}{when}".strip()
@@ -94,7 +95,7 @@ class _Telling:
     def _when(self, line: Dimension, pattern: Pattern) -> str:
         ends = len(line.values) - 1
         ranges = [] if pattern.whole else list(pattern.ranges)
-        unlike = [one for found in pattern.ranges for one in found.unlike]
+        unlike = [(place, str(one)) for found in pattern.ranges for place, one in found.unlike]
         missing = [place for found in ranges for place in found.missing]
         words = ""
         if len(ranges) > _MOST_RANGES:
@@ -153,3 +154,107 @@ def _matching(layout: Layout, box: Box, axes: Sequence[int]) -> int:
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
+
+
+_MOST_NAMES = 3
+"""Of the values of one axis; of more, what is left out, or their number."""
+
+
+class Predicate(NamedTuple):
+    """An outcome as a predicate: of one cell and of many; `subject` is what it is said of."""
+
+    one: str
+    many: str
+    subject: str = "it"
+
+
+def predicate_of(outcome: Outcome, metric: str = "loss") -> Predicate:
+    """The outcome in plain words, with the judged metric's name where it is about that."""
+    match outcome.kind:
+        case OutcomeKind.GOOD:
+            settles = outcome.reason is Label.SETTLED
+            return Predicate("settles", "settle") if settles else Predicate("converges", "converge")
+        case OutcomeKind.UNDECIDED:
+            return Predicate(f"is {outcome}", f"are {outcome}")
+        case OutcomeKind.BAD:
+            return _failing(outcome, metric)
+        case OutcomeKind.UNTESTABLE:
+            return _blocked(outcome)
+        case _:
+            assert_never(outcome.kind)
+
+
+def _failing(outcome: Outcome, metric: str) -> Predicate:
+    match outcome.reason:
+        case Label.NAN:
+            return Predicate("ends in NaN", "end in NaN", f"the {metric}")
+        case Label.DIVERGED:
+            return Predicate("diverges", "diverge", f"the {metric}")
+        case Label.IMPROVING:
+            return Predicate("does not converge in time (improving)", "do not converge in time (improving)")
+        case Label.CRASHED_TRAINING:
+            return Predicate("crashes in training", "crash in training")
+        case reason:
+            return Predicate(f"does not converge ({reason})", f"do not converge ({reason})")
+
+
+def _blocked(outcome: Outcome) -> Predicate:
+    match outcome.reason:
+        case Label.UNRESOLVABLE:
+            one = many = "can't be installed (unresolvable)"
+        case Label.INSTALL_FAILED:
+            one = many = "can't be installed"
+        case Label.IMAGE_BUILD_FAILED:
+            one, many = "gets no image", "get no image"
+        case Label.CRASHED_IMPORT:
+            one = many = "can't be imported"
+        case Label.CRASHED_BUILD_MODEL:
+            one, many = "can't build its model", "can't build their model"
+        case Label.DOWNLOAD_FAILED:
+            one, many = "can't download its data", "can't download their data"
+        case _:
+            one, many = f"is {outcome}", f"are {outcome}"
+    return Predicate(one, many)
+
+
+def clause(outcome: Outcome, metric: str) -> str:
+    """`the loss ends in NaN`."""
+    predicate = predicate_of(outcome, metric)
+    return f"{predicate.subject} {predicate.one}"
+
+
+def short_scripts(paths: Iterable[str]) -> dict[str, str]:
+    """Each script by its file name, where that tells all of them apart; else by its path."""
+    names = {path: path.rpartition("/")[2] for path in paths}
+    return names if len(set(names.values())) == len(names) else {path: path for path in names}
+
+
+def values_in_words(dimension: Dimension, chosen: Collection[str | None]) -> str:
+    """Some values of an axis: `import=keras`, `script a.py or b.py`, `keras 2.2 to 2.5`, `every script but a.py`."""
+    scripts = short_scripts(str(value or "") for value in dimension.values) if dimension.name == "script" else {}
+    inside = [value for value in dimension.values if value in chosen]
+    outside = [value for value in dimension.values if value not in chosen]
+    name = dimension.name
+    if inside == [None]:
+        return f"no {name}"
+    shown = [scripts.get(value or "", value or f"no {name}") for value in inside]
+    places = [dimension.place[value] for value in inside]
+    if dimension.ordered and len(inside) > 2 and places[-1] - places[0] == len(places) - 1:
+        return f"{name} {shown[0]} to {shown[-1]}"
+    if len(inside) <= _MOST_NAMES:
+        return f"{name}{'=' if axis_kind(name) is AxisKind.IMPORT else ' '}{listed(shown, 'or')}"
+    if len(outside) <= _MOST_NAMES:
+        left_out = [scripts.get(value or "", value or f"no {name}") for value in outside]
+        return f"every {name} but {listed(left_out, 'and')}"
+    return f"{len(inside)} of the {len(dimension.values)} values of {name}"
+
+
+def listed(words: Sequence[str], conjunction: str) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    *head, last = words
+    return f"{', '.join(head)} {conjunction} {last}" if head else last
+
+
+def cells_in_words(count: int) -> str:
+    """`1 cell`, `12 cells`."""
+    return f"{count} cell{'' if count == 1 else 's'}"

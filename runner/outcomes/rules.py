@@ -1,20 +1,120 @@
-"""The rules R1 to R11 of VERDICTS.md, 2: each looks at a measured series and finds a label or leaves it to the next."""
+"""The rules R2 to R11 of docs/verdicts.md: each measures a series and finds a label or leaves it to the next."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from statistics import median
+from typing import TYPE_CHECKING, assert_never
 
-from runner.outcomes.labels import Label
-from runner.outcomes.quantities import MATERIAL, TREND
-from runner.outcomes.verdict import Basis
+from runner.matrix.criterion import Comparison, Operator
+from runner.outcomes.series import split
+from runner.outcomes.verdict import Basis, Label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from runner.matrix.criterion import Comparison
-    from runner.outcomes.quantities import Quantities
-    from runner.outcomes.targets import Reach
+    from runner.outcomes.series import Series
+
+MATERIAL = 0.10
+"""A change that counts, as a share of the starting loss S."""
+TREND = 0.025
+"""A fall that is still going on, as a share of S."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantities:
+    """The quantities of VERDICTS.md, 2, of at least one finite value."""
+
+    n: int
+    y0: float
+    end: float
+    final: float
+    lowest: float
+    best: float
+    """The lowest level that lasted: single lucky dips do not count once n >= 15."""
+    scale: float
+    """The starting loss S."""
+    before_last: float
+    """L4, the level of the fourth fifth."""
+    reversals: int
+    window: int
+    """How many of the last values the reversals were counted in."""
+
+
+def measure(y: Sequence[float]) -> Quantities:
+    """Measure a series of at least one finite value."""
+    n, y0 = len(y), y[0]
+    final = median(y[-max(3, n // 10) :]) if n >= 15 else y[-1]
+    levels = [median(part) for part in split(y, 5) if part]
+    best = min(y0, final, *levels)
+    scale = max(abs(y0), y0 - best)
+    window = min(n, max(10, -(-6 * n // 10)))
+    return Quantities(
+        n=n,
+        y0=y0,
+        end=y[-1],
+        final=final,
+        lowest=min(y),
+        best=best,
+        scale=scale,
+        before_last=levels[-2] if len(levels) > 1 else y0,
+        reversals=reversals(y[-window:], MATERIAL * scale),
+        window=window,
+    )
+
+
+def reversals(values: Sequence[float], leg: float) -> int:
+    """How many turning points have a leg longer than `leg` on both sides (a zigzag)."""
+    turns, direction = 0, 0  # 1: rising, -1: falling, 0: has not moved by a leg yet
+    low = high = values[0]
+    for value in values:
+        low, high = min(low, value), max(high, value)
+        if direction >= 0 and high - value > leg:
+            turns, direction, low = turns + direction, -1, value
+        elif direction <= 0 and value - low > leg:
+            turns, direction, high = turns - direction, 1, value
+    return turns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Where a series meets its target."""
+
+    by_end: bool
+    by_final: bool
+    first_epoch: int | None
+
+
+def reach(comparison: Comparison, series: Series, quantities: Quantities, sign: int) -> Reach:
+    """Compare a series (negated where `sign` is -1) with a target in the metric's own units.
+
+    With `within` it is enough that an epoch up to that one met the target, unless the series then left its start
+    behind (R3).
+    """
+    first = next(
+        (epoch for epoch, y in zip(series.epochs, series.y, strict=True) if holds(comparison, sign * y)),
+        None,
+    )
+    by_end = holds(comparison, sign * quantities.end)
+    if comparison.within is not None:
+        in_time = first is not None and first <= comparison.within
+        return Reach(by_end=in_time and by_end, by_final=in_time, first_epoch=first)
+    return Reach(by_end=by_end, by_final=holds(comparison, sign * quantities.final), first_epoch=first)
+
+
+def holds(comparison: Comparison, value: float) -> bool:
+    """Whether one value meets the target."""
+    match comparison.operator:
+        case Operator.LESS:
+            return value < comparison.target
+        case Operator.LESS_EQUAL:
+            return value <= comparison.target
+        case Operator.GREATER:
+            return value > comparison.target
+        case Operator.GREATER_EQUAL:
+            return value >= comparison.target
+        case _:
+            assert_never(comparison.operator)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from runner.matrix.model import RESERVED_AXES
+from runner.matrix.axes import RESERVED_AXES
 from runner.outcomes.series import epoch_seconds, reported
 
 if TYPE_CHECKING:
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from runner.outcomes.cell import Outcome
-    from runner.outcomes.compared import Compared
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.result import ComparisonResult
     from runner.trials.record import Record
+
 
 Scalar = str | int | float | None
 _SHOWN_PACKAGES = ("tensorflow", "keras", "numpy")
@@ -61,7 +62,7 @@ class Row:
     script_line: str
     flags: tuple[str, ...]
     reason: str
-    compared: Compared | None = None
+    compared: ComparisonResult | None = None
     """The cell against the baseline; None without one."""
 
     def columns(self) -> dict[str, Scalar]:
@@ -103,13 +104,13 @@ def table(rows: Iterable[Row]) -> pd.DataFrame:
     return pd.DataFrame([row.columns() for row in rows])
 
 
-def row_of(outcome: Outcome, compared: Compared | None = None) -> Row:
+def row_of(outcome: JudgedCell, compared: ComparisonResult | None = None) -> Row:
     """The row of one cell."""
     records = outcome.records
     peaks = [record.peak_memory_bytes for record in records if record.peak_memory_bytes is not None]
     return Row(
-        cell=dict(outcome.cell),
-        outcome=outcome.label,
+        cell=outcome.id.values,
+        outcome=str(outcome.outcome),
         kind=outcome.kind.value,
         seeds=outcome.n_trials,
         converged=outcome.converged,
@@ -144,8 +145,8 @@ def _last_loss(record: Record) -> float | None:
     return next((value for value in reversed(reported(record, "loss").values) if value is not None), None)
 
 
-def _imported(outcome: Outcome) -> dict[str, str]:
-    names = dict.fromkeys((*_SHOWN_PACKAGES, *(axis for axis in outcome.cell if axis not in RESERVED_AXES)))
+def _imported(outcome: JudgedCell) -> dict[str, str]:
+    names = dict.fromkeys((*_SHOWN_PACKAGES, *(axis for axis in outcome.id.values if axis not in RESERVED_AXES)))
     return {name: all_of(_version(record, name) for record in outcome.records) for name in names}
 
 
@@ -162,14 +163,14 @@ def all_of(values: Iterable[str | None]) -> str:
     return " / ".join(sorted({value for value in values if value}))
 
 
-def _exception(outcome: Outcome) -> str:
+def _exception(outcome: JudgedCell) -> str:
     record = outcome.example[0] if outcome.example is not None else None
     if record is None or record.exception is None:
         return ""
     return f"{record.exception.type}: {record.exception.message}"
 
 
-def _script_line(outcome: Outcome) -> str:
+def _script_line(outcome: JudgedCell) -> str:
     exception = outcome.example[0].exception if outcome.example is not None else None
     if exception is None or exception.line is None:
         return ""

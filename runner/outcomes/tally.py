@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.outcomes.fingerprint import fingerprint
-from runner.outcomes.labels import Label, Standing, runs_that_block, standing
+from runner.outcomes.verdict import Label, Standing, runs_that_block, standing
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     Trial = tuple[Record, Verdict]
 
+ENOUGH_RUNS = 4
+"""Fewer agreeing trials than these carry the flag `few-seeds`."""
+SEED_INSENSITIVE = "seed-insensitive"
+"""The flag of a cell that was decided by copies of one trial."""
 RETRIES = 2
 """How many trials that do not count are replaced by others."""
 
@@ -32,8 +36,13 @@ class Tally:
     failures: tuple[Trial, ...]
     not_counted: tuple[Trial, ...]
     blocked: tuple[Trial, ...]
-    counted_trials: int
-    """How many trials succeeded or failed, copies included."""
+    copies: frozenset[tuple[int, str]]
+    """Seed and key of the trials that succeeded or failed and are copies of an earlier one."""
+
+    @property
+    def counted_trials(self) -> int:
+        """How many trials succeeded or failed, copies included."""
+        return self.n + len(self.copies)
 
     @property
     def c(self) -> int:
@@ -71,13 +80,13 @@ def tally(trials: Iterable[Trial]) -> Tally:
     ordered = tuple(sorted(trials, key=lambda trial: (trial[0].seed, trial[0].key, trial[0].started_at)))
     by_standing: dict[Standing, list[Trial]] = {kind: [] for kind in Standing}
     known: set[Hashable] = set()
-    counted_trials = 0
+    copies = []
     for record, verdict in ordered:
         kind = standing(verdict.label)
         if kind in {Standing.SUCCESS, Standing.FAILURE}:
-            counted_trials += 1
             identity = (verdict.label, identity_of(record))
             if identity[1] is not None and identity in known:
+                copies.append((record.seed, record.key))
                 continue
             known.add(identity)
         by_standing[kind].append((record, verdict))
@@ -87,7 +96,7 @@ def tally(trials: Iterable[Trial]) -> Tally:
         failures=tuple(by_standing[Standing.FAILURE]),
         not_counted=tuple(by_standing[Standing.NOT_COUNTED]),
         blocked=tuple(by_standing[Standing.BLOCKED]),
-        counted_trials=counted_trials,
+        copies=frozenset(copies),
     )
 
 

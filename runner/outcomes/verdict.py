@@ -1,14 +1,79 @@
-"""The verdict of one trial: its label, the rule behind it, a sentence to check it by, and its numbers."""
+"""The verdict of one trial: its label, how that counts, the rule behind it, a sentence to check it by, its numbers."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
     from runner.matrix.model import Mode
-    from runner.outcomes.labels import Label
+
+
+class Label(enum.StrEnum):
+    """What one trial did. The order breaks ties: of two labels seen equally often a cell is named after the first."""
+
+    UNRESOLVABLE = "unresolvable"
+    IMAGE_BUILD_FAILED = "image-build-failed"
+    INSTALL_FAILED = "install-failed"
+    UNKNOWN = "unknown"
+    OUT_OF_MEMORY = "out-of-memory"
+    DOWNLOAD_FAILED = "download-failed"
+    TIMEOUT = "timeout"
+    CRASHED_IMPORT = "crashed-import"
+    CRASHED_BUILD_MODEL = "crashed-build-model"
+    CRASHED_TRAINING = "crashed-training"
+    NO_METRICS = "no-metrics"
+    NAN = "nan"
+    CONVERGED = "converged"
+    DIVERGED = "diverged"
+    TOO_SHORT = "too-short"
+    OSCILLATING = "oscillating"
+    PLATEAUED = "plateaued"
+    IMPROVING = "improving"
+    SETTLED = "settled"
+
+
+CRASHES = frozenset({Label.CRASHED_IMPORT, Label.CRASHED_BUILD_MODEL, Label.CRASHED_TRAINING})
+"""The labels of trials that ended with an exception of their own."""
+
+
+class Standing(enum.Enum):
+    """How a label counts for its cell."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    NOT_COUNTED = "not counted"
+    BLOCKED = "blocked"
+
+
+def standing(label: Label) -> Standing:
+    """How `label` counts for its cell; a new label must be given its standing here."""
+    match label:
+        case Label.CONVERGED | Label.SETTLED:
+            return Standing.SUCCESS
+        case (
+            Label.IMPROVING | Label.PLATEAUED | Label.DIVERGED | Label.NAN | Label.OSCILLATING | Label.CRASHED_TRAINING
+        ):
+            return Standing.FAILURE
+        case Label.TIMEOUT | Label.OUT_OF_MEMORY | Label.TOO_SHORT | Label.NO_METRICS | Label.UNKNOWN:
+            return Standing.NOT_COUNTED
+        case (
+            Label.UNRESOLVABLE
+            | Label.IMAGE_BUILD_FAILED
+            | Label.INSTALL_FAILED
+            | Label.DOWNLOAD_FAILED
+            | Label.CRASHED_IMPORT
+            | Label.CRASHED_BUILD_MODEL
+        ):
+            return Standing.BLOCKED
+        case _:
+            assert_never(label)
+
+
+def runs_that_block(label: Label) -> int:
+    """How many trials with this blocked label, failing alike, decide a cell: what never ran the script needs one."""
+    return 1 if label in {Label.UNRESOLVABLE, Label.IMAGE_BUILD_FAILED, Label.INSTALL_FAILED} else 2
 
 
 class Basis(enum.StrEnum):

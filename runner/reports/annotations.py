@@ -1,17 +1,18 @@
-"""The report as GitHub workflow commands: a note on each line of a script that raised, an error, warning or notice."""
+"""GitHub workflow commands: an error, warning or notice on each line of a script that raised."""
 
 from __future__ import annotations
 
 import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.reports.plain import cell_name, one_line, plain
+from runner.reports.notation import cell_name
+from runner.reports.untrusted import one_line, stripped
 
 if TYPE_CHECKING:
-    from runner.reports.model import Cell, Report
+    from runner.outcomes.result import CellResult, Result
 
 MOST = 10
-"""GitHub shows so many of each level a step."""
+"""Annotations of each level that GitHub shows for a step."""
 _MOST_NAMES = 5
 _LONGEST_TYPE = 60
 
@@ -24,19 +25,19 @@ class _Place(NamedTuple):
     message: str
 
 
-def workflow_commands(report: Report, folder: str = "") -> str:
+def workflow_commands(report: Result, folder: str = "") -> str:
     """The commands, a line each, worst first; `folder` is where the matrix stands below the root of the repository.
 
     An error where a cell is not as it should be, a warning where it can't run and nothing was expected of it, a notice
     where the exception is what the matrix expects, or did not keep the cell from being good. The same exception on the
-    same line is told once, with its cells.
+    same line appears once, with its cells.
     """
-    found: dict[_Place, list[Cell]] = {}
+    found: dict[_Place, list[CellResult]] = {}
     for cell in report.cells:
         raised = cell.exception
         if raised is None or raised.file is None or raised.line is None:
             continue
-        place = _Place(_level(cell), raised.file, raised.line, raised.type, plain(raised.message))
+        place = _Place(_level(cell), raised.file, raised.line, raised.type, stripped(raised.message))
         found.setdefault(place, []).append(cell)
     lines = []
     for level in ("error", "warning", "notice"):
@@ -46,23 +47,23 @@ def workflow_commands(report: Report, folder: str = "") -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _level(cell: Cell) -> str:
+def _level(cell: CellResult) -> str:
     if not cell.as_expected:
         return "error"
     return "notice" if cell.expected or cell.kind == "good" else "warning"
 
 
-def _command(place: _Place, cells: list[Cell], folder: str) -> str:
+def _command(place: _Place, cells: list[CellResult], folder: str) -> str:
     path = posixpath.normpath(posixpath.join(folder, one_line(place.file)))
     title = f"{one_line(place.type, _LONGEST_TYPE)} in {len(cells)} cell{'' if len(cells) == 1 else 's'}"
     names = [one_line(cell_name(cell)) for cell in cells[:_MOST_NAMES]]
     names += [f"and {len(cells) - _MOST_NAMES} more"] if len(cells) > _MOST_NAMES else []
-    message = "\n".join((f"{plain(place.type)}: {place.message}", *names))
+    message = "\n".join((f"{stripped(place.type)}: {place.message}", *names))
     return f"::{place.level} file={_property(path)},line={place.line},title={_property(title)}::{_data(message)}"
 
 
 def _data(text: str) -> str:
-    """As the runner's own toolkit escapes a message."""
+    """A message escaped as GitHub's own toolkit does it."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

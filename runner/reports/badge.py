@@ -1,4 +1,4 @@
-"""The report as a badge: `convergence | 12/15 converge`, an SVG that needs no font and no network."""
+"""The result as a badge: `convergence | 12/15 converge`, an SVG that needs no font and no network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
-    from runner.reports.model import Report
+    from runner.outcomes.result import Result
 
 _LABEL = "convergence"
 _GREEN, _AMBER, _RED, _GREY = "#1a7f37", "#8a5a00", "#b3261e", "#57606a"
@@ -15,7 +15,7 @@ _WIDE, _NARROW = frozenset("mwMW%"), frozenset("fijlrtI1.,:/|' ")
 _PADDING = 6
 
 
-def badge(report: Report) -> str:
+def badge(report: Result) -> str:
     """The badge as SVG: how many cells converge, in words and in a colour."""
     words, colour = _message(report)
     left, right = _width(_LABEL), _width(words)
@@ -30,11 +30,11 @@ def badge(report: Report) -> str:
     )
 
 
-def _message(report: Report) -> tuple[str, str]:
+def _message(report: Result) -> tuple[str, str]:
     """The words and the colour; what nobody knows is grey, never green."""
     total = len(report.cells)
     good = sum(cell.kind == "good" for cell in report.cells)
-    if not any(trial.n or trial.exit_code is not None for cell in report.cells for trial in cell.trials):
+    if not any(cell.seeds for cell in report.cells):
         return "nothing ran", _GREY
     unknown = sum(cell.kind == "undecided" for cell in report.cells)
     if report.complaint:

@@ -1,4 +1,4 @@
-"""The page of one cell: its outcome with all the evidence, and how to see it again."""
+"""The page of one cell: its outcome with all the evidence, the cells near it, and the commands that reproduce it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from runner.reports.history import strips
-from runner.reports.nearest import Nearness
-from runner.reports.script_data import lock_name
-from runner.reports.templating import template
+import numpy as np
+
+from runner.reports.page_data import lock_name
+from runner.reports.pages import template
+from runner.reports.past_runs import strips
 from runner.reports.untrusted import capped, terminal_html
 
 if TYPE_CHECKING:
@@ -19,20 +20,25 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
     from markupsafe import Markup
+    from numpy.typing import NDArray
 
-    from runner.reports.model import Cell, Report, Seen, Trial
+    from runner.outcomes.result import CellResult, PastCell, Result, TrialResult
+
+    Places = NDArray[np.int_]
 
 _TARGET = re.compile(r"([\w/]+)\s*[<>]=?\s*([-+.\de]+\d)")
 """A criterion that is a level of one metric."""
+_AXIS = 10_000
+"""Another value of one more axis is further away than any step along a single one."""
 
 
 @dataclass(frozen=True)
 class CellPages:
     """The pages of all cells of one report."""
 
-    report: Report
+    report: Result
 
-    def page(self, cell: Cell) -> str:
+    def page(self, cell: CellResult) -> str:
         """`cells/<id>.html`."""
         other = self._nearness.other(cell)
         lock = self.report.locks.get(cell.lock)
@@ -42,10 +48,10 @@ class CellPages:
             root="../",
             page="cell",
             cell=cell,
-            words=cell_words(cell),
+            name=spoken_name(cell),
             neighbours=list(self._nearness.neighbours(cell)),
             other=other,
-            other_words=cell_words(other) if other else "",
+            other_name=spoken_name(other) if other else "",
             differs=list(difference(cell, other)) if other else [],
             packages=self._packages(cell.lock, other.lock) if other else "",
             lock=lock,
@@ -60,7 +66,7 @@ class CellPages:
         )
 
     def _packages(self, here: str, there: str) -> Markup:
-        """The rows of what is installed otherwise under two locks; many pairs of cells have the same two."""
+        """The rows of the packages that differ between two locks; many pairs of cells have the same two."""
         if (here, there) not in self._rows:
             mine, theirs = (self._versions.get(digest, {}) for digest in (here, there))
             self._rows[here, there] = self._parts.rows(list(package_difference(mine, theirs, self._axes)))
@@ -101,7 +107,7 @@ class CellPages:
         return Nearness(self.report)
 
     @cached_property
-    def _strips(self) -> dict[str, list[Seen | None]]:
+    def _strips(self) -> dict[str, list[PastCell | None]]:
         return strips(self.report)
 
     @cached_property
@@ -109,13 +115,13 @@ class CellPages:
         return [*(run.made_at for run in self.report.history), self.report.made_at]
 
 
-def cell_words(cell: Cell) -> str:
+def spoken_name(cell: CellResult) -> str:
     """The axis values of a cell in one line."""
     return ", ".join(f"{name} {value}" for name, value in cell.values.items())
 
 
-def difference(cell: Cell, other: Cell) -> Iterator[tuple[str, str, str]]:
-    """What two cells differ in but for their packages: name, here, there; axis values first."""
+def difference(cell: CellResult, other: CellResult) -> Iterator[tuple[str, str, str]]:
+    """The differences of two cells but for their packages: name, here, there; axis values first."""
     for name in dict.fromkeys((*cell.values, *other.values)):
         if cell.values.get(name) != other.values.get(name):
             yield name, cell.values.get(name, ""), other.values.get(name, "")
@@ -128,7 +134,7 @@ def difference(cell: Cell, other: Cell) -> Iterator[tuple[str, str, str]]:
 def package_difference(
     here: Mapping[str, str], there: Mapping[str, str], axes: Container[str]
 ) -> Iterator[tuple[str, str, str]]:
-    """The packages that two locks have in other versions: name, here, there; those that are axes are told already."""
+    """The packages that two locks have in other versions: name, here, there; axes are listed elsewhere."""
     for name in sorted(here.keys() | there.keys()):
         if here.get(name) != there.get(name) and name not in axes:
             yield name, here.get(name, ""), there.get(name, "")
@@ -150,5 +156,126 @@ def _diff_lines(diff: str) -> Iterator[tuple[str, str]]:
                 yield "same", line
 
 
-def _log(trial: Trial | None) -> Markup | str:
+def _log(trial: TrialResult | None) -> Markup | str:
     return terminal_html(capped(trial.log)) if trial else ""
+
+
+# -- cells that are near ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Neighbours:
+    """The cells before and after one along an axis, all else equal; None at the end of the axis."""
+
+    axis: str
+    before: CellResult | None
+    after: CellResult | None
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """The cells of a report by where they stand in the matrix."""
+
+    report: Result
+
+    def neighbours(self, cell: CellResult) -> Iterator[Neighbours]:
+        """The neighbours of a cell along every axis that has any; axes that move together are listed once."""
+        cells, place, seen = self.report.cells, self._places[cell.id], []
+        for axis in self._free_axes:
+            line = self._lines[axis][place]
+            if len(line) < 2 or line in seen:
+                continue
+            seen.append(line)
+            position = line.index(place)
+            yield Neighbours(
+                axis=self.report.axes[axis].name,
+                before=cells[line[position - 1]] if position else None,
+                after=cells[line[position + 1]] if position + 1 < len(line) else None,
+            )
+
+    def other(self, cell: CellResult) -> CellResult | None:
+        """The nearest cell that came to another kind of outcome; None where all came to the same.
+
+        One that differs along a single axis, else in the fewest axes; then in the fewest steps; of equals rather one
+        that is good or bad.
+        """
+        place = self._places[cell.id]
+        near = {other for axis in self._free_axes for other in self._near(self._lines[axis][place], place)}
+        if near:
+            return self.report.cells[min(sorted(near), key=lambda other: self._distance(place, other))]
+        others = self._of_other_kind[cell.kind]
+        if not others.size:
+            return None
+        steps = np.abs(self._codes[others] - self._codes[place])
+        distances = (steps > 0).sum(axis=1) * _AXIS + steps.sum(axis=1)
+        return self.report.cells[int(others[np.argmin(distances)])]
+
+    def _near(self, line: list[int], place: int) -> Iterator[int]:
+        """The first cells of another kind on both sides of one along an axis."""
+        at = line.index(place)
+        for side in (line[at + 1 :], line[:at][::-1]):
+            for other in side:
+                if self._kinds[other] != self._kinds[place]:
+                    yield other
+                    break
+
+    def _distance(self, place: int, other: int) -> float:
+        """The number of steps between two cells, a half more to one that is neither good nor bad."""
+        steps = sum(abs(one - two) for one, two in zip(self._code_rows[place], self._code_rows[other], strict=True))
+        return steps + (self._kinds[other] in {"undecided", "untestable"}) / 2
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {cell.id: place for place, cell in enumerate(self.report.cells)}
+
+    @cached_property
+    def _kinds(self) -> list[str]:
+        return [cell.kind for cell in self.report.cells]
+
+    @cached_property
+    def _of_other_kind(self) -> dict[str, Places]:
+        kinds = np.array(self._kinds)
+        return {kind: np.flatnonzero(kinds != kind) for kind in set(self._kinds)}
+
+    @cached_property
+    def _codes(self) -> Places:
+        """The position of each cell along each axis."""
+        positions = [{value: at for at, value in enumerate(axis.values)} for axis in self.report.axes]
+        return np.array(
+            [
+                [
+                    at.get(cell.values.get(axis.name, ""), -1)
+                    for axis, at in zip(self.report.axes, positions, strict=True)
+                ]
+                for cell in self.report.cells
+            ]
+        ).reshape(len(self.report.cells), len(self.report.axes))
+
+    @cached_property
+    def _free_axes(self) -> list[int]:
+        """The axes that have more than one value; what follows another axis has no neighbours of its own."""
+        return [index for index, axis in enumerate(self.report.axes) if len(axis.values) > 1]
+
+    @cached_property
+    def _lines(self) -> dict[int, list[list[int]]]:
+        """By axis, for each cell: the cells that differ from it along this axis only, in the order of its values."""
+        return {axis: self._lines_along(axis) for axis in self._free_axes}
+
+    def _lines_along(self, axis: int) -> list[list[int]]:
+        bound = {axis} | {other for other in self._free_axes if self._settles(axis, other)}
+        kept = [other for other in range(len(self.report.axes)) if other not in bound]
+        rests = [tuple(row[other] for other in kept) for row in self._code_rows]
+        lines: dict[tuple[int, ...], list[int]] = {}
+        for place in sorted(range(len(rests)), key=lambda one: self._code_rows[one][axis]):
+            lines.setdefault(rests[place], []).append(place)
+        return [lines[rest] for rest in rests]
+
+    @cached_property
+    def _code_rows(self) -> list[list[int]]:
+        rows: list[list[int]] = self._codes.tolist()
+        return rows
+
+    def _settles(self, axis: int, other: int) -> bool:
+        """True where one axis determines the other, as the TensorFlow of an era determines its Keras."""
+        pairs = {(row[axis], row[other]) for row in self._code_rows}
+        return other != axis and len(pairs) == len({one for one, _ in pairs})

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.environments.cache import cache_folder, read_sealed, write_sealed
+from runner.reports.notation import SYMBOLS, convergence
 from runner.reports.untrusted import visible
 
 if TYPE_CHECKING:
-    from runner.reports.model import Axis, Cell, Report
+    from runner.outcomes.result import AxisResult, CellResult, Result
 
 _SPECS = Path(__file__).parent / "specs"
 _VEGA_LITE = "6.4"
-SYMBOLS = {"good": "✓", "bad": "✕", "undecided": "≈", "untestable": "⊘"}
 MOST_PANELS = 24
-"""Of small multiples the chart shows so many; more would be no summary."""
+"""Small multiples in the chart; more would not be a summary."""
 
 
 @cache
@@ -53,7 +53,7 @@ def bundle() -> bytes:
     return found
 
 
-def summary_svg(report: Report) -> str:
+def summary_svg(report: Result) -> str:
     """The matrix as one picture: two axes as rows and columns, the others as small multiples."""
     import vl_convert  # noqa: PLC0415 - starts a JavaScript engine
 
@@ -67,7 +67,7 @@ def summary_svg(report: Report) -> str:
             "row": visible(cell.values.get(rows.name, "")) if rows else "",
             "panel": _panel(cell, rest),
             "kind": cell.kind,
-            "word": f"{SYMBOLS[cell.kind]} {cell.converged}/{cell.counted}" if cell.counted else SYMBOLS[cell.kind],
+            "word": f"{SYMBOLS[cell.kind]} {convergence(cell)}".rstrip(),
         }
         for cell in report.cells
         if _panel(cell, rest) in shown
@@ -80,7 +80,7 @@ def summary_svg(report: Report) -> str:
     return svg
 
 
-def summary_axes(report: Report) -> tuple[Axis, Axis | None, list[Axis]]:
+def summary_axes(report: Result) -> tuple[AxisResult, AxisResult | None, list[AxisResult]]:
     """The axis for columns (the base), the one for rows (the longest of the others), and what is left.
 
     An axis that follows the base, as Keras its TensorFlow, says nothing of its own and is left out.
@@ -94,10 +94,10 @@ def summary_axes(report: Report) -> tuple[Axis, Axis | None, list[Axis]]:
     return columns, rows, [axis for axis in free if axis is not rows]
 
 
-def _follows(axis: Axis, other: Axis, cells: tuple[Cell, ...]) -> bool:
+def _follows(axis: AxisResult, other: AxisResult, cells: tuple[CellResult, ...]) -> bool:
     pairs = {(cell.values.get(other.name), cell.values.get(axis.name)) for cell in cells}
     return len(pairs) == len({one for one, _ in pairs})
 
 
-def _panel(cell: Cell, rest: list[Axis]) -> str:
+def _panel(cell: CellResult, rest: list[AxisResult]) -> str:
     return visible(", ".join(f"{axis.name} {cell.values.get(axis.name, '')}" for axis in rest if len(axis.values) > 1))

@@ -1,9 +1,9 @@
-"""The report as JUnit XML, a test case a cell, for what reads test results.
+"""The result as JUnit XML, a test case for each cell.
 
-A case passes where its cell is as it should be: as the matrix expects, or good where nothing is expected. A missed
-expectation and a bad outcome are a `failure`. An undecided cell is an `error`: nobody knows, and that is never green. A
-blocked cell is `skipped`, with the reason: this combination can't be tried at all, and a matrix of old versions has
-such. A matrix that is not green as a whole (nothing was executed) has a case of its own, in error.
+A case passes where its cell has the expected outcome, or a good one where nothing is expected. A missed expectation and
+a bad outcome are a `failure`. An undecided cell is an `error`: what nobody knows is never green. A blocked cell is
+`skipped`, with the reason: the combination can't run, as some of old versions can't. A matrix that is not green as a
+whole (nothing was executed) has a case of its own, in error.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ import math
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from runner.reports.plain import cell_name, final_words, one_line, plain, why
+from runner.reports.notation import cause, cell_name, final_figure
+from runner.reports.untrusted import one_line, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.reports.model import Cell, Report
+    from runner.outcomes.result import CellResult, Result
+
 
 _LONGEST = 300
 
 
-def junit(report: Report) -> str:
+def junit(report: Result) -> str:
     """The XML; valid whatever characters a script printed."""
     cases = [_case(report, cell) for cell in report.cells]
     if report.complaint:
@@ -45,7 +47,7 @@ def junit(report: Report) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, "unicode")}\n'
 
 
-def _case(report: Report, cell: Cell) -> ET.Element:
+def _case(report: Result, cell: CellResult) -> ET.Element:
     case = ET.Element(
         "testcase",
         {
@@ -55,50 +57,50 @@ def _case(report: Report, cell: Cell) -> ET.Element:
         },
     )
     properties = ET.SubElement(case, "properties")
-    for name, value in _properties(cell):
+    for name, value in _properties(report, cell):
         ET.SubElement(properties, "property", {"name": one_line(name), "value": one_line(value)})
     case.extend(_troubles(cell))
     log = next((trial.log for trial in cell.trials if trial.log), "")
     if log and len(case) > 1:
-        ET.SubElement(case, "system-out").text = plain(log)
+        ET.SubElement(case, "system-out").text = stripped(log)
     return case
 
 
-def _properties(cell: Cell) -> Iterator[tuple[str, str]]:
+def _properties(report: Result, cell: CellResult) -> Iterator[tuple[str, str]]:
     yield from cell.values.items()
-    yield "outcome", cell.outcome
+    yield "outcome", str(cell.outcome)
     yield "converged", f"{cell.converged}/{cell.counted}"
     for name, value in (("cpython", cell.python), ("engine", cell.engine), ("lock", cell.lock)):
         if value:
             yield name, value
-    if final := final_words(cell, 6):
-        yield "final", final
+    if final := final_figure(cell, 6):
+        yield f"final_{report.metric}", final
     if cell.comparison:
         yield "comparison", cell.comparison.label
 
 
-def _troubles(cell: Cell) -> Iterator[ET.Element]:
-    """What is wrong with a cell as the one element that JUnit has for it, or nothing."""
+def _troubles(cell: CellResult) -> Iterator[ET.Element]:
+    """The one element that JUnit has for what is wrong with a cell, or nothing."""
     if cell.expected:
         if not cell.as_expected:
             yield _trouble("failure", "expectation", f"expected {cell.expected}, got {cell.outcome}", cell)
     elif cell.kind == "bad":
-        yield _trouble("failure", cell.outcome, f"{cell.outcome}: {why(cell)}", cell)
+        yield _trouble("failure", str(cell.outcome), f"{cell.outcome}: {cause(cell)}", cell)
     elif cell.kind == "undecided":
-        yield _trouble("error", cell.outcome, f"{cell.outcome}: {cell.reason}", cell)
+        yield _trouble("error", str(cell.outcome), f"{cell.outcome}: {cell.reason}", cell)
     elif cell.kind == "untestable":
-        yield ET.Element("skipped", {"message": one_line(f"{cell.outcome}: {why(cell)}", _LONGEST)})
+        yield ET.Element("skipped", {"message": one_line(f"{cell.outcome}: {cause(cell)}", _LONGEST)})
 
 
-def _trouble(tag: str, kind: str, message: str, cell: Cell) -> ET.Element:
+def _trouble(tag: str, kind: str, message: str, cell: CellResult) -> ET.Element:
     found = ET.Element(tag, {"type": one_line(kind), "message": one_line(message, _LONGEST)})
     parts = [cell.reason, *([cell.exception.traceback] if cell.exception else [])]
     parts += [f"To see it again: {cell.commands.with_runner[0]}"] if cell.commands else []
-    found.text = plain("\n\n".join(part for part in parts if part))
+    found.text = stripped("\n\n".join(part for part in parts if part))
     return found
 
 
-def _whole(report: Report) -> ET.Element:
+def _whole(report: Result) -> ET.Element:
     case = ET.Element("testcase", {"classname": one_line(report.title), "name": "the whole matrix", "time": "0.000"})
     ET.SubElement(case, "error", {"type": "not green", "message": one_line(report.complaint)})
     return case

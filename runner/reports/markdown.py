@@ -1,4 +1,4 @@
-"""The report as Markdown, for `report.md` and the summary page of a CI job; nothing a script wrote becomes markup."""
+"""The result as Markdown, for `report.md` and a CI job's summary page; nothing that a script wrote becomes markup."""
 
 from __future__ import annotations
 
@@ -6,13 +6,26 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from runner.reports.plain import cell_name, change_words, final_words, one_line, summary, symbol, why
+from runner.reports.notation import (
+    SYMBOLS,
+    cause,
+    cell_name,
+    change_columns,
+    convergence,
+    figure,
+    final_figure,
+    interval,
+    summary,
+)
+from runner.reports.spreadsheet import readable
+from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from runner.outcomes.earlier import Earlier
-    from runner.reports.model import Cell, Report
+    from runner.outcomes.result import CellResult, Result
+
 
 MOST_ROWS = 500
 """Of a longer table the cells that are not good, as many as these: a summary page takes 1 MiB."""
@@ -23,11 +36,11 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92;
 _SPACE = "\N{ZERO WIDTH SPACE}"
 
 
-def report_md(report: Report, *, source: str = "", earlier: Sequence[Earlier] = ()) -> str:
+def report_md(report: Result, *, source: str = "", earlier: Sequence[Earlier] = ()) -> str:
     """The whole report as GitHub-flavoured Markdown.
 
-    `source` is the address of the folder of the matrix, to which the lines of scripts are linked; `earlier` is what
-    holding it against an earlier report came to.
+    `source` is the address of the folder of the matrix, to which the lines of scripts are linked; `earlier` has
+    the comparison with an earlier result.
     """
     parts = [
         f"# {escaped(report.title)}\n",
@@ -42,6 +55,12 @@ def report_md(report: Report, *, source: str = "", earlier: Sequence[Earlier] = 
         *_footer(report),
     ]
     return "\n".join(parts)
+
+
+def table_md(result: Result) -> str:
+    """The columns that a reader wants, as a Markdown table alone."""
+    head, *lines = readable(result)
+    return _head(list(map(escaped, head))) + "".join(_row([escaped(text, _LONGEST) for text in line]) for line in lines)
 
 
 def escaped(text: str, longest: int = 0) -> str:
@@ -67,7 +86,7 @@ def _head(names: Sequence[str]) -> str:
     return _row(names) + _row(["---"] * len(names))
 
 
-def _table(report: Report, source: str) -> str:
+def _table(report: Result, source: str) -> str:
     axes = [axis.name for axis in report.axes]
     compared = any(cell.comparison for cell in report.cells)
     names = [*axes, "outcome", "converged", "95 % interval", f"final {report.metric}", "s/epoch"]
@@ -85,12 +104,12 @@ def _table(report: Report, source: str) -> str:
         for cell in shown
     ]
     left = len(report.cells) - len(shown)
-    more = f"\n{left} more cells are in `results.json`; good ones first were left out here.\n" if left else ""
+    more = f"\n{left} more cells are in `results.json`; good ones were left out here first.\n" if left else ""
     return _head(head) + "".join(map(_row, rows)) + more
 
 
-def _accounts(report: Report) -> Iterator[str]:
-    """What was found out about why cells differ."""
+def _accounts(report: Result) -> Iterator[str]:
+    """The findings of investigations: why cells differ."""
     if report.accounts:
         yield "## Why\n"
     for account in report.accounts:
@@ -98,19 +117,18 @@ def _accounts(report: Report) -> Iterator[str]:
         yield "".join(f"- {escaped(line)}\n" for line in lines)
 
 
-def _figures(cell: Cell) -> tuple[str, ...]:
-    between = cell.interval
+def _figures(cell: CellResult) -> tuple[str, ...]:
     return (
-        f"{symbol(cell)} {escaped(cell.outcome)}",
-        f"{cell.converged}/{cell.counted}" if cell.counted else "",
-        "" if between is None else f"{100 * between.low:.0f}-{100 * between.high:.0f} %",
-        final_words(cell),
-        "" if cell.epoch_s is None else f"{cell.epoch_s:.3g}",
+        f"{SYMBOLS[cell.kind]} {escaped(str(cell.outcome))}",
+        convergence(cell),
+        interval(cell),
+        final_figure(cell),
+        figure(cell.epoch_s),
     )
 
 
-def _why(cell: Cell, source: str) -> str:
-    words = escaped(why(cell), _LONGEST)
+def _why(cell: CellResult, source: str) -> str:
+    words = escaped(cause(cell), _LONGEST)
     found = cell.exception
     if found is None or found.line is None or found.file is None:
         return words
@@ -125,18 +143,18 @@ def _earlier(found: Sequence[Earlier]) -> Iterator[str]:
         return
     labels = list(dict.fromkeys(one.label for one in found))
     counts = ", ".join(f"{sum(one.label == label for one in found)} {label}" for label in labels)
-    yield "## Against the earlier result\n"
+    yield "## Compared with the earlier result\n"
     yield f"{counts}.\n"
-    told = [one for one in found if one.notable]
-    if told:
+    notable = [one for one in found if one.notable]
+    if notable:
         yield _head(["cell", "now", "why"]) + "".join(
-            _row([escaped(one.name), one.label, escaped(one.reason)]) for one in told[:MOST_ROWS]
+            _row([escaped(one.name), one.label, escaped(one.reason)]) for one in notable[:MOST_ROWS]
         )
 
 
-def _changes(report: Report) -> Iterator[str]:
+def _changes(report: Result) -> Iterator[str]:
     cells = {cell.id: cell for cell in report.cells}
-    words = [found for change in report.changes[:MOST_ROWS] if any(found := change_words(cells, change))]
+    words = [found for change in report.changes[:MOST_ROWS] if any(found := change_columns(cells, change))]
     if words:
         yield "## Where the outcome changes\n"
         yield _head(["step", "outcome", "with"]) + "".join(
@@ -144,7 +162,7 @@ def _changes(report: Report) -> Iterator[str]:
         )
 
 
-def _failures(report: Report) -> Iterator[str]:
+def _failures(report: Result) -> Iterator[str]:
     if not report.failures:
         return
     names = {cell.id: cell_name(cell) for cell in report.cells}
@@ -161,7 +179,7 @@ def _failures(report: Report) -> Iterator[str]:
         yield f"And {len(report.failures) - _MOST_REASONS} more reasons.\n"
 
 
-def _footer(report: Report) -> Iterator[str]:
+def _footer(report: Result) -> Iterator[str]:
     names = {cell.id: cell_name(cell) for cell in report.cells}
     if report.baseline:
         baseline = names.get(report.baseline, report.baseline)

@@ -14,22 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import MachineError
-from runner.reports import charts, script_data
+from runner.outcomes.result import as_json
+from runner.reports import charts, page_data
 from runner.reports.badge import badge
 from runner.reports.cell_page import CellPages
-from runner.reports.changes_page import changes_page
-from runner.reports.compare_page import compare_page
 from runner.reports.junit import junit
 from runner.reports.markdown import report_md
-from runner.reports.matrix_page import matrix_page
-from runner.reports.model import as_json
-from runner.reports.rows import as_csv
-from runner.reports.why_page import why_page
+from runner.reports.pages import changes_page, compare_page, matrix_page, why_page
+from runner.reports.spreadsheet import as_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from runner.reports.model import Report
+    from runner.outcomes.result import Result
 
 _MOST_WAITING = 64
 """So many files are in memory until they are written."""
@@ -44,7 +41,7 @@ _MADE = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Written:
-    """What was done to a folder, in numbers of files."""
+    """The numbers of files that were written, kept and removed in a folder."""
 
     folder: Path
     written: int
@@ -52,7 +49,7 @@ class Written:
     removed: int
 
 
-def write_site(report: Report, folder: Path) -> Written:
+def write_site(report: Result, folder: Path) -> Written:
     """Write the site of a report into a folder, which is made if need be.
 
     Raises MachineError where it can't be written.
@@ -69,24 +66,24 @@ def write_site(report: Report, folder: Path) -> Written:
     return Written(folder=folder, written=writer.written, kept=writer.kept, removed=writer.removed)
 
 
-def _files(report: Report) -> Iterator[tuple[str, str]]:
+def _files(report: Result) -> Iterator[tuple[str, str]]:
     """Every file that a report decides: its name in the site and its text."""
     yield "index.html", matrix_page(report)
     yield "compare.html", compare_page(report)
     yield "changes.html", changes_page(report)
     if report.accounts:
         yield "why.html", why_page(report)
-    yield "data/matrix.js", script_data.matrix_script(report)
+    yield "data/matrix.js", page_data.matrix_script(report)
     yield "data/specs.js", charts.specs_script()
     for path in sorted(_ASSETS.iterdir()):
         yield f"assets/{path.name}", _asset(path)
     pages = CellPages(report)
     for cell in report.cells:
         yield f"cells/{cell.id}.html", pages.page(cell)
-        yield f"data/{cell.id}.js", script_data.cell_script(cell)
+        yield f"data/{cell.id}.js", page_data.cell_script(cell)
     for digest, lock in report.locks.items():
-        name = script_data.lock_name(digest)
-        yield f"data/lock-{name}.js", script_data.lock_script(name, lock)
+        name = page_data.lock_name(digest)
+        yield f"data/lock-{name}.js", page_data.lock_script(name, lock)
 
 
 @cache
@@ -96,7 +93,7 @@ def _asset(path: Path) -> str:
 
 @dataclass
 class _Writer:
-    """Writes what is not there yet, and remembers what belongs."""
+    """Writes the files that changed, and remembers which belong to the site."""
 
     folder: Path
     written: int = 0
@@ -152,7 +149,7 @@ class _Writer:
 
     @staticmethod
     def _is(path: Path, content: bytes) -> bool:
-        """Whether a file has this content; its size is asked first, most that changed have another."""
+        """True where a file has this content; its size is compared first, since most changes change it."""
         try:
             return path.stat().st_size == len(content) and path.read_bytes() == content
         except FileNotFoundError:

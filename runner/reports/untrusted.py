@@ -1,11 +1,14 @@
-"""Text from scripts, logs and exceptions, made safe to look at: what a terminal would obey is shown, not obeyed.
+"""Text from scripts, logs and exceptions, made safe for what shows it: what a terminal would obey is shown, not obeyed.
 
-`visible` gives plain text, `terminal_html` the lines of a log with its colours; the words are escaped, never removed.
+`stripped` and `one_line` are for terminals, XML and Markdown, `visible` for pages, scripts of the site and CSV, which
+name a control; `terminal_html` gives the lines of a log with their colours. What is left may still be markup of some
+language: whoever writes that language escapes it.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from itertools import groupby
 
 from markupsafe import Markup, escape
@@ -19,6 +22,39 @@ _SEQUENCE = re.compile(r"\x1b(?:\[([0-?]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x
 """An escape sequence of a terminal: CSI with its parameters and its end, OSC as a whole, or two characters."""
 _COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 _STYLES = {1: "bold", 2: "dim", 3: "italic", 4: "underline"}
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor movements
+    r"|\x1b[\]P^_X].*?(?:\x07|\x1b\\|$)"  # titles, links: up to their end
+    r"|\x1b[ -/]*[0-~]",
+    re.DOTALL,
+)
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
+"""Unicode's categories of what shows nothing, or turns the text around it: controls, bidi marks, half characters."""
+_HARMLESS = "\n\t\N{SOFT HYPHEN}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+"""Characters without shape that some scripts and emoji need."""
+
+
+def stripped(text: str) -> str:
+    """The text without ANSI sequences; other characters that do not show become U+FFFD, line ends and tabs stay."""
+    if text.isascii() and text.isprintable():  # most texts are, and an escape sequence never is
+        return text
+    return "".join(map(_shown, _ESCAPES.sub("", text).replace("\r\n", "\n")))
+
+
+def one_line(text: str, longest: int = 0) -> str:
+    """The text in one line of at most `longest` characters (0: as long as it is)."""
+    line = " ".join(stripped(text).split())
+    return f"{line[: longest - 1]}…" if 0 < longest < len(line) else line
+
+
+def _shown(character: str) -> str:
+    if character in _HARMLESS:
+        return character
+    if character == "\r":
+        return "\n"
+    hidden = unicodedata.category(character) in _HIDDEN
+    return "\N{REPLACEMENT CHARACTER}" if hidden else character
 
 
 def visible(text: str) -> str:

@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from runner.scripts.bindings import Bindings
-from runner.scripts.calls import call_change
-from runner.scripts.chains import Rooted, chain_change
-from runner.scripts.errors import NotRewritableError
-from runner.scripts.imports import from_change, import_change
-from runner.scripts.insertion import names_shared, rooted_change
-from runner.scripts.sourcetext import edited
-from runner.scripts.syntax import TOO_DEEP, Change, joined, syntax_of
+from runner.scripts.chains import Rooted, chain_change, names_shared, rooted_change
+from runner.scripts.import_edits import call_change, from_change, import_change
+from runner.scripts.source import NotRewritableError, edited
+from runner.scripts.syntax import TOO_DEEP, SourceChange, joined, syntax_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +51,7 @@ def rewrite(texts: Mapping[str, str], to: Counterparts) -> dict[str, Rewritten]:
     return found
 
 
-def _change(syntax: Syntax, to: Counterparts, *, taken: set[str]) -> Change:
+def _change(syntax: Syntax, to: Counterparts, *, taken: set[str]) -> SourceChange:
     """All that changes in a file."""
     collector = _Collector(syntax, to)
     syntax.module.visit(collector)
@@ -68,7 +65,7 @@ class _Collector(cst.CSTVisitor):
         super().__init__()
         self.syntax, self.to = syntax, to
         self.bindings = Bindings(syntax)
-        self.changes: list[Change] = []
+        self.changes: list[SourceChange] = []
         self.wishes: list[Rooted] = []
 
     def on_visit(self, node: cst.CSTNode) -> bool:

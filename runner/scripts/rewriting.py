@@ -11,16 +11,18 @@ import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from runner.code_digest import code_digest
 from runner.errors import UsageError
 from runner.scripts.counterparts import ALIASES, ROOTS, Counterparts
 from runner.scripts.script import content_of, imported_names
-from runner.scripts.sourcetext import decode
+from runner.scripts.source import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.scripts.script import Script
-    from runner.scripts.sourcetext import SourceText
+    from runner.scripts.source import SourceText
+
 
 FLAVOURS = ("as-written", *ROOTS)
 
@@ -28,13 +30,13 @@ FLAVOURS = ("as-written", *ROOTS)
 def rewritten(script: Script, flavour: str) -> Script:
     """The script in an import flavour, one of `FLAVOURS`; itself where that is `as-written`.
 
-    A file that can't use Keras is not even parsed. Raises NotRewritableError for one that may and is no Python 3, and
+    A file that can't use Keras is not even parsed. Raises NotRewritableError for one that may and is not Python 3, and
     UsageError where a file has changed since it was read or a local module hides the Keras that is meant.
     """
     if flavour == "as-written":
         return script
     if flavour not in FLAVOURS:
-        raise UsageError(f"{flavour!r} is no import flavour. There are: {', '.join(FLAVOURS)}.")
+        raise UsageError(f"{flavour!r} is not an import flavour. There are: {', '.join(FLAVOURS)}.")
     from runner.scripts.codemod import rewrite  # noqa: PLC0415 - LibCST is heavy, most runs rewrite nothing
 
     contents = {file.path: content_of(script, file) for file in script.files}
@@ -50,7 +52,12 @@ def rewritten(script: Script, flavour: str) -> Script:
     return replace(
         script,
         files=tuple(
-            replace(file, sha256=hashlib.sha256(changed[file.path]).hexdigest(), rewritten=changed[file.path])
+            replace(
+                file,
+                sha256=hashlib.sha256(changed[file.path]).hexdigest(),
+                code=code_digest(changed[file.path]),
+                rewritten=changed[file.path],
+            )
             if file.path in changed
             else file
             for file in script.files
@@ -62,7 +69,7 @@ def rewritten(script: Script, flavour: str) -> Script:
 
 
 def _may_use_keras(content: bytes) -> bool:
-    """Whether a file names Keras, or TensorFlow and one of its modules that are Keras."""
+    """True where a file names Keras, or TensorFlow and one of its modules that are Keras."""
     return b"keras" in content or (b"tensorflow" in content and any(name.encode() in content for name in ALIASES))
 
 

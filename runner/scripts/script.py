@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from runner.code_digest import code_digest
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _IMPORT_LINE = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
@@ -28,8 +29,10 @@ class SourceFile:
 
     path: str
     sha256: str
+    code: str
+    """The digest of what the source does: comments, docstrings and layout are not part of it."""
     rewritten: bytes | None = None
-    """What runs in the file's place, and what `sha256` is of; None where the file itself runs."""
+    """What runs in the file's place, and what both digests are of; None where the file itself runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +53,13 @@ class Script:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the paths and contents of all files."""
-        lines = [f"{file.path} {file.sha256}" for file in self.files]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        """SHA-256 over the paths of all files and what their sources do."""
+        return _joined(f"{file.path} {file.code}" for file in self.files)
+
+    @cached_property
+    def bytes_digest(self) -> str:
+        """SHA-256 over the paths and contents of all files, which the keys of version 0.1.0 hashed."""
+        return _joined(f"{file.path} {file.sha256}" for file in self.files)
 
 
 def read_script(folder: Path, path: str) -> Script:
@@ -126,8 +133,16 @@ def _local_files(beside: Path, name: str) -> Iterator[Path]:
         yield from sorted(file for file in package.rglob("*.py") if file.is_file() and "__pycache__" not in file.parts)
 
 
+def _joined(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
 def _source_file(folder: Path, file: Path, content: bytes) -> SourceFile:
-    return SourceFile(path=file.relative_to(folder).as_posix(), sha256=hashlib.sha256(content).hexdigest())
+    return SourceFile(
+        path=file.relative_to(folder).as_posix(),
+        sha256=hashlib.sha256(content).hexdigest(),
+        code=code_digest(content),
+    )
 
 
 def _read(file: Path) -> bytes:

@@ -22,8 +22,7 @@ from libcst.metadata import (
     ScopeProvider,
 )
 
-from runner.scripts.errors import NotRewritableError
-from runner.scripts.sourcetext import Edit
+from runner.scripts.source import Edit, NotRewritableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,8 +45,8 @@ class LeftAlone:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
-    """What rewriting does to a part of a file."""
+class SourceChange:
+    """The edits to a part of a file, and the uses in it that stay."""
 
     edits: tuple[Edit, ...] = ()
     left_alone: tuple[LeftAlone, ...] = ()
@@ -59,10 +58,10 @@ def syntax_of(text: str, path: str) -> Syntax:
     return Syntax(text, path)
 
 
-def joined(changes: Iterable[Change]) -> Change:
+def joined(changes: Iterable[SourceChange]) -> SourceChange:
     """All changes as one."""
     listed = list(changes)
-    return Change(
+    return SourceChange(
         edits=tuple(edit for change in listed for edit in change.edits),
         left_alone=tuple(left for change in listed for left in change.left_alone),
     )
@@ -99,7 +98,7 @@ class Syntax:
         return self.between(self.start(node), self.end(node))
 
     def between(self, start: int, end: int) -> str:
-        """What is written from one place up to another."""
+        """The source from one place up to another."""
         return self.data[start:end].decode()
 
     def line(self, start: int) -> int:
@@ -127,7 +126,7 @@ class Syntax:
         return found
 
     def is_global(self, assignment: BaseAssignment) -> bool:
-        """Whether a name is bound for the whole file."""
+        """True where a name is bound for the whole file."""
         return isinstance(assignment.scope, GlobalScope)
 
     def replacement(self, node: cst.CSTNode, text: str) -> Edit:
@@ -136,7 +135,7 @@ class Syntax:
 
 
 class Inventory(cst.CSTVisitor):
-    """What a walk through a file finds: every name that it binds or reads, and what scope analysis does not give."""
+    """The result of a walk through a file: every name that it binds or reads, and what scope analysis does not give."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,13 +186,13 @@ def _tree(text: str, path: str) -> cst.Module:
             if tree.code == without_end:
                 return tree
     except cst.ParserSyntaxError as error:
-        line, reason = complaint or (error.raw_line, "it is no Python 3")
+        line, reason = complaint or (error.raw_line, "it is not Python 3")
         raise NotRewritableError(path=path, line=line, reason=reason) from error
     raise NotRewritableError(path=path, line=1, reason="LibCST loses some of its form feeds or comments")
 
 
 def _complaint(text: str, path: str) -> tuple[int, str] | None:
-    """What this Python says against a source; a newer one may allow it, and so LibCST decides.
+    """The complaint of this Python about a source; a newer one may allow it, and so LibCST decides.
 
     Raises NotRewritableError for what nests more deeply than any Python takes: LibCST would end the whole process.
     """
@@ -203,9 +202,9 @@ def _complaint(text: str, path: str) -> tuple[int, str] | None:
     except SyntaxError as error:
         if "too many nested" in error.msg:
             raise NotRewritableError(path=path, line=error.lineno or 1, reason=TOO_DEEP) from error
-        return error.lineno or 1, f"it is no Python 3 ({error.msg})"
+        return error.lineno or 1, f"it is not Python 3 ({error.msg})"
     except ValueError as error:
-        return 1, f"it is no Python 3 ({error})"
+        return 1, f"it is not Python 3 ({error})"
     except (RecursionError, MemoryError) as error:
         raise NotRewritableError(path=path, line=1, reason=TOO_DEEP) from error
     return None

@@ -6,23 +6,106 @@ for more: round by round, so that the same matrix with the same records always c
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from runner.outcomes import OutcomeKind, outcomes_of
+from runner.outcomes.judged_matrix import judge_matrix
+from runner.outcomes.judging import verdict_of
+from runner.outcomes.outcome import OutcomeKind
+from runner.outcomes.tally import seeds_wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from runner.matrix.model import Cell, Matrix
-    from runner.outcomes import Judged
-    from runner.session.progress import Progress
+    from runner.matrix.cell_id import CellId
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
+    from runner.outcomes.judged_matrix import JudgedMatrix
+    from runner.outcomes.verdict import Verdict
+    from runner.trials.record import Record
+    from runner.trials.trial import Setting
 
-    Round = list[tuple[Progress, int]]
+
+if TYPE_CHECKING:
+    Round = list[tuple["Progress", int]]
     """How many more trials, at least, are wanted of what."""
 
 
+FIRST_CONTROL_SEED = 1_000_000
+"""Where the seeds of the baseline's copy begin: no cell comes so far."""
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """One cell so far: finished trials by seed, and how many are under way."""
+
+    cell: Cell
+    matrix: Matrix
+    setting: Setting | None = None
+    """None while the cell's environment is not known to be runnable."""
+    stored: Mapping[int, Record] = field(default_factory=dict)
+    """The finished trials by seed; under seed 0 also the record that says why none can run."""
+    first_seed: int = 0
+    trials: dict[int, tuple[Record, Verdict]] = field(default_factory=dict)
+    """Those that the outcome rests on: more may be stored, which were run once under another `seeds:`."""
+    under_way: int = 0
+
+    def recall(self, wanted: int) -> bool:
+        """Take the next `wanted` trials as far as they are stored; whether any is."""
+        found = [seed for seed in self._next(wanted) if seed in self.stored]
+        for seed in found:
+            self.take(self.stored[seed], seed)
+        return bool(found)
+
+    def recall_all(self) -> None:
+        """Take what is stored, as long as the sequential rule asks for more."""
+        while self.recall(self.wanted):
+            pass
+
+    def take(self, record: Record, seed: int) -> Verdict:
+        """Keep a finished trial and give its verdict, not yet held against a baseline."""
+        verdict = verdict_of(record, self.matrix.criterion, judging=self.matrix.judging)
+        self.trials[seed] = (record, verdict)
+        return verdict
+
+    @property
+    def finished(self) -> Sequence[tuple[Record, Verdict]]:
+        """The finished trials in the order of their seeds: verdicts must not depend on which ended first."""
+        return [self.trials[seed] for seed in sorted(self.trials)]
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether this is the baseline a second time."""
+        return self.first_seed > 0
+
+    @property
+    def ran(self) -> int:
+        """How many trials ran: a record that says why none can is none."""
+        return sum(record.ran for record, _ in self.trials.values())
+
+    @property
+    def wanted(self) -> int:
+        """How many more trials the sequential rule needs at least; none while some are under way."""
+        return 0 if self.under_way else seeds_wanted(self.finished, self.matrix.seeds)
+
+    def begin(self, wanted: int) -> tuple[int, ...]:
+        """The next `wanted` seeds that are not there yet, the lowest first; they are under way from now on."""
+        seeds = tuple(self._next(wanted))
+        self.under_way += len(seeds)
+        return seeds
+
+    def answer(self, record: Record, seed: int) -> Verdict:
+        """Take a trial that was under way; where none can run, none is under way any more."""
+        self.under_way = self.under_way - 1 if record.ran else 0
+        return self.take(record, seed)
+
+    def _next(self, wanted: int) -> list[int]:
+        return list(islice((seed for seed in count(self.first_seed) if seed not in self.trials), wanted))
+
+
 class Ledger:
-    """The progress of every cell, by name in the matrix's order; `selected` are those that a run is about.
+    """The progress of every cell, in the matrix's order; `selected` are those that a run is about.
 
     All cells are held against each other, whichever are selected: an outcome must not depend on what is looked at.
     """
@@ -31,10 +114,10 @@ class Ledger:
         self,
         matrix: Matrix,
         progress: Iterable[Progress],
-        selected: Collection[str],
+        selected: Collection[CellId],
         *,
         copy_of: Callable[[Progress], Progress],
-        lacking: Callable[[Judged], Sequence[int]] | None = None,
+        lacking: Callable[[JudgedMatrix], Sequence[int]] | None = None,
     ) -> None:
         """Take the stored trials that a run would have run.
 
@@ -42,7 +125,7 @@ class Ledger:
         something beyond the matrix.
         """
         self._matrix = matrix
-        self._progress = {one.cell.name: one for one in progress}
+        self._progress = {one.cell.id: one for one in progress}
         self._selected = selected
         self._copy_of = copy_of
         self._lacking = lacking
@@ -55,39 +138,33 @@ class Ledger:
                 break
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all cells."""
+    def ids(self) -> tuple[CellId, ...]:
+        """All cells."""
         return tuple(self._progress)
 
     @property
     def selected(self) -> list[Progress]:
         """What is known of the selected cells."""
-        return [one for name, one in self._progress.items() if name in self._selected]
+        return [one for cell, one in self._progress.items() if cell in self._selected]
 
     @property
     def undecided(self) -> bool:
         """Whether a selected cell still lacks trials by its own."""
         return any(one.wanted for one in self.selected)
 
-    def of(self, cell: Cell) -> Progress:
-        """What is known of a cell."""
-        return self._progress[cell.name]
-
-    def renew(self, progress: Iterable[Progress]) -> None:
-        """Replace what was known of cells by what is known now that their environment is made."""
-        for one in progress:
-            one.recall_all()
-            self._progress[one.cell.name] = one
+    def of(self, cell: CellId, seed: int = 0) -> Progress:
+        """The progress of a cell; of the baseline's copy where the seed is one of the copy's."""
+        return self._copy if self._copy is not None and seed >= FIRST_CONTROL_SEED else self._progress[cell]
 
     def wanted(self) -> Round:
         """How many more trials the selected cells need at least; empty when the matrix is done."""
         own = [(one, one.wanted) for one in self.selected if one.wanted]
-        return own or [(one, more) for one, more in self._next_round() if one.cell.name in self._selected]
+        return own or [(one, more) for one, more in self._next_round() if one.cell.id in self._selected]
 
-    def judged(self) -> Judged:
+    def judged(self) -> JudgedMatrix:
         """The outcomes of all cells by what is known now, in the matrix's order."""
-        return outcomes_of(
-            [(one.cell.values, one.finished) for one in self._progress.values()],
+        return judge_matrix(
+            [(one.cell.id, one.finished) for one in self._progress.values()],
             self._matrix.seeds,
             criterion=self._matrix.criterion,
             judging=self._matrix.judging,
@@ -105,20 +182,20 @@ class Ledger:
         judged = self.judged()
         wanted = zip(self._progress.values(), judged.seeds_wanted(self._matrix.seeds), strict=True)
         found = [(one, more) for one, more in wanted if more] or self._of_copy(judged)
-        if any(one.cell.name in self._selected for one, _ in found):
+        if any(one.cell.id in self._selected for one, _ in found):
             return found
         return [*found, *self._beyond(judged)]
 
-    def _beyond(self, judged: Judged) -> Round:
+    def _beyond(self, judged: JudgedMatrix) -> Round:
         lacking = self._lacking(judged) if self._lacking else ()
         wanted = zip(self._progress.values(), lacking, strict=False)
-        return [(one, more) for one, more in wanted if more and one.cell.name in self._selected]
+        return [(one, more) for one, more in wanted if more and one.cell.id in self._selected]
 
-    def _of_copy(self, judged: Judged) -> Round:
+    def _of_copy(self, judged: JudgedMatrix) -> Round:
         baseline = judged.baseline
         if not self._matrix.control or baseline is None or baseline.kind is OutcomeKind.UNTESTABLE:
             return []
-        of = list(self._progress.values())[judged.position or 0]
+        of = self._progress[baseline.id]
         if self._copy is None or self._copy.cell is not of.cell:
             self._copy = self._copy_of(of)
         return [(self._copy, self._copy.wanted)] if self._copy.wanted else []

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import MachineError, UsageError
-from runner.session.workplace import claim
-from runner.trials.artifacts import collect
-from runner.trials.execute import Workplace, remove
+from runner.laboratory.workplace import Claim
+from runner.trials.execution import Workplace, collect, remove
 from runner.trials.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runner.trials.record import Record
+
 
 _KEY = re.compile(r"[0-9a-z-]{1,128}", re.ASCII)
 _FILE = "records.sqlite"
@@ -47,7 +47,7 @@ def merge(workplace: Workplace, stores: Iterable[Path]) -> Merged:
     """
     parts = [_part(path) for path in stores]
     merged = Merged()
-    with claim(workplace.root), Store(workplace.root / _FILE) as store:
+    with Claim(workplace.root).held(), Store(workplace.root / _FILE) as store:
         for part in parts:
             if part.root.resolve() != workplace.root.resolve():
                 _take(part, workplace, store, merged)

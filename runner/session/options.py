@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from runner.reports import Report
+    from runner.outcomes.result import Result
     from runner.session.shards import Shard
 
 
@@ -28,7 +28,7 @@ class Options:
     jobs: int | None = None
     """Trials at once; None: as many as the processors and the matrix's `resources:` allow."""
     fail_fast: bool = False
-    earlier: Report | None = None
+    earlier: Result | None = None
     """A result to hold this one against: cells that look different from it get the trials that it takes to be sure."""
     prune_images: bool = False
     """Whether an image is removed as soon as its cells are decided, so that a large matrix needs little disk."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
-from runner.reports import read_report
-from runner.reports.history import continued
+from runner.outcomes.result import read_result
+from runner.reports.past_runs import continued
 from runner.reports.site import write_site
-from runner.session.reporting import report_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.reports import Report
+    from runner.outcomes.result import Result
     from runner.reports.site import Written
     from runner.session.results import Results
     from runner.session.session import Session
@@ -25,10 +24,10 @@ def publish(session: Session, results: Results, folder: Path | None = None) -> W
     Raises UsageError where a `results.json` lies there that can't be read, MachineError where nothing can be written.
     """
     folder = folder or session.matrix.folder / "reports" / "site"
-    return write_site(continued(report_of(session, results), published(folder)), folder)
+    return write_site(continued(results.result, published(folder)), folder)
 
 
-def published(folder: Path) -> Report | None:
+def published(folder: Path) -> Result | None:
     """The report whose site lies in a folder; None where there is none.
 
     Raises UsageError where it can't be read: its history would be lost.
@@ -37,6 +36,6 @@ def published(folder: Path) -> Report | None:
     if not path.exists():
         return None
     try:
-        return read_report(path)
+        return read_result(path)
     except UsageError as error:
         raise UsageError(f"{error} Its history would be lost: move it away to begin a new one.") from error

@@ -1,4 +1,4 @@
-"""The ledger of a matrix as its store has it: which records are of which cell, under the settings that hold now."""
+"""The ledger of a matrix as a laboratory's store has it, and how many more trials an earlier result asks for."""
 
 from __future__ import annotations
 
@@ -6,96 +6,96 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner.engines.protocol import EngineKind
 from runner.errors import UsageError
-from runner.outcomes import most_trials
-from runner.session.earlier import lacking_for
-from runner.session.group import groups_of
-from runner.session.ledger import Ledger
-from runner.session.progress import Progress
-from runner.trials.trial import Trial
+from runner.laboratory.setup import Setup, groups_of
+from runner.outcomes.tally import most_trials
+from runner.session.ledger import FIRST_CONTROL_SEED, Ledger, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from runner.environments.model import Lock
+    from runner.laboratory.laboratory import Laboratory
+    from runner.matrix.cell_id import CellId
+    from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
-    from runner.session.group import Group
-    from runner.session.session import Session
-    from runner.trials.record import Record
-    from runner.trials.trial import Setting
-
-FIRST_CONTROL_SEED = 1_000_000
-"""Where the seeds of the baseline's copy begin: no cell comes so far."""
+    from runner.outcomes.earlier import Evidence
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.judged_matrix import JudgedMatrix
+    from runner.outcomes.result import Result
 
 
-def ledger_of(session: Session, *, recorded: bool = False) -> Ledger:
-    """What the store knows of every cell of the matrix.
+def ledger_of(
+    laboratory: Laboratory,
+    matrix: Matrix,
+    cells: Sequence[Cell],
+    selected: Sequence[Cell],
+    *,
+    recorded: bool = False,
+    lacking: Callable[[JudgedMatrix], Sequence[int]] | None = None,
+) -> Ledger:
+    """What the store knows of every cell of a matrix; `cells` are all of them.
 
-    Of what ran on the session's engine; with `recorded` on whatever engine ran it last, and no engine is asked.
+    Of what ran on the laboratory's engine; with `recorded` on whatever engine ran it last, and no engine is asked.
     """
-    selected = {cell.name for cell in session.cells}
-    known = {one.cell.name: one for group in session.groups for one in progress_of(session, group, recorded=recorded)}
-    others = [cell for cell in session.all_cells if cell.name not in selected]
-    known |= {cell.name: Progress(cell=cell, matrix=session.matrix, setting=None) for cell in others}
-    for group in groups_of(session.matrix, others) if not session.store.is_empty() else ():
+    setup = Setup.of(matrix)
+    seeds = range(most_trials(matrix.seeds))
+
+    def progress(some: Sequence[Cell]) -> dict[CellId, Progress]:
+        found = laboratory.known(setup, some, seeds, recorded=recorded)
+        return {
+            one.cell.id: Progress(cell=one.cell, matrix=matrix, setting=one.setting, stored=one.records)
+            for one in found
+        }
+
+    def copy_of(one: Progress) -> Progress:
+        own = range(FIRST_CONTROL_SEED, FIRST_CONTROL_SEED + most_trials(matrix.seeds))
+        stored = laboratory.records.stored(one.setting, own) if one.setting else {}
+        return replace(one, stored=stored, first_seed=FIRST_CONTROL_SEED, trials={}, under_way=0)
+
+    known = {cell.id: Progress(cell=cell, matrix=matrix) for cell in cells}
+    known |= progress(selected)
+    chosen = {cell.id for cell in selected}
+    others = [cell for cell in cells if cell.id not in chosen]
+    for group in groups_of(setup, others) if not laboratory.equipment.store.is_empty() else ():
         with contextlib.suppress(UsageError):  # a lock or script that nobody asks for now may be broken
-            known |= {one.cell.name: one for one in progress_of(session, group, recorded=recorded)}
+            known |= progress(group.cells)
+    return Ledger(matrix, known.values(), chosen, copy_of=copy_of, lacking=lacking)
 
-    def copy_of(progress: Progress) -> Progress:
-        setting = progress.setting
-        stored = _trials(session, setting, FIRST_CONTROL_SEED) if setting else {}
-        return replace(progress, stored=stored, first_seed=FIRST_CONTROL_SEED, trials={}, under_way=0)
 
-    return Ledger(
-        session.matrix,
-        (known[cell.name] for cell in session.all_cells),
-        selected,
-        copy_of=copy_of,
-        lacking=lacking_for(session, session.options.earlier) if session.options.earlier else None,
+def lacking_for(matrix: Matrix, chosen: Sequence[Cell], earlier: Result) -> Callable[[JudgedMatrix], Sequence[int]]:
+    """A function that gives how many more trials each cell needs to be sure how it compares with an earlier result.
+
+    Only of cells where one result succeeds and the other fails, and no more than `seeds.cap` allows; none where a
+    fixed number of seeds is asked for. `chosen` are those of all parts: when joined, all are corrected for.
+    """
+    from runner.outcomes.assembly import judged_metric  # noqa: PLC0415 - only with an earlier result
+    from runner.outcomes.earlier import evidence_of, held_against, obstacle  # noqa: PLC0415 - as above
+
+    seeds = matrix.seeds
+    own = {cell.id for cell in chosen}
+    then = {cell: found for cell, found in evidence_of(earlier).items() if cell in own}
+    if seeds.fixed or obstacle(tuple(map(str, matrix.criterion)), judged_metric(matrix), earlier):
+        return lambda _judged: ()
+
+    def lacking(judged: JudgedMatrix) -> Sequence[int]:
+        found = held_against({cell.id: _evidence(cell) for cell in judged.cells if cell.id in own}, then)
+        needed = {one.cell: one.seeds_needed for one in found}
+        return [within(cell, needed.get(cell.id, 0)) for cell in judged.cells]
+
+    def within(outcome: JudgedCell, more: int) -> int:
+        return max(0, min(more, most_trials(seeds) - outcome.n_trials, seeds.cap - outcome.counted))
+
+    return lacking
+
+
+def _evidence(outcome: JudgedCell) -> Evidence:
+    """What tells how often a cell succeeds; levels ask for no trials."""
+    from runner.outcomes.earlier import Evidence  # noqa: PLC0415 - as above
+
+    return Evidence(
+        outcome=outcome.outcome,
+        converged=outcome.converged,
+        counted=outcome.counted,
+        copies=outcome.copies,
+        runs=frozenset((record.key, record.started_at) for record in outcome.records),
     )
-
-
-def progress_of(session: Session, group: Group, *, recorded: bool = False) -> list[Progress]:
-    """What the store has of a group's cells, in the group's order; none of it is taken yet."""
-    lock = session.environments.locked(group.environment)
-    origins = _origins(session, lock, recorded=recorded) if lock else []
-    nothing_stored = session.store.is_empty()
-    found = []
-    for cell in group.cells:
-        settings = [session.settings.of(cell, lock, *origin) for origin in origins] if lock else []
-        setting: Setting | None = next(iter(settings), None)
-        stored: dict[int, Record] = {}
-        if not nothing_stored:
-            setting, stored = _stored(session, group, cell, settings, recorded=recorded)
-        found.append(Progress(cell=cell, matrix=session.matrix, setting=setting, stored=stored))
-    return found
-
-
-def _origins(session: Session, lock: Lock, *, recorded: bool) -> list[tuple[EngineKind, str]]:
-    """On what engine, and on what base, the trials of a lock run or ran."""
-    if recorded:
-        return [(EngineKind(kind), identity) for kind, identity in session.store.origins(lock.digest)]
-    identity = session.engine.known_identity(lock.python)
-    return [(session.engine.kind, identity)] if identity else []
-
-
-def _stored(
-    session: Session, group: Group, cell: Cell, settings: Sequence[Setting], *, recorded: bool
-) -> tuple[Setting | None, dict[int, Record]]:
-    """The finished trials of a cell by seed and their setting, else the record that says why none can run."""
-    for setting in settings:
-        if found := _trials(session, setting, 0):
-            return setting, found
-    if recorded:
-        record = session.store.blocked(group.environment.name, cell.values)
-    else:
-        key = session.environments.blocked_key(group.environment, cell)
-        record = session.store.get([key]).get(key)
-    return next(iter(settings), None), {} if record is None else {0: record}
-
-
-def _trials(session: Session, setting: Setting, first_seed: int) -> dict[int, Record]:
-    seeds = range(first_seed, first_seed + most_trials(session.matrix.seeds))
-    keys = {Trial(setting=setting, seed=seed).key: seed for seed in seeds}
-    return {keys[key]: record for key, record in session.store.get(keys).items()}

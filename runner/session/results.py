@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.outcomes import OutcomeKind, Row, changes, groups, matches_expectation, row_of, sentences, table
-from runner.session.remembered import remembered
+from pydantic import ValidationError
+
+from runner.outcomes.assembly import compared, complaint, failure_groups, judged_metric, kept_comparisons, missed
+from runner.outcomes.layout import changes
+from runner.outcomes.ranges import sentences
+from runner.outcomes.result import KeptComparisons
+from runner.outcomes.table import Row, row_of
+from runner.reports.notebook import frame_of, html_of, styled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from pandas.io.formats.style import Styler
 
-    from runner.matrix.model import Cell, Matrix
-    from runner.outcomes import Change, Compared, FailureGroup, Judged, Outcome
+    from runner.matrix.cell_id import CellId
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
+    from runner.outcomes.assembly import FailureGroup
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.judged_matrix import JudgedMatrix
+    from runner.outcomes.layout import Change
+    from runner.outcomes.outcome import Outcome
+    from runner.outcomes.result import ComparisonResult, Result
     from runner.session.ledger import Ledger
-    from runner.trials.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Miss:
     """A cell whose outcome is not the expected one."""
 
-    cell: Cell
+    cell: CellId
     expected: str
-    outcome: str
+    outcome: Outcome
     line: int
     """Line of the expectation in the matrix file."""
 
     def __str__(self) -> str:
-        return f"expected {self.expected} (line {self.line}), got {self.outcome}: {self.cell.name}"
+        return f"expected {self.expected} (line {self.line}), got {self.outcome}: {self.cell}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +54,19 @@ class Results:
 
     matrix: Matrix
     cells: tuple[Cell, ...]
-    outcomes: tuple[Outcome, ...]
-    compared: tuple[Compared | None, ...]
+    outcomes: tuple[JudgedCell, ...]
+    compared: tuple[ComparisonResult | None, ...]
     """What may be said of each against the baseline, corrected over the whole matrix; None without a baseline."""
-    judged: Judged
+    judged: JudgedMatrix
     """All cells of the matrix, held against each other."""
     executed: int
+    assemble: Callable[[Results], Result] = field(compare=False, repr=False)
+    """Makes the one result of it, with locks, logs and accounts, when something is to be shown."""
+
+    @cached_property
+    def result(self) -> Result:
+        """The one result, which everything shown is drawn from."""
+        return self.assemble(self)
 
     def rows(self) -> tuple[Row, ...]:
         """One row a cell, without pandas."""
@@ -53,58 +74,53 @@ class Results:
 
     def table(self) -> pd.DataFrame:
         """One row a cell with its axis values, outcome, seeds, figures, versions really imported and the exception."""
-        return table(self.rows())
+        return frame_of(self.result)
 
     def styled(self) -> Styler:
         """The table with outcomes in colour, for notebooks. Raises UsageError where jinja2 is not installed."""
-        from runner.session.display import styled  # noqa: PLC0415 - for notebooks only
-
         return styled(self.table())
 
     def _repr_html_(self) -> str:
-        from runner.session.display import html_of  # noqa: PLC0415 - for notebooks only
+        return html_of(self.result, map(str, self.misses))
 
-        return html_of(self)
+    @cached_property
+    def by_id(self) -> Mapping[CellId, Outcome]:
+        """The outcome of each selected cell."""
+        return {cell.id: cell.outcome for cell in self.outcomes}
 
     @property
     def failures(self) -> tuple[FailureGroup, ...]:
         """Why trials did not succeed, a reason each, with the cells that share it."""
-        return groups(self.outcomes)
+        return failure_groups(self.outcomes)
 
     @property
     def metric(self) -> str:
         """The metric that is judged."""
-        criterion = self.matrix.criterion
-        return criterion[0].metric if criterion else self.matrix.judging.metric
+        return judged_metric(self.matrix)
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What the cells came to, in ranges of versions: one or two sentences."""
-        return sentences(self.outcomes, base=self.matrix.base.name, metric=self.metric)
+        return sentences(self.by_id, base=self.matrix.base.name, metric=self.metric)
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """Where the outcome changes along a version axis, all else equal; places count in `cells`."""
-        return changes(self.outcomes, self.matrix.base.name)
+        """Where the outcome changes along a version axis, all else equal."""
+        return changes(self.by_id, self.matrix.base.name)
 
     @property
     def misses(self) -> tuple[Miss, ...]:
         """Every expectation of the matrix that did not hold."""
         return tuple(
-            miss
-            for cell, outcome in zip(self.cells, self.outcomes, strict=True)
-            for miss in misses_of(self.matrix, cell, outcome)
+            Miss(cell=cell.id, expected=one.outcome, outcome=cell.outcome, line=one.match.position.line)
+            for cell in self.outcomes
+            for one in missed(self.matrix, cell)
         )
 
     @property
     def complaint(self) -> str:
         """Why this is not green whatever was expected; empty where it may be. The first line that a user must see."""
-        undecided = sum(outcome.kind is OutcomeKind.UNDECIDED for outcome in self.outcomes)
-        if not any(outcome.n_trials for outcome in self.outcomes):
-            return "Nothing was executed: no cell has a finished trial."
-        if undecided * 2 > len(self.outcomes):
-            return f"Most cells are undecided: {undecided} of {len(self.outcomes)}."
-        return ""
+        return complaint(self.outcomes)
 
     @property
     def exit_code(self) -> int:
@@ -112,32 +128,49 @@ class Results:
         return 1 if self.misses or self.complaint else 0
 
 
-def results_of(matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, store: Store, *, executed: int) -> Results:
+def results_of(
+    matrix: Matrix,
+    cells: Sequence[Cell],
+    ledger: Ledger,
+    *,
+    executed: int,
+    kept: KeptComparisons | None,
+    assemble: Callable[[Results], Result],
+) -> Results:
     """The results that the finished trials of all cells give, for those of `cells`."""
     judged = ledger.judged()
-    outcomes = dict(zip(ledger.names, judged.outcomes, strict=True))
-    said = dict(zip(ledger.names, remembered(judged, store), strict=False))  # nothing is said without a baseline
+    found = compared(judged, kept)
     return Results(
         matrix=matrix,
         cells=tuple(cells),
-        outcomes=tuple(outcomes[cell.name] for cell in cells),
-        compared=tuple(said.get(cell.name) for cell in cells),
+        outcomes=tuple(judged.by_id[cell.id] for cell in cells),
+        compared=tuple(found.get(cell.id) for cell in cells),
         judged=judged,
         executed=executed,
+        assemble=assemble,
     )
 
 
-def misses_of(matrix: Matrix, cell: Cell, outcome: Outcome) -> list[Miss]:
-    """The expectations for a cell that its outcome does not meet."""
-    return [
-        Miss(cell=cell, expected=expectation.outcome, outcome=outcome.label, line=expectation.match.position.line)
-        for expectation in matrix.expect
-        if cell.matches(expectation.match.values) and not matches_expectation(outcome, expectation.outcome)
-    ]
+def read_comparisons(root: Path, matrix: Matrix) -> KeptComparisons | None:
+    """The comparisons that the last run of a matrix kept; None where there are none that can be read."""
+    try:
+        return KeptComparisons.model_validate_json(_comparisons(root, matrix).read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
-def is_as_expected(matrix: Matrix, cell: Cell, outcome: Outcome) -> bool:
-    """Whether a cell is as the matrix expects; where it expects nothing of the cell, whether its outcome is not bad."""
-    if any(cell.matches(expectation.match.values) for expectation in matrix.expect):
-        return not misses_of(matrix, cell, outcome)
-    return outcome.kind is not OutcomeKind.BAD
+def keep_comparisons(root: Path, results: Results) -> None:
+    """Keep the comparisons of a run of all cells, so that who only looks at its results need not make them again."""
+    found = dict(zip((cell.id for cell in results.cells), results.compared, strict=True))
+    if len(found) < len(results.judged.cells):
+        return
+    known = kept_comparisons(results.judged, {cell: one for cell, one in found.items() if one is not None})
+    path = _comparisons(root, results.matrix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(known.model_dump_json(), "utf-8")
+    part.replace(path)
+
+
+def _comparisons(root: Path, matrix: Matrix) -> Path:
+    return root / "comparisons" / f"{matrix.path.name}.json"

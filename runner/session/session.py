@@ -1,92 +1,65 @@
-"""The composition of all stages for one matrix: the only place that knows them all.
+"""One matrix in a laboratory: what is planned, what is asked next, and what all cells come to.
 
-Takes a matrix and options, gives `Results`; what goes round (a verdict that asks for one more seed) goes round here.
+with open_session(Matrix.load("matrix.yaml"), Options(engine="venv")) as session:
+results = session.run()
 """
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from runner.engines.choose import open_engine
-from runner.engines.protocol import JobFolder
-from runner.environments import processes
-from runner.environments.model import Lock
+from runner.environments.lock import Lock
 from runner.environments.times import undated_in
-from runner.errors import BuildFailedError, UsageError
-from runner.matrix.expand import expand, select
+from runner.errors import BuildFailedError, MatrixError, UsageError
+from runner.laboratory.laboratory import open_laboratory
+from runner.laboratory.setup import Group, Setup, groups_of
+from runner.matrix.cell_id import CellId
+from runner.matrix.cells import expand, select
 from runner.matrix.model import Seeds
-from runner.matrix.settle import settle
-from runner.scripts import copy_script
-from runner.session.environments import ENVIRONMENTS_AT_ONCE, EnvironmentMaker, releases_in
-from runner.session.group import Group, groups_of
-from runner.session.observer import Observer, Silence
+from runner.matrix.settle import missing_versions, settle
+from runner.session.observer import Observer, Unwatched
 from runner.session.options import Options
 from runner.session.plan import CellPlan, EnvironmentPlan, Plan
-from runner.session.recall import ledger_of
-from runner.session.results import Results, results_of
-from runner.session.running import Run
-from runner.session.settings import Settings
-from runner.session.sharding import cells_of
-from runner.session.workplace import claim, clear_jobs
-from runner.trials.execute import Workplace, job_of, remove
-from runner.trials.store import Store
-from runner.trials.trial import Trial
+from runner.session.recall import lacking_for, ledger_of
+from runner.session.reporting import report_of
+from runner.session.results import Results, keep_comparisons, read_comparisons, results_of
+from runner.session.rounds import Rounds
+from runner.session.shards import MOST_JOBS, Division, jobs_by_environment, jobs_by_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-    from types import TracebackType
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from runner.engines.protocol import Engine, Image
-    from runner.environments.index import Catalog
-    from runner.environments.model import Unresolvable
-    from runner.matrix.model import Cell, Matrix
+    from runner.engines.protocol import Image
+    from runner.environments.lock import Environment, Unresolvable
+    from runner.laboratory.equipment import World
+    from runner.laboratory.laboratory import Laboratory
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
+    from runner.outcomes.result import Result
     from runner.session.ledger import Ledger
 
 
 class Session:
-    """One matrix with its engine, its store and its locks. A context manager: leaving it lets go of the engine."""
+    """One matrix and the laboratory that answers it, which whoever opened it closes."""
 
-    def __init__(self, matrix: Matrix, options: Options | None = None, observer: Observer | None = None) -> None:
-        """Open nothing yet: the engine is asked for when something needs it."""
+    def __init__(
+        self,
+        matrix: Matrix,
+        laboratory: Laboratory,
+        options: Options | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        """Ask nothing yet."""
         self.options = options or Options()
         seeds = self.options.seeds
         fixed = Seeds(lead=seeds, cap=seeds, fixed=True, as_written=matrix.seeds.as_written) if seeds else matrix.seeds
         self._given = replace(matrix, seeds=fixed)
-        self.observer: Observer = observer or Silence()
-        self.workplace = Workplace(root=matrix.folder.absolute() / ".runner")
-        self.stopping = threading.Event()
-        self._borrowed: frozenset[str] = frozenset()
-        """What belongs to another session."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for name in {"engine", "store"} - self._borrowed:
-            if name in self.__dict__:
-                self.__dict__.pop(name).close()
-        if "catalog" in self.__dict__.keys() - self._borrowed:
-            self.catalog.connection.close()
-
-    def about(self, matrix: Matrix, options: Options) -> Session:
-        """A session about another matrix in the same folder, on this one's engine and package index.
-
-        It lets go of neither, and must be left before this one.
-        """
-        other = Session(matrix, options, self.observer)
-        other.__dict__ |= {"engine": self.engine, "catalog": self.catalog}
-        other._borrowed = frozenset({"engine", "catalog"})
-        other.stopping = self.stopping
-        return other
+        self.laboratory = laboratory
+        self.observer: Observer = observer or Unwatched()
 
     @cached_property
     def matrix(self) -> Matrix:
@@ -94,16 +67,12 @@ class Session:
 
         Raises MatrixError where they mean nothing there.
         """
-        if self._given.settled:
-            return self._given
-        return settle(self._given, releases_in(self.catalog))
+        return self._given if self._given.settled else settle(self._given, self.laboratory.releases)
 
     @cached_property
-    def catalog(self) -> Catalog:
-        """The package index that the user's configuration names; it is asked when something needs it."""
-        from runner.environments.index import Catalog  # noqa: PLC0415 - not needed where all is locked
-
-        return Catalog(undated=undated_in(self._given.as_of, self._given.dates))
+    def setup(self) -> Setup:
+        """What the trials of all cells share."""
+        return Setup.of(self.matrix)
 
     @cached_property
     def all_cells(self) -> tuple[Cell, ...]:
@@ -118,67 +87,58 @@ class Session:
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """The cells of the matrix that `only` and `shard` select."""
-        return cells_of(self, self.options.shard, self.chosen) if self.options.shard else self.chosen
+        shard = self.options.shard
+        return self._division.cells_of(shard, self.chosen) if shard else self.chosen
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The selected cells by environment."""
-        return groups_of(self.matrix, self.cells)
+        return groups_of(self.setup, self.cells)
 
-    @cached_property
-    def engine(self) -> Engine:
-        """The engine, opened on first use."""
-        engine, note = open_engine(self.options.engine, base=self.options.base)
-        if note:
-            self.observer.note(note)
-        return engine
-
-    @cached_property
-    def store(self) -> Store:
-        """The records of this matrix's folder."""
-        return Store(self.workplace.root / "records.sqlite")
-
-    @cached_property
-    def settings(self) -> Settings:
-        """What trials are told."""
-        return Settings(matrix=self.matrix, store=self.store)
-
-    @cached_property
-    def environments(self) -> EnvironmentMaker:
-        """Locks and images."""
-        return EnvironmentMaker(
-            matrix=self.matrix,
-            engine=lambda: self.engine,
-            catalog=lambda: self.catalog,
-            observer=self.observer,
-            stopping=self.stopping,
-        )
+    @property
+    def _division(self) -> Division:
+        equipment = self.laboratory.equipment
+        return Division(matrix=self.matrix, store=equipment.store, kept=equipment.workplace.root / "shards.json")
 
     # -- what is known without doing anything ------------------------------------------------------------------------
 
-    def plan(self) -> Plan:
-        """What a run would do: per cell its environment, what of it is made already, and its finished trials."""
-        ledger = ledger_of(self)
-        wanted = Counter[str]()
-        for progress, more in ledger.wanted():
-            wanted[progress.cell.name] += more
-        return Plan(
-            engine=self.engine.kind,
-            environments=tuple(self._plan(group, ledger, wanted) for group in self.groups),
-            became=self.matrix.became,
-            room=self.engine.room(),
+    def ledger(self, *, recorded: bool = False) -> Ledger:
+        """What the store knows of every cell of the matrix, held against each other."""
+        earlier = self.options.earlier
+        return ledger_of(
+            self.laboratory,
+            self.matrix,
+            self.all_cells,
+            self.cells,
+            recorded=recorded,
+            lacking=lacking_for(self.matrix, self.chosen, earlier) if earlier else None,
         )
 
-    def _plan(self, group: Group, ledger: Ledger, wanted: Mapping[str, int]) -> EnvironmentPlan:
-        lock = self.environments.locked(group.environment)
-        image = self.engine.find(lock) if lock else None
+    def plan(self) -> Plan:
+        """What a run would do: per cell its environment, what of it is made already, and its finished trials."""
+        ledger = self.ledger()
+        wanted = Counter[CellId]()
+        for progress, more in ledger.wanted():
+            wanted[progress.cell.id] += more
+        engine = self.laboratory.equipment.engine
+        return Plan(
+            engine=engine.kind,
+            environments=tuple(self._plan(group, ledger, wanted) for group in self.groups),
+            became=self.matrix.became,
+            room=engine.room(),
+        )
+
+    def _plan(self, group: Group, ledger: Ledger, wanted: Mapping[CellId, int]) -> EnvironmentPlan:
+        environments = self.laboratory.environments
+        lock = environments.locked(group.environment)
+        image = self.laboratory.equipment.engine.find(lock) if lock else None
         return EnvironmentPlan(
             name=group.environment.name,
             lock=lock,
             image=image,
-            sizes=self.environments.sizes(lock) if lock and not image else None,
+            sizes=environments.sizes(lock) if lock and not image else None,
             cells=tuple(
-                CellPlan(cell=cell, finished=ledger.of(cell).ran, wanted=wanted[cell.name]) for cell in group.cells
+                CellPlan(cell=cell, finished=ledger.of(cell.id).ran, wanted=wanted[cell.id]) for cell in group.cells
             ),
         )
 
@@ -187,54 +147,38 @@ class Session:
 
         Those of trials on this session's engine; with `recorded` on whatever engine ran last, and no engine is asked.
         """
-        return results_of(self.matrix, self.cells, ledger_of(self, recorded=recorded), self.store, executed=0)
+        kept = read_comparisons(self.laboratory.equipment.workplace.root, self.matrix)
+        return results_of(
+            self.matrix, self.cells, self.ledger(recorded=recorded), executed=0, kept=kept, assemble=self.assemble
+        )
+
+    def assemble(self, results: Results) -> Result:
+        """The one result that outcomes give, with the locks, logs and accounts of this workplace."""
+        locks = {
+            cell.id: self.laboratory.environments.locked(group.environment)
+            for group in self.groups
+            for cell in group.cells
+        }
+        return report_of(results, locks, self.laboratory.equipment.workplace)
+
+    def github_jobs(self, shards: int | None = None) -> dict[str, list[dict[str, str]]]:
+        """The matrix as `strategy.matrix` of a GitHub workflow takes it: a job an environment, or (`shards`) a part.
+
+        Together the jobs are all cells, each once. Raises UsageError for more jobs than GitHub runs.
+        """
+        only = self.options.only or ""
+        jobs = (
+            jobs_by_environment(self.groups, self.all_cells, only)
+            if shards is None
+            else jobs_by_shard(self._division, self.cells, shards, only)
+        )
+        if len(jobs) > MOST_JOBS:
+            raise UsageError(
+                f"{len(jobs)} jobs are more than the {MOST_JOBS} that GitHub runs of a matrix; use --shards 20."
+            )
+        return {"include": jobs}
 
     # -- the steps one by one ----------------------------------------------------------------------------------------
-
-    def lock(self, *, upgrade: bool = False) -> dict[str, Lock | Unresolvable]:
-        """Lock every environment that has no lock that follows from its inputs (with `upgrade`: every one)."""
-        self.environments.check_versions(group.environment for group in self.groups)
-        with claim(self.workplace.root):
-            return self._lock(upgrade=upgrade)
-
-    def _lock(self, *, upgrade: bool) -> dict[str, Lock | Unresolvable]:
-        environments = [group.environment for group in self.groups]
-        with self._side_by_side() as pool:
-            locks = pool.map(partial(self.environments.lock, upgrade=upgrade), environments)
-            return {environment.name: lock for environment, lock in zip(environments, locks, strict=True)}
-
-    def build(self) -> dict[str, Image | str]:
-        """Make every environment runnable; its image, or the reason why there is none.
-
-        Raises MachineError, with figures, where not all of them fit on the disk.
-        """
-        locks = self.lock()
-        self.environments.check_room(lock for lock in locks.values() if isinstance(lock, Lock))
-        with self._side_by_side() as pool:
-            return dict(zip(locks, pool.map(self._image_or_reason, locks.values()), strict=True))
-
-    def _image_or_reason(self, lock: Lock | Unresolvable) -> Image | str:
-        try:
-            return self.environments.image(lock) if isinstance(lock, Lock) else lock.reason
-        except BuildFailedError as error:
-            return str(error)
-
-    @contextmanager
-    def _side_by_side(self) -> Iterator[Executor]:
-        """Threads that make environments; where one fails, or on Ctrl-C, all that is under way is stopped."""
-        with ThreadPoolExecutor(ENVIRONMENTS_AT_ONCE, "environments") as pool:
-            try:
-                yield pool
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                self.stop()
-                raise
-
-    def stop(self) -> None:
-        """End everything that runs for this session now; it can't be used for more."""
-        self.stopping.set()
-        processes.stop()
-        self.engine.stop_all()
 
     def run(self) -> Results:
         """Run every trial that is wanted and not there, and give the outcomes of all cells.
@@ -242,12 +186,65 @@ class Session:
         Raises MatrixError (a version does not exist), NoEngineError, MachineError, StoppedEarly, and KeyboardInterrupt
         after all jobs are stopped. What is finished by then is kept.
         """
-        with claim(self.workplace.root):
-            clear_jobs(self.workplace.root)
-            swept = self.engine.sweep()
-            if swept:
-                self.observer.note(f"Removed {swept} left over from a run that was killed.")
-            return Run(self).go()
+        with self.laboratory.claimed():
+            self.laboratory.sweep()
+            self._read_scripts()
+            ledger = self.ledger()
+            rounds = Rounds(self.laboratory, self.matrix, ledger, self.observer, fail_fast=self.options.fail_fast)
+            rounds.stop_if_decided()
+            self.observer.planned(self.cells, stored=sum(progress.ran for progress in ledger.selected))
+            while requests := rounds.next():
+                self.check_versions(self.setup.environment(request.cell) for request in requests)
+                rounds.run(self.setup, requests)
+            root = self.laboratory.equipment.workplace.root
+            kept = read_comparisons(root, self.matrix)
+            results = results_of(
+                self.matrix, self.cells, ledger, executed=rounds.executed, kept=kept, assemble=self.assemble
+            )
+            keep_comparisons(root, results)
+            return results
+
+    def _read_scripts(self) -> None:
+        """Read every script before anything is made, and tell what an import flavour had to leave alone."""
+        scripts = {(cell.script, cell.import_flavour): cell for cell in self.cells}
+        for (_, flavour), cell in scripts.items():
+            for use in self.laboratory.records.script(cell).left_alone:
+                self.observer.note(f"import={flavour} leaves alone {use}")
+
+    def check_versions(self, environments: Iterable[Environment]) -> None:
+        """Raise MatrixError where the index lacks a version that the matrix names, for environments without a lock."""
+        if all(self.laboratory.environments.locked(environment) for environment in environments):
+            return
+        mistakes = missing_versions(self.matrix, self.laboratory.releases)
+        if mistakes:
+            raise MatrixError(mistakes)
+
+    def lock(self, *, upgrade: bool = False) -> dict[str, Lock | Unresolvable]:
+        """Lock every environment that has no lock that follows from its inputs (with `upgrade`: every one)."""
+        environments = [group.environment for group in self.groups]
+        self.check_versions(environments)
+        with self.laboratory.claimed():
+            making = partial(self.laboratory.environments.lock, upgrade=upgrade)
+            locks = self.laboratory.side_by_side(making, environments)
+        return {environment.name: lock for environment, lock in zip(environments, locks, strict=True)}
+
+    def build(self) -> dict[str, Image | str]:
+        """Make every environment runnable; its image, or the reason why there is none.
+
+        Raises MachineError, with figures, where not all of them fit on the disk.
+        """
+        locks = self.lock()
+        self.laboratory.environments.check_room(lock for lock in locks.values() if isinstance(lock, Lock))
+        images = self.laboratory.side_by_side(self._image_or_reason, locks.values())
+        return dict(zip(locks, images, strict=True))
+
+    def _image_or_reason(self, lock: Lock | Unresolvable) -> Image | str:
+        if not isinstance(lock, Lock):
+            return lock.reason
+        try:
+            return self.laboratory.environments.image(lock, purpose=self.setup.name)
+        except BuildFailedError as error:
+            return str(error)
 
     def only_lock(self) -> Lock:
         """The lock that all selected cells share, made if need be.
@@ -256,42 +253,52 @@ class Session:
         """
         if len(self.groups) > 1:
             names = "\n  ".join(group.environment.name for group in self.groups[:10])
-            raise UsageError(f"{self.options.only} means {len(self.groups)} environments; say more of it:\n  {names}")
-        return self.environment_lock(self.cells[0])
+            raise UsageError(f"{self.options.only} means {len(self.groups)} environments; name one of them:\n  {names}")
+        environment = self.groups[0].environment
+        self.check_versions([environment])
+        return self.laboratory.environments.needed_lock(environment)
 
-    def recipe(self) -> str:
-        """A Dockerfile that makes the image of the selected cells without this tool."""
-        return self.environments.recipe(self.only_lock())
-
-    def environment_of(self, cell: Cell) -> Image:
-        """The image of a cell, made if need be. Raises BuildFailedError where there can be none."""
-        return self.environments.image(self.environment_lock(cell))
-
-    def environment_lock(self, cell: Cell) -> Lock:
-        """The lock of a cell, made if need be. Raises BuildFailedError where there can be none."""
-        environment = next(group.environment for group in self.groups if cell in group.cells)
-        self.environments.check_versions([environment])
-        lock = self.environments.lock(environment)
-        if not isinstance(lock, Lock):
-            raise BuildFailedError("install", f"{environment.name} is unresolvable: {lock.reason}")
-        return lock
-
-    def shell_command(self, cell: Cell, folder: Path) -> tuple[tuple[str, ...], dict[str, str]]:
-        """The command and the variables of a shell in a cell's environment, its script copied below `folder`."""
-        image = self.environment_of(cell)
-        setting = self.settings.of(cell, self.environment_lock(cell), image.engine, image.base_identity)
-        job = job_of(Trial(setting=setting, seed=0), JobFolder(root=folder), ())
-        job.folder.work.mkdir(parents=True)
-        for file in (job.folder.channel, job.folder.metrics):
-            file.touch()
-        copy_script(setting.script, job.folder.work)
-        return self.engine.shell_command(image, job)
+    def only_cell(self) -> Cell:
+        """The one cell that `only` selects. Raises UsageError where it selects several."""
+        if len(self.cells) > 1:
+            names = "\n  ".join(str(cell.id) for cell in self.cells[:10])
+            raise UsageError(f"{self.options.only} means {len(self.cells)} cells; name one of them:\n  {names}")
+        return self.cells[0]
 
     def forget(self) -> int:
         """Drop the records of the selected cells, with their logs and artifacts; how many there were."""
-        keys = [record.key for progress in ledger_of(self).selected for record in progress.stored.values()]
-        with claim(self.workplace.root):
-            for key in keys:
-                self.workplace.log(key).unlink(missing_ok=True)
-                remove(self.workplace.artifacts(key))
-            return self.store.drop(keys)
+        keys = [record.key for progress in self.ledger().selected for record in progress.stored.values()]
+        with self.laboratory.claimed():
+            return self.laboratory.records.forget(keys)
+
+
+@contextmanager
+def open_session(
+    matrix: Matrix,
+    options: Options | None = None,
+    observer: Observer | None = None,
+    *,
+    world: World | None = None,
+) -> Iterator[Session]:
+    """A session in a laboratory of its own, beside the matrix; `world` opens what it needs."""
+    chosen, watching = options or Options(), observer or Unwatched()
+    with open_laboratory(
+        matrix.folder,
+        engine=chosen.engine,
+        base=chosen.base,
+        undated=undated_in(matrix.as_of, matrix.dates),
+        observer=watching,
+        world=world,
+        jobs=chosen.jobs,
+        prune_images=chosen.prune_images,
+    ) as laboratory:
+        yield Session(matrix, laboratory, chosen, watching)
+
+
+def run(matrix: Matrix, options: Options | None = None, observer: Observer | None = None) -> Results:
+    """Run a matrix and give its results; finished trials are not repeated.
+
+    Raises the errors of `runner.errors`: MatrixError, NoEngineError, MachineError.
+    """
+    with open_session(matrix, options, observer) as session:
+        return session.run()

@@ -1,26 +1,41 @@
-"""A matrix in parts for several machines: which cells are in which part, balanced by what they are expected to take.
+"""A matrix in parts for several machines: the cells of each part, balanced by what their trials are expected to take.
 
-Pure: cells by environment and their costs in, a part for each cell out; every cell is in exactly one.
+A part that ran has records, by which it would be balanced otherwise: so what was divided once is kept in `.runner`
+beside the matrix. Machines that share no folder divide alike where none has records, or all have the same.
 """
 
 from __future__ import annotations
 
+import hashlib
 import heapq
+import json
 import re
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from statistics import median
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from runner.errors import UsageError
+from runner.errors import MachineError, UsageError
+from runner.laboratory.setup import Setup, groups_of
+from runner.matrix.cell_id import CellId
+from runner.matrix.cells import select
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from runner.laboratory.setup import Group
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell
+    from runner.trials.store import Store
 
     Piece = tuple[int, ...]
     """Cells of one environment, by their positions in the matrix."""
 
 MAKING_S = 60.0
 """About how long an environment takes to make, in seconds; every part that has a cell of it makes it."""
+MOST_JOBS = 256
+"""GitHub runs so many of one matrix."""
 _WORTH_IT = 0.9
 """An environment is divided only where all parts are done in this share of the time."""
 
@@ -42,8 +57,105 @@ def parse_shard(text: str) -> Shard | None:
         return None
     found = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text, re.ASCII)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise UsageError(f"--shard {text}: write it like 3/8, the third of eight parts.")
+        raise UsageError(f"--shard {text} names no part. Write it like 3/8, the third of eight parts.")
     return Shard(int(found[1]), int(found[2]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Division:
+    """The parts of one matrix; `kept` is the file that remembers what was divided before."""
+
+    matrix: Matrix
+    store: Store
+    kept: Path
+
+    def cells_of(self, shard: Shard, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+        """The cells of one part. Raises UsageError for a part that has none."""
+        parts = self.parts(shard.of, cells)
+        chosen = tuple(cell for cell, part in zip(cells, parts, strict=True) if part == shard.index)
+        if not chosen:
+            raise UsageError(f"--shard {shard} has no cell: {len(cells)} cells make at most {max(parts)} parts here.")
+        return chosen
+
+    def parts(self, of: int, cells: Sequence[Cell], *, anew: bool = False) -> list[int]:
+        """The part of each cell, counted from 1: as it was divided before, or (`anew`) by what is known now."""
+        key = hashlib.sha256(json.dumps([of, *(str(cell.id) for cell in cells)]).encode()).hexdigest()[:16]
+        kept = self._read()
+        before = kept.get(key)
+        if not anew and _fits(before, of, len(cells)):
+            return [int(part) for part in before]
+        found = divide(self._environments(cells), self._costs(cells), of)
+        self._write({**kept, key: found})
+        return found
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            kept = json.loads(self.kept.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return kept if isinstance(kept, dict) else {}
+
+    def _write(self, parts: Mapping[str, object]) -> None:
+        try:
+            self.kept.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self.kept.with_suffix(".new")
+            fresh.write_text(json.dumps(parts), "utf-8")
+            fresh.replace(self.kept)
+        except OSError as error:
+            raise MachineError(
+                f"{self.kept} can't be written ({error.strerror}). It keeps which cells are in which part."
+            ) from error
+
+    def _environments(self, cells: Sequence[Cell]) -> list[Piece]:
+        positions = {cell.id: position for position, cell in enumerate(cells)}
+        groups = groups_of(Setup.of(self.matrix), cells)
+        return [tuple(positions[cell.id] for cell in group.cells) for group in groups]
+
+    def _costs(self, cells: Sequence[Cell]) -> list[float]:
+        """The expected seconds of each cell: what its trials took before, else what others took."""
+        seconds = self.store.seconds()
+        known = [seconds.get(cell.id) for cell in cells]
+        usual = median([mean for mean in known if mean is not None] or [MAKING_S / self.matrix.seeds.lead])
+        return [self.matrix.seeds.lead * (usual if mean is None else mean) for mean in known]
+
+
+def _fits(parts: object, of: int, cells: int) -> TypeGuard[list[int]]:
+    """Whether what was kept is a division of so many cells into so many parts."""
+    return (
+        isinstance(parts, list)
+        and len(parts) == cells
+        and all(isinstance(part, int) and 1 <= part <= of for part in parts)
+    )
+
+
+def jobs_by_shard(division: Division, cells: Sequence[Cell], of: int, only: str) -> list[dict[str, str]]:
+    """One job of a GitHub workflow for each part of the cells that `only` selects."""
+    parts = set(division.parts(of, cells, anew=True))
+    return [{"name": f"{part} of {of}", "only": only, "shard": f"{part}/{of}"} for part in sorted(parts)]
+
+
+def jobs_by_environment(groups: Sequence[Group], cells: Sequence[Cell], only: str) -> list[dict[str, str]]:
+    """One job for each environment; what an `--only` can't tell from another environment is one job with it.
+
+    `cells` are all of the matrix, `only` is what selected the groups. Raises UsageError where it divides one of them.
+    """
+    own = {cell.id for group in groups for cell in group.cells}
+    jobs: list[tuple[str, str, frozenset[CellId]]] = []
+    for group in groups:
+        first = group.cells[0]
+        pins = CellId((*first.pins, *([("python", first.python)] if first.python else [])))
+        found = frozenset(cell.id for cell in select(cells, str(pins)))
+        if not found <= own:  # the caller's own --only takes some of an environment's cells
+            raise UsageError(
+                f"--only {only} divides the environment {group.environment.name}: use --shards, or an --only that names"
+                " package versions alone."
+            )
+        jobs.append((group.environment.name, str(pins), found))
+    return [
+        {"name": name, "only": chosen, "shard": ""}
+        for number, (name, chosen, found) in enumerate(jobs)
+        if not any(found < other or (found == other and at < number) for at, (_, _, other) in enumerate(jobs))
+    ]
 
 
 def divide(environments: Sequence[Piece], costs: Sequence[float], of: int) -> list[int]:

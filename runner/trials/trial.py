@@ -1,22 +1,34 @@
-"""A trial before it runs: one cell, one seed, and the key that hashes all that could change its result."""
+"""A trial before it runs: one cell, one seed, its data, and the key that hashes all that could change its result."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.code_digest import code_digest
+from runner.engines.protocol import Mount
+from runner.errors import UsageError
+
 if TYPE_CHECKING:
-    from runner.engines.protocol import EngineKind, Mount
-    from runner.environments.model import Lock
-    from runner.matrix.model import Cell, Experiment, Resources
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from runner.engines.protocol import EngineKind
+    from runner.environments.lock import Lock
+    from runner.matrix.model import Cell, DataMapping, Experiment, Resources
     from runner.preludes.prelude import Prelude
-    from runner.scripts import Script
+    from runner.scripts.script import Script
+    from runner.trials.record import Record
+    from runner.trials.store import Store
+
 
 PROBE = Path(__file__).parents[1] / "probe"
+_FORMER_PROBE = "2401acdc4658acdc"
+"""The probe in keys of version 0.1.0, which hashed its bytes. It reported what the present probe reports."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +50,29 @@ class Setting:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over everything here that could change a trial's result."""
+        """SHA-256 over everything here that could change a trial's result; of code, over what it does."""
+        return self._digest_with(
+            script=self.script.digest,
+            probe=probe_version(),
+            preludes=[(prelude.name, prelude.digest) for prelude in self.preludes],
+        )
+
+    @cached_property
+    def former_digest(self) -> str:
+        """The digest as version 0.1.0 made it: of code, over its bytes."""
+        return self._digest_with(
+            script=self.script.bytes_digest,
+            probe=_FORMER_PROBE,
+            preludes=[(prelude.name, prelude.source) for prelude in self.preludes],
+        )
+
+    def _digest_with(self, *, script: str, probe: str, preludes: list[tuple[str, str]]) -> str:
         experiment, resources = self.experiment, self.resources
         parts = {
             "lock": self.lock.digest,
             "base": self.base_identity,
             "engine": self.engine.value,
-            "script": [self.script.path, self.script.digest],
+            "script": [self.script.path, script],
             "data": self.data_digest,
             "args": experiment.args,
             "network": experiment.network,
@@ -59,8 +87,8 @@ class Setting:
                 experiment.timeout_s,
             ],
             "seeded": self.seeded,
-            "probe": probe_version(),
-            "preludes": [(prelude.name, prelude.source) for prelude in self.preludes],
+            "probe": probe,
+            "preludes": preludes,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -75,13 +103,76 @@ class Trial:
     @cached_property
     def key(self) -> str:
         """32 hex digits: equal keys mean that nothing that could change the result differs."""
-        return hashlib.sha256(f"{self.setting.digest} {self.seed}".encode()).hexdigest()[:32]
+        return _key(self.setting.digest, self.seed)
+
+
+def stored_trials(store: Store, setting: Setting, seeds: Iterable[int]) -> dict[int, Record]:
+    """The finished trials of a setting by seed, those with a key of version 0.1.0 too."""
+    wanted = list(seeds)
+    former = {_key(setting.former_digest, seed): seed for seed in wanted}
+    present = {_key(setting.digest, seed): seed for seed in wanted}
+    found = store.get([*former, *present])
+    return {seed: found[key] for keys in (former, present) for key, seed in keys.items() if key in found}
+
+
+def _key(digest: str, seed: int) -> str:
+    return hashlib.sha256(f"{digest} {seed}".encode()).hexdigest()[:32]
 
 
 @cache
 def probe_version() -> str:
-    """The first 16 hex digits of the SHA-256 over the probe's sources: what rides into a trial is part of its key."""
+    """The version of the probe that rides into every trial."""
+    return code_version(PROBE)
+
+
+def code_version(probe: Path) -> str:
+    """The first 16 hex digits of a SHA-256 over what the sources of a probe in a folder do, without its tools."""
     digest = hashlib.sha256()
-    for file in sorted(PROBE.rglob("*.py")):
-        digest.update(file.relative_to(PROBE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in [*sorted((probe / "_runner_probe").rglob("*.py")), probe / "sitecustomize.py"]:
+        digest.update(f"{file.relative_to(probe).as_posix()} {code_digest(file.read_bytes())}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def mounts_of(data: Sequence[DataMapping], folder: Path) -> tuple[Mount, ...]:
+    """The mounts of a matrix's `data:`, relative sources taken from the matrix's folder."""
+    return tuple(Mount(source=(folder / mapping.source).resolve(), target=mapping.target) for mapping in data)
+
+
+def data_digest_of(mounts: Sequence[Mount], store: Store) -> str:
+    """SHA-256 over the targets and the contents of all files; a file is read again only when its size or time changed.
+
+    Raises UsageError where a file can't be read.
+    """
+    digest = hashlib.sha256()
+    for mount in mounts:
+        for file in _files(mount.source):
+            digest.update(
+                f"{mount.target} {file.relative_to(mount.source).as_posix()} {_sha256(file, store)}\n".encode()
+            )
+    return digest.hexdigest()
+
+
+def _files(source: Path) -> Iterator[Path]:
+    if not source.is_dir():
+        yield source
+        return
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(source, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else sorted(folders)  # a link that leads back up is walked once
+        seen.add(real)
+        yield from (file for name in sorted(names) if (file := Path(folder, name)).is_file())
+
+
+def _sha256(file: Path, store: Store) -> str:
+    try:
+        stat = file.stat()
+        known = store.known_hash(str(file), stat.st_size, stat.st_mtime_ns)
+        if known:
+            return known
+        with file.open("rb") as stream:
+            fresh = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"The data file {file} can't be read: {error.strerror}.") from error
+    store.keep_hash(str(file), stat.st_size, stat.st_mtime_ns, fresh)
+    return fresh

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from chromium import chromium
-from tiny_lock import tiny_lock, tiny_wheelhouse
+from tiny_lock import THIS_PYTHON, tiny_lock, tiny_wheelhouse
 
-from runner.engines.docker import DockerEngine
+from runner.engines.docker.docker_engine import DockerEngine
+from runner.engines.venv.venv_engine import VenvEngine
 from runner.errors import RunnerError
 
 if TYPE_CHECKING:
@@ -48,6 +49,21 @@ def docker_image(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathF
     image = docker_engine.make(tiny_lock(wheelhouse, CONTAINER_PYTHON), wheelhouse, lambda _: None, labels={})
     yield image
     docker_engine.remove_image(image.reference)
+
+
+@pytest.fixture(scope="module")
+def venv_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], VenvEngine]]:
+    """Makes engines that share a cache of this module's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNNER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield VenvEngine
+
+
+@pytest.fixture(scope="module")
+def venv_image(venv_engine: Callable[[], VenvEngine], tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """An environment of the tiny lock."""
+    wheelhouse = tiny_wheelhouse(tmp_path_factory.mktemp("wheels"))
+    return venv_engine().make(tiny_lock(wheelhouse, THIS_PYTHON), wheelhouse, lambda _: None, labels={})
 
 
 @pytest.fixture(scope="session")

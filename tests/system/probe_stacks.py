@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import subprocess
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +21,14 @@ from command import REPOSITORY
 from jsonschema import Draft202012Validator
 
 import runner
-from runner.matrix import Matrix
-from runner.session import Options, Session
+from runner.matrix.matrix_file import Matrix
+from runner.session.options import Options
+from runner.session.session import Session, open_session
 from runner.trials.channel import Channel, read_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
 
 PROBE = Path(runner.__file__).parent / "probe"
 TF1 = "tensorflow-1.13.1+keras-2.2.4"
@@ -65,15 +67,15 @@ def stack(cpython: Callable[[str], None], tmp_path_factory: pytest.TempPathFacto
         def interpreter(name: str) -> Path:
             session = sessions.enter_context(session_of(name, tmp_path_factory.mktemp("stack")))
             (group,) = session.groups
-            lock = session.environments.locked(group.environment)
+            lock = session.laboratory.environments.locked(group.environment)
             assert lock is not None
             cpython(lock.python)
-            return Path(session.environments.image(lock).reference, "bin", "python")
+            return Path(session.laboratory.environments.image(lock).reference, "bin", "python")
 
         yield functools.cache(interpreter)
 
 
-def session_of(name: str, folder: Path) -> Session:
+def session_of(name: str, folder: Path) -> AbstractContextManager[Session]:
     """A session under `venv` whose one environment has the committed lock of this name."""
     lock = next(path for path in (locks / f"{name}.txt" for locks in LOCKS) if path.exists())
     (folder / "locks").mkdir()
@@ -82,7 +84,7 @@ def session_of(name: str, folder: Path) -> Session:
     axes = "".join(f"  {package}: [{version}]\n" for package, version in pins)
     (folder / "matrix.yaml").write_text(f"axes:\n{axes}experiment: {{script: train.py}}\n")
     (folder / "train.py").touch()
-    return Session(Matrix.load(folder / "matrix.yaml"), Options(engine="venv"))
+    return open_session(Matrix.load(folder / "matrix.yaml"), Options(engine="venv"))
 
 
 def execute(python: Path, folder: Path, script: str, *arguments: str, probe: bool = True, **env: str) -> Run:

@@ -12,14 +12,14 @@ import pytest
 from tiny_lock import tiny_lock, tiny_wheelhouse
 
 import docker
-from runner.engines import docker_environment
-from runner.engines.docker_build import Builder
-from runner.engines.docker_environment import EnvironmentImages
-from runner.engines.docker_images import FROM
-from runner.engines.docker_interpreter import write_tar
-from runner.engines.docker_toolchain import DockerToolchain
+from runner.engines.docker import environment_images
+from runner.engines.docker.base_images import FROM
+from runner.engines.docker.buildkit import Builder, build_client
+from runner.engines.docker.docker_engine import DockerToolchain
+from runner.engines.docker.environment_images import EnvironmentImages
+from runner.engines.docker.offline_images import write_tar
 from runner.environments.interpreters import newest_of
-from runner.environments.model import Layer, LockedPackage
+from runner.environments.lock import Layer, LockedPackage
 from runner.environments.wheelhouse import WheelFile, Wheelhouse
 from runner.errors import BuildFailedError
 
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docker import DockerClient
-    from runner.engines.docker import DockerEngine
+    from runner.engines.docker.docker_engine import DockerEngine
     from runner.engines.protocol import Image
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
+
 
 pytestmark = pytest.mark.docker
 PYTHON = "3.7"
@@ -109,7 +110,7 @@ def kept_bytecode(client: DockerClient) -> set[str]:
 def test_a_large_wheel_is_installed_beside_the_compilation_and_compiled_too(
     large: bool, docker_engine: DockerEngine, client: DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(docker_environment, "LARGE_BYTES", 1 if large else 50_000_000)
+    monkeypatch.setattr(environment_images, "LARGE_BYTES", 1 if large else 50_000_000)
     below = tiny_wheelhouse(tmp_path)
     lock, wheelhouse = two_layers(below, PYTHON, "6.0")
     both = replace(lock, packages=tuple(replace(package, layer=Layer.BASE) for package in lock.packages))
@@ -226,7 +227,7 @@ def test_an_interpreter_is_packed_twice_with_the_same_bytes(cpython: Callable[[s
 def test_uv_in_a_container_uses_the_images_cpython_and_leaves_nothing(
     docker_engine: DockerEngine, client: DockerClient, tmp_path: Path
 ) -> None:
-    images = EnvironmentImages(client, docker_engine._bases, Builder())
+    images = EnvironmentImages(client, docker_engine._bases, Builder(build_client))
     toolchain = DockerToolchain(client=client, image=images.interpreter(PYTHON, lambda _: None), owner="test-of-uv")
     found = toolchain.uv(["python", "find"], folder=tmp_path)
     assert found.returncode == 0, found.stderr

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import docker
-from runner.engines import docker_images
-from runner.engines.docker_images import RegistryImages
+from runner.engines.docker.base_images import RegistryImages
 from runner.errors import MachineError
 
 if TYPE_CHECKING:
@@ -28,6 +27,10 @@ version: 0.1
 storage: {{filesystem: {{rootdirectory: {folder}}}}}
 http: {{addr: "localhost:{port}"}}
 """
+
+
+def images_of(client: DockerClient, folder: Path) -> RegistryImages:
+    return RegistryImages(client, tags=folder / "base-images.toml", lock=folder / "base-images.lock")
 
 
 @pytest.fixture
@@ -74,12 +77,11 @@ def push(client: DockerClient, tag: str, content: bytes, folder: Path) -> None:
 
 
 @pytest.fixture
-def recipe(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def recipe(tmp_path: Path, registry: str) -> Path:
     folder = tmp_path / "docker"
     folder.mkdir()
     (folder / "base-images.toml").write_text(f'[images]\n"3.7" = "{registry}/python:3.7-slim"\n')
     (folder / "base-images.lock").write_text("# nothing yet\n")
-    monkeypatch.setattr(docker_images, "recipe_folder", lambda: folder)
     return folder
 
 
@@ -89,23 +91,23 @@ def test_a_tag_is_pulled_once_and_its_digest_counts_from_then_on(
     tag = f"{registry}/python:3.7-slim"
     push(client, tag, b"first", tmp_path)
     said: list[str] = []
-    first = RegistryImages(client).provide("3.7", said.append)
+    first = images_of(client, recipe).provide("3.7", said.append)
     locked = tomllib.loads((recipe / "base-images.lock").read_text())["images"]["3.7"]
     assert (locked["image"], locked["digest"]) == (tag, first.identity)
     assert said == [f"pulling {tag}"]
 
     push(client, tag, b"second: somebody moved the tag", tmp_path)
     client.images.remove(str(client.images.get(first.tag).id), force=True)
-    again = RegistryImages(client).provide("3.7", said.append)
+    again = images_of(client, recipe).provide("3.7", said.append)
     assert (again.identity, again.tag) == (first.identity, first.tag)
     assert said[1:] == [f"pulling {registry}/python@{first.identity}"]
     assert client.images.get(again.tag).attrs["RepoDigests"] == [f"{registry}/python@{first.identity}"]
 
     (recipe / "base-images.lock").write_text("# asked for anew\n")
-    assert RegistryImages(client).provide("3.7", said.append).identity != first.identity
+    assert images_of(client, recipe).provide("3.7", said.append).identity != first.identity
 
 
 def test_a_tag_that_does_not_exist_is_named_and_the_offline_way_offered(client: DockerClient, recipe: Path) -> None:
-    with pytest.raises(MachineError, match=r"python:3\.7-slim can't be pulled(.|\n)*`--base offline`"):
-        RegistryImages(client).provide("3.7", lambda _: None)
+    with pytest.raises(MachineError, match=r"python:3\.7-slim cannot be pulled(.|\n)*`--base offline`"):
+        images_of(client, recipe).provide("3.7", lambda _: None)
     assert (recipe / "base-images.lock").read_text() == "# nothing yet\n"

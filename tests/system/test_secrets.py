@@ -13,7 +13,7 @@ import pytest
 from command import environment, runner
 from fake_index import FakeIndex, sdist
 
-from runner.engines.docker import DockerEngine
+from runner.engines.docker.docker_engine import DockerEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

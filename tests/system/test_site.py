@@ -12,9 +12,9 @@ from made_report import era_report, report_of_sizes
 from playwright.sync_api import expect
 from scipy.stats import fisher_exact, mannwhitneyu
 
-from runner.reports import Report, script_data
-from runner.reports.history import News, continued, news_of
-from runner.reports.matrix_page import matrix_page
+from runner.reports import page_data
+from runner.reports.pages import matrix_page
+from runner.reports.past_runs import News, continued, news_of
 from runner.reports.site import write_site
 from runner.session.reporting import LOG_BYTES, excerpt
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page
+
+    from runner.outcomes.result import Result
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -31,12 +33,12 @@ ANSI = "\x1b[31mred\x1b[0m \x1b]8;;javascript:window.hacked=4\x07click\x1b]8;;\x
 
 
 @pytest.fixture(scope="session")
-def report() -> Report:
+def report() -> Result:
     return continued(era_report(salt=2), continued(era_report(salt=1), era_report()))
 
 
 @pytest.fixture(scope="session")
-def site(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(report: Result, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_site(report, tmp_path_factory.mktemp("site")).folder
 
 
@@ -46,7 +48,7 @@ def open_page(page: Page, site: Path, name: str = "index.html", address: str = "
         page.wait_for_selector("a.cell")
 
 
-def cell_of(report: Report, kind: str) -> str:
+def cell_of(report: Result, kind: str) -> str:
     return next(cell.id for cell in report.cells if cell.kind == kind)
 
 
@@ -56,12 +58,12 @@ def shown(page: Page) -> list[str]:
     return ids
 
 
-def test_the_matrix_is_there_with_its_sentence_outcomes_and_failures(page: Page, site: Path, report: Report) -> None:
+def test_the_matrix_is_there_with_its_sentence_outcomes_and_failures(page: Page, site: Path, report: Result) -> None:
     open_page(page, site)
     expect(page.get_by_text(report.sentences[0])).to_be_visible()
     expect(page.locator("a.cell")).to_have_count(100)
     first = page.locator("a.cell").first
-    expect(first).to_have_text(re.compile(r"✕.*fails \(nan\).*0/4 · NaN"))
+    expect(first).to_have_text(re.compile(r"✗.*fails \(nan\).*0/4 · NaN"))
     expect(page.locator("thead").first).to_contain_text("keras 2.2.4")
     expect(page.locator(".failure")).to_have_count(len([one for one in report.failures if one.cells]))
     page.locator(".failure summary").first.click()
@@ -69,7 +71,7 @@ def test_the_matrix_is_there_with_its_sentence_outcomes_and_failures(page: Page,
 
 
 def test_axes_are_switched_and_the_address_alone_gives_the_same_view(
-    page: Page, site: Path, report: Report, context: BrowserContext
+    page: Page, site: Path, report: Result, context: BrowserContext
 ) -> None:
     good = sum(cell.kind == "good" and cell.values["script"] == "functional.py" for cell in report.cells)
     open_page(page, site)
@@ -103,7 +105,7 @@ def test_axes_are_switched_and_the_address_alone_gives_the_same_view(
         ('"4 of 4" script:functional', lambda cell: "4 of 4" in cell.reason and "functional" in cell.values["script"]),
     ],
 )
-def test_a_query_shows_the_cells_it_means(page: Page, site: Path, report: Report, query: str, wanted) -> None:
+def test_a_query_shows_the_cells_it_means(page: Page, site: Path, report: Result, query: str, wanted) -> None:
     open_page(page, site)
     page.get_by_label("Filter").fill(query)
     meant = [cell.id for cell in report.cells if wanted(cell)]
@@ -115,7 +117,7 @@ def test_a_query_shows_the_cells_it_means(page: Page, site: Path, report: Report
 
 @pytest.mark.parametrize("arrow", ["→", "->"])
 def test_a_step_along_an_axis_shows_the_cells_on_its_both_sides(
-    page: Page, site: Path, report: Report, arrow: str
+    page: Page, site: Path, report: Result, arrow: str
 ) -> None:
     kinds = {cell.id: cell.kind for cell in report.cells}
     open_page(page, site)
@@ -154,7 +156,7 @@ def test_pointing_at_a_cell_tells_of_it_and_a_click_opens_it(page: Page, site: P
     expect(page.locator("#curves-note")).to_contain_text("not finite, in 4 trials")
 
 
-def test_a_cell_shows_its_evidence(page: Page, site: Path, report: Report) -> None:
+def test_a_cell_shows_its_evidence(page: Page, site: Path, report: Result) -> None:
     open_page(page, site, f"cells/{cell_of(report, 'untestable')}.html")
     for words in ("TypeError", "in stage build-model, train.py:14", "model.add(Input(batch_shape=(2, 4, 1)))"):
         expect(page.locator(".exception")).to_contain_text(words)
@@ -168,10 +170,10 @@ def test_a_cell_shows_its_evidence(page: Page, site: Path, report: Report) -> No
     expect(page.locator("#memory-chart svg")).to_be_visible()
     page.get_by_role("button", name="val_loss").click()
     expect(page.locator("#curves-chart svg")).to_contain_text("val_loss")
-    expect(page.get_by_role("heading", name="Against the nearest cell of other outcome")).to_be_visible()
+    expect(page.get_by_role("heading", name="The nearest cell with another outcome")).to_be_visible()
 
 
-def test_commands_are_copied(page: Page, site: Path, report: Report, context: BrowserContext) -> None:
+def test_commands_are_copied(page: Page, site: Path, report: Result, context: BrowserContext) -> None:
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     cell = next(cell for cell in report.cells if cell.commands)
     open_page(page, site, f"cells/{cell.id}.html")
@@ -181,7 +183,7 @@ def test_commands_are_copied(page: Page, site: Path, report: Report, context: Br
     assert page.evaluate("navigator.clipboard.readText()") == "\n".join(cell.commands.without_runner)
 
 
-def test_two_cells_are_compared_and_the_address_says_which(page: Page, site: Path, report: Report) -> None:
+def test_two_cells_are_compared_and_the_address_says_which(page: Page, site: Path, report: Result) -> None:
     good, bad = cell_of(report, "good"), cell_of(report, "bad")
     open_page(page, site, "compare.html", f"#a={good}&b={bad}")
     expect(page.locator("#statement")).to_contain_text("A succeeds in 4 of 4, B in 0 of 4: they differ")
@@ -212,7 +214,7 @@ def test_the_exact_tests_of_the_compare_page_are_those_of_scipy(page: Page, site
     assert page.evaluate("site.statistics.mannWhitney([1, 2], [2, 3]).p") is None
 
 
-def test_changes_tell_what_became_of_cells(page: Page, site: Path, report: Report) -> None:
+def test_changes_tell_what_became_of_cells(page: Page, site: Path, report: Result) -> None:
     news = Counter(one.news for one in news_of(report))
     open_page(page, site, "changes.html")
     for kind in (News.BETTER, News.STILL_FAILING):
@@ -224,7 +226,7 @@ def test_changes_tell_what_became_of_cells(page: Page, site: Path, report: Repor
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["index.html", "compare.html", "changes.html", "good", "bad", "untestable"])
-def test_axe_finds_nothing_serious(browser: Browser, site: Path, report: Report, scheme: str, name: str) -> None:
+def test_axe_finds_nothing_serious(browser: Browser, site: Path, report: Result, scheme: str, name: str) -> None:
     with browser.new_context(color_scheme=scheme) as context:
         page = context.new_page()
         open_page(page, site, name if name.endswith(".html") else f"cells/{cell_of(report, name)}.html")
@@ -235,7 +237,7 @@ def test_axe_finds_nothing_serious(browser: Browser, site: Path, report: Report,
     assert serious == []
 
 
-def test_dark_mode_is_dark_also_in_the_charts(browser: Browser, site: Path, report: Report) -> None:
+def test_dark_mode_is_dark_also_in_the_charts(browser: Browser, site: Path, report: Result) -> None:
     brightness = """name => {
         const colour = getComputedStyle(document.querySelector(name)).backgroundColor;
         return colour.match(/\\d+/g).reduce((sum, part) => sum + Number(part), 0);
@@ -279,7 +281,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(page: Page, site: Path) 
 
 
 @pytest.mark.parametrize("name", ["index.html", "compare.html", "changes.html", "good", "untestable"])
-def test_no_page_is_wider_than_a_phone(browser: Browser, site: Path, report: Report, name: str) -> None:
+def test_no_page_is_wider_than_a_phone(browser: Browser, site: Path, report: Result, name: str) -> None:
     with browser.new_context(viewport={"width": 360, "height": 740}) as context:
         page = context.new_page()
         open_page(page, site, name if name.endswith(".html") else f"cells/{cell_of(report, name)}.html")
@@ -287,7 +289,7 @@ def test_no_page_is_wider_than_a_phone(browser: Browser, site: Path, report: Rep
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_nothing_that_a_script_wrote_is_obeyed(page: Page, report: Report, tmp_path: Path) -> None:
+def test_nothing_that_a_script_wrote_is_obeyed(page: Page, report: Result, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as stream:
         stream.write(f"{EVIL}{BIDI}{ANSI}first words\n".encode())
@@ -362,7 +364,7 @@ def test_ten_thousand_cells_are_painted_in_a_second_and_filtered_in_a_fifth(brow
     report = report_of_sizes({"tensorflow": 20, "models": 25, "numpy": 5, "import": 4}, seeds=1, epochs=3)
     small = write_site(report.model_copy(update={"cells": report.cells[:1], "changes": ()}), tmp_path)
     (small.folder / "index.html").write_text(matrix_page(report))
-    (small.folder / "data" / "matrix.js").write_text(script_data.matrix_script(report))
+    (small.folder / "data" / "matrix.js").write_text(page_data.matrix_script(report))
     page = browser.new_page()
     painted, filtered = [], []
     for _ in range(3):

@@ -14,7 +14,7 @@ import pytest
 from tiny_lock import LIMITS, THIS_PYTHON, job_of, tiny_lock, tiny_wheelhouse
 
 from runner.engines.protocol import EngineKind
-from runner.engines.venv import VenvEngine
+from runner.engines.venv.venv_engine import VenvEngine
 from runner.environments.interpreters import find_interpreters
 from runner.environments.wheelhouse import Wheelhouse
 from runner.errors import BuildFailedError
@@ -115,7 +115,7 @@ def test_an_environment_in_the_making_is_not_swept(engine: VenvEngine, tmp_path:
     half = tmp_path / "cache" / "environments" / "0-0.unfinished"
     half.mkdir(parents=True)
     code = (
-        "import sys, pathlib; from runner.engines.venv_environment import held\n"
+        "import sys, pathlib; from runner.engines.venv.venv_folder import held\n"
         f"with held(pathlib.Path({str(half)!r}).with_suffix(''), alone=True):\n"
         "    print('held', flush=True); sys.stdin.read()"
     )

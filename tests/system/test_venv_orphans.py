@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from tiny_lock import SCRIPTS, THIS_PYTHON, job_of, tiny_lock, tiny_wheelhouse
+from tiny_lock import SCRIPTS, THIS_PYTHON, job_of, processes_of, tiny_lock, tiny_wheelhouse
 
-from runner.engines import venv_job
-from runner.engines.venv import VenvEngine
-from runner.engines.venv_owner import OWNER, TRIAL, end_orphans
+from runner.engines.ownership import OWNER, end_orphans
+from runner.engines.venv import venv_job
+from runner.engines.venv.venv_engine import VenvEngine
 from runner.errors import EngineLostError, MachineError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ import sys, threading
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from tiny_lock import job_of
-from runner.engines.venv_job import run
+from runner.engines.venv.venv_job import run
 run(job_of("daemonise_and_wait.py", Path({root!r})), Path({environment!r}), threading.Event())
 """
 
@@ -47,17 +47,6 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def marked(key: str) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(TRIAL) == key and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
 def start_runner(image: Image, root: Path) -> subprocess.Popen[bytes]:
     code = RUNNER.format(tests=str(SCRIPTS.parent), root=str(root), environment=image.reference)
     runner = subprocess.Popen([sys.executable, "-c", code])
@@ -67,10 +56,10 @@ def start_runner(image: Image, root: Path) -> subprocess.Popen[bytes]:
 
 def test_a_killed_runner_leaves_no_process(image: Image, tmp_path: Path) -> None:
     runner = start_runner(image, tmp_path)
-    assert len(marked(f"test-{tmp_path.name}")) == 2
+    assert len(processes_of(f"test-{tmp_path.name}")) == 2
     runner.kill()
     runner.wait()
-    wait_until(lambda: not marked(f"test-{tmp_path.name}"))
+    wait_until(lambda: not processes_of(f"test-{tmp_path.name}"))
 
 
 def test_what_outlives_runner_and_supervisor_is_swept_by_the_next_runner(image: Image, tmp_path: Path) -> None:
@@ -83,18 +72,18 @@ def test_what_outlives_runner_and_supervisor_is_swept_by_the_next_runner(image: 
     daemon = psutil.Process(int((tmp_path / "job" / "work" / "daemon").read_text()))
     assert daemon.is_running()
     assert VenvEngine().sweep() >= 1
-    assert not marked(f"test-{tmp_path.name}")
+    assert not processes_of(f"test-{tmp_path.name}")
 
 
 def test_jobs_of_a_living_runner_are_not_swept(image: Image, tmp_path: Path) -> None:
     runner = start_runner(image, tmp_path)
     try:
         end_orphans()
-        assert len(marked(f"test-{tmp_path.name}")) == 2
+        assert len(processes_of(f"test-{tmp_path.name}")) == 2
     finally:
         runner.kill()
         runner.wait()
-    wait_until(lambda: not marked(f"test-{tmp_path.name}"))
+    wait_until(lambda: not processes_of(f"test-{tmp_path.name}"))
 
 
 def test_a_process_that_is_no_trial_is_not_swept() -> None:
@@ -110,16 +99,16 @@ def test_a_job_whose_supervisor_is_lost_is_ended_and_the_engine_is_to_blame(imag
         running = pool.submit(VenvEngine().run, image, job)
         wait_until((job.folder.work / "daemon").exists)
         (supervisor,) = [
-            process for process in psutil.Process().children() if venv_job.LAUNCHER.name in " ".join(process.cmdline())
+            process for process in psutil.Process().children() if str(venv_job.SUPERVISOR) in process.cmdline()
         ]
         supervisor.kill()
         with pytest.raises(EngineLostError, match=f"The supervisor of {job.key} failed: it was killed"):
             running.result(timeout=30)
-    assert not marked(job.key)
+    assert not processes_of(job.key)
 
 
 def test_an_environment_that_was_removed_meanwhile_is_said_to_be(image: Image, tmp_path: Path) -> None:
     engine = VenvEngine()
     assert engine.remove_image(image.reference)
-    with pytest.raises(MachineError, match="was removed meanwhile; run again and it is made anew"):
+    with pytest.raises(MachineError, match="was removed meanwhile"):
         engine.run(image, job_of("abort.py", tmp_path))

@@ -1,4 +1,4 @@
-"""A lock of one tiny package and a job for one script of `scripts/`: what tests of engines need, without an index."""
+"""A lock of one tiny package, a job for one script of `scripts/`, and what is left of a job: for tests of engines."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
+import docker
+from runner.engines import ownership
+from runner.engines.docker import container
 from runner.engines.protocol import Job, JobFolder, Limits
-from runner.environments.model import Environment, Layer, Lock, LockedPackage
+from runner.environments.lock import Environment, Layer, Lock, LockedPackage
 from runner.environments.wheelhouse import WheelFile, Wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from runner.engines.protocol import Cut, Ending
+
 
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The one CPython that is surely there."""
@@ -69,3 +77,36 @@ def job_of(script: str, root: Path, *, env: Mapping[str, str] | None = None, **c
     shutil.copy(SCRIPTS / script, folder.work)
     fields: dict[str, Any] = {"argv": (script,), "limits": LIMITS, "cpus": (0,), **changes}
     return Job(key=f"test-{root.name}", folder=folder, env=env or {}, **fields)
+
+
+def ended(ending: Ending) -> tuple[int | None, int | None, Cut | None]:
+    """An ending without its figures."""
+    return ending.exit_code, ending.signal, ending.cut
+
+
+def containers_of(key: str) -> list[str]:
+    """The containers of a job."""
+    return containers_with(f"{container.TRIAL}={key}")
+
+
+def containers_with(label: str) -> list[str]:
+    """The containers with this label."""
+    client = docker.from_env()
+    try:
+        return [
+            str(each.id) for each in client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
+        ]
+    finally:
+        client.close()
+
+
+def processes_of(key: str) -> list[psutil.Process]:
+    """The processes of a job that still run."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(ownership.TRIAL) == key and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found

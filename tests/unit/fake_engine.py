@@ -9,17 +9,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runner.engines.protocol import Ending, EngineKind, Image, Room, StoredImage
+from runner.environments.lock import Environment, Layer, LockedPackage
 from runner.environments.lockfile import finished, write
-from runner.environments.model import Environment, Layer, LockedPackage
 from runner.errors import BuildFailedError, EngineLostError
+from runner.laboratory.equipment import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from runner.engines.protocol import Job
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
 
+
+if TYPE_CHECKING:
     Losses = Callable[[Job, int], Sequence[float]]
 
 
@@ -132,6 +135,19 @@ class FakeEngine:
 
     def close(self) -> None:
         pass
+
+
+def world_of(engine: FakeEngine, catalog: object = None) -> World:
+    """A world in which every choice of engine gives this one."""
+    return World(engine=lambda *_choice, **_base: (engine, ""), catalog=lambda _undated: catalog)  # type: ignore[arg-type,return-value]
+
+
+def _refused(*_choice: object, **_base: object) -> tuple[FakeEngine, str]:
+    raise AssertionError("an engine was asked")
+
+
+WITHOUT_ENGINE = World(engine=_refused)  # type: ignore[arg-type]
+"""A world in which no engine may be asked for."""
 
 
 def lost(_job: Job, _seed: int) -> Sequence[float]:

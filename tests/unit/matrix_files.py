@@ -11,8 +11,10 @@ import pytest
 from packaging.version import Version
 
 from runner.errors import MatrixError
-from runner.matrix.load import load
-from runner.matrix.model import Axis, AxisValue, Experiment, Matrix, Partial, Position, axis_kind
+from runner.matrix.axes import axis_kind
+from runner.matrix.matrix_file import Matrix, load_matrix
+from runner.matrix.mistakes import Position
+from runner.matrix.model import Axis, AxisValue, Experiment, Partial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +35,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def loaded(folder: Path, text: str) -> Matrix:
-    return load(written(folder, text))
+    return load_matrix(written(folder, text))
 
 
 def mistakes_in(folder: Path, text: str) -> list[str]:

@@ -4,38 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.outcomes import Outcome, OutcomeKind
+from runner.matrix.cell_id import CellId
+from runner.outcomes.judged_cell import JudgedCell
+from runner.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 GOOD, NAN, FLAT = "converges", "fails (nan)", "fails (plateaued)"
 IMPORT, BUILD = "blocked (crashed-import)", "blocked (crashed-build-model)"
 OPEN, FLAKY = "undecided", "flaky (coin flip)"
 LABELS = (GOOD, NAN, FLAT, IMPORT, BUILD, OPEN, FLAKY)
-_KINDS = {"fails": OutcomeKind.BAD, "blocked": OutcomeKind.UNTESTABLE, "converges": OutcomeKind.GOOD}
 
 
-def made(label: str, cell: Mapping[str, str]) -> Outcome:
+def made(label: str, cell: Mapping[str, str]) -> JudgedCell:
     """The outcome of one cell, by its label."""
-    return Outcome(
-        cell=dict(cell),
-        kind=_KINDS.get(label.partition(" ")[0], OutcomeKind.UNDECIDED),
-        label=label,
+    return JudgedCell(
+        id=CellId.of(cell),
+        outcome=Outcome.parse(label),
         reason="because",
         converged=0,
         counted=0,
-        interval=None,
         flags=(),
         trials=(),
         example=None,
     )
 
 
-def line(axis: str, versions: Sequence[str], labels: Sequence[str], **others: str) -> list[Outcome]:
+def line(axis: str, versions: Sequence[str], labels: Sequence[str], **others: str) -> list[JudgedCell]:
     """The outcomes of one row: a label a version; `import_` is the axis `import`."""
     rest = {name.rstrip("_"): value for name, value in others.items()}
     return [made(label, {axis: version, **rest}) for version, label in zip(versions, labels, strict=True)]
+
+
+def by_id(cells: Iterable[JudgedCell]) -> dict[CellId, Outcome]:
+    """The outcome of each cell."""
+    return {cell.id: cell.outcome for cell in cells}
 
 
 SCRIPTS = (
@@ -52,7 +56,7 @@ _FOUNDING = {
 }
 
 
-def founding() -> list[Outcome]:
+def founding() -> list[JudgedCell]:
     """What the founding matrix came to."""
     return [
         made(label, {"tensorflow": tensorflow, "keras": keras, "script": f"experiments/{script}.py"})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
-from runner.outcomes import Outcome, outcome_of, verdict_of
+from runner.outcomes.judged_cell import JudgedCell, judge_cell
+from runner.outcomes.judging import verdict_of
 from runner.trials.record import Epoch, Phase, Record, ScriptException
 
 LEARNS = (2.3, 0.3, 0.15, 0.14, 0.139, 0.139)
@@ -56,12 +58,11 @@ def settling(level: float, *, start: float = 2.3) -> tuple[float, ...]:
     return (start, level + 0.06 * (start - level), level + 0.01 * (start - level), level, level)
 
 
-def cell(name: str, *series: tuple[float, ...], **changes: Any) -> tuple[dict[str, str], list[tuple[Record, Any]]]:
-    """A cell's axis values with one trial a series, as `outcomes_of` takes them; each trial has weights of its own."""
-    values = {"tensorflow": name}
-    return values, [trial(*losses, seed=seed, **changes) for seed, losses in enumerate(series)]
+def cell(name: str, *series: tuple[float, ...], **changes: Any) -> tuple[CellId, list[tuple[Record, Any]]]:
+    """A cell with one trial a series, as `judge_matrix` takes it; each trial has weights of its own."""
+    return CellId.of({"tensorflow": name}), [trial(*losses, seed=seed, **changes) for seed, losses in enumerate(series)]
 
 
-def outcome(name: str, *series: tuple[float, ...], **changes: Any) -> Outcome:
+def outcome(name: str, *series: tuple[float, ...], **changes: Any) -> JudgedCell:
     """The outcome of such a cell."""
-    return outcome_of(*cell(name, *series, **changes), Seeds())
+    return judge_cell(*cell(name, *series, **changes), Seeds())

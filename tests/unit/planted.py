@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from runner.investigate import Combination, Evidence
+from runner.investigate.belief import Evidence
+from runner.investigate.question import Combination
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.investigate import Questions
+    from runner.investigate.question import Questions
 
 FAULT = "ValueError: planted"
 OTHER = "TypeError: something else"
@@ -19,7 +20,7 @@ OTHER = "TypeError: something else"
 
 def axis(n: int) -> tuple[Combination, ...]:
     """Releases 0 to n-1 of one package."""
-    return tuple(Combination(values=(("package", str(number)),)) for number in range(n))
+    return tuple(Combination.of({"package": str(number)}) for number in range(n))
 
 
 def evidence(good: int = 0, bad: int = 0, other: int = 0, **changes: object) -> Evidence:
@@ -63,4 +64,4 @@ class World:
 
 def along(rates: list[float | str | None]) -> Callable[[Combination], float | str | None]:
     """The rate of each release of `axis`."""
-    return lambda about: rates[int(about.values[0][1])]
+    return lambda about: rates[int(about.cell.values["package"])]

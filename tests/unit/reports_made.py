@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.reports import Axis, Cell, Change, Commands, Comparison, Failure, Interval, Report, ScriptException, Trial
+from runner.outcomes.result import (
+    AxisResult,
+    CellResult,
+    ComparisonResult,
+    ExceptionResult,
+    FailureResult,
+    IntervalResult,
+    NeighbourChange,
+    ReproductionCommands,
+    Result,
+    TrialResult,
+)
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -21,12 +32,12 @@ HOSTILE = (
 )
 
 
-def exception(message: str = "bad shape", **changes: Any) -> ScriptException:
+def exception(message: str = "bad shape", **changes: Any) -> ExceptionResult:
     values = {"type": "ValueError", "file": "a.py", "line": 7, "stage": "build-model", "traceback": f"Trace: {message}"}
-    return ScriptException(**{**values, "message": message, **changes})
+    return ExceptionResult(**{**values, "message": message, **changes})
 
 
-def trial(label: str = "converged", seed: int = 0, **changes: Any) -> Trial:
+def trial(label: str = "converged", seed: int = 0, **changes: Any) -> TrialResult:
     values: dict[str, Any] = {
         "key": f"{label}-{seed}",
         "seed": seed,
@@ -43,10 +54,10 @@ def trial(label: str = "converged", seed: int = 0, **changes: Any) -> Trial:
         "started_at": "2026-01-01T00:00:00+00:00",
         "duration_s": 1.5,
     }
-    return Trial(**{**values, **changes})
+    return TrialResult(**{**values, **changes})
 
 
-def cell(number: int = 1, *, outcome: str = "converges", kind: str = "good", **changes: Any) -> Cell:
+def cell(number: int = 1, *, outcome: str = "converges", kind: str = "good", **changes: Any) -> CellResult:
     good = kind == "good"
     label = "converged" if good else "nan"
     values: dict[str, Any] = {
@@ -57,19 +68,19 @@ def cell(number: int = 1, *, outcome: str = "converges", kind: str = "good", **c
         "reason": "4 of 4 counted trials succeeded",
         "converged": 4 if good else 0,
         "counted": 4 if kind in {"good", "bad"} else 0,
-        "interval": Interval(low=0.4, high=1.0) if good else None,
+        "interval": IntervalResult(low=0.4, high=1.0) if good else None,
         "final": 2.5e-6 if good else None,
         "as_expected": kind != "bad",
-        "commands": Commands(with_runner=("python -m runner matrix.yaml --only x",), without_runner=()),
+        "commands": ReproductionCommands(with_runner=("python -m runner matrix.yaml --only x",), without_runner=()),
         "trials": tuple(trial(label, seed) for seed in range(4)) if kind in {"good", "bad"} else (),
     }
-    return Cell(**{**values, **changes})
+    return CellResult(**{**values, **changes})
 
 
-def report(*cells: Cell, **changes: Any) -> Report:
+def report(*cells: CellResult, **changes: Any) -> Result:
     known = cells or (
         cell(1),
-        cell(2, outcome="fails (nan)", kind="bad", comparison=Comparison(label="worse", reason="r")),
+        cell(2, outcome="fails (nan)", kind="bad", comparison=ComparisonResult(label="worse", reason="r")),
     )
     axes = {name: tuple(dict.fromkeys(one.values[name] for one in known)) for name in known[0].values}
     values: dict[str, Any] = {
@@ -78,7 +89,7 @@ def report(*cells: Cell, **changes: Any) -> Report:
         "title": "here",
         "matrix": "axes: {}\n",
         "axes": tuple(
-            Axis(name=name, kind="script" if name == "script" else "package", values=texts)
+            AxisResult(name=name, kind="script" if name == "script" else "package", values=texts)
             for name, texts in axes.items()
         ),
         "base": "six",
@@ -87,10 +98,10 @@ def report(*cells: Cell, **changes: Any) -> Report:
         "baseline_reason": "named",
         "cells": known,
     }
-    return Report(**{**values, **changes})
+    return Result(**{**values, **changes})
 
 
-def hostile_report(text: str) -> Report:
+def hostile_report(text: str) -> Result:
     """A report in which everything that a script, a resolver or a file name can say is this text."""
     raised = exception(text, type=text, file=text or "a.py", traceback=text)
     bad = cell(
@@ -116,6 +127,8 @@ def hostile_report(text: str) -> Report:
         sentences=(text,),
         baseline_reason=text,
         control=text,
-        changes=(Change(axis="six", before=bad.id, after=failing.id),),
-        failures=(Failure(label="nan", reason=text, type=text, message=text, cells=(bad.id, failing.id), trials=2),),
+        changes=(NeighbourChange(axis="six", before=bad.id, after=failing.id),),
+        failures=(
+            FailureResult(label="nan", reason=text, type=text, message=text, cells=(bad.id, failing.id), trials=2),
+        ),
     )

@@ -9,20 +9,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import MATRIX, FakeEngine, lost, write_matrix
+from fake_engine import MATRIX, FakeEngine, lost, world_of, write_matrix
 
 from runner.cli.app import run_command_line
 from runner.errors import BuildFailedError, NoEngineError
+from runner.laboratory.equipment import World
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    Command = Callable[[str], int]
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    fake = FakeEngine()
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
-    return fake
+def engine() -> FakeEngine:
+    return FakeEngine()
 
 
 @pytest.fixture
@@ -36,12 +38,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def command(line: str) -> int:
-    return run_command_line(line.split())
+@pytest.fixture
+def command(engine: FakeEngine) -> Command:
+    return lambda line: run_command_line(line.split(), world_of(engine))
 
 
 def test_a_first_word_that_is_no_command_means_run(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("matrix.yaml") == 0
     out = capsys.readouterr().out
@@ -52,7 +55,7 @@ def test_a_first_word_that_is_no_command_means_run(
 
 
 def test_judge_says_of_every_trial_why_it_is_labelled_so(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
     command("matrix.yaml --seeds 1")
@@ -74,7 +77,9 @@ def test_judge_says_of_every_trial_why_it_is_labelled_so(
     assert "4 cells, 4 trials stored." in out
 
 
-def test_failures_are_told_by_their_reason(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failures_are_told_by_their_reason(
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     engine.broken = {"six-1.15.0": BuildFailedError("install", "no wheel of six")}
     command("matrix.yaml")
     out = capsys.readouterr().out
@@ -83,14 +88,14 @@ def test_failures_are_told_by_their_reason(engine: FakeEngine, here: Path, capsy
 
 
 def test_a_mistyped_command_is_told_the_nearest_one(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("plna") == 2
     assert capsys.readouterr().err == "'plna' is neither a command nor a matrix file. Did you mean `plan`?\n"
 
 
 def test_a_matrix_that_is_not_there_is_named(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("run other.yaml") == 2
     assert "other.yaml" in capsys.readouterr().err
@@ -100,7 +105,7 @@ def test_a_matrix_that_is_not_there_is_named(
     "line", ["run --nonsense", "run matrix.yaml extra", "--seeds 0", "--engine podman", "logs", "table --format xml"]
 )
 def test_wrong_usage_is_one_message_and_exit_code_2(
-    engine: FakeEngine, here: Path, line: str, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(line) == 2
     err = capsys.readouterr().err
@@ -109,7 +114,7 @@ def test_wrong_usage_is_one_message_and_exit_code_2(
 
 
 def test_a_wrong_matrix_names_every_mistake_and_exits_with_2(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "matrix.yaml").write_text(MATRIX.replace("criterion: loss < 1e-4", "critereon: loss < 1e-4\nseeds: none"))
     assert command("matrix.yaml") == 2
@@ -119,13 +124,17 @@ def test_a_wrong_matrix_names_every_mistake_and_exits_with_2(
     assert "matrix.yaml:7:8: " in err
 
 
-def test_a_missed_expectation_exits_with_1(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missed_expectation_exits_with_1(
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (here / "matrix.yaml").write_text(MATRIX + "expect:\n  - {six: 1.16.0, outcome: fails}\n")
     assert command("run") == 1
     assert "expected fails (line 8), got converges: six=1.16.0,script=a.py" in capsys.readouterr().out
 
 
-def test_misses_are_told_beside_json_too(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_misses_are_told_beside_json_too(
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (here / "matrix.yaml").write_text(MATRIX + "expect:\n  - {six: 1.16.0, outcome: fails}\n")
     assert command("run --format json") == 1
     captured = capsys.readouterr()
@@ -134,7 +143,7 @@ def test_misses_are_told_beside_json_too(engine: FakeEngine, here: Path, capsys:
 
 
 def test_a_long_reason_gives_way_and_no_column_does(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine.broken = {"six-1.15.0": BuildFailedError("install", "because " * 50)}
     command("run")
@@ -144,7 +153,7 @@ def test_a_long_reason_gives_way_and_no_column_does(
 
 
 def test_scripts_of_the_same_name_are_told_apart_by_their_paths(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("x", "y"):
         (here / name).mkdir()
@@ -156,24 +165,27 @@ def test_scripts_of_the_same_name_are_told_apart_by_their_paths(
     assert "y/train.py" in out
 
 
-def test_a_script_in_place_of_a_matrix_is_pointed_to_init(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_script_in_place_of_a_matrix_is_pointed_to_init(
+    command: Command, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command("a.py") == 2
     assert "`init a.py` writes a matrix for it" in capsys.readouterr().err
 
 
-def test_no_engine_exits_with_3(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def none(*_args: object, **_options: object) -> None:
+def test_no_engine_exits_with_3(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def none(*_choice: object, **_base: object) -> tuple[FakeEngine, str]:
         raise NoEngineError("No Docker engine answers. Start it, or use --engine venv.")
 
-    monkeypatch.setattr("runner.engines.docker.DockerEngine.connect", none)
-    assert command("run --engine docker") == 3
+    assert run_command_line(["run", "--engine", "docker"], World(engine=none)) == 3
     assert capsys.readouterr().err == "No Docker engine answers. Start it, or use --engine venv.\n"
 
 
 def test_an_engine_that_is_lost_exits_with_4(
-    engine: FakeEngine, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: Command,
+    engine: FakeEngine,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda _s: None)
     engine.losses = lost
@@ -182,23 +194,25 @@ def test_an_engine_that_is_lost_exits_with_4(
 
 
 def test_an_interrupt_exits_with_130_and_says_how_to_go_on(
-    engine: FakeEngine, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(*_args: object, **_options: object) -> None:
+    def interrupt(_job: object, _seed: int) -> tuple[float, ...]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("runner.session.running.Schedule.run", interrupt)
+    engine.losses = interrupt
     assert command("run") == 130
     assert engine.stopped.is_set()
     assert "the same command goes on from there" in capsys.readouterr().err
 
 
-def test_without_arguments_the_help_is_shown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_arguments_the_help_is_shown(command: Command, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("") == 0
     assert "Exit codes: 0 all as expected" in " ".join(capsys.readouterr().out.split())
 
 
-def test_every_table_comes_as_json_too(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_table_comes_as_json_too(
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for line, key in [
         ("run --format json", "outcome"),
         ("table --format json", "final_loss"),
@@ -214,7 +228,7 @@ def test_every_table_comes_as_json_too(engine: FakeEngine, here: Path, capsys: p
 
 
 def test_the_table_comes_as_csv_and_markdown(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("run")
     capsys.readouterr()
@@ -224,14 +238,16 @@ def test_the_table_comes_as_csv_and_markdown(
     assert capsys.readouterr().out.startswith("| six | script | outcome |")
 
 
-def test_a_dry_run_does_nothing(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_does_nothing(
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command("run --dry-run") == 0
     assert engine.ran == []
     assert "8 trials to run at least" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_pipe_gets_plain_lines_without_colour(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("run")
     captured = capsys.readouterr()
@@ -240,7 +256,7 @@ def test_a_pipe_gets_plain_lines_without_colour(
 
 
 def test_a_pipe_that_knows_ascii_only_gets_the_same_facts(
-    engine: FakeEngine, here: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, engine: FakeEngine, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.losses = lambda job, _seed: (1.0, float("nan") if "1.15.0" in job.labels["cell"] else 1e-6)
     pipe = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
@@ -253,7 +269,7 @@ def test_a_pipe_that_knows_ascii_only_gets_the_same_facts(
 
 
 def test_logs_prints_what_the_trials_of_one_cell_wrote(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("run")
     capsys.readouterr()
@@ -262,11 +278,11 @@ def test_logs_prints_what_the_trials_of_one_cell_wrote(
     assert out.startswith("--- six=1.15.0,script=a.py seed 1, venv, ")
     assert out.endswith("\nout\n")
     assert command("logs six=1.15.0") == 2
-    assert "means 2 cells; say more of it" in capsys.readouterr().err
+    assert "means 2 cells; name one of them" in capsys.readouterr().err
     assert command("logs six=1.15.0,script=a.py --seed 9") == 2
 
 
-def test_clean_removes_images_and_keeps_records_unless_asked(engine: FakeEngine, here: Path) -> None:
+def test_clean_removes_images_and_keeps_records_unless_asked(command: Command, engine: FakeEngine, here: Path) -> None:
     command("run")
     assert command("clean --older-than 100000") == 0
     assert engine.removed == []
@@ -280,7 +296,7 @@ def test_clean_removes_images_and_keeps_records_unless_asked(engine: FakeEngine,
     assert len(engine.ran) == 8
 
 
-def test_clean_keeps_the_images_that_were_used_last(engine: FakeEngine, here: Path) -> None:
+def test_clean_keeps_the_images_that_were_used_last(command: Command, engine: FakeEngine, here: Path) -> None:
     (image,) = engine.images()
     days = {"older": 1, "newest": 9, "old": 5}
     stored = tuple(
@@ -294,7 +310,7 @@ def test_clean_keeps_the_images_that_were_used_last(engine: FakeEngine, here: Pa
 
 
 def test_a_plan_of_many_cells_has_a_line_an_environment(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     variables = ", ".join(f"N={number}" for number in range(60))
     (here / "matrix.yaml").write_text(MATRIX.replace("axes:", f"axes:\n  env: [{variables}]"))
@@ -306,15 +322,17 @@ def test_a_plan_of_many_cells_has_a_line_an_environment(
 
 
 def test_a_dockerfile_is_printed_for_one_environment(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("build --print-dockerfile six=1.16.0") == 0
     assert capsys.readouterr().out == "FROM base-of-six-1.16.0\n"
     assert command("build --print-dockerfile script=a.py") == 2
-    assert "means 2 environments; say more of it" in capsys.readouterr().err
+    assert "means 2 environments; name one of them" in capsys.readouterr().err
 
 
-def test_two_locks_are_told_apart(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_locks_are_told_apart(
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command("lock diff six=1.15.0 six=1.16.0") == 0
     out = capsys.readouterr().out
     assert "1.15.0" in out
@@ -322,11 +340,11 @@ def test_two_locks_are_told_apart(engine: FakeEngine, here: Path, capsys: pytest
     assert command("lock diff six=1.15.0 six=1.15.0") == 0
     assert "the same" in capsys.readouterr().out
     assert command("lock diff six=1.15.0 script=a.py") == 2
-    assert "means 2 environments; say more of it" in capsys.readouterr().err
+    assert "means 2 environments; name one of them" in capsys.readouterr().err
 
 
 def test_a_lock_that_is_missing_or_was_edited_fails_the_check_and_is_named(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("lock --check") == 0
     capsys.readouterr()
@@ -344,7 +362,7 @@ def test_a_lock_that_is_missing_or_was_edited_fails_the_check_and_is_named(
 
 
 def test_the_configuration_file_gives_defaults_and_is_checked(
-    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: Command, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[tuple[str, str]] = []
 
@@ -352,7 +370,9 @@ def test_the_configuration_file_gives_defaults_and_is_checked(
         asked.append((choice, base))
         return FakeEngine(), ""
 
-    monkeypatch.setattr("runner.session.session.open_engine", open_engine)
+    def command(line: str) -> int:
+        return run_command_line(line.split(), World(engine=open_engine))
+
     config = tmp_path / "config.toml"
     config.write_text('engine = "docker"\nbase = "offline"\n')
     command("plan")
@@ -371,7 +391,7 @@ def test_the_configuration_file_gives_defaults_and_is_checked(
 
 
 def test_init_writes_a_matrix_that_loads_and_never_overwrites_one(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "train.py").write_text("import keras\nimport pandas\n")
     assert command("init train.py") == 2
@@ -382,6 +402,8 @@ def test_init_writes_a_matrix_that_loads_and_never_overwrites_one(
     assert command("init ../train.py -o newer.yaml") == 2
 
 
-def test_schema_prints_the_committed_json_schema(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_schema_prints_the_committed_json_schema(
+    command: Command, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command("schema") == 0
     assert "axes" in json.loads(capsys.readouterr().out)["properties"]

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import MATRIX, FakeEngine, write_matrix
+from fake_engine import MATRIX, WITHOUT_ENGINE, FakeEngine, world_of, write_matrix
 from outcomes_records import crash
 from rich.cells import cell_len
 
@@ -15,14 +15,18 @@ from runner.errors import BuildFailedError
 from runner.trials.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
+if TYPE_CHECKING:
+    Command = Callable[..., int]
+
+
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+def engine() -> FakeEngine:
     fake = FakeEngine()
     fake.losses = lambda job, seed: (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
     return fake
 
 
@@ -35,29 +39,34 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def command(*words: str) -> int:
-    return run_command_line(words)
+@pytest.fixture
+def command(engine: FakeEngine) -> Command:
+    return lambda *words: run_command_line(words, world_of(engine))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_show_tells_all_of_a_cell(
-    engine: FakeEngine, here: Path, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: Command,
+    engine: FakeEngine,
+    here: Path,
+    width: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     command("run")
     capsys.readouterr()
     monkeypatch.setenv("COLUMNS", str(width))
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_a, **_o: pytest.fail("show needs no engine"))
-    assert command("show", "six=1.15.0,script=b.py") == 0
+    assert run_command_line(["show", "six=1.15.0,script=b.py"], WITHOUT_ENGINE) == 0
     out = capsys.readouterr().out
     words = " ".join(out.split())
     assert out.startswith("six=1.15.0,script=b.py\n✗ fails (nan)\n")
     for part in [
         "0: nan, by the rule `non-finite` loss ended at NaN",
         "3: nan, by the rule `non-finite`",
-        "loss: first 1, final nan, best 1, scale S 1; 1 values judged",
+        "loss: first 1, final NaN, best 1, scale S 1; 1 values judged",
         "not finite from epoch 2",
         "Against the baseline: worse: succeeds less often: 0 of ",
-        "Expected: fails (nan); it is so.",
+        "Expected: fails (nan); met.",
         "Judged by: loss < 0.0001.",
         "CPython 3.11.7 under venv",
         "Lock six-1.15.0 (",
@@ -72,7 +81,7 @@ def test_show_tells_all_of_a_cell(
 
 
 def test_show_tells_an_exception_with_its_stage_and_line_and_nothing_that_moves_the_cursor(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("run", "--seeds", "1")
     traceback = "Traceback:\n" + "  in a frame\n" * 30 + "ValueError"
@@ -91,7 +100,9 @@ def test_show_tells_an_exception_with_its_stage_and_line_and_nothing_that_moves_
     assert "\u202e" not in out
 
 
-def test_show_tells_why_nothing_could_run(engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_tells_why_nothing_could_run(
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     engine.broken = {"six-1.15.0": BuildFailedError("install", "no wheel of six")}
     command("run")
     capsys.readouterr()
@@ -102,19 +113,19 @@ def test_show_tells_why_nothing_could_run(engine: FakeEngine, here: Path, capsys
 
 
 def test_show_takes_one_cell_and_gives_json_too(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("run")
     capsys.readouterr()
     assert command("show", "six=1.15.0") == 2
-    assert "means 2 cells; say more of it" in capsys.readouterr().err
+    assert "means 2 cells; name one of them" in capsys.readouterr().err
     assert command("show", "six=1.15.0,script=a.py", "--format", "json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["outcome"], found["trials"][0]["basis"]) == ("converges", "target")
 
 
 def test_open_opens_the_site_that_publish_wrote(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: Command, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)

@@ -6,18 +6,22 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import MATRIX, FakeEngine, write_matrix
+from fake_engine import MATRIX, WITHOUT_ENGINE, FakeEngine, world_of, write_matrix
 from junitparser import JUnitXml
 
 from runner.cli.app import run_command_line
-from runner.matrix.model import Matrix
-from runner.session import Session
-from runner.session.reporting import report_of
+from runner.matrix.matrix_file import Matrix
+from runner.session.session import open_session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from runner.engines.protocol import Job
+
+
+if TYPE_CHECKING:
+    Command = Callable[[str], int]
 
 
 def losses(job: Job, seed: int) -> tuple[float, ...]:
@@ -25,10 +29,8 @@ def losses(job: Job, seed: int) -> tuple[float, ...]:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    fake = FakeEngine(losses=lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1)))
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
-    return fake
+def engine() -> FakeEngine:
+    return FakeEngine(losses=lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1)))
 
 
 @pytest.fixture
@@ -42,16 +44,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def command(line: str) -> int:
-    return run_command_line(line.split())
+@pytest.fixture
+def command(engine: FakeEngine) -> Command:
+    return lambda line: run_command_line(line.split(), world_of(engine))
 
 
-def keep_results(folder: Path) -> None:
-    with Session(Matrix.load(folder / "matrix.yaml")) as session:
-        (folder / "results.json").write_text(report_of(session, session.results()).model_dump_json())
+def keep_results(folder: Path, engine: FakeEngine) -> None:
+    with open_session(Matrix.load(folder / "matrix.yaml"), world=world_of(engine)) as session:
+        (folder / "results.json").write_text(session.results().result.model_dump_json())
 
 
-def test_junit_is_written_by_run_and_by_table(engine: FakeEngine, here: Path) -> None:
+def test_junit_is_written_by_run_and_by_table(command: Command, engine: FakeEngine, here: Path) -> None:
     engine.losses = losses
     assert command("run --junit out/junit.xml") == 0
     found = JUnitXml.fromfile(str(here / "out" / "junit.xml"))
@@ -61,7 +64,7 @@ def test_junit_is_written_by_run_and_by_table(engine: FakeEngine, here: Path) ->
 
 
 def test_fail_on_exits_with_1_and_says_where(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine.losses = losses
     (here / "matrix.yaml").write_text(MATRIX + "baseline: {six: 1.15.0, script: a.py}\n")
@@ -75,11 +78,11 @@ def test_fail_on_exits_with_1_and_says_where(
 
 
 def test_an_earlier_result_is_compared_with_and_worse_than_before_fails(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "matrix.yaml").write_text(MATRIX.replace("1e-4", "1e-4\nseeds: 6"))
     command("run")
-    keep_results(here)
+    keep_results(here, engine)
     capsys.readouterr()
     assert command("run --baseline results.json --fail-on worse") == 0
     assert ": 4 equivalent.\n" in capsys.readouterr().err
@@ -96,7 +99,7 @@ def test_an_earlier_result_is_compared_with_and_worse_than_before_fails(
 
 
 def test_an_earlier_result_that_is_not_there_is_told_before_anything_runs(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("run --baseline nothing.json") == 2
     assert "nothing.json can't be read" in capsys.readouterr().err
@@ -104,7 +107,7 @@ def test_an_earlier_result_that_is_not_there_is_told_before_anything_runs(
 
 
 def test_the_summary_of_a_github_step_gets_the_report_after_what_is_there(
-    engine: FakeEngine, here: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, engine: FakeEngine, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here / "summary.md").write_text("before\n")
     for name, value in {
@@ -121,6 +124,7 @@ def test_the_summary_of_a_github_step_gets_the_report_after_what_is_there(
 
 
 def test_annotations_are_for_github_or_who_asks_and_never_on_standard_output(
+    command: Command,
     engine: FakeEngine,
     here: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -144,7 +148,7 @@ def test_annotations_are_for_github_or_who_asks_and_never_on_standard_output(
 
 
 def test_the_jobs_of_a_workflow_are_one_line_of_json(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("plan --github-matrix") == 0
     out = capsys.readouterr().out
@@ -155,7 +159,7 @@ def test_the_jobs_of_a_workflow_are_one_line_of_json(
 
 
 def test_the_parts_of_several_machines_are_joined(
-    engine: FakeEngine, here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in (1, 2):
         other = write_matrix(tmp_path / f"part-{number}")
@@ -172,22 +176,26 @@ def test_the_parts_of_several_machines_are_joined(
 
 
 def test_what_other_machines_ran_is_shown_without_an_engine(
-    engine: FakeEngine, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: Command,
+    engine: FakeEngine,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     command("run")
-    keep_results(here)
+    keep_results(here, engine)
     capsys.readouterr()
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: pytest.fail("it was asked"))
-    assert command("table --recorded --junit junit.xml --baseline results.json --fail-on worse") == 0
+    line = "table --recorded --junit junit.xml --baseline results.json --fail-on worse"
+    assert run_command_line(line.split(), WITHOUT_ENGINE) == 0
     assert JUnitXml.fromfile(str(here / "junit.xml")).tests == 4
     assert capsys.readouterr().err.endswith(": 4 equivalent.\n")
 
 
 def test_what_looks_worse_than_before_gets_the_trials_that_it_takes_to_be_sure(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("run")
-    keep_results(here)
+    keep_results(here, engine)
     for name in ("a.py", "b.py"):
         (here / name).write_text("print('another')\n")
     engine.losses = lambda _job, seed: (1.0 + seed, float("nan"))
@@ -207,10 +215,10 @@ def test_what_looks_worse_than_before_gets_the_trials_that_it_takes_to_be_sure(
 
 
 def test_a_part_gets_as_many_trials_as_all_parts_together_are_corrected_for(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("run")
-    keep_results(here)
+    keep_results(here, engine)
     for name in ("a.py", "b.py"):
         (here / name).write_text("print('another')\n")
     engine.losses = lambda _job, seed: (1.0 + seed, float("nan"))

@@ -6,19 +6,21 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import FakeEngine, write_matrix
+from fake_engine import FakeEngine, world_of, write_matrix
 
 from runner.cli.app import run_command_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    Command = Callable[[str], int]
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine()
     fake.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
     monkeypatch.setattr("runner.reports.charts.bundle", lambda: b"// a library")
     return fake
 
@@ -33,12 +35,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "here"
 
 
-def command(line: str) -> int:
-    return run_command_line(line.split())
+@pytest.fixture
+def command(engine: FakeEngine) -> Command:
+    return lambda line: run_command_line(line.split(), world_of(engine))
 
 
 def test_publish_writes_a_site_beside_the_matrix_and_again_from_its_results_alone(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("matrix.yaml --only script=a.py")
     capsys.readouterr()
@@ -57,7 +60,7 @@ def test_publish_writes_a_site_beside_the_matrix_and_again_from_its_results_alon
 
 
 def test_publish_does_not_lose_a_history_that_it_cannot_read(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "reports" / "site").mkdir(parents=True)
     (here / "reports" / "site" / "results.json").write_text("{}x")

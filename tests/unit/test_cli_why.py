@@ -6,15 +6,19 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import FakeEngine, write_matrix
-from test_explain import TEXT, VERSIONS, FakeCatalog, good, stuck, values
+from fake_engine import FakeEngine, world_of, write_matrix
+from test_explain_investigation import TEXT, VERSIONS, FakeCatalog, good, stuck, values
 
 from runner.cli.app import run_command_line
-from runner.reports.account import Account
-from runner.session import Session
+from runner.outcomes.account import Account
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+
+if TYPE_CHECKING:
+    Command = Callable[[str], int]
 
 PAIR = "--good script=a.py --bad script=b.py --only six=1.0.0"
 
@@ -22,8 +26,6 @@ PAIR = "--good script=a.py --bad script=b.py --only six=1.0.0"
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine(losses=lambda job, seed: stuck(seed) if values(job)["script"] == "b.py" else good(seed))
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
-    monkeypatch.setattr(Session, "catalog", FakeCatalog())
     monkeypatch.setattr("runner.reports.charts.bundle", lambda: b"// a library")
     return fake
 
@@ -36,12 +38,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "here"
 
 
-def command(line: str) -> int:
-    return run_command_line(line.split())
+@pytest.fixture
+def command(engine: FakeEngine) -> Command:
+    return lambda line: run_command_line(line.split(), world_of(engine, FakeCatalog()))
 
 
 def test_the_plan_comes_first_and_a_dry_run_is_nothing_else(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(f"explain {PAIR} --dry-run") == 0
     out = capsys.readouterr().out
@@ -51,7 +54,7 @@ def test_the_plan_comes_first_and_a_dry_run_is_nothing_else(
 
 
 def test_an_account_is_printed_kept_and_published(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(f"explain {PAIR}") == 0
     said = capsys.readouterr()
@@ -72,7 +75,7 @@ def test_an_account_is_printed_kept_and_published(
     assert "## Why" in (site / "report.md").read_text()
 
 
-def test_the_page_shows_hostile_texts_as_texts(engine: FakeEngine, here: Path) -> None:
+def test_the_page_shows_hostile_texts_as_texts(command: Command, engine: FakeEngine, here: Path) -> None:
     command(f"explain {PAIR}")
     path = next((here / ".runner" / "accounts").glob("*.json"))
     account = Account.model_validate_json(path.read_text())
@@ -85,7 +88,7 @@ def test_the_page_shows_hostile_texts_as_texts(engine: FakeEngine, here: Path) -
 
 
 def test_an_account_that_can_not_be_read_is_named_with_what_to_do(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command(f"explain {PAIR}")
     path = next((here / ".runner" / "accounts").glob("*.json"))
@@ -98,7 +101,7 @@ def test_an_account_that_can_not_be_read_is_named_with_what_to_do(
 
 
 def test_bisect_tells_every_flip_as_text_and_as_data(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine.losses = lambda job, seed: stuck(seed) if values(job)["six"] in VERSIONS[9:] else good(seed)
     assert command("bisect --axis six --only script=a.py --format json") == 0
@@ -113,7 +116,7 @@ def test_bisect_tells_every_flip_as_text_and_as_data(
     [
         ("explain --good script=a.py", "Name both cells"),
         ("explain --good script=a.py --bad script=b.py", "say more of them"),
-        ("explain --good script --bad script=b.py", "names no axis and value"),
+        ("explain --good script --bad script=b.py", "is not an axis and a value"),
         ("explain", "Run the matrix first"),
         (f"explain {PAIR} --budget soon", "--budget: "),
         ("bisect --axis script --only six=1.0.0", "no order to bisect"),
@@ -123,7 +126,7 @@ def test_bisect_tells_every_flip_as_text_and_as_data(
     ],
 )
 def test_wrong_use_gets_one_message_and_exit_code_2(
-    engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str], line: str, message: str
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str], line: str, message: str
 ) -> None:
     assert command(line) == 2
     said = capsys.readouterr().err

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from runner.explain.switches import switchings
-from runner.investigate import Combination
+from runner.explain.switches import bringing_back, interventions_from_catalogue
+from runner.investigate.intervene import Intervention
+from runner.investigate.question import Combination
+from runner.outcomes.account import NameLookup, RemovedName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-GOOD, BAD = (Combination(values=(("tensorflow", version),)) for version in ("2.10.1", "2.16.1"))
+GOOD, BAD = (Combination.of({"tensorflow": version}) for version in ("2.10.1", "2.16.1"))
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,9 @@ RELEASES = {
 
 
 def named(bad: Mapping[str, str]) -> dict[str, Any]:
-    catalog = SimpleNamespace(project=lambda name: SimpleNamespace(releases=RELEASES[name]))
     contents = {GOOD: (("tensorflow", "2.10.1"), ("keras", "2.10.0")), BAD: tuple(bad.items())}
-    asking: Any = SimpleNamespace(contents=contents, session=SimpleNamespace(catalog=catalog))
-    return {one.name: one for one in switchings(asking, GOOD, BAD)}
+    asking: Any = SimpleNamespace(contents=contents, laboratory=SimpleNamespace(releases=RELEASES.get))
+    return {one.name: one for one in interventions_from_catalogue(asking, GOOD, BAD)}
 
 
 def test_the_keras_2_of_the_time_is_added_where_keras_3_is_alone() -> None:
@@ -48,7 +49,7 @@ def test_the_keras_2_of_the_time_is_added_where_keras_3_is_alone() -> None:
     assert found["legacy-keras"].on.pins == (("tf-keras", "2.16.0"),)
     assert "tf-keras 2.16.0 added" in found["legacy-keras"].how
     imported = found["import-tf-keras"].on
-    assert (dict(imported.values)["import"], imported.pins) == ("tf_keras", (("tf-keras", "2.16.0"),))
+    assert (imported.cell.values["import"], imported.pins) == ("tf_keras", (("tf-keras", "2.16.0"),))
 
 
 @pytest.mark.parametrize(
@@ -68,4 +69,18 @@ def test_a_switch_is_tried_on_the_stacks_that_it_is_for_and_reversed_on_those_of
     found = named({"tensorflow": "2.16.1", "keras": "3.0.5"})
     assert "resource-variables" not in found
     sample = found["normalization-sample-variance"]
-    assert (sample.reverse_name, dict(sample.reverse.values)["prelude"]) == ("unfused-normalization",) * 2
+    assert (sample.reverse_name, sample.reverse.cell.values["prelude"]) == ("unfused-normalization",) * 2
+
+
+def test_of_what_keras_took_away_only_an_earlier_keras_is_tried_and_of_another_package_nothing() -> None:
+    switches = [Intervention(name=name, breadth=9, on=BAD) for name in ("legacy-keras", "float64")]
+    gone = RemovedName(
+        kind="attribute",
+        owner="Sequential",
+        name="fit_generator",
+        good=NameLookup(where="keras.Sequential", there=True),
+        bad=NameLookup(where="keras.Sequential", there=False, near=("fit",)),
+    )
+    assert [one.name for one in bringing_back(gone, switches)] == ["legacy-keras"]
+    elsewhere = NameLookup(where="numpy", there=False)
+    assert bringing_back(gone.model_copy(update={"good": None, "bad": elsewhere}), switches) == []

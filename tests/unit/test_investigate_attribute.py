@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import FAULT, World, evidence
 
-from runner.investigate import AttributeRules, Combination, Ending, Evidence, Factor, Told, answered, attribute
+from runner.investigate.attribute import attribute
+from runner.investigate.belief import Evidence
+from runner.investigate.inquiry import AttributeRules
+from runner.investigate.question import Combination, answered
+from runner.outcomes.account import Decision, Factor, SearchEnding
 
 
 def factors(names, **changes):
@@ -17,7 +21,7 @@ def factors(names, **changes):
 
 
 def moved(about: Combination) -> frozenset[str]:
-    return frozenset(name for name, value in (*about.values, *about.pins) if value == "2")
+    return frozenset(name for name, value in (*about.cell.pairs, *about.pins) if value == "2")
 
 
 def world(*causes, untestable=lambda _moved: False, noise=0.0, seed=0):
@@ -37,7 +41,7 @@ def attributed(names, answers, rules=None, known=None):
 
 
 def causes(found):
-    return {frozenset(cause.factors) for cause in found.causes}
+    return {frozenset(cause.names) for cause in found.causes}
 
 
 @given(st.integers(2, 7), st.data())
@@ -50,24 +54,24 @@ def test_all_planted_smallest_sets_are_named_and_nothing_else(number, data) -> N
     found = attributed(names, answers)
     assert causes(found) == smallest
     assert found.complete
-    assert found.ending is Ending.SURE
-    assert all(cause.needed == cause.factors and not cause.coupled for cause in found.causes)
+    assert found.ending is SearchEnding.SURE
+    assert all(cause.needed == cause.names and not cause.coupled for cause in found.causes)
     assert all(
-        (cause.without is Told.GOOD) is (len(smallest) == 1 or _all_meet(smallest, cause)) for cause in found.causes
+        (cause.without is Decision.GOOD) is (len(smallest) == 1 or _all_meet(smallest, cause)) for cause in found.causes
     )
     assert found.trials == sum(one.trials for one in answers.known.values())
 
 
 def _all_meet(smallest, cause):
-    return all(one & set(cause.factors) for one in smallest)
+    return all(one & set(cause.names) for one in smallest)
 
 
 def test_one_guilty_axis_is_moved_alone_and_verified_by_moving_all_others() -> None:
     found = attributed("abcd", world("c"))
-    assert found.alone == {"a": Told.GOOD, "b": Told.GOOD, "c": Told.BAD, "d": Told.GOOD}
+    assert found.alone == {"a": Decision.GOOD, "b": Decision.GOOD, "c": Decision.BAD, "d": Decision.GOOD}
     (cause,) = found.causes
-    assert (cause.factors, cause.without, found.fault) == (("c",), Told.GOOD, FAULT)
-    assert len(found.tried) == 7  # both cells, four alone, all but the guilty one
+    assert (cause.names, cause.without, found.fault) == (("c",), Decision.GOOD, FAULT)
+    assert len(found.moves) == 7  # both cells, four alone, all but the guilty one
 
 
 def test_of_many_packages_the_one_that_the_fault_names_is_tried_first() -> None:
@@ -87,7 +91,7 @@ def test_two_guilty_packages_of_sixty_take_few_combinations() -> None:
     assert found.complete
     assert len(answers.places) <= 2 * 6 + 10
     about = next(iter(answers.places))
-    assert about.values == ()
+    assert about.cell.pairs == ()
     assert [package for package, _ in about.pins] == names
 
 
@@ -97,14 +101,14 @@ def test_packages_that_cannot_move_alone_are_named_together() -> None:
         attribute(factors(names)), world({"p12"}, untestable=lambda now: "p12" in now and "p03" not in now)
     )
     (cause,) = found.causes
-    assert (cause.factors, cause.needed, cause.coupled) == (("p03", "p12"), ("p12",), ("p03",))
+    assert (cause.names, cause.needed, cause.coupled) == (("p03", "p12"), ("p12",), ("p03",))
     assert found.complete
 
 
 def test_axes_that_move_only_together_are_one_cause_whose_parts_cannot_be_told() -> None:
     found = attributed("abc", world("ab", untestable=lambda now: len(now & {"a", "b"}) == 1))
     (cause,) = found.causes
-    assert (cause.factors, cause.needed, cause.coupled) == (("a", "b"), (), ("a", "b"))
+    assert (cause.names, cause.needed, cause.coupled) == (("a", "b"), (), ("a", "b"))
 
 
 def test_innocent_packages_that_move_only_together_are_both_taken_back() -> None:
@@ -132,14 +136,14 @@ def test_a_combination_that_stays_ambiguous_does_not_end_the_search() -> None:
     coin = answers.rate
     answers.rate = lambda about: 0.5 if moved(about) == {"a"} else coin(about)
     found = attributed("abc", answers)
-    assert found.alone["a"] is Told.AMBIGUOUS
+    assert found.alone["a"] is Decision.AMBIGUOUS
     assert causes(found) == {frozenset("b")}
 
 
 def test_cells_that_do_not_differ_have_no_cause() -> None:
     found = attributed("ab", world())
-    assert (found.good, found.bad, found.causes, found.complete) == (Told.GOOD, Told.GOOD, (), False)
-    assert found.ending is Ending.EXHAUSTED
+    assert (found.good, found.bad, found.causes, found.complete) == (Decision.GOOD, Decision.GOOD, (), False)
+    assert found.ending is SearchEnding.EXHAUSTED
 
 
 @given(st.integers(0, 10_000), st.integers(0, 100))
@@ -154,7 +158,7 @@ def test_a_search_that_was_cut_off_goes_on_with_the_same_questions(seed, cut) ->
     again = attributed("abcdef", rest, known=part.known)
     assert _flat(rest.asked) == _flat(whole.asked[cut:])
     assert again.causes == found.causes
-    assert again.tried == found.tried
+    assert again.moves == found.moves
 
 
 def _flat(asked):
@@ -177,7 +181,7 @@ def test_a_budget_is_kept_and_what_is_known_by_then_is_told(budget) -> None:
     found = attributed("abcdef", answers, AttributeRules(budget=budget))
     assert found.trials == sum(one.trials for one in answers.known.values()) <= budget
     assert causes(found) <= {frozenset("be")}
-    assert found.complete is (found.ending is Ending.SURE)
+    assert found.complete is (found.ending is SearchEnding.SURE)
     if found.narrowest:
         assert frozenset("be") <= found.narrowest
 
@@ -195,7 +199,7 @@ def holding(rate, resolve):
 
 def resolved(about: Combination) -> tuple[tuple[str, str], ...]:
     """CPython 3.8 brings NumPy 1.21 and 3.7 brings 1.16, unless it is pinned."""
-    values = dict(about.values)
+    values = about.cell.values
     holds = {"python": values["python"] + ".1", "numpy": "1.21" if values["python"] == "3.8" else "1.16"}
     return tuple({**holds, **{name: version for name, version in about.pins if version}}.items())
 
@@ -207,17 +211,15 @@ def test_an_axis_that_only_looks_guilty_is_told_from_what_it_brings_along() -> N
     answers, answer = holding(lambda about: 0.0 if dict(resolved(about))["numpy"] == "1.21" else 1.0, resolved)
     found = answered(attribute(PYTHON), answer)
     (cause,) = found.causes
-    assert (cause.factors, cause.bystanders) == (("python",), ("python",))
-    assert cause.components is not None
-    assert causes(cause.components) == {frozenset({"numpy"})}
-    assert Combination(values=(("python", "3.7"), ("import", "keras")), pins=(("numpy", "1.21"),)) in answers.places
+    assert (cause.names, cause.bystanders) == (("python",), ("python",))
+    assert {frozenset(one.names) for one in cause.components} == {frozenset({"numpy"})}
+    assert Combination.of({"python": "3.7", "import": "keras"}, {"numpy": "1.21"}) in answers.places
 
 
 def test_an_axis_that_is_guilty_stays_so_whatever_it_brings_along() -> None:
-    _, answer = holding(lambda about: 0.0 if dict(about.values)["python"] == "3.8" else 1.0, resolved)
+    _, answer = holding(lambda about: 0.0 if about.cell.values["python"] == "3.8" else 1.0, resolved)
     (cause,) = answered(attribute(PYTHON), answer).causes
-    assert cause.components is not None
-    assert causes(cause.components) == {frozenset({"python"})}
+    assert {frozenset(one.names) for one in cause.components} == {frozenset({"python"})}
     assert cause.bystanders == ()
 
 
@@ -243,9 +245,9 @@ def test_the_components_share_the_budget() -> None:
 
 
 def test_a_fault_that_is_named_counts_alone() -> None:
-    known = {Combination(values=(("a", "2"),)): evidence(0, 0, 4), Combination(values=(("a", "1"),)): evidence(4)}
+    known = {Combination.of({"a": "2"}): evidence(0, 0, 4), Combination.of({"a": "1"}): evidence(4)}
     found = answered(attribute(factors("a"), AttributeRules(fault=FAULT), known), lambda _questions: {})
-    assert (found.bad, found.causes) == (Told.UNTESTABLE, ())
+    assert (found.bad, found.causes) == (Decision.UNTESTABLE, ())
 
 
 def test_a_package_that_one_side_lacks_is_asked_for_as_absent() -> None:

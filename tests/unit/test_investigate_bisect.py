@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import FAULT, OTHER, World, along, axis, evidence
 
-from runner.investigate import BisectRules, Combination, Ending, Evidence, Told, answered, bisect
-from runner.investigate.bisect import fault_sought
-from runner.investigate.chain import Chain
-from runner.investigate.chance import agreeing_trials, belief, likelihood
+from runner.investigate.belief import Evidence, agreeing_trials, belief, likelihood
+from runner.investigate.bisect import BisectRules, FlipChain, bisect, fault_sought
+from runner.investigate.question import Combination, answered
+from runner.outcomes.account import Decision, SearchEnding
 
 RULES = BisectRules(fault=FAULT)
 
@@ -45,15 +45,14 @@ def test_one_flip_between_known_ends_is_found_in_at_most_log2_n_plus_2_decisions
     assert steps(found) == [(flip - 1, flip)]
     assert found.flips[0].breaks is bool(start)
     assert len(world.places - set(ends)) <= math.log2(n) + 2
-    assert found.ending is Ending.SURE
+    assert found.ending is SearchEnding.SURE
     assert found.probability >= RULES.confidence
 
 
 def test_each_side_of_a_flip_gets_as_many_trials_as_decide_a_cell() -> None:
     found, _ = bisected(rates_of(40, 17))
     for side in (found.places[16], found.places[17]):
-        assert side.evidence is not None
-        assert side.evidence.trials >= RULES.lead
+        assert side.counts.trials >= RULES.lead
 
 
 @pytest.mark.parametrize("start", [0.0, 1.0])
@@ -67,7 +66,7 @@ def test_a_span_between_ends_that_are_alike_is_found(start) -> None:
 def test_an_axis_without_a_flip_is_sampled_and_says_so() -> None:
     found, world = bisected(rates_of(60))
     assert found.flips == ()
-    assert {place.told for place in found.places} == {Told.GOOD}
+    assert {place.told for place in found.places} == {Decision.GOOD}
     assert 10 < len(world.places) < 40
     assert found.trials == sum(one.trials for one in world.known.values()) < 90
 
@@ -84,7 +83,7 @@ def test_untestable_places_are_stepped_around_and_named() -> None:
     found, _ = bisected(rates)
     assert steps(found) == [(11, 16)]
     assert list(found.flips[0].between) == [12, 13, 14, 15]
-    assert {found.places[place].told for place in found.flips[0].between} == {Told.UNTESTABLE}
+    assert {found.places[place].told for place in found.flips[0].between} == {Decision.UNTESTABLE}
 
 
 def test_failing_by_another_fault_is_untestable_not_bad() -> None:
@@ -98,7 +97,7 @@ def test_a_coin_flip_beside_a_flip_is_ambiguous_and_the_search_goes_on() -> None
     rates[11] = 0.5
     found, world = bisected(rates, BisectRules(fault=FAULT, cap=12), seed=3)
     assert steps(found) == [(10, 12)]
-    assert found.places[11].told is Told.AMBIGUOUS
+    assert found.places[11].told is Decision.AMBIGUOUS
     assert world.known[axis(30)[11]].trials == 12
 
 
@@ -112,8 +111,8 @@ def test_a_flaky_cell_gets_more_seeds_and_does_not_lead_astray() -> None:
 def test_nothing_testable_is_told_as_such() -> None:
     found, _ = bisected([""] * 9)
     assert found.flips == ()
-    assert {place.told for place in found.places} == {Told.UNTESTABLE}
-    assert found.ending is Ending.EXHAUSTED
+    assert {place.told for place in found.places} == {Decision.UNTESTABLE}
+    assert found.ending is SearchEnding.EXHAUSTED
 
 
 @given(st.data())
@@ -148,7 +147,7 @@ def test_the_order_of_what_is_known_does_not_matter(order) -> None:
     places = axis(12)
     stored = {places[place]: evidence(2) if place < 5 else evidence(0, 2) for place in order}
     found, world = bisected(rates_of(12, 5), known=stored)
-    reference, other = bisected(rates_of(12, 5), known=dict(sorted(stored.items())))
+    reference, other = bisected(rates_of(12, 5), known={place: stored[place] for place in places})
     assert found == reference
     assert world.asked == other.asked
 
@@ -158,7 +157,7 @@ def test_what_is_recorded_is_not_asked_again() -> None:
     whole, world = bisected(rates)
     again, other = bisected(rates, known=world.known)
     assert other.asked == []
-    assert (again.trials, again.asked, again.recorded) == (0, 0, whole.trials)
+    assert (again.trials, again.decisions, again.recorded) == (0, 0, whole.trials)
     assert again.flips == whole.flips
 
 
@@ -167,7 +166,7 @@ def test_what_is_recorded_is_not_asked_again() -> None:
 def test_a_budget_is_kept_and_what_is_known_by_then_is_told(budget) -> None:
     found, world = bisected(rates_of(50, 12, 30), BisectRules(fault=FAULT, budget=budget))
     assert found.trials == sum(one.trials for one in world.known.values()) <= budget
-    assert found.ending is Ending.SURE or found.trials == budget
+    assert found.ending is SearchEnding.SURE or found.trials == budget
     for flip in found.flips:
         assert any(flip.before < true <= flip.after for true in (12, 30))
 
@@ -176,18 +175,18 @@ def test_a_small_budget_leaves_a_wide_span_untold() -> None:
     found, _ = bisected(rates_of(64, 20), BisectRules(fault=FAULT, budget=8))
     (flip,) = found.flips
     assert flip.before < 20 <= flip.after
-    assert {found.places[place].told for place in flip.between} == {Told.UNTOLD}
+    assert {found.places[place].told for place in flip.between} == {Decision.UNDECIDED}
 
 
 def test_an_answer_without_new_trials_ends_the_questions_about_its_place() -> None:
     found = answered(bisect(axis(9), RULES), lambda _questions: {})
     assert found.trials == 0
-    assert {place.told for place in found.places} == {Told.UNTESTABLE}
+    assert {place.told for place in found.places} == {Decision.UNTESTABLE}
 
 
 def test_an_axis_of_one_place_has_no_flip() -> None:
     found, world = bisected([0.0])
-    assert (found.flips, [place.told for place in found.places]) == ((), [Told.BAD])
+    assert (found.flips, [place.told for place in found.places]) == ((), [Decision.BAD])
     assert [len(questions) for questions in world.asked] == [1]
 
 
@@ -223,7 +222,7 @@ def test_the_chain_agrees_with_adding_up_every_path(counts, further) -> None:
         prior *= (further * 3 / max(n - 2, 1)) ** max(flips - 2, 0)
         paths[tuple(path)] = prior * math.prod(weights[place][not good] for place, good in enumerate(path))
     total = sum(paths.values())
-    chain = Chain(weights=weights, further=further)
+    chain = FlipChain(weights=weights, further=further)
     for place, share in enumerate(chain.good()):
         assert share == pytest.approx(sum(one for path, one in paths.items() if path[place]) / total)
     claim = {0: True, n: False}
@@ -244,7 +243,7 @@ def test_doubt_falls_with_every_agreeing_trial() -> None:
 
 
 def test_a_combination_is_named_by_its_values_and_pins() -> None:
-    named = Combination(values=(("tensorflow", "2.4.0"), ("python", "3.8")), pins=(("numpy", "1.19.5"), ("h5py", None)))
+    named = Combination.of({"tensorflow": "2.4.0", "python": "3.8"}, {"numpy": "1.19.5", "h5py": None})
     assert str(named) == "tensorflow=2.4.0,python=3.8,numpy=1.19.5,h5py=none"
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from traces_made import Made, made, written
 
-from runner.investigate import TraceError, Where, first_difference, parse_trace
+from runner.investigate.trace import TraceError, parse_trace
+from runner.investigate.trace_difference import Where, first_difference
 
 
 def test_two_trainings_that_do_the_same_agree_over_all_recorded_steps() -> None:

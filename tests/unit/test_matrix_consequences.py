@@ -59,7 +59,7 @@ def test_a_misshapen_axis_causes_no_mistake_in_a_condition_or_an_era(tmp_path: P
 def test_a_mistaken_range_causes_no_further_mistakes_where_its_axis_is_named(tmp_path: Path) -> None:
     text = f"axes: {{tensorflow: [1.13.1, {{range: x}}]}}\n{EXPERIMENT}expect: [{{tensorflow: 2.0, outcome: fails}}]\n"
     (mistake,) = mistakes_in(tmp_path, text)
-    assert mistake.startswith("matrix.yaml:1:37: tensorflow: 'x' is no version range (PEP 440)")
+    assert mistake.startswith("matrix.yaml:1:37: axes.tensorflow.range: 'x' is not a version range (PEP 440)")
 
 
 def test_a_matrix_with_ranges_still_has_the_mistakes_of_its_concrete_axes_at_once(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from matrix_files import release
 from packaging.version import Version
 
-from runner.matrix.eras import accepted, of_the_era
+from runner.matrix.releases import accepted, of_the_era
 
 KERAS = [
     release(text)

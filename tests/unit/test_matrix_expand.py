@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from matrix_files import loaded, matrix
 
 from runner.errors import UsageError
-from runner.matrix.expand import cells, expand, select
+from runner.matrix.cell_id import CellId
+from runner.matrix.cells import cells, expand, select
 from runner.matrix.model import Cell
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def test_a_cell_spells_out_what_its_axes_mean() -> None:
     axes = {"python": ["3.7"], "keras": ["2.2.4"], "script": ["a.py"], "env": ["B='x y' C=1"], "tensorflow": ["1.10"]}
     (cell,) = expand(matrix(axes, script=None))
     assert cell == Cell(
-        values={"python": "3.7", "keras": "2.2.4", "script": "a.py", "env": "B='x y' C=1", "tensorflow": "1.10"},
+        id=CellId.of({"python": "3.7", "keras": "2.2.4", "script": "a.py", "env": "B='x y' C=1", "tensorflow": "1.10"}),
         pins=(("keras", "2.2.4"), ("tensorflow", "1.10")),
         script="a.py",
     )
@@ -208,7 +209,7 @@ def test_the_name_of_each_cell_selects_that_cell_alone() -> None:
         ("", "--only : '' names no axis and value (write it like keras=2.2.4)"),
         (
             "keras=2.3,keras=2.2.4",
-            "--only keras=2.3,keras=2.2.4: the axis 'keras' is there twice (several values: keras=A|B)",
+            "--only keras=2.3,keras=2.2.4: the axis 'keras' appears twice (several values: keras=A|B)",
         ),
         ("tensorflow=2.10.1,keras=2.3", "--only tensorflow=2.10.1,keras=2.3: no cell has these values together"),
     ],

@@ -4,7 +4,7 @@ import pytest
 
 from runner.matrix.expectations import MEANT, OUTCOME_LABELS, outcome_words
 from runner.matrix.mistakes import RefusedError
-from runner.outcomes.labels import Label, Standing, standing
+from runner.outcomes.verdict import Label, Standing, standing
 
 
 def test_the_labels_in_brackets_are_those_that_outcomes_gives_to_failures_and_to_blocked_trials() -> None:
@@ -35,5 +35,5 @@ def test_an_outcome_is_given_in_the_runners_own_form(written: str, outcome: str)
 
 @pytest.mark.parametrize("written", ["", "()", "fails ()", "fails (nan) (nan)", "fails (timeout)", "x" * 10_000])
 def test_what_is_no_outcome_is_refused(written: str) -> None:
-    with pytest.raises(RefusedError, match="is no outcome"):
+    with pytest.raises(RefusedError, match="is not an outcome"):
         outcome_words(written)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,23 +15,14 @@ from hypothesis import strategies as st
 from matrix_files import SMALLEST, FakeIndex, loaded, written
 
 from runner.errors import MatrixError, Mistake
-from runner.matrix.border import MatrixFile
-from runner.matrix.conditions import packages_of
+from runner.matrix.axes import AxisKind
+from runner.matrix.cells import cells, expand
 from runner.matrix.criterion import Comparison, Operator
-from runner.matrix.expand import cells, expand
-from runner.matrix.load import load
-from runner.matrix.model import (
-    AxisKind,
-    DataMapping,
-    Experiment,
-    Judging,
-    Matrix,
-    Position,
-    Requirement,
-    Resources,
-    Seeds,
-)
-from runner.matrix.rules import Era, Every, Latest, Range
+from runner.matrix.declaration import MatrixSections
+from runner.matrix.matrix_file import Matrix, load_matrix
+from runner.matrix.mistakes import Position
+from runner.matrix.model import DataMapping, Experiment, Judging, Requirement, Resources, Seeds
+from runner.matrix.releases import Era, Every, Latest, VersionRange
 from runner.matrix.settle import settle
 
 
@@ -222,11 +214,11 @@ def test_rules_stay_what_they_are_until_the_index_is_asked(tmp_path: Path) -> No
     matrix = loaded(tmp_path, text)
     assert not matrix.settled
     assert [value.rule for axis in matrix.axes for value in axis.values] == [
-        Range(specifiers=">=1.7,<2.17", every=Every.PATCH, prereleases=True),
+        VersionRange(specifiers=">=1.7,<2.17", every=Every.PATCH, prereleases=True),
         Latest(before=3),
         None,
         Era(),
-        Range(specifiers="", every=Every.MINOR),
+        VersionRange(specifiers="", every=Every.MINOR),
     ]
     assert [value.text for axis in matrix.axes for value in axis.values] == [
         ">=1.7,<2.17 every patch with pre-releases",
@@ -238,13 +230,13 @@ def test_rules_stay_what_they_are_until_the_index_is_asked(tmp_path: Path) -> No
 
 
 def test_the_values_of_a_matrix_are_imported_without_parsers_or_pydantic() -> None:
-    code = "import sys; from runner.matrix import Matrix; print({'lark', 'yaml', 'pydantic'} & set(sys.modules))"
+    code = "import sys; from runner.matrix.matrix_file import Matrix; print({'lark', 'pydantic'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 def test_loading_a_matrix_without_a_criterion_needs_no_lark(tmp_path: Path) -> None:
     written(tmp_path, SMALLEST)
-    code = "import sys; from runner.matrix import Matrix; Matrix.load('matrix.yaml'); print('lark' in sys.modules)"
+    code = "import sys; from runner import Matrix; Matrix.load('matrix.yaml'); print('lark' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == "False\n"
 
@@ -269,7 +261,7 @@ YAML_LIKE = st.recursive(
     ),
     max_leaves=12,
 )
-TOP = st.sampled_from(sorted(MatrixFile.model_fields))
+TOP = st.sampled_from(sorted(field.name for field in fields(MatrixSections)))
 MATRICES = st.lists(st.tuples(TOP, YAML_LIKE), max_size=6).map(lambda pairs: "\n".join(f"{k}: {v}" for k, v in pairs))
 
 
@@ -278,10 +270,10 @@ INDEX = {"tensorflow": ["1.13.1", "2.2.0"], "keras": ["2.2.4"], "numpy": ["1.16.
 
 def mistakes_of(path: Path) -> tuple[Mistake, ...]:
     try:
-        matrix = settle(load(path), FakeIndex(INDEX))
+        matrix = settle(load_matrix(path), FakeIndex(INDEX))
         assert matrix.settled
         for cell in islice(cells(matrix), 3):
-            assert packages_of(matrix, cell) == tuple(sorted(packages_of(matrix, cell)))
+            assert matrix.packages_of(cell) == tuple(sorted(matrix.packages_of(cell)))
     except MatrixError as error:
         return error.mistakes
     return ()
@@ -307,6 +299,6 @@ def test_a_cell_without_a_prelude_is_named_by_the_word_none(tmp_path: Path, writ
     (tmp_path / "matrix.yaml").write_text(
         f"axes: {{six: [1.0.0], prelude: [{written}, resource-variables]}}\nexperiment: {{script: a.py}}\n"
     )
-    without, with_one = expand(load(tmp_path / "matrix.yaml"))
+    without, with_one = expand(load_matrix(tmp_path / "matrix.yaml"))
     assert without.name == "six=1.0.0,prelude=none"
     assert (without.preludes, with_one.preludes) == ((), ("resource-variables",))

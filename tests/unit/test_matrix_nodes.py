@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import MatrixError, UsageError
-from runner.matrix.mistakes import Mistakes
-from runner.matrix.model import Position
+from runner.matrix.mistakes import Mistakes, Position
 from runner.matrix.nodes import SIZE_LIMIT, Entries, Items, Nothing, Text, compose, read_text
 
 FILE = Path("matrix.yaml")
@@ -79,7 +78,7 @@ def test_a_billion_laughs_file_is_refused_at_once() -> None:
     lines = ["a: &a [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
     lines += [f"{c}: &{c} [{', '.join([f'*{p}'] * 10)}]" for p, c in zip("abcdefgh", "bcdefghi", strict=True)]
     assert message("\n".join(lines)) == (
-        f"matrix.yaml:5:4: this stands for more than {SIZE_LIMIT:,} values, each alias counted in full"
+        f"matrix.yaml:5:4: this expands to more than {SIZE_LIMIT:,} values, each alias counted in full"
     )
 
 
@@ -87,7 +86,7 @@ def test_a_billion_laughs_file_of_merge_keys_is_refused_at_once() -> None:
     lines = ["a: &a {k: [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]}"]
     pairs = zip("abcdefgh", "bcdefghi", strict=True)
     lines += [f"{c}: &{c} {{{', '.join(f'k{i}: *{p}' for i in range(10))}, <<: *{p}}}" for p, c in pairs]
-    assert "stands for more than 100,000 values" in message("\n".join(lines))
+    assert "expands to more than 100,000 values" in message("\n".join(lines))
 
 
 def test_too_deep_nesting_is_refused_with_its_place() -> None:
@@ -95,7 +94,7 @@ def test_too_deep_nesting_is_refused_with_its_place() -> None:
 
 
 def test_an_alias_inside_what_it_names_is_refused() -> None:
-    assert message("a: &a [1, *a]") == "matrix.yaml:1:11: the alias 'a' stands inside what it names"
+    assert message("a: &a [1, *a]") == "matrix.yaml:1:11: the alias 'a' is used inside the value that it names"
 
 
 def test_an_alias_without_an_anchor_names_the_nearest_one() -> None:
@@ -106,8 +105,8 @@ def test_an_alias_without_an_anchor_names_the_nearest_one() -> None:
 
 def test_a_duplicate_key_is_named_with_both_lines_and_the_reading_goes_on() -> None:
     assert message("a: 1\nb: 2\na: 3\nb: 4\n").splitlines() == [
-        "matrix.yaml:3:1: the key 'a' is there twice (first on line 1)",
-        "matrix.yaml:4:1: the key 'b' is there twice (first on line 2)",
+        "matrix.yaml:3:1: the key 'a' appears twice (first on line 1)",
+        "matrix.yaml:4:1: the key 'b' appears twice (first on line 2)",
     ]
 
 
@@ -120,13 +119,13 @@ def test_a_second_document_is_refused() -> None:
 def test_a_tag_is_refused() -> None:
     assert message("a: !!python/name:os.system x") == (
         "matrix.yaml:1:4: the tag 'tag:yaml.org,2002:python/name:os.system' has no meaning here "
-        "(leave it out; a text with ! stands in quotes)"
+        "(leave it out; put a text with ! in quotes)"
     )
 
 
 def test_a_tab_is_named_as_what_it_is() -> None:
     assert message("axes:\n\tkeras: 1\n") == (
-        "matrix.yaml:2:1: not YAML: a tab stands here (YAML is indented with spaces)"
+        "matrix.yaml:2:1: not YAML: a tab is used here (YAML is indented with spaces)"
     )
 
 
@@ -190,4 +189,4 @@ def test_a_missing_file_and_a_folder_are_wrong_usage(tmp_path: Path) -> None:
 )
 def test_a_range_without_its_quotes_gets_the_hint_that_it_needs_them(text: str, expected: str) -> None:
     character = text[text.index("e: ") + 3] if "range" in text else ">"
-    assert message(text) == f"matrix.yaml:{expected} (a text that begins with {character} stands in quotes)"
+    assert message(text) == f"matrix.yaml:{expected} (put a text that begins with {character} in quotes)"

@@ -5,21 +5,20 @@ from typing import TYPE_CHECKING
 import pytest
 from matrix_files import FakeIndex, loaded
 
-from runner.matrix import Condition, Requirement
-from runner.matrix.conditions import packages_of
-from runner.matrix.expand import expand
+from runner.matrix.cells import expand
+from runner.matrix.model import Condition, Requirement
 from runner.matrix.settle import settle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.matrix import Matrix
+    from runner.matrix.matrix_file import Matrix
 
 AXES = "axes: {tensorflow: [1.13.1, 2.4.0rc1, 2.4.0], python: [3.7, 3.10]}\nexperiment: {script: train.py}\n"
 
 
 def by_cell(matrix: Matrix) -> dict[str, tuple[str, ...]]:
-    return {cell.name.replace("tensorflow=", ""): packages_of(matrix, cell) for cell in expand(matrix)}
+    return {cell.name.replace("tensorflow=", ""): matrix.packages_of(cell) for cell in expand(matrix)}
 
 
 def test_an_entry_with_a_condition_is_read_into_requirements_that_share_it(tmp_path: Path) -> None:

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from matrix_files import FakeIndex, loaded
 
-from runner.matrix.releases import missing_versions
-from runner.matrix.settle import settle
+from runner.matrix.settle import missing_versions, settle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,14 +44,14 @@ def test_a_version_that_only_include_names_is_looked_up_too(tmp_path: Path) -> N
     found, asked = missing(tmp_path, "{tensorflow: 2.0.0}", "include: [{tensorflow: 2.1.0}, {kears: 2.2.4}]\n")
     assert found == [
         "matrix.yaml:3:24: tensorflow 2.1.0 does not exist (nearest: 1.14.0, 2.0.0)",
-        "matrix.yaml:3:40: the package index knows no package 'kears'",
+        "matrix.yaml:3:40: the package index has no package 'kears'",
     ]
     assert asked == ["tensorflow", "kears"]
 
 
 def test_an_unknown_package_is_one_mistake_and_a_misspelt_axis_is_named(tmp_path: Path) -> None:
     found, asked = missing(tmp_path, "{tensorflow: 2.0.0, pyhton: [3.7, 3.8]}")
-    assert found == ["matrix.yaml:1:36: the package index knows no package 'pyhton' (did you mean 'python'?)"]
+    assert found == ["matrix.yaml:1:36: the package index has no package 'pyhton' (did you mean 'python'?)"]
     assert asked == ["tensorflow", "pyhton"]
 
 

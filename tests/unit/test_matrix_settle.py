@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 from matrix_files import FakeIndex, loaded, refused, release
 
 from runner.errors import MatrixError
-from runner.matrix import Became, Matrix
-from runner.matrix.expand import expand
-from runner.matrix.rules import Every, Range
-from runner.matrix.selection import versions_of
+from runner.matrix.cells import expand
+from runner.matrix.model import Became
+from runner.matrix.releases import Every, VersionRange, versions_of
 from runner.matrix.settle import settle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from packaging.version import Version
+
+    from runner.matrix.matrix_file import Matrix
 
 TENSORFLOW = [
     "1.13.1 2019-02-26",
@@ -168,49 +169,49 @@ def test_settling_twice_changes_nothing(tmp_path: Path) -> None:
     [
         (
             "{tensorflow: {range: '>=9'}}",
-            "1:21: no release of tensorflow is in >=9; the newest is 2.2.0 (nearest: 2.1.0, 2.2.0)",
+            "1:28: no release of tensorflow is in >=9; the newest is 2.2.0 (nearest: 2.1.0, 2.2.0)",
         ),
         (
             "{tensorflow: [2.0.0, {range: '==1.12.*'}]}",
-            "1:29: no release of tensorflow is in ==1.12.*; the newest is 2.2.0 (nearest: 1.13.1, 1.13.2)",
+            "1:36: no release of tensorflow is in ==1.12.*; the newest is 2.2.0 (nearest: 1.13.1, 1.13.2)",
         ),
         (
             "{tensorflow: {range: '>2.2'}}",
             (
-                "1:21: no release of tensorflow is in >2.2; the newest is 2.2.0 "
+                "1:28: no release of tensorflow is in >2.2; the newest is 2.2.0 "
                 "(2.3.0rc1: pre-releases, which a range takes with prereleases: true)"
             ),
         ),
         (
             "{tensorflow: {range: '==1.15.5', prereleases: true}}",
-            "1:21: no release of tensorflow is in ==1.15.5; the newest is 2.2.0 (1.15.5: yanked)",
+            "1:28: no release of tensorflow is in ==1.15.5; the newest is 2.2.0 (1.15.5: yanked)",
         ),
-        ("{gone: {range: '<1'}}", "1:15: no release of gone is in <1 (it has no releases)"),
+        ("{gone: {range: '<1'}}", "1:22: no release of gone is in <1 (it has no releases)"),
         (
             "{early: latest}",
             (
-                "1:15: early has no final release, so no latest "
+                "1:15: early has no final release, so latest means none "
                 "(1.0rc1, 1.0rc2: pre-releases, which a range takes with prereleases: true)"
             ),
         ),
-        ("{gone: latest-2}", "1:14: gone has no final release, so no latest-2 (1.0: yanked)"),
+        ("{gone: latest-2}", "1:14: gone has no final release, so latest-2 means none (1.0: yanked)"),
         (
             "{tensorflow: latest-6}",
-            "1:20: tensorflow has only 6 minor releases, so no latest-6 (the oldest is 1.13.2)",
+            "1:20: tensorflow has only 6 minor releases, so latest-6 does not exist (the oldest is 1.13.2)",
         ),
         (
             "{tensorflow: 2.0.0, kears: latest, keras: 2.2.4}",
-            "1:34: the package index knows no package 'kears' (did you mean 'keras'?)",
+            "1:34: the package index has no package 'kears' (did you mean 'keras'?)",
         ),
         (
             "{tensorflow-gpu: 2.0.0, keras: era}",
-            "1:8: the package index knows no package 'tensorflow-gpu'",
+            "1:8: the package index has no package 'tensorflow-gpu'",
         ),
         (
             "{tensorflow: [1.13.1, 1.13.3], keras: era}",
             "1:29: tensorflow 1.13.3 does not exist (nearest: 1.13.1, 1.13.2, 1.14.0, 1.15.0)",
         ),
-        ("{tensorflow: 1.13.1, tf-keras: era}", "1:38: the package index knows no package 'tf-keras'"),
+        ("{tensorflow: 1.13.1, tf-keras: era}", "1:38: the package index has no package 'tf-keras'"),
     ],
 )
 def test_a_rule_without_an_answer_is_a_mistake_with_its_place(tmp_path: Path, axes: str, expected: str) -> None:
@@ -233,8 +234,8 @@ def test_all_rules_without_an_answer_are_reported_together(tmp_path: Path) -> No
     found = mistakes(tmp_path, "{tensorflow: {range: '>=9'}, keras: [era, latest-9], nump: latest}")
     assert [line.split(": ")[1] for line in found] == [
         "no release of tensorflow is in >=9; the newest is 2.2.0 (nearest",
-        "keras has only 3 minor releases, so no latest-9 (the oldest is 2.2.5)",
-        "the package index knows no package 'nump'",
+        "keras has only 3 minor releases, so latest-9 does not exist (the oldest is 2.2.5)",
+        "the package index has no package 'nump'",
     ]
 
 
@@ -255,7 +256,7 @@ def test_all_rules_without_an_answer_are_reported_together(tmp_path: Path) -> No
         ),
         (
             "expect: [{tensorflow: 2.1, keras: 2.2.5, outcome: fails}]",
-            "3:11: this expectation matches no cell (each value alone is known)",
+            "3:11: this expectation matches no cell (each value exists, but not in this combination)",
         ),
         (
             "include: [{keras: 2.0.8}]",
@@ -294,7 +295,7 @@ def test_a_range_takes_the_newest_of_each_group_and_nothing_yanked_or_early(
     parts = {Every.MAJOR: 1, Every.MINOR: 2, Every.PATCH: None}[every]
     if not allowed:
         return
-    taken = versions_of(Range(specifiers="", every=every, prereleases=prereleases), "x", releases)
+    taken = versions_of(VersionRange(specifiers="", every=every, prereleases=prereleases), "x", releases)
     assert taken == sorted(taken)
     assert set(taken) <= set(allowed)
     if parts is None:

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.matrix.expand import expand
-from runner.matrix.load import load
+from runner.matrix.cells import expand
+from runner.matrix.matrix_file import load_matrix
 from runner.matrix.template import template
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def loaded_template(folder: Path, script: str, imports: set[str]) -> tuple[list[
     (folder / script).touch()
     path = folder / "matrix.yaml"
     path.write_text(template(script, imports=imports), encoding="utf-8")
-    matrix = load(path)
+    matrix = load_matrix(path)
     packages = tuple(one.text for one in matrix.packages)
     return [cell.name for cell in expand(matrix)], packages, matrix.experiment.script
 
@@ -69,7 +69,7 @@ def test_every_line_that_is_commented_out_loads_when_it_is_not(tmp_path: Path) -
     (tmp_path / "train.py").touch()
     path = tmp_path / "matrix.yaml"
     path.write_text("\n".join(active), encoding="utf-8")
-    matrix = load(path)
+    matrix = load_matrix(path)
     assert [axis.name for axis in matrix.axes] == ["tensorflow", "keras", "python", "env"]
     assert matrix.experiment.args == ("--epochs", "10")
     assert [str(comparison) for comparison in matrix.criterion] == [
@@ -86,7 +86,10 @@ def test_the_rules_that_the_comments_show_load_in_place_of_the_versions(tmp_path
     (tmp_path / "train.py").touch()
     path = tmp_path / "matrix.yaml"
     path.write_text(f"axes:\n{shown['tensorflow']}\n{shown['keras']}\nexperiment: {{script: train.py}}\n")
-    assert [value.text for axis in load(path).axes for value in axis.values] == [">=1.13,<2.17 every minor", "era"]
+    assert [value.text for axis in load_matrix(path).axes for value in axis.values] == [
+        ">=1.13,<2.17 every minor",
+        "era",
+    ]
 
 
 def test_the_condition_that_a_comment_shows_loads_as_an_entry_of_packages(tmp_path: Path) -> None:
@@ -95,4 +98,4 @@ def test_the_condition_that_a_comment_shows_loads_as_an_entry_of_packages(tmp_pa
     (tmp_path / "train.py").touch()
     path = tmp_path / "matrix.yaml"
     path.write_text(f"{text}packages: [{shown}]\n")
-    assert load(path).packages[0].when[0].axis == "tensorflow"
+    assert load_matrix(path).packages[0].when[0].axis == "tensorflow"

@@ -11,7 +11,8 @@ import pytest
 from outcomes_records import record
 
 from runner.matrix.criterion import parse
-from runner.outcomes import Label, verdict_of
+from runner.outcomes.judging import verdict_of
+from runner.outcomes.verdict import Label
 from runner.trials.channel import Channel, read_channel
 
 ROOT = Path(__file__).parents[2]

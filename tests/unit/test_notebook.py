@@ -8,19 +8,24 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import MATRIX, FakeEngine, write_matrix
+from fake_engine import MATRIX, FakeEngine, world_of, write_matrix
 from outcomes_records import BREAKS, LEARNS, crash, record, trial
 from reports_made import HOSTILE
 
 from runner.errors import BuildFailedError, UsageError
-from runner.matrix.model import Matrix, Seeds
-from runner.outcomes import Standing, outcome_of, verdict_of
-from runner.session import Session
+from runner.matrix.cell_id import CellId
+from runner.matrix.matrix_file import Matrix
+from runner.matrix.model import Seeds
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.judging import verdict_of
+from runner.outcomes.verdict import Standing
+from runner.session.session import open_session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.session import Results
+    from runner.session.results import Results
+
 
 ALLOWED = {"table", "thead", "tbody", "tr", "th", "td", "p", "strong", "small", "br"}
 
@@ -47,9 +52,8 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str = "no w
     engine.losses = lambda job, seed: (
         (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
     )
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (engine, ""))
     path = write_matrix(tmp_path, MATRIX + "expect: [{six: 1.15.0, script: b.py, outcome: converges}]\n")
-    with Session(Matrix.load(path)) as session:
+    with open_session(Matrix.load(path), world=world_of(engine)) as session:
         return session.run()
 
 
@@ -86,7 +90,7 @@ def test_the_styled_table_colours_outcomes_by_their_kind(tmp_path: Path, monkeyp
 
 
 def test_an_outcome_is_drawn_with_every_seed_and_where_it_broke() -> None:
-    outcome = outcome_of({"six": "1"}, [trial(*LEARNS), trial(*BREAKS, seed=1)], Seeds(lead=2, cap=4))
+    outcome = judge_cell(CellId.of({"six": "1"}), [trial(*LEARNS), trial(*BREAKS, seed=1)], Seeds(lead=2, cap=4))
     chart = outcome.plot().to_dict()
     points = chart["data"]["values"] if "values" in chart.get("data", {}) else next(iter(chart["datasets"].values()))
     assert [point["seed"] for point in points] == [0] * 6 + [1] * 2
@@ -99,7 +103,7 @@ def test_an_outcome_is_drawn_with_every_seed_and_where_it_broke() -> None:
 def test_a_long_training_is_thinned_and_its_break_is_kept() -> None:
     losses = [1 / (1 + n) for n in range(1_000)] + [float("nan")]
     records = [record(*losses, seed=seed) for seed in range(12)]
-    outcome = outcome_of({"six": "1"}, [(one, verdict_of(one)) for one in records], Seeds(lead=4, cap=12))
+    outcome = judge_cell(CellId.of({"six": "1"}), [(one, verdict_of(one)) for one in records], Seeds(lead=4, cap=12))
     chart = outcome.plot().to_dict()
     [points] = chart["datasets"].values() if "datasets" in chart else [chart["data"]["values"]]
     assert len(points) < 5000
@@ -108,7 +112,7 @@ def test_a_long_training_is_thinned_and_its_break_is_kept() -> None:
 
 def test_without_altair_or_without_a_curve_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = record(**crash(stage="import"))
-    outcome = outcome_of({"six": "1"}, [(nothing, verdict_of(nothing))], Seeds(lead=1, cap=1))
+    outcome = judge_cell(CellId.of({"six": "1"}), [(nothing, verdict_of(nothing))], Seeds(lead=1, cap=1))
     with pytest.raises(UsageError, match="There is nothing to draw"):
         outcome.plot()
     monkeypatch.setitem(sys.modules, "altair", None)

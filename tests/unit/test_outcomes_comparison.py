@@ -10,20 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from outcomes_records import BREAKS, cell, crash, epochs, outcome, settling, trial
 
+from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
-from runner.outcomes import (
-    ComparisonLabel,
-    OutcomeKind,
-    all_pairs,
-    compare,
-    comparisons,
-    control,
-    figure_in_words,
-    outcome_of,
-    outcomes_of,
-    top_up,
-)
-from runner.outcomes.footing import Footing, footing
+from runner.outcomes.comparing import all_pairs, compare, comparisons, control, top_up
+from runner.outcomes.comparison import ComparisonLabel, figure_in_words
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.judged_matrix import judge_matrix
+from runner.outcomes.outcome import Footing, OutcomeKind, footing
 
 SPREAD = (0.0100, 0.0101, 0.0102, 0.0103, 0.0104, 0.0105, 0.0106)
 
@@ -155,7 +148,7 @@ def timed(name, seconds, peak):
         )
         for seed in range(4)
     ]
-    return outcome_of({"tensorflow": name}, made, Seeds())
+    return judge_cell(CellId.of({"tensorflow": name}), made, Seeds())
 
 
 def test_times_and_memory_are_compared_the_same_way_and_do_not_decide():
@@ -169,7 +162,7 @@ def test_times_and_memory_are_compared_the_same_way_and_do_not_decide():
 
 def test_trials_that_crashed_half_way_are_not_timed():
     broken = [trial(*BREAKS, seed=seed, peak_memory_bytes=5, **crash()) for seed in range(4)]
-    assert compare(outcome_of({}, broken, Seeds()), timed("quick", 2.0, 10**8)).peak_memory_bytes is None
+    assert compare(judge_cell(CellId(()), broken, Seeds()), timed("quick", 2.0, 10**8)).peak_memory_bytes is None
 
 
 def test_every_pair_of_outcomes_has_its_footing():
@@ -189,8 +182,8 @@ def test_swapping_sides_turns_worse_into_better_and_the_order_of_trials_does_not
     (values, trials), one = cell("1", *ours), outcome("2", *theirs)
     shuffled = list(trials)
     shuffler.shuffle(shuffled)
-    straight = compare(outcome_of(values, trials, Seeds()), one)
-    swapped = compare(one, outcome_of(values, shuffled, Seeds()))
+    straight = compare(judge_cell(values, trials, Seeds()), one)
+    swapped = compare(one, judge_cell(values, shuffled, Seeds()))
     assert swapped.label is MIRRORED.get(straight.label, straight.label)
     assert swapped.seeds_needed == tuple(reversed(straight.seeds_needed))
     assert straight.reason
@@ -208,9 +201,11 @@ def test_a_control_counts_how_often_the_same_was_called_different():
 
 def test_seeds_of_a_matrix_are_counted_without_scipy():
     code = (
-        "import sys; sys.path.insert(0, 'tests/unit'); from outcomes_records import *; from runner.outcomes import *; "
-        "judged = outcomes_of([cell('1', *[settling(0.1)] * 4), cell('2', *[BREAKS] * 4)], Seeds()); "
-        "print(judged.seeds_wanted(Seeds()), *row_of(judged.outcomes[0]).flags, len(groups(judged.outcomes)), "
+        "import sys; sys.path.insert(0, 'tests/unit'); from outcomes_records import *; "
+        "from runner.outcomes.judged_matrix import judge_matrix; from runner.outcomes.assembly import failure_groups; "
+        "from runner.matrix.model import Seeds; "
+        "judged = judge_matrix([cell('1', *[settling(0.1)] * 4), cell('2', *[BREAKS] * 4)], Seeds()); "
+        "print(judged.seeds_wanted(Seeds()), *judged.cells[0].flags, len(failure_groups(judged.cells)), "
         "*{'pandas', 'scipy', 'numpy', 'statsmodels'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -219,9 +214,9 @@ def test_seeds_of_a_matrix_are_counted_without_scipy():
 
 def test_a_matrix_compares_its_cells_with_its_baseline():
     cells = [cell(str(n), *map(settling, SPREAD[:4])) for n in range(2)] + [cell("bad", *[BREAKS] * 4)]
-    judged = outcomes_of(cells, Seeds(), baseline={"tensorflow": "0"})
+    judged = judge_matrix(cells, Seeds(), baseline={"tensorflow": "0"})
     assert [one.label.value for one in judged.comparisons] == ["equivalent", "inconclusive"]
     assert judged.seeds_wanted(Seeds()) == (1, 0, 1)
     assert judged.seeds_wanted(Seeds(lead=4, cap=4)) == (0, 0, 0)
     assert judged.seeds_wanted(Seeds(lead=4, cap=4, fixed=True)) == (0, 0, 0)
-    assert outcomes_of([cells[0]], Seeds()).comparisons == ()
+    assert judge_matrix([cells[0]], Seeds()).comparisons == ()

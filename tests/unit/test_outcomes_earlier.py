@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.outcomes import OutcomeKind
+from runner.matrix.cell_id import CellId
 from runner.outcomes.earlier import Earlier, EarlierLabel, Evidence, held_against
+from runner.outcomes.outcome import Outcome
 
-KINDS = {"converges": OutcomeKind.GOOD, "fails (nan)": OutcomeKind.BAD, "flaky (coin flip)": OutcomeKind.UNDECIDED}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def evidence(converged: int, counted: int = 4, level: float = 1e-6, **changes: Any) -> Evidence:
     outcome = "converges" if converged == counted else "fails (nan)" if not converged else "flaky (coin flip)"
     values = {
-        "outcome": outcome,
-        "kind": KINDS[outcome],
+        "outcome": Outcome.parse(outcome),
         "finals": tuple(level * (1 + seed / 1000) for seed in range(converged)),
         "scale": 1.0,
         "runs": frozenset({(f"{converged}-{level}", "2026")}),
@@ -28,16 +29,24 @@ def evidence(converged: int, counted: int = 4, level: float = 1e-6, **changes: A
 
 
 BLOCKED = Evidence(
-    outcome="blocked (crashed-import)",
-    kind=OutcomeKind.UNTESTABLE,
+    outcome=Outcome.parse("blocked (crashed-import)"),
     converged=0,
     counted=0,
     runs=frozenset({("k", "t")}),
 )
 
 
+def held(now: Mapping[str, Evidence], then: Mapping[str, Evidence], **others: Any) -> tuple[Earlier, ...]:
+    """Two results of cells that differ in one axis."""
+
+    def cells(found: Mapping[str, Evidence]) -> dict[CellId, Evidence]:
+        return {CellId.of({"six": name}): evidence for name, evidence in found.items()}
+
+    return held_against(cells(now), cells(then), **others)
+
+
 def one(now: Evidence | None, then: Evidence | None, **others: Any) -> Earlier:
-    [found] = held_against({"x": now} if now else {}, {"x": then} if then else {}, **others)
+    [found] = held({"x": now} if now else {}, {"x": then} if then else {}, **others)
     return found
 
 
@@ -60,18 +69,18 @@ def test_many_cells_are_corrected_for_and_what_is_missing_is_said() -> None:
     then = dict(now)
     now = {name: replace(found, runs=frozenset({(name, "later")})) for name, found in now.items()}
     now["3"] = evidence(0)
-    found = {one.name: one for one in held_against(now, then)}
+    found = {one.cell.get("six"): one for one in held(now, then)}
     assert found["3"].label is EarlierLabel.INCONCLUSIVE
     assert "p = 0.029, 0.29 among 10 cells" in found["3"].reason
     assert found["3"].reason.endswith("not sure yet: 2 more trials of this cell would make it")
     now["3"] = evidence(0, 6)
-    assert {one.name: one for one in held_against(now, then)}["3"].label is EarlierLabel.WORSE
+    assert {one.cell.get("six"): one for one in held(now, then)}["3"].label is EarlierLabel.WORSE
 
 
 def test_an_earlier_result_of_one_trial_can_make_nothing_sure_and_that_is_said() -> None:
     now = {"x": evidence(0), **{f"{i}": evidence(4, level=2e-6) for i in range(9)}}
     then = {"x": evidence(1, 1), **{f"{i}": evidence(4) for i in range(9)}}
-    found = held_against(now, then)[0]
+    found = held(now, then)[0]
     assert found.label is EarlierLabel.INCONCLUSIVE
     assert found.reason.endswith("not sure: the earlier result has too few trials of it")
 
@@ -87,13 +96,13 @@ def test_as_many_trials_as_are_asked_for_make_it_sure_and_one_less_does_not(n: i
     others = {f"{i}": replace(evidence(4), runs=frozenset({(f"{i}", "now")})) for i in range(cells - 1)}
     then = {name: evidence(4) for name in others} | {"x": evidence(of, of)}
 
-    def held(count: int) -> Earlier:
-        return held_against({"x": evidence(0, count), **others}, then)[0]
+    def with_trials(count: int) -> Earlier:
+        return held({"x": evidence(0, count), **others}, then)[0]
 
-    needed = held(n).seeds_needed
+    needed = with_trials(n).seeds_needed
     if needed:
-        assert held(n + needed).label is EarlierLabel.WORSE
-        assert held(n + needed - 1).label is EarlierLabel.INCONCLUSIVE
+        assert with_trials(n + needed).label is EarlierLabel.WORSE
+        assert with_trials(n + needed - 1).label is EarlierLabel.INCONCLUSIVE
 
 
 def test_levels_are_told_apart_shown_the_same_or_left_open() -> None:
@@ -114,7 +123,7 @@ def test_the_very_same_trials_are_equivalent_however_few_they_are() -> None:
     few = evidence(1, 1)
     found = one(few, few)
     assert (found.label, found.reason) == (EarlierLabel.EQUIVALENT, "the very same trials: converges")
-    judged_otherwise = replace(few, outcome="settles")
+    judged_otherwise = replace(few, outcome=Outcome.parse("settles"))
     assert one(judged_otherwise, few).label is EarlierLabel.INCONCLUSIVE
 
 
@@ -124,7 +133,7 @@ def test_what_can_not_run_any_more_is_worse_without_a_test() -> None:
     assert one(evidence(4), BLOCKED).label is EarlierLabel.BETTER
     assert one(BLOCKED, evidence(0)).label is EarlierLabel.INCONCLUSIVE
     assert one(replace(BLOCKED, runs=frozenset()), BLOCKED).label is EarlierLabel.EQUIVALENT
-    assert one(replace(BLOCKED, outcome="blocked (unresolvable)"), BLOCKED).notable
+    assert one(replace(BLOCKED, outcome=Outcome.parse("blocked (unresolvable)")), BLOCKED).notable
 
 
 def test_cells_that_one_side_lacks_are_new_or_gone() -> None:
@@ -149,12 +158,12 @@ def test_to_turn_the_two_results_round_turns_the_labels_round(pairs: list[tuple[
     turned = {EarlierLabel.WORSE: EarlierLabel.BETTER, EarlierLabel.BETTER: EarlierLabel.WORSE}
     now = {f"{i}": replace(a, runs=frozenset({("a", "1")})) for i, (a, _) in enumerate(pairs)}
     then = {f"{i}": replace(b, runs=frozenset({("b", "2")})) for i, (_, b) in enumerate(pairs)}
-    there, back = held_against(now, then), held_against(then, now)
+    there, back = held(now, then), held(then, now)
     assert [turned.get(one.label, one.label) for one in there] == [one.label for one in back]
     assert all(one.reason for one in there)
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
 def test_cells_come_in_the_order_of_the_result_and_what_is_gone_last(order: tuple[str, str]) -> None:
-    found = held_against(dict.fromkeys(order, evidence(4)), {"gone": evidence(4), "a": evidence(4)})
-    assert [one.name for one in found] == [*order, "gone"]
+    found = held(dict.fromkeys(order, evidence(4)), {"gone": evidence(4), "a": evidence(4)})
+    assert [one.cell.get("six") for one in found] == [*order, "gone"]

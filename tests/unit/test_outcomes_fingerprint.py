@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from outcomes_records import LEARNS, crash, record, trial
 
+from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
-from runner.outcomes import fingerprint, outcome_of
-from runner.outcomes.fingerprint import normalised
+from runner.outcomes.fingerprint import fingerprint, normalised
+from runner.outcomes.judged_cell import judge_cell
 
 TRACEBACK = """Traceback (most recent call last):
   File "script.py", line 12, in <module>
@@ -79,5 +80,5 @@ def test_a_trial_that_ended_well_has_no_fingerprint():
 def test_an_outcome_has_the_fingerprint_that_most_of_its_failures_share():
     rare = trial(seed=0, **crash("rare"))
     common = [trial(seed=seed, **crash(f"common {seed}")) for seed in (1, 2, 3)]
-    outcome = outcome_of({"keras": "2.2.4"}, [rare, *common], Seeds())
+    outcome = judge_cell(CellId.of({"keras": "2.2.4"}), [rare, *common], Seeds())
     assert outcome.fingerprint.message == "common #"

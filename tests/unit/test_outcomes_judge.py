@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from runner.errors import UsageError
 from runner.matrix.criterion import Comparison, Operator
-from runner.outcomes import Basis, Label, judge
+from runner.outcomes.judge import judge
+from runner.outcomes.verdict import Basis, Label
 
 CASES = json.loads(Path(__file__).with_name("verdict_cases.json").read_text())["series"]
 

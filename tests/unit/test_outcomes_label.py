@@ -10,7 +10,8 @@ from outcomes_records import BREAKS, LEARNS, crash, epochs, record
 
 from runner.matrix.criterion import parse
 from runner.matrix.model import Judging
-from runner.outcomes import Basis, Label, Reference, Standing, label_trial, standing, verdict_of
+from runner.outcomes.judging import label_trial, verdict_of
+from runner.outcomes.verdict import Basis, Label, Reference, Standing, standing
 from runner.trials.record import Phase
 
 CASES = json.loads(Path(__file__).with_name("verdict_cases.json").read_text())["process"]

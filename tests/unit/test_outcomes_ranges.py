@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from outcomes_made import BUILD, FLAKY, FLAT, GOOD, IMPORT, LABELS, NAN, OPEN, founding, line, made
+from outcomes_made import BUILD, FLAKY, FLAT, GOOD, IMPORT, LABELS, NAN, OPEN, by_id, founding, line, made
 
 from runner.matrix.versions import parsed
-from runner.outcomes import Outcome, sentences
-from runner.outcomes.layout import dimensions_of, layout_of
-from runner.outcomes.patterns import boxes, patterns_of, rows_of
+from runner.outcomes.layout import boxes, dimensions_of, layout_of, patterns_of, rows_of
+from runner.outcomes.ranges import sentences
 
 if TYPE_CHECKING:
     from random import Random
 
+    from runner.outcomes.judged_cell import JudgedCell
+
 TEN = [f"1.{minor}" for minor in range(11)]
 
 
-def said(outcomes: list[Outcome], **options: str) -> str:
-    return " ".join(sentences(outcomes, base="tensorflow", **options))
+def said(outcomes: list[JudgedCell], **options: str) -> str:
+    return " ".join(sentences(by_id(outcomes), base="tensorflow", **options))
 
 
 def test_two_imports_that_differ_are_told_in_ranges_of_versions() -> None:
@@ -62,7 +63,7 @@ def test_where_all_is_alike_that_is_all_that_is_said() -> None:
     assert said(founding()[5:10]) == "All 5 cells converge."
     assert said(line("tensorflow", TEN[:2], [NAN, NAN])) == "Both cells end in NaN."
     assert said(line("tensorflow", TEN[:1], [NAN]), metric="val_loss") == "In the only cell the val_loss ends in NaN."
-    assert sentences([]) == ()
+    assert sentences({}) == ()
 
 
 def test_what_a_range_does_not_cover_is_named() -> None:
@@ -125,7 +126,7 @@ VERSIONS = ("1.2", "1.10", "1.9", "2.0", "1.10.1")
 
 
 @st.composite
-def matrices(draw: st.DrawFn) -> list[Outcome]:
+def matrices(draw: st.DrawFn) -> list[JudgedCell]:
     """Cells of a product with gaps, of a paired axis, of an axis that only some cells have; a label each."""
     axes = {
         "tensorflow": VERSIONS[: draw(st.integers(1, 5))],
@@ -145,10 +146,11 @@ def matrices(draw: st.DrawFn) -> list[Outcome]:
 
 
 @given(matrices())
-def test_every_cell_is_in_one_pattern_and_its_ranges_hold(outcomes: list[Outcome]) -> None:
-    layout = layout_of([one.cell for one in outcomes], "tensorflow")
-    patterns = patterns_of(layout, outcomes)
-    assert sorted(cell for pattern in patterns for cell in pattern.cells) == list(range(len(outcomes)))
+def test_every_cell_is_in_one_pattern_and_its_ranges_hold(outcomes: list[JudgedCell]) -> None:
+    found = by_id(outcomes)
+    layout = layout_of(found, "tensorflow")
+    patterns = patterns_of(layout, found)
+    assert sorted(cell for pattern in patterns for cell in pattern.cells) == sorted(found)
     for pattern in patterns:
         rows = [layout.rows[row] for row in rows_of(pattern.box)]
         for row, one in itertools.product(rows, pattern.ranges):
@@ -156,16 +158,16 @@ def test_every_cell_is_in_one_pattern_and_its_ranges_hold(outcomes: list[Outcome
             for place in range(one.first, one.last + 1):
                 assert (place in one.missing) is (place not in row)
                 if place in row:
-                    assert outcomes[row[place]].label == unlike.get(place, pattern.label)
+                    assert found[row[place]] == unlike.get(place, pattern.outcome)
             assert {one.first, one.last}.isdisjoint((*unlike, *one.missing))
 
 
 @given(matrices())
-def test_axes_that_are_left_out_are_determined_by_one_that_stays(outcomes: list[Outcome]) -> None:
-    cells = [one.cell for one in outcomes]
+def test_axes_that_are_left_out_are_determined_by_one_that_stays(outcomes: list[JudgedCell]) -> None:
+    cells = [one.id for one in outcomes]
     kept = [dimension.name for dimension in dimensions_of(cells, "tensorflow")]
     assert len({tuple(cell.get(name) for name in kept) for cell in cells}) == len(cells)
-    for name in {name for cell in cells for name in cell} - set(kept):
+    for name in {name for cell in cells for name in cell.values} - set(kept):
         column = [cell.get(name) for cell in cells]
         determined = any(
             len({(cell.get(other), value) for cell, value in zip(cells, column, strict=True)})
@@ -192,8 +194,8 @@ def test_the_order_of_the_cells_changes_no_pattern(labels: dict[tuple[str, str],
     found = []
     for pairs in (list(labels.items()), random.sample(list(labels.items()), len(labels))):
         outcomes = [made(label, {"tensorflow": version, "import": flavour}) for (version, flavour), label in pairs]
-        patterns = patterns_of(layout_of([one.cell for one in outcomes], "tensorflow"), outcomes)
-        found.append({frozenset(pairs[cell] for cell in pattern.cells) for pattern in patterns})
+        patterns = patterns_of(layout_of(by_id(outcomes), "tensorflow"), by_id(outcomes))
+        found.append({frozenset(pattern.cells) for pattern in patterns})
     assert found[0] == found[1]
 
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.outcomes import DifferenceLabel, difference_of
-from runner.outcomes.samples import SAME_DECADES
 from runner.outcomes.significance import (
+    SAME_DECADES,
+    DifferenceLabel,
     benjamini_hochberg,
+    difference_of,
     equivalence,
     fisher,
     holm,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import subprocess
 import sys
@@ -12,8 +9,10 @@ import sys
 import pytest
 from outcomes_records import BREAKS, LEARNS, crash, epochs, trial
 
+from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
-from runner.outcomes import outcome_of, row_of, table, text
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.table import row_of, table
 from runner.trials.record import Package
 
 CELL = {"tensorflow": "1.13.1", "keras": "2.2.4", "script": "experiments/a.py"}
@@ -28,17 +27,17 @@ WORLD = {
 
 def converging():
     made = [trial(*LEARNS, seed=seed, peak_memory_bytes=(seed + 1) * 10**8, **WORLD) for seed in range(4)]
-    return outcome_of(CELL, made, Seeds())
+    return judge_cell(CellId.of(CELL), made, Seeds())
 
 
 def failing():
     made = [trial(*BREAKS, seed=seed, **WORLD) for seed in range(4)]
-    return outcome_of({**CELL, "script": "b|.py"}, made, Seeds())
+    return judge_cell(CellId.of({**CELL, "script": "b|.py"}), made, Seeds())
 
 
 def crashing(message="unexpected keyword\nargument `lr` | <b>"):
     made = [trial(seed=seed, **WORLD, **crash(message, kind="TypeError", stage="build-model")) for seed in range(2)]
-    return outcome_of({**CELL, "script": "c.py"}, made, Seeds())
+    return judge_cell(CellId.of({**CELL, "script": "c.py"}), made, Seeds())
 
 
 def test_a_row_says_all_of_a_cell():
@@ -77,11 +76,11 @@ def test_a_median_of_losses_that_are_mostly_nan_is_nan():
     row = row_of(failing())
     assert math.isnan(row.final_loss)
     mixed = [trial(*losses, seed=seed) for seed, losses in enumerate((LEARNS, LEARNS, BREAKS))]
-    assert row_of(outcome_of(CELL, mixed, Seeds())).final_loss == 0.139
+    assert row_of(judge_cell(CellId.of(CELL), mixed, Seeds())).final_loss == 0.139
 
 
 def test_the_seconds_of_an_epoch_leave_out_the_first_one():
-    row = row_of(outcome_of(CELL, [trial(epochs=epochs("fit-1", {"loss": 1.0}))], Seeds()))
+    row = row_of(judge_cell(CellId.of(CELL), [trial(epochs=epochs("fit-1", {"loss": 1.0}))], Seeds()))
     assert row.epoch_s is None
 
 
@@ -95,7 +94,7 @@ def test_an_exception_stands_with_its_line_of_the_script():
 
 def test_a_package_is_found_by_the_name_of_its_module():
     packages = {"tensorflow_core": Package(version="1.15.0"), "sklearn": Package(version="0.20")}
-    made = outcome_of({"tensorflow": "1.15.0", "scikit-learn": "0.20"}, [trial(packages=packages)], Seeds())
+    made = judge_cell(CellId.of({"tensorflow": "1.15.0", "scikit-learn": "0.20"}), [trial(packages=packages)], Seeds())
     assert dict(row_of(made).imported) == {
         "tensorflow": "1.15.0",
         "keras": "",
@@ -110,34 +109,6 @@ def test_the_data_frame_has_the_columns_of_the_rows():
     assert list(frame.columns) == list(row_of(outcomes[0]).columns())
     assert list(frame["outcome"]) == ["settles", "fails (nan)", "blocked (crashed-build-model)"]
     assert frame["final_loss"].dtype == float
-
-
-def test_markdown_keeps_what_a_script_wrote_within_its_cell():
-    lines = text.markdown([row_of(one) for one in (converging(), failing(), crashing())]).splitlines()
-    assert lines[0] == (
-        "| tensorflow | keras | script | outcome | converged | 95 % interval | final loss | s/epoch | peak MB | "
-        "CPython | tensorflow imported | numpy imported | exception |"
-    )
-    assert lines[2] == (
-        "| 1.13.1 | 2.2.4 | experiments/a.py | settles | 4/4 | 40-100 % | 0.139 | 4 | 400 | 3.7.16 | 1.13.1 | 1.16.2 "
-        "|  |"
-    )
-    assert "| b\\|.py | fails (nan) | 0/4 | 0-60 % | nan |" in lines[3]
-    assert lines[4].endswith("| TypeError: unexpected keyword argument \\`lr\\` \\| &lt;b&gt; (script.py:12) |")
-    assert len(lines) == 5
-
-
-def test_csv_reads_back_to_what_was_written():
-    made = [row_of(converging()), row_of(crashing())]
-    read = list(csv.DictReader(io.StringIO(text.csv(made))))
-    assert [line["outcome"] for line in read] == ["settles", "blocked (crashed-build-model)"]
-    assert read[1]["exception"] == "TypeError: unexpected keyword\nargument `lr` | <b>"
-    assert (read[0]["final_loss"], read[1]["final_loss"]) == ("0.139", "")
-
-
-def test_json_has_nan_as_text():
-    [row] = json.loads(text.json([row_of(failing())]))
-    assert (row["final_loss"], row["counted"]) == ("nan", 4)
 
 
 def test_importing_the_outcomes_does_not_load_what_a_finished_run_does_not_need():

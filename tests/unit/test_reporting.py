@@ -6,18 +6,20 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import FakeEngine, write_matrix
+from fake_engine import FakeEngine, world_of, write_matrix
 
 from runner.errors import BuildFailedError, UsageError
-from runner.matrix.model import Matrix
-from runner.reports import read_report
-from runner.session import Session
-from runner.session.reporting import LOG_BYTES, LOG_BYTES_OF_GOOD, MOST_POINTS, excerpt, report_of, thinned
+from runner.matrix.matrix_file import Matrix
+from runner.outcomes.assembly import LOG_BYTES, LOG_BYTES_OF_GOOD, MOST_POINTS, thinned
+from runner.outcomes.result import read_result
+from runner.session.reporting import excerpt
+from runner.session.session import open_session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.reports import Report
+    from runner.outcomes.result import Result
+
 
 TEXT = """\
 axes:
@@ -31,48 +33,46 @@ expect: [{six: 1.15.0, script: a.py, outcome: converges}]
 
 
 @pytest.fixture
-def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
+def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
     engine = FakeEngine(log=b"\x1b[1mhello\x1b[0m\n")
     engine.broken = {"six-1.16.0": BuildFailedError("install", "no wheel of six")}
     engine.losses = lambda job, seed: (
         (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
     )
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (engine, ""))
-    with Session(Matrix.load(write_matrix(tmp_path / "here", TEXT))) as session:
-        return report_of(session, session.run())
+    with open_session(Matrix.load(write_matrix(tmp_path / "here", TEXT)), world=world_of(engine)) as session:
+        return session.run().result
 
 
 def test_of_a_good_cell_less_of_the_log_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine(log=b"x" * LOG_BYTES)
     engine.losses = lambda job, seed: (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6)
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (engine, ""))
-    with Session(Matrix.load(write_matrix(tmp_path / "here", TEXT))) as session:
-        cells = report_of(session, session.run()).cells
+    with open_session(Matrix.load(write_matrix(tmp_path / "here", TEXT)), world=world_of(engine)) as session:
+        cells = session.run().result.cells
     lengths = {cell.kind: len(cell.trials[0].log) for cell in cells}
     assert lengths["bad"] == LOG_BYTES
     assert LOG_BYTES_OF_GOOD < lengths["good"] < LOG_BYTES_OF_GOOD + 100
 
 
-def test_a_report_has_the_evidence_of_every_cell(report: Report) -> None:
+def test_a_report_has_the_evidence_of_every_cell(report: Result) -> None:
     assert [(axis.name, axis.values) for axis in report.axes] == [
         ("six", ("1.15.0", "1.16.0")),
         ("script", ("a.py", "b.py")),
     ]
     good, bad, blocked, _ = report.cells
-    assert (good.outcome, good.kind, good.expected, good.as_expected) == ("converges", "good", "converges", True)
+    assert (str(good.outcome), good.kind, good.expected, good.as_expected) == ("converges", "good", "converges", True)
     assert good.trials[1].curves == {"loss": (1.0, 0.5, 2e-6)}
     assert (good.trials[0].log, good.trials[1].log) == ("\x1b[1mhello\x1b[0m\n", "")
     assert good.trials[1].log_bytes == len("\x1b[1mhello\x1b[0m\n")
     assert report.baseline == good.id
     assert bad.comparison is not None
-    assert (bad.outcome, bad.comparison.label, bad.as_expected) == ("fails (nan)", "worse", False)
+    assert (str(bad.outcome), bad.comparison.label, bad.as_expected) == ("fails (nan)", "worse", False)
     assert [report.failures[i].label for i in bad.failures] == ["nan"]
     assert (str(bad.final), str(bad.trials[0].final), bad.trials[0].best) == ("nan", "nan", 1.0)
-    assert (blocked.outcome, blocked.trials[0].message) == ("blocked (install-failed)", "no wheel of six")
+    assert (str(blocked.outcome), blocked.trials[0].message) == ("blocked (install-failed)", "no wheel of six")
     assert report.locks[good.lock].packages[0].version == "1.15.0"
 
 
-def test_a_report_says_what_the_matrix_came_to_and_where_it_changes(report: Report) -> None:
+def test_a_report_says_what_the_matrix_came_to_and_where_it_changes(report: Result) -> None:
     [sentence] = report.sentences
     assert sentence == (
         "With script b.py the loss ends in NaN on six 1.15.0; with every script it can't be installed on 1.16.0; "
@@ -85,7 +85,7 @@ def test_a_report_says_what_the_matrix_came_to_and_where_it_changes(report: Repo
     ]
 
 
-def test_a_report_says_how_to_run_a_cell_again_with_and_without_this_tool(report: Report) -> None:
+def test_a_report_says_how_to_run_a_cell_again_with_and_without_this_tool(report: Result) -> None:
     commands = report.cells[1].commands
     assert commands is not None
     assert commands.with_runner[0] == "python -m runner matrix.yaml --only six=1.15.0,script=b.py"
@@ -94,19 +94,19 @@ def test_a_report_says_how_to_run_a_cell_again_with_and_without_this_tool(report
 
 
 def test_what_can_not_be_repeated_without_this_tool_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (FakeEngine(), ""))
+    engine = FakeEngine()
     text = TEXT.replace("  script:", "  prelude: [none, resource-variables]\n  script:")
-    with Session(Matrix.load(write_matrix(tmp_path / "here", text))) as session:
-        cells = report_of(session, session.run()).cells
+    with open_session(Matrix.load(write_matrix(tmp_path / "here", text)), world=world_of(engine)) as session:
+        cells = session.run().result.cells
     told = {cell.values["prelude"]: cell.commands.without_runner[0] for cell in cells if cell.commands}
     assert told["none"] == "uv venv --python 3.11 cell"
     assert told["resource-variables"].startswith("# only with the runner: the prelude resource-variables")
 
 
-def test_a_report_read_back_is_the_same(report: Report, tmp_path: Path) -> None:
+def test_a_report_read_back_is_the_same(report: Result, tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text(report.model_dump_json(exclude_defaults=True))
-    again = read_report(path)
+    again = read_result(path)
     assert again.model_dump_json() == report.model_dump_json()
     plain = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert plain["cells"][1]["trials"][0]["curves"]["loss"] == [1.0, "nan"]
@@ -115,10 +115,10 @@ def test_a_report_read_back_is_the_same(report: Report, tmp_path: Path) -> None:
 def test_what_is_no_report_is_refused_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     with pytest.raises(UsageError, match=r"results\.json can't be read: No such file"):
-        read_report(path)
+        read_result(path)
     path.write_text('{"schema_version": 9}')
     with pytest.raises(UsageError, match="is no report that this version reads: schema_version"):
-        read_report(path)
+        read_result(path)
 
 
 def test_a_long_series_keeps_its_ends_and_where_it_breaks() -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from reports_made import HOSTILE, cell, exception, hostile_report, report
 
-from runner.reports import Change, Comparison, Failure
-from runner.reports.earlier import against
+from runner.outcomes.earlier import against
+from runner.outcomes.result import ComparisonResult, FailureResult, NeighbourChange
 from runner.reports.markdown import MOST_ROWS, escaped, report_md
-from runner.reports.plain import one_line, plain
+from runner.reports.untrusted import one_line, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,17 +59,17 @@ def test_any_text_reads_as_it_is(text: str) -> None:
 def test_a_report_has_its_sentences_table_changes_and_failures() -> None:
     made = report(
         cell(1),
-        cell(2, outcome="fails (nan)", kind="bad", final=7.0, comparison=Comparison(label="worse", reason="r")),
+        cell(2, outcome="fails (nan)", kind="bad", final=7.0, comparison=ComparisonResult(label="worse", reason="r")),
         cell(3, outcome="blocked (crashed-import)", kind="untestable", exception=exception("no | pipe")),
         sentences=("It breaks from 1.2.0 on.",),
-        changes=(Change(axis="six", before=f"{1:012x}", after=f"{2:012x}"),),
-        failures=(Failure(label="nan", reason="nan", cells=(f"{2:012x}",), trials=4),),
+        changes=(NeighbourChange(axis="six", before=f"{1:012x}", after=f"{2:012x}"),),
+        failures=(FailureResult(label="nan", reason="nan", cells=(f"{2:012x}",), trials=4),),
         control="1 of 1 alike",
     )
     found = report_md(made, source="https://x/blob/c")
     assert found.startswith("# here\n\nIt breaks from 1.2.0 on.\n\n1 of 3 cells converge, 1 fails, 1 can't run.\n")
     assert "| 1.1.0 | a.py | ✓ converges | 4/4 | 40-100 % | 2.5e-06 |  |  |  |\n" in found
-    assert "| 1.2.0 | a.py | ✗ fails (nan) | 0/4 |  | nan |  | worse |" in found
+    assert "| 1.2.0 | a.py | ✗ fails (nan) | 0/4 |  | NaN |  | worse |" in found
     assert "ValueError: no &#124; pipe ([a.py:7](https://x/blob/c/a.py#L7))" in found
     assert "| six 1.1.0 → 1.2.0 | converges → fails (nan) | script a.py |" in found
     assert "| nan | 4 | six=1.2.0,script=a.py |" in found
@@ -100,9 +100,9 @@ def test_of_very_many_cells_those_that_fail_are_shown_and_the_page_fits() -> Non
 
 
 def test_plain_text_keeps_its_lines_and_loses_what_does_not_show() -> None:
-    assert plain("a\x1b[1;31mb\x1b[0m\tc\r\nd\re") == "ab\tc\nd\ne"
-    assert plain("\x1b]0;title\x07x\x1b(Bz") == "xz"
-    assert plain("\u202ex\x00") == "\ufffdx\ufffd"
-    assert plain("\x1b]never ended" * 3) == ""
+    assert stripped("a\x1b[1;31mb\x1b[0m\tc\r\nd\re") == "ab\tc\nd\ne"
+    assert stripped("\x1b]0;title\x07x\x1b(Bz") == "xz"
+    assert stripped("\u202ex\x00") == "\ufffdx\ufffd"
+    assert stripped("\x1b]never ended" * 3) == ""
     assert one_line("a\n\n b", 3) == "a b"
     assert one_line("abcdef", 4) == "abc…"

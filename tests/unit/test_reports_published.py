@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from runner.reports import read_report
+from runner.outcomes.result import read_result
 from runner.reports.site import write_site
 
 SITE = Path(__file__).parents[2] / "reports" / "site"
@@ -25,7 +25,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_the_published_site_is_made_from_its_results_alone(tmp_path: Path) -> None:
     """Where it fails after a change of the pages: `python -m runner publish --from reports/site/results.json`."""
-    write_site(read_report(SITE / "results.json"), tmp_path)
+    write_site(read_result(SITE / "results.json"), tmp_path)
     made, published = files(tmp_path), files(SITE)
     assert made.keys() == published.keys()
     assert [name for name in made if made[name] != published[name]] == []

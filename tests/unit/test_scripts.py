@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.errors import UsageError
-from runner.scripts import copy_script, read_script
+from runner.scripts.script import copy_script, read_script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,10 @@ def test_the_digest_changes_with_any_of_its_files(tmp_path: Path, changed: str) 
     before = read_script(tmp_path, "train.py").digest
     (tmp_path / "other.py").write_text("# not imported\n")
     assert read_script(tmp_path, "train.py").digest == before
-    (tmp_path / changed).write_text("import model # changed\n")
+    original = (tmp_path / changed).read_text()
+    (tmp_path / changed).write_text(f"{original}# a comment does nothing\n")
+    assert read_script(tmp_path, "train.py").digest == before
+    (tmp_path / changed).write_text(f"{original}changed = 1\n")
     assert read_script(tmp_path, "train.py").digest != before
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from runner.scripts.counterparts import Counterparts, Missing
+from runner.scripts.counterparts import Counterparts, NoCounterpart
 
 PRIVATE = "private to the Keras that it is written for"
 
 
 def of(path: str, flavour: str, *, module: bool = False) -> str:
     found = Counterparts(flavour=flavour).of(path, module=module)
-    return f"({found.reason})" if isinstance(found, Missing) else found
+    return f"({found.reason})" if isinstance(found, NoCounterpart) else found
 
 
 @pytest.mark.parametrize(

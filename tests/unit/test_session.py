@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import MATRIX, FakeEngine, lost, write_matrix
+from fake_engine import MATRIX, FakeEngine, lost, world_of, write_matrix
+from packaging.version import Version
 
 from runner.engines.protocol import Room
-from runner.environments.model import Unresolvable
-from runner.environments.sizes import LockSizes
+from runner.environments.lock import Unresolvable
+from runner.environments.wheelhouse import LockSizes
 from runner.errors import BuildFailedError, EngineLostError, MachineError, UsageError
-from runner.matrix.model import Matrix
-from runner.outcomes import OutcomeKind
-from runner.session import Options, Results, Session
-from runner.session.running import StoppedEarly, slots_of
-from runner.session.workplace import claim
+from runner.laboratory.executor import slots_of
+from runner.laboratory.workplace import Claim
+from runner.matrix.matrix_file import Matrix
+from runner.outcomes.outcome import OutcomeKind
+from runner.session.options import Options
+from runner.session.rounds import StoppedEarly
+from runner.session.session import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from runner.engines.protocol import Job
-    from runner.environments.model import Environment
+    from runner.environments.lock import Environment
+    from runner.session.results import Results
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    fake = FakeEngine()
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
-    return fake
+def engine() -> FakeEngine:
+    return FakeEngine()
 
 
 @pytest.fixture
@@ -39,8 +42,8 @@ def matrix(tmp_path: Path) -> Path:
     return write_matrix(tmp_path / "here")
 
 
-def run(path: Path, **options: object) -> Results:
-    with Session(Matrix.load(path), Options(**options)) as session:  # type: ignore[arg-type]
+def run(engine: FakeEngine, path: Path, **options: object) -> Results:
+    with open_session(Matrix.load(path), Options(**options), world=world_of(engine)) as session:  # type: ignore[arg-type]
         return session.run()
 
 
@@ -50,7 +53,7 @@ def labels(results: Results) -> list[str]:
 
 def test_every_cell_gets_as_many_seeds_as_its_answer_needs(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
-    results = run(matrix)
+    results = run(engine, matrix)
     assert labels(results) == ["converges"] * 4
     assert Counter(cell for cell, _ in engine.ran) == {cell.name: 4 for cell in results.cells}
     assert results.executed == 16
@@ -59,39 +62,39 @@ def test_every_cell_gets_as_many_seeds_as_its_answer_needs(engine: FakeEngine, m
 
 def test_where_seeds_disagree_more_are_spent_up_to_the_cap(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1) if seed % 2 else 0.1 + seed / 100)
-    results = run(matrix, only="six=1.15.0,script=a.py")
+    results = run(engine, matrix, only="six=1.15.0,script=a.py")
     assert labels(results) == ["flaky (coin flip)"]
     assert sorted(seed for _, seed in engine.ran) == list(range(10))
 
 
 def test_a_cell_whose_trials_are_copies_stops_after_two(engine: FakeEngine, matrix: Path) -> None:
-    results = run(matrix, only="six=1.15.0,script=a.py")
+    results = run(engine, matrix, only="six=1.15.0,script=a.py")
     assert (labels(results), results.executed) == (["converges"], 2)
     assert "seed-insensitive" in results.outcomes[0].flags
 
 
 def test_a_second_run_repeats_nothing(engine: FakeEngine, matrix: Path) -> None:
-    first = run(matrix)
+    first = run(engine, matrix)
     engine.ran.clear()
-    second = run(matrix)
+    second = run(engine, matrix)
     assert engine.ran == []
     assert second.executed == 0
     assert second.rows() == first.rows()
 
 
 def test_what_changes_a_trial_runs_again_and_what_does_not_does_not(engine: FakeEngine, matrix: Path) -> None:
-    run(matrix)
+    run(engine, matrix)
     engine.ran.clear()
     (matrix.parent / "a.py").write_text("print('changed')\n")
     matrix.write_text(MATRIX.replace("1e-4", "1e-3"))  # a criterion judges records: it is no part of a trial
-    results = run(matrix)
+    results = run(engine, matrix)
     assert {cell for cell, _ in engine.ran} == {cell.name for cell in results.cells if cell.script == "a.py"}
 
 
 def test_fewer_seeds_than_are_stored_give_the_outcome_of_those_seeds(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
-    run(matrix)
-    results = run(matrix, seeds=1)
+    run(engine, matrix)
+    results = run(engine, matrix, seeds=1)
     assert [outcome.n_trials for outcome in results.outcomes] == [1] * 4
     assert results.executed == 0
 
@@ -102,7 +105,7 @@ def test_a_lost_engine_is_tried_again_and_then_said(
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda _s: None)
     engine.losses = lost
     with pytest.raises(EngineLostError, match="The engine stopped answering"):
-        run(matrix, only="six=1.15.0,script=a.py", jobs=1)
+        run(engine, matrix, only="six=1.15.0,script=a.py", jobs=1)
     assert Counter(engine.ran).most_common(1)[0][1] == 3
     assert engine.stopped.is_set()
 
@@ -117,10 +120,10 @@ def test_what_was_finished_before_a_failure_is_kept(
 
     engine.losses = losses
     with pytest.raises(EngineLostError):
-        run(matrix, only="six=1.15.0", jobs=1)
+        run(engine, matrix, only="six=1.15.0", jobs=1)
     engine.losses = lambda _job, _seed: (1.0, 0.5, 1e-6)
     engine.ran.clear()
-    run(matrix, only="six=1.15.0", jobs=1)
+    run(engine, matrix, only="six=1.15.0", jobs=1)
     assert {cell.rpartition("=")[2] for cell, _ in engine.ran} == {"b.py"}
 
 
@@ -128,41 +131,39 @@ def test_an_environment_that_can_not_be_made_blocks_its_cells_and_no_others(
     engine: FakeEngine, matrix: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.broken = {"six-1.15.0": BuildFailedError("image-build", "no space for six")}
-    results = run(matrix)
+    results = run(engine, matrix)
     assert labels(results) == ["blocked (image-build-failed)"] * 2 + ["converges"] * 2
     assert results.outcomes[0].records[0].message == "no space for six"
     engine.ran.clear()
-    assert labels(run(matrix)) == labels(results)
+    assert labels(run(engine, matrix)) == labels(results)
     assert engine.ran == []
 
 
 def test_a_run_in_which_every_cell_is_blocked_is_not_green(engine: FakeEngine, matrix: Path) -> None:
     engine.broken = {f"six-{version}": BuildFailedError("install", "no") for version in ("1.15.0", "1.16.0")}
-    results = run(matrix)
+    results = run(engine, matrix)
     assert results.complaint == "Nothing was executed: no cell has a finished trial."
     assert results.exit_code == 1
 
 
 def test_fail_fast_also_stops_at_what_is_stored(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda job, seed: (1.0, float("nan")) if "a.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
-    run(matrix, only="six=1.15.0,script=a.py")
+    run(engine, matrix, only="six=1.15.0,script=a.py")
     engine.ran.clear()
     with pytest.raises(StoppedEarly, match=r"six=1\.15\.0,script=a\.py fails"):
-        run(matrix, fail_fast=True)
+        run(engine, matrix, fail_fast=True)
     assert engine.ran == []
 
 
 def test_a_missing_interpreter_blocks_cells_until_it_is_there(engine: FakeEngine, matrix: Path) -> None:
     engine.broken = {"six-1.15.0": BuildFailedError("install", "CPython 3.11 is not on this machine")}
     engine.identity = None
-    assert labels(run(matrix, only="six=1.15.0,script=a.py")) == ["blocked (install-failed)"]
+    assert labels(run(engine, matrix, only="six=1.15.0,script=a.py")) == ["blocked (install-failed)"]
     engine.broken, engine.identity = {}, "now-there"
-    assert labels(run(matrix, only="six=1.15.0,script=a.py")) == ["converges"]
+    assert labels(run(engine, matrix, only="six=1.15.0,script=a.py")) == ["converges"]
 
 
-def test_what_does_not_resolve_is_a_result_with_the_resolver_s_reason(
-    engine: FakeEngine, matrix: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_does_not_resolve_is_a_result_with_the_resolver_s_reason(engine: FakeEngine, matrix: Path) -> None:
     (matrix.parent / "locks" / "six-1.15.0.txt").unlink()
     asked: list[str] = []
 
@@ -170,10 +171,11 @@ def test_what_does_not_resolve_is_a_result_with_the_resolver_s_reason(
         asked.append(environment.name)
         return Unresolvable(environment=environment, reason="six 1.15.0 needs a planet")
 
-    monkeypatch.setattr(importlib.import_module("runner.environments.resolve"), "resolve", resolve)
-    monkeypatch.setattr("runner.session.environments.missing_versions", lambda *_: [])
+    there = [SimpleNamespace(version=Version(version)) for version in ("1.15.0", "1.16.0")]
+    catalog = SimpleNamespace(project=lambda _name: SimpleNamespace(releases=there))
     for _ in range(2):
-        results = run(matrix)
+        with open_session(Matrix.load(matrix), world=replace(world_of(engine, catalog), resolve=resolve)) as session:
+            results = session.run()
         assert labels(results) == ["blocked (unresolvable)"] * 2 + ["converges"] * 2
         assert "needs a planet" in results.outcomes[0].reason
     assert asked == ["six-1.15.0"]
@@ -184,7 +186,7 @@ def test_a_missed_expectation_is_told_with_its_line_and_is_not_green(engine: Fak
         MATRIX
         + "expect:\n  - {six: 1.15.0, outcome: converges}\n  - {six: 1.16.0, script: a.py, outcome: fails (nan)}\n"
     )
-    results = run(matrix)
+    results = run(engine, matrix)
     assert results.exit_code == 1
     assert [str(miss) for miss in results.misses] == [
         "expected fails (nan) (line 9), got converges: six=1.16.0,script=a.py"
@@ -195,12 +197,12 @@ def test_fail_fast_stops_at_the_first_cell_that_is_not_as_it_should_be(engine: F
     engine.losses = lambda job, seed: (1.0, float("nan")) if "a.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
     # the environments are prepared side by side: either may come first
     with pytest.raises(StoppedEarly, match=r"six=1\.1[56]\.0,script=a\.py fails \(nan\)"):
-        run(matrix, fail_fast=True, jobs=1)
+        run(engine, matrix, fail_fast=True, jobs=1)
     assert len(engine.ran) < 10
 
 
 def test_nothing_executed_is_not_green(engine: FakeEngine, matrix: Path) -> None:
-    with Session(Matrix.load(matrix)) as session:
+    with open_session(Matrix.load(matrix), world=world_of(engine)) as session:
         results = session.results()
     assert results.complaint == "Nothing was executed: no cell has a finished trial."
     assert results.exit_code == 1
@@ -208,7 +210,7 @@ def test_nothing_executed_is_not_green(engine: FakeEngine, matrix: Path) -> None
 
 def test_mostly_undecided_is_not_green(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda _job, _seed: ()
-    results = run(matrix)
+    results = run(engine, matrix)
     assert {outcome.kind for outcome in results.outcomes} == {OutcomeKind.UNDECIDED}
     assert results.complaint == "Most cells are undecided: 4 of 4."
     assert results.exit_code == 1
@@ -216,22 +218,22 @@ def test_mostly_undecided_is_not_green(engine: FakeEngine, matrix: Path) -> None
 
 def test_two_runs_of_one_matrix_at_once_are_refused(engine: FakeEngine, matrix: Path) -> None:
     with (
-        claim(matrix.parent / ".runner"),
+        Claim(matrix.parent / ".runner").held(),
         pytest.raises(UsageError, match=r"Another run of this matrix is at work \(process \d+\)"),
     ):
-        run(matrix)
+        run(engine, matrix)
 
 
 def test_what_a_killed_run_left_is_cleared(engine: FakeEngine, matrix: Path) -> None:
     left = matrix.parent / ".runner" / "jobs" / "killed" / "work"
     left.mkdir(parents=True)
     (left / "locked").mkdir(mode=0o500)
-    run(matrix)
+    run(engine, matrix)
     assert not (matrix.parent / ".runner" / "jobs" / "killed").exists()
 
 
 def test_the_plan_says_what_is_there_and_what_would_run(engine: FakeEngine, matrix: Path) -> None:
-    with Session(Matrix.load(matrix)) as session:
+    with open_session(Matrix.load(matrix), world=world_of(engine)) as session:
         before = session.plan()
         session.run()
         after = session.plan()
@@ -240,18 +242,18 @@ def test_the_plan_says_what_is_there_and_what_would_run(engine: FakeEngine, matr
 
 
 def test_the_table_is_a_data_frame_with_one_row_a_cell(engine: FakeEngine, matrix: Path) -> None:
-    table = run(matrix).table()
+    table = run(engine, matrix).table()
     assert list(table["script"]) == ["a.py", "b.py"] * 2
     assert list(table["outcome"]) == ["converges"] * 4
     assert set(table["lock"]) == {"six-1.15.0", "six-1.16.0"}
 
 
 def test_forgotten_trials_run_again(engine: FakeEngine, matrix: Path) -> None:
-    run(matrix)
-    with Session(Matrix.load(matrix)) as session:
+    run(engine, matrix)
+    with open_session(Matrix.load(matrix), world=world_of(engine)) as session:
         assert session.forget() == 8
         assert list((matrix.parent / ".runner" / "logs").iterdir()) == []
-    assert run(matrix).executed == 8
+    assert run(engine, matrix).executed == 8
 
 
 def test_an_import_flavour_runs_the_rewritten_script_and_its_record_has_the_diff(
@@ -259,7 +261,7 @@ def test_an_import_flavour_runs_the_rewritten_script_and_its_record_has_the_diff
 ) -> None:
     path = write_matrix(tmp_path, MATRIX.replace("[a.py, b.py]", "[a.py]\n  import: [as-written, tf.keras]"))
     (tmp_path / "a.py").write_text("import keras\nprint(keras.layers)\n")
-    results = run(path, only="six=1.15.0", seeds=1)
+    results = run(engine, path, only="six=1.15.0", seeds=1)
     as_written, rewritten = (outcome.records[0] for outcome in results.outcomes)
     assert as_written.rewritten == ""
     assert "-import keras\n+from tensorflow import keras\n" in rewritten.rewritten
@@ -272,7 +274,7 @@ def test_a_script_that_can_not_be_rewritten_ends_the_run_before_anything_is_made
     path = write_matrix(tmp_path, MATRIX.replace("[a.py, b.py]", "[a.py]\n  import: [keras]"))
     (tmp_path / "a.py").write_text("import keras\nprint 'Python 2'\n")
     with pytest.raises(UsageError, match=r"a\.py"):
-        run(path)
+        run(engine, path)
     assert engine.ran == []
 
 
@@ -285,8 +287,11 @@ def test_what_a_flavour_has_to_leave_alone_is_told(
 
     path = write_matrix(tmp_path, MATRIX.replace("[a.py, b.py]", "[a.py]\n  import: [tf.keras]"))
     (tmp_path / "a.py").write_text("import keras\nfrom keras.src import ops\n")
-    with Session(
-        Matrix.load(path), Options(only="six=1.15.0", seeds=1), PlainProgress(Console(stderr=True))
+    with open_session(
+        Matrix.load(path),
+        Options(only="six=1.15.0", seeds=1),
+        PlainProgress(Console(stderr=True)),
+        world=world_of(engine),
     ) as session:
         session.run()
     assert "import=tf.keras leaves alone a.py:2" in capsys.readouterr().err
@@ -296,8 +301,8 @@ def test_images_that_do_not_fit_are_refused_with_figures(engine: FakeEngine, mat
     engine.space = Room(path=matrix.parent, free_bytes=1000)
     engine.found = False
     sizes = LockSizes(downloads={}, layers={"layer": 5_000_000_000})
-    with Session(Matrix.load(matrix)) as session:
-        session.environments.sizes = lambda _lock: sizes  # type: ignore[method-assign]
+    with open_session(Matrix.load(matrix), world=world_of(engine)) as session:
+        session.laboratory.environments.sizes = lambda _lock: sizes  # type: ignore[method-assign]
         with pytest.raises(MachineError, match=r"2 environments need about 5\.0 GB, and 0\.0 GB are free in "):
             session.build()
 

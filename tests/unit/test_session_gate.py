@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from reports_made import cell, exception, report, trial
 
-from runner.reports import Comparison
-from runner.reports.earlier import against, evidence
+from runner.matrix.cell_id import CellId
+from runner.outcomes.earlier import against, evidence
+from runner.outcomes.result import ComparisonResult
 from runner.session.gate import FailOn, broken
 
 FAILS = {"outcome": "fails (nan)", "kind": "bad"}
-WORSE = Comparison(label="worse", reason="0 of 4 against 4 of 4")
+WORSE = ComparisonResult(label="worse", reason="0 of 4 against 4 of 4")
 
 
 def test_worse_means_than_the_baseline_or_than_before_where_an_earlier_result_is_given() -> None:
@@ -55,7 +56,7 @@ def test_cells_are_matched_by_their_axis_values_in_any_order() -> None:
 
 def test_a_cell_that_was_not_looked_at_is_not_gone() -> None:
     earlier = report(cell(1), cell(2), cell(3))
-    found = against(report(cell(1)), earlier, {"six=1.1.0,script=a.py", "six=1.2.0,script=a.py"})
+    found = against(report(cell(1)), earlier, {CellId.of({"six": f"1.{n}.0", "script": "a.py"}) for n in (1, 2)})
     assert [(one.name, one.label) for one in found] == [
         ("six=1.1.0,script=a.py", "equivalent"),
         ("six=1.3.0,script=a.py", "gone"),

@@ -6,37 +6,36 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import FakeEngine, write_matrix
+from fake_engine import FakeEngine, world_of, write_matrix
 
 from runner.errors import UsageError
-from runner.matrix.model import Matrix
-from runner.session import Options, Session
+from runner.matrix.matrix_file import Matrix
 from runner.session.merging import Merged, merge
+from runner.session.options import Options
+from runner.session.session import open_session
 from runner.session.shards import Shard
-from runner.trials.execute import Workplace
+from runner.trials.execution import Workplace
 from runner.trials.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.session import Results
+    from runner.session.results import Results
 
 
-@pytest.fixture(autouse=True)
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+def engine() -> FakeEngine:
     fake = FakeEngine()
     fake.losses = lambda job, seed: (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
     return fake
 
 
 def run(path: Path, shard: Shard | None = None) -> Results:
-    with Session(Matrix.load(path), Options(shard=shard)) as session:
+    with open_session(Matrix.load(path), Options(shard=shard), world=world_of(engine())) as session:
         return session.run()
 
 
 def stored(path: Path) -> Results:
-    with Session(Matrix.load(path)) as session:
+    with open_session(Matrix.load(path), world=world_of(engine())) as session:
         return session.results()
 
 

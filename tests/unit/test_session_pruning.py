@@ -6,17 +6,19 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import FakeEngine, write_matrix
+from fake_engine import FakeEngine, world_of, write_matrix
 
 from runner.errors import BuildFailedError
-from runner.matrix.model import Matrix
-from runner.session import Options, Results, Session
+from runner.matrix.matrix_file import Matrix
+from runner.session.options import Options
+from runner.session.session import open_session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Image
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
+    from runner.session.results import Results
 
 
 class CountingEngine(FakeEngine):
@@ -43,19 +45,17 @@ class CountingEngine(FakeEngine):
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> CountingEngine:
-    fake = CountingEngine()
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
-    return fake
+def engine() -> CountingEngine:
+    return CountingEngine()
 
 
-def run(path: Path) -> Results:
-    with Session(Matrix.load(path), Options(prune_images=True)) as session:
+def run(engine: FakeEngine, path: Path) -> Results:
+    with open_session(Matrix.load(path), Options(prune_images=True), world=world_of(engine)) as session:
         return session.run()
 
 
 def test_each_image_goes_when_its_cells_are_decided(engine: CountingEngine, tmp_path: Path) -> None:
-    results = run(write_matrix(tmp_path))
+    results = run(engine, write_matrix(tmp_path))
     assert [outcome.label for outcome in results.outcomes] == ["converges"] * 4
     assert engine.there == set()
     assert sorted(engine.removed) == ["image-of-six-1.15.0", "image-of-six-1.16.0"]
@@ -66,16 +66,16 @@ def test_an_environment_that_can_not_be_made_gives_its_place_to_the_next(
     engine: CountingEngine, tmp_path: Path
 ) -> None:
     engine.broken = {"six-1.15.0": BuildFailedError("install", "no wheel")}
-    monkeyed = run(write_matrix(tmp_path))
+    monkeyed = run(engine, write_matrix(tmp_path))
     assert [outcome.label for outcome in monkeyed.outcomes][:2] == ["blocked (install-failed)"] * 2
     assert engine.removed == ["image-of-six-1.16.0"]
 
 
 def test_a_finished_matrix_makes_and_removes_nothing(engine: CountingEngine, tmp_path: Path) -> None:
     path = write_matrix(tmp_path)
-    run(path)
+    run(engine, path)
     engine.removed.clear()
-    assert run(path).executed == 0
+    assert run(engine, path).executed == 0
     assert engine.removed == []
 
 
@@ -94,7 +94,7 @@ def test_what_an_image_to_come_stands_on_stays_until_that_one_is_made(engine: Co
     there_when_removed: list[set[str]] = []
     remove = engine.remove_image
     engine.remove_image = lambda reference: there_when_removed.append(set(engine.there)) or remove(reference)
-    run(shared_base(tmp_path))
+    run(engine, shared_base(tmp_path))
     assert len(there_when_removed) == 2
     assert len(there_when_removed[0]) == 2  # the first went when the second was there
     assert engine.there == set()
@@ -105,7 +105,7 @@ def test_where_the_last_of_a_base_can_not_be_made_nothing_of_the_base_stays(
 ) -> None:
     path = shared_base(tmp_path)
     engine.broken = {"six-1.15.0+py3.11": BuildFailedError("install", "no wheel")}
-    run(path)
+    run(engine, path)
     assert engine.removed == ["image-of-six-1.15.0+py3.10"]
     assert engine.there == set()
 
@@ -113,8 +113,8 @@ def test_where_the_last_of_a_base_can_not_be_made_nothing_of_the_base_stays(
 def _relock(folder: Path) -> None:
     from datetime import UTC, datetime
 
+    from runner.environments.lock import Environment, Layer, LockedPackage
     from runner.environments.lockfile import finished, write
-    from runner.environments.model import Environment, Layer, LockedPackage
 
     for python in ("3.10", "3.11"):
         environment = Environment(pins=(("six", "1.15.0"),), python=python)

@@ -6,22 +6,24 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import FakeEngine, write_matrix
+from fake_engine import WITHOUT_ENGINE, FakeEngine, world_of, write_matrix
 
 from runner.engines.protocol import EngineKind
 from runner.errors import BuildFailedError
-from runner.matrix.model import Matrix
-from runner.outcomes import Label
-from runner.session import Options, Results, Session
-from runner.session.recall import FIRST_CONTROL_SEED
-from runner.session.running import StoppedEarly
+from runner.matrix.matrix_file import Matrix
+from runner.session.ledger import FIRST_CONTROL_SEED
+from runner.session.options import Options
+from runner.session.rounds import StoppedEarly
+from runner.session.session import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from runner.engines.protocol import Image, Job
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
+    from runner.session.results import Results
+
 
 WITHOUT_CRITERION = """\
 axes:
@@ -33,10 +35,8 @@ experiment:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    fake = FakeEngine()
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
-    return fake
+def engine() -> FakeEngine:
+    return FakeEngine()
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return lambda text: write_matrix(tmp_path / "here", text)
 
 
-def run(path: Path, **options: object) -> Results:
-    with Session(Matrix.load(path), Options(**options)) as session:  # type: ignore[arg-type]
+def run(engine: FakeEngine, path: Path, **options: object) -> Results:
+    with open_session(Matrix.load(path), Options(**options), world=world_of(engine)) as session:  # type: ignore[arg-type]
         return session.run()
 
 
@@ -69,7 +69,7 @@ def labels(results: Results) -> list[str]:
 
 def test_what_settles_above_the_best_cell_has_not_converged(engine: FakeEngine, write: Callable[[str], Path]) -> None:
     engine.losses = settles_at
-    results = run(write(WITHOUT_CRITERION))
+    results = run(engine, write(WITHOUT_CRITERION))
     assert labels(results) == ["converges"] * 2 + ["fails (plateaued)"] * 2
     assert results.outcomes[2].trials[0][1].basis == "above-baseline"
 
@@ -78,7 +78,7 @@ def test_cells_that_look_different_get_as_many_trials_as_it_takes_to_be_sure(
     engine: FakeEngine, write: Callable[[str], Path]
 ) -> None:
     engine.losses = breaks
-    results = run(write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\n"))
+    results = run(engine, write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\n"))
     assert [outcome.n_trials for outcome in results.outcomes] == [5, 4, 5, 4]
     assert [one.label for one in results.compared if one] == ["baseline", "equivalent", "worse", "equivalent"]
     assert results.compared[2] is not None
@@ -88,9 +88,9 @@ def test_cells_that_look_different_get_as_many_trials_as_it_takes_to_be_sure(
 def test_the_store_gives_the_same_outcomes_as_the_run_did(engine: FakeEngine, write: Callable[[str], Path]) -> None:
     engine.losses = breaks
     path = write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\ncontrol: true\n")
-    first = run(path)
+    first = run(engine, path)
     engine.ran.clear()
-    second = run(path)
+    second = run(engine, path)
     assert (engine.ran, second.executed) == ([], 0)
     assert second.rows() == first.rows()
     assert str(second.judged.control) == str(first.judged.control)
@@ -101,29 +101,29 @@ def test_a_cell_comes_out_the_same_whichever_cells_are_looked_at(
 ) -> None:
     engine.losses = settles_at
     path = write(WITHOUT_CRITERION)
-    whole = run(path)
+    whole = run(engine, path)
     engine.ran.clear()
-    alone = run(path, only="six=1.16.0,script=b.py")
+    alone = run(engine, path, only="six=1.16.0,script=b.py")
     assert engine.ran == []
     assert alone.rows() == whole.rows()[3:]
 
 
 def test_a_fixed_number_of_seeds_stays_fixed(engine: FakeEngine, write: Callable[[str], Path]) -> None:
     engine.losses = breaks
-    results = run(write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\nseeds: 4\n"))
+    results = run(engine, write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\nseeds: 4\n"))
     assert [outcome.n_trials for outcome in results.outcomes] == [4] * 4
 
 
 def test_the_baseline_is_the_named_one(engine: FakeEngine, write: Callable[[str], Path]) -> None:
     engine.losses = breaks
     path = write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\nbaseline: {{six: 1.16.0, script: b.py}}\n")
-    results = run(path)
+    results = run(engine, path)
     assert [one.label for one in results.compared if one] == ["equivalent", "equivalent", "worse", "baseline"]
 
 
 def test_the_control_is_the_baseline_again_with_other_seeds(engine: FakeEngine, write: Callable[[str], Path]) -> None:
     engine.losses = breaks
-    results = run(write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\ncontrol: true\n"))
+    results = run(engine, write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\ncontrol: true\n"))
     copies = Counter(cell for cell, seed in engine.ran if seed >= FIRST_CONTROL_SEED)
     assert copies == {results.cells[0].name: 4}
     assert results.outcomes[0].n_trials == 5
@@ -144,15 +144,15 @@ def test_under_docker_the_control_runs_in_an_image_that_is_made_again(
     monkeypatch.setattr(engine, "make", make, raising=False)
     monkeypatch.setattr(engine, "toolchain", lambda _python: None, raising=False)
     monkeypatch.setattr("runner.environments.wheelhouse.fetch", lambda *_arguments, **_options: None)
-    results = run(write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\ncontrol: true\n"))
+    results = run(engine, write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\ncontrol: true\n"))
     assert results.judged.baseline is not None
-    assert made == [f"six-{results.judged.baseline.cell['six']}"]
+    assert made == [f"six-{results.judged.baseline.id.get('six')}"]
     assert engine.removed == [f"image-of-{made[0]}"]
 
 
 def test_without_control_nothing_is_said_of_it(engine: FakeEngine, write: Callable[[str], Path]) -> None:
     engine.losses = breaks
-    assert run(write(WITHOUT_CRITERION)).judged.control is None
+    assert run(engine, write(WITHOUT_CRITERION)).judged.control is None
 
 
 def test_an_environment_that_is_gone_for_a_later_round_keeps_its_outcomes(
@@ -169,7 +169,7 @@ def test_an_environment_that_is_gone_for_a_later_round_keeps_its_outcomes(
 
     engine.find = found_once  # type: ignore[method-assign]
     engine.losses = breaks
-    results = run(write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\n"))
+    results = run(engine, write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\n"))
     assert labels(results) == ["converges", "converges", "fails (nan)", "converges"]
     assert [outcome.n_trials for outcome in results.outcomes] == [5, 4, 4, 4]
 
@@ -179,26 +179,20 @@ def test_fail_fast_waits_for_the_baseline_where_a_cell_only_settles(
 ) -> None:
     engine.losses = lambda _job, seed: (2.0, *[0.1 + seed / 1e4] * 7)
     text = f"{WITHOUT_CRITERION}expect: [{{six: 1.15.0, outcome: converges}}]\n"
-    assert labels(run(write(text), fail_fast=True)) == ["converges"] * 4
+    assert labels(run(engine, write(text), fail_fast=True)) == ["converges"] * 4
     engine.losses = breaks
     with pytest.raises(StoppedEarly):
-        run(write(text.replace("10s", "11s")), fail_fast=True)
+        run(engine, write(text.replace("10s", "11s")), fail_fast=True)
 
 
-def test_stored_trials_are_judged_without_an_engine(
-    engine: FakeEngine, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stored_trials_are_judged_without_an_engine(engine: FakeEngine, write: Callable[[str], Path]) -> None:
     engine.losses = breaks
     engine.broken = {"six-1.16.0": BuildFailedError("install", "no wheel")}
     path = write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\n")
-    first = run(path)
+    first = run(engine, path)
 
-    def no_engine(*_args: object, **_options: object) -> None:
-        raise AssertionError("an engine was asked")
-
-    monkeypatch.setattr("runner.session.session.open_engine", no_engine)
     path.write_text(path.read_text().replace("1e-4", "1e-9"))
-    with Session(Matrix.load(path)) as session:
+    with open_session(Matrix.load(path), world=WITHOUT_ENGINE) as session:
         again = session.results(recorded=True)
     assert labels(first) == ["converges"] * 2 + ["blocked (install-failed)"] * 2
     assert labels(again) == ["fails (improving)"] * 2 + ["blocked (install-failed)"] * 2
@@ -207,22 +201,8 @@ def test_stored_trials_are_judged_without_an_engine(
 
 def test_what_an_edited_script_ran_before_is_not_judged(engine: FakeEngine, write: Callable[[str], Path]) -> None:
     path = write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\n")
-    run(path)
+    run(engine, path)
     (path.parent / "a.py").write_text("print('edited')\n")
-    with Session(Matrix.load(path)) as session:
+    with open_session(Matrix.load(path), world=world_of(engine)) as session:
         again = session.results(recorded=True)
     assert [outcome.n_trials for outcome in again.outcomes] == [0, 2, 0, 2]
-
-
-def test_comparisons_are_worked_out_once(
-    engine: FakeEngine, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine.losses = breaks
-    path = write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\n")
-    first = run(path)
-    monkeypatch.setattr("runner.session.remembered.compared", lambda _judged: pytest.fail("compared again"))
-    assert run(path).compared == first.compared
-    monkeypatch.undo()
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (engine, ""))
-    path.write_text(path.read_text().replace("1e-4", "1e-9"))
-    assert all(verdict.label is not Label.CONVERGED for one in run(path).outcomes for _, verdict in one.trials)

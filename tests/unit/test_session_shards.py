@@ -7,18 +7,19 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import MATRIX, FakeEngine, write_matrix
+from fake_engine import MATRIX, FakeEngine, world_of, write_matrix
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import UsageError
-from runner.matrix.model import Matrix
-from runner.session import Options, Session
-from runner.session.jobs import github_jobs
+from runner.matrix.matrix_file import Matrix
+from runner.session.options import Options
+from runner.session.session import open_session
 from runner.session.shards import MAKING_S, Shard, divide, parse_shard
 
 if TYPE_CHECKING:
     from pathlib import Path
+
 
 costs = st.floats(0, 1e5, allow_nan=False)
 matrices = st.lists(st.lists(costs, min_size=1, max_size=12), min_size=1, max_size=12)
@@ -89,77 +90,76 @@ def test_a_shard_is_written_like_3_8() -> None:
     assert parse_shard("3/8") == Shard(3, 8)
     assert parse_shard("") is None
     for wrong in ("0/8", "9/8", "3", "a/b", "3/8/9", "-1/8", "3/0", "٣/8"):
-        with pytest.raises(UsageError, match="write it like 3/8"):
+        with pytest.raises(UsageError, match="Write it like 3/8"):
             parse_shard(wrong)
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+def engine() -> FakeEngine:
     fake = FakeEngine()
     fake.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
-    monkeypatch.setattr("runner.session.session.open_engine", lambda *_args, **_options: (fake, ""))
     return fake
 
 
-def names(path: Path, shard: Shard | None, only: str | None = None) -> list[str]:
-    with Session(Matrix.load(path), Options(shard=shard, only=only)) as session:
+def names(engine: FakeEngine, path: Path, shard: Shard | None, only: str | None = None) -> list[str]:
+    with open_session(Matrix.load(path), Options(shard=shard, only=only), world=world_of(engine)) as session:
         return [cell.name for cell in session.cells]
 
 
 def test_the_parts_of_a_matrix_are_all_of_it_and_stay_so_when_one_has_run(engine: FakeEngine, tmp_path: Path) -> None:
     path = write_matrix(tmp_path)
-    before = [names(path, Shard(part, 2)) for part in (1, 2)]
-    assert sorted(before[0] + before[1]) == sorted(names(path, None))
-    with Session(Matrix.load(path), Options(shard=Shard(1, 2))) as session:
+    before = [names(engine, path, Shard(part, 2)) for part in (1, 2)]
+    assert sorted(before[0] + before[1]) == sorted(names(engine, path, None))
+    with open_session(Matrix.load(path), Options(shard=Shard(1, 2)), world=world_of(engine)) as session:
         results = session.run()
     assert [cell.name for cell in results.cells] == before[0]
     assert {cell for cell, _ in engine.ran} == set(before[0])
-    assert [names(path, Shard(part, 2)) for part in (1, 2)] == before
+    assert [names(engine, path, Shard(part, 2)) for part in (1, 2)] == before
 
 
 def test_a_part_of_what_only_selects(engine: FakeEngine, tmp_path: Path) -> None:
     path = write_matrix(tmp_path)
-    found = [names(path, Shard(part, 2), "script=a.py") for part in (1, 2)]
+    found = [names(engine, path, Shard(part, 2), "script=a.py") for part in (1, 2)]
     assert sorted(found[0] + found[1]) == ["six=1.15.0,script=a.py", "six=1.16.0,script=a.py"]
 
 
 def test_a_part_without_cells_is_refused_not_green(engine: FakeEngine, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--shard 5/9 has no cell: 4 cells make at most 2 parts here"):
-        names(write_matrix(tmp_path), Shard(5, 9))
+        names(engine, write_matrix(tmp_path), Shard(5, 9))
 
 
 def test_what_trials_took_is_known_when_it_is_divided_anew(engine: FakeEngine, tmp_path: Path) -> None:
     path = write_matrix(tmp_path)
-    with Session(Matrix.load(path)) as session:
+    with open_session(Matrix.load(path), world=world_of(engine)) as session:
         results = session.run()
         slow = {cell.name for cell in results.cells[:2]}
         for record in (*results.outcomes[0].records, *results.outcomes[1].records):
-            session.store.put(record.model_copy(update={"duration_s": 5000.0}))
-        jobs = github_jobs(session, 2)["include"]
+            session.laboratory.equipment.store.put(record.model_copy(update={"duration_s": 5000.0}))
+        jobs = session.github_jobs(2)["include"]
     assert [job["shard"] for job in jobs] == ["1/2", "2/2"]
-    parts = [names(path, parse_shard(job["shard"])) for job in jobs]
+    parts = [names(engine, path, parse_shard(job["shard"])) for job in jobs]
     assert [len(slow & set(part)) for part in parts] == [1, 1]
 
 
 def test_a_kept_division_that_was_damaged_is_made_again(engine: FakeEngine, tmp_path: Path) -> None:
     path = write_matrix(tmp_path)
-    before = names(path, Shard(1, 2))
+    before = names(engine, path, Shard(1, 2))
     kept = tmp_path / ".runner" / "shards.json"
     [key] = json.loads(kept.read_text())
     for damaged in ("", "[1]", json.dumps({key: [1]}), json.dumps({key: [1, 2, 3, "x"]})):
         kept.write_text(damaged)
-        assert names(path, Shard(1, 2)) == before
+        assert names(engine, path, Shard(1, 2)) == before
 
 
 def test_the_jobs_of_a_workflow_are_all_cells_each_once(engine: FakeEngine, tmp_path: Path) -> None:
     path = write_matrix(
         tmp_path, MATRIX + "include: [{six: 1.17.0, script: a.py, idna: 3.4}, {six: 1.17.0, script: b.py}]\n"
     )
-    with Session(Matrix.load(path)) as session:
-        jobs = github_jobs(session)["include"]
+    with open_session(Matrix.load(path), world=world_of(engine)) as session:
+        jobs = session.github_jobs()["include"]
     assert jobs[0] == {"name": "six-1.15.0", "only": "six=1.15.0", "shard": ""}
-    found = [name for job in jobs for name in names(path, None, job["only"])]
-    assert sorted(found) == sorted(names(path, None))
+    found = [name for job in jobs for name in names(engine, path, None, job["only"])]
+    assert sorted(found) == sorted(names(engine, path, None))
     json.dumps(jobs)
 
 
@@ -167,7 +167,7 @@ def test_more_jobs_than_github_runs_are_refused(engine: FakeEngine, tmp_path: Pa
     versions = ", ".join(f"1.{minor}.0" for minor in range(300))
     path = write_matrix(tmp_path, MATRIX.replace("1.15.0, 1.16.0", versions))
     with (
-        Session(Matrix.load(path)) as session,
+        open_session(Matrix.load(path), world=world_of(engine)) as session,
         pytest.raises(UsageError, match="300 jobs are more than the 256 that GitHub runs of a matrix; use --shards"),
     ):
-        github_jobs(session)
+        session.github_jobs()

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sqlite3
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from runner.cli.app import run_command_line
 from runner.errors import MachineError
+from runner.matrix.cell_id import CellId
 from runner.trials.record import Epoch, Record
 from runner.trials.store import Store
 
-if TYPE_CHECKING:
-    from pathlib import Path
+BEFORE = Path(__file__).parent / "fixtures" / "store-0.1.0"
+"""A matrix of four cells that version 0.1.0 ran: its locks and its store, which has a blocked record too."""
 
 
 def record(key: str, **changes: object) -> Record:
@@ -109,3 +112,80 @@ def test_a_full_disk_is_said_with_a_way_out(tmp_path: Path) -> None:
         store._db.execute("PRAGMA max_page_count = 5")
         with pytest.raises(MachineError, match=r"could not be kept .* Free some disk space"):
             store.put(record("a", log_tail="x" * 100_000))
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> Path:
+    """The matrix that version 0.1.0 ran, its store in its place."""
+    folder = tmp_path / "before"
+    shutil.copytree(BEFORE, folder)
+    for name in ("a.py", "b.py"):
+        (folder / name).write_text(f"print({name!r})\n")
+    (folder / ".runner").mkdir()
+    (folder / "records.sqlite").rename(folder / ".runner" / "records.sqlite")
+    return folder
+
+
+def test_a_store_of_version_0_1_0_is_brought_up_to_date_and_loses_nothing(before: Path) -> None:
+    path = before / ".runner" / "records.sqlite"
+    with sqlite3.connect(path) as db:
+        old = dict(db.execute("SELECT key, record FROM records"))
+    db.close()
+    for _ in range(2):  # the second time it is up to date
+        with Store(path) as store:
+            records = store.get(old)
+            assert {key: record.model_dump_json(exclude_defaults=True) for key, record in records.items()} == old
+            lock = next(record.lock_digest for record in records.values() if record.lock == "six-1.15.0")
+            assert store.origins(str(lock)) == [("venv", "fake-base")]
+            seconds = store.seconds()
+            blocked = store.blocked("six-1.17.0", {"six": "1.17.0", "script": "c.py"})
+        assert len(seconds) == 4
+        assert seconds[CellId.of({"six": "1.15.0", "script": "a.py"})] == pytest.approx(0.01)
+        assert blocked is not None
+        assert blocked.message == "nothing resolves"
+
+
+def test_a_store_of_version_0_1_0_still_shows_its_outcomes(before: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_command_line(["table", str(before / "matrix.yaml"), "--recorded", "--format", "json"])
+    outcomes = {(row["six"], row["script"]): row["outcome"] for row in json.loads(capsys.readouterr().out)}
+    assert outcomes == {
+        ("1.15.0", "a.py"): "converges",
+        ("1.15.0", "b.py"): "fails (nan)",
+        ("1.16.0", "a.py"): "converges",
+        ("1.16.0", "b.py"): "fails (nan)",
+    }
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(before: Path) -> None:
+    path = before / ".runner" / "records.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE records_before (a)")
+    db.close()
+    with pytest.raises(MachineError, match="can't be opened"):
+        Store(path)
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM records").fetchone() == (9,)
+        assert db.execute("PRAGMA user_version").fetchone() == (0,)
+    db.close()
+
+
+def test_a_store_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "store.sqlite") as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(MachineError, match="later version"):
+        Store(tmp_path / "store.sqlite")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT engine, base_identity, max(started_at) FROM records WHERE lock_digest = 'a' GROUP BY 1, 2",
+        "SELECT cell, avg(duration_s) FROM records WHERE NOT blocked GROUP BY cell",
+        "SELECT key FROM records WHERE blocked AND lock = 'a' AND cell = 'b' ORDER BY started_at DESC LIMIT 1",
+    ],
+)
+def test_what_is_asked_of_all_records_is_answered_by_an_index(tmp_path: Path, query: str) -> None:
+    with Store(tmp_path / "store.sqlite") as store:
+        plan = " ".join(str(row[3]) for row in store._db.execute(f"EXPLAIN QUERY PLAN {query}"))
+    assert "USING INDEX records_blocked" in plan or "COVERING INDEX" in plan, plan

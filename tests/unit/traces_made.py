@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.investigate import Trace, parse_trace
+from runner.investigate.trace import Trace, parse_trace
 
 START = {"kernel": [0.5, -0.25], "bias": [0.125]}
 

@@ -44,7 +44,7 @@ const site = (() => {
     return element;
   }
 
-  const symbols = { good: "✓", bad: "✕", undecided: "≈", untestable: "⊘" };
+  const symbols = JSON.parse(document.body.dataset.symbols);
 
   /** An outcome by colour, symbol and word. */
   function badge(kind, words) {
@@ -57,7 +57,7 @@ const site = (() => {
     if (value === null || value === undefined) return "";
     if (typeof value === "string") return { nan: "NaN", inf: "∞", "-inf": "-∞" }[value] ?? value;
     const size = Math.abs(value);
-    if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(2).replace(/\.?0+e/, "e");
+    if (size !== 0 && (size < 1e-4 || size >= 1e5)) return value.toExponential(2).replace(/\.?0+e/, "e").replace(/e([+-])(\d)$/, "e$1" + "0" + "$2");
     return String(Number(value.toPrecision(3)));
   }
 

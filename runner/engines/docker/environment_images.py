@@ -1,0 +1,307 @@
+"""Locks as images: finds them by name, makes them in layers that environments share, tells and removes what is stored.
+
+Each image stands on the one before: base image, interpreter, the base's packages, the overlay's packages. The name of
+each holds the digest of all that it is made of, so that what has a name is never made twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import threading
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from runner.engines.docker.base_images import FROM, IDENTITY, PREFIX, REPOSITORY, labels_of, recipe_folder
+from runner.engines.docker.buildkit import ImageBuild, forget_contexts, forget_steps
+from runner.engines.docker.daemon import engine_errors
+from runner.engines.protocol import EngineKind, Image, StoredImage
+from runner.environments.cache import cache_folder
+from runner.environments.lock import Layer
+from runner.errors import BuildFailedError, MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from docker import DockerClient
+    from runner.engines.docker.base_images import BaseImages
+    from runner.engines.docker.buildkit import Builder
+    from runner.environments.lock import Lock
+    from runner.environments.wheelhouse import WheelFile, Wheelhouse
+
+
+LOCK_DIGEST = f"{PREFIX}.lock-digest"
+LOCK_NAME = f"{PREFIX}.lock"
+PYTHON = f"{PREFIX}.python"
+LARGE_BYTES = 50_000_000
+"""A wheel of this size takes seconds to unpack."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InterpreterImage:
+    """A base image made ready: its CPython compiled, an empty environment at /env."""
+
+    tag: str
+    base_tag: str
+    """The base image below it."""
+    identity: str
+    python_full: str
+
+
+class EnvironmentImages:
+    """The images of one engine. May be used from several threads."""
+
+    def __init__(self, client: DockerClient, bases: BaseImages, builder: Builder) -> None:
+        self._client = client
+        self._bases = bases
+        self._builder = builder
+        self._guard = threading.Lock()
+        self._making: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._sent = False
+
+    def interpreter(self, python: str, say: Callable[[str], None]) -> InterpreterImage:
+        """Have the interpreter of a CPython minor release, its base image included.
+
+        Raises MachineError where it cannot be had: that is a failure of the machine, never of an environment.
+        """
+        with self._alone(f"interpreter {python}"):
+            identity = self._bases.identity(python)
+            if identity and (found := self._find_interpreter(python, identity)):
+                return found
+            base = self._bases.provide(python, say)
+            if found := self._find_interpreter(python, base.identity):
+                return found
+            python_full = self._ask_version(base.tag)
+            tag = self._name("interpreter", python, base.identity)
+            labels = {FROM: base.tag, IDENTITY: base.identity, PYTHON: python_full}
+            say(f"preparing CPython {python_full}")
+            try:
+                with self._builder.context() as context:
+                    self._build(context, "interpreter", tag=tag, labels=labels, say=say)
+            except BuildFailedError as error:
+                raise MachineError(f"The base image of CPython {python} could not be prepared: {error}") from error
+            return InterpreterImage(tag=tag, base_tag=base.tag, identity=base.identity, python_full=python_full)
+
+    def find(self, lock: Lock) -> Image | None:
+        """The image of a lock where it is made already."""
+        identity = self._bases.identity(lock.python)
+        if identity is None:
+            return None
+        tag = self._name("env", lock.digest[:12], identity)
+        labels = labels_of(self._client, tag)
+        if labels is None:
+            return None
+        return Image(
+            engine=EngineKind.DOCKER,
+            reference=tag,
+            lock_digest=lock.digest,
+            base_identity=labels[IDENTITY],
+            python_full=labels[PYTHON],
+        )
+
+    def make(self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None], labels: Mapping[str, str]) -> Image:
+        """Make the image of a lock, or find it made; `labels` are further ones.
+
+        Raises BuildFailedError where its packages cannot be installed, MachineError where the machine is at fault.
+        """
+        interpreter = self.interpreter(lock.python, say)
+        with self._alone(f"environment {lock.digest}"):
+            if found := self.find(lock):
+                return found
+            shared = self._layer(lock, interpreter, wheelhouse, say)
+            overlay = [wheel for wheel in wheelhouse.wheels if wheel.layer is Layer.OVERLAY]
+            tag = self._name("env", lock.digest[:12], interpreter.identity)
+            labels = {
+                **labels,
+                FROM: shared,
+                IDENTITY: interpreter.identity,
+                LOCK_DIGEST: lock.digest,
+                LOCK_NAME: lock.environment.name,
+                PYTHON: interpreter.python_full,
+            }
+            say(f"installing {len(overlay)} further packages")
+            self._install(overlay, tag=tag, labels=labels, say=say)
+            return Image(
+                engine=EngineKind.DOCKER,
+                reference=tag,
+                lock_digest=lock.digest,
+                base_identity=interpreter.identity,
+                python_full=interpreter.python_full,
+            )
+
+    def touch(self, tag: str) -> None:
+        """Note that an image is used now."""
+        note = self._use_note(tag)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
+
+    def stored(self) -> tuple[StoredImage, ...]:
+        """List our images that no other one of ours stands on, those that were not used for longest first.
+
+        These are the images of locks, and what a failed or killed build left.
+        """
+        ours = list(self._ours())
+        below = {labels.get(FROM) for _, labels, _, _ in ours}
+        found = [
+            StoredImage(
+                reference=tag,
+                lock_name=labels.get(LOCK_NAME, tag.removeprefix(f"{REPOSITORY}/")),
+                size_bytes=size,
+                last_used=max(created, self._last_used(tag)),
+            )
+            for tag, labels, size, created in ours
+            if tag not in below
+        ]
+        return tuple(sorted(found, key=lambda image: image.last_used))
+
+    def remove(self, tag: str) -> bool:
+        """Remove an image and what below it no other one of ours stands on; false where a container uses it."""
+        below = (labels_of(self._client, tag) or {}).get(FROM)
+        if not self._remove(tag):
+            return False
+        self._use_note(tag).unlink(missing_ok=True)
+        while below and not any(labels.get(FROM) == below for _, labels, _, _ in self._ours()):
+            tag, below = below, (labels_of(self._client, below) or {}).get(FROM)
+            self._remove(tag)
+        forget_steps(self._client)
+        return True
+
+    def forget_contexts(self) -> None:
+        """Let the engine drop what it was sent for builds; until then a next build sends only what differs."""
+        if self._sent:
+            forget_contexts(self._client)
+
+    def _ours(self) -> Iterable[tuple[str, Mapping[str, str], int, datetime]]:
+        with engine_errors("listing images"):
+            images = self._client.api.images(filters={"reference": f"{REPOSITORY}/*"})
+        for image in images:
+            created = datetime.fromtimestamp(image["Created"], UTC)
+            for tag in image["RepoTags"] or []:
+                if tag.startswith(f"{REPOSITORY}/"):
+                    yield tag, image["Labels"] or {}, int(image["Size"]), created
+
+    def _remove(self, tag: str) -> bool:
+        import docker.errors  # noqa: PLC0415 - imported by now
+
+        with engine_errors(f"removing {tag}"):
+            try:
+                self._client.images.remove(tag)
+            except docker.errors.ImageNotFound:
+                return False
+            except docker.errors.APIError as error:
+                if error.status_code == HTTPStatus.CONFLICT:
+                    return False
+                raise
+        return True
+
+    def _last_used(self, tag: str) -> datetime:
+        try:
+            return datetime.fromtimestamp(self._use_note(tag).stat().st_mtime, UTC)
+        except FileNotFoundError:
+            return datetime.fromtimestamp(0, UTC)
+
+    def _use_note(self, tag: str) -> Path:
+        return cache_folder() / "docker" / "used" / tag.rpartition(":")[2]
+
+    def _find_interpreter(self, python: str, identity: str) -> InterpreterImage | None:
+        tag = self._name("interpreter", python, identity)
+        labels = labels_of(self._client, tag)
+        if labels is None:
+            return None
+        return InterpreterImage(tag=tag, base_tag=labels[FROM], identity=identity, python_full=labels[PYTHON])
+
+    def _layer(
+        self, lock: Lock, interpreter: InterpreterImage, wheelhouse: Wheelhouse, say: Callable[[str], None]
+    ) -> str:
+        """Have the image of a lock's base packages, which other locks may share."""
+        tag = self._name("layer", lock.layer_digest(Layer.BASE)[:12], interpreter.identity)
+        with self._alone(tag):
+            if labels_of(self._client, tag) is None:
+                wheels = [wheel for wheel in wheelhouse.wheels if wheel.layer is Layer.BASE]
+                labels = {FROM: interpreter.tag, IDENTITY: interpreter.identity, PYTHON: interpreter.python_full}
+                say(f"installing {len(wheels)} packages of the base")
+                self._install(wheels, tag=tag, labels=labels, say=say)
+        return tag
+
+    def _install(
+        self, wheels: Sequence[WheelFile], *, tag: str, labels: Mapping[str, str], say: Callable[[str], None]
+    ) -> None:
+        from packaging.utils import parse_wheel_filename  # noqa: PLC0415 - a finished matrix installs nothing
+        from uv import find_uv_bin  # noqa: PLC0415
+
+        with self._builder.context() as context:
+            _link(find_uv_bin(), context / "uv")
+            (context / "wheels").mkdir()
+            wanted: dict[str, list[str]] = {"requirements.txt": []}
+            largest = _largest(wheels)
+            for wheel in sorted(wheels, key=lambda wheel: wheel.path.name):
+                name, version, _, _ = parse_wheel_filename(wheel.path.name)
+                line = f"{name}=={version} --hash=sha256:{wheel.sha256}\n"
+                wanted.setdefault("largest.txt" if wheel is largest else "requirements.txt", []).append(line)
+                _link(wheel.path, context / "wheels" / wheel.path.name)
+            for file, lines in wanted.items():
+                (context / file).write_text("".join(lines), encoding="utf-8")
+            self._build(context, "layer", tag=tag, labels=labels, say=say)
+
+    def _build(
+        self, context: Path, target: str, *, tag: str, labels: Mapping[str, str], say: Callable[[str], None]
+    ) -> None:
+        recipe = recipe_folder()
+        shutil.copy2(recipe / "compile_bytecode.py", context / "compile_bytecode.py")
+        build = ImageBuild(
+            context=context,
+            dockerfile=recipe / "Dockerfile",
+            tag=tag,
+            target=target,
+            arguments={"FROM": labels[FROM]},
+            labels=labels,
+        )
+        self._sent = True
+        self._builder.build(build, say)
+
+    def _ask_version(self, tag: str) -> str:
+        question = "import platform; print(platform.python_version())"
+        with engine_errors(f"asking {tag} for its version"):
+            said = self._client.containers.run(
+                tag, ["python3", "-I", "-c", question], remove=True, network_mode="none", read_only=True
+            )
+        return bytes(said).decode().strip()
+
+    def _name(self, kind: str, name: str, identity: str) -> str:
+        made_of = hashlib.sha256(f"{identity} {self._recipe_digest}".encode()).hexdigest()
+        return f"{REPOSITORY}/{kind}:{name}-{made_of[:12]}"
+
+    @cached_property
+    def _recipe_digest(self) -> str:
+        recipe = recipe_folder()
+        files = (recipe / "Dockerfile", recipe / "compile_bytecode.py")
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+    @contextlib.contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        """Let one thread at a time make one thing; the others find it made."""
+        with self._guard:
+            lock = self._making[what]
+        with lock:
+            yield
+
+
+def _largest(wheels: Sequence[WheelFile]) -> WheelFile | None:
+    """The wheel that is worth a step of its own, None where all are small or it is the only one."""
+    sizes = {wheel.path.stat().st_size: wheel for wheel in wheels}
+    return sizes[max(sizes)] if len(wheels) > 1 and max(sizes) >= LARGE_BYTES else None
+
+
+def _link(source: str | Path, target: Path) -> None:
+    """Link a file into a context, or copy it where the file systems differ."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

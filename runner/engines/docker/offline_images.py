@@ -1,0 +1,366 @@
+"""Base images without a registry: a minimal Debian, and a CPython that was found on this machine.
+
+The Debian is this machine's own release, since its interpreters are linked against that release's libraries. Both parts
+are tar files without times in them, so their hashes are the identity of the base image.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tarfile
+import threading
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from runner.engines.docker.base_images import FROM, IDENTITY, BaseImage, exists, recipe_folder, tag_of
+from runner.engines.docker.buildkit import ImageBuild
+from runner.engines.docker.daemon import engine_errors
+from runner.environments.cache import cache_folder, disk_trouble, read_sealed, write_sealed
+from runner.environments.interpreters import find_interpreters, newest_of
+from runner.errors import BuildFailedError, MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from docker import DockerClient
+    from runner.engines.docker.buildkit import Builder
+    from runner.environments.interpreters import Interpreter
+
+
+class OfflineImages:
+    """Base images made here, for every CPython of this machine. One thread at a time makes one."""
+
+    def __init__(self, client: DockerClient, builder: Builder) -> None:
+        self._client = client
+        self._builder = builder
+        self._recipe = recipe_folder() / "offline-base"
+        self._making = threading.Lock()
+
+    def pythons(self) -> tuple[str, ...]:
+        """The CPython minor releases of this machine, newest first."""
+        return tuple(dict.fromkeys(interpreter.minor for interpreter in find_interpreters()))
+
+    def identity(self, python: str) -> str | None:
+        """The hash of a base image's contents, None where it was never made of this interpreter."""
+        interpreter = newest_of(python)
+        content = read_sealed(self._note(python)) if interpreter else None
+        if content is None or interpreter is None:
+            return None
+        note = json.loads(content)
+        return cast("str", note["identity"]) if note["made_of"] == self._made_of(interpreter) else None
+
+    def address(self, python: str) -> None:
+        """Always None: only this machine has these images."""
+
+    def provide(self, python: str, say: Callable[[str], None]) -> BaseImage:
+        """Have the base image in the engine: what of it is missing is made.
+
+        Raises BuildFailedError where this machine has no such CPython, MachineError where it can't make a Debian.
+        """
+        interpreter = newest_of(python)
+        if interpreter is None:
+            raise BuildFailedError(
+                "image-build",
+                f"CPython {python} is not on this machine, so no base image can be made of it.\n"
+                "Install it (with pyenv or uv, say), or use `--base registry`.",
+            )
+        if (identity := self.identity(python)) and exists(self._client, tag := tag_of("base", python, identity)):
+            return BaseImage(python=python, tag=tag, identity=identity)
+        with self._making, self._builder.context() as context:
+            debian = provide_debian(interpreter, self._recipe / "make-debian", say)
+            say(f"packing {interpreter.path}")
+            interpreter_hash = write_tar(interpreter, context / "interpreter.tar")
+            dockerfile = self._recipe / "Dockerfile"
+            parts = (debian.sha256, interpreter_hash, hashlib.sha256(dockerfile.read_bytes()).hexdigest())
+            identity = "sha256:" + hashlib.sha256(" ".join(parts).encode()).hexdigest()
+            image = BaseImage(python=python, tag=tag_of("base", python, identity), identity=identity)
+            if not exists(self._client, image.tag):
+                self._build(image, debian, context, say)
+            note = {"identity": identity, "made_of": self._made_of(interpreter)}
+            write_sealed(self._note(python), json.dumps(note).encode())
+        return image
+
+    def _build(self, image: BaseImage, debian: Debian, context: Path, say: Callable[[str], None]) -> None:
+        below = tag_of("debian", debian.suite, debian.sha256)
+        if not exists(self._client, below):
+            say(f"importing {debian.tar}")
+            verify_debian(debian)
+            repository, _, tag = below.rpartition(":")
+            with engine_errors(f"importing {below}"):
+                self._client.api.import_image_from_file(str(debian.tar), repository=repository, tag=tag)
+        try:
+            build = ImageBuild(
+                context=context,
+                dockerfile=self._recipe / "Dockerfile",
+                tag=image.tag,
+                arguments={"FROM": below, "MINOR": image.python},
+                labels={FROM: below, IDENTITY: image.identity},
+            )
+            self._builder.build(build, say)
+        except BuildFailedError as error:
+            raise MachineError(f"CPython {image.python} of this machine does not run in an image: {error}") from error
+
+    def _made_of(self, interpreter: Interpreter) -> str:
+        recipe = b"".join((self._recipe / name).read_bytes() for name in ("Dockerfile", "make-debian"))
+        return f"{interpreter.path} {interpreter.identity} {hashlib.sha256(recipe).hexdigest()}"
+
+    def _note(self, python: str) -> Path:
+        return cache_folder() / "docker" / f"offline-base-{python}.json"
+
+
+ALWAYS = frozenset({"ca-certificates", "libstdc++6", "netbase", "tzdata"})
+"""Packages that the official images of Python hold beside CPython's own needs."""
+OTHER_WAY = "Use `--base registry` where the Docker engine reaches a registry."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Debian:
+    """A root file system as a tar; `sha256` (hex) is its identity."""
+
+    suite: str
+    packages: frozenset[str]
+    sha256: str
+    tar: Path
+
+
+def provide_debian(interpreter: Interpreter, script: Path, say: Callable[[str], None]) -> Debian:
+    """A Debian for this interpreter: the first one made that fits, so that a base image changes only when it must.
+
+    A new one is made for all interpreters of this machine at once.
+
+    Raises MachineError where there is none and none can be made here.
+    """
+    suite = _suite()
+    script_digest = hashlib.sha256(script.read_bytes()).hexdigest()[:12]
+    folder = cache_folder() / "docker"
+    needed = _packages([interpreter])
+    known = [_read_debian(note) for note in folder.glob(f"debian-{suite}-{script_digest}-*.json")]
+    fitting = [debian for debian in known if debian is not None and needed <= debian.packages]
+    if fitting:
+        return min(fitting, key=lambda debian: debian.tar.stat().st_mtime)
+    packages = _packages(find_interpreters())
+    key = hashlib.sha256(" ".join(sorted(packages)).encode()).hexdigest()[:12]
+    tar = folder / f"debian-{suite}-{script_digest}-{key}.tar"
+    say(f"making a Debian {suite} with {len(packages)} packages for CPython: about half a minute")
+    _make_debian(script, suite, packages, tar, say)
+    debian = Debian(suite=suite, packages=packages, sha256=_hash(tar), tar=tar)
+    note = {"suite": suite, "packages": sorted(packages), "sha256": debian.sha256}
+    write_sealed(tar.with_suffix(".json"), json.dumps(note).encode())
+    return debian
+
+
+def verify_debian(debian: Debian) -> None:
+    """Check that the tar is what it was when it was made. Raises MachineError, and removes it, where it is not."""
+    if _hash(debian.tar) != debian.sha256:
+        debian.tar.unlink()
+        raise MachineError(f"{debian.tar} was damaged and is removed. Run again: it is made anew.")
+
+
+def _read_debian(note: Path) -> Debian | None:
+    content = read_sealed(note)
+    tar = note.with_suffix(".tar")
+    if content is None or not tar.is_file():
+        return None
+    said = json.loads(content)
+    return Debian(suite=said["suite"], packages=frozenset(said["packages"]), sha256=said["sha256"], tar=tar)
+
+
+def _packages(interpreters: Iterable[Interpreter]) -> frozenset[str]:
+    libraries = {library for interpreter in interpreters for library in needed_libraries(interpreter)}
+    return ALWAYS.union(owners_of(libraries).values())
+
+
+def _make_debian(script: Path, suite: str, packages: Collection[str], tar: Path, say: Callable[[str], None]) -> None:
+    missing = [name for name in ("debootstrap", "apt-get") if _found(name) is None]
+    if missing:
+        raise MachineError(
+            f"A base image cannot be made here: {' and '.join(missing)} cannot be found.\n"
+            f"Install debootstrap (Debian and Ubuntu have it). {OTHER_WAY}"
+        )
+    if os.geteuid() != 0:
+        raise MachineError(
+            "A base image cannot be made here: debootstrap needs root.\n"
+            f"Run this once as root, with RUNNER_CACHE={cache_folder()}; what it makes stays. {OTHER_WAY}"
+        )
+    command = ["sh", str(script), suite, _mirror(suite), ",".join(sorted(packages)), str(tar)]
+    last: deque[str] = deque(maxlen=8)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=_environment()
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - asked for
+        for line in process.stdout:
+            last.append(line.rstrip())
+            say(line.rstrip().removeprefix("I: "))
+    if process.returncode:
+        words = "\n".join(last)
+        raise MachineError(
+            f"debootstrap could not make a Debian {suite}:\n{words}\nAre apt's sources in order here? {OTHER_WAY}"
+        )
+
+
+def _suite() -> str:
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    codename = release.get("VERSION_CODENAME")
+    if not codename or "debian" not in (release.get("ID"), *release.get("ID_LIKE", "").split()):
+        raise MachineError(
+            f"A base image cannot be made here: this is {release.get('PRETTY_NAME', 'an unknown system')},"
+            f" not Debian or one of its kind.\n{OTHER_WAY}"
+        )
+    return codename
+
+
+def _mirror(suite: str) -> str:
+    """The address that apt itself reads this release from."""
+    command = ["apt-get", "indextargets", "--format", "$(CODENAME) $(COMPONENT) $(REPO_URI)", "Created-By: Packages"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    for line in done.stdout.splitlines():
+        codename, component, address = (*line.split(), "", "", "")[:3]
+        if (codename, component) == (suite, "main"):
+            return address
+    raise MachineError(
+        f"A base image cannot be made here: apt knows no source of {suite} main.\n"
+        f"Run `apt-get update`, and look at /etc/apt/sources.list. {OTHER_WAY}"
+    )
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment with apt's proxies, which debootstrap does not read by itself."""
+    schemes = ("http", "https")
+    command = [
+        "apt-config",
+        "shell",
+        *(word for each in schemes for word in (f"{each}_proxy", f"Acquire::{each}::Proxy")),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    proxies = dict(re.findall(r"^(https?_proxy)='(.*)'$", done.stdout, flags=re.MULTILINE))
+    return {**proxies, **os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
+
+
+def _found(program: str) -> str | None:
+    return shutil.which(program, path=_environment()["PATH"])
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+FIXED_TIME = 1_000_000_000
+"""Of every packed file. Not 0: a zip knows no time before 1980."""
+_LEFT_OUT_FOLDERS = {
+    *("__pycache__", "site-packages", "dist-packages", "test", "tests", "idle_test"),
+    *("idlelib", "turtledemo", "ensurepip"),
+}
+_LEFT_OUT_FILES = re.compile(r"^(_tkinter\..*|sitecustomize\.py|.*\.pyc|.*\.a)$")
+"""Windows (their libraries are large), this machine's own settings, what is made again or serves to build CPython."""
+_QUESTION = """
+import json, os, sys, sysconfig
+paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+print(json.dumps({"executable": os.path.realpath(sys.executable), "libraries": sorted(paths)}))
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Library:
+    """A shared library: the name that a program asks for, and the file of this machine that it gets."""
+
+    name: str
+    path: Path
+
+
+def write_tar(interpreter: Interpreter, tar: Path) -> str:
+    """Pack an interpreter with its standard library, and with libraries that no package of this machine owns.
+
+    Gives the SHA-256 (hex) of the tar, which holds no times, owners or other accidents. Raises MachineError.
+    """
+    files = {f"usr/local/bin/python{interpreter.minor}": _executable(interpreter)}
+    for name, path in _standard_library(interpreter):
+        files[f"usr/local/lib/python{interpreter.minor}/{name}"] = path
+    libraries = needed_libraries(interpreter)
+    for library in set(libraries).difference(owners_of(libraries)):
+        files[f"usr/local/lib/{library.name}"] = library.path
+    try:
+        with tarfile.open(tar, "w", format=tarfile.GNU_FORMAT, dereference=True) as archive:
+            for name in sorted(files):
+                _add(archive, name, files[name])
+        with tar.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise disk_trouble(tar, error, sum(path.stat().st_size for path in files.values())) from error
+
+
+def _add(archive: tarfile.TarFile, name: str, path: Path) -> None:
+    entry = tarfile.TarInfo(name)
+    status = path.stat()
+    entry.size = status.st_size
+    entry.mtime = FIXED_TIME
+    entry.mode = 0o755 if status.st_mode & 0o100 else 0o644
+    with path.open("rb") as stream:
+        archive.addfile(entry, stream)
+
+
+@functools.cache
+def needed_libraries(interpreter: Interpreter) -> tuple[Library, ...]:
+    """The shared libraries of an interpreter and of its standard library's modules, sorted."""
+    programs = [_executable(interpreter)]
+    programs += [path for name, path in _standard_library(interpreter) if name.endswith(".so")]
+    done = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False)
+    found = re.findall(r"^\s+(\S+) => (/\S+) \(", done.stdout, flags=re.MULTILINE)
+    return tuple(Library(name=name, path=Path(path)) for name, path in sorted(set(found)))
+
+
+def owners_of(libraries: Collection[Library]) -> dict[Library, str]:
+    """The Debian package of each library that belongs to one."""
+    patterns = sorted({f"*/{library.path.name}" for library in libraries})
+    done = subprocess.run(["dpkg", "-S", *patterns], capture_output=True, text=True, check=False)
+    owners = {}
+    for line in done.stdout.splitlines():
+        packages, _, path = line.partition(": ")
+        owners[Path(path).resolve()] = packages.partition(",")[0].partition(":")[0]
+    return {library: owners[file] for library in libraries if (file := library.path.resolve()) in owners}
+
+
+def _executable(interpreter: Interpreter) -> Path:
+    executable, _ = _places(interpreter)
+    return executable
+
+
+@functools.cache
+def _standard_library(interpreter: Interpreter) -> tuple[tuple[str, Path], ...]:
+    """The files of the standard library with their names in it."""
+    _, folders = _places(interpreter)
+    return tuple(sorted({name: path for folder in folders for name, path in _files(folder, "")}.items()))
+
+
+def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    for path in folder.iterdir():
+        if path.is_dir():
+            if path.name not in _LEFT_OUT_FOLDERS and not path.name.startswith("config-"):
+                yield from _files(path, f"{prefix}{path.name}/")
+        elif path.is_file() and not _LEFT_OUT_FILES.match(path.name):
+            yield prefix + path.name, path
+
+
+@functools.cache
+def _places(interpreter: Interpreter) -> tuple[Path, tuple[Path, ...]]:
+    """Ask an interpreter where it lies."""
+    try:
+        done = subprocess.run(
+            [interpreter.path, "-I", "-c", _QUESTION], capture_output=True, text=True, timeout=20, check=True
+        )
+        said = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise MachineError(f"{interpreter.path} does not say where its standard library is: {error}.") from error
+    return Path(said["executable"]), tuple(Path(each) for each in said["libraries"])

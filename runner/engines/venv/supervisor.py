@@ -1,0 +1,216 @@
+"""Supervises one job that has no container around it: starts it, passes orders on, ends everything that it left behind.
+
+The `venv` engine runs this file by itself (`python -I -S supervisor.py`): standard library only, nothing of `runner`.
+Standard input brings one line of JSON (`argv`, `env`, `folder`, `cpus`, `file_bytes`, `processes`), then orders: `T`
+asks the job to end, `K` ends it and all its descendants, and so does the end of the input, which means that the runner
+is gone. Standard output takes one line of JSON at the end; the job writes to this process's standard error.
+"""
+
+from typing import Any
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_CHILD_SUBREAPER = 36
+GIVE_UP_S = 10.0
+SPARE_THREADS = 1024
+"""Room for the user's other programs and jobs, so that what they start does not count against this job."""
+
+
+class CannotStartError(Exception):
+    """The job's program could not be executed."""
+
+
+def prctl(option: int, value: int) -> None:
+    """Set one attribute of this process, where the kernel is Linux."""
+    if sys.platform != "linux":
+        return
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl {option}: {os.strerror(number)}")
+
+
+def read_spec() -> dict[str, Any]:
+    """The first line of standard input, decoded; unbuffered, so that no order behind it is swallowed."""
+    with open(0, "rb", buffering=0, closefd=False) as stream:
+        line = stream.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError("the runner ended before it said what to run")
+    spec: dict[str, Any] = json.loads(line)
+    return spec
+
+
+def processes() -> dict[int, tuple[int, int, int]]:
+    """Every process as {pid: (parent's pid, owner's uid, threads)}; empty where there is no /proc."""
+    found = {}
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                    fields = file.read().rpartition(b")")[2].split()
+                    found[int(name)] = int(fields[1]), os.fstat(file.fileno()).st_uid, int(fields[17])
+    return found
+
+
+def descendants(root: int) -> list[int]:
+    """The pids of all processes below `root`, parents first."""
+    children: dict[int, list[int]] = {}
+    for pid, (parent, _, _) in processes().items():
+        children.setdefault(parent, []).append(pid)
+    found = list(children.get(root, ()))
+    for pid in found:
+        found += children.get(pid, ())
+    return found
+
+
+def set_limits(file_bytes: int, processes_allowed: int) -> None:
+    """Limit this process and what it starts: file size, no core dumps, and processes where the user is not root."""
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: file_bytes}
+    if os.getuid() != 0:
+        mine = sum(threads for _, uid, threads in processes().values() if uid == os.getuid())
+        limits[resource.RLIMIT_NPROC] = mine + processes_allowed + SPARE_THREADS
+    for limit, value in limits.items():
+        hardest = resource.getrlimit(limit)[1]
+        allowed = value if hardest == resource.RLIM_INFINITY else min(value, hardest)
+        resource.setrlimit(limit, (allowed, allowed))
+
+
+def become(spec: dict[str, Any], supervisor: int) -> None:
+    """Turn this forked process into the job; returns only by an exception."""
+    os.setsid()
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor:
+        os._exit(1)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("500")  # where the machine's memory runs out, the job goes before the runner
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, spec["cpus"])
+    set_limits(spec["file_bytes"], spec["processes"])
+    os.umask(0o022)
+    os.chdir(spec["folder"])
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    os.execve(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606 - no shell is wanted
+
+
+def start(spec: dict[str, Any]) -> int:
+    """Fork the job and return its pid. Raises CannotStartError with the reason where it could not be executed."""
+    supervisor = os.getpid()
+    reason, report = os.pipe()  # closed by a successful exec
+    pid = os.fork()
+    if pid == 0:
+        try:
+            become(spec, supervisor)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the supervisor says it
+            os.write(report, f"{type(error).__name__}: {error}".encode())
+        finally:
+            os._exit(127)
+    os.close(report)
+    with open(reason, "rb") as stream:
+        said = stream.read().decode("utf-8", "replace")
+    if said:
+        raise CannotStartError(said)
+    return pid
+
+
+class Supervisor:
+    """Waits for a job and for everything that descends from it."""
+
+    def __init__(self, child: int) -> None:
+        self.child = child
+        self.status: int | None = None
+        self.alone = False
+
+    def reap(self) -> None:
+        """Take note of every process that ended."""
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                if pid == self.child:
+                    self.status = status
+        except ChildProcessError:
+            self.alone = True
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM to the job's process group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.child, signal.SIGTERM)
+
+    def end_all(self) -> None:
+        """Kill the job and its descendants until none is left; orphans are this process's children (subreaper)."""
+        deadline = time.monotonic() + GIVE_UP_S
+        self.reap()
+        while not self.alone and time.monotonic() < deadline:
+            for pid in descendants(os.getpid()) or [self.child]:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.002)
+            self.reap()
+
+    def wait(self, children_ended: int) -> None:
+        """Wait for the job's own end, obeying orders meanwhile."""
+        while self.status is None and not self.alone:
+            ready, _, _ = select.select([0, children_ended], [], [])
+            if children_ended in ready:
+                os.read(children_ended, 4096)
+                self.reap()
+            elif 0 in ready:
+                orders = os.read(0, 64)
+                if not orders or b"K" in orders:
+                    return
+                self.ask_to_end()
+
+
+def listen_for_children() -> int:
+    """A descriptor that can be read when a child has ended; other signals that a job could send do nothing."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    os.set_blocking(reading, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    return reading
+
+
+def supervise(child: int, children_ended: int) -> dict[str, Any]:
+    """Wait for the end of a job, end what it left behind, and return the report."""
+    began = time.monotonic()
+    supervisor = Supervisor(child)
+    supervisor.wait(children_ended)
+    duration_s = time.monotonic() - began
+    supervisor.end_all()
+    if supervisor.status is None:
+        return {"error": f"process {child} does not end"}
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {"status": supervisor.status, "duration_s": duration_s, "peak_bytes": peak}
+
+
+def main() -> None:
+    """Run one job to its end and report it."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_DUMPABLE, 0)  # the job can't reach into this process and forge its own ending
+    children_ended = listen_for_children()
+    try:
+        report = supervise(start(read_spec()), children_ended)
+    except (CannotStartError, EOFError) as error:
+        report = {"error": str(error)}
+    with contextlib.suppress(BrokenPipeError):
+        os.write(1, json.dumps(report).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

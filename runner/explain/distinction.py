@@ -1,0 +1,153 @@
+"""The distinction between the good and the bad cell: one rule by which every trial of an investigation is judged.
+
+Made once, from the trials of both cells: how they end, whether they fail, or on which side of a level they rest.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import TYPE_CHECKING
+
+from runner.investigate.belief import SHAPELESS, fault_of
+from runner.matrix.criterion import Comparison, Operator
+from runner.outcomes.fingerprint import fingerprint
+from runner.outcomes.significance import SAME_DECADES, mann_whitney
+from runner.outcomes.verdict import Label, Standing, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from runner.outcomes.verdict import Verdict
+    from runner.trials.record import Record
+
+
+if TYPE_CHECKING:
+    Trial = tuple[Record, Verdict]
+
+_ORDERLY = frozenset(
+    {
+        Label.CONVERGED,
+        Label.SETTLED,
+        Label.IMPROVING,
+        Label.PLATEAUED,
+        Label.OSCILLATING,
+        Label.DIVERGED,
+        Label.TOO_SHORT,
+        Label.NO_METRICS,
+    }
+)
+"""The labels of trials that trained, or ran, to their end."""
+_SAME_SHARE = 0.05
+"""Values that are not all positive are the same within this share of the larger one."""
+_CLEAR = 0.9
+"""The share of pairs in one order from which on two sides differ in their level."""
+
+
+class DistinctionKind(enum.StrEnum):
+    """The property that separates good from bad."""
+
+    OUTCOME = "outcome"
+    """By the matrix's own verdicts: one converges or settles, the other does not."""
+    ENDING = "ending"
+    """The bad one ends in a way of its own: an exception, a hang, NaN; whatever does not is good."""
+    LEVEL = "level"
+    """Both come to rest, at different levels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distinction:
+    """The rule; `fault` is the bad cell's, as `fault_of` names it."""
+
+    kind: DistinctionKind
+    fault: str
+    level: Comparison | None = None
+    """The condition for good, of a `LEVEL`; it then replaces the matrix's own criterion."""
+
+    def __str__(self) -> str:
+        """What is called good and what bad."""
+        match self.kind:
+            case DistinctionKind.OUTCOME:
+                return f"good: the trial succeeds by the matrix's own criterion; bad: {self.fault}"
+            case DistinctionKind.ENDING:
+                return f"good: the trial does not end this way; bad: {self.fault}"
+            case DistinctionKind.LEVEL:
+                return f"good: {self.level}, half-way between the two cells; bad: it does not get there"
+
+    def relabelled(self, trials: Iterable[Trial]) -> list[Trial]:
+        """The trials with the labels that this rule gives them."""
+        return [self._relabelled(trial) for trial in trials]
+
+    def _relabelled(self, trial: Trial) -> Trial:
+        record, verdict = trial
+        passes = verdict.label in _ORDERLY or (verdict.label is Label.NAN and self.fault != Label.NAN)
+        if self.kind is not DistinctionKind.ENDING or not passes:
+            return trial
+        # a failure after the training has the verdict of its losses: here it is the failure that counts
+        return record, replace(verdict, label=Label.CRASHED_TRAINING if fingerprint(record) else Label.CONVERGED)
+
+
+def distinction_between(good: Sequence[Trial], bad: Sequence[Trial], *, criterion: bool = False) -> Distinction | None:
+    """The distinction between two cells by their trials; None where there is none.
+
+    A `criterion` of the matrix's own that separates every trial of the two is kept: no level replaces it.
+    """
+    fault, share = _fault(bad)
+    if fault != SHAPELESS and share >= 0.5 and _share_of(fault, good) < 0.5:
+        by_outcome = fault == Label.NAN and _successes(good) >= 0.5
+        return Distinction(kind=DistinctionKind.OUTCOME if by_outcome else DistinctionKind.ENDING, fault=fault)
+    if criterion and _successes(good) == 1 and _successes(bad) == 0:
+        return Distinction(kind=DistinctionKind.OUTCOME, fault=fault or SHAPELESS)
+    if level := _level(good, bad):
+        return Distinction(kind=DistinctionKind.LEVEL, fault=SHAPELESS, level=level)
+    if _successes(good) >= 0.5 > _successes(bad):
+        return Distinction(kind=DistinctionKind.OUTCOME, fault=fault or SHAPELESS)
+    return None
+
+
+def finals(trials: Iterable[Trial]) -> list[float]:
+    """The final values of trials that ended in order, in the metric's own units; each distinct value once."""
+    found = [verdict.final for _, verdict in trials if verdict.label in _ORDERLY and verdict.final is not None]
+    return [value for value in dict.fromkeys(found) if math.isfinite(value)]
+
+
+def _level(good: Sequence[Trial], bad: Sequence[Trial]) -> Comparison | None:
+    """The level half-way between two cells, on the scale on which they are compared; None where they do not differ."""
+    ours, theirs = finals(good), finals(bad)
+    if not ours or not theirs:
+        return None
+    logarithmic = min(*ours, *theirs) > 0
+    one, other = (median(map(math.log10, side) if logarithmic else side) for side in (ours, theirs))
+    margin = SAME_DECADES if logarithmic else _SAME_SHARE * max(abs(one), abs(other))
+    _, above = mann_whitney(ours, theirs)
+    if abs(one - other) <= margin or max(above, 1 - above) < _CLEAR:
+        return None
+    middle = 10 ** ((one + other) / 2) if logarithmic else (one + other) / 2
+    operator = Operator.LESS if one < other else Operator.GREATER
+    verdict = good[0][1]
+    return Comparison(metric=verdict.metric, operator=operator, target=float(f"{middle:.3g}"))
+
+
+def _fault(trials: Sequence[Trial]) -> tuple[str, float]:
+    """The most frequent fault, and the share of trials that have it; that a loss has no good shape comes last."""
+    seen = Counter(map(fault_of, _failed(trials)))
+    if not seen:
+        return "", 0.0
+    fault = max(seen, key=lambda name: (seen[name], name != SHAPELESS, name))
+    return fault, seen[fault] / len(trials)
+
+
+def _share_of(fault: str, trials: Sequence[Trial]) -> float:
+    return sum(fault_of(trial) == fault for trial in _failed(trials)) / max(1, len(trials))
+
+
+def _failed(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that did not succeed, or did and then ended in a failure."""
+    return [trial for trial in trials if standing(trial[1].label) is not Standing.SUCCESS or fingerprint(trial[0])]
+
+
+def _successes(trials: Sequence[Trial]) -> float:
+    return sum(standing(verdict.label) is Standing.SUCCESS for _, verdict in trials) / max(1, len(trials))

@@ -1,0 +1,123 @@
+"""The name that a failure misses, and what the packages' own objects say of it in the good and the bad cell.
+
+Asked by one trial of each cell with a prelude that looks at the object once the script has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from runner.explain.switches import with_prelude, written
+from runner.investigate.question import BudgetSpentError, Question
+from runner.outcomes.account import NameLookup, RemovedName
+from runner.outcomes.series import seen
+from runner.preludes.instruments import looking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.explain.experimenter import Experimenter
+    from runner.investigate.question import Combination
+    from runner.trials.record import Record, ScriptException
+
+_ATTRIBUTE = (
+    re.compile(r"(?:'|type object ')(?P<owner>\w+)'(?: object)? has no attribute '(?P<name>\w+)'"),
+    re.compile(r"module '(?P<owner>[\w.]+)' has no attribute '(?P<name>\w+)'"),
+    re.compile(r"No module named '(?P<owner>[\w.]+)\.(?P<name>\w+)'"),
+)
+_IMPORT = re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<owner>[\w.]+)'")
+_ARGUMENT = (
+    re.compile(r"got an unexpected keyword argument '(?P<name>\w+)'"),
+    re.compile(r"not recognized: \{'(?P<name>\w+)'"),
+    re.compile(r"^`?(?P<name>\w+)`? is deprecated in the new"),
+    re.compile(r"Unrecognized keyword arguments passed to \w+: \{'(?P<name>\w+)'"),
+)
+_FROM = re.compile(r"^\s*from\s+(?P<owner>[\w.]+)\s+import\b")
+_BARE_IMPORT = re.compile(r"^cannot import name '(?P<name>\w+)'$")
+"""What CPython 3.6 says."""
+_LOGS = "keras History.history"
+_TAKEN_AWAY = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError", "TypeError", "ValueError"})
+
+
+def missing_in(exception: ScriptException) -> RemovedName | None:
+    """The name that an exception misses; None where it names none."""
+    if exception.type.rpartition(".")[2] not in _TAKEN_AWAY:
+        return None
+    return next(_named(exception), None)
+
+
+def removed_name(experimenter: Experimenter, good: Combination, bad: Combination) -> RemovedName | None:
+    """The name that the bad cell's failure misses, looked up in both cells; None: no name, or the budget is spent.
+
+    Runs one trial in each, unless it is a metric: those are recorded.
+    """
+    if unlogged := _unlogged(experimenter, good, bad):
+        return unlogged
+    named = (missing_in(record.exception) for record, _ in experimenter.trials.get(bad, ()) if record.exception)
+    missing = next((one for one in named if one is not None), None)
+    if missing is None:
+        return None
+    prelude = written(experimenter, looking(missing.kind, missing.owner, missing.name))
+    cells = [with_prelude(good, prelude), with_prelude(bad, prelude)]
+    try:
+        experimenter.answer(tuple(Question(about=cell, trials=1) for cell in cells))
+    except BudgetSpentError:
+        return None
+    looks = [next((look for record, _ in experimenter.trials[cell] if (look := _look(record))), None) for cell in cells]
+    return missing.model_copy(update={"good": looks[0], "bad": looks[1]}) if any(looks) else None
+
+
+def _unlogged(experimenter: Experimenter, good: Combination, bad: Combination) -> RemovedName | None:
+    """The metric that the bad cell's script looked for in vain and that the good cell's training logs."""
+    ours, theirs = (
+        {name for record, _ in experimenter.trials.get(one, ()) for name in seen(record)} for one in (good, bad)
+    )
+    for record, _ in experimenter.trials.get(bad, ()):
+        error = record.exception
+        if error and error.type.rpartition(".")[2] == "KeyError":
+            name = error.message.strip("'\"")
+            if name in ours and theirs and name not in theirs:
+                return RemovedName(
+                    kind="attribute",
+                    owner=_LOGS,
+                    name=name,
+                    good=NameLookup(where=_LOGS, there=True),
+                    bad=NameLookup(where=_LOGS, there=False, near=tuple(sorted(theirs))),
+                )
+    return None
+
+
+def _named(exception: ScriptException) -> Iterator[RemovedName]:
+    for pattern in (*_ATTRIBUTE, _IMPORT):
+        if found := pattern.search(exception.message):
+            yield RemovedName(kind="attribute", owner=found["owner"], name=found["name"])
+    bare, line = _BARE_IMPORT.search(exception.message), _FROM.search(exception.source or "")
+    if bare and line:
+        yield RemovedName(kind="attribute", owner=line["owner"], name=bare["name"])
+    for pattern in _ARGUMENT:
+        found = pattern.search(exception.message)
+        if found and (owner := _called_with(found["name"], exception)):
+            yield RemovedName(kind="argument", owner=owner, name=found["name"])
+
+
+def _called_with(argument: str, exception: ScriptException) -> str:
+    """The callable that the script's line gives an argument of this name; empty where the line does not show it."""
+    calls = re.findall(rf"(\w+)\((?:[^()]|\([^()]*\))*\b{argument}\s*=", exception.source or "")
+    return str(calls[-1]) if calls else ""
+
+
+def _look(record: Record) -> NameLookup | None:
+    """The note of a trial's prelude; one that can't be read counts as none: the script's own process writes it."""
+    for run in record.preludes:
+        try:
+            note: Any = json.loads(run.note)
+            if note["found"]:
+                near = tuple(str(one) for one in note["near"])
+                return NameLookup(
+                    where=str(note["where"]), there=bool(note["there"]), said=str(note["said"]), near=near
+                )
+        except (ValueError, KeyError, TypeError):
+            continue
+    return None

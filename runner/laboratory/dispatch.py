@@ -1,0 +1,251 @@
+"""One call of `Laboratory.run`: environments are made and trials run side by side, and told of in one order.
+
+All that begins or ends is put into one queue and taken from it by the thread that called: so what is told of a cell
+comes in the order in which it happened, and the customer is never called twice at once.
+"""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from runner.environments.lock import Lock
+from runner.errors import BuildFailedError, RunnerError, StoppedError
+from runner.laboratory.pruning import Pruning
+from runner.laboratory.request import Answer
+from runner.trials.execution import blocked_record, execute
+from runner.trials.trial import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
+
+    from runner.engines.protocol import Image
+    from runner.environments.lock import Environment
+    from runner.laboratory.equipment import Equipment
+    from runner.laboratory.executor import Executor, Processors
+    from runner.laboratory.preparation import Preparation
+    from runner.laboratory.records import Records
+    from runner.laboratory.request import More, Request
+    from runner.laboratory.setup import Setup
+    from runner.matrix.cell_id import CellId
+    from runner.trials.record import Record
+    from runner.trials.trial import Setting
+
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Obstacle:
+    """Why an environment can't be made."""
+
+    stage: str
+    message: str
+    unresolvable: bool = False
+
+
+@dataclass(kw_only=True)
+class _Group:
+    """The requests of one environment, and how many of its trials are under way."""
+
+    environment: Environment
+    requests: list[Request] = field(default_factory=list)
+    image: Image | None = None
+    under_way: int = 0
+
+
+class Dispatch:
+    """The state of one call."""
+
+    def __init__(
+        self,
+        equipment: Equipment,
+        environments: Preparation,
+        records: Records,
+        *,
+        setup: Setup,
+        executor: Executor,
+        more: More,
+    ) -> None:
+        """Nothing starts yet; the executor is shut down at the end of `run`."""
+        self._equipment = equipment
+        self._environments = environments
+        self._records = records
+        self._setup = setup
+        self._executor = executor
+        self._more = more
+        self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        """What happened, as what is to be done about it."""
+        self._open: set[Future[Any]] = set()
+        self._left = 0
+        """How many tasks have not been heard to end."""
+        self._pruning: Pruning | None = None
+        self._unmade: set[CellId] = set()
+
+    def run(self, requests: Sequence[Request], *, prune_images: bool) -> frozenset[CellId]:
+        """Work through all requests; the cells of further ones whose environment could not be made again."""
+        groups = self._groups(requests)
+        if prune_images:
+            environments = [group.environment for group in groups]
+            self._pruning = Pruning(environments, engine=self._equipment.engine, stopping=self._equipment.stopping)
+        try:
+            for group in groups:
+                self._begin(self._executor.make(partial(self._prepare, group)), partial(self._prepared, group))
+            while self._left:
+                self._events.get()()
+        except BaseException:
+            for future in self._open:
+                future.cancel()
+            self._equipment.stop()
+            raise
+        finally:
+            self._executor.shut_down()
+        return frozenset(self._unmade)
+
+    def _groups(self, requests: Iterable[Request]) -> list[_Group]:
+        found: dict[tuple[object, ...], _Group] = {}
+        for request in requests:
+            cell = request.cell
+            key = (cell.pins, cell.python)
+            if key not in found:
+                found[key] = _Group(environment=self._setup.environment(cell))
+            found[key].requests.append(request)
+        return list(found.values())
+
+    def _begin(
+        self, future: Future[Made], then: Callable[[Made], None], keep: Callable[[Made], None] | None = None
+    ) -> None:
+        """Have `then` called with what a task gives, in its turn; what the task raises is raised in its turn.
+
+        `keep` is called with it at once, wherever the task ended.
+        """
+        self._left += 1
+        self._open.add(future)
+
+        def ended(done: Future[Made]) -> None:
+            refused: RunnerError | None = None
+            try:
+                if keep and not done.cancelled() and done.exception() is None:
+                    keep(done.result())
+            except RunnerError as error:
+                refused = error
+            self._events.put(partial(self._ended, done, then, refused))
+
+        future.add_done_callback(ended)
+
+    def _ended(self, future: Future[Made], then: Callable[[Made], None], refused: RunnerError | None) -> None:
+        self._left -= 1
+        self._open.discard(future)
+        if refused:
+            raise refused
+        then(future.result())
+
+    # -- environments ------------------------------------------------------------------------------------------------
+
+    def _prepare(self, group: _Group) -> Image | _Obstacle:
+        """Make a group's environment, or say why there can be none. Runs beside everything else."""
+        if self._pruning:
+            self._pruning.wait()
+        try:
+            lock = self._environments.lock(group.environment)
+            if not isinstance(lock, Lock):
+                return _Obstacle(stage="install", message=lock.reason, unresolvable=True)
+            again = any(request.fresh for request in group.requests)
+            return self._environments.image(lock, purpose=self._setup.name, again=again)
+        except BuildFailedError as error:
+            return _Obstacle(stage=error.stage, message=str(error))
+
+    def _prepared(self, group: _Group, made: Image | _Obstacle) -> None:
+        if isinstance(made, _Obstacle):
+            self._block(group, made)
+            self._end_if_done(group)
+            return
+        group.image = made
+        group.under_way += 1  # its image stays until every request has begun
+        for request in group.requests:
+            self._ask(group, request, self._setting(request, made), request.seeds)
+        group.under_way -= 1
+        self._end_if_done(group)
+
+    def _setting(self, request: Request, image: Image) -> Setting:
+        lock = self._environments.locked(self._setup.environment(request.cell))
+        assert lock is not None  # noqa: S101 - the image was made of it
+        identity = self._equipment.engine.known_identity(lock.python) or image.base_identity
+        return self._records.setting(request.cell, self._setup, lock, (image.engine, identity))
+
+    def _block(self, group: _Group, obstacle: _Obstacle) -> None:
+        """Answer with the record that says why no trial can run; a further request keeps what its cell came to."""
+        further = [request for request in group.requests if request.further]
+        if further:
+            self._unmade |= {request.cell.id for request in further}
+            self._equipment.observer.note(
+                f"{group.environment.name} can't be made again, its cells get no more trials: {obstacle.message}"
+            )
+        for request in group.requests:
+            if not request.further:
+                record = self._blocked(group.environment, request, obstacle)
+                self._more(Answer(cell=request.cell, seed=0, record=record))
+
+    def _blocked(self, environment: Environment, request: Request, obstacle: _Obstacle) -> Record:
+        engine = self._equipment.engine
+        record = blocked_record(
+            dict(request.cell.values),
+            key=self._records.blocked_key(environment, request.cell),
+            engine=engine.kind.value,
+            stage=obstacle.stage,
+            unresolvable=obstacle.unresolvable,
+            lock=environment.name,
+            message=obstacle.message,
+        )
+        lock = self._environments.locked(environment)
+        if lock is None or engine.known_identity(lock.python):
+            self._equipment.store.put(record)  # a CPython that is missing now may be there next time
+        return record
+
+    # -- trials ------------------------------------------------------------------------------------------------------
+
+    def _ask(self, group: _Group, request: Request, setting: Setting, seeds: Iterable[int]) -> None:
+        """Hand over the trials that are stored, and run the others."""
+        wanted = list(seeds)
+        while wanted:
+            stored = self._records.stored(setting, wanted)
+            for seed in wanted:
+                if seed not in stored:
+                    self._start(group, request, Trial(setting=setting, seed=seed))
+            wanted = [
+                seed
+                for old, record in sorted(stored.items())
+                for seed in self._more(Answer(cell=request.cell, seed=old, record=record, stored=True))
+            ]
+
+    def _start(self, group: _Group, request: Request, trial: Trial) -> None:
+        assert group.image is not None  # noqa: S101 - trials begin after the environment was made
+        group.under_way += 1
+        begun = partial(self._events.put, partial(self._begun, trial))
+        future = self._executor.execute(partial(self._execute, trial, group.image), begun)
+        # kept where it ended: a finished trial is never lost
+        self._begin(future, partial(self._finished, group, request, trial), self._equipment.store.put)
+
+    def _begun(self, trial: Trial) -> None:
+        self._equipment.observer.trial_started(trial, self._equipment.workplace.job(trial))
+
+    def _execute(self, trial: Trial, image: Image, cpus: Processors) -> Record:
+        """Run a trial. Runs beside everything else."""
+        if self._equipment.stopping.is_set():
+            raise StoppedError
+        return execute(
+            trial, image=image, engine=self._equipment.engine, workplace=self._equipment.workplace, cpus=cpus
+        )
+
+    def _finished(self, group: _Group, request: Request, trial: Trial, record: Record) -> None:
+        further = self._more(Answer(cell=request.cell, seed=trial.seed, record=record))
+        self._ask(group, request, trial.setting, further)
+        group.under_way -= 1
+        self._end_if_done(group)
+
+    def _end_if_done(self, group: _Group) -> None:
+        if self._pruning and not group.under_way:
+            self._pruning.end(group.environment, group.image)

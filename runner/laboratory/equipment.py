@@ -1,0 +1,99 @@
+"""What the world gives a laboratory: engine, package index, store and files, each opened when something needs it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from runner.engines.choice import open_engine
+from runner.environments.processes import Processes
+from runner.trials.execution import Workplace
+from runner.trials.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from runner.engines.protocol import Engine
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.lock import Environment, Lock, Unresolvable
+    from runner.laboratory.observer import Watcher
+
+
+def open_catalog(undated: Callable[[str], bool] | None = None) -> Catalog:
+    """The package index that the user's configuration names."""
+    from runner.environments.index.catalog import Catalog  # noqa: PLC0415 - not needed where all is locked
+
+    return Catalog(undated=undated)
+
+
+def resolve_environment(environment: Environment, **means: Any) -> Lock | Unresolvable:
+    """The exact files of an environment; see `environments.resolve`."""
+    from runner.environments.resolve import resolve  # noqa: PLC0415 - not needed where all is locked
+
+    return resolve(environment, **means)
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What opens an engine and the package index, and resolves environments; a test hands in another one."""
+
+    engine: Callable[..., tuple[Engine, str]] = open_engine
+    """As `open_engine`: of docker, venv or auto, and `base`, the engine and a line for the user, or none."""
+    catalog: Callable[..., Catalog] = open_catalog
+    """As `open_catalog`."""
+    resolve: Callable[..., Lock | Unresolvable] = resolve_environment
+    """As `resolve_environment`."""
+
+
+class Equipment:
+    """The equipment of one folder: its scripts stand there, records in its `.runner`, locks in its `locks`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        engine: Callable[[], Engine],
+        catalog: Callable[[], Catalog],
+        observer: Watcher,
+        resolve: Callable[..., Lock | Unresolvable] = resolve_environment,
+    ) -> None:
+        """Open nothing yet."""
+        self.folder = folder
+        self.observer = observer
+        self.workplace = Workplace(root=folder.absolute() / ".runner")
+        self.processes = Processes()
+        """The programs that were started for this folder's environments."""
+        self.stopping = threading.Event()
+        """Set when everything ends: no further step is taken."""
+        self.resolve = resolve
+        self._open_engine, self._open_catalog = engine, catalog
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, opened on first use."""
+        return self._open_engine()
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The package index, opened on first use."""
+        return self._open_catalog()
+
+    @cached_property
+    def store(self) -> Store:
+        """The records, opened on first use."""
+        return Store(self.workplace.root / "records.sqlite")
+
+    def stop(self) -> None:
+        """End everything that runs now; nothing more can be begun."""
+        self.stopping.set()
+        self.processes.stop()
+        self.engine.stop_all()
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        for name in ("engine", "store"):
+            if name in self.__dict__:
+                getattr(self, name).close()

@@ -1,0 +1,145 @@
+"""Locks and images for cells on one engine: what is there is used, what is missing is made and kept."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import TYPE_CHECKING
+
+from runner.engines.protocol import EngineKind
+from runner.environments.interpreters import HostToolchain, newest_of
+from runner.environments.lock import Lock, Unresolvable
+from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
+from runner.errors import BuildFailedError, MachineError, StoppedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runner.engines.protocol import Image
+    from runner.environments.interpreters import Toolchain
+    from runner.environments.lock import Environment
+    from runner.environments.wheelhouse import LockSizes
+    from runner.laboratory.equipment import Equipment
+
+
+class Preparation:
+    """Makes what cells need installed; the lock files stand in one folder."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        """Nothing is read or made yet; engine and index are opened when one is needed."""
+        self.folder = equipment.folder / "locks"
+        self._equipment = equipment
+        self._read: dict[Environment, Lock] = {}
+        self._making = threading.Lock()
+
+    def locked(self, environment: Environment) -> Lock | None:
+        """The lock that is there; None where there is none.
+
+        Raises UsageError for one that was edited by hand, or no longer follows from what it was made for.
+        """
+        path = lock_path(self.folder, environment)
+        if environment not in self._read and path.exists():
+            self._read[environment] = read(path, environment)
+        return self._read.get(environment)
+
+    def why_stale(self, environment: Environment) -> str:
+        """The reason why an environment has no lock that can be used; empty where it has one."""
+        try:
+            return read_if_it_follows(lock_path(self.folder, environment), environment)[1]
+        except UsageError as error:
+            return str(error)
+
+    def lock(self, environment: Environment, *, upgrade: bool = False) -> Lock | Unresolvable:
+        """The lock that is there, or (where there is none, or with `upgrade`) a new one, written."""
+        lock = None if upgrade else self.locked(environment)
+        if lock:
+            return lock
+        self._tell(environment.name, "resolving")
+        resolved = self._equipment.resolve(
+            environment,
+            catalog=self._equipment.catalog,
+            pythons=self._equipment.engine.pythons(),
+            toolchain=self.toolchain,
+        )
+        if isinstance(resolved, Lock):
+            write(resolved, self.folder)
+            self._read[environment] = resolved
+        return resolved
+
+    def needed_lock(self, environment: Environment) -> Lock:
+        """The lock of an environment, made if need be. Raises BuildFailedError where there can be none."""
+        lock = self.lock(environment)
+        if not isinstance(lock, Lock):
+            raise BuildFailedError("install", f"{environment.name} can't be resolved: {lock.reason}")
+        return lock
+
+    def image(self, lock: Lock, *, purpose: str = "", again: bool = False) -> Image:
+        """A lock made runnable on the engine; with `again` a container image is made anew even where it is there.
+
+        Layers that other images need stay; `purpose` is the matrix that the image's labels name. Raises
+        BuildFailedError where it can't be made.
+        """
+        engine = self._equipment.engine
+        image = engine.find(lock)
+        made_anew = again and image and image.engine is EngineKind.DOCKER
+        if made_anew and image and engine.remove_image(image.reference):
+            self._tell(lock.environment.name, "making the image again, for the control")
+        elif image:
+            return image
+        from runner.environments.wheelhouse import fetch  # noqa: PLC0415 - not needed where all is made
+
+        say = functools.partial(self._tell, lock.environment.name)
+        say("fetching files")
+        builder = functools.partial(engine.toolchain, lock.python)  # the image's own, whatever the host has
+        wheelhouse = fetch(lock, catalog=self._equipment.catalog, toolchain=builder, say=say)
+        with self._making:  # the next environment's files are fetched meanwhile, its installation waits
+            say("installing")
+            image = engine.make(lock, wheelhouse, say, labels=_labels(lock, purpose))
+        say("ready")
+        return image
+
+    def recipe(self, lock: Lock) -> str:
+        """A Dockerfile, and how to use it, for a lock's image. Raises UsageError where the engine makes none."""
+        return self._equipment.engine.recipe(lock, self._equipment.catalog)
+
+    def sizes(self, lock: Lock) -> LockSizes:
+        """The disk that a lock needs, about."""
+        from runner.environments.wheelhouse import sizes_of  # noqa: PLC0415 - not needed where all is made
+
+        return sizes_of(lock, self._equipment.catalog)
+
+    def check_room(self, locks: Iterable[Lock]) -> None:
+        """Raise MachineError, with figures, where the images that are not made yet will not fit."""
+        from runner.environments.wheelhouse import total  # noqa: PLC0415 - as above
+
+        engine = self._equipment.engine
+        room = engine.room()
+        missing = [lock for lock in locks if engine.find(lock) is None] if room else []
+        _, needed = total(self.sizes(lock) for lock in missing)
+        if room and needed > room.free_bytes:
+            raise MachineError(
+                f"{len(missing)} environments need about {needed / 1e9:.1f} GB, and {room.free_bytes / 1e9:.1f} GB are"
+                f" free in {room.path}. Free some space (`clean`), make fewer at a time (`--only`), or run the matrix"
+                " with `run --prune-images`, which keeps few images at a time."
+            )
+
+    def toolchain(self, python: str) -> Toolchain:
+        """A CPython that can resolve and build: the host's where it has one, else the engine's own."""
+        interpreter = newest_of(python)
+        return (
+            HostToolchain(interpreter=interpreter, processes=self._equipment.processes)
+            if interpreter
+            else self._equipment.engine.toolchain(python)
+        )
+
+    def _tell(self, name: str, line: str) -> None:
+        """Tell of a step; where the run is stopping, the step is not taken."""
+        if self._equipment.stopping.is_set():
+            raise StoppedError
+        self._equipment.observer.environment(name, line)
+
+
+def _labels(lock: Lock, purpose: str) -> dict[str, str]:
+    """The labels of an image: what it was made for; another matrix may use it later."""
+    cell = ",".join(f"{package}={version}" for package, version in lock.environment.pins)
+    return {"convergence-matrix.matrix": purpose, "convergence-matrix.cell": cell}

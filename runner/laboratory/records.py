@@ -1,0 +1,102 @@
+"""The records of cells: which of the store's are of which cell, under the settings that hold now."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from runner.engines.protocol import EngineKind
+from runner.laboratory.request import Known
+from runner.laboratory.setup import Settings, groups_of
+from runner.trials.execution import remove
+from runner.trials.trial import stored_trials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from runner.environments.lock import Environment, Lock
+    from runner.laboratory.equipment import Equipment
+    from runner.laboratory.preparation import Preparation
+    from runner.laboratory.setup import Origin, Setup
+    from runner.matrix.cell_id import CellId
+    from runner.matrix.model import Cell
+    from runner.scripts.script import Script
+    from runner.trials.record import Record
+    from runner.trials.trial import Setting
+
+
+class Records:
+    """Finds what is stored of cells, and forgets it when asked."""
+
+    def __init__(self, equipment: Equipment, environments: Preparation) -> None:
+        """Nothing is read yet."""
+        self._equipment = equipment
+        self._environments = environments
+        self._settings = Settings(equipment.folder)
+
+    def script(self, cell: Cell) -> Script:
+        """The script of a cell as it runs. Raises UsageError where it can't be read or rewritten."""
+        return self._settings.script(cell)
+
+    def setting(self, cell: Cell, setup: Setup, lock: Lock, origin: Origin) -> Setting:
+        """All that the trials of a cell share."""
+        return self._settings.of(cell, setup, lock, origin, self._equipment.store)
+
+    def known(self, setup: Setup, cells: Sequence[Cell], seeds: Sequence[int], *, recorded: bool) -> list[Known]:
+        """What the store has of cells, in their order, of these seeds."""
+        found: dict[CellId, Known] = {}
+        nothing = self._equipment.store.is_empty()
+        for group in groups_of(setup, cells):
+            lock = self._environments.locked(group.environment)
+            origins = self._origins(lock, recorded=recorded) if lock else []
+            for cell in group.cells:
+                settings = [self.setting(cell, setup, lock, origin) for origin in origins] if lock else []
+                found[cell.id] = (
+                    Known(cell=cell, setting=next(iter(settings), None))
+                    if nothing
+                    else self._of(cell, group.environment, settings, seeds, recorded=recorded)
+                )
+        return [found[cell.id] for cell in cells]
+
+    def stored(self, setting: Setting, seeds: Iterable[int]) -> dict[int, Record]:
+        """The finished trials of a setting by seed."""
+        return stored_trials(self._equipment.store, setting, seeds)
+
+    def blocked_key(self, environment: Environment, cell: Cell) -> str:
+        """The key of the record that says why a cell can't run: another lock, or another CPython, is another key."""
+        engine = self._equipment.engine
+        lock = self._environments.locked(environment)
+        found = [lock.digest, engine.known_identity(lock.python)] if lock else engine.pythons()
+        parts = [engine.kind.value, environment.name, environment.packages, found, str(cell.id)]
+        return "blocked-" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    def forget(self, keys: Sequence[str]) -> int:
+        """Drop records with their logs and artifacts; how many there were."""
+        for key in keys:
+            self._equipment.workplace.log(key).unlink(missing_ok=True)
+            remove(self._equipment.workplace.artifacts(key))
+        return self._equipment.store.drop(keys)
+
+    def _origins(self, lock: Lock, *, recorded: bool) -> list[Origin]:
+        """Where the trials of a lock run now; with `recorded` where they ran, the latest first."""
+        if recorded:
+            return [(EngineKind(kind), identity) for kind, identity in self._equipment.store.origins(lock.digest)]
+        engine = self._equipment.engine
+        identity = engine.known_identity(lock.python)
+        return [(engine.kind, identity)] if identity else []
+
+    def _of(
+        self, cell: Cell, environment: Environment, settings: Sequence[Setting], seeds: Sequence[int], *, recorded: bool
+    ) -> Known:
+        """The finished trials of a cell under the first setting that has some, else why none can run."""
+        for setting in settings:
+            if records := self.stored(setting, seeds):
+                return Known(cell=cell, setting=setting, records=records)
+        if recorded:
+            record = self._equipment.store.blocked(environment.name, cell.values)
+        else:
+            key = self.blocked_key(environment, cell)
+            record = self._equipment.store.get([key]).get(key)
+        first = next(iter(settings), None)
+        return Known(cell=cell, setting=first, records={} if record is None else {0: record})

@@ -1,0 +1,50 @@
+"""The values of the laboratory's face: a `Request` goes in, an `Answer` comes out, `Known` is what is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from runner.matrix.model import Cell
+    from runner.trials.record import Record
+    from runner.trials.trial import Setting
+
+    More = Callable[["Answer"], Sequence[int]]
+    """The further seeds of the same cell that an answer asks for; called on the thread that called `run`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Trials of one cell with these seeds."""
+
+    cell: Cell
+    seeds: tuple[int, ...]
+    further: bool = False
+    """The environment was made for this cell before: where it can't be made now, that is no finding about the cell."""
+    fresh: bool = False
+    """Run in an image that is made anew, where the engine makes images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One record of a requested cell: of a trial that ran now, of one that is stored, or why none can run."""
+
+    cell: Cell
+    seed: int
+    record: Record
+    stored: bool = False
+    """It was there before, and nothing ran for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What the store has of a cell under the settings that hold now."""
+
+    cell: Cell
+    setting: Setting | None = None
+    """None while the cell's environment is not known to be runnable."""
+    records: Mapping[int, Record] = field(default_factory=dict)
+    """The finished trials by seed; under seed 0 also the record that says why none can run."""

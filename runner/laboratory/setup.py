@@ -1,0 +1,157 @@
+"""What the trials of several cells share (`Setup`), and what those of one cell are told (`Settings`).
+
+A setup says nothing of which cells there are: whoever asks a question makes its cells and hands them in with it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from runner.environments.lock import Environment
+from runner.errors import UsageError
+from runner.matrix.cells import requirements_of
+from runner.preludes.catalogue import catalogue
+from runner.preludes.prelude import Prelude
+from runner.scripts.rewriting import rewritten
+from runner.scripts.script import read_script
+from runner.trials.trial import Setting, data_digest_of, mounts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from runner.engines.protocol import EngineKind, Mount
+    from runner.environments.lock import Lock
+    from runner.matrix.matrix_file import Matrix
+    from runner.matrix.model import Cell, DataMapping, Experiment, Requirement, Resources
+    from runner.scripts.script import Script
+    from runner.trials.store import Store
+
+
+if TYPE_CHECKING:
+    Origin = tuple[EngineKind, str]
+    """Where trials run or ran: the engine's kind, and the identity of the image's base."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """The experiment, its limits, and how environments are resolved; scripts and data are relative to one folder."""
+
+    name: str
+    """The name of the matrix file, for the labels of images."""
+    experiment: Experiment
+    resources: Resources
+    seeded: bool = True
+    """False where the script's own seeds are left as they are."""
+    packages: tuple[Requirement, ...] = ()
+    flavour: str = "auto"
+    as_of: str = "release"
+    dates: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, matrix: Matrix) -> Setup:
+        """The setup of a matrix's own cells."""
+        return cls(
+            name=matrix.path.name,
+            experiment=matrix.experiment,
+            resources=matrix.resources,
+            seeded=not matrix.seeds.as_written,
+            packages=matrix.packages,
+            flavour=matrix.flavour,
+            as_of=matrix.as_of,
+            dates=matrix.dates,
+        )
+
+    def keeping(self, artifacts: Iterable[str]) -> Setup:
+        """The same setup whose trials keep further files."""
+        kept = (*self.experiment.artifacts, *artifacts)
+        return replace(self, experiment=replace(self.experiment, artifacts=kept))
+
+    def environment(self, cell: Cell) -> Environment:
+        """The environment that a cell needs."""
+        return Environment(
+            pins=cell.pins,
+            packages=requirements_of(self.packages, cell),
+            python=cell.python,
+            flavour=self.flavour,
+            as_of=self.as_of,
+            dates=self.dates,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """The cells of one environment, in the order in which they were given."""
+
+    environment: Environment
+    cells: tuple[Cell, ...]
+
+
+def groups_of(setup: Setup, cells: Iterable[Cell]) -> tuple[Group, ...]:
+    """The cells by environment, in the order in which their first cells come."""
+    found: dict[tuple[object, ...], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault((cell.pins, cell.python), []).append(cell)
+    return tuple(Group(environment=setup.environment(own[0]), cells=tuple(own)) for own in found.values())
+
+
+class Settings:
+    """The settings of trials in one folder; each file is read once, so that what runs is what its key says."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is read yet."""
+        self._folder = folder
+        self._sources: dict[str, Script] = {}
+        self._scripts: dict[tuple[str, str], Script] = {}
+        self._preludes: dict[str, Prelude] = {}
+        self._data: dict[tuple[DataMapping, ...], tuple[tuple[Mount, ...], str]] = {}
+
+    def of(self, cell: Cell, setup: Setup, lock: Lock, origin: Origin, store: Store) -> Setting:
+        """All that the trials of a cell share."""
+        mounts, digest = self._mounts(setup.experiment.data, store)
+        return Setting(
+            cell=cell,
+            lock=lock,
+            script=self.script(cell),
+            experiment=setup.experiment,
+            resources=setup.resources,
+            mounts=mounts,
+            data_digest=digest,
+            engine=origin[0],
+            base_identity=origin[1],
+            seeded=setup.seeded,
+            preludes=tuple(map(self._prelude, cell.preludes)),
+        )
+
+    def script(self, cell: Cell) -> Script:
+        """The script of a cell with the imports of its flavour.
+
+        Raises UsageError where it can't be read, or its imports can't be rewritten.
+        """
+        key = cell.script, cell.import_flavour
+        if key not in self._scripts:
+            if cell.script not in self._sources:
+                self._sources[cell.script] = read_script(self._folder, cell.script)
+            self._scripts[key] = rewritten(self._sources[cell.script], cell.import_flavour)
+        return self._scripts[key]
+
+    def _prelude(self, name: str) -> Prelude:
+        """A switch of the catalogue, or a source of the user's; raises UsageError where that can't be read."""
+        if name in catalogue():
+            return Prelude(name=name, source=catalogue()[name].source)
+        if name not in self._preludes:
+            try:
+                source = (self._folder / name).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UsageError(f"The prelude {name} can't be read: {error}.") from error
+            stem = re.sub(r"[^a-z0-9]+", "-", name.removesuffix(".py").lower()).strip("-")
+            self._preludes[name] = Prelude(name=stem, source=source)
+        return self._preludes[name]
+
+    def _mounts(self, data: tuple[DataMapping, ...], store: Store) -> tuple[tuple[Mount, ...], str]:
+        if data not in self._data:
+            mounts = mounts_of(data, self._folder)
+            self._data[data] = mounts, data_digest_of(mounts, store)
+        return self._data[data]

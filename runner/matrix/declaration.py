@@ -1,0 +1,311 @@
+"""The declaration of `matrix.yaml`: every section and key once, with its shape, its meaning and its default.
+
+`read_sections` reads a tree by it, `json_schema` gives it to editors. What values mean together is checked later.
+"""
+
+# ruff: noqa: RUF009 - `key` is a `dataclasses.field`
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from runner.matrix.axes import IMPORT_FLAVOURS, AxisKind
+from runner.matrix.expectations import OUTCOME_LABELS
+from runner.matrix.mistakes import Position, RefusedError, quoted
+from runner.matrix.model import Experiment, Judging, Mode, Resources, Seeds
+from runner.matrix.nodes import Entries, Nothing, Text, shape
+from runner.matrix.releases import EXAMPLE, Every
+from runner.matrix.scalars import COUNT, COUNT_FROM_ZERO, DURATION, SEED_COUNT, SIZE, TRUTH, date_or
+from runner.matrix.shapes import Either, Key, ListOf, MappingOf, NodePlace, OneOrMore, Reads, Scalar, Section, Word, key
+from runner.matrix.versions import specifiers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.matrix.mistakes import Mistakes
+    from runner.matrix.nodes import Node
+    from runner.matrix.shapes import Shape
+
+    Pairs = dict[Text, Text]
+    Match = dict[Text, Text | Pairs]
+    """A partial cell as it is written: axis to value."""
+    PackageEntry = Text | dict[Text, Text | tuple[Text, ...]]
+    """One entry of `packages:`: a requirement, or names with versions and `when`."""
+    AsOf = str | dict[Text, str]
+
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+ASIDE = "x-"
+"""How the top-level keys begin that mean nothing to the runner; they hold anchors."""
+
+
+def _range_text(text: Text) -> Text:
+    return Text.make(specifiers(text), text.position, text.style)
+
+
+TEXT = Scalar()
+_STRING = Scalar({"type": "string"})
+_PAIRS = MappingOf(others=Key(shape=TEXT, description=""))
+_TEXT_OR_PAIRS: Shape[Text | Pairs] = Either(TEXT, _PAIRS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RangeSection:
+    """A range of versions in place of a version."""
+
+    range: Text = key(
+        Reads(_range_text, {"type": "string"}),
+        "Versions, compared as PEP 440 says: '>=1.7,<2.17'; '*' means all.",
+        Text(),
+        example=EXAMPLE,
+        required=True,
+    )
+    every: Every = key(
+        Word({every.value: every for every in Every}),
+        "Take the newest of each major or minor release, or every single release (patch). Default: minor.",
+        Every.MINOR,
+    )
+    prereleases: bool = key(TRUTH, "Take pre-releases too. Default: false.", default=False)
+
+
+_VERSION = {"type": ["string", "number"]}
+_NAMES = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+_AXIS_VALUES: Mapping[str, Key[Text | Pairs]] = {
+    AxisKind.PYTHON.value: Key(
+        shape=Scalar({**_VERSION, "pattern": "^3\\.[0-9]+$", "minimum": 3, "exclusiveMaximum": 4}),
+        description="CPython's minor releases: 3.7. Default: the newest that has wheels for the cell.",
+    ),
+    AxisKind.IMPORT.value: Key(
+        shape=Scalar({"enum": list(IMPORT_FLAVOURS)}), description="The Keras that the script's Keras imports mean."
+    ),
+    AxisKind.SCRIPT.value: Key(
+        shape=_STRING, description="Training scripts, relative to this file; in place of experiment.script."
+    ),
+    AxisKind.PRELUDE.value: Key(
+        shape=Scalar({"type": "string", "examples": ["", "resource-variables", "preludes/mine.py"]}),
+        description="Code that runs before the script in its process: switches of the catalogue, or source files "
+        "relative to this file.",
+    ),
+    AxisKind.ENV.value: Key(
+        shape=Either(
+            Scalar({"type": "string", "description": "NAME=value NAME2=value2; an empty text sets nothing."}),
+            MappingOf(others=Key(shape=TEXT, description=""), names="^[A-Za-z_][A-Za-z0-9_]*$"),
+        ),
+        description="Sets of environment variables; one set is one value.",
+    ),
+}
+_AXIS_KEYS: Mapping[str, Key[tuple[Text | Pairs | RangeSection, ...]]] = {
+    name: Key(shape=OneOrMore(one.shape), description=one.description) for name, one in _AXIS_VALUES.items()
+}
+_VERSION_OR_RANGE: Shape[Text | Pairs | RangeSection] = Either(Scalar(_VERSION), Section(RangeSection))
+_AXES = MappingOf(
+    known=_AXIS_KEYS,
+    others=Key(
+        shape=OneOrMore(_VERSION_OR_RANGE),
+        description="Versions of a package; the first package is the base. In place of a version: a range such as "
+        "{range: '>=1.7,<2.17'}; latest (latest-3 is the latest patch of the third minor release before the newest); "
+        "for keras and tf-keras era, the release of each TensorFlow's time.",
+    ),
+    names=_NAMES,
+    least=1,
+    empty="such as axes: {tensorflow: [1.13.1, 2.10.1]}",
+    without_value=lambda name: (f"the axis {quoted(name)} has no values", "write them as a list: [2.2.4, 2.3.1]"),
+)
+
+
+def _match(**outcome: Key[Text | Pairs]) -> MappingOf[Text | Pairs]:
+    """The shape of a partial cell, with further keys."""
+    ranges = "ranges are allowed under axes only; `plan` shows the versions that one becomes"
+    return MappingOf(
+        known={**_AXIS_VALUES, **outcome},
+        others=Key(shape=Scalar(_VERSION, ranges), description=""),
+        names=_NAMES,
+        least=1,
+        empty="it would match every cell",
+    )
+
+
+_OUTCOME: Key[Text | Pairs] = Key(
+    shape=Scalar({"type": "string", "pattern": f"^({'|'.join(OUTCOME_LABELS)})( *\\([a-z -]+\\))?$"}),
+    description="The outcome that must come out: converges, fails, fails (nan), blocked (unresolvable), …",
+    example="outcome: converges",
+    required=True,
+)
+_PACKAGE: MappingOf[Text | tuple[Text, ...]] = MappingOf(
+    known={
+        "when": Key(
+            shape=Either(
+                Scalar({"type": "string", "examples": ["tensorflow<2.4"]}),
+                ListOf(Scalar({"type": "string", "examples": ["tensorflow<2.4"]}), least=1),
+            ),
+            description="The condition on an axis that a cell must meet; all of a list.",
+        )
+    },
+    others=Key(
+        shape=Scalar({"type": "string", "examples": ["<1.20", "*"]}, "such as '>=1.18,<1.20'"),
+        description="Versions of this package.",
+    ),
+    least=1,
+)
+_PACKAGE_ENTRY: Shape[PackageEntry] = Either(TEXT, _PACKAGE)
+_PACKAGES: Shape[Text | tuple[PackageEntry, ...]] = Either(TEXT, ListOf(_PACKAGE_ENTRY))
+_AS_OF: Shape[AsOf] = Either(
+    date_or("release", "none"),
+    MappingOf(
+        known={"default": Key(shape=date_or("release", "none"), description="The rule of all others.")},
+        others=Key(shape=date_or("none"), description="The rule of this package."),
+    ),
+)
+_EXPERIMENT, _RESOURCES, _SEEDS, _JUDGING = Experiment(script=None), Resources(), Seeds(), Judging()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentSection:
+    """The section `experiment:`: what every trial runs."""
+
+    script: Text | None = key(
+        _STRING, "The training script, relative to this file; not together with an axis named script.", None
+    )
+    args: tuple[Text, ...] = key(ListOf(TEXT), "The script's arguments.", ())
+    data: tuple[Text | Pairs, ...] = key(
+        ListOf(_TEXT_OR_PAIRS),
+        "Files and folders that the script reads: a path, or source: target, where the target is relative to the "
+        "working directory or starts with ~/ (such as ~/.keras/datasets/mnist.npz).",
+        (),
+    )
+    timeout: float = key(
+        DURATION, "The longest that one trial may take: 30m, 90s. Default: 30m.", _EXPERIMENT.timeout_s
+    )
+    artifacts: tuple[Text, ...] = key(ListOf(TEXT), "Globs of the files that are kept from a trial.", ())
+    network: bool = key(
+        TRUTH, "Let the script use the network; the report shows it. Default: false.", _EXPERIMENT.network
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourcesSection:
+    """The section `resources:`: what one trial may use."""
+
+    cpus: int = key(COUNT, "Processors. Default: 1.", _RESOURCES.cpus)
+    memory: int = key(SIZE, "Memory: 4g, 512m. Default: 4g.", _RESOURCES.memory_bytes)
+    disk: int = key(SIZE, "Space that a trial may write. Default: 1g.", _RESOURCES.disk_bytes)
+    processes: int = key(COUNT, "Processes and threads. Default: 256.", _RESOURCES.processes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedsSection:
+    """The section `seeds:`: one more seed while fewer than `cap` are counted and neither side leads by `lead`."""
+
+    lead: int = key(COUNT, "By how many seeds good or bad must lead. Default: 4.", _SEEDS.lead)
+    cap: int = key(COUNT, "The most seeds of one cell. Default: 10.", _SEEDS.cap)
+
+    def __post_init__(self) -> None:
+        if self.lead > self.cap:
+            raise RefusedError(f"{self.cap} seeds can never lead by {self.lead}", "lead must not be above cap")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixSections:
+    """All sections of a matrix file, with the right shapes and nothing else checked."""
+
+    axes: dict[Text, tuple[Text | Pairs | RangeSection, ...]] = key(
+        _AXES,
+        "Each name has a list of values; every combination is a cell. A name is a package, or python, import, script, "
+        "prelude or env. The first package is the base that environments are resolved around.",
+        {},
+    )
+    include: tuple[Match, ...] = key(
+        ListOf(_match()), "Cells to add, or values to add to the cells that match, as in a GitHub Actions matrix.", ()
+    )
+    exclude: tuple[Match, ...] = key(ListOf(_match()), "Partial matches; every cell that matches one is left out.", ())
+    experiment: ExperimentSection = key(Section(ExperimentSection), "What every trial runs.", ExperimentSection())
+    packages: Text | tuple[PackageEntry, ...] = key(
+        _PACKAGES,
+        "Further requirements of every cell (PEP 508), with `when` of some cells; or the path of a requirements file.",
+        (),
+    )
+    criterion: tuple[Text, ...] = key(
+        OneOrMore(TEXT, least=0),
+        "When training has converged: 'loss < 1e-4', 'val_accuracy >= 0.9 within 5 epochs'. All must hold; the first "
+        "names the judged metric.",
+        (),
+    )
+    metric: Text | None = key(_STRING, "The judged metric where no criterion names it. Default: loss.", None)
+    mode: Mode | None = key(
+        Word({"min": "min", "max": "max"}), "Which way the metric is better. Default: as its name suggests.", None
+    )
+    at: Literal["last", "best"] = key(
+        Word({"last": "last", "best": "best"}),
+        "The value that is judged: the last one of a trial, or the best so far (as checkpoints keep it). "
+        "Default: last.",
+        _JUDGING.at,
+    )
+    skip: int = key(
+        COUNT_FROM_ZERO,
+        "How many first epochs are not judged. Default: 0.",
+        _JUDGING.skip,
+    )
+    baseline: Match | None = key(
+        _match(),
+        "Axis values of the cell that others are compared with. Default: the cell that converges best.",
+        None,
+    )
+    control: bool = key(
+        TRUTH,
+        "Run the baseline a second time, with other seeds, to see how often equal cells look different. "
+        "Default: false.",
+        default=False,
+    )
+    seeds: int | Literal["as-written"] | SeedsSection = key(
+        Either(
+            SEED_COUNT,
+            Section(SeedsSection),
+        ),
+        "A fixed number, as-written, or {lead: 4, cap: 10}.",
+        SeedsSection(),
+    )
+    resources: ResourcesSection = key(Section(ResourcesSection), "What one trial may use.", ResourcesSection())
+    expect: tuple[Match, ...] = key(
+        ListOf(_match(outcome=_OUTCOME)), "Outcomes that cells must have; a mismatch makes the exit code 1.", ()
+    )
+    flavour: str = key(
+        Word({"auto": "auto", "cpu": "cpu", "full": "full"}),
+        "How tensorflow is installed where tensorflow-cpu exists too: cpu, full, or auto. Default: auto.",
+        "auto",
+    )
+    as_of: AsOf = key(
+        _AS_OF,
+        "From when the packages of an environment may be: release (up to the day after the base came out), none (any "
+        "time) or a date; or a mapping of packages to none or a date, `default` for the others.",
+        "release",
+    )
+
+
+_MATRIX = Section(MatrixSections, aside=ASIDE)
+
+
+def read_sections(tree: Node | None, mistakes: Mistakes) -> tuple[MatrixSections, frozenset[str]]:
+    """The sections that have the right shape, and the names of what was left out: `axes`, `axes.keras`, `exclude.2`.
+
+    Every misshapen part is noted in `mistakes`. Raises MatrixError where the tree is not a mapping at all.
+    """
+    if tree is None or isinstance(tree, Nothing):
+        top = Position(line=1, column=1)
+        mistakes.stop(top, "the file is empty", "`python -m runner init script.py` writes a matrix")
+    if not isinstance(tree, Entries):
+        mistakes.stop(tree.position, f"a matrix is a mapping with keys such as axes, not a {shape(tree)}")
+    left_out: set[str] = set()
+    place = NodePlace(mistakes=mistakes, left_out=left_out, position=tree.position)
+    return _MATRIX.read(tree, place), frozenset(left_out)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a matrix file."""
+    return {
+        "$schema": SCHEMA_DIALECT,
+        "title": "matrix.yaml",
+        "description": "One training script, many library versions: what a convergence matrix tries.",
+        **_MATRIX.schema(),
+        "anyOf": [{"required": ["axes"]}, {"required": ["include"]}],
+        "patternProperties": {f"^{ASIDE}": {"description": "Ignored; a place for anchors."}},
+    }

@@ -1,0 +1,249 @@
+"""`matrix.yaml` → `Matrix`: reads the file, checks its shape, then its meaning; all mistakes are reported together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind
+from runner.matrix.axis_reader import AxisReader, require_value
+from runner.matrix.cells import adds_cell, cells, requirements_of
+from runner.matrix.declaration import read_sections
+from runner.matrix.expectations import outcome_words
+from runner.matrix.experiment import read_criterion, read_experiment, read_judging
+from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
+from runner.matrix.model import Axis, Expectation, Grid, Judging, Resources, Seeds
+from runner.matrix.nodes import Text, compose, read_text
+from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, Era
+from runner.matrix.requirements import read_as_of, read_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from runner.matrix.criterion import Comparison
+    from runner.matrix.declaration import Match, MatrixSections
+    from runner.matrix.model import Became, Cell, Partial, Requirement
+
+
+TOP = Position(line=1, column=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix(Grid):
+    """The whole of one `matrix.yaml`. `folder` is the folder of the file: scripts and data are relative to it."""
+
+    path: Path
+    packages: tuple[Requirement, ...] = ()
+    criterion: tuple[Comparison, ...] = ()
+    judging: Judging = field(default_factory=Judging)
+    baseline: Partial | None = None
+    """The cell that the others are compared with; None: the one that converges best."""
+    control: bool = False
+    """Whether the baseline is run a second time with other seeds, to see how often equal cells look different."""
+    seeds: Seeds = field(default_factory=Seeds)
+    resources: Resources = field(default_factory=Resources)
+    expect: tuple[Expectation, ...] = ()
+    flavour: str = "auto"
+    as_of: str = "release"
+    """What environments may be made of: `release` (up to the day after the base came out), `none` (all) or a date."""
+    dates: tuple[tuple[str, str], ...] = ()
+    """Packages with a rule of their own, normalised and sorted: `none` or a date, up to which they may be from."""
+    became: tuple[Became, ...] = ()
+    """What `settle` made of ranges, `latest` and `era`, in the order of the file."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the matrix stands in."""
+        return self.path.parent
+
+    @classmethod
+    def load(cls, path: str | Path) -> Matrix:
+        """Read a matrix file.
+
+        Raises MatrixError with every mistake that is in it, UsageError where the file can't be read.
+        """
+        return load_matrix(Path(path))
+
+    def packages_of(self, cell: Cell) -> tuple[str, ...]:
+        """The further requirements (PEP 508) of a cell, sorted, none twice."""
+        return requirements_of(self.packages, cell)
+
+
+def load_matrix(path: Path) -> Matrix:
+    """Read a matrix file.
+
+    Raises MatrixError with every mistake that is in it, UsageError where the file can't be read.
+    """
+    mistakes = Mistakes(path)
+    file, left_out = read_sections(compose(read_text(path), mistakes), mistakes)
+    reader = AxisReader(folder=path.parent, mistakes=mistakes, left_out=left_out)
+    axes = reader.axes(file.axes)
+    before = len(mistakes.found)
+    exclude = reader.matches(file.exclude)  # before include: what that adds is not excluded
+    include = reader.includes(file.include)
+    cells_known = reader.all_known and len(mistakes.found) == before and not _any_of(left_out, "include", "exclude")
+    axes = axes if file.axes else _axes_of(include)
+    as_of, dates = read_as_of(file.as_of, mistakes)
+    criterion = read_criterion(file.criterion, mistakes)
+    matrix = Matrix(
+        path=path,
+        axes=axes,
+        include=include,
+        exclude=exclude,
+        experiment=read_experiment(file.experiment, path.parent, mistakes),
+        packages=read_packages(file.packages, {axis.name for axis in axes}, reader),
+        criterion=criterion,
+        judging=read_judging(file, criterion, mistakes),
+        baseline=_baseline(file, reader),
+        control=file.control,
+        seeds=_seeds(file),
+        resources=_resources(file),
+        expect=tuple(_expectations(file.expect, reader)),
+        flavour=file.flavour,
+        as_of=as_of,
+        dates=dates,
+    )
+    _check_axes(matrix, file, left_out, mistakes)
+    _check_script(matrix, file, left_out, mistakes)
+    if cells_known and any(axis.kind is AxisKind.PACKAGE for axis in axes):
+        named = replace(matrix, experiment=replace(matrix.experiment, script=matrix.experiment.script or "unnamed"))
+        check_cells(named, mistakes)  # a missing script is a mistake already, and no reason to hide these
+    mistakes.raise_any()
+    return matrix
+
+
+def _axes_of(include: Iterable[Partial]) -> tuple[Axis, ...]:
+    """The axes of a matrix that has no others, without values: there is no product, each entry is a cell."""
+    positions: dict[str, Position] = {}
+    for entry in include:
+        for name, place in entry.positions.items():
+            positions.setdefault(name, place)
+    return tuple(Axis(name=name, kind=axis_kind(name), values=(), position=place) for name, place in positions.items())
+
+
+def _any_of(left_out: frozenset[str], *names: str) -> bool:
+    """True where a section of these names, or anything in it, was left out."""
+    return any(left.partition(".")[0] in names for left in left_out)
+
+
+def _baseline(file: MatrixSections, reader: AxisReader) -> Partial | None:
+    return next(iter(reader.matches([file.baseline] if file.baseline else [])), None)
+
+
+def _seeds(file: MatrixSections) -> Seeds:
+    match file.seeds:
+        case "as-written":
+            return Seeds(as_written=True)
+        case int() as number:
+            return Seeds(lead=number, cap=number, fixed=True)
+        case section:
+            return Seeds(lead=section.lead, cap=section.cap)
+
+
+def _resources(file: MatrixSections) -> Resources:
+    own = file.resources
+    return Resources(cpus=own.cpus, memory_bytes=own.memory, disk_bytes=own.disk, processes=own.processes)
+
+
+def _expectations(entries: Iterable[Match], reader: AxisReader) -> Iterable[Expectation]:
+    for entry in entries:
+        place = next(iter(entry)).position
+        node = next(value for key, value in entry.items() if key == "outcome" and isinstance(value, Text))
+        match = reader.match({key: value for key, value in entry.items() if key != "outcome"}, place)
+        try:
+            yield Expectation(match=match, outcome=outcome_words(node))
+        except RefusedError as error:
+            reader.mistakes.refuse(error, node.position)
+
+
+def _check_axes(matrix: Matrix, file: MatrixSections, left_out: frozenset[str], mistakes: Mistakes) -> None:
+    unread_axes = {name.partition(".")[2] for name in left_out if name.startswith("axes.")}
+    packages = (unread_axes | set(file.axes) | {axis.name for axis in matrix.axes}) - RESERVED_AXES
+    unread = "axes" in left_out or (not matrix.axes and _any_of(left_out, "include"))
+    if not packages and not unread:
+        place = next(iter(file.axes), None)
+        message = "there is no axis of package versions" if place is not None else "there are no axes"
+        mistakes.add(
+            place.position if place is not None else TOP, message, "such as axes: {tensorflow: [1.13.1, 2.10.1]}"
+        )
+    elif packages and not unread_axes:
+        _check_eras(matrix, mistakes)
+
+
+def _check_eras(matrix: Matrix, mistakes: Mistakes) -> None:
+    base = next((axis.name for axis in matrix.axes if axis.kind is AxisKind.PACKAGE), "")
+    for axis in matrix.axes:
+        for value in axis.values:
+            if not isinstance(value.rule, Era):
+                continue
+            if axis.name not in ERA_PACKAGES:
+                hint = "for other packages: versions, a range or latest"
+                mistakes.add(value.position, f"{axis.name}: era works for {' and '.join(ERA_PACKAGES)} only", hint)
+            elif base not in ERA_BASES:
+                message = f"{axis.name}: era needs tensorflow as the base, but the base is {quoted(base)}"
+                mistakes.add(value.position, message, "the first package axis is the base")
+
+
+def _check_script(matrix: Matrix, file: MatrixSections, left_out: frozenset[str], mistakes: Mistakes) -> None:
+    axis = next((axis for axis in matrix.axes if axis.kind is AxisKind.SCRIPT), None)
+    written = file.experiment.script
+    if axis and written is not None:
+        hint = f"the axis is on line {axis.position.line}"
+        mistakes.add(written.position, "a script is named here, and there is an axis named script too", hint)
+    elif not axis and written is None and not _any_of(left_out, "experiment", "axes"):
+        mistakes.add(TOP, "there is no script", "write experiment: {script: train.py}, or an axis named script")
+    for include in matrix.include:
+        if "script" in include.values and not axis:
+            hint = "an axis named script takes several"
+            mistakes.add(
+                include.positions["script"], "an included cell has a script, but no axis is named script", hint
+            )
+
+
+def check_values(matrix: Matrix, mistakes: Mistakes) -> None:
+    """Note values in `exclude:` and `expect:` that are none of their axis, now that those are known."""
+    known = {axis.name: [value.text for value in axis.values] for axis in matrix.axes}
+    for exclude in matrix.exclude:  # before what include adds: that is not excluded
+        _check_partial(exclude, known, mistakes)
+    for include in matrix.include:
+        for axis, text in include.values.items():
+            known.setdefault(axis, []).append(text)
+    for partial in (*(expectation.match for expectation in matrix.expect), *filter(None, (matrix.baseline,))):
+        _check_partial(partial, known, mistakes)
+
+
+def _check_partial(partial: Partial, known: Mapping[str, Sequence[str]], mistakes: Mistakes) -> None:
+    for axis, text in partial.values.items():
+        try:
+            require_value(axis, text, known.get(axis, ()))
+        except RefusedError as error:
+            mistakes.refuse(error, partial.positions.get(axis, partial.position))
+
+
+def check_cells(matrix: Matrix, mistakes: Mistakes) -> None:
+    """Note included cells that lack something, expectations that no cell can meet, and a matrix without a cell."""
+    needed = [matrix.base.name] + [axis.name for axis in matrix.axes if axis.kind is AxisKind.SCRIPT]
+    for include in matrix.include:
+        lacking = [name for name in needed if name not in include.values]
+        if lacking and adds_cell(matrix, include):
+            message = f"this makes a new cell, which needs a value for {' and '.join(lacking)}"
+            mistakes.add(include.position, message, "no cell matches it, so it extends none")
+    for expectation in matrix.expect:
+        if not _meets_any(matrix, expectation.match):
+            mistakes.add(
+                expectation.match.position,
+                "this expectation matches no cell",
+                "each value exists, but not in this combination",
+            )
+    if matrix.baseline is not None and not _meets_any(matrix, matrix.baseline):
+        mistakes.add(
+            matrix.baseline.position, "the baseline matches no cell", "each value exists, but not in this combination"
+        )
+    if next(cells(matrix), None) is None:
+        place = matrix.exclude[0].position if matrix.exclude else TOP
+        mistakes.add(place, "no cell is left: every combination is excluded")
+
+
+def _meets_any(matrix: Matrix, partial: Partial) -> bool:
+    return any(cell.matches(partial.values) for cell in cells(matrix, partial.values))

@@ -1,0 +1,174 @@
+"""One cell judged by its trials: its outcome with the counts, the uncertainty and the reason (docs/verdicts.md)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from runner.outcomes.fingerprint import Fingerprint, fingerprint
+from runner.outcomes.outcome import UNDECIDED, Leaning, Outcome, OutcomeKind
+from runner.outcomes.significance import clopper_pearson
+from runner.outcomes.tally import ENOUGH_RUNS, SEED_INSENSITIVE, Tally, tally
+from runner.outcomes.verdict import Label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import altair as alt
+
+    from runner.matrix.cell_id import CellId
+    from runner.matrix.model import Seeds
+    from runner.outcomes.tally import Trial
+    from runner.trials.record import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedCell:
+    """What a cell came to, with the trials that it rests on."""
+
+    id: CellId
+    outcome: Outcome
+    reason: str
+    """A sentence to check the outcome by."""
+    converged: int
+    """How many of the counted observations succeeded."""
+    counted: int
+    flags: tuple[str, ...]
+    trials: tuple[Trial, ...]
+    """Every trial with its verdict, in the order of the seeds."""
+    example: Trial | None
+    """The first trial of the failure that names the outcome; of good outcomes and of undecided ones without any
+    trouble None."""
+
+    @property
+    def kind(self) -> OutcomeKind:
+        """The kind of its outcome."""
+        return self.outcome.kind
+
+    @property
+    def label(self) -> str:
+        """The outcome as text, such as `fails (nan)`."""
+        return str(self.outcome)
+
+    @property
+    def copies(self) -> bool:
+        """Whether it was decided by trials that are copies of one: the seed changes nothing."""
+        return SEED_INSENSITIVE in self.flags
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % Clopper-Pearson interval of the success rate; None where nothing counts or all trials are copies."""
+        counts = tally(self.trials)
+        return clopper_pearson(self.converged, self.counted) if counts.n and not counts.seed_insensitive else None
+
+    @property
+    def n_trials(self) -> int:
+        """How many trials ran, counted or not."""
+        return sum(record.ran for record, _ in self.trials)
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The records of all trials, in the order of the seeds."""
+        return tuple(record for record, _ in self.trials)
+
+    @property
+    def labels(self) -> tuple[tuple[Label, int], ...]:
+        """The labels of all trials with how often each was seen, the most frequent first."""
+        return _by_frequency(self.trials)
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """The fingerprint of the failure that names the outcome, where it left one."""
+        return fingerprint(self.example[0]) if self.example is not None else None
+
+    def plot(self) -> alt.LayerChart:
+        """The judged metric of every seed as an Altair chart.
+
+        Raises UsageError where altair is not installed, and where no trial reported the metric.
+        """
+        from runner.outcomes.plot import plot  # noqa: PLC0415 - for notebooks only
+
+        return plot(self)
+
+
+def judge_cell(cell: CellId, trials: Iterable[Trial], seeds: Seeds) -> JudgedCell:
+    """Add the trials of a cell up to its outcome; their order does not matter.
+
+    Unanimous cells are decided by `seeds.lead` counted observations. So a fixed number of seeds (`--seeds 1`) decides
+    by the seeds that were asked for: docs/verdicts.md would call fewer than 4 undecided, but whoever asks for one seed
+    wants to see what it did. The flag `few-seeds` marks every cell decided by fewer than 4. Trials that are copies of
+    each other decide with one observation, without an interval, under the flag `seed-insensitive`.
+    """
+    counts = tally(trials)
+    outcome, reason, example = _decision(counts, seeds)
+    flags = [flag for _, verdict in counts.trials for flag in verdict.flags]
+    decided = outcome.kind in {OutcomeKind.GOOD, OutcomeKind.BAD}
+    if decided and counts.n < ENOUGH_RUNS:
+        flags.insert(0, SEED_INSENSITIVE if counts.seed_insensitive else "few-seeds")
+    return JudgedCell(
+        id=cell,
+        outcome=outcome,
+        reason=reason,
+        converged=counts.c,
+        counted=counts.n,
+        flags=tuple(dict.fromkeys(flags)),
+        trials=counts.trials,
+        example=example,
+    )
+
+
+def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
+    if blocking := counts.blocking(seeds):
+        _, verdict = blocking[0]
+        return Outcome(OutcomeKind.UNTESTABLE, verdict.label), verdict.reason, blocking[0]
+    seen = f"{counts.c} of {counts.n} counted trials succeeded"
+    if counts.seed_insensitive:
+        seen = f"{counts.counted_trials} identical trials count as one"
+    listed = f"{seen}: {_listed(counts)}"
+    if counts.successes and counts.failures:
+        return Outcome(OutcomeKind.UNDECIDED, _leaning(counts, seeds)), listed, _example(counts.failures)
+    if counts.n >= seeds.lead or counts.seed_insensitive:
+        if counts.successes:
+            return Outcome(OutcomeKind.GOOD, _success(counts)), listed, None
+        example = _example(counts.failures)
+        return Outcome(OutcomeKind.BAD, example[1].label), f"{listed}; {example[1].reason}", example
+    missing = f"{counts.n} of the {seeds.lead} needed trials count"
+    trouble = counts.failures or counts.blocked or counts.not_counted
+    reason = f"{missing}: {_listed(counts)}" if counts.trials else f"{missing}: none ran"
+    return UNDECIDED, reason, _example(trouble) if trouble else None
+
+
+def _success(counts: Tally) -> Label:
+    """`settled` where a success was judged by no target and no level."""
+    settled = any(verdict.label is Label.SETTLED for _, verdict in counts.successes)
+    return Label.SETTLED if settled else Label.CONVERGED
+
+
+def _leaning(counts: Tally, seeds: Seeds) -> Leaning:
+    lead = ENOUGH_RUNS if seeds.fixed else seeds.lead
+    if counts.lead < lead:
+        return Leaning.COIN_FLIP
+    if len(counts.successes) < len(counts.failures):
+        return Leaning.FAILS
+    return Leaning.SETTLES if _success(counts) is Label.SETTLED else Leaning.CONVERGES
+
+
+def _example(trials: tuple[Trial, ...]) -> Trial:
+    """The first trial that has the most frequent label and, of those, the most frequent fingerprint."""
+    label = _by_frequency(trials)[0][0]
+    alike = [(fingerprint(record), (record, verdict)) for record, verdict in trials if verdict.label is label]
+    frequent = Counter(found for found, _ in alike).most_common(1)[0][0]
+    return next(trial for found, trial in alike if found == frequent)
+
+
+def _by_frequency(trials: tuple[Trial, ...]) -> tuple[tuple[Label, int], ...]:
+    numbers = Counter(verdict.label for _, verdict in trials)
+    return tuple(
+        (label, numbers[label]) for label in sorted(numbers, key=lambda one: (-numbers[one], list(Label).index(one)))
+    )
+
+
+def _listed(counts: Tally) -> str:
+    return ", ".join(f"{number} {label}" for label, number in _by_frequency(counts.trials))

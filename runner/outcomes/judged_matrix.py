@@ -1,0 +1,235 @@
+"""A whole matrix judged in two passes: by shape or criterion first, then settled trials against the baseline's level.
+
+Takes the trials of all cells with their first verdicts and gives the outcomes of all cells; pure. The baseline is the
+cell that others are compared with; its level is that of rule R10 (docs/verdicts.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import TYPE_CHECKING
+
+from runner.matrix.model import Judging
+from runner.outcomes.comparing import comparisons, control, top_up, unlike_starts
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.judging import verdict_of
+from runner.outcomes.tally import ENOUGH_RUNS, most_trials, seeds_wanted, tally
+from runner.outcomes.verdict import Label, Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from runner.matrix.cell_id import CellId
+    from runner.matrix.criterion import Comparison
+    from runner.matrix.model import Seeds
+    from runner.outcomes.comparing import Control
+    from runner.outcomes.comparison import CellComparison
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.tally import Trial
+
+_AS_USUAL = Judging()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedMatrix:
+    """The cells of a matrix, judged, in its order, and what they were held against."""
+
+    cells: tuple[JudgedCell, ...]
+    chosen: CellId | None
+    """The baseline; None without one."""
+    reference: Reference | None
+    """The level that settled trials were held against; None: they stay `settled`, or a criterion judged them."""
+    reason: str
+    """Why this baseline, or why none."""
+    named: bool
+    """Whether the baseline was fixed before any trial was seen."""
+    copy: JudgedCell | None = None
+    """The baseline run a second time with other seeds."""
+
+    @property
+    def baseline(self) -> JudgedCell | None:
+        """The cell that the others are compared with."""
+        return None if self.chosen is None else self.by_id[self.chosen]
+
+    @cached_property
+    def by_id(self) -> Mapping[CellId, JudgedCell]:
+        """Each cell by its identity."""
+        return {cell.id: cell for cell in self.cells}
+
+    @cached_property
+    def comparisons(self) -> tuple[CellComparison, ...]:
+        """Each other cell against the baseline; none without one."""
+        if self.baseline is None:
+            return ()
+        return comparisons(self.cells, self.baseline, named=self.named)
+
+    @cached_property
+    def control(self) -> Control | None:
+        """How often cells that are the same were called different; None where the baseline was not run twice."""
+        return None if self.copy is None or self.baseline is None else control([(self.copy, self.baseline)])
+
+    def seeds_wanted(self, seeds: Seeds) -> tuple[int, ...]:
+        """How many more trials each cell needs at the least, in the order of the cells; all 0 when the matrix is done.
+
+        First what the sequential rule asks for by these verdicts: a trial that settled above the baseline's level is a
+        failure now. Where no cell needs that any more, what the comparisons lack; a fixed number of seeds stays fixed,
+        and `seeds.cap` is kept.
+        """
+        sequential = tuple(seeds_wanted(cell.trials, seeds) for cell in self.cells)
+        if any(sequential) or seeds.fixed or self.baseline is None:
+            return sequential
+        lacking = top_up(self.cells, self.baseline)
+        return tuple(
+            max(0, min(more, most_trials(seeds) - cell.n_trials, seeds.cap - cell.counted))
+            for cell, more in zip(self.cells, lacking, strict=True)
+        )
+
+
+def judge_matrix(
+    cells: Iterable[tuple[CellId, Iterable[Trial]]],
+    seeds: Seeds,
+    *,
+    criterion: tuple[Comparison, ...] = (),
+    judging: Judging = _AS_USUAL,
+    baseline: Mapping[str, str] | None = None,
+    copy: Iterable[Trial] = (),
+) -> JudgedMatrix:
+    """Judge a matrix: its cells, each with its trials and their verdicts without a reference.
+
+    `criterion` and `judging` are those of the verdicts. `baseline` has some axis values of the cell that others are
+    compared with; without it the best is chosen (see `baseline_of`). `copy` are the trials of the baseline's copy.
+    """
+    known = [(cell, tuple(trials)) for cell, trials in cells]
+    first = tuple(judge_cell(cell, trials, seeds) for cell, trials in known)
+    found = baseline_of(first, baseline)
+    reference = found.reference
+
+    def second(cell: CellId, trials: Iterable[Trial]) -> JudgedCell:
+        held = (_held_against(reference, trial, criterion, judging) for trial in trials) if reference else trials
+        return judge_cell(cell, held, seeds)
+
+    judged = first if reference is None else tuple(second(cell, trials) for cell, trials in known)
+    copies = tuple(copy)
+    return JudgedMatrix(
+        cells=judged,
+        copy=second(found.cell, copies) if copies and found.cell is not None else None,
+        chosen=found.cell,
+        reference=reference,
+        reason=found.reason,
+        named=found.named,
+    )
+
+
+def _held_against(reference: Reference, trial: Trial, criterion: tuple[Comparison, ...], judging: Judging) -> Trial:
+    """A trial judged again where the reference can matter: R10 comes after all rules that gave another label."""
+    record, verdict = trial
+    if Label.SETTLED not in {verdict.label, verdict.shape}:
+        return trial
+    return record, verdict_of(record, criterion, judging=judging, reference=reference)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """Which cell others are compared with; None: there is none."""
+
+    cell: CellId | None
+    reference: Reference | None
+    """The level for R10; None where a criterion judges, and where levels can't be compared."""
+    reason: str
+    """Why this cell, and why it has no level; without a cell why there is none."""
+    named: bool = False
+    """Whether it was fixed before any trial was seen; the best of several cells was not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    cell: CellId
+    counted: tuple[Trial, ...]
+    """Its distinct observations."""
+    successes: tuple[Trial, ...]
+
+    @property
+    def qualifies(self) -> bool:
+        """Whether it may be chosen without being named: enough judged trials, most of them successes."""
+        return len(self.counted) >= ENOUGH_RUNS and 2 * len(self.successes) > len(self.counted)
+
+    @property
+    def settles(self) -> bool:
+        """Whether a success was not judged by a target, but waits for a reference."""
+        return any(verdict.label is Label.SETTLED for _, verdict in self.successes)
+
+    @property
+    def level(self) -> Reference:
+        """The medians of its successes, of which there must be one."""
+        return Reference(
+            final=median(verdict.final for _, verdict in self.successes if verdict.final is not None),
+            scale=median(verdict.scale for _, verdict in self.successes if verdict.scale is not None),
+        )
+
+    @property
+    def rank(self) -> float:
+        """Its median final value, negated where the metric is maximised: the best candidate has the least."""
+        return self.level.final if self.successes[0][1].mode == "min" else -self.level.final
+
+
+def baseline_of(cells: Sequence[JudgedCell], named: Mapping[str, str] | None = None) -> Baseline:
+    """Choose the baseline of a matrix by the verdicts of its first pass.
+
+    `named` has some of its axis values. Of several cells that they fit, and of all cells where nothing is named, the
+    baseline is the one with the best median final value among those with at least 4 judged trials, most of them
+    successes. There is no reference where the cells that settled start more than 10 times apart: their metric is
+    defined differently. (docs/verdicts.md says "between cells"; a cell where nothing settled is not judged by the
+    reference, so one that explodes in its first epoch does not take it from all others.)
+    """
+    candidates = [_candidate(cell) for cell in cells]
+    if sum(bool(candidate.counted) for candidate in candidates) < 2:
+        return _none("fewer than two cells have a judged trial: there is nothing to compare")
+    unlike = unlike_starts(cells)
+    if named is not None:
+        return _named([one for one in candidates if one.cell.matches(named)], named, unlike)
+    if unlike:
+        return _none(f"{unlike}; name a baseline to compare how often cells succeed")
+    best = _best(candidates)
+    if best is None:
+        return _none(f"no cell has {ENOUGH_RUNS} judged trials, most of them good; name a baseline to have one")
+    level = best.level
+    return Baseline(
+        cell=best.cell,
+        reference=level if best.settles else None,
+        reason=f"the best median final value ({level.final:.3g}) of the cells that mostly succeed",
+    )
+
+
+def _named(fitting: list[_Candidate], named: Mapping[str, str], unlike: str) -> Baseline:
+    words = ", ".join(f"{axis} {value}" for axis, value in named.items())
+    chosen = fitting[0] if len(fitting) == 1 else _best(fitting)
+    if chosen is None:
+        why = "none of its cells has 4 judged trials, most of them good" if fitting else "no cell has these values"
+        return _none(f"the named baseline ({words}) is none: {why}")
+    reason, reference = f"named ({words})", None
+    if not chosen.successes:
+        reason = f"{reason}; none of its trials is good, so that it has no level"
+    elif chosen.settles and unlike:
+        reason = f"{reason}; {unlike}"
+    elif chosen.settles:
+        reference = chosen.level
+    return Baseline(cell=chosen.cell, reference=reference, reason=reason, named=len(fitting) == 1)
+
+
+def _none(reason: str) -> Baseline:
+    return Baseline(cell=None, reference=None, reason=reason)
+
+
+def _candidate(cell: JudgedCell) -> _Candidate:
+    counts = tally(cell.trials)
+    return _Candidate(
+        cell=cell.id,
+        counted=(*counts.successes, *counts.failures),
+        successes=counts.successes,
+    )
+
+
+def _best(candidates: Sequence[_Candidate]) -> _Candidate | None:
+    return min((one for one in candidates if one.qualifies), key=lambda one: one.rank, default=None)

@@ -1,0 +1,340 @@
+"""`results.json` as frozen models: all that a page or a table of the report is made from, in one versioned schema.
+
+Made by `assembly` from the judged cells of a matrix; read back from disk, also in an older version, by `read_result`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from runner.errors import UsageError
+from runner.matrix.cell_id import CellId
+from runner.outcomes.account import Account  # noqa: TC001 - pydantic reads it
+from runner.outcomes.outcome import Outcome, OutcomeKind
+from runner.outcomes.tally import SEED_INSENSITIVE
+from runner.outcomes.verdict import Label  # noqa: TC001 - pydantic reads it
+from runner.trials.record import Number  # noqa: TC001 - pydantic reads it
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+OutcomeField = Annotated[
+    Outcome,
+    PlainValidator(lambda value: value if isinstance(value, Outcome) else Outcome.parse(str(value))),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+"""An outcome that is text in JSON."""
+
+
+class AxisResult(_Frozen):
+    """One axis of the matrix, with its values in the order of the file."""
+
+    name: str
+    kind: Literal["package", "python", "import", "script", "env", "prelude"]
+    values: tuple[str, ...]
+    """Every value that a cell has, included ones too."""
+
+
+class ExceptionResult(_Frozen):
+    """The exception that ended a trial."""
+
+    type: str
+    message: str
+    traceback: str
+    file: str | None = None
+    line: int | None = None
+    source: str | None = None
+    stage: str
+    phase: str = ""
+
+
+class TrialResult(_Frozen):
+    """One trial with its verdict; figures are in the metric's own units, None where there is none."""
+
+    key: str
+    seed: int
+    label: Label
+    basis: str
+    """The rule that gave the label: see docs/verdicts.md."""
+    reason: str
+    flags: tuple[str, ...] = ()
+    copy_of_another: bool = False
+    """Whether it is a copy of an earlier trial of its cell and so does not count; by weights, else by its series."""
+    metric: str = "loss"
+    mode: Literal["min", "max"] = "min"
+    y0: Number | None = None
+    final: Number | None = None
+    best: Number | None = None
+    scale: Number | None = None
+    n: int = 0
+    """How many values were judged."""
+    first_non_finite_epoch: int | None = None
+    first_non_finite_step: int | None = None
+    first_met_epoch: int | None = None
+    planned_epochs: int | None = None
+    epochs: tuple[int, ...] = ()
+    """The epochs that the series below have, from 1: all, or some of a long training."""
+    curves: dict[str, tuple[Number | None, ...]] = Field(default_factory=dict)
+    """The values of every reported metric under the name that Keras gave it, a value an epoch; None: not reported."""
+    stage: str
+    phase: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    started_at: str
+    """ISO 8601, UTC."""
+    duration_s: float
+    epoch_s: float | None = None
+    """Median seconds of an epoch, the first left out."""
+    epoch_seconds: tuple[float | None, ...] = ()
+    memory_bytes: tuple[int | None, ...] = ()
+    """Resident memory at the end of each epoch."""
+    peak_memory_bytes: int | None = None
+    exception: ExceptionResult | None = None
+    message: str = ""
+    """Why there was no trial: the resolver's or the builder's words."""
+    log: str = ""
+    """What it wrote, head and tail where it is long; ANSI sequences as they came. Kept of one trial a cell: of the
+    failure that names the outcome, else of the first."""
+    log_bytes: int = 0
+    """How long the whole log is."""
+    artifacts: tuple[str, ...] = ()
+
+    @property
+    def ran(self) -> bool:
+        """Whether there was a trial: false where the environment could not be made."""
+        return self.stage not in {"image-build", "install"}
+
+
+class IntervalResult(_Frozen):
+    """A 95 % interval."""
+
+    low: Number
+    high: Number
+
+
+class ComparisonResult(_Frozen):
+    """A cell against the baseline."""
+
+    label: str
+    """`baseline` of the baseline itself, else `worse`, `better`, `level-differs`, `equivalent`, `inconclusive`,
+    `blocked`."""
+    reason: str
+    p: float | None = None
+    """Of how often the two succeed, corrected over the matrix."""
+
+
+class KeptComparisons(_Frozen):
+    """The comparisons of a finished run, kept beside its records, with a hash of what they follow from."""
+
+    follow_from: str
+    comparisons: tuple[ComparisonResult, ...]
+    """In the order of the matrix's cells; none without a baseline."""
+
+
+class FailureResult(_Frozen):
+    """One reason that trials failed for."""
+
+    label: Label
+    reason: str
+    """The reason in one line."""
+    type: str = ""
+    message: str = ""
+    """Without what varies from trial to trial."""
+    stage: str = ""
+    frame: str = ""
+    cells: tuple[str, ...]
+    """The ids of the cells that share it, in the matrix's order."""
+    trials: int
+
+
+class PackageResult(_Frozen):
+    """One locked release."""
+
+    name: str
+    version: str
+    layer: Literal["base", "overlay"]
+
+
+class LockResult(_Frozen):
+    """An environment as it was locked."""
+
+    name: str
+    python: str
+    as_of: str | None
+    """The last day that the resolver saw, ISO 8601; None: it saw all."""
+    packages: tuple[PackageResult, ...]
+
+
+class ReproductionCommands(_Frozen):
+    """How to see a cell again."""
+
+    with_runner: tuple[str, ...]
+    without_runner: tuple[str, ...]
+    """Shell commands that need no more than the files of this repository and of the report."""
+
+
+class CellResult(_Frozen):
+    """One cell: its outcome with all the evidence."""
+
+    id: str = Field(pattern="^[0-9a-f]{12}$")
+    """12 hex digits, the same in every report for the same axis values."""
+    values: dict[str, str]
+    outcome: OutcomeField
+    kind: OutcomeKind
+    reason: str
+    converged: int
+    counted: int
+    interval: IntervalResult | None = None
+    flags: tuple[str, ...] = ()
+    final: Number | None = None
+    """The median over the trials of the judged metric's final value; NaN where most ended there."""
+    epoch_s: float | None = None
+    peak_memory_bytes: int | None = None
+    exception: ExceptionResult | None = None
+    """Of the failure that names the outcome."""
+    failures: tuple[int, ...] = ()
+    """Which of the report's failures its trials have."""
+    comparison: ComparisonResult | None = None
+    python: str = ""
+    engine: str = ""
+    image: str = ""
+    lock: str = ""
+    """The digest of its lock: a key of the report's locks; empty where there is none."""
+    imported: dict[str, str] = Field(default_factory=dict)
+    """Versions as they were really imported, by module."""
+    diff: str = ""
+    """What the import flavour changed in the script, as a unified diff."""
+    network: bool = False
+    expected: str = ""
+    """The outcome that the matrix expects; empty where it expects nothing."""
+    as_expected: bool = True
+    commands: ReproductionCommands | None = None
+    trials: tuple[TrialResult, ...] = ()
+
+    @cached_property
+    def cell_id(self) -> CellId:
+        """The identity of the cell, by its axis values."""
+        return CellId.of(self.values)
+
+    @property
+    def copies(self) -> bool:
+        """Whether it was decided by trials that are copies of one: the seed changes nothing."""
+        return SEED_INSENSITIVE in self.flags
+
+    @property
+    def seeds(self) -> int:
+        """How many trials ran, counted or not."""
+        return sum(trial.ran for trial in self.trials)
+
+
+class NeighbourChange(_Frozen):
+    """Where the outcome of neighbours along one axis differs, all else equal."""
+
+    axis: str
+    before: str
+    """The id of the cell with the earlier value."""
+    after: str
+
+
+class PastCell(_Frozen):
+    """What a run knew of one cell."""
+
+    outcome: OutcomeField
+    kind: OutcomeKind
+    final: Number | None = None
+    epoch_s: float | None = None
+
+
+class PastRun(_Frozen):
+    """One published run, as a later report remembers it."""
+
+    made_at: str
+    cells: dict[str, PastCell | None]
+    """What it knew of cells, by their ids: of those that the run before knew otherwise; None: the cell is no more."""
+
+
+class Result(_Frozen):
+    """What one matrix came to."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    runner_version: str
+    made_at: str
+    """ISO 8601, UTC."""
+    title: str
+    matrix: str
+    """The text of the matrix file."""
+    axes: tuple[AxisResult, ...]
+    base: str
+    """The name of the axis that environments are resolved around."""
+    criterion: tuple[str, ...] = ()
+    metric: str = "loss"
+    complaint: str = ""
+    """Why this is not green whatever was expected; empty where it may be."""
+    sentences: tuple[str, ...] = ()
+    """What the matrix says, in ranges."""
+    changes: tuple[NeighbourChange, ...] = ()
+    baseline: str = ""
+    """The id of the cell that others are compared with; empty without one."""
+    baseline_reason: str = ""
+    control: str = ""
+    """What the A/A control saw; empty where there was none."""
+    cells: tuple[CellResult, ...]
+    failures: tuple[FailureResult, ...] = ()
+    locks: dict[str, LockResult] = Field(default_factory=dict)
+    """By digest."""
+    accounts: tuple[Account, ...] = ()
+    """What was found out about why cells differ, the oldest first."""
+    history: tuple[PastRun, ...] = ()
+    """Earlier published runs, the oldest first."""
+
+
+_RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field()])
+
+
+def read_result(path: Path) -> Result:
+    """Read a `results.json` of this or an older version.
+
+    Raises UsageError where it can't be read or is none.
+    """
+    try:
+        return _RESULT.validate_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}.") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"{path} is no report that this version reads: {place or 'the whole'}: {first['msg']}."
+            " `publish` writes one; one of a newer version needs that version."
+        ) from error
+
+
+def as_json(report: Result) -> str:
+    """The text of `results.json`: values that are the defaults are left out, the version of the schema never is."""
+    text = report.model_dump_json(exclude_defaults=True)
+    return f'{{"schema_version":{SCHEMA_VERSION},{text[1:]}\n'
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of `results.json`."""
+    return _RESULT.json_schema()

@@ -1,0 +1,151 @@
+"""Published runs one after another: what a result keeps of those before it, and what changed since the last.
+
+A run keeps only what differs from the run before it, so the long history of a quiet matrix stays small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
+
+from runner.outcomes.outcome import OutcomeKind
+from runner.outcomes.result import PastCell, PastRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from runner.outcomes.result import CellResult, Result
+
+
+MOST_RUNS = 20
+"""Earlier runs that a report remembers."""
+SLOWER = 1.25
+"""The factor by which an epoch must take longer to be slower, or less to be faster."""
+
+State = dict[str, PastCell]
+"""The cells of one run, by their ids."""
+
+
+class News(StrEnum):
+    """The change of a cell since the run before; a cell has one of these, the first that fits."""
+
+    NEWLY_FAILING = "newly failing"
+    UNTESTABLE = "can no longer be tested"
+    FLAKY = "became undecided"
+    BETTER = "became better"
+    SLOWER = "slower"
+    FASTER = "faster"
+    STILL_FAILING = "still failing"
+    ADDED = "new in the matrix"
+    SAME = "as before"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellNews:
+    """One cell, then and now; `before` is None where it is new."""
+
+    cell: CellResult
+    before: PastCell | None
+    news: News
+
+
+def continued(report: Result, previous: Result | None) -> Result:
+    """The report with the history of the one that was published before it, and that one as its last run.
+
+    Where nothing that a reader sees changed, it is the previous one: the same run is not listed twice.
+    """
+    if previous is None:
+        return report
+    if _content(report) == _content(previous):
+        return previous
+    last = state_of(previous)
+    if not _changes(last, state_of(report)):
+        return report.model_copy(update={"history": previous.history})
+    runs = [*states(previous.history), (previous.made_at, last)]
+    return report.model_copy(update={"history": tuple(_stored(runs[-MOST_RUNS:]))})
+
+
+def states(history: Sequence[PastRun]) -> list[tuple[str, State]]:
+    """The time of each remembered run and its cells, the oldest first."""
+    found: list[tuple[str, State]] = []
+    state: State = {}
+    for run in history:
+        state = {cell: seen for cell, seen in {**state, **run.cells}.items() if seen is not None}
+        found.append((run.made_at, state))
+    return found
+
+
+def state_of(report: Result) -> State:
+    """The cells of a result, as a later one remembers them."""
+    return {
+        cell.id: PastCell(outcome=cell.outcome, kind=cell.kind, final=cell.final, epoch_s=cell.epoch_s)
+        for cell in report.cells
+    }
+
+
+def news_of(report: Result) -> list[CellNews]:
+    """The change of every cell since the run before, in the matrix's order; empty without one."""
+    if not report.history:
+        return []
+    _, last = states(report.history)[-1]
+    return [CellNews(cell=cell, before=last.get(cell.id), news=_news(last.get(cell.id), cell)) for cell in report.cells]
+
+
+def gone(report: Result) -> int:
+    """The number of cells that the run before had and this one lacks."""
+    ids = {cell.id for cell in report.cells}
+    return sum(cell not in ids for cell in states(report.history)[-1][1]) if report.history else 0
+
+
+def strips(report: Result) -> dict[str, list[PastCell | None]]:
+    """Each cell in every remembered run and in this one, the oldest first; None where a run lacks it."""
+    runs = [state for _, state in states(report.history)] + [state_of(report)]
+    return {cell.id: [state.get(cell.id) for state in runs] for cell in report.cells}
+
+
+def _content(report: Result) -> str:
+    """All that a reader sees but for the date; as text, in which NaN equals NaN."""
+    return report.model_dump_json(exclude={"made_at", "history"})
+
+
+def _stored(runs: Sequence[tuple[str, State]]) -> Iterator[PastRun]:
+    before: State = {}
+    for made_at, state in runs:
+        yield PastRun(made_at=made_at, cells=_changes(before, state))
+        before = state
+
+
+def _changes(before: Mapping[str, PastCell], after: Mapping[str, PastCell]) -> dict[str, PastCell | None]:
+    lost = dict.fromkeys(before.keys() - after.keys())
+    changed = {cell: seen for cell, seen in after.items() if not _same(before.get(cell), seen)}
+    return {**changed, **dict(sorted(lost.items()))}
+
+
+def _same(before: PastCell | None, after: PastCell) -> bool:
+    return before is not None and before.model_dump_json() == after.model_dump_json()
+
+
+def _news(before: PastCell | None, cell: CellResult) -> News:
+    if before is None:
+        return News.ADDED
+    match cell.kind:
+        case OutcomeKind.BAD:
+            return News.STILL_FAILING if before.kind is cell.kind else News.NEWLY_FAILING
+        case OutcomeKind.UNTESTABLE:
+            return News.SAME if before.kind is cell.kind else News.UNTESTABLE
+        case OutcomeKind.UNDECIDED:
+            return News.SAME if before.kind is cell.kind else News.FLAKY
+        case OutcomeKind.GOOD:
+            return _speed(before, cell) if before.kind is cell.kind else News.BETTER
+        case _:
+            assert_never(cell.kind)
+
+
+def _speed(before: PastCell, cell: CellResult) -> News:
+    if before.epoch_s and cell.epoch_s:
+        if cell.epoch_s >= before.epoch_s * SLOWER:
+            return News.SLOWER
+        if cell.epoch_s * SLOWER <= before.epoch_s:
+            return News.FASTER
+    return News.SAME

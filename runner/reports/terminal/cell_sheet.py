@@ -1,0 +1,115 @@
+"""All that is known of one cell: its outcome, verdicts by seed, exception, environment, and how to see it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from runner.reports.notation import cell_name, figure, interval
+from runner.reports.terminal.console import STYLES, fitted, symbols_for
+from runner.reports.untrusted import stripped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from runner.outcomes.result import CellResult, ExceptionResult, Result, TrialResult
+
+_TRACEBACK_LINES = 12
+
+
+def print_cell(result: Result, console: Console) -> None:
+    """Print the first cell of a result; commands are never wrapped, so that they can be copied."""
+    cell = result.cells[0]
+    console.print(Text(stripped(cell_name(cell)), style="bold"), soft_wrap=True)
+    console.print(Text(f"{symbols_for(console)[cell.kind]} {cell.outcome}", style=STYLES[cell.kind]))
+    for title, lines in _sections(result, cell):
+        found = list(lines)
+        if found:
+            console.print()
+            console.print(Text(title, style="bold"))
+        for line in found:
+            is_command = line.startswith("$ ")
+            for part in [f"  {line}"] if is_command else _within(line, console.width):
+                console.print(Text(part), soft_wrap=is_command)
+
+
+def _within(line: str, width: int) -> list[str]:
+    """A line below its title; what follows its first two columns hangs below them."""
+    text = line.lstrip(" ")
+    indent = " " * (2 + len(line) - len(text))
+    return fitted(text, width, indent=indent, hanging=f"{indent}  ", most=None)
+
+
+def _sections(result: Result, cell: CellResult) -> Iterator[tuple[str, Iterator[str]]]:
+    yield "Why", _why(result, cell)
+    yield "Verdicts, by seed", (line for trial in cell.trials for line in _verdict(trial))
+    if cell.exception is not None:
+        yield "Exception", _exception(cell.exception)
+    yield "Environment", _environment(result, cell)
+    yield "Changes to the script", iter(stripped(cell.diff).splitlines())
+    if cell.commands is not None:
+        yield "Reproduce it with this tool", (f"$ {line}" for line in cell.commands.with_runner)
+        yield "Reproduce it without this tool", (f"$ {line}" for line in cell.commands.without_runner)
+
+
+def _why(result: Result, cell: CellResult) -> Iterator[str]:
+    yield cell.reason
+    if cell.interval is not None:
+        yield f"Its success rate lies between {interval(cell, ' and ')} (95 % interval)."
+    if cell.flags:
+        yield f"Flags: {', '.join(cell.flags)}."
+    if cell.comparison is not None:
+        yield f"Against the baseline: {cell.comparison.label}: {cell.comparison.reason}."
+    if cell.expected:
+        yield f"Expected: {cell.expected}; {'met' if cell.as_expected else 'missed'}."
+    if result.criterion:
+        yield f"Judged by: {', '.join(result.criterion)}."
+
+
+def _verdict(trial: TrialResult) -> Iterator[str]:
+    yield f"{trial.seed}: {trial.label}, by the rule `{trial.basis}`"
+    yield f"  {trial.reason}"
+    figures = {"first": trial.y0, "final": trial.final, "best": trial.best, "scale S": trial.scale}
+    known = [f"{name} {figure(value, 4)}" for name, value in figures.items() if value is not None]
+    if known:
+        yield f"  {trial.metric}: {', '.join(known)}; {trial.n} values judged"
+    places = {
+        "not finite from epoch": trial.first_non_finite_epoch,
+        "not finite from step": trial.first_non_finite_step,
+        "met its target in epoch": trial.first_met_epoch,
+    }
+    if any(place is not None for place in places.values()):
+        yield f"  {', '.join(f'{name} {place}' for name, place in places.items() if place is not None)}"
+    if trial.flags:
+        yield f"  flags: {', '.join(trial.flags)}"
+
+
+def _exception(exception: ExceptionResult) -> Iterator[str]:
+    yield f"{exception.type}: {exception.message}"
+    yield f"in the stage {exception.stage}{f', phase {exception.phase}' if exception.phase else ''}"
+    if exception.file is not None:
+        source = f": {exception.source.strip()}" if exception.source else ""
+        yield f"{exception.file}, line {exception.line}{source}"
+    lines = stripped(exception.traceback).splitlines()
+    if len(lines) > _TRACEBACK_LINES:
+        yield f"… {len(lines) - _TRACEBACK_LINES} lines of the traceback left out; `logs` has them all"
+    yield from (f"  {line}" for line in lines[-_TRACEBACK_LINES:])
+
+
+def _environment(result: Result, cell: CellResult) -> Iterator[str]:
+    lock = result.locks.get(cell.lock)
+    if cell.python or cell.engine:
+        network = ", with a network" if cell.network else ""
+        yield f"CPython {cell.python or 'none'} under {cell.engine or 'no engine'}{network}"
+    if cell.imported:
+        yield f"Imported: {', '.join(f'{name} {version}' for name, version in cell.imported.items())}"
+    if lock is None:
+        yield "It has no lock."
+        return
+    seen = f"as of {lock.as_of}" if lock.as_of else "from the whole index"
+    yield f"Lock {lock.name} ({cell.lock[:12]}): {len(lock.packages)} packages {seen}"
+    if cell.image:
+        yield f"Image {cell.image}"

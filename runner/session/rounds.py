@@ -1,0 +1,104 @@
+"""One run of a matrix: round by round the laboratory is asked for trials, until every cell is decided."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.errors import ExpectationFailed
+from runner.laboratory.request import Request
+from runner.outcomes.assembly import is_as_expected
+from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.verdict import Label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.laboratory.laboratory import Laboratory
+    from runner.laboratory.request import Answer
+    from runner.laboratory.setup import Setup
+    from runner.matrix.cell_id import CellId
+    from runner.matrix.matrix_file import Matrix
+    from runner.session.ledger import Ledger, Progress
+    from runner.session.observer import Observer
+
+
+class StoppedEarly(ExpectationFailed):
+    """`--fail-fast` ended the run at the first cell that was not as it should be."""
+
+
+class Rounds:
+    """The rounds of one run, over a ledger that they fill."""
+
+    def __init__(
+        self, laboratory: Laboratory, matrix: Matrix, ledger: Ledger, observer: Observer, *, fail_fast: bool
+    ) -> None:
+        """Nothing starts yet."""
+        self._laboratory = laboratory
+        self._matrix = matrix
+        self._ledger = ledger
+        self._observer = observer
+        self._fail_fast = fail_fast
+        self._own = True
+        """Whether cells get what their own trials ask for, not yet what comparing them asks for."""
+        self._unmade: frozenset[CellId] = frozenset()
+        """Cells whose environment could not be made again for a later round."""
+        self.executed = 0
+        """The number of trials that ran."""
+
+    def stop_if_decided(self) -> None:
+        """Raise StoppedEarly where a cell is decided by what is stored, and not as it should be (`--fail-fast`)."""
+        for progress in self._ledger.selected:
+            if not progress.wanted:
+                self._stop_if_asked(progress)
+
+    def next(self) -> list[Request]:
+        """The trials of the next round; none when the matrix is done."""
+        self._own = self._ledger.undecided
+        wanted = [(one, more) for one, more in self._ledger.wanted() if one.cell.id not in self._unmade]
+        if wanted and not self._own:
+            self._observer.note(f"Comparing cells takes {sum(more for _, more in wanted)} more trials.")
+        return [
+            Request(
+                cell=progress.cell,
+                fresh=progress.is_copy and not progress.trials,
+                further=not self._own,
+                seeds=progress.begin(more),
+            )
+            for progress, more in wanted
+        ]
+
+    def run(self, setup: Setup, requests: Sequence[Request]) -> None:
+        """Run one round. Raises StoppedEarly, and what the laboratory raises."""
+        unmade = self._laboratory.run(setup, requests, self._take)
+        for request in requests:
+            if request.cell.id in unmade:
+                self._ledger.of(request.cell.id, request.seeds[0]).under_way = 0
+        self._unmade |= unmade
+
+    def _take(self, answer: Answer) -> Sequence[int]:
+        """Take an answer; the further seeds that its verdict asks for."""
+        progress = self._ledger.of(answer.cell.id, answer.seed)
+        verdict = progress.answer(answer.record, answer.seed)
+        if not answer.stored:
+            self.executed += answer.record.ran
+            self._observer.trial_finished(progress.cell, answer.record, verdict)
+        more = progress.begin(progress.wanted) if self._own else ()
+        if not progress.under_way:
+            self._decide(progress)
+        return more
+
+    def _decide(self, progress: Progress) -> None:
+        if not progress.is_copy:
+            outcome = judge_cell(progress.cell.id, progress.finished, self._matrix.seeds)
+            self._observer.cell_finished(progress.cell, outcome)
+            self._stop_if_asked(progress)
+
+    def _stop_if_asked(self, progress: Progress) -> None:
+        if not self._fail_fast:
+            return
+        outcome = judge_cell(progress.cell.id, progress.finished, self._matrix.seeds)
+        provisional = any(label is Label.SETTLED for label, _ in outcome.labels)  # a baseline will have the last word
+        if not provisional and not is_as_expected(self._matrix, outcome):
+            raise StoppedEarly(
+                f"Stopped at the first cell that is not as it should be: {progress.cell.id} {outcome.outcome}."
+            )

@@ -1,0 +1,275 @@
+"""The execution of one trial on an engine, and its record of what the engine saw, the channel said and the log holds.
+
+The files that `artifacts:` names are taken from a working directory that the trial wrote, as if by an attacker: regular
+files only, no link of any kind is followed, and number and size are bounded.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tenacity
+
+from runner.engines.protocol import Cut, Job, JobFolder, Limits
+from runner.errors import EngineLostError, MachineError, StoppedError
+from runner.preludes.prelude import lay_out
+from runner.scripts.script import copy_script
+from runner.trials.channel import read_channel
+from runner.trials.record import PreludeRun, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from runner.engines.protocol import Ending, Engine, Image
+    from runner.trials.trial import Trial
+
+
+MAX_FILES = 1000
+"""So many artifacts of one trial are kept, of so many bytes together."""
+MAX_BYTES = 1024**3
+_TAIL_BYTES = 4096
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workplace:
+    """Where trials happen beside the matrix: `jobs/` (gone when a trial ends), `logs/` and `artifacts/` (kept)."""
+
+    root: Path
+
+    def job(self, trial: Trial) -> JobFolder:
+        """The folder of a trial while it runs."""
+        return JobFolder(root=self.root / "jobs" / trial.key)
+
+    def log(self, key: str) -> Path:
+        """The log that a finished trial left."""
+        return self.root / "logs" / f"{key}.log"
+
+    def artifacts(self, key: str) -> Path:
+        """The folder of the artifacts that a finished trial left."""
+        return self.root / "artifacts" / key
+
+
+def execute(trial: Trial, *, image: Image, engine: Engine, workplace: Workplace, cpus: tuple[int, ...]) -> Record:
+    """Run a trial to its end; failures of the engine are retried, those of the script never.
+
+    Raises StoppedError where the run was stopped, EngineLostError where the engine failed three times, MachineError
+    where the disk is full.
+    """
+    folder = workplace.job(trial)
+    retrying = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(_ATTEMPTS),
+        wait=tenacity.wait_exponential(multiplier=0.5, max=5),
+        retry=tenacity.retry_if_exception_type(EngineLostError),
+        reraise=True,
+    )
+    try:
+        return retrying(_attempt, trial, image, engine, workplace, cpus)
+    except OSError as error:
+        raise MachineError(f"The trial of {trial.setting.cell.name} could not be prepared or read: {error}.") from error
+    finally:
+        remove(folder.root)
+
+
+def remove(folder: Path) -> None:
+    """Delete a job's folder, whatever permissions the job left in it."""
+    for inner, names, _ in os.walk(folder):
+        for name in names:
+            path = Path(inner, name)
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _attempt(trial: Trial, image: Image, engine: Engine, workplace: Workplace, cpus: tuple[int, ...]) -> Record:
+    folder = workplace.job(trial)
+    remove(folder.root)
+    folder.work.mkdir(parents=True)
+    folder.channel.touch()
+    folder.metrics.touch()
+    copy_script(trial.setting.script, folder.work)
+    lay_out(trial.setting.preludes, folder.preludes)
+    started = datetime.now(UTC)
+    ending = engine.run(image, job_of(trial, folder, cpus))
+    if ending.cut is Cut.INTERRUPTED:
+        raise StoppedError
+    keep = workplace.log(trial.key)
+    keep.parent.mkdir(parents=True, exist_ok=True)
+    if folder.log.is_file():
+        shutil.copyfile(folder.log, keep)
+    artifacts = collect(folder.work, trial.setting.experiment.artifacts, workplace.artifacts(trial.key))
+    return _record(trial, image, folder=folder, ending=ending, started=started, artifacts=artifacts)
+
+
+def job_of(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
+    """The job that an engine gets for a trial."""
+    setting = trial.setting
+    seeding = (
+        {"RUNNER_SEED": str(trial.seed), "PYTHONHASHSEED": str(trial.seed)}
+        if setting.seeded
+        else {"RUNNER_SEEDING": "as-written"}
+    )
+    return Job(
+        key=trial.key,
+        folder=folder,
+        argv=(setting.script.path, *setting.experiment.args),
+        env={**seeding, **dict(setting.cell.env)},
+        limits=Limits(
+            memory_bytes=setting.resources.memory_bytes,
+            disk_bytes=setting.resources.disk_bytes,
+            processes=setting.resources.processes,
+            timeout_s=setting.experiment.timeout_s,
+        ),
+        cpus=cpus,
+        mounts=setting.mounts,
+        network=setting.experiment.network,
+        labels={"cell": setting.cell.name, "seed": str(trial.seed)},
+    )
+
+
+def _record(
+    trial: Trial, image: Image, *, folder: JobFolder, ending: Ending, started: datetime, artifacts: tuple[str, ...]
+) -> Record:
+    setting = trial.setting
+    channel = read_channel(folder.channel, folder.metrics)
+    return Record(
+        key=trial.key,
+        cell=dict(setting.cell.values),
+        seed=trial.seed,
+        engine=image.engine.value,
+        image=image.reference,
+        base_identity=image.base_identity,
+        lock=setting.lock.environment.name,
+        lock_digest=setting.lock.digest,
+        started_at=started.isoformat(timespec="seconds"),
+        duration_s=round(ending.duration_s, 3),
+        stage=channel.stage,
+        phase=channel.phase,
+        exit_code=ending.exit_code,
+        signal=ending.signal,
+        orderly=channel.exit is not None if channel.probe_started else None,
+        oom_killed=ending.cut is Cut.MEMORY,
+        timed_out=ending.cut is Cut.TIMEOUT,
+        disk_full=ending.cut is Cut.DISK,
+        probe_started=channel.probe_started,
+        peak_memory_bytes=ending.peak_memory_bytes,
+        python=channel.python,
+        exception=channel.exception,
+        message="It wrote more into the record channel than is read." if ending.cut is Cut.CHANNEL else None,
+        epochs=channel.epochs,
+        steps=channel.steps,
+        phases=channel.phases,
+        packages=channel.packages,
+        configs=channel.configs,
+        seeding=channel.seeding,
+        network=setting.experiment.network,
+        log_truncated=ending.log_truncated,
+        bad_lines=channel.bad_lines,
+        artifacts=artifacts,
+        log_tail=_tail(folder.log),
+        rewritten=setting.script.diff,
+        preludes=tuple(
+            channel.preludes.get(prelude.name, PreludeRun(name=prelude.name)) for prelude in setting.preludes
+        ),
+    )
+
+
+def _tail(log: Path) -> str:
+    if not log.is_file():
+        return ""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        return stream.read(_TAIL_BYTES).decode("utf-8", "replace")
+
+
+def blocked_record(
+    cell: dict[str, str], *, key: str, engine: str, stage: str, unresolvable: bool, lock: str, message: str
+) -> Record:
+    """The record of a cell for which no trial can run: nothing resolved, or the image could not be made."""
+    return Record.model_validate(
+        {
+            "key": key,
+            "cell": cell,
+            "seed": 0,
+            "engine": engine,
+            "stage": stage,
+            "unresolvable": unresolvable,
+            "exit_code": 1,
+            "lock": lock,
+            "message": message,
+            "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "duration_s": 0.0,
+        }
+    )
+
+
+def collect(work: Path, patterns: Sequence[str], target: Path) -> tuple[str, ...]:
+    """Copy the files below `work` that match a pattern to `target`; their paths relative to `work`, sorted.
+
+    A pattern matches the whole relative path; `*` also matches `/`.
+    """
+    if not patterns:
+        return ()
+    shutil.rmtree(target, ignore_errors=True)
+    taken: list[str] = []
+    room = MAX_BYTES
+    root = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        for path in _files(root, ""):
+            if len(taken) >= MAX_FILES or room <= 0:
+                break
+            if any(fnmatchcase(path, pattern) for pattern in patterns):
+                copied = _copy(root, path, target / path, room)
+                if copied is not None:
+                    room -= copied
+                    taken.append(path)
+    finally:
+        os.close(root)
+    return tuple(sorted(taken))
+
+
+def _files(folder: int, prefix: str) -> Iterator[str]:
+    for name in sorted(os.listdir(folder)):
+        try:
+            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+            if stat.S_ISREG(mode):
+                yield prefix + name
+            elif stat.S_ISDIR(mode):
+                inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                try:
+                    yield from _files(inner, f"{prefix}{name}/")
+                finally:
+                    os.close(inner)
+        except OSError:
+            continue  # it vanished, or its permissions were taken away: not there for us
+
+
+def _copy(root: int, path: str, target: Path, room: int) -> int | None:
+    *folders, name = path.split("/")
+    opened: list[int] = []
+    try:
+        for folder in folders:
+            opened.append(
+                os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=opened[-1] if opened else root)
+            )
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=opened[-1] if opened else root)
+    except OSError:
+        return None
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    with os.fdopen(file, "rb") as source:
+        status = os.fstat(source.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_size > room:
+            return None
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+        return status.st_size

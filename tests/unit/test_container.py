@@ -1,0 +1,120 @@
+"""What a job's container is given, and what its end means, without an engine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runner.engines.docker import container
+from runner.engines.docker.container import LAYOUT, mounts, prepare, settings
+from runner.engines.job_limits import Seen
+from runner.engines.protocol import Cut, Job, JobFolder, Limits, Mount
+from runner.engines.world import world_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIMITS = Limits(memory_bytes=512 * 1024**2, disk_bytes=32 * 1024**2, processes=64, timeout_s=60)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    folder = JobFolder(root=tmp_path / "job")
+    folder.work.mkdir(parents=True)
+    (folder.work / "train.py").touch()
+    argv = ("train.py", "--epochs", "3")
+    env = {"HOME": "/elsewhere", "PYTHONPATH": "lib", "OMP_NUM_THREADS": "1"}
+    return Job(key="k1", folder=folder, argv=argv, env=env, limits=LIMITS, cpus=(0, 2), labels={"cell": "a=1"})
+
+
+def test_a_container_is_hardened_and_limited(job: Job) -> None:
+    given = settings(job, world_of(job, LAYOUT), user="1000:1000", owner="me")
+    expected = {
+        "command": ["/env/bin/python", "train.py", "--epochs", "3"],
+        "user": "1000:1000",
+        "working_dir": "/work",
+        "network_mode": "none",
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "init": True,
+        "pids_limit": 64,
+        "mem_limit": LIMITS.memory_bytes,
+        "memswap_limit": LIMITS.memory_bytes,
+        "cpuset_cpus": "0,2",
+        "use_config_proxy": False,
+    }
+    assert {name: given[name] for name in expected} == expected
+    assert given["labels"] == {
+        "convergence-matrix.cell": "a=1",
+        "convergence-matrix.owner": "me",
+        "convergence-matrix.trial": "k1",
+    }
+    assert {limit["Name"]: limit["Hard"] for limit in given["ulimits"]} == {
+        "fsize": LIMITS.disk_bytes + 1024**2,
+        "nofile": 8192,
+        "core": 0,
+    }
+    job = replace(job, network=True)
+    assert settings(job, world_of(job, LAYOUT), user="1:1", owner="me")["network_mode"] == "bridge"
+
+
+def test_only_the_jobs_own_folders_and_files_can_be_written(job: Job, tmp_path: Path) -> None:
+    job = replace(job, mounts=(Mount(source=tmp_path, target="~/.keras/datasets"), Mount(source=tmp_path, target="d")))
+    seen = {mount["Target"]: mount["ReadOnly"] for mount in mounts(world_of(job, LAYOUT))}
+    assert seen == {
+        "/work": False,
+        "/home/runner": False,
+        "/tmp": False,
+        "/runner/channel": False,
+        "/runner/metrics": False,
+        "/runner/probe": True,
+        "/home/runner/.keras/datasets": True,
+        "/work/d": True,
+    }
+
+
+def test_the_places_of_mapped_data_belong_to_the_job(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (job.folder.work / "link").symlink_to(tmp_path / "file")
+    targets = ((tmp_path / "file", "data/one.csv"), (tmp_path / "folder", "~/sets/two"))
+    job = replace(job, mounts=tuple(Mount(source=source, target=target) for source, target in targets))
+    user = prepare(job, world_of(job, LAYOUT))
+    uid = int(user.partition(":")[0])
+    assert uid != 0
+    made = (job.folder.work / "data" / "one.csv", job.folder.home / "sets" / "two", job.folder.work / "train.py")
+    assert [path.stat().st_uid for path in made] == [uid] * 3
+    assert (made[0].is_file(), made[1].is_dir()) == (True, True)
+    assert (job.folder.work / "link").lstat().st_uid == uid
+    assert (tmp_path / "file").stat().st_uid == os.getuid()
+
+
+def state(**changes: Any) -> dict[str, Any]:
+    times = {"StartedAt": "2026-11-24T23:32:03.11507365Z", "FinishedAt": "2026-11-24T23:32:05.61507365Z"}
+    return {"ExitCode": 0, "OOMKilled": False, **times, **changes}
+
+
+@pytest.mark.parametrize(
+    ("words", "cut", "expected"),
+    [
+        (state(), None, (0, None, None)),
+        (state(ExitCode=1), None, (1, None, None)),
+        (state(ExitCode=255), None, (255, None, None)),
+        (state(ExitCode=137), None, (None, 9, None)),
+        (state(ExitCode=139), None, (None, 11, None)),
+        (state(ExitCode=137, OOMKilled=True), None, (None, 9, Cut.MEMORY)),
+        (state(ExitCode=0, OOMKilled=True), None, (0, None, None)),
+        (state(ExitCode=137, OOMKilled=True), Cut.TIMEOUT, (None, 9, Cut.TIMEOUT)),
+        (state(ExitCode=143), Cut.TIMEOUT, (None, 15, Cut.TIMEOUT)),
+    ],
+)
+def test_the_end_of_a_container_is_told_as_it_was(
+    words: dict[str, Any], cut: Cut | None, expected: tuple[int | None, int | None, Cut | None]
+) -> None:
+    ending = container._ending(words, Seen(cut=cut, peak_memory_bytes=7), truncated=True)
+    assert (ending.exit_code, ending.signal, ending.cut) == expected
+    assert (ending.duration_s, ending.peak_memory_bytes, ending.log_truncated) == (2.5, 7, True)

@@ -1,0 +1,323 @@
+"""Explaining two cells over a fake engine: every answer that there is, and that nothing is run twice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+from fake_engine import FakeEngine, world_of, write_matrix
+from packaging.version import Version
+
+from runner.environments.lock import Environment, Layer, Lock, LockedPackage
+from runner.errors import UsageError
+from runner.explain.experimenter import Budget, contents_of
+from runner.explain.investigation import explain, first_tried
+from runner.explain.sides import cell_and_ends, sides_in, sides_of
+from runner.explain.walk import walk
+from runner.investigate.belief import Evidence
+from runner.investigate.question import Combination
+from runner.matrix.matrix_file import Matrix
+from runner.outcomes.account import Decision
+from runner.session.options import Options
+from runner.session.session import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from runner.engines.protocol import Job
+
+
+VERSIONS = [f"1.{minor}.0" for minor in range(16)]
+TEXT = """\
+axes:
+  six: [1.0.0, 1.15.0]
+  script: [a.py, b.py]
+experiment: {timeout: 10s}
+criterion: loss < 1e-4
+"""
+
+
+@dataclass(frozen=True)
+class Published:
+    version: Version
+    uploaded: datetime = datetime(2020, 1, 1, tzinfo=UTC)
+    yanked: bool = False
+
+
+class FakeProject:
+    releases: ClassVar = [Published(Version(text)) for text in VERSIONS]
+
+
+class FakeCatalog:
+    class connection:  # noqa: N801
+        @staticmethod
+        def close() -> None:
+            pass
+
+    def project(self, name: str) -> FakeProject | None:
+        return FakeProject() if name == "six" else None
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def matrix(tmp_path: Path) -> Path:
+    return write_matrix(tmp_path / "here", TEXT, VERSIONS)
+
+
+def good(seed: int) -> Sequence[float]:
+    return 1.0, 0.5, 1e-6 * (seed + 1)
+
+
+def stuck(seed: int) -> Sequence[float]:
+    return 1.0, 0.9 - seed / 1000, 0.8 - seed / 1000
+
+
+def values(job: Job) -> dict[str, str]:
+    return dict(part.split("=") for part in job.labels["cell"].split(","))
+
+
+def explained(engine, path: Path, good_text: str, bad_text: str, **options):
+    with open_session(Matrix.load(path), Options(), world=world_of(engine, FakeCatalog())) as session:
+        pair = sides_of(session.cells, good_text, bad_text)
+        return explain(session.laboratory, session.matrix, *pair, **options).account("explain")
+
+
+def test_the_axis_and_the_release_that_make_the_difference_are_named(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: stuck(seed) if Version(values(job)["six"]) >= Version("1.11.0") else good(seed)
+    account = explained(engine, matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py")
+    assert account.real
+    assert [[one.name for one in cause.factors] for cause in account.causes] == [["six"]]
+    (bisection,) = account.bisections
+    flip = bisection.flips[0]
+    assert (bisection.places[flip.before].values["six"], bisection.places[flip.after].values["six"]) == (
+        "1.10.0",
+        "1.11.0",
+    )
+    assert flip.breaks
+    assert bisection.decisions <= 4 + 2
+    assert any("six 1.10.0 → 1.11.0" in sentence for sentence in account.sentences)
+    assert account.p is not None
+    assert account.p < 0.05
+
+
+def test_two_axes_that_act_only_together_are_named_together(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: stuck(seed) if values(job) == {"six": "1.15.0", "script": "b.py"} else good(seed)
+    account = explained(engine, matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py")
+    assert [{one.name for one in cause.factors} for cause in account.causes] == [{"six", "script"}]
+    assert any("together make" in sentence for sentence in account.sentences)
+
+
+def test_a_model_that_is_flaky_in_both_is_no_version_effect(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda _job, seed: good(seed) if seed % 2 else stuck(seed)
+    account = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    assert not account.real
+    assert not account.causes
+    assert account.sentences[0].startswith("No difference was shown")
+    assert "flaky" in account.sentences[0]
+
+
+def test_a_flaky_model_that_looks_better_on_one_side_by_luck_is_no_version_effect(
+    engine: FakeEngine, matrix: Path
+) -> None:
+    lucky = {"a.py": {0, 1, 3, 4, 6, 7, 10, 13, 16, 19}, "b.py": {0, 2, 5, 7, 10, 12, 15, 16, 18, 21}}
+    engine.losses = lambda job, seed: good(seed) if seed in lucky[values(job)["script"]] else stuck(seed)
+    account = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    assert account.telling, "the first ten seeds must look different"
+    assert (account.real, account.causes, account.switches) == (False, (), ())
+    assert account.comparison in account.sentences[0]
+    assert "percentage points, p = " in account.comparison
+
+
+def test_a_script_that_fails_after_it_converged_is_told_from_one_that_does_not(
+    engine: FakeEngine, matrix: Path
+) -> None:
+    engine.losses = lambda _job, seed: good(seed)
+    engine.exits = lambda job: int(Version(values(job)["six"]) >= Version("1.11.0"))
+    account = explained(engine, matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py")
+    assert account.fault.startswith("exit code 1")
+    assert [[one.name for one in cause.factors] for cause in account.causes] == [["six"]]
+    assert any("six 1.10.0 → 1.11.0" in sentence for sentence in account.sentences)
+
+
+def test_a_package_that_is_installed_for_an_axis_under_another_name_was_not_brought_along() -> None:
+    package = LockedPackage(name="tensorflow-cpu", version="2.10.1", layer=Layer.BASE, hashes=())
+    lock = Lock(
+        environment=Environment(pins=(("tensorflow", "2.10.1"),)),
+        python="3.10",
+        as_of=None,
+        exemptions=(),
+        packages=(package,),
+        text="",
+    )
+    assert contents_of(lock) == (("python", "3.10"), ("tensorflow", "2.10.1"))
+
+
+def test_cells_that_both_converge_at_another_level_are_told_apart_by_the_level(
+    engine: FakeEngine, matrix: Path
+) -> None:
+    matrix.write_text(TEXT.replace("criterion: loss < 1e-4\n", ""))
+    level = {"a.py": 0.01, "b.py": 0.2}
+    engine.losses = lambda job, seed: [1.0] + [level[values(job)["script"]] * (1 + seed / 100)] * 20
+    account = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    assert account.real
+    assert "loss < 0.0" in account.telling
+    assert [one.name for one in account.causes[0].factors] == ["script"]
+
+
+def test_nan_is_told_by_the_outcome_and_another_fault_on_the_way_is_stepped_over(
+    engine: FakeEngine, matrix: Path
+) -> None:
+    def losses(job: Job, seed: int) -> Sequence[float]:
+        version = Version(values(job)["six"])
+        if version in {Version("1.7.0"), Version("1.8.0")}:
+            return stuck(seed)
+        return (1.0, math.nan, math.nan - seed) if version > Version("1.8.0") else good(seed)
+
+    engine.losses = losses
+    account = explained(engine, matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=a.py")
+    (bisection,) = account.bisections
+    told = {place.values["six"]: place.told for place in bisection.places if place.counts.trials}
+    assert told["1.0.0"] == "good"
+    assert told["1.15.0"] == "bad"
+    assert "bad" not in {told.get("1.7.0"), told.get("1.8.0")}
+    flip = bisection.flips[0]
+    assert Version(str(bisection.places[flip.before].values["six"])) <= Version("1.8.0")
+    assert bisection.places[flip.after].values["six"] == "1.9.0"
+
+
+def test_a_second_call_runs_nothing_and_says_the_same(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: stuck(seed) if values(job)["script"] == "b.py" else good(seed)
+    first = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    engine.ran.clear()
+    second = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    assert engine.ran == []
+    assert second.trials == 0
+    assert second.sentences == first.sentences
+
+
+def test_a_budget_ends_the_search_and_the_next_call_goes_on(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: stuck(seed) if Version(values(job)["six"]) >= Version("1.11.0") else good(seed)
+    sides = "six=1.0.0,script=a.py", "six=1.15.0,script=a.py"
+    short = explained(engine, matrix, *sides, budget=Budget(trials=10))
+    assert short.trials <= 10
+    assert any("budget" in sentence for sentence in short.unknown)
+    engine.ran.clear()
+    whole = explained(engine, matrix, *sides)
+    assert whole.bisections[0].flips
+    assert len(set(engine.ran)) == len(engine.ran)
+
+
+@pytest.mark.parametrize("trials", [1, 3, 17, 30])
+def test_no_more_trials_run_than_were_allowed(engine: FakeEngine, matrix: Path, trials: int) -> None:
+    engine.losses = lambda job, seed: stuck(seed) if Version(values(job)["six"]) >= Version("1.11.0") else good(seed)
+    account = explained(engine, matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=b.py", budget=Budget(trials=trials))
+    assert len(engine.ran) == account.trials <= max(2, trials)
+
+
+def test_nothing_begins_that_would_end_after_the_budget_by_what_trials_took(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: stuck(seed) if Version(values(job)["six"]) >= Version("1.11.0") else good(seed)
+    engine.duration_s = 1000.0
+    account = explained(engine, matrix, "six=1.0.0,script=a.py", "six=1.15.0,script=a.py", budget=Budget(seconds=900.0))
+    assert {cell.partition("six=")[2].partition(",")[0] for cell, _ in engine.ran} == {"1.0.0", "1.15.0"}
+    assert any("budget" in sentence for sentence in account.unknown)
+
+
+def test_a_bisection_by_itself_finds_a_bad_span_between_good_ends(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: (
+        stuck(seed) if Version("1.4.0") <= Version(values(job)["six"]) <= Version("1.9.0") else good(seed)
+    )
+    with open_session(
+        Matrix.load(matrix), Options(only="script=a.py"), world=world_of(engine, FakeCatalog())
+    ) as session:
+        cell, ends = cell_and_ends(session.cells, "six", "", "")
+        found = walk(session.laboratory, session.matrix, cell, "six", ends, every="patch")
+    steps = [
+        (found.bisection.places[flip.before].values["six"], found.bisection.places[flip.after].values["six"])
+        for flip in found.bisection.flips
+    ]
+    assert steps == [("1.3.0", "1.4.0"), ("1.9.0", "1.10.0")]
+    assert "breaks at six 1.3.0 → 1.4.0, and heals at six 1.9.0 → 1.10.0" in found.sentence
+
+
+def test_a_bisection_calls_the_better_level_good_whichever_end_has_it(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: good(seed) if Version(values(job)["six"]) >= Version("1.9.0") else stuck(seed)
+    with open_session(
+        Matrix.load(matrix), Options(only="script=a.py"), world=world_of(engine, FakeCatalog())
+    ) as session:
+        cell, ends = cell_and_ends(session.cells, "six", "", "")
+        found = walk(session.laboratory, session.matrix, cell, "six", ends, every="patch")
+        short = walk(
+            session.laboratory, session.matrix, cell, "six", ("1.3.0", "1.5.0"), every="patch", budget=Budget(trials=2)
+        )
+    assert "heals at six 1.8.0 → 1.9.0" in found.sentence
+    assert [place.told for place in found.bisection.places][:: len(found.bisection.places) - 1] == ["bad", "good"]
+    assert "the budget ended first" in short.sentence
+
+
+@pytest.mark.parametrize(
+    ("good_text", "bad_text", "message"),
+    [
+        ("six", "six=1.15.0", "'six' is not an axis and a value"),
+        ("six=1.0.0", "six=1.0.0", "fit 2 pairs of cells"),
+        ("six=1.0.0,script=a.py", "six=1.0.0,script=a.py", "the same cell"),
+        ("six=1.0.0", "six=1.15.0", "say more of them"),
+    ],
+)
+def test_sides_that_mean_no_one_pair_are_refused(
+    engine: FakeEngine, matrix: Path, good_text: str, bad_text: str, message: str
+) -> None:
+    with (
+        open_session(Matrix.load(matrix), Options(), world=world_of(engine, FakeCatalog())) as session,
+        pytest.raises(UsageError, match=message),
+    ):
+        sides_of(session.cells, good_text, bad_text)
+
+
+def test_a_version_that_does_not_exist_is_refused_before_anything_runs(engine: FakeEngine, matrix: Path) -> None:
+    with pytest.raises(UsageError, match=r"six 9\.9\.0 does not exist; nearest: .*1\.15\.0"):
+        explained(engine, matrix, "six=1.0.0,script=a.py", "six=9.9.0,script=a.py")
+    assert engine.ran == []
+
+
+def test_without_sides_the_closest_recorded_pair_is_taken(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: stuck(seed) if values(job)["script"] == "b.py" else good(seed)
+    with open_session(Matrix.load(matrix), Options(), world=world_of(engine, FakeCatalog())) as session:
+        with pytest.raises(UsageError, match="Run the matrix first"):
+            sides_in(session.results())
+        session.run()
+        ours, theirs = sides_in(session.results())
+    assert (str(ours), str(theirs)) == ("six=1.0.0,script=a.py", "six=1.0.0,script=b.py")
+
+
+def test_versions_that_the_matrix_does_not_name_may_be_explained(engine: FakeEngine, matrix: Path) -> None:
+    with open_session(
+        Matrix.load(matrix), Options(only="script=a.py"), world=world_of(engine, FakeCatalog())
+    ) as session:
+        ours, theirs = sides_of(session.cells, "six=1.3.0", "six=1.7.0")
+    assert (ours.get("six"), theirs.get("six")) == ("1.3.0", "1.7.0")
+
+
+def test_a_criterion_that_tells_all_trials_apart_is_not_replaced_by_a_level(engine: FakeEngine, matrix: Path) -> None:
+    engine.losses = lambda job, seed: stuck(seed) if values(job)["script"] == "b.py" else good(seed)
+    account = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
+    assert account.telling.startswith("good: the trial succeeds by the matrix's own criterion")
+
+
+def test_only_places_with_trials_of_their_own_stand_for_a_side() -> None:
+    cells = [Combination.of({"six": version}) for version in ("1.0.0", "1.1.0", "1.2.0")]
+    known = (Evidence(good=2, trials=2), None, Evidence(faults=(("crash", 2),), trials=2))
+    places = [
+        (cell.tried(decision, evidence, None), cell)
+        for cell, decision, evidence in zip(cells, (Decision.GOOD, Decision.GOOD, Decision.BAD), known, strict=True)
+    ]
+    assert first_tried(reversed(places[:2]), Decision.GOOD) == cells[0]
+    assert first_tried(places[2:], Decision.BAD) == cells[2]
+    assert first_tried(places[1:2], Decision.GOOD) is None

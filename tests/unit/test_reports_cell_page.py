@@ -1,0 +1,52 @@
+"""Which cells are near another: neighbours along an axis, and the nearest of another outcome."""
+
+from __future__ import annotations
+
+from made_report import era_report, report_of_sizes
+
+from runner.outcomes.outcome import OutcomeKind
+from runner.reports.cell_page import Nearness
+
+
+def test_neighbours_are_those_along_one_axis_and_what_follows_it_goes_with_it() -> None:
+    report = era_report()
+    cell = next(
+        cell
+        for cell in report.cells
+        if (cell.values["tensorflow"], cell.values["script"], cell.values["import"])
+        == ("1.14.0", "functional.py", "keras")
+    )
+    found = {one.axis: (one.before, one.after) for one in Nearness(report).neighbours(cell)}
+    before, after = found["tensorflow"]
+    assert before is not None
+    assert after is not None
+    assert (before.values["tensorflow"], before.values["keras"]) == ("1.13.1", "2.2.4")
+    assert (after.values["tensorflow"], after.values["keras"]) == ("1.15.5", "2.3.1")
+    assert found["script"][0] is None
+    assert "keras" not in found
+
+
+def test_the_nearest_of_another_outcome_differs_in_as_little_as_can_be() -> None:
+    report = era_report()
+    nearness = Nearness(report)
+    for cell in report.cells:
+        other = nearness.other(cell)
+        assert other is not None
+        assert other.kind != cell.kind
+        free = [axis.name for axis in report.axes if axis.name != "keras"]
+        differs = [name for name in free if cell.values[name] != other.values[name]]
+        fewest = min(
+            sum(cell.values[name] != one.values[name] for name in free) for one in report.cells if one.kind != cell.kind
+        )
+        assert len(differs) == fewest
+
+
+def test_where_all_came_to_the_same_no_cell_is_of_another_outcome() -> None:
+    report = report_of_sizes({"tensorflow": 2, "script": 2}, seeds=1, epochs=3)
+    same = report.model_copy(
+        update={"cells": tuple(c.model_copy(update={"kind": OutcomeKind.GOOD}) for c in report.cells)}
+    )
+    assert Nearness(same).other(same.cells[0]) is None
+    single = same.model_copy(update={"cells": same.cells[:1]})
+    assert Nearness(single).other(single.cells[0]) is None
+    assert list(Nearness(single).neighbours(single.cells[0])) == []
