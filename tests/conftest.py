@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 from chromium import chromium
+
 from runner.engines.docker.buildkit import build_client
 from runner.engines.docker.daemon import connect
-
 from runner.environments.interpreters import newest_of
 from runner.errors import RunnerError
 
