@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from runner.explain.removal import missing_in, removed_name
 from runner.investigate.question import Combination
 from runner.preludes.instruments import looking
 from runner.trials.record import ScriptException
+from runner.trials.trial import PROBE
 
 if TYPE_CHECKING:
     from runner.outcomes.account import RemovedName
@@ -46,7 +48,8 @@ PRELUDE = "class prelude:\n applied = staticmethod(print)\n failed = staticmetho
 def looked(question: tuple[str, str, str], script: str = CLASS) -> dict[str, Any]:
     source = f"{PRELUDE}\n{looking(*question).source}"
     code = f"exec({source!r}, {{'__name__': '__prelude__'}})\n{script}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    path = {**os.environ, "PYTHONPATH": str(PROBE)}
+    done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
