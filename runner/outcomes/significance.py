@@ -103,6 +103,8 @@ def equivalence(x: Sequence[float], y: Sequence[float], margin: float) -> float:
         if not np.var(x) and not np.var(y):
             return 0.0 if abs(x[0] - y[0]) <= margin else 1.0
         ours, theirs = ((np.mean(one), np.std(one, ddof=1), len(one)) for one in (x, y))
+        if not (math.isfinite(ours[1]) and math.isfinite(theirs[1])):
+            return 1.0
         above, below = (
             ttest_ind_from_stats(ours[0] + shift, *ours[1:], *theirs, equal_var=False, alternative=alternative).pvalue
             for shift, alternative in ((margin, "greater"), (-margin, "less"))
