@@ -24,7 +24,7 @@ from runner.outcomes.significance import (
     holm,
     seeds_to_tell_apart,
 )
-from runner.outcomes.tally import ENOUGH_RUNS, tally
+from runner.outcomes.tally import ENOUGH_RUNS
 from runner.outcomes.verdict import Label, Standing, standing
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Pair:
 
 def pair_of(cell: JudgedCell, baseline: JudgedCell) -> Pair:
     """The two side by side."""
-    ours, theirs = tally(cell.trials), tally(baseline.trials)
+    ours, theirs = cell.counts, baseline.counts
     kind = footing(cell.kind, baseline.kind)
     finals = (finite(verdict.final for _, verdict in counts.successes) for counts in (ours, theirs))
     levels = next(finals), next(finals)
@@ -279,7 +279,7 @@ COMPARABLE_STARTS = 10.0
 
 def unlike_starts(cells: Iterable[JudgedCell]) -> str:
     """Why the levels of cells that settled can't be compared; empty where they can."""
-    starts = [start for cell in cells if (start := _start(tally(cell.trials))) is not None]
+    starts = [start for cell in cells if (start := _start(cell.counts)) is not None]
     if not starts or max(starts) <= COMPARABLE_STARTS * min(starts):
         return ""
     return (
