@@ -61,7 +61,7 @@ def _settled(matrix: Matrix) -> Matrix:
     """The matrix with concrete versions; the package index is asked only where it has ranges, latest or era."""
     if matrix.settled:
         return matrix
-    from runner.environments.index import Catalog
+    from runner.environments.index.catalog import Catalog
     from runner.matrix.settle import settle
 
     catalog = Catalog()

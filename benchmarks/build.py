@@ -24,9 +24,11 @@ import docker
 from runner.engines.docker.base_images import FROM
 from runner.engines.docker.buildkit import NO_PROXIES, Builder, build_client, forget_contexts
 from runner.engines.docker.docker_engine import DockerEngine
-from runner.environments import Catalog, Environment, Layer, Lock, store, wheelhouse
+from runner.environments import file_store, wheelhouse
+from runner.environments.file_store import obtain
+from runner.environments.index.catalog import Catalog
+from runner.environments.lock import Environment, Layer, Lock
 from runner.environments.resolve import resolve
-from runner.environments.store import obtain
 from runner.environments.target import installable
 from runner.environments.wheelhouse import fetch
 
@@ -119,7 +121,7 @@ def build_ours(prepared: Sequence[Prepared], catalog: Catalog, engine: DockerEng
     side, lines = Side("ours"), list[str]()
     counted = {base_of(one.lock.python, engine) for one in prepared}
     assert not any(engine.find(one.lock) for one in prepared), "some of these images are there already: `clean`"
-    for checked in (store._read_sha256, wheelhouse._record):  # noqa: SLF001 - nothing else forgets them
+    for checked in (file_store._read_sha256, wheelhouse._record):  # noqa: SLF001 - nothing else forgets them
         checked.cache_clear()  # a `build` finds wheels on disk that its own process has not checked yet
     with ExitStack() as made:
         for one in prepared:

@@ -18,9 +18,9 @@ from typing import Any
 
 from uv import find_uv_bin
 
-from runner.environments import Catalog
-from runner.environments.cpythons import came_out
+from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import newest_of
+from runner.environments.resolution_plan import came_out
 from runner.environments.target import installable
 from runner.matrix.cells import expand
 from runner.matrix.matrix_file import Matrix

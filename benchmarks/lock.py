@@ -16,10 +16,11 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from runner.environments import Catalog, Environment, Lock
 from runner.environments.cache import cache_folder
-from runner.environments.index_address import network_settings
+from runner.environments.index.catalog import Catalog
+from runner.environments.index.index_address import network_settings
 from runner.environments.interpreters import HostToolchain, find_interpreters, newest_of
+from runner.environments.lock import Environment, Lock
 from runner.environments.resolve import resolve
 
 BLOCKS = (

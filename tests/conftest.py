@@ -22,9 +22,11 @@ from runner.errors import RunnerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A machine that is busy with something else is no failure of a property.
-hypothesis.settings.register_profile("no deadline", deadline=None)
-hypothesis.settings.load_profile("no deadline")
+
+# A machine that is busy with something else is no failure of a property: no deadline. RUNNER_EXAMPLES says how many
+# examples a property is shown; `tox -e full` shows many more than every run of the unit tests does.
+hypothesis.settings.register_profile("runner", deadline=None, max_examples=int(os.environ.get("RUNNER_EXAMPLES", "30")))
+hypothesis.settings.load_profile("runner")
 
 # pytest-xdist tells its workers how wide its own terminal is: what is printed must not depend on that.
 os.environ.pop("COLUMNS", None)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from fake_index import FakeIndex, fill_cache
 
-from runner.environments import connection
-from runner.environments.index import Catalog
+from runner.environments.index import connection
+from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import HostToolchain, Interpreter
-from runner.environments.model import Environment, Lock, Unresolvable
+from runner.environments.lock import Environment, Lock, Unresolvable
 from runner.environments.resolve import resolve
 from runner.environments.target import machine
 from runner.environments.times import undated_in

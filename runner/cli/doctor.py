@@ -58,7 +58,7 @@ def _interpreters() -> str:
 
 
 def _index() -> str:
-    from runner.environments.index import Catalog  # noqa: PLC0415 - heavy
+    from runner.environments.index.catalog import Catalog  # noqa: PLC0415 - heavy
 
     catalog = Catalog()
     try:

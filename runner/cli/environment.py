@@ -21,8 +21,8 @@ from runner.cli.parameters import (
     opened,
     options,
 )
-from runner.environments.difference import difference
-from runner.environments.model import Lock
+from runner.environments.lock import Lock
+from runner.environments.lockfile import difference
 from runner.errors import ExpectationFailed
 from runner.reports.notation import last_day, size
 from runner.reports.terminal.console import print_records
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from runner.environments.difference import Difference
-    from runner.environments.model import LockedPackage
+    from runner.environments.lock import LockedPackage
+    from runner.environments.lockfile import Difference
     from runner.session.options import Options
 
 

@@ -31,11 +31,9 @@ def show(
     output: Output = Format.TABLE,
 ) -> int:
     """Tell all that is known of one cell: verdicts with their rules, exception, versions, how to reproduce it."""
-    from runner.session.reporting import report_of  # noqa: PLC0415 - only here
-
     with opened(context, matrix, options(None, None, only=cell, seeds=seeds)) as session:
         session.only_cell()
-        report = report_of(session, session.results(recorded=True))
+        report = session.results(recorded=True).result
     if output == "json":
         sys.stdout.write(report.cells[0].model_dump_json(indent=2) + "\n")
         return 0

@@ -29,7 +29,7 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.progress import PlainProgress
-from runner.environments.sizes import total
+from runner.environments.wheelhouse import total
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.reports.notation import size

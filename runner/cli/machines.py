@@ -58,9 +58,8 @@ def tell(session: Session, results: Results, wanted: Asked) -> int:
         return results.exit_code
     from runner.outcomes.earlier import against  # noqa: PLC0415 - only where asked for
     from runner.session.gate import broken  # noqa: PLC0415
-    from runner.session.reporting import report_of  # noqa: PLC0415
 
-    report = report_of(session, results)
+    report = results.result
     earlier = None
     if wanted.baseline is not None:
         earlier = against(report, wanted.baseline, {cell.id for cell in session.all_cells})

@@ -29,7 +29,6 @@ from runner.cli.parameters import (
     options,
 )
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
-from runner.session.reporting import report_of
 
 
 def run(
@@ -70,7 +69,7 @@ def run(
             print_plan(session.plan(), output)
             return 0
         results = session.run()
-        result = report_of(session, results)
+        result = results.result
         print_result(result, output, executed=results.executed, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
@@ -98,7 +97,7 @@ def table(
     chosen = options(engine, base, only=only, shard=shard, seeds=seeds, earlier=wanted.baseline)
     with opened(context, matrix, chosen) as session:
         results = session.results(recorded=recorded)
-        print_result(report_of(session, results), output, wide=wide, missed=list(map(str, results.misses)))
+        print_result(results.result, output, wide=wide, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
 
@@ -112,7 +111,7 @@ def judge(
     """Judge the stored trials again and say why each is labelled as it is; nothing is run, no engine is asked."""
     with opened(context, matrix, options(None, None, only=only, seeds=seeds)) as session:
         results = session.results(recorded=True)
-        result = report_of(session, results)
+        result = results.result
     print_verdicts(result, output, missed=list(map(str, results.misses)))
     return results.exit_code
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from runner.environments.index import Catalog
-    from runner.environments.model import Lock
-    from runner.environments.toolchain import Toolchain
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.interpreters import Toolchain
+    from runner.environments.lock import Lock
     from runner.environments.wheelhouse import Wheelhouse
 
 

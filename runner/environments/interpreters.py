@@ -11,18 +11,56 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.environments import processes
 from runner.environments.cache import cache_folder, read_sealed, write_sealed
-from runner.environments.index_address import network_settings, without_addresses
-from runner.environments.toolchain import REPRODUCIBLE
+from runner.environments.index.index_address import network_settings, without_addresses
+from runner.environments.processes import Processes
 from runner.errors import BuildFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from subprocess import CompletedProcess
+
+
+REPRODUCIBLE = {"SOURCE_DATE_EPOCH": "315619200", "PYTHONHASHSEED": "0", "CFLAGS": "-g0", "LDFLAGS": "", "CPPFLAGS": ""}
+"""What a toolchain sets for uv so that a wheel is built twice with the same bytes: 2 January 1980, since a zip knows no
+time before 1980 in any time zone, and no debug information, which names the folder that was built in."""
+
+
+class Toolchain(Protocol):
+    """A CPython of a minor release with uv beside it: resolves, and builds sdists, with the cell's own interpreter."""
+
+    @property
+    def python_full(self) -> str:
+        """The interpreter's release, such as "3.7.16"."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What it builds with, the lock apart: the interpreter's exact build, or the base image's identity."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Where it builds, such as "on this machine"."""
+        ...
+
+    @property
+    def with_compiler(self) -> str:
+        """What a user does to have a compiler there; completes "or …"."""
+        ...
+
+    def uv(self, arguments: Sequence[str], *, folder: Path) -> CompletedProcess[str]:
+        """Run `uv ARGUMENTS` with `folder` as working directory; the interpreter is this toolchain's.
+
+        UV_PYTHON, `index_address.network_settings()` and REPRODUCIBLE are set. Paths in the arguments are relative to
+        the folder, and nothing outside it is seen.
+        """
+        ...
+
 
 _NAME = re.compile(r"^python3?(\.\d+)?$")
 _QUESTION = """
@@ -56,6 +94,7 @@ class HostToolchain:
     """uv beside a CPython of this machine (a `Toolchain`)."""
 
     interpreter: Interpreter
+    processes: Processes = field(default_factory=Processes, repr=False, compare=False)
 
     @property
     def python_full(self) -> str:
@@ -85,7 +124,7 @@ class HostToolchain:
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_CACHE_DIR": str(cache_folder() / "uv"),
         }
-        return _run_uv(arguments, environment, folder)
+        return _run_uv(arguments, environment, folder, self.processes)
 
 
 def find_interpreters() -> tuple[Interpreter, ...]:
@@ -109,7 +148,7 @@ def newest_of(minor: str) -> Interpreter | None:
     return next((one for one in find_interpreters() if one.minor == minor), None)
 
 
-def download(minor: str) -> Interpreter:
+def download(minor: str, processes: Processes) -> Interpreter:
     """Let uv download a CPython, where the user's configuration allows it.
 
     Raises BuildFailedError where it does not, or where there is none to be had: other cells may well run.
@@ -123,7 +162,7 @@ def download(minor: str) -> Interpreter:
             " allow the download.",
         )
     environment = {name: text for name, text in os.environ.items() if name not in {"UV_PYTHON", "VIRTUAL_ENV"}}
-    done = _run_uv(["python", "install", "--no-bin", minor], environment, cache_folder())
+    done = _run_uv(["python", "install", "--no-bin", minor], environment, cache_folder(), processes)
     found = newest_of(minor)
     if done.returncode or found is None:
         last = without_addresses(done.stderr).strip().splitlines()[-1:]
@@ -135,7 +174,9 @@ def download(minor: str) -> Interpreter:
     return found
 
 
-def _run_uv(arguments: Sequence[str], env: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+def _run_uv(
+    arguments: Sequence[str], env: dict[str, str], folder: Path, processes: Processes
+) -> subprocess.CompletedProcess[str]:
     from uv import find_uv_bin  # noqa: PLC0415 - a finished matrix needs no uv
 
     command = [find_uv_bin(), *arguments, "--color", "never"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from runner.environments.file_store import obtain
 from runner.environments.sdists import built
-from runner.environments.store import obtain
 from runner.environments.target import installable, machine
 
 if TYPE_CHECKING:
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from runner.environments.index import Catalog, Release
-    from runner.environments.toolchain import Toolchain
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.index.project import Release
+    from runner.environments.interpreters import Toolchain
 
 
 def unmet_needs(

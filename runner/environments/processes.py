@@ -18,48 +18,61 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_guard = threading.Lock()
-_running: set[subprocess.Popen[str]] = set()
-_stopped: set[subprocess.Popen[str]] = set()
 
+class Processes:
+    """The programs that one laboratory has started; `stop` ends these and no others. Usable from several threads."""
 
-def run(command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, with nothing to read.
+    def __init__(self) -> None:
+        """None yet."""
+        self._guard = threading.Lock()
+        self._running: set[subprocess.Popen[str]] = set()
+        self._stopped: set[subprocess.Popen[str]] = set()
 
-    Raises StoppedError where `stop` ended it, MachineError where another signal did.
-    """
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(
-        command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, start_new_session=True
-    )
-    with _guard:
-        _running.add(process)
-    try:
-        out, errors = process.communicate()
-    except BaseException:
-        _kill(process)
-        raise
-    finally:
-        with _guard:
-            _running.discard(process)
-            stopped = process in _stopped
-            _stopped.discard(process)
-    if stopped:
-        raise StoppedError
-    if process.returncode < 0:
-        name = signal.Signals(-process.returncode).name
-        raise MachineError(
-            f"{command[0]} was ended by {name}: out of memory, perhaps, or somebody stopped it. Start again."
+    def run(
+        self, command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end, with nothing to read.
+
+        Raises StoppedError where `stop` ended it, MachineError where another signal did.
+        """
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            command,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            start_new_session=True,
         )
-    return subprocess.CompletedProcess(command, process.returncode, out, errors)
-
-
-def stop() -> None:
-    """End every program that runs now, with its children; their `run` calls raise StoppedError."""
-    with _guard:
-        for process in _running:
-            _stopped.add(process)
+        with self._guard:
+            self._running.add(process)
+        try:
+            out, errors = process.communicate()
+        except BaseException:
             _kill(process)
+            raise
+        finally:
+            with self._guard:
+                self._running.discard(process)
+                stopped = process in self._stopped
+                self._stopped.discard(process)
+        if stopped:
+            raise StoppedError
+        if process.returncode < 0:
+            name = signal.Signals(-process.returncode).name
+            raise MachineError(
+                f"{command[0]} was ended by {name}: memory may have run out, or somebody stopped it. Start again."
+            )
+        return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+    def stop(self) -> None:
+        """End every program that runs now, with its children; their `run` calls raise StoppedError."""
+        with self._guard:
+            for process in self._running:
+                self._stopped.add(process)
+                _kill(process)
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

@@ -10,23 +10,46 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.environments.build_tools import with_build_tools
+from runner.environments.lock import Layer, LockedPackage, Unresolvable
 from runner.environments.lockfile import finished
-from runner.environments.model import Layer, LockedPackage, Unresolvable
-from runner.environments.needs import requirements_of, unmet_needs
-from runner.environments.plan import plan_of
+from runner.environments.needs import newest_visible, requirements_of, unmet_needs
+from runner.environments.resolution_plan import plan_of
 from runner.environments.solver import NoSolutionError, Question, Solved, solve
-from runner.environments.target import installable
+from runner.environments.target import build_tools_date, installable
 from runner.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from runner.environments.index import Catalog, IndexFile, Project
-    from runner.environments.model import Environment, Lock
-    from runner.environments.plan import Plan
-    from runner.environments.toolchain import Toolchain
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.index.project import IndexFile, Project
+    from runner.environments.interpreters import Toolchain
+    from runner.environments.lock import Environment, Lock
+    from runner.environments.resolution_plan import Plan
+
+
+_BUILD_TOOLS = ("setuptools", "wheel")
+
+
+def with_build_tools(question: Question, plan: Plan, catalog: Catalog) -> Question:
+    """A question whose builds may use the tools that they need.
+
+    The exemption alone would let them into the environment too, where something requires them at run time: there they
+    are held to those of then.
+    """
+    tools = None if question.as_of is None else build_tools_date(plan.python, question.as_of)
+    until: dict[str, datetime | None] = dict(question.exemptions)
+    constraints = list(question.constraints)
+    for name in _BUILD_TOOLS:
+        then = until.get(name, question.as_of)
+        if name in plan.pins or then is None or (tools is not None and then >= tools):
+            continue
+        until[name] = tools
+        newest = newest_visible(name, then, python=plan.python, catalog=catalog)
+        if newest is not None:
+            constraints.append(f"{name}<={newest}")
+    return replace(question, exemptions=tuple(sorted(until.items())), constraints=tuple(constraints))
 
 
 def resolve(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 import threading
@@ -10,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.environments.cache import cache_folder, disk_trouble
-from runner.environments.compilers import missing_compiler
-from runner.environments.index_address import without_addresses
-from runner.environments.store import sha256_of
+from runner.environments.file_store import sha256_of
+from runner.environments.index.index_address import without_addresses
 from runner.environments.target import build_tools_date, stamp
 from runner.environments.times import UNDATED
 from runner.errors import BuildFailedError
@@ -21,7 +21,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from runner.environments.toolchain import Toolchain
+    from runner.environments.interpreters import Toolchain
+
+
+_COMPILER = r"(?:[\w./+-]*/)?(?:[\w.]+-)*(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+|gfortran|c89|c99)(?:-[\d.]+)?"
+_MISSING = re.compile(
+    rf"""
+      command\ '{_COMPILER}'\ failed:\ No\ such\ file        # setuptools
+    | ^{_COMPILER}\ .*\n.*command\ '{_COMPILER}'\ failed\ with\ exit\ status\ 1$
+                                      # distutils of CPython up to 3.8, where the compiler itself said not a word
+    | unable\ to\ execute\ '?{_COMPILER}'?:\ No\ such\ file  # the same where it warns
+    | No\ such\ file\ or\ directory:\ '{_COMPILER}'          # what starts it without a shell
+    | (?:^|\s){_COMPILER}:\ (?:command\ )?not\ found         # a shell: numpy's own distutils
+    | Unknown\ compiler\(s\):                                # meson
+    | No\ CMAKE_C\w*_COMPILER\ could\ be\ found              # CMake
+    | linker\ `\w+`\ not\ found                              # Rust, which links with the C compiler
+    | fatal\ error:\ Python\.h:\ No\ such\ file              # a CPython without its headers compiles nothing either
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+
+
+def missing_compiler(said: str) -> str | None:
+    """The last line of a builder's output that shows that there is no compiler; None where it failed without one."""
+    ends = [found.end() for found in _MISSING.finditer(said)]
+    if not ends:
+        return None
+    start, end = said.rfind("\n", 0, ends[-1]) + 1, said.find("\n", ends[-1])
+    return said[start : end if end >= 0 else None].strip()
+
 
 _LAST_LINES = 15
 _at_work: dict[Path, threading.Lock] = {}

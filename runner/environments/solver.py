@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from runner.environments.index import FRESH_S
-from runner.environments.index_address import INDEX_NAME, index_address, is_offline, without_addresses
+from runner.environments.index.catalog import FRESH_S
+from runner.environments.index.index_address import INDEX_NAME, index_address, is_offline, without_addresses
 from runner.environments.target import platform_name, stamp
 from runner.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runner.environments.toolchain import Toolchain
+    from runner.environments.interpreters import Toolchain
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)(?:\s*#\s*via (?P<via>.*))?$")
 _BROKEN = re.compile(r"`(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^`]+)` has invalid metadata")

@@ -17,7 +17,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from runner.environments.index import IndexFile
+    from runner.environments.index.project import IndexFile
 
 GLIBC_MINOR = 31
 """glibc 2.31: that of the oldest Debian and Ubuntu that still get updates, and enough for all but a few wheels."""

@@ -10,19 +10,86 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.environments.file_store import check_space, obtain, present, sha256_of, state_of, stored
+from runner.environments.lock import Layer
 from runner.environments.sdists import built
-from runner.environments.store import check_space, obtain, sha256_of, state_of, stored
 from runner.environments.target import rank
 from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
 
-    from runner.environments.index import Catalog, IndexFile
-    from runner.environments.model import Layer, Lock, LockedPackage
-    from runner.environments.toolchain import Toolchain
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.index.project import IndexFile
+    from runner.environments.interpreters import Toolchain
+    from runner.environments.lock import Lock, LockedPackage
+
+
+_UNPACKED = 3.9
+_BYTECODE = 0.82
+_NO_WHEEL = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockSizes:
+    """What one lock needs, in bytes; what several locks share has the same name in each."""
+
+    downloads: Mapping[str, int]
+    """By SHA-256, the files that are not on disk."""
+    layers: Mapping[str, int]
+    """By digest, what is installed: the base's layer and the overlay's."""
+
+
+def sizes_of(lock: Lock, catalog: Catalog) -> LockSizes:
+    """About how much a lock needs. Nothing is asked or downloaded: a file that nothing is known of counts nothing."""
+    downloads: dict[str, int] = {}
+    layers = dict.fromkeys(Layer, 0)
+    for package in lock.packages:
+        path = _on_disk(package, lock.python)
+        if path is not None:
+            layers[package.layer] += _installed(path)
+            continue
+        known = catalog.known_sizes(package.name)
+        sizes = {text: known[digest] for text in package.hashes if (digest := text.removeprefix("sha256:")) in known}
+        if sizes:
+            smallest = min(sizes, key=lambda text: sizes[text])
+            downloads[smallest] = sizes[smallest]
+            layers[package.layer] += round(sizes[smallest] * _UNPACKED)
+    overlay = f"{lock.digest} {Layer.OVERLAY.value}"
+    return LockSizes(
+        downloads=downloads,
+        layers={lock.layer_digest(Layer.BASE): layers[Layer.BASE], overlay: layers[Layer.OVERLAY]},
+    )
+
+
+def total(sizes: Iterable[LockSizes]) -> tuple[int, int]:
+    """The bytes to download and the bytes to install for several locks, each shared part counted once."""
+    downloads: dict[str, int] = {}
+    layers: dict[str, int] = {}
+    for one in sizes:
+        downloads |= one.downloads
+        layers |= one.layers
+    return sum(downloads.values()), sum(layers.values())
+
+
+def _on_disk(package: LockedPackage, python: str) -> Path | None:
+    """The file that would be installed, where it is on disk; it is not read for this."""
+    paths = [path for text in package.hashes if (path := present(text.removeprefix("sha256:")))]
+    return min(paths, key=lambda path: _NO_WHEEL if (fit := rank(path.name, python)) is None else fit, default=None)
+
+
+def _installed(path: Path) -> int:
+    """What a file takes once it is installed, with its bytecode."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except zipfile.BadZipFile:
+        return round(path.stat().st_size * _UNPACKED)
+    sources = sum(member.file_size for member in members if member.filename.endswith(".py"))
+    return sum(member.file_size for member in members) + round(sources * _BYTECODE)
+
 
 _PARALLEL = 6
 

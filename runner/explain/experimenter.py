@@ -31,7 +31,7 @@ from runner.session.ledger import Progress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.explain.distinction import Distinction, Trial
     from runner.investigate.question import Answers, Combination, Questions
     from runner.laboratory.laboratory import Laboratory
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from runner.outcomes.judged_cell import JudgedCell
     from runner.session.observer import Observer
     from runner.trials.record import Record
+
 
 _AXIS_OF = {"tensorflow-cpu": "tensorflow", "tensorflow-gpu": "tensorflow"}
 """The axis of distributions that are installed for it under another name."""
@@ -255,7 +256,7 @@ class Experimenter:
         if script is None:
             raise UsageError(f"{self.matrix.path.name} names no script. Give it one under `experiment:` or as an axis.")
         pins = tuple((axis, value) for axis, value in cell if axis_kind(axis) is AxisKind.PACKAGE)
-        return Cell(values=cell.values, pins=pins, script=script)
+        return Cell(id=cell, pins=pins, script=script)
 
     def judge_by(self, distinction: Distinction) -> None:
         """Judge all trials by a distinction from now on."""

@@ -14,9 +14,9 @@ from packaging.utils import canonicalize_name
 from runner.investigate.intervene import Intervention
 from runner.matrix.axes import NO_PRELUDE
 from runner.matrix.releases import of_the_era
-from runner.preludes import catalogue
-from runner.preludes.explicit import defaults_that_differ, explicit
-from runner.preludes.tracing import fixed_order, initial_weights
+from runner.preludes.catalogue import catalogue
+from runner.preludes.defaults import defaults_that_differ, explicit
+from runner.preludes.instruments import fixed_order, initial_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from runner.explain.experimenter import Experimenter
     from runner.investigate.question import Combination
     from runner.outcomes.account import RemovedName
-    from runner.preludes import Switch
-    from runner.preludes.explicit import Default
+    from runner.preludes.catalogue import CatalogueSwitch
+    from runner.preludes.defaults import Default
     from runner.preludes.prelude import Prelude
 
 
@@ -204,12 +204,12 @@ def written(experimenter: Experimenter, prelude: Prelude) -> str:
     return path.relative_to(experimenter.matrix.folder.absolute()).as_posix()
 
 
-def applies(switch: Switch, contents: Mapping[str, str]) -> bool:
+def applies(switch: CatalogueSwitch, contents: Mapping[str, str]) -> bool:
     """Whether an environment has all that a switch is for, in the versions that it is for."""
     return all(_held(Requirement(text), contents) for text in switch.applies)
 
 
-def may_apply(switch: Switch, pins: Mapping[str, str]) -> bool:
+def may_apply(switch: CatalogueSwitch, pins: Mapping[str, str]) -> bool:
     """Whether a switch may apply to an environment of which only some packages are known yet."""
     known = [Requirement(text) for text in switch.applies if canonicalize_name(Requirement(text).name) in pins]
     return all(_held(requirement, pins) for requirement in known)

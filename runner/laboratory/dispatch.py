@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runner.environments.model import Lock
+from runner.environments.lock import Lock
 from runner.errors import BuildFailedError, RunnerError, StoppedError
 from runner.laboratory.pruning import Pruning
 from runner.laboratory.request import Answer
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from runner.engines.protocol import Image
-    from runner.environments.model import Environment
+    from runner.environments.lock import Environment
     from runner.laboratory.equipment import Equipment
     from runner.laboratory.executor import Executor, Processors
     from runner.laboratory.preparation import Preparation

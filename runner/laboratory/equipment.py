@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runner.engines.choice import open_engine
-from runner.environments import processes
+from runner.environments.processes import Processes
 from runner.trials.execution import Workplace
 from runner.trials.store import Store
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Engine
-    from runner.environments.index import Catalog
-    from runner.environments.model import Environment, Lock, Unresolvable
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.lock import Environment, Lock, Unresolvable
     from runner.laboratory.observer import Watcher
 
 
 def open_catalog(undated: Callable[[str], bool] | None = None) -> Catalog:
     """The package index that the user's configuration names."""
-    from runner.environments.index import Catalog  # noqa: PLC0415 - not needed where all is locked
+    from runner.environments.index.catalog import Catalog  # noqa: PLC0415 - not needed where all is locked
 
     return Catalog(undated=undated)
 
@@ -64,6 +64,8 @@ class Equipment:
         self.folder = folder
         self.observer = observer
         self.workplace = Workplace(root=folder.absolute() / ".runner")
+        self.processes = Processes()
+        """The programs that were started for this folder's environments."""
         self.stopping = threading.Event()
         """Set when everything ends: no further step is taken."""
         self.resolve = resolve
@@ -87,7 +89,7 @@ class Equipment:
     def stop(self) -> None:
         """End everything that runs now; nothing more can be begun."""
         self.stopping.set()
-        processes.stop()
+        self.processes.stop()
         self.engine.stop_all()
 
     def close(self) -> None:

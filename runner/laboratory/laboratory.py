@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from runner.engines.protocol import Engine, Image
-    from runner.environments.index import Release
+    from runner.environments.index.project import Release
     from runner.laboratory.executor import Executor
     from runner.laboratory.observer import Watcher
     from runner.laboratory.request import Known, More, Request

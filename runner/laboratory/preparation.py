@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from runner.engines.protocol import EngineKind
 from runner.environments.interpreters import HostToolchain, newest_of
+from runner.environments.lock import Lock, Unresolvable
 from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
-from runner.environments.model import Lock, Unresolvable
 from runner.errors import BuildFailedError, MachineError, StoppedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runner.engines.protocol import Image
-    from runner.environments.model import Environment
-    from runner.environments.sizes import LockSizes
-    from runner.environments.toolchain import Toolchain
+    from runner.environments.interpreters import Toolchain
+    from runner.environments.lock import Environment
+    from runner.environments.wheelhouse import LockSizes
     from runner.laboratory.equipment import Equipment
 
 
@@ -104,13 +104,13 @@ class Preparation:
 
     def sizes(self, lock: Lock) -> LockSizes:
         """The disk that a lock needs, about."""
-        from runner.environments.sizes import sizes_of  # noqa: PLC0415 - not needed where all is made
+        from runner.environments.wheelhouse import sizes_of  # noqa: PLC0415 - not needed where all is made
 
         return sizes_of(lock, self._equipment.catalog)
 
     def check_room(self, locks: Iterable[Lock]) -> None:
         """Raise MachineError, with figures, where the images that are not made yet will not fit."""
-        from runner.environments.sizes import total  # noqa: PLC0415 - as above
+        from runner.environments.wheelhouse import total  # noqa: PLC0415 - as above
 
         engine = self._equipment.engine
         room = engine.room()
@@ -126,7 +126,11 @@ class Preparation:
     def toolchain(self, python: str) -> Toolchain:
         """A CPython that can resolve and build: the host's where it has one, else the engine's own."""
         interpreter = newest_of(python)
-        return HostToolchain(interpreter=interpreter) if interpreter else self._equipment.engine.toolchain(python)
+        return (
+            HostToolchain(interpreter=interpreter, processes=self._equipment.processes)
+            if interpreter
+            else self._equipment.engine.toolchain(python)
+        )
 
     def _tell(self, name: str, line: str) -> None:
         """Tell of a step; where the run is stopping, the step is not taken."""

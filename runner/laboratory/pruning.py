@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runner.engines.protocol import Engine, Image
-    from runner.environments.model import Environment
+    from runner.environments.lock import Environment
 
 IMAGES_AT_ONCE = 2
 """The trials of one run while the next is made."""

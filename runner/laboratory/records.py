@@ -15,7 +15,7 @@ from runner.trials.trial import stored_trials
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from runner.environments.model import Environment, Lock
+    from runner.environments.lock import Environment, Lock
     from runner.laboratory.equipment import Equipment
     from runner.laboratory.preparation import Preparation
     from runner.laboratory.setup import Origin, Setup

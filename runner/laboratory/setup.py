@@ -9,10 +9,10 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.environments.model import Environment
+from runner.environments.lock import Environment
 from runner.errors import UsageError
 from runner.matrix.cells import requirements_of
-from runner.preludes import catalogue
+from runner.preludes.catalogue import catalogue
 from runner.preludes.prelude import Prelude
 from runner.scripts.rewriting import rewritten
 from runner.scripts.script import read_script
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import EngineKind, Mount
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell, DataMapping, Experiment, Requirement, Resources
     from runner.scripts.script import Script
     from runner.trials.store import Store
 
+
+if TYPE_CHECKING:
     Origin = tuple[EngineKind, str]
     """Where trials run or ran: the engine's kind, and the identity of the image's base."""
 

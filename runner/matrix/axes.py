@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from runner.matrix.mistakes import RefusedError, nearest, quoted
 from runner.matrix.releases import EXAMPLE, refuse_rule
 from runner.matrix.versions import parsed, same_version
-from runner.preludes import catalogue
+from runner.preludes.catalogue import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class AxisKind(enum.Enum):
-    """What an axis varies; a name that is not reserved is a package."""
+    """The kinds of axes: what each varies; a name that is not reserved is a package."""
 
     PACKAGE = "package"
     PYTHON = "python"
@@ -40,12 +40,12 @@ RESERVED_AXES = frozenset(kind.value for kind in AxisKind if kind is not AxisKin
 
 
 def axis_kind(name: str) -> AxisKind:
-    """What an axis of this name varies."""
+    """The kind of the axis of this name."""
     return AxisKind(name) if name in RESERVED_AXES else AxisKind.PACKAGE
 
 
 def same_value(axis: str, one: str, other: str) -> bool:
-    """Whether two values of an axis mean the same: equal text, or for a package the same release (2.16 and 2.16.0)."""
+    """True where two values of an axis mean the same: equal text, or one release of a package (2.16 and 2.16.0)."""
     return one == other or (axis not in RESERVED_AXES and same_version(one, other))
 
 
@@ -59,7 +59,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def axis_name(text: str) -> str:
     """The name of an axis: a reserved one, or a package name normalised as PEP 503 says.
 
-    Raises RefusedError for what can be no package name.
+    Raises RefusedError for text that cannot be the name of a package.
     """
     if text in RESERVED_AXES:
         return text
@@ -88,7 +88,7 @@ def canonical(kind: AxisKind, value: str | Mapping[Text, Text]) -> str:
 
 
 def check(kind: AxisKind, text: str, folder: Path) -> None:
-    """Raise RefusedError where a canonical text is no right value for its kind of axis."""
+    """Raise RefusedError where a canonical text is not a valid value of its kind of axis."""
     match kind:
         case AxisKind.PACKAGE:
             _check_version(text)

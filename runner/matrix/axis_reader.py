@@ -10,7 +10,7 @@ from runner.matrix.declaration import RangeSection
 from runner.matrix.mistakes import Position, RefusedError, nearest, quoted
 from runner.matrix.model import Axis, AxisValue, Partial
 from runner.matrix.nodes import Text
-from runner.matrix.releases import Range, read_rule
+from runner.matrix.releases import VersionRange, read_rule
 from runner.matrix.versions import parsed
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class AxisReader:
 
     @property
     def all_known(self) -> bool:
-        """Whether every axis and every value was readable, and none is a rule."""
+        """True where every axis and every value was readable, and none is a rule."""
         return not any(name.startswith("axes") for name in self.left_out) and None not in self.known.values()
 
     def axes(self, written: Mapping[Text, tuple[Written | RangeSection, ...]]) -> tuple[Axis, ...]:
@@ -97,7 +97,7 @@ class AxisReader:
     def _value(self, name: str, key: Text, node: Written | RangeSection) -> AxisValue | None:
         """One value of an axis, None where it has no meaning; the mistake is noted."""
         if isinstance(node, RangeSection):
-            found = Range(specifiers=str(node.range), every=node.every, prereleases=node.prereleases)
+            found = VersionRange(specifiers=str(node.range), every=node.every, prereleases=node.prereleases)
             return AxisValue(text=str(found), position=node.range.position, rule=found)
         place = _place_of(node, key)
         package = axis_kind(name) is AxisKind.PACKAGE

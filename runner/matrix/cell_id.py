@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property, total_ordering
 from typing import TYPE_CHECKING
@@ -16,6 +17,30 @@ from runner.matrix.versions import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+_CHARACTERS = re.compile(r"\\.|.", re.DOTALL)
+"""The characters of a printed id; one with a backslash before it stays in one piece with that."""
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_AXIS = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
+_AMBIGUOUS = re.compile(rf",{_AXIS.pattern}=", re.ASCII)
+"""A comma in a value that would be read as the beginning of the next axis."""
+
+
+def _escaped(value: str) -> str:
+    """A value as it is printed: only what would be read otherwise has backslashes."""
+    plain = value.replace("\\", "\\\\")
+    return plain.replace(",", "\\,") if _AMBIGUOUS.search(plain) else plain
+
+
+def _parts(text: str) -> list[str]:
+    """A printed id between its commas, without those that have a backslash."""
+    parts = [""]
+    for character in _CHARACTERS.findall(text):
+        if character == ",":
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
 
 
 @total_ordering
@@ -37,18 +62,18 @@ class CellId:
     def parse(cls, text: str) -> CellId:
         """The id that `str` printed; raises ValueError for text that names no axis and value.
 
-        A comma belongs to the value before it unless what follows it is `axis=`.
+        A comma belongs to the value before it unless `axis=` follows, or where a backslash stands before it.
         """
         pairs: list[tuple[str, str]] = []
-        for part in text.split(","):
+        for part in _parts(text):
             axis, sign, value = part.partition("=")
-            if sign and axis:
+            if sign and _AXIS.fullmatch(axis):
                 pairs.append((axis, value))
             elif pairs:
                 pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]},{part}")
             else:
-                raise ValueError(f"{text!r} names no axis and value")
-        return cls(tuple(pairs))
+                raise ValueError(f"{text!r} names no axis and value: write it like keras=2.2.4")
+        return cls(tuple((axis, _ESCAPED.sub(r"\1", value)) for axis, value in pairs))
 
     @cached_property
     def values(self) -> Mapping[str, str]:
@@ -66,7 +91,7 @@ class CellId:
         return self.values.get(axis, default)
 
     def matches(self, partial: Mapping[str, str]) -> bool:
-        """Whether every value that `partial` names is this cell's; a package's 2.16 is its 2.16.0."""
+        """True where every value that `partial` names is this cell's; a package's 2.16 is its 2.16.0."""
         own = self.values
         return all(axis in own and same_value(axis, own[axis], value) for axis, value in partial.items())
 
@@ -81,13 +106,13 @@ class CellId:
         return hash(self._key)
 
     def __lt__(self, other: CellId) -> bool:
-        return tuple(self._sortable()) < tuple(other._sortable())
+        return self != other and tuple(self._sortable()) < tuple(other._sortable())
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.pairs)
 
     def __str__(self) -> str:
-        return ",".join(f"{axis}={value}" for axis, value in self.pairs)
+        return ",".join(f"{axis}={_escaped(value)}" for axis, value in self.pairs)
 
     def _sortable(self) -> Iterator[tuple[str, int, object]]:
         for axis, value in self.pairs:

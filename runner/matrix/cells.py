@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import UsageError
 from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind, axis_name, canonical, same_value
+from runner.matrix.cell_id import CellId
 from runner.matrix.mistakes import RefusedError, nearest, quoted
 from runner.matrix.model import Cell
 from runner.matrix.versions import in_range
@@ -57,12 +58,12 @@ def _cells(grid: Grid, where: Mapping[str, str]) -> Iterator[Cell]:
 
 
 def adds_cell(grid: Grid, include: Partial) -> bool:
-    """Whether an entry of `include:` makes a new cell, because it can extend none."""
+    """True where an entry of `include:` makes a new cell, because it can extend none."""
     return next(_combinations(grid, include.values), None) is None
 
 
 def _packages_in(pairs: Pairs) -> tuple[bool, ...]:
-    """Which of the values are versions of packages."""
+    """For each value, true where it is the version of a package."""
     return tuple(axis not in RESERVED_AXES for axis, _ in pairs)
 
 
@@ -74,13 +75,13 @@ class _CellMaker:
         self._pins: dict[Pairs, Pairs] = {}
 
     def cell(self, pairs: Pairs, packages: tuple[bool, ...]) -> Cell:
-        values = dict(pairs)
-        script = values.get("script", self._script)
+        own = CellId(pairs)
+        script = own.get("script", self._script)
         if script is None:
             raise UsageError("the matrix names no script: neither its experiment nor an axis does")
         pins = tuple(itertools.compress(pairs, packages))
         shared = self._pins.setdefault(pins, pins) if len(pins) < len(pairs) else pairs
-        return Cell(values=values, pins=shared, script=script)
+        return Cell(id=own, pins=shared, script=script)
 
 
 class _Option(NamedTuple):
@@ -143,7 +144,7 @@ def _product(options: Sequence[Sequence[_Option]], base: int) -> Iterator[tuple[
 
 
 def _added(grid: Grid, extending: int) -> Pairs:
-    """What the entries of `include:` with these bits add to a cell; a later one wins."""
+    """The values that the entries of `include:` with these bits add to a cell; a later one wins."""
     axes = {axis.name for axis in grid.axes}
     values: dict[str, str] = {}
     for number, include in enumerate(grid.include):
@@ -162,11 +163,11 @@ def select(cells: Sequence[Cell], only: str) -> tuple[Cell, ...]:
 
     Raises UsageError for an axis or value that no cell has, naming the nearest, and where no cell has them together.
     """
-    named = tuple(cell for cell in cells if cell.name == only)
+    named = tuple(cell for cell in cells if str(cell.id) == only)
     if named:
         return named
     wanted = _wanted(cells, only)
-    chosen = tuple(cell for cell in cells if all(cell.values.get(axis) in texts for axis, texts in wanted.items()))
+    chosen = tuple(cell for cell in cells if all(cell.id.get(axis) in texts for axis, texts in wanted.items()))
     if not chosen:
         raise UsageError(f"--only {only}: no cell has these values together")
     return chosen
@@ -176,7 +177,7 @@ def _wanted(cells: Sequence[Cell], only: str) -> dict[str, set[str]]:
     """Per axis that is named, the texts that its values have in the cells."""
     known: dict[str, dict[str, None]] = {}
     for cell in cells:
-        for axis, value in cell.values.items():
+        for axis, value in cell.id:
             known.setdefault(axis, {})[value] = None
     wanted: dict[str, set[str]] = {}
     for part in only.split(","):
@@ -219,6 +220,6 @@ def requirements_of(packages: Iterable[Requirement], cell: Cell) -> tuple[str, .
 
 
 def meets(cell: Cell, condition: Condition) -> bool:
-    """Whether a cell has a value of the condition's axis, and one that is in its range."""
-    value = cell.values.get(condition.axis)
+    """True where a cell has a value of the condition's axis, and one that is in its range."""
+    value = cell.id.get(condition.axis)
     return value is not None and in_range(value, condition.specifiers)

@@ -24,7 +24,7 @@ class Operator(enum.Enum):
 
     @property
     def minimises(self) -> bool:
-        """Whether smaller values of the metric are better."""
+        """True where smaller values of the metric are better."""
         return self in {Operator.LESS, Operator.LESS_EQUAL}
 
 

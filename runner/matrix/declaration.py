@@ -17,7 +17,7 @@ from runner.matrix.model import Experiment, Judging, Mode, Resources, Seeds
 from runner.matrix.nodes import Entries, Nothing, Text, shape
 from runner.matrix.releases import EXAMPLE, Every
 from runner.matrix.scalars import COUNT, COUNT_FROM_ZERO, DURATION, SEED_COUNT, SIZE, TRUTH, date_or
-from runner.matrix.shapes import Either, Key, ListOf, MappingOf, OneOrMore, Place, Reads, Scalar, Section, Word, key
+from runner.matrix.shapes import Either, Key, ListOf, MappingOf, NodePlace, OneOrMore, Reads, Scalar, Section, Word, key
 from runner.matrix.versions import specifiers
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ def read_sections(tree: Node | None, mistakes: Mistakes) -> tuple[MatrixSections
     if not isinstance(tree, Entries):
         mistakes.stop(tree.position, f"a matrix is a mapping with keys such as axes, not a {shape(tree)}")
     left_out: set[str] = set()
-    place = Place(mistakes=mistakes, left_out=left_out, position=tree.position)
+    place = NodePlace(mistakes=mistakes, left_out=left_out, position=tree.position)
     return _MATRIX.read(tree, place), frozenset(left_out)
 
 

@@ -1,4 +1,4 @@
-"""The words that `expect:` may use for outcomes, as VERDICTS.md has them; a user's words → their canonical form."""
+"""The words that `expect:` may use for outcomes (docs/verdicts.md), and the canonical form of what a user writes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MEANT = {
 def outcome_words(text: str) -> str:
     """An outcome as the runner writes it: `fails`, `fails (nan)`; `unresolvable` is short for `blocked (unresolvable)`.
 
-    Raises RefusedError for a word that is no outcome, naming the nearest that is.
+    Raises RefusedError for a word that is not an outcome, naming the nearest one.
     """
     before, bracket, rest = text.partition("(")
     closed = rest.rstrip().endswith(")")

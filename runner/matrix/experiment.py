@@ -41,7 +41,7 @@ def read_experiment(section: ExperimentSection, folder: Path, mistakes: Mistakes
 
 
 def _inside(text: str) -> bool:
-    """Whether a path stays inside the folder that it is relative to, and names something in it."""
+    """True where a path stays inside the folder that it is relative to, and names something in it."""
     path = PurePosixPath(text)
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 

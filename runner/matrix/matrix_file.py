@@ -15,8 +15,8 @@ from runner.matrix.experiment import read_criterion, read_experiment, read_judgi
 from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
 from runner.matrix.model import Axis, Expectation, Grid, Judging, Resources, Seeds
 from runner.matrix.nodes import Text, compose, read_text
-from runner.matrix.packages import read_as_of, read_packages
 from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, Era
+from runner.matrix.requirements import read_as_of, read_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

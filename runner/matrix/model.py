@@ -1,20 +1,17 @@
-"""What `matrix.yaml` means, as frozen values; what a user wrote knows its line and column."""
+"""The parts of a matrix as frozen values; each part that a user wrote knows its line and column."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from runner.matrix.axes import NO_PRELUDE, AxisKind, env_pairs, same_value
-from runner.matrix.cell_id import CellId
+from runner.matrix.axes import NO_PRELUDE, AxisKind, env_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from runner.matrix.cell_id import CellId
     from runner.matrix.mistakes import Position
     from runner.matrix.releases import Rule
 
@@ -45,7 +42,7 @@ class Axis:
 
     @property
     def settled(self) -> bool:
-        """Whether all its values are concrete."""
+        """True where all its values are concrete."""
         return all(value.rule is None for value in self.values)
 
 
@@ -69,7 +66,7 @@ class Expectation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
-    """What `when:` asks of a cell: that its value of `axis` is in `specifiers` (PEP 440), such as "<2.4"."""
+    """One condition of `when:`: that its value of `axis` is in `specifiers` (PEP 440), such as "<2.4"."""
 
     axis: str
     specifiers: str
@@ -85,7 +82,7 @@ class Requirement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Became:
-    """What the index made of one written value of an axis, such as ">=1.7,<2.17 every minor" or "era"."""
+    """The versions that the index has for one written value of an axis, such as ">=1.7,<2.17 every minor" or "era"."""
 
     axis: str
     written: str
@@ -105,7 +102,7 @@ class DataMapping:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:
-    """What every trial does: a script (None where an axis names it), its arguments and its world."""
+    """The trial that every cell runs: a script (None where an axis names it), its arguments and its world."""
 
     script: str | None
     args: tuple[str, ...] = ()
@@ -117,7 +114,7 @@ class Experiment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resources:
-    """What one trial may use."""
+    """The limits of one trial."""
 
     cpus: int = 1
     memory_bytes: int = 4 * 1024**3
@@ -127,7 +124,7 @@ class Resources:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seeds:
-    """How many seeds a cell gets: one more while fewer than `cap` are counted and neither side leads by `lead`.
+    """The seeds of a cell: one more while fewer than `cap` are counted and neither side leads by `lead`.
 
     A fixed number n of seeds is `lead = cap = n` with `fixed` true.
     """
@@ -140,7 +137,7 @@ class Seeds:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judging:
-    """How every trial is judged; the metric and the operator of a criterion win over these."""
+    """The way every trial is judged; the metric and the operator of a criterion win over these."""
 
     metric: str = "loss"
     mode: Mode | None = None
@@ -175,15 +172,16 @@ class Grid:
 class Cell:
     """One combination of axis values, in the order of the matrix's axes, with what the axes mean spelled out."""
 
-    values: Mapping[str, str]
+    id: CellId
+    """The cell's axis values: its identity, unique in its matrix."""
     pins: tuple[tuple[str, str], ...]
     """(package, version) per package axis; the base first."""
     script: str
 
-    @cached_property
-    def id(self) -> CellId:
-        """The cell's identity: what travels."""
-        return CellId.of(self.values)
+    @property
+    def values(self) -> Mapping[str, str]:
+        """Axis name to value, in the order of the matrix's axes."""
+        return self.id.values
 
     @property
     def python(self) -> str | None:
@@ -202,22 +200,20 @@ class Cell:
 
     @property
     def preludes(self) -> tuple[str, ...]:
-        """What runs before the script: names of switches, and paths of sources relative to the matrix's folder."""
+        """The code that runs before the script: switches by name, and sources by their path in the matrix's folder."""
         named = self.values.get("prelude", NO_PRELUDE)
         return () if named == NO_PRELUDE else tuple(named.split())
 
-    @cached_property
+    @property
     def name(self) -> str:
-        """The cell in words, unique in its matrix: `tensorflow=1.13.1,keras=2.2.4`; what `--only` and `logs` take."""
-        return ",".join(f"{axis}={value}" for axis, value in self.values.items())
+        """The cell in words: `tensorflow=1.13.1,keras=2.2.4`."""
+        return str(self.id)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """The first 12 hex digits of the SHA-256 of the axis values."""
-        text = json.dumps(list(self.values.items()), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return self.id.digest
 
     def matches(self, partial: Mapping[str, str]) -> bool:
-        """Whether every value that `partial` names is this cell's; a package's 2.16 is its 2.16.0."""
-        own = self.values
-        return all(axis in own and same_value(axis, own[axis], value) for axis, value in partial.items())
+        """True where every value that `partial` names is this cell's; a package's 2.16 is its 2.16.0."""
+        return self.id.matches(partial)

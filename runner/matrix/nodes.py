@@ -90,7 +90,7 @@ def _size(node: Node) -> int:
 
 
 def shape(node: object) -> str:
-    """What a node is, in the words of the messages: text, list, mapping or nothing."""
+    """The form of a node as messages name it: text, list, mapping or nothing."""
     match node:
         case str():
             return "text"

@@ -1,4 +1,4 @@
-"""What may stand in place of a package's versions (a range, `latest`, `era`), and the releases that each means.
+"""Rules in place of a package's versions (a range, `latest`, `era`), and the releases that each means.
 
 Takes a rule and all releases of a package, gives versions, oldest first. The index itself is behind a function.
 """
@@ -29,7 +29,7 @@ EXAMPLE = '{range: ">=1.7,<2.17", every: minor}'
 
 
 class Every(enum.Enum):
-    """How many releases of a range are taken: the newest of each major or minor release, or every single one."""
+    """The releases of a range that are taken: the newest of each major or minor release, or every single one."""
 
     MAJOR = "major"
     MINOR = "minor"
@@ -37,7 +37,7 @@ class Every(enum.Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Range:
+class VersionRange:
     """The releases in `specifiers` (PEP 440; empty: all): without yanked ones, without pre-releases unless asked."""
 
     specifiers: str
@@ -70,7 +70,7 @@ class Era:
         return "era"
 
 
-Rule = Range | Latest | Era
+Rule = VersionRange | Latest | Era
 
 
 def read_rule(text: str) -> Rule | None:
@@ -101,7 +101,7 @@ class Published(Protocol):
 
     @property
     def yanked(self) -> bool:
-        """Whether it was taken back."""
+        """True where it was taken back."""
 
 
 def neighbours(wanted: Version, existing: Collection[Published]) -> list[str]:
@@ -149,7 +149,7 @@ def of_the_era(package: str, base: Published, releases: Iterable[Published]) -> 
 
 
 def is_final(release: Published) -> bool:
-    """Whether a release is neither a pre-release nor yanked."""
+    """True where a release is neither a pre-release nor yanked."""
     return not (release.version.is_prerelease or release.yanked)
 
 
@@ -161,10 +161,10 @@ def end_of_day(when: datetime, days: int) -> datetime:
 _SHOWN = 8
 
 
-def versions_of(rule: Range | Latest, package: str, releases: Sequence[Published]) -> list[Version]:
+def versions_of(rule: VersionRange | Latest, package: str, releases: Sequence[Published]) -> list[Version]:
     """The versions that a rule means, oldest first, at least one. Raises RefusedError where there is none."""
     match rule:
-        case Range():
+        case VersionRange():
             return _within(rule, package, releases)
         case Latest():
             return [_latest(rule, package, releases)]
@@ -172,7 +172,7 @@ def versions_of(rule: Range | Latest, package: str, releases: Sequence[Published
             assert_never(rule)
 
 
-def _within(rule: Range, package: str, releases: Sequence[Published]) -> list[Version]:
+def _within(rule: VersionRange, package: str, releases: Sequence[Published]) -> list[Version]:
     inside = [release for release in releases if in_range(str(release.version), rule.specifiers)]
     fitting = [release.version for release in inside if is_final(release) or (rule.prereleases and not release.yanked)]
     if not fitting:
@@ -182,7 +182,7 @@ def _within(rule: Range, package: str, releases: Sequence[Published]) -> list[Ve
 
 
 def _group(version: Version, every: Every) -> tuple[int, ...] | Version:
-    """What versions have in common of which only the newest is taken."""
+    """The group of a version, of which only the newest is taken."""
     match every:
         case Every.MAJOR:
             return (version.epoch, version.major)
@@ -203,7 +203,9 @@ def _latest(rule: Latest, package: str, releases: Sequence[Published]) -> Versio
     return newest[-1 - rule.before]
 
 
-def _nothing_in(rule: Range, package: str, releases: Sequence[Published], inside: Sequence[Published]) -> RefusedError:
+def _nothing_in(
+    rule: VersionRange, package: str, releases: Sequence[Published], inside: Sequence[Published]
+) -> RefusedError:
     final = [release.version for release in releases if is_final(release)]
     newest = f"; the newest is {max(final)}" if final else ""
     return RefusedError(
@@ -220,7 +222,7 @@ def _but_for(inside: Iterable[Published]) -> str:
     return f"{', '.join(yanked[-_SHOWN:])}: yanked" if yanked else ""
 
 
-def _near(rule: Range, releases: Sequence[Published]) -> str:
+def _near(rule: VersionRange, releases: Sequence[Published]) -> str:
     """The releases around the versions that a range names."""
     named = [parsed(one.version.removesuffix(".*")) for one in SpecifierSet(rule.specifiers)]
     near = {text for version in named if version for text in neighbours(version, releases)}

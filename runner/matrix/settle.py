@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.mistakes import Position
     from runner.matrix.model import Axis
-    from runner.matrix.releases import Latest, Published, Range, Releases
+    from runner.matrix.releases import Latest, Published, Releases, VersionRange
 
 _SHOWN = 5
 
@@ -79,7 +79,7 @@ class _Settler:
         self.became.append(Became(axis=axis.name, written=value.text, versions=versions))
         return made
 
-    def _chosen(self, axis: Axis, value: AxisValue, rule: Range | Latest) -> list[AxisValue]:
+    def _chosen(self, axis: Axis, value: AxisValue, rule: VersionRange | Latest) -> list[AxisValue]:
         releases = self._releases(axis.name, value.position)
         if releases is None:
             return []

@@ -33,7 +33,7 @@ class MisshapenError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class NodePlace:
     """Where a node stands: its path from the top, and its line and column."""
 
     mistakes: Mistakes
@@ -42,7 +42,7 @@ class Place:
     position: Position
     path: tuple[str | int, ...] = ()
 
-    def below(self, part: str | int, position: Position) -> Place:
+    def below(self, part: str | int, position: Position) -> NodePlace:
         """The place of a key's value or of an item."""
         return dataclasses.replace(self, path=(*self.path, part), position=position)
 
@@ -63,11 +63,11 @@ class Place:
 
 
 class Shape(ABC, Generic[T_co]):
-    """What a node must be like. `takes` is the form of node: text, list or mapping."""
+    """The shape that a node must have. `takes` is the form of node: text, list or mapping."""
 
     takes: ClassVar[str]
 
-    def read(self, node: Node, place: Place) -> T_co:
+    def read(self, node: Node, place: NodePlace) -> T_co:
         """The value of a node; raises MisshapenError, with the mistake noted, where it has another shape."""
         if shape(node) not in self.forms:
             wanted = " or ".join(f"a {form}" for form in self.forms)
@@ -90,7 +90,7 @@ class Shape(ABC, Generic[T_co]):
         return self._schema()
 
     @abstractmethod
-    def _value(self, node: Node, place: Place) -> T_co:
+    def _value(self, node: Node, place: NodePlace) -> T_co:
         """The value of a node that has the right form."""
 
     @abstractmethod
@@ -110,7 +110,7 @@ class Scalar(Shape[Text]):
         """The hint for a node of another form."""
         return self.hint
 
-    def _value(self, node: Node, place: Place) -> Text:  # noqa: ARG002 - every text will do
+    def _value(self, node: Node, place: NodePlace) -> Text:  # noqa: ARG002 - every text will do
         return cast("Text", node)
 
     def _schema(self) -> JsonSchema:
@@ -125,7 +125,7 @@ class Reads(Shape[T_co]):
     function: Callable[[Text], T_co]
     editor: Mapping[str, Any]
 
-    def _value(self, node: Node, place: Place) -> T_co:
+    def _value(self, node: Node, place: NodePlace) -> T_co:
         try:
             return self.function(cast("Text", node))
         except RefusedError as error:
@@ -155,7 +155,7 @@ class ListOf(Shape[tuple[T, ...]]):
     item: Shape[T]
     least: int = 0
 
-    def _value(self, node: Node, place: Place) -> tuple[T, ...]:
+    def _value(self, node: Node, place: NodePlace) -> tuple[T, ...]:
         items = cast("Items", node)
         _require(items, self.least, place)
         found = ((place.below(number, item.position), self.item, item) for number, item in enumerate(items))
@@ -179,7 +179,7 @@ class OneOrMore(Shape[tuple[T, ...]]):
         """The forms of nodes that it takes, in the order of the messages."""
         return tuple(form for form in ("text", "list", "mapping") if form == "list" or form in self.item.forms)
 
-    def _value(self, node: Node, place: Place) -> tuple[T, ...]:
+    def _value(self, node: Node, place: NodePlace) -> tuple[T, ...]:
         if isinstance(node, Items):
             return ListOf(self.item, self.least).read(node, place)
         return (self.item.read(node, place),)
@@ -203,7 +203,7 @@ class Either(Shape[T_co]):
         """The forms of nodes that it takes, in the order of the messages."""
         return tuple(form for one in self.shapes for form in one.forms)
 
-    def _value(self, node: Node, place: Place) -> T_co:
+    def _value(self, node: Node, place: NodePlace) -> T_co:
         return next(one for one in self.shapes if shape(node) in one.forms).read(node, place)
 
     def _schema(self) -> JsonSchema:
@@ -239,7 +239,7 @@ class MappingOf(Shape[dict[Text, T]]):
     without_value: Callable[[str], tuple[str, str]] | None = None
     """Message and hint for a key whose value is empty."""
 
-    def _value(self, node: Node, place: Place) -> dict[Text, T]:
+    def _value(self, node: Node, place: NodePlace) -> dict[Text, T]:
         entries = cast("Entries", node)
         _require(entries, self.least, place, self.empty)
         children = ((_below(place, name, item), self._shape(name, item), item) for name, item in entries.items())
@@ -281,9 +281,9 @@ class Section(Shape[T]):
         """The keys, by name."""
         return {one.name: one.metadata["key"] for one in dataclasses.fields(cast("Any", self.model))}
 
-    def _value(self, node: Node, place: Place) -> T:
+    def _value(self, node: Node, place: NodePlace) -> T:
         entries, keys = cast("Entries", node), self.keys
-        children: list[tuple[Place, Shape[Any], Node]] = []
+        children: list[tuple[NodePlace, Shape[Any], Node]] = []
         for name, item in entries.items():
             if self.aside and name.startswith(self.aside):
                 continue
@@ -323,22 +323,22 @@ class _Refused(Shape[Any]):
     def __init__(self, message: str, hint: str) -> None:
         self.message, self.hint = message, hint
 
-    def read(self, node: Node, place: Place) -> NoReturn:  # noqa: ARG002 - refused unseen
+    def read(self, node: Node, place: NodePlace) -> NoReturn:  # noqa: ARG002 - refused unseen
         place.stop(self.message, self.hint)
 
-    def _value(self, node: Node, place: Place) -> NoReturn:
+    def _value(self, node: Node, place: NodePlace) -> NoReturn:
         self.read(node, place)
 
     def _schema(self) -> JsonSchema:
         return {"not": {}}
 
 
-def _below(place: Place, name: Text, node: Node) -> Place:
+def _below(place: NodePlace, name: Text, node: Node) -> NodePlace:
     """The place of a key's value: where a text or a list begins, else where the key stands."""
     return place.below(str(name), node.position if isinstance(node, (Text, Items)) else name.position)
 
 
-def _kept(place: Place, children: Iterable[tuple[Place, Shape[Any], Node]]) -> Iterator[tuple[Any, Any]]:
+def _kept(place: NodePlace, children: Iterable[tuple[NodePlace, Shape[Any], Node]]) -> Iterator[tuple[Any, Any]]:
     """The values of the children that have their shape, each with its key or number; the others are left out.
 
     Raises MisshapenError where there are others and the whole must be left out with them.
@@ -354,12 +354,12 @@ def _kept(place: Place, children: Iterable[tuple[Place, Shape[Any], Node]]) -> I
         raise MisshapenError
 
 
-def _require(node: Collection[object], least: int, place: Place, hint: str = "") -> None:
+def _require(node: Collection[object], least: int, place: NodePlace, hint: str = "") -> None:
     if len(node) < least:
         place.stop(f"{place.name} must not be empty", hint)
 
 
-def _require_keys(keys: Mapping[str, Key[Any]], entries: Entries, place: Place) -> None:
+def _require_keys(keys: Mapping[str, Key[Any]], entries: Entries, place: NodePlace) -> None:
     written = {str(name) for name, node in entries.items() if not isinstance(node, Nothing)}
     for name, one in keys.items():
         if one.required and name not in written:

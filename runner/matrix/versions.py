@@ -20,7 +20,7 @@ def parsed(text: str) -> Version | None:
 
 
 def same_version(one: str, other: str) -> bool:
-    """Whether two texts name the same release."""
+    """True where two texts name the same release."""
     left, right = parsed(one), parsed(other)
     return left is not None and left == right
 
@@ -28,7 +28,7 @@ def same_version(one: str, other: str) -> bool:
 def specifiers(text: str) -> str:
     """A version range without its spaces; an empty text and `*` mean any version, and give an empty text.
 
-    Raises RefusedError for what is no range.
+    Raises RefusedError for text that is not a range.
     """
     plain = "" if text.strip() == "*" else "".join(text.split())
     try:
@@ -41,5 +41,5 @@ def specifiers(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def in_range(version: str, plain: str) -> bool:
-    """Whether a version is in a range that `specifiers` gave; pre-releases count where their number is in it."""
+    """True where a version is in a range that `specifiers` gave; pre-releases count where their number is in it."""
     return SpecifierSet(plain).contains(version, prereleases=True)

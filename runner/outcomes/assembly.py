@@ -41,7 +41,8 @@ from runner.outcomes.verdict import Basis, Label, Standing, standing
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
+
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell, Expectation
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from runner.outcomes.tally import Trial
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
+
 
 BASELINE = "baseline"
 """The label of the baseline's own comparison."""

@@ -1,7 +1,8 @@
 """Starts the probe in a trial, then hands over to the sitecustomize that would have run without it.
 
-The engine puts this folder first on PYTHONPATH and names the record channel in RUNNER_CHANNEL. Both are gone again before
-the script's first line runs: the script, and every process that it starts, see the world as it would be without the probe.
+The engine puts this folder first on PYTHONPATH and names the record channel in RUNNER_CHANNEL. Both are gone again
+before the script's first line runs: the script, and every process that it starts, see the world as it would be
+without the probe.
 """
 
 import os
@@ -11,11 +12,11 @@ _FOLDER = os.path.dirname(os.path.abspath(__file__))
 _SETTINGS = ("RUNNER_PROBE", "RUNNER_CHANNEL", "RUNNER_SEED", "RUNNER_SEEDING", "RUNNER_STEPS", "RUNNER_PRELUDES")
 
 
-def _is_own(entry):
+def _is_own(entry: str) -> bool:
     return bool(entry) and os.path.abspath(entry) == _FOLDER
 
 
-def _start(settings):
+def _start(settings: "dict[str, str]") -> None:
     try:
         import _runner_probe
 
@@ -25,7 +26,7 @@ def _start(settings):
         pass
 
 
-def _leave_no_trace():
+def _leave_no_trace() -> None:
     """Take this folder out of sys.path and PYTHONPATH, for the script and for its children."""
     sys.path[:] = [entry for entry in sys.path if not _is_own(entry)]
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -36,7 +37,7 @@ def _leave_no_trace():
         os.environ.pop("PYTHONPATH", None)
 
 
-def _chain():
+def _chain() -> None:
     """Run the next sitecustomize on sys.path in this one's place; what it raises is reported by `site`, as ever."""
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec

@@ -1,4 +1,4 @@
-"""What a name in a source file stands for: scope analysis over imports, and over names given to what is imported.
+"""The meaning of each name in a source file: scope analysis over imports, and over names given to what is imported.
 
 Takes a name or a call of `import_module`, gives the dotted paths that it may be, and whether it may be anything else.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Chain:
+class NameChain:
     """A name, or a call that imports, with the attributes that are taken from it: `tf`, then `keras`, then `layers`."""
 
     base: cst.Name | cst.Call
@@ -35,7 +35,7 @@ class Chain:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Binding:
+class NameBinding:
     """One statement that gives a name its meaning, or the call that is meant itself."""
 
     path: str
@@ -47,7 +47,7 @@ class Binding:
 class Bound:
     """All bindings of a name that are known; `certain` where there are no others."""
 
-    bindings: tuple[Binding, ...] = ()
+    bindings: tuple[NameBinding, ...] = ()
     certain: bool = True
 
 
@@ -67,27 +67,27 @@ class ImportCall:
 
 
 class Bindings:
-    """What the names of one file stand for."""
+    """The meanings of the names of one file."""
 
     def __init__(self, syntax: Syntax) -> None:
         self._syntax = syntax
         self._known: dict[BaseAssignment, Bound] = {}
 
-    def chain(self, node: cst.BaseExpression) -> Chain | None:
+    def chain(self, node: cst.BaseExpression) -> NameChain | None:
         """The chain of names that an expression is; None where it is something else."""
         attributes: list[cst.Attribute] = []
         while isinstance(node, cst.Attribute):
             attributes.insert(0, node)
             node = node.value
         if isinstance(node, cst.Name) or (isinstance(node, cst.Call) and self.import_call(node)):
-            return Chain(base=node, attributes=tuple(attributes))
+            return NameChain(base=node, attributes=tuple(attributes))
         return None
 
     def bound(self, base: cst.Name | cst.Call) -> Bound:
-        """What a name, or a call that imports, stands for where it is used."""
+        """The meaning of a name, or of a call that imports, where it is used."""
         if isinstance(base, cst.Call):
             call = self.import_call(base)
-            return Bound(bindings=(Binding(path=call.gives, statement=base),)) if call else Bound(certain=False)
+            return Bound(bindings=(NameBinding(path=call.gives, statement=base),)) if call else Bound(certain=False)
         found = [self._bound_by(assignment) for assignment in self._syntax.seen_from(base, base.value)]
         certain = base.value not in self._syntax.inventory.captured and all(one.certain for one in found)
         return Bound(
@@ -120,11 +120,11 @@ class Bindings:
         return "importlib.import_module" if certain and paths == {"importlib.import_module"} else None
 
     def is_unbound(self, name: cst.Name) -> bool:
-        """Whether nothing in the file binds a name: it comes from a `from … import *`, or is an error."""
+        """True where nothing in the file binds a name: it comes from a `from … import *`, or is an error."""
         return not self._syntax.seen_from(name, name.value)
 
     def _bound_by(self, assignment: BaseAssignment) -> Bound:
-        """What one binding gives to its name; nothing that is certain where it needs itself for that."""
+        """The meaning that one binding gives to its name; nothing that is certain where it needs itself for that."""
         if assignment not in self._known:
             self._known[assignment] = Bound(certain=False)
             if isinstance(assignment, ImportAssignment):
@@ -134,7 +134,7 @@ class Bindings:
         return self._known[assignment]
 
     def _given(self, assignment: Assignment) -> Bound:
-        """What `name = …` gives: nothing for None, else what the names and imports on its right side stand for."""
+        """The meaning that `name = …` gives: none for None, else that of the names and imports on its right side."""
         statement = self._syntax.inventory.given.get(assignment.node)
         if statement is None:
             return Bound(certain=False)
@@ -145,26 +145,26 @@ class Bindings:
         if chain is None or not bound.certain:
             return Bound(certain=False)
         bindings = (
-            Binding(path=".".join((one.path, *chain.names)), statement=statement, assignment=assignment)
+            NameBinding(path=".".join((one.path, *chain.names)), statement=statement, assignment=assignment)
             for one in bound.bindings
         )
         return Bound(bindings=tuple(bindings))
 
 
 def _imported(assignment: ImportAssignment) -> Bound:
-    """What an import gives to its name."""
+    """The meaning that an import gives to its name."""
     statement = assignment.node
     if not isinstance(statement, cst.Import | cst.ImportFrom):
         return Bound(certain=False)
     named = (alias for alias in aliases(statement) if bound_name(alias, statement) == assignment.name)
     paths = {bound_path(alias, statement) for alias in named}
     known = sorted(path for path in paths if path is not None)
-    bindings = tuple(Binding(path=path, statement=statement, assignment=assignment) for path in known)
+    bindings = tuple(NameBinding(path=path, statement=statement, assignment=assignment) for path in known)
     return Bound(bindings=bindings, certain=None not in paths)
 
 
 def _names_what_it_wants(call: cst.Call) -> bool:
-    """Whether `__import__` is given names to import from the module, so that it returns the module itself."""
+    """True where `__import__` is given names to import from the module, so that it returns the module itself."""
     given = [arg.value for place, arg in enumerate(call.args) if place == 3 and arg.keyword is None]
     given += [arg.value for arg in call.args if arg.keyword is not None and arg.keyword.value == "fromlist"]
     return any(isinstance(value, cst.List | cst.Tuple) and value.elements for value in given)

@@ -14,7 +14,7 @@ import libcst as cst
 from libcst.metadata import ImportAssignment
 
 from runner.scripts.counterparts import NoCounterpart
-from runner.scripts.imports import rooted_call
+from runner.scripts.import_edits import rooted_call
 from runner.scripts.source import Edit
 from runner.scripts.syntax import LeftAlone, SourceChange, aliases, bound_name, bound_path
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from libcst.metadata import BaseAssignment
 
-    from runner.scripts.bindings import Binding, Bindings, Bound, Chain
+    from runner.scripts.bindings import Bindings, Bound, NameBinding, NameChain
     from runner.scripts.counterparts import Counterparts
     from runner.scripts.syntax import Syntax
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 class Rooted:
     """A chain whose first `depth` attributes lead to a Keras: with its base they become one name, `names` follow it."""
 
-    chain: Chain
+    chain: NameChain
     depth: int
     names: tuple[str, ...]
-    bindings: tuple[Binding, ...]
+    bindings: tuple[NameBinding, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +53,7 @@ class _Through:
     names: tuple[str, ...]
 
 
-def chain_change(chain: Chain, syntax: Syntax, bindings: Bindings, to: Counterparts) -> SourceChange | Rooted:
+def chain_change(chain: NameChain, syntax: Syntax, bindings: Bindings, to: Counterparts) -> SourceChange | Rooted:
     """The change to a chain, which is the outermost one in its place."""
     bound = bindings.bound(chain.base)
     outcomes = [_outcome(binding.path, chain.names, to) for binding in bound.bindings]
@@ -73,7 +73,7 @@ def chain_change(chain: Chain, syntax: Syntax, bindings: Bindings, to: Counterpa
 
 
 def _outcome(path: str, names: tuple[str, ...], to: Counterparts) -> _Below | _Through | NoCounterpart | None:
-    """What becomes of a chain if its base stands for `path`; None where nothing does."""
+    """The new chain if its base stands for `path`; None where nothing does."""
     whole = ".".join((path, *names))
     place, found = to.place(whole), to.of(whole)
     if place is None or found == whole:
@@ -97,13 +97,13 @@ def _below(path: str, above: str) -> tuple[str, ...]:
     return tuple(path.split(".")[above.count(".") + 1 :])
 
 
-def _left(chain: Chain, reason: str, syntax: Syntax) -> SourceChange:
+def _left(chain: NameChain, reason: str, syntax: Syntax) -> SourceChange:
     """A chain that stays as it is, and is named."""
     use = ".".join((" ".join(syntax.code(chain.base).split()), *chain.names))
     return SourceChange(left_alone=(LeftAlone(start=syntax.start(chain.base), use=use, reason=reason),))
 
 
-def _suspected(chain: Chain, bound: Bound, syntax: Syntax, bindings: Bindings, to: Counterparts) -> SourceChange:
+def _suspected(chain: NameChain, bound: Bound, syntax: Syntax, bindings: Bindings, to: Counterparts) -> SourceChange:
     """Name what looks like TensorFlow's Keras, but comes from where this file does not show."""
     if to.flavour == "tf.keras" or not isinstance(chain.base, cst.Name):
         return SourceChange()
@@ -225,7 +225,7 @@ def _known_name(wishes: Sequence[Rooted], syntax: Syntax, to: Counterparts) -> s
 
 
 def _all_roots(assignments: Sequence[BaseAssignment], syntax: Syntax, to: Counterparts) -> bool:
-    """Whether a name is the Keras that is asked for by all its bindings, and these hold for the whole file."""
+    """True where a name is the Keras that is asked for by all its bindings, and these hold for the whole file."""
     imports = [one.node for one in assignments if isinstance(one, ImportAssignment) and syntax.is_global(one)]
     return len(imports) == len(assignments) and all(
         _is_root(bound_path(alias, statement), to)
@@ -240,13 +240,13 @@ def _is_root(path: str | None, to: Counterparts) -> bool:
     return path is not None and to.place(path) is not None and to.of(path) == to.root
 
 
-def _is_declared_global(binding: Binding, syntax: Syntax) -> bool:
-    """Whether a statement in a function binds a name of the whole file, by `global`."""
+def _is_declared_global(binding: NameBinding, syntax: Syntax) -> bool:
+    """True where a statement in a function binds a name of the whole file, by `global`."""
     bound = binding.assignment
     return bound is not None and syntax.is_global(bound) and bound.scope is not syntax.scope(binding.statement)
 
 
-def _is_nonlocal(binding: Binding, syntax: Syntax) -> bool:
-    """Whether a statement binds a name of the function around its own, by `nonlocal`."""
+def _is_nonlocal(binding: NameBinding, syntax: Syntax) -> bool:
+    """True where a statement binds a name of the function around its own, by `nonlocal`."""
     bound = binding.assignment
     return bound is not None and not syntax.is_global(bound) and bound.scope is not syntax.scope(binding.statement)

@@ -13,7 +13,7 @@ import libcst as cst
 
 from runner.scripts.bindings import Bindings
 from runner.scripts.chains import Rooted, chain_change, names_shared, rooted_change
-from runner.scripts.imports import call_change, from_change, import_change
+from runner.scripts.import_edits import call_change, from_change, import_change
 from runner.scripts.source import NotRewritableError, edited
 from runner.scripts.syntax import TOO_DEEP, SourceChange, joined, syntax_of
 

@@ -110,7 +110,7 @@ class NoCounterpart:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class KerasPath:
     """A dotted path inside a Keras: the package that is that Keras, the flavour it is, and the names below it."""
 
     root: str
@@ -130,7 +130,7 @@ class Counterparts:
         """The package of this flavour."""
         return ROOTS[self.flavour]
 
-    def place(self, path: str) -> Place | None:
+    def place(self, path: str) -> KerasPath | None:
         """Where a dotted path lies in a Keras; None where it lies in none."""
         names = path.split(".")
         if names[0] in self.local:
@@ -138,11 +138,11 @@ class Counterparts:
         for root, flavour in (*_ELSEWHERE.items(), *((root, flavour) for flavour, root in ROOTS.items())):
             depth = root.count(".") + 1
             if names[:depth] == root.split("."):
-                return Place(root=root, flavour=flavour, below=tuple(names[depth:]))
+                return KerasPath(root=root, flavour=flavour, below=tuple(names[depth:]))
         if names[0] == "tensorflow" and _is_alias(names[1:]):
-            return Place(root="tensorflow", flavour="tf.keras", below=tuple(names[1:]))
+            return KerasPath(root="tensorflow", flavour="tf.keras", below=tuple(names[1:]))
         if names[0] in {"tensorflow", "tensorflow_core"} and "keras" in names:
-            return Place(root=".".join(names[: names.index("keras") + 1]), flavour="", below=("src",))
+            return KerasPath(root=".".join(names[: names.index("keras") + 1]), flavour="", below=("src",))
         return None
 
     def of(self, path: str, *, module: bool = False) -> str | NoCounterpart:
@@ -167,7 +167,7 @@ class Counterparts:
 
 
 def _is_alias(names: list[str]) -> bool:
-    """Whether what stands right below `tensorflow` is Keras in every version of it that has it."""
+    """True where what stands right below `tensorflow` is Keras in every version of it that has it."""
     match names:
         case ["optimizers", *_]:
             return True
@@ -195,7 +195,7 @@ def _public(below: tuple[str, ...], *, module: bool) -> tuple[str, ...] | None:
 
 
 def _is_public(below: tuple[str, ...], *, module: bool) -> bool:
-    """Whether no module on the way is private; the first class on the way ends it, its attributes are its own."""
+    """True where no module on the way is private; the first class on the way ends it, its attributes are its own."""
     for depth, name in enumerate(below):
         if name.startswith("__") or name[0].isupper():
             return True

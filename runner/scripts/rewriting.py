@@ -30,7 +30,7 @@ FLAVOURS = ("as-written", *ROOTS)
 def rewritten(script: Script, flavour: str) -> Script:
     """The script in an import flavour, one of `FLAVOURS`; itself where that is `as-written`.
 
-    A file that can't use Keras is not even parsed. Raises NotRewritableError for one that may and is no Python 3, and
+    A file that can't use Keras is not even parsed. Raises NotRewritableError for one that may and is not Python 3, and
     UsageError where a file has changed since it was read or a local module hides the Keras that is meant.
     """
     if flavour == "as-written":
@@ -69,7 +69,7 @@ def rewritten(script: Script, flavour: str) -> Script:
 
 
 def _may_use_keras(content: bytes) -> bool:
-    """Whether a file names Keras, or TensorFlow and one of its modules that are Keras."""
+    """True where a file names Keras, or TensorFlow and one of its modules that are Keras."""
     return b"keras" in content or (b"tensorflow" in content and any(name.encode() in content for name in ALIASES))
 
 

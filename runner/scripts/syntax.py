@@ -46,7 +46,7 @@ class LeftAlone:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceChange:
-    """What rewriting does to a part of a file."""
+    """The edits to a part of a file, and the uses in it that stay."""
 
     edits: tuple[Edit, ...] = ()
     left_alone: tuple[LeftAlone, ...] = ()
@@ -98,7 +98,7 @@ class Syntax:
         return self.between(self.start(node), self.end(node))
 
     def between(self, start: int, end: int) -> str:
-        """What is written from one place up to another."""
+        """The source from one place up to another."""
         return self.data[start:end].decode()
 
     def line(self, start: int) -> int:
@@ -126,7 +126,7 @@ class Syntax:
         return found
 
     def is_global(self, assignment: BaseAssignment) -> bool:
-        """Whether a name is bound for the whole file."""
+        """True where a name is bound for the whole file."""
         return isinstance(assignment.scope, GlobalScope)
 
     def replacement(self, node: cst.CSTNode, text: str) -> Edit:
@@ -135,7 +135,7 @@ class Syntax:
 
 
 class Inventory(cst.CSTVisitor):
-    """What a walk through a file finds: every name that it binds or reads, and what scope analysis does not give."""
+    """The result of a walk through a file: every name that it binds or reads, and what scope analysis does not give."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ def _tree(text: str, path: str) -> cst.Module:
 
 
 def _complaint(text: str, path: str) -> tuple[int, str] | None:
-    """What this Python says against a source; a newer one may allow it, and so LibCST decides.
+    """The complaint of this Python about a source; a newer one may allow it, and so LibCST decides.
 
     Raises NotRewritableError for what nests more deeply than any Python takes: LibCST would end the whole process.
     """

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.engines.protocol import EngineKind, Image, Room
-    from runner.environments.model import Lock
-    from runner.environments.sizes import LockSizes
+    from runner.environments.lock import Lock
+    from runner.environments.wheelhouse import LockSizes
     from runner.matrix.model import Became, Cell
 
 

@@ -8,7 +8,6 @@ from runner.errors import UsageError
 from runner.outcomes.result import read_result
 from runner.reports.past_runs import continued
 from runner.reports.site import write_site
-from runner.session.reporting import report_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +24,7 @@ def publish(session: Session, results: Results, folder: Path | None = None) -> W
     Raises UsageError where a `results.json` lies there that can't be read, MachineError where nothing can be written.
     """
     folder = folder or session.matrix.folder / "reports" / "site"
-    return write_site(continued(report_of(session, results), published(folder)), folder)
+    return write_site(continued(results.result, published(folder)), folder)
 
 
 def published(folder: Path) -> Result | None:

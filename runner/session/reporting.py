@@ -11,16 +11,19 @@ from runner.outcomes.account import FOLDER, read_accounts
 from runner.outcomes.assembly import LogExcerpt, ResultInput, logs_wanted, result_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from runner.environments.lock import Lock
+    from runner.matrix.cell_id import CellId
     from runner.outcomes.result import Result
     from runner.session.results import Results
-    from runner.session.session import Session
+    from runner.trials.execution import Workplace
 
 
-def report_of(session: Session, results: Results) -> Result:
+def report_of(results: Results, locks: Mapping[CellId, Lock | None], workplace: Workplace) -> Result:
     """All that is known of the selected cells, in one self-contained value."""
-    matrix, workplace = session.matrix, session.laboratory.equipment.workplace
+    matrix = results.matrix
     return result_of(
         ResultInput(
             matrix=matrix,
@@ -28,11 +31,7 @@ def report_of(session: Session, results: Results) -> Result:
             cells=results.cells,
             judged=results.judged,
             compared={cell.id: one for cell, one in zip(results.cells, results.compared, strict=True) if one},
-            locks={
-                cell.id: session.laboratory.environments.locked(group.environment)
-                for group in session.groups
-                for cell in group.cells
-            },
+            locks=locks,
             logs={key: _log(workplace.log(key), most) for key, most in logs_wanted(results.outcomes).items()},
             accounts=read_accounts(workplace.root / FOLDER, matrix.path.name),
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),

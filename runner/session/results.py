@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,11 @@ from runner.outcomes.assembly import compared, complaint, failure_groups, judged
 from runner.outcomes.layout import changes
 from runner.outcomes.ranges import sentences
 from runner.outcomes.result import KeptComparisons
-from runner.outcomes.table import Row, row_of, table
+from runner.outcomes.table import Row, row_of
+from runner.reports.notebook import frame_of, html_of, styled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from runner.outcomes.judged_matrix import JudgedMatrix
     from runner.outcomes.layout import Change
     from runner.outcomes.outcome import Outcome
-    from runner.outcomes.result import ComparisonResult
+    from runner.outcomes.result import ComparisonResult, Result
     from runner.session.ledger import Ledger
 
 
@@ -59,6 +60,13 @@ class Results:
     judged: JudgedMatrix
     """All cells of the matrix, held against each other."""
     executed: int
+    assemble: Callable[[Results], Result] = field(compare=False, repr=False)
+    """Makes the one result of it, with locks, logs and accounts, when something is to be shown."""
+
+    @cached_property
+    def result(self) -> Result:
+        """The one result, which everything shown is drawn from."""
+        return self.assemble(self)
 
     def rows(self) -> tuple[Row, ...]:
         """One row a cell, without pandas."""
@@ -66,18 +74,14 @@ class Results:
 
     def table(self) -> pd.DataFrame:
         """One row a cell with its axis values, outcome, seeds, figures, versions really imported and the exception."""
-        return table(self.rows())
+        return frame_of(self.result)
 
     def styled(self) -> Styler:
         """The table with outcomes in colour, for notebooks. Raises UsageError where jinja2 is not installed."""
-        from runner.session.display import styled  # noqa: PLC0415 - for notebooks only
-
         return styled(self.table())
 
     def _repr_html_(self) -> str:
-        from runner.session.display import html_of  # noqa: PLC0415 - for notebooks only
-
-        return html_of(self)
+        return html_of(self.result, map(str, self.misses))
 
     @cached_property
     def by_id(self) -> Mapping[CellId, Outcome]:
@@ -125,7 +129,13 @@ class Results:
 
 
 def results_of(
-    matrix: Matrix, cells: Sequence[Cell], ledger: Ledger, *, executed: int, kept: KeptComparisons | None
+    matrix: Matrix,
+    cells: Sequence[Cell],
+    ledger: Ledger,
+    *,
+    executed: int,
+    kept: KeptComparisons | None,
+    assemble: Callable[[Results], Result],
 ) -> Results:
     """The results that the finished trials of all cells give, for those of `cells`."""
     judged = ledger.judged()
@@ -137,6 +147,7 @@ def results_of(
         compared=tuple(found.get(cell.id) for cell in cells),
         judged=judged,
         executed=executed,
+        assemble=assemble,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from runner.environments.model import Lock
+from runner.environments.lock import Lock
 from runner.environments.times import undated_in
 from runner.errors import BuildFailedError, MatrixError, UsageError
 from runner.laboratory.laboratory import open_laboratory
@@ -25,6 +25,7 @@ from runner.session.observer import Observer, Unwatched
 from runner.session.options import Options
 from runner.session.plan import CellPlan, EnvironmentPlan, Plan
 from runner.session.recall import lacking_for, ledger_of
+from runner.session.reporting import report_of
 from runner.session.results import Results, keep_comparisons, read_comparisons, results_of
 from runner.session.rounds import Rounds
 from runner.session.shards import MOST_JOBS, Division, jobs_by_environment, jobs_by_shard
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from runner.engines.protocol import Image
-    from runner.environments.model import Environment, Unresolvable
+    from runner.environments.lock import Environment, Unresolvable
     from runner.laboratory.equipment import World
     from runner.laboratory.laboratory import Laboratory
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
+    from runner.outcomes.result import Result
     from runner.session.ledger import Ledger
 
 
@@ -146,7 +148,18 @@ class Session:
         Those of trials on this session's engine; with `recorded` on whatever engine ran last, and no engine is asked.
         """
         kept = read_comparisons(self.laboratory.equipment.workplace.root, self.matrix)
-        return results_of(self.matrix, self.cells, self.ledger(recorded=recorded), executed=0, kept=kept)
+        return results_of(
+            self.matrix, self.cells, self.ledger(recorded=recorded), executed=0, kept=kept, assemble=self.assemble
+        )
+
+    def assemble(self, results: Results) -> Result:
+        """The one result that outcomes give, with the locks, logs and accounts of this workplace."""
+        locks = {
+            cell.id: self.laboratory.environments.locked(group.environment)
+            for group in self.groups
+            for cell in group.cells
+        }
+        return report_of(results, locks, self.laboratory.equipment.workplace)
 
     def github_jobs(self, shards: int | None = None) -> dict[str, list[dict[str, str]]]:
         """The matrix as `strategy.matrix` of a GitHub workflow takes it: a job an environment, or (`shards`) a part.
@@ -185,7 +198,9 @@ class Session:
                 rounds.run(self.setup, requests)
             root = self.laboratory.equipment.workplace.root
             kept = read_comparisons(root, self.matrix)
-            results = results_of(self.matrix, self.cells, ledger, executed=rounds.executed, kept=kept)
+            results = results_of(
+                self.matrix, self.cells, ledger, executed=rounds.executed, kept=kept, assemble=self.assemble
+            )
             keep_comparisons(root, results)
             return results
 

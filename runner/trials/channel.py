@@ -1,4 +1,4 @@
-"""Reads what a trial wrote: the record channel of the probe and the file named in $RUNNER_METRICS.
+"""A trial's own account of itself: the record channel of the probe and the file named in $RUNNER_METRICS.
 
 Both files belong to the job, which may have put anything in them or in their place. `read_channel` takes their paths
 and gives a `Channel`; `follow` gives what is new in a channel that is being written. Neither ever raises.
@@ -154,7 +154,7 @@ def _numbers(values: Mapping[str, object]) -> dict[str, float]:
 
 
 class _Collected:
-    """What the events of one channel add up to."""
+    """The sum of the events of one channel."""
 
     def __init__(self) -> None:
         self.bad_lines = 0
@@ -176,7 +176,7 @@ class _Collected:
         self._probe_errors: list[str] = []
 
     def take(self, event: events.Event) -> bool:  # noqa: C901, PLR0911, PLR0912 - one case an event
-        """Add an event; whether it fits those before it (one start, one beginning of a phase, no flood)."""
+        """Add an event; True where it fits those before it (one start, one beginning of a phase, no flood)."""
         match event:
             case events.Start():
                 if self._start is not None:
@@ -184,7 +184,7 @@ class _Collected:
                 self._start = event
             case events.Seeding(mode=mode):
                 self._seeding = mode
-            case events.Prelude(name=name):
+            case events.PreludeState(name=name):
                 if len(self._preludes) >= PRELUDES and name not in self._preludes:
                     return False
                 self._preludes[name] = _prelude(event, self._preludes.get(name))
@@ -202,7 +202,7 @@ class _Collected:
                 if len(self._epochs) >= EPOCHS:
                     return False
                 self._epochs.append(_epoch(event))
-            case events.Steps(phase=phase, losses=losses):
+            case events.StepLosses(phase=phase, losses=losses):
                 self._step_count += len(losses)
                 if self._step_count > STEPS:
                     return False
@@ -228,7 +228,7 @@ class _Collected:
         return True
 
     def channel(self) -> Channel:
-        """The whole of it."""
+        """All that was taken, as a value."""
         stage, phase = self._place()
         return Channel(
             stage=stage,
@@ -288,8 +288,8 @@ def _epoch(event: events.EpochEnd) -> Epoch:
     return Epoch(**event.model_dump(exclude={"event", "t"}))
 
 
-def _prelude(event: events.Prelude, before: PreludeRun | None) -> PreludeRun:
-    """What is known of a prelude after an event; a failure stays known, whatever it says later."""
+def _prelude(event: events.PreludeState, before: PreludeRun | None) -> PreludeRun:
+    """The state of a prelude after an event; a failure stays known, whatever it says later."""
     run = before or PreludeRun(name=event.name)
     if event.state == "failed":
         return run.model_copy(update={"error": event.note or "it failed"})

@@ -1,4 +1,4 @@
-"""The lines of the record channel as values: what `runner/probe/events.schema.json` says, held to strictly.
+"""The lines of the record channel as values, strictly as `runner/probe/events.schema.json` has them.
 
 `parse` takes one line of a file that a stranger wrote and gives an event, or None where it is anything else.
 """
@@ -53,7 +53,7 @@ class Seeding(_Event):
     seed: int | None
 
 
-class Prelude(_Event):
+class PreludeState(_Event):
     """A prelude made its change, or failed."""
 
     event: Literal["prelude"]
@@ -106,7 +106,7 @@ class EpochEnd(_Event):
     rss_bytes: Count | None
 
 
-class Steps(_Event):
+class StepLosses(_Event):
     """Losses of consecutive batches."""
 
     event: Literal["steps"]
@@ -174,7 +174,7 @@ class Exit(_Event):
 
 
 class ProbeError(_Event):
-    """Something inside of the probe failed."""
+    """A failure of the probe's own."""
 
     event: Literal["probe-error"]
     place: Short
@@ -184,12 +184,12 @@ class ProbeError(_Event):
 Event = (
     Start
     | Seeding
-    | Prelude
+    | PreludeState
     | StageChange
     | PhaseBegin
     | PhaseEnd
     | EpochEnd
-    | Steps
+    | StepLosses
     | Loop
     | Config
     | Uncaught
@@ -219,5 +219,5 @@ def parse_metrics(line: bytes) -> dict[str, Any] | None:
 
 
 def _refuse(token: str) -> NoReturn:
-    message = f"{token} is no JSON"
+    message = f"JSON has no {token}"
     raise ValueError(message)

@@ -109,7 +109,7 @@ def _attempt(trial: Trial, image: Image, engine: Engine, workplace: Workplace, c
 
 
 def job_of(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
-    """What an engine is asked to do for a trial."""
+    """The job that an engine gets for a trial."""
     setting = trial.setting
     seeding = (
         {"RUNNER_SEED": str(trial.seed), "PYTHONHASHSEED": str(trial.seed)}

@@ -82,11 +82,11 @@ class Package(_Frozen):
 
 
 class PreludeRun(_Frozen):
-    """What became of a prelude in a trial."""
+    """The fate of one prelude in a trial."""
 
     name: str
     applied: bool = False
-    """Whether it said that its change was made."""
+    """True where it said that its change was made."""
     note: str = ""
     error: str = ""
     """Why it failed; empty where it did not."""

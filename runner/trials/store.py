@@ -158,15 +158,6 @@ class Store:
             cursor = self._db.executemany("DELETE FROM records WHERE key = ?", [(key,) for key in keys])
             return cursor.rowcount
 
-    def answer(self, key: str) -> str | None:
-        """What was worked out before from the inputs that this key hashes."""
-        return next((str(answer) for (answer,) in self._rows("SELECT answer FROM answers WHERE key = ?", (key,))), None)
-
-    def keep_answer(self, key: str, answer: str) -> None:
-        """Remember what was worked out, and nothing older: inputs that changed once are rarely the same again."""
-        self._write("DELETE FROM answers", ())
-        self._write("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, answer))
-
     def known_hash(self, path: str, size: int, mtime_ns: int) -> str | None:
         """The SHA-256 that a file had when it had this size and time."""
         query = "SELECT sha256 FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
@@ -194,7 +185,7 @@ class Store:
 def _bring_up_to_date(db: sqlite3.Connection) -> int:
     """The version of the file, which is this program's own unless the file is newer.
 
-    A file of version 0 has records as JSON alone. Whoever comes second
+    A file of version 0 has records as JSON alone, and answers that nobody asks for any more. Whoever comes second
     waits for the transaction of the first, and finds nothing left to do.
     """
     if (version := _version_of(db)) >= STORE_VERSION:
@@ -210,7 +201,7 @@ def _bring_up_to_date(db: sqlite3.Connection) -> int:
             if "records" in known:
                 db.execute(_MOVE)
                 db.execute("DROP TABLE records_before")
-            db.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID")
+            db.execute("DROP TABLE IF EXISTS answers")
             db.execute(f"PRAGMA user_version = {STORE_VERSION}")
             version = STORE_VERSION
         db.execute("COMMIT")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from runner.engines.protocol import EngineKind
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.matrix.model import Cell, DataMapping, Experiment, Resources
     from runner.preludes.prelude import Prelude
     from runner.scripts.script import Script

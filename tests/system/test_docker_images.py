@@ -19,7 +19,7 @@ from runner.engines.docker.docker_engine import DockerToolchain
 from runner.engines.docker.environment_images import EnvironmentImages
 from runner.engines.docker.offline_images import write_tar
 from runner.environments.interpreters import newest_of
-from runner.environments.model import Layer, LockedPackage
+from runner.environments.lock import Layer, LockedPackage
 from runner.environments.wheelhouse import WheelFile, Wheelhouse
 from runner.errors import BuildFailedError
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from runner.engines.docker.docker_engine import DockerEngine
     from runner.engines.protocol import Image
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
+
 
 pytestmark = pytest.mark.docker
 PYTHON = "3.7"

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from runner.environments import Catalog, Environment, Layer, Lock, Unresolvable, lockfile
-from runner.environments.difference import difference
-from runner.environments.index_address import index_address
+from runner.environments import lockfile
+from runner.environments.index.catalog import Catalog
+from runner.environments.index.index_address import index_address
 from runner.environments.interpreters import HostToolchain, download, newest_of
+from runner.environments.lock import Environment, Layer, Lock, Unresolvable
+from runner.environments.lockfile import difference
 from runner.environments.resolve import resolve
 from runner.environments.wheelhouse import fetch
 

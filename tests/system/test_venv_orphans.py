@@ -110,5 +110,5 @@ def test_a_job_whose_supervisor_is_lost_is_ended_and_the_engine_is_to_blame(imag
 def test_an_environment_that_was_removed_meanwhile_is_said_to_be(image: Image, tmp_path: Path) -> None:
     engine = VenvEngine()
     assert engine.remove_image(image.reference)
-    with pytest.raises(MachineError, match="was removed meanwhile; run again and it is made anew"):
+    with pytest.raises(MachineError, match="was removed meanwhile"):
         engine.run(image, job_of("abort.py", tmp_path))

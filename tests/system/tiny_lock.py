@@ -16,13 +16,14 @@ import docker
 from runner.engines import ownership
 from runner.engines.docker import container
 from runner.engines.protocol import Job, JobFolder, Limits
-from runner.environments.model import Environment, Layer, Lock, LockedPackage
+from runner.environments.lock import Environment, Layer, Lock, LockedPackage
 from runner.environments.wheelhouse import WheelFile, Wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.engines.protocol import Cut, Ending
+
 
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The one CPython that is surely there."""

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runner.engines.protocol import Ending, EngineKind, Image, Room, StoredImage
+from runner.environments.lock import Environment, Layer, LockedPackage
 from runner.environments.lockfile import finished, write
-from runner.environments.model import Environment, Layer, LockedPackage
 from runner.errors import BuildFailedError, EngineLostError
 from runner.laboratory.equipment import World
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Job
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
 
+
+if TYPE_CHECKING:
     Losses = Callable[[Job, int], Sequence[float]]
 
 

@@ -11,7 +11,6 @@ from junitparser import JUnitXml
 
 from runner.cli.app import run_command_line
 from runner.matrix.matrix_file import Matrix
-from runner.session.reporting import report_of
 from runner.session.session import open_session
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def command(engine: FakeEngine) -> Command:
 
 def keep_results(folder: Path, engine: FakeEngine) -> None:
     with open_session(Matrix.load(folder / "matrix.yaml"), world=world_of(engine)) as session:
-        (folder / "results.json").write_text(report_of(session, session.results()).model_dump_json())
+        (folder / "results.json").write_text(session.results().result.model_dump_json())
 
 
 def test_junit_is_written_by_run_and_by_table(command: Command, engine: FakeEngine, here: Path) -> None:

@@ -57,8 +57,8 @@ def test_what_does_something_else_has_another_digest(source: str) -> None:
     assert digest(source) != digest(SOURCE)
 
 
-def test_the_digest_is_the_same_under_every_python_that_the_runner_runs_on() -> None:
-    assert digest(SOURCE) == "38ace60868d8d71905899645917d6c830c43b258aeef04b9416dd2b68eb6b39c"
+def test_the_digest_stays_what_it_was_or_every_trial_runs_again() -> None:
+    assert digest(SOURCE) == "cd098b9722a637a2ca743a8510a38f2cc4145477d14f497cb42af2dda0941956"
 
 
 @pytest.mark.parametrize("use", ["print(__doc__)", "import docopt", "import inspect\ninspect.getdoc(Model)"])
@@ -75,6 +75,6 @@ def test_a_script_for_an_older_python_has_tokens_all_the_same() -> None:
     assert digest("print 'a'  # said\n") == digest("print 'a'\n")
 
 
-@pytest.mark.parametrize("source", [b"x = (1,\n", b"\xff\xfe", b"\0", b"if x:\n    y\n  z\n"])
-def test_what_is_not_python_counts_byte_by_byte(source: bytes) -> None:
+@pytest.mark.parametrize("source", [b"\xff\xfe", b"# coding: nothing\n", b'print(f"{x["#"]}")\n'])
+def test_what_can_not_be_cut_counts_byte_by_byte(source: bytes) -> None:
     assert code_digest(source) != code_digest(source + b"# a\n")

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from packaging.version import Version
 
-from runner.environments.cpythons import NoCPython, choose_python
-from runner.environments.index import IndexFile, Release
+from runner.environments.index.project import IndexFile, Release
+from runner.environments.resolution_plan import NoCPython, choose_python
 from runner.environments.target import build_tools_date, first_release, installable, machine
 from runner.environments.times import day_after, times_of, undated_in
 from runner.errors import UsageError

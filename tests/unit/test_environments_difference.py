@@ -1,9 +1,8 @@
 import dataclasses
 from datetime import UTC, datetime
 
-from runner.environments.difference import ExemptionChange, difference
-from runner.environments.lockfile import finished
-from runner.environments.model import Environment, Layer, LockedPackage
+from runner.environments.lock import Environment, Layer, LockedPackage
+from runner.environments.lockfile import ExemptionChange, difference, finished
 
 HASHES = [f"sha256:{digit * 64}" for digit in "0123456789abcdef"]
 FEBRUARY, AUGUST = datetime(2019, 2, 28, tzinfo=UTC), datetime(2019, 8, 24, tzinfo=UTC)

@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 import pytest
 from fake_index import FakeIndex
 
-from runner.environments import connection, index
-from runner.environments.index import Catalog
-from runner.environments.index_address import IndexAddress, index_address, network_settings, without_addresses
+from runner.environments.index import catalog, connection
+from runner.environments.index.catalog import Catalog
+from runner.environments.index.index_address import IndexAddress, index_address, network_settings, without_addresses
 from runner.environments.times import UNDATED
 from runner.errors import MachineError, UsageError
 
@@ -61,7 +61,7 @@ def test_a_page_is_not_asked_for_again_within_ten_minutes(fake):
 
 
 def test_a_page_that_did_not_change_is_kept_and_a_changed_one_is_taken(fake, monkeypatch):
-    monkeypatch.setattr(index, "FRESH_S", 0.0)
+    monkeypatch.setattr(catalog, "FRESH_S", 0.0)
     fake.add_wheel("thing", "1.0", "2019-02-26")
     first = Catalog().project("thing")
     assert Catalog().project("thing") == first
@@ -71,14 +71,14 @@ def test_a_page_that_did_not_change_is_kept_and_a_changed_one_is_taken(fake, mon
 
 
 def test_an_index_that_is_silent_is_answered_for_by_the_cache(fake, monkeypatch):
-    monkeypatch.setattr(index, "FRESH_S", 0.0)
+    monkeypatch.setattr(catalog, "FRESH_S", 0.0)
     fake.add_wheel("thing", "1.0", "2019-02-26")
     fake.add_wheel("other", "1.0", "2019-02-26")
     for name in ("thing", "other"):
         Catalog().project(name)
     fake.broken = True
-    catalog = Catalog()
-    assert catalog.versions("thing") == catalog.versions("other") == ("1.0",)
+    silent = Catalog()
+    assert silent.versions("thing") == silent.versions("other") == ("1.0",)
     assert len(fake.asked) == 3, "the second question must not wait for a dead index once more"
 
 
@@ -197,8 +197,8 @@ def test_credentials_go_to_the_host_of_the_index_only(fake, monkeypatch):
 def test_the_named_form_of_uv_brings_its_credentials_in_the_environment(monkeypatch):
     monkeypatch.setenv("UV_INDEX_MY_OWN_USERNAME", "user")
     monkeypatch.setenv("UV_INDEX_MY_OWN_PASSWORD", "s3cret")
-    address = IndexAddress.parse("my-own=https://index.example/simple")
-    assert (address.url, address.user, address.password) == ("https://index.example/simple/", "user", "s3cret")
+    address = IndexAddress.parse("my-own=https://catalog.example/simple")
+    assert (address.url, address.user, address.password) == ("https://catalog.example/simple/", "user", "s3cret")
 
 
 def test_uv_wins_over_pip_and_a_variable_over_a_file(no_configuration, tmp_path, monkeypatch):
@@ -234,7 +234,7 @@ def test_a_folder_of_files_is_refused_as_an_index(monkeypatch):
 
 
 def test_addresses_are_taken_out_of_other_programs_words():
-    text = "failed to fetch `https://user:token@index.example/simple/x/` (see file:///tmp/x)"
+    text = "failed to fetch `https://user:token@catalog.example/simple/x/` (see file:///tmp/x)"
     assert without_addresses(text) == "failed to fetch `<address>` (see <address>)"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from runner.environments import interpreters
 from runner.environments.interpreters import HostToolchain, download, find_interpreters, newest_of
+from runner.environments.processes import Processes
 from runner.errors import BuildFailedError
 
 
@@ -90,7 +91,7 @@ def test_a_download_that_is_forbidden_says_what_to_do(machine, monkeypatch):
     with pytest.raises(
         BuildFailedError, match=r"CPython 3\.7 is not on this machine, and UV_PYTHON_DOWNLOADS .* forbids"
     ):
-        download("3.7")
+        download("3.7", Processes())
 
 
 def test_a_download_that_fails_gives_the_reason_without_addresses(machine, monkeypatch):
@@ -99,7 +100,7 @@ def test_a_download_that_fails_gives_the_reason_without_addresses(machine, monke
     failed = subprocess.CompletedProcess([], 1, "", "error: no answer from https://user:token@mirror.example/x\n")
     monkeypatch.setattr(interpreters, "_run_uv", lambda *_: failed)
     with pytest.raises(BuildFailedError, match=r"could not download it: error: no answer from <address>\. Install it"):
-        download("3.7")
+        download("3.7", Processes())
 
 
 def test_uv_is_told_index_and_interpreter_and_nothing_that_would_change_a_lock(machine, monkeypatch):
@@ -109,7 +110,7 @@ def test_uv_is_told_index_and_interpreter_and_nothing_that_would_change_a_lock(m
     monkeypatch.setenv("PYTHONPATH", "/tmp/elsewhere")
     given = {}
 
-    def run(arguments, env, folder):
+    def run(arguments, env, folder, _processes):
         given.update(env, arguments=arguments, folder=folder)
 
     monkeypatch.setattr(interpreters, "_run_uv", run)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.environments import lockfile
-from runner.environments.model import Environment, Layer, LockedPackage
+from runner.environments.lock import Environment, Layer, LockedPackage
 from runner.errors import UsageError
 
 ENVIRONMENT = Environment(pins=(("tensorflow", "1.13.1"), ("keras", "2.2.5")), packages=("pandas",))

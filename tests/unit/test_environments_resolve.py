@@ -6,7 +6,7 @@ from fake_index import BUILDING_SETUPTOOLS, sdist
 from resolved import PYTHON, TAG, content, reason, resolved, stack_index
 
 from runner.environments import lockfile
-from runner.environments.model import Layer
+from runner.environments.lock import Layer
 from runner.environments.target import machine
 from runner.errors import MachineError, UsageError
 

@@ -10,9 +10,9 @@ import pytest
 from fake_index import FakeIndex, wheel
 
 from runner.environments.cache import cache_folder
-from runner.environments.index import Catalog
-from runner.environments.model import Environment, Layer, Lock, LockedPackage
-from runner.environments.sizes import LockSizes, sizes_of, total
+from runner.environments.index.catalog import Catalog
+from runner.environments.lock import Environment, Layer, Lock, LockedPackage
+from runner.environments.wheelhouse import LockSizes, sizes_of, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from fake_index import undated
 from resolved import PYTHON, TAG, content, reason, resolved, stack_index
 
 from runner.environments import lockfile
-from runner.environments.model import Environment
+from runner.environments.lock import Environment
 from runner.errors import UsageError
 
 

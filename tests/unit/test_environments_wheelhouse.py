@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from fake_index import FakeIndex, sdist, wheel
 
-from runner.environments import cache, connection, lockfile, store
-from runner.environments.compilers import missing_compiler
-from runner.environments.index import Catalog
+from runner.environments import cache, file_store, lockfile
+from runner.environments.index import connection
+from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import HostToolchain, Interpreter
-from runner.environments.model import Environment, Layer, LockedPackage
+from runner.environments.lock import Environment, Layer, LockedPackage
+from runner.environments.sdists import missing_compiler
 from runner.environments.wheelhouse import fetch, refuse_overlaps
 from runner.errors import BuildFailedError, MachineError
 
@@ -81,7 +82,7 @@ def test_every_file_of_a_lock_is_fetched_with_its_layer(fake):
         "other-2.0-py3-none-any.whl": Layer.OVERLAY,
     }
     for file in wheels.values():
-        assert store.sha256_of(file.path) == file.sha256
+        assert file_store.sha256_of(file.path) == file.sha256
 
 
 def test_the_wheel_that_fits_best_is_taken(fake):
@@ -112,7 +113,7 @@ def test_a_damaged_file_is_fetched_again(fake):
     (file,) = fetched(lock).wheels
     file.path.write_bytes(b"damaged")
     (again,) = fetched(lock).wheels
-    assert store.sha256_of(again.path) == file.sha256
+    assert file_store.sha256_of(again.path) == file.sha256
 
 
 def test_a_file_is_read_once_a_process_and_again_when_it_was_replaced(fake, monkeypatch):
@@ -167,8 +168,8 @@ def test_a_disk_that_fills_while_writing_is_said_so(tmp_path):
 
 
 def test_the_download_of_a_large_file_says_how_far_it_is(fake, monkeypatch):
-    monkeypatch.setattr(store, "_LARGE_BYTES", 10)
-    monkeypatch.setattr(store, "_SAY_EVERY_BYTES", 1_000_000)
+    monkeypatch.setattr(file_store, "_LARGE_BYTES", 10)
+    monkeypatch.setattr(file_store, "_SAY_EVERY_BYTES", 1_000_000)
     fake.add_wheel("thing", "1.0", "2024-01-01", files={"thing.py": os.urandom(1_500_000).hex()})
     lines = []
     fetched(lock_of(locked(fake, "thing-1.0")), lines.append)

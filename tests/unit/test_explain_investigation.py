@@ -11,7 +11,7 @@ import pytest
 from fake_engine import FakeEngine, world_of, write_matrix
 from packaging.version import Version
 
-from runner.environments.model import Environment, Layer, Lock, LockedPackage
+from runner.environments.lock import Environment, Layer, Lock, LockedPackage
 from runner.errors import UsageError
 from runner.explain.experimenter import Budget, contents_of
 from runner.explain.investigation import explain, first_tried
@@ -279,6 +279,12 @@ def test_sides_that_mean_no_one_pair_are_refused(
         pytest.raises(UsageError, match=message),
     ):
         sides_of(session.cells, good_text, bad_text)
+
+
+def test_a_version_that_does_not_exist_is_refused_before_anything_runs(engine: FakeEngine, matrix: Path) -> None:
+    with pytest.raises(UsageError, match=r"six 9\.9\.0 does not exist; nearest: .*1\.15\.0"):
+        explained(engine, matrix, "six=1.0.0,script=a.py", "six=9.9.0,script=a.py")
+    assert engine.ran == []
 
 
 def test_without_sides_the_closest_recorded_pair_is_taken(engine: FakeEngine, matrix: Path) -> None:

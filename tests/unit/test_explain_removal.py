@@ -13,11 +13,12 @@ from outcomes_records import crash, epochs, record
 
 from runner.explain.removal import missing_in, removed_name
 from runner.investigate.question import Combination
-from runner.preludes.tracing import looking
+from runner.preludes.instruments import looking
 from runner.trials.record import ScriptException
 
 if TYPE_CHECKING:
     from runner.outcomes.account import RemovedName
+
 
 CLASS = '''
 import warnings

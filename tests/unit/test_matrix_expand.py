@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from matrix_files import loaded, matrix
 
 from runner.errors import UsageError
+from runner.matrix.cell_id import CellId
 from runner.matrix.cells import cells, expand, select
 from runner.matrix.model import Cell
 
@@ -42,7 +43,7 @@ def test_a_cell_spells_out_what_its_axes_mean() -> None:
     axes = {"python": ["3.7"], "keras": ["2.2.4"], "script": ["a.py"], "env": ["B='x y' C=1"], "tensorflow": ["1.10"]}
     (cell,) = expand(matrix(axes, script=None))
     assert cell == Cell(
-        values={"python": "3.7", "keras": "2.2.4", "script": "a.py", "env": "B='x y' C=1", "tensorflow": "1.10"},
+        id=CellId.of({"python": "3.7", "keras": "2.2.4", "script": "a.py", "env": "B='x y' C=1", "tensorflow": "1.10"}),
         pins=(("keras", "2.2.4"), ("tensorflow", "1.10")),
         script="a.py",
     )

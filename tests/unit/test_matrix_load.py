@@ -22,7 +22,7 @@ from runner.matrix.declaration import MatrixSections
 from runner.matrix.matrix_file import Matrix, load_matrix
 from runner.matrix.mistakes import Position
 from runner.matrix.model import DataMapping, Experiment, Judging, Requirement, Resources, Seeds
-from runner.matrix.releases import Era, Every, Latest, Range
+from runner.matrix.releases import Era, Every, Latest, VersionRange
 from runner.matrix.settle import settle
 
 
@@ -214,11 +214,11 @@ def test_rules_stay_what_they_are_until_the_index_is_asked(tmp_path: Path) -> No
     matrix = loaded(tmp_path, text)
     assert not matrix.settled
     assert [value.rule for axis in matrix.axes for value in axis.values] == [
-        Range(specifiers=">=1.7,<2.17", every=Every.PATCH, prereleases=True),
+        VersionRange(specifiers=">=1.7,<2.17", every=Every.PATCH, prereleases=True),
         Latest(before=3),
         None,
         Era(),
-        Range(specifiers="", every=Every.MINOR),
+        VersionRange(specifiers="", every=Every.MINOR),
     ]
     assert [value.text for axis in matrix.axes for value in axis.values] == [
         ">=1.7,<2.17 every patch with pre-releases",

@@ -10,7 +10,7 @@ from matrix_files import FakeIndex, loaded, refused, release
 from runner.errors import MatrixError
 from runner.matrix.cells import expand
 from runner.matrix.model import Became
-from runner.matrix.releases import Every, Range, versions_of
+from runner.matrix.releases import Every, VersionRange, versions_of
 from runner.matrix.settle import settle
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ def test_a_range_takes_the_newest_of_each_group_and_nothing_yanked_or_early(
     parts = {Every.MAJOR: 1, Every.MINOR: 2, Every.PATCH: None}[every]
     if not allowed:
         return
-    taken = versions_of(Range(specifiers="", every=every, prereleases=prereleases), "x", releases)
+    taken = versions_of(VersionRange(specifiers="", every=every, prereleases=prereleases), "x", releases)
     assert taken == sorted(taken)
     assert set(taken) <= set(allowed)
     if parts is None:

@@ -37,7 +37,7 @@ def toxfile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "ROOT", tmp_path)
-    monkeypatch.setattr("runner.environments.index.Catalog", FakeCatalog)
+    monkeypatch.setattr("runner.environments.index.catalog.Catalog", FakeCatalog)
     FakeCatalog.index.asked.clear()
     return module
 

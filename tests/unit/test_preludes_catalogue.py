@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 from packaging.requirements import Requirement
+from probe_world import OLDEST_AND_NEWEST, run
 
-from runner.preludes import catalogue
-from runner.preludes.table import table
+from runner.preludes.catalogue import catalogue, table
+from runner.preludes.defaults import Default, explicit
+from runner.preludes.instruments import fixed_order, initial_weights, looking, tracing
+from runner.preludes.prelude import TOOLS, Prelude, lay_out, tools_of
 
 if TYPE_CHECKING:
-    from runner.preludes import Switch
+    from runner.preludes.catalogue import CatalogueSwitch
 
 REPOSITORY = Path(__file__).parents[2]
 SWITCHES = [pytest.param(switch, id=name) for name, switch in catalogue().items()]
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_a_switch_says_what_it_does_and_for_which_stacks(switch: Switch) -> None:
+def test_a_switch_says_what_it_does_and_for_which_stacks(switch: CatalogueSwitch) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", switch.name)
     assert switch.does
     assert switch.how
@@ -29,19 +32,49 @@ def test_a_switch_says_what_it_does_and_for_which_stacks(switch: Switch) -> None
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_the_reverse_of_a_switch_is_a_switch_whose_reverse_is_the_first(switch: Switch) -> None:
+def test_the_reverse_of_a_switch_is_a_switch_whose_reverse_is_the_first(switch: CatalogueSwitch) -> None:
     assert not switch.reverse or catalogue()[switch.reverse].reverse == switch.name
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_a_switch_is_written_for_cpython_3_6_says_that_it_applied_and_imports_no_framework(switch: Switch) -> None:
-    tree = ast.parse(switch.source, feature_version=(3, 6))
-    assert "prelude.applied(" in switch.source
-    nodes = list(ast.walk(tree))
+def test_a_switch_calls_its_function_with_the_prelude(switch: CatalogueSwitch) -> None:
+    imported, called = switch.source.strip().split("\n\n")
+    module = imported.removeprefix("from _runner_tools import ")
+    assert called == f"{module}.{switch.name.replace('-', '_')}(prelude)"
+
+
+@pytest.mark.parametrize("module", sorted(TOOLS.glob("*_switches.py")), ids=lambda path: path.stem)
+def test_switches_import_no_framework(module: Path) -> None:
+    nodes = list(ast.walk(ast.parse(module.read_bytes(), feature_version=(3, 6))))
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     assert names <= {"functools", "inspect", "os", "sys"}
-    assert not [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    froms = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert froms <= {"typing", "_runner_probe.preparation"}
 
 
-def test_the_documented_table_is_that_of_the_headers() -> None:
+@OLDEST_AND_NEWEST
+def test_every_switch_and_instrument_is_ready_before_the_script_begins(python: str, tmp_path: Path) -> None:
+    switches = [Prelude(name=name, source=switch.source) for name, switch in catalogue().items()]
+    one = Default(class_name="SGD", key="momentum", good="0.5", bad="0.0", where="")
+    instruments = [tracing(), initial_weights('{"layers": []}'), fixed_order(), looking("attribute", "os", "gone")]
+    lay_out([*switches, *instruments, explicit(one)], tmp_path / "preludes")
+    told = run(python, tmp_path, "print('ran')", env={"RUNNER_PRELUDES": str(tmp_path / "preludes")})
+    states = [(event["name"], event["state"], event["note"]) for event in told.of("prelude")]
+    assert [name for name, state, _ in states if state == "failed"] == []
+    assert [note for name, _, note in states if name == "looking"] == [
+        '{"found": true, "where": "os", "there": false, "said": "", "near": []}'
+    ]
+    assert told.out == "ran\n"
+
+
+def test_the_digest_of_a_prelude_follows_the_tools_that_it_imports() -> None:
+    used = {tool: tools_of(f"from _runner_tools import {tool}\n") for tool in ("alignment", "execution_switches")}
+    assert used["alignment"] == {"alignment", "steps", "model_reading"}
+    assert used["execution_switches"] == {"execution_switches"}
+    assert tools_of("prelude.applied('x')") == set()
+    first, second = (Prelude(name="a", source=f"from _runner_tools import {tool}\n") for tool in used)
+    assert first.digest != second.digest
+
+
+def test_the_documented_table_is_that_of_the_docstrings() -> None:
     assert (REPOSITORY / "docs" / "switches.md").read_text(encoding="utf-8") == table()

@@ -12,7 +12,7 @@ from runner.errors import BuildFailedError, UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.outcomes.assembly import LOG_BYTES, LOG_BYTES_OF_GOOD, MOST_POINTS, thinned
 from runner.outcomes.result import read_result
-from runner.session.reporting import excerpt, report_of
+from runner.session.reporting import excerpt
 from runner.session.session import open_session
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
         (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6 * (seed + 1))
     )
     with open_session(Matrix.load(write_matrix(tmp_path / "here", TEXT)), world=world_of(engine)) as session:
-        return report_of(session, session.run())
+        return session.run().result
 
 
 def test_of_a_good_cell_less_of_the_log_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine(log=b"x" * LOG_BYTES)
     engine.losses = lambda job, seed: (1.0 + seed, float("nan")) if "b.py" in job.argv else (1.0, 0.5, 1e-6)
     with open_session(Matrix.load(write_matrix(tmp_path / "here", TEXT)), world=world_of(engine)) as session:
-        cells = report_of(session, session.run()).cells
+        cells = session.run().result.cells
     lengths = {cell.kind: len(cell.trials[0].log) for cell in cells}
     assert lengths["bad"] == LOG_BYTES
     assert LOG_BYTES_OF_GOOD < lengths["good"] < LOG_BYTES_OF_GOOD + 100
@@ -97,7 +97,7 @@ def test_what_can_not_be_repeated_without_this_tool_is_said(tmp_path: Path, monk
     engine = FakeEngine()
     text = TEXT.replace("  script:", "  prelude: [none, resource-variables]\n  script:")
     with open_session(Matrix.load(write_matrix(tmp_path / "here", text)), world=world_of(engine)) as session:
-        cells = report_of(session, session.run()).cells
+        cells = session.run().result.cells
     told = {cell.values["prelude"]: cell.commands.without_runner[0] for cell in cells if cell.commands}
     assert told["none"] == "uv venv --python 3.11 cell"
     assert told["resource-variables"].startswith("# only with the runner: the prelude resource-variables")

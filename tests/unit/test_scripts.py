@@ -81,7 +81,10 @@ def test_the_digest_changes_with_any_of_its_files(tmp_path: Path, changed: str) 
     before = read_script(tmp_path, "train.py").digest
     (tmp_path / "other.py").write_text("# not imported\n")
     assert read_script(tmp_path, "train.py").digest == before
-    (tmp_path / changed).write_text("import model # changed\n")
+    original = (tmp_path / changed).read_text()
+    (tmp_path / changed).write_text(f"{original}# a comment does nothing\n")
+    assert read_script(tmp_path, "train.py").digest == before
+    (tmp_path / changed).write_text(f"{original}changed = 1\n")
     assert read_script(tmp_path, "train.py").digest != before
 
 

@@ -12,8 +12,8 @@ from fake_engine import MATRIX, FakeEngine, lost, world_of, write_matrix
 from packaging.version import Version
 
 from runner.engines.protocol import Room
-from runner.environments.model import Unresolvable
-from runner.environments.sizes import LockSizes
+from runner.environments.lock import Unresolvable
+from runner.environments.wheelhouse import LockSizes
 from runner.errors import BuildFailedError, EngineLostError, MachineError, UsageError
 from runner.laboratory.executor import slots_of
 from runner.laboratory.workplace import Claim
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Job
-    from runner.environments.model import Environment
+    from runner.environments.lock import Environment
     from runner.session.results import Results
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Image
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.session.results import Results
 
 
@@ -113,8 +113,8 @@ def test_where_the_last_of_a_base_can_not_be_made_nothing_of_the_base_stays(
 def _relock(folder: Path) -> None:
     from datetime import UTC, datetime
 
+    from runner.environments.lock import Environment, Layer, LockedPackage
     from runner.environments.lockfile import finished, write
-    from runner.environments.model import Environment, Layer, LockedPackage
 
     for python in ("3.10", "3.11"):
         environment = Environment(pins=(("six", "1.15.0"),), python=python)

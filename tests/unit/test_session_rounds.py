@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.engines.protocol import Image, Job
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.session.results import Results
 
 

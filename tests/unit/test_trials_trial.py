@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from runner.session.settings import Settings
 
 from runner.engines.protocol import EngineKind
+from runner.environments.lock import Environment, Layer, LockedPackage
 from runner.environments.lockfile import finished
-from runner.environments.model import Environment, Layer, LockedPackage
 from runner.errors import UsageError
+from runner.laboratory.setup import Settings, Setup
 from runner.matrix.cells import expand
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.model import DataMapping
@@ -101,7 +101,7 @@ def setting(folder: Path, store: Store) -> Callable[[], Setting]:
     def read() -> Setting:
         matrix = Matrix.load(folder / "matrix.yaml")
         (cell,) = expand(matrix)
-        return Settings(matrix=matrix, store=store).of(cell, lock, EngineKind.VENV, "base")
+        return Settings(folder).of(cell, Setup.of(matrix), lock, (EngineKind.VENV, "base"), store)
 
     return read
 

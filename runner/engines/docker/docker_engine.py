@@ -19,8 +19,8 @@ from runner.engines.docker.environment_images import EnvironmentImages
 from runner.engines.ownership import is_dead, this_runner
 from runner.engines.protocol import EngineKind, Room
 from runner.environments.cache import cache_folder
-from runner.environments.index_address import network_settings
-from runner.environments.toolchain import REPRODUCIBLE
+from runner.environments.index.index_address import network_settings
+from runner.environments.interpreters import REPRODUCIBLE
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from runner.engines.docker.base_images import BaseImages
     from runner.engines.docker.environment_images import InterpreterImage
     from runner.engines.protocol import Ending, Image, Job, StoredImage
-    from runner.environments.index import Catalog
-    from runner.environments.model import Lock
-    from runner.environments.toolchain import Toolchain
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.interpreters import Toolchain
+    from runner.environments.lock import Lock
     from runner.environments.wheelhouse import Wheelhouse
 
 

@@ -23,7 +23,7 @@ from runner.engines.docker.buildkit import ImageBuild, forget_contexts, forget_s
 from runner.engines.docker.daemon import engine_errors
 from runner.engines.protocol import EngineKind, Image, StoredImage
 from runner.environments.cache import cache_folder
-from runner.environments.model import Layer
+from runner.environments.lock import Layer
 from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from runner.engines.docker.base_images import BaseImages
     from runner.engines.docker.buildkit import Builder
-    from runner.environments.model import Lock
+    from runner.environments.lock import Lock
     from runner.environments.wheelhouse import WheelFile, Wheelhouse
 
 

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.engines.docker.base_images import recipe_folder
-from runner.environments.model import Layer
+from runner.environments.interpreters import REPRODUCIBLE
+from runner.environments.lock import Layer
 from runner.environments.target import build_tools_date, stamp
 from runner.environments.times import UNDATED, day_after
-from runner.environments.toolchain import REPRODUCIBLE
 from runner.environments.wheelhouse import best_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.engines.docker.environment_images import InterpreterImage
-    from runner.environments.index import Catalog, IndexFile
-    from runner.environments.model import Lock
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.index.project import IndexFile
+    from runner.environments.lock import Lock
 
 
 _INSTALL = "/mnt/uv/bin/uv pip install --python /env/bin/python --link-mode hardlink --no-deps --require-hashes"

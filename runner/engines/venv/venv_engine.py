@@ -17,16 +17,16 @@ from runner.engines.protocol import EngineKind, Image, Room, StoredImage
 from runner.engines.venv import venv_folder
 from runner.environments.cache import cache_folder
 from runner.environments.interpreters import HostToolchain, download, find_interpreters
+from runner.environments.processes import Processes
 from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runner.engines.protocol import Ending, Job
-    from runner.environments.index import Catalog
-    from runner.environments.interpreters import Interpreter
-    from runner.environments.model import Lock
-    from runner.environments.toolchain import Toolchain
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.interpreters import Interpreter, Toolchain
+    from runner.environments.lock import Lock
     from runner.environments.wheelhouse import Wheelhouse
 
 
@@ -48,6 +48,7 @@ class VenvEngine:
         self._interrupted = threading.Event()
         self._downloading = threading.Lock()
         self._known: dict[str, Interpreter] = {}
+        self._processes = Processes()
 
     def pythons(self) -> tuple[str, ...]:
         """The CPython minor releases of this machine and those that uv may download, newest first."""
@@ -66,7 +67,7 @@ class VenvEngine:
 
     def toolchain(self, python: str) -> Toolchain:
         """The interpreter with uv beside it. Raises MachineError where there is none and none can be had."""
-        return HostToolchain(interpreter=self._interpreter(python))
+        return self._toolchain(python)
 
     def find(self, lock: Lock) -> Image | None:
         """The environment of a lock where it is made already."""
@@ -89,14 +90,15 @@ class VenvEngine:
 
         Raises BuildFailedError with the installer's last lines, MachineError where the disk is full.
         """
-        interpreter = self._interpreter(lock.python)
+        toolchain = self._toolchain(lock.python)
+        interpreter = toolchain.interpreter
         folder = venv_folder.place(self._root, lock, interpreter.identity)
         with venv_folder.held(folder, alone=True):
             made = venv_folder.installed(folder)
             if made:
                 return _image(folder, made)
             say(f"installing {len(wheelhouse.wheels)} packages for CPython {interpreter.version}")
-            made = venv_folder.install(folder, interpreter=interpreter, lock=lock, wheels=wheelhouse.wheels)
+            made = venv_folder.install(folder, toolchain=toolchain, lock=lock, wheels=wheelhouse.wheels)
             return _image(folder, made)
 
     def run(self, image: Image, job: Job) -> Ending:
@@ -149,8 +151,9 @@ class VenvEngine:
         return venv_job.shell_command(Path(image.reference), job)
 
     def stop_all(self) -> None:
-        """End every job of this engine now, and those that would start yet."""
+        """End every job of this engine now, those that would start yet, and the programs that make environments."""
         self._interrupted.set()
+        self._processes.stop()
 
     def sweep(self) -> int:
         """End the processes that killed runners left, and remove the environments that they left half made."""
@@ -164,9 +167,12 @@ class VenvEngine:
     def close(self) -> None:
         """Do nothing: there is no connection."""
 
+    def _toolchain(self, python: str) -> HostToolchain:
+        return HostToolchain(interpreter=self._interpreter(python), processes=self._processes)
+
     def _interpreter(self, python: str) -> Interpreter:
         with self._downloading:
-            return self._here(python) or download(python)
+            return self._here(python) or download(python, self._processes)
 
     def _here(self, python: str) -> Interpreter | None:
         """The newest of this machine; looked for once, not for every lock of a big matrix."""

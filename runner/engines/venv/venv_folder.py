@@ -5,25 +5,26 @@ or removes it, and together by the jobs that run in it. Its last use is the time
 """
 
 from __future__ import annotations
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
-from runner.environments import processes
-from runner.environments.cache import disk_trouble
-from runner.environments.interpreters import HostToolchain
-from runner.errors import BuildFailedError, MachineError
-from typing import TYPE_CHECKING
+
 import contextlib
 import fcntl
 import json
 import os
 import shutil
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.environments.cache import disk_trouble
+from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runner.environments.interpreters import Interpreter
-    from runner.environments.model import Lock
+    from runner.environments.interpreters import HostToolchain
+    from runner.environments.processes import Processes
+    from runner.environments.lock import Lock
     from runner.environments.wheelhouse import WheelFile
 
 
@@ -89,7 +90,7 @@ def held(folder: Path, *, alone: bool, wait: bool = True) -> Iterator[bool]:
             yield True
 
 
-def install(folder: Path, *, interpreter: Interpreter, lock: Lock, wheels: Sequence[WheelFile]) -> Installed:
+def install(folder: Path, *, toolchain: HostToolchain, lock: Lock, wheels: Sequence[WheelFile]) -> Installed:
     """Install wheels into `folder`, which is there only when all of it is; the caller holds it alone.
 
     Raises BuildFailedError with the installer's last lines, MachineError where the disk is full.
@@ -97,12 +98,12 @@ def install(folder: Path, *, interpreter: Interpreter, lock: Lock, wheels: Seque
     unfinished = _unfinished(folder)
     _remove_tree(unfinished)
     try:
-        _make(unfinished, interpreter, wheels)
+        _make(unfinished, toolchain, wheels)
         made = Installed(
             lock_name=lock.environment.name,
             lock_digest=lock.digest,
-            base_identity=interpreter.identity,
-            python_full=interpreter.version,
+            base_identity=toolchain.identity,
+            python_full=toolchain.python_full,
             size_bytes=sum(file.lstat().st_size for file in unfinished.rglob("*")),
         )
         (unfinished / MARKER).write_text(json.dumps(asdict(made), indent=1))
@@ -139,14 +140,14 @@ def _unfinished(folder: Path) -> Path:
     return folder.with_name(folder.name + _UNFINISHED)
 
 
-def _make(folder: Path, interpreter: Interpreter, wheels: Sequence[WheelFile]) -> None:
+def _make(folder: Path, toolchain: HostToolchain, wheels: Sequence[WheelFile]) -> None:
     """Install wheels by their hashes and compile them.
 
     Relocatable, since the folder is renamed when it is whole. What uv adds for virtualenv's sake (a hook in every
     start of the interpreter) goes: no container has it.
     """
-    uv = partial(_uv, HostToolchain(interpreter=interpreter), folder.parent)
-    uv("venv", "--relocatable", "--python", str(interpreter.path), folder.name)
+    uv = partial(_uv, toolchain, folder.parent)
+    uv("venv", "--relocatable", "--python", str(toolchain.interpreter.path), folder.name)
     packages = next(folder.glob("lib/python*/site-packages"))
     for extra in packages.glob("_virtualenv.*"):
         extra.unlink()
@@ -162,7 +163,7 @@ def _make(folder: Path, interpreter: Interpreter, wheels: Sequence[WheelFile]) -
             f"--python={python_of(folder)}",
         )
         uv("pip", "install", *options, *sources, f"--requirements={requirements}")
-    _compile(folder, packages)
+    _compile(folder, packages, toolchain.processes)
 
 
 def _requirement(wheel: WheelFile) -> str:
@@ -180,7 +181,7 @@ def _uv(toolchain: HostToolchain, folder: Path, *arguments: str) -> None:
     raise BuildFailedError("install", words or f"uv ended with exit code {done.returncode}.")
 
 
-def _compile(folder: Path, packages: Path) -> None:
+def _compile(folder: Path, packages: Path, processes: Processes) -> None:
     """Write the bytecode with the environment's own interpreter, as images do; uv's own way fails on CPython 3.6.
 
     Files that are no code of this CPython (templates, Python 2) stay as they are, which is why its ending says nothing.

@@ -1,31 +1,29 @@
 """The probe: rides along in a trial and reports what the training did, as JSON lines ("events") in the record channel.
 
-Stdlib only, CPython 3.6 to 3.13. `start` takes the settings that came in the environment. What an event holds is said in
-`events.schema.json` beside this package; the runner reads it with `runner.trials.channel`.
+Stdlib only, CPython 3.6 to 3.14. `start` takes the settings that came in the environment. What an event holds is
+said in `events.schema.json` beside this package; the runner reads it with `runner.trials.channel`.
 """
 
 VERSION = "2"
 
 
-def start(settings):
+def start(settings: "dict[str, str]") -> None:
     """Open the channel, say so, seed, and get ready to see imports, training and the end of the process."""
-    from . import channel
+    from . import emitter
 
-    line = channel.open_channel(settings["RUNNER_CHANNEL"])
+    line = emitter.open_channel(settings["RUNNER_CHANNEL"])
     line.write_start(VERSION)
 
-    from . import ending, imports, progress, seeding, watch
+    from . import ending, preparation, watched_imports
 
-    where = progress.Progress(line)
-    seed = seeding.wanted_seed(settings)
+    where = emitter.ScriptProgress(line)
+    seed = preparation.wanted_seed(settings)
     line.emit("seeding", mode="as-written" if seed is None else "seeded", seed=seed)
-    hooks = watch.hooks(line, where, steps=settings.get("RUNNER_STEPS") == "1")
+    hooks = watched_imports.training_hooks(line, where, steps=settings.get("RUNNER_STEPS") == "1")
     if seed is not None:
-        line.shielded(seeding.seed_random)(seed)
-        hooks.extend(seeding.hooks(seed, line))
+        line.shielded(preparation.seed_random)(seed)
+        hooks.extend(preparation.seed_hooks(seed, line))
     if settings.get("RUNNER_PRELUDES"):
-        from . import preludes
-
-        hooks.extend(preludes.run(settings["RUNNER_PRELUDES"], line))
-    imports.install(hooks, line)
+        hooks.extend(preparation.run_preludes(settings["RUNNER_PRELUDES"], line))
+    watched_imports.install(hooks, line)
     ending.install(line, where)

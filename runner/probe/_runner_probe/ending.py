@@ -1,59 +1,81 @@
-"""The end of the process: the exception that ended the script, the packages it had imported, and that the end was orderly.
+"""The end of the process: the exception that ended the script, the packages it had imported, whether it was orderly.
 
-A process that `os._exit`, a signal or an abort ends writes no `exit` event: that it is missing tells them from the rest.
+A process that `os._exit`, a signal or an abort ends writes no `exit` event: that it is missing tells them from the
+rest.
 """
 
 import atexit
 import os
+import re
 import sys
 
-from . import packages
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .emitter import Emitter, ScriptProgress
 
 MESSAGE_CHARACTERS = 8000
 TRACEBACK_CHARACTERS = 32000
+KNOWN_AS = {
+    "sklearn": "scikit-learn",
+    "PIL": "pillow",
+    "cv2": "opencv-python",
+    "yaml": "pyyaml",
+    "skimage": "scikit-image",
+    "google": "protobuf",
+    "dateutil": "python-dateutil",
+    "absl": "absl-py",
+    "attr": "attrs",
+    "tensorflow_core": "tensorflow",
+}
+"""Modules whose distribution has another name."""
+
+NESTED = ("tensorflow.python.keras", "tensorflow_core.python.keras", "tensorflow.keras")
+"""Modules below the top that have a version of their own: the Keras inside of TensorFlow."""
 
 _PROBE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def install(channel, where):
+def install(channel: "Emitter", where: "ScriptProgress") -> None:
     """See uncaught exceptions and the interpreter's orderly end."""
     _Ending(channel, where).install()
 
 
-class _Ending(object):
-    def __init__(self, channel, where):
+class _Ending:
+    def __init__(self, channel: "Emitter", where: "ScriptProgress") -> None:
         self._channel = channel
         self._where = where
         self._folder = os.path.realpath(os.getcwd())
         self._raised = False
-        self._next_hook = None
+        self._next_hook: Any = None
 
-    def install(self):
+    def install(self) -> None:
         self._tell = self._channel.shielded(self._tell)
         self._next_hook = sys.excepthook
         sys.excepthook = self._excepthook
         atexit.register(self._channel.shielded(self._at_exit))
 
-    def _excepthook(self, kind, error, trace):
+    def _excepthook(self, kind: "type[BaseException]", error: "BaseException", trace: "Any") -> None:
         if self._channel.mine():
             self._tell(error, trace)
         self._next_hook(kind, error, trace)  # which prints it, without the probe's frames
 
-    def _at_exit(self):
+    def _at_exit(self) -> None:
         if not self._channel.mine():
             return
         if sys.excepthook != self._excepthook and not self._raised:
             self._look_back()
-        self._channel.emit("packages", packages=packages.imported())
+        self._channel.emit("packages", packages=imported_packages())
         self._channel.emit("exit", kind="exception" if self._raised else "normal")
 
-    def _look_back(self):
+    def _look_back(self) -> None:
         """The script has replaced the hook: the interpreter noted the exception all the same, before it called it."""
         error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
         if isinstance(error, BaseException):
             self._tell(error, error.__traceback__)
 
-    def _tell(self, error, trace):
+    def _tell(self, error: "BaseException", trace: "Any") -> None:
         self._raised = True
         _hide_probe(error)
         stage, phase = self._where.place_of(error)
@@ -70,7 +92,7 @@ class _Ending(object):
             phase=phase,
         )
 
-    def _place(self, error, trace):
+    def _place(self, error: "BaseException", trace: "Any") -> "tuple[str | None, int | None, str | None]":
         """File (relative to the working directory), line and text of the innermost frame that is the script's own."""
         import linecache
 
@@ -87,7 +109,7 @@ class _Ending(object):
                 return file[:1000], line, source[:1000] or None
         return None, None, None
 
-    def _own(self, name):
+    def _own(self, name: str) -> "str | None":
         if name.startswith("<"):
             return None
         path = os.path.realpath(os.path.join(self._folder, name))
@@ -96,37 +118,37 @@ class _Ending(object):
         return os.path.relpath(path, self._folder) if inside and not installed else None
 
 
-def _hide_probe(error):
-    """Take the probe's own frames out of the tracebacks of an exception and of those behind it (CPython 3.7 and later)."""
-    seen = set()
-    waiting = [error]
+def _hide_probe(error: "BaseException") -> None:
+    """Take the probe's own frames out of the tracebacks of an exception and of those behind it (not on CPython 3.6)."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
     while waiting:
-        error = waiting.pop()
-        if error is None or id(error) in seen or sys.version_info < (3, 7):
+        one = waiting.pop()
+        if one is None or id(one) in seen or sys.version_info < (3, 7):
             continue
-        seen.add(id(error))
-        waiting += [error.__cause__, error.__context__]
-        trace = error.__traceback__
+        seen.add(id(one))
+        waiting += [one.__cause__, one.__context__]
+        trace = one.__traceback__
         while trace is not None:
             while trace.tb_next is not None and trace.tb_next.tb_frame.f_code.co_filename.startswith(_PROBE):
                 trace.tb_next = trace.tb_next.tb_next
             trace = trace.tb_next
 
 
-def _type_name(kind):
+def _type_name(kind: "type[BaseException]") -> str:
     module = getattr(kind, "__module__", None)
     name = getattr(kind, "__qualname__", kind.__name__)
     return (name if module in (None, "builtins") else "%s.%s" % (module, name))[:500]
 
 
-def _message(error):
+def _message(error: "BaseException") -> str:
     try:
         return str(error)[:MESSAGE_CHARACTERS]
     except Exception:
         return "(its message can't be told)"
 
 
-def _traceback(error, trace):
+def _traceback(error: "BaseException", trace: "Any") -> str:
     import traceback
 
     text = "".join(traceback.format_exception(type(error), error, trace))
@@ -134,3 +156,57 @@ def _traceback(error, trace):
         return text
     half = TRACEBACK_CHARACTERS // 2
     return text[:half] + "\n[...]\n" + text[-half:]
+
+
+def imported_packages() -> "dict[str, dict[str, str]]":
+    """{module: {"version": …, "file": …}} for every imported top-level module whose version can be told."""
+    folders: dict[str, dict[str, str]] = {}
+    found = {}
+    for name in sorted(set(sys.modules) & _candidates()):
+        module = sys.modules[name]
+        file = getattr(module, "__dict__", {}).get("__file__")
+        if not isinstance(file, str) or _is_standard(file):
+            continue
+        version = _own_version(module) or _version_beside(name, file, folders)
+        if version is not None:
+            found[name] = {"version": version[:100], "file": file[:1000]}
+    return found
+
+
+def _candidates() -> "set[str]":
+    return {name for name in sys.modules if "." not in name and not name.startswith("_")} | set(NESTED)
+
+
+def _is_standard(file: str) -> bool:
+    library = os.path.dirname(os.__file__)
+    beyond = file[len(library) :].split(os.sep)[1:2]
+    return file.startswith(library + os.sep) and beyond[0] not in ("site-packages", "dist-packages")
+
+
+def _own_version(module: "Any") -> "str | None":
+    # Not getattr: a module may import half a library for an attribute that it does not have.
+    version = module.__dict__.get("__version__")
+    return version if isinstance(version, str) else None
+
+
+def _version_beside(name: str, file: str, folders: "dict[str, dict[str, str]]") -> "str | None":
+    """The version that the dist-info or egg-info folder beside a module has in its name."""
+    folder = os.path.dirname(file)
+    if os.path.basename(file).startswith("__init__."):
+        folder = os.path.dirname(folder)
+    if folder not in folders:
+        folders[folder] = _distributions(folder)
+    return folders[folder].get(_normal(KNOWN_AS.get(name, name)))
+
+
+def _distributions(folder: str) -> "dict[str, str]":
+    try:
+        entries = os.listdir(folder)
+    except OSError:
+        return {}
+    matches = (re.match(r"(.+?)-([0-9][^-]*)(?:-py[0-9.]+)?\.(?:dist|egg)-info$", entry) for entry in entries)
+    return {_normal(match.group(1)): match.group(2) for match in matches if match}
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

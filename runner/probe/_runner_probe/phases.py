@@ -1,4 +1,4 @@
-"""One phase: a call of `fit`, from its entry to its end, and what is read of its model on the way."""
+"""A phase: one call of `fit`, from its entry to its end, and what is read of its model on the way."""
 
 import json
 import os
@@ -6,11 +6,17 @@ import time
 
 from . import weights
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .emitter import Emitter
+
 FIRST = 64
 CONFIG_BYTES = 64 * 1024
 
 
-def is_sampled(number):
+def is_sampled(number: int) -> bool:
     """Whether the n-th of something repeated is looked at closely: all up to 64, then 64 in every doubling.
 
     A script may call `fit`, or have an epoch, every millisecond; reading weights each time would slow it down.
@@ -18,20 +24,20 @@ def is_sampled(number):
     return number <= FIRST or number % (1 << (number.bit_length() - FIRST.bit_length())) == 0
 
 
-class Phase(object):
+class FitPhase:
     """The state of one `fit`. What can't be read of its model is reported as the probe's failure, and is None."""
 
-    def __init__(self, channel, name, number, model, backend):
+    def __init__(self, channel: "Emitter", name: str, number: int, model: "Any", backend: str) -> None:
         self._channel = channel
         self._read = weights.reader(backend)
         self._sampled = is_sampled(number)
-        self._before = None
-        self._variables = None
+        self._before: Any = None
+        self._variables: Any = None
         self._epochs = 0
-        self._began = None
-        self._losses = []
+        self._began: Any = None
+        self._losses: list[Any] = []
         self._told_losses = 0
-        self._batch = None
+        self._batch: Any = None
         self._digest = channel.shielded(self._digest)
         self._norms = channel.shielded(self._norms)
         self._learning_rate = channel.shielded(self._learning_rate)
@@ -40,7 +46,7 @@ class Phase(object):
         self.begun = False
         self.depth = 0
 
-    def begin(self, params):
+    def begin(self, params: "dict[str, Any]") -> None:
         """Training is about to take its first step: the model is built and its weights are the initial ones."""
         self.begun = True
         self._variables = weights.variables_of(self.model) if self._sampled else None
@@ -54,7 +60,7 @@ class Phase(object):
             weight_norm=(self._norms() or (None, None))[0],
         )
 
-    def end(self, failed):
+    def end(self, failed: bool) -> None:
         """The fit returned, or an exception left it."""
         if not self.begun:
             self.begin({})
@@ -65,11 +71,11 @@ class Phase(object):
         norm = (self._norms() or (None, None))[0]
         self._channel.emit("phase-end", name=self.name, final_weights=self._digest(), weight_norm=norm, error=failed)
 
-    def begin_epoch(self):
+    def begin_epoch(self) -> None:
         """Start the clock of an epoch."""
         self._began = time.perf_counter()
 
-    def end_steps(self):
+    def end_steps(self) -> "tuple[float | None, float | None]":
         """An epoch's last step is done, its callbacks come next: (seconds since it began, learning rate).
 
         The rate is read before callbacks change it for the epoch that follows.
@@ -77,7 +83,7 @@ class Phase(object):
         seconds = None if self._began is None else round(time.perf_counter() - self._began, 6)
         return seconds, self._learning_rate() if self._is_looked_at(self._epochs + 1) else None
 
-    def end_epoch(self, logs, seconds, learning_rate):
+    def end_epoch(self, logs: "dict[str, float]", seconds: "float | None", learning_rate: "float | None") -> None:
         """An epoch is over; `logs` are its numbers by name."""
         self._epochs += 1
         fields = {"learning_rate": learning_rate, "weight_norm": None, "update_norm": None, "rss_bytes": None}
@@ -88,7 +94,7 @@ class Phase(object):
         self.flush_losses()
         self._channel.emit("epoch", phase=self.name, epoch=self._epochs, logs=logs, time_s=seconds, **fields)
 
-    def add_loss(self, batch, loss):
+    def add_loss(self, batch: int, loss: float) -> None:
         """The loss of one batch, as the callbacks see it; told twice where one method calls the other."""
         if self._batch == (self._epochs, batch):
             return
@@ -97,27 +103,27 @@ class Phase(object):
         if len(self._losses) >= 256:
             self.flush_losses()
 
-    def flush_losses(self):
+    def flush_losses(self) -> None:
         """Write the losses of batches that are not written yet."""
         if self._losses:
             self._channel.emit("steps", phase=self.name, first=self._told_losses + 1, losses=self._losses)
             self._told_losses += len(self._losses)
             self._losses = []
 
-    def is_sampled(self):
+    def is_sampled(self) -> bool:
         """Whether the model's weights and configuration are looked at."""
         return self._sampled
 
-    def _is_looked_at(self, epoch):
+    def _is_looked_at(self, epoch: int) -> bool:
         return self._sampled and is_sampled(epoch)
 
-    def _digest(self):
+    def _digest(self) -> "Any":
         return weights.digest(self._variables, self._read) if self._variables else None
 
-    def _learning_rate(self):
+    def _learning_rate(self) -> "Any":
         return weights.learning_rate(self.model, self._read)
 
-    def _norms(self):
+    def _norms(self) -> "Any":
         """The norm of the weights and of their change since the last look; the second is None at the first look."""
         parameters = weights.count(self._variables or ())
         if not parameters or parameters > weights.NORM_PARAMETERS:
@@ -131,12 +137,12 @@ class Phase(object):
         return weights.norm(arrays), change
 
 
-def model_name(model):
+def model_name(model: "Any") -> str:
     """Class and name of a model, such as "Sequential sequential_1"."""
     return ("%s %s" % (type(model).__name__, getattr(model, "name", None) or "")).strip()[:200]
 
 
-def config_texts(model):
+def config_texts(model: "Any") -> "list[tuple[str, str]]":
     """(what, JSON text) of model, optimizer and loss, as they are configured at this moment."""
     found = []
     for what in ("model", "optimizer", "loss"):
@@ -150,7 +156,7 @@ def config_texts(model):
     return found
 
 
-def resident_bytes():
+def resident_bytes() -> "int | None":
     """The memory that the process occupies now."""
     try:
         with open("/proc/self/statm", "rb") as file:
@@ -159,7 +165,7 @@ def resident_bytes():
         return None
 
 
-def _model_config(model):
+def _model_config(model: "Any") -> "Any":
     """A model's configuration with its layers, which a model written as a subclass does not tell by itself."""
     try:
         config = model.get_config()
@@ -170,7 +176,7 @@ def _model_config(model):
     return {"class_name": type(model).__name__, "config": config}
 
 
-def _config(thing):
+def _config(thing: "Any") -> "Any":
     if callable(getattr(thing, "get_config", None)):
         return {"class_name": type(thing).__name__, "config": thing.get_config()}
     if isinstance(thing, dict):
@@ -180,19 +186,19 @@ def _config(thing):
     return getattr(thing, "__name__", thing)
 
 
-def _as_text(value):
+def _as_text(value: "Any") -> "Any":
     if callable(getattr(value, "tolist", None)):
         return value.tolist()
     return getattr(value, "__name__", None) or str(value)
 
 
-def _whole(value, less=None):
+def _whole(value: "Any", less: "Any" = None) -> "int | None":
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value - less if isinstance(less, int) else value
 
 
-def _steps(params):
+def _steps(params: "dict[str, Any]") -> "int | None":
     """Batches in an epoch, from what the callbacks were told."""
     steps = _whole(params.get("steps"))
     samples, size = _whole(params.get("samples")), _whole(params.get("batch_size"))

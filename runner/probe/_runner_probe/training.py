@@ -5,26 +5,32 @@ Nothing is added that a script could see in its callbacks: the list that calls t
 
 import _thread
 
-from . import batches, phases, sessions, weights, wrapping
+from . import loops, phases, weights, wrapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .emitter import Emitter, ScriptProgress
 
 FINER = ("compile", "evaluate", "predict")
 
 
-class Training(object):
+class Training:
     """All phases of the process, and what happens around the methods of Keras' classes."""
 
-    def __init__(self, channel, where, steps):
+    def __init__(self, channel: "Emitter", where: "ScriptProgress", steps: bool) -> None:
         self._channel = channel
         self._where = where
         self._steps = steps
         self._fits = 0
-        self._stacks = {}
+        self._stacks: dict[Any, Any] = {}
         self._inside = 0
-        self._configs = set()
-        self._batches = batches.Batches(channel, where)
-        self._sessions = sessions.Sessions(self._batches)
+        self._configs: set[Any] = set()
+        self._batches = loops.Batches(channel, where)
+        self._sessions = loops.Sessions(self._batches)
 
-    def watch_models(self, module, backend):
+    def watch_models(self, module: "Any", backend: str) -> None:
         """A module that defines classes with `fit`."""
         for cls in wrapping.own_classes(module):
             if "fit" in vars(cls) or "train_on_batch" in vars(cls):
@@ -35,13 +41,13 @@ class Training(object):
                     self._put_around(cls, name, self._enter_finer, self._leave_finer, name)
                 self._watch_making(cls)
 
-    def watch_layers(self, module):
+    def watch_layers(self, module: "Any") -> None:
         """A module that defines the class that all layers inherit from."""
         for cls in wrapping.own_classes(module):
             if cls.__name__ in ("Layer", "Container", "Network"):
                 self._watch_making(cls)
 
-    def watch_callbacks(self, module):
+    def watch_callbacks(self, module: "Any") -> None:
         """A module that defines the list that calls the callbacks."""
         cls = getattr(module, "CallbackList", None)
         if cls is None or cls.__module__ != module.__name__:
@@ -54,45 +60,48 @@ class Training(object):
             if "_call_batch_hook" not in vars(cls) and "on_train_batch_end" not in vars(cls):
                 self._put_around(cls, "on_batch_end", self._enter_batch_end, self._leave_batch_end)
 
-    def watch_optimizers(self, module, backend):
+    def watch_optimizers(self, module: "Any", backend: str) -> None:
         """A module that defines the class that all optimizers inherit from."""
         for cls in wrapping.own_classes(module):
             self._put_around(cls, "apply_gradients", self._enter_apply_gradients, self._leave_apply, backend)
             self._put_around(cls, "apply", self._enter_apply, self._leave_apply, backend)  # Keras 3
 
-    def watch_sessions(self, module):
+    def watch_sessions(self, module: "Any") -> None:
         """TensorFlow's module of the class that all sessions inherit from."""
         self._put_around(module.BaseSession, "run", self._enter_run, self._leave_run)
         self._put_around(module.BaseSession, "close", self._enter_close, wrapping.nothing)
 
-    def _put_around(self, cls, name, enter, leave, *given):
-        def enter_if_mine(args, kwargs):
+    def _put_around(self, cls: "Any", name: str, enter: "Any", leave: "Any", *given: "Any") -> None:
+        def enter_if_mine(args: "Any", kwargs: "Any") -> "Any":
             return enter(args, kwargs, *given) if self._channel.mine() else None
 
-        def leave_if_entered(token, result, error):
+        def leave_if_entered(token: "Any", result: "Any", error: "Any") -> None:
             if token is not None:
                 leave(token, result, error)
 
         shielded = self._channel.shielded
         wrapping.put_around(cls, name, shielded(enter_if_mine), shielded(leave_if_entered))
 
-    def _watch_making(self, cls):
-        building = self._channel.shielded(lambda: self._channel.mine() and self._where.building())
-        wrapping.once(cls, "__init__", building)
+    def _watch_making(self, cls: "Any") -> None:
+        def building() -> None:
+            if self._channel.mine():
+                self._where.building()
 
-    def _enter_fit(self, args, kwargs, backend):
+        wrapping.once(cls, "__init__", self._channel.shielded(building))
+
+    def _enter_fit(self, args: "Any", kwargs: "Any", backend: str) -> "Any":
         model = args[0]
         stack = self._stack()
         if not stack or stack[-1].begun or not _is_same(stack[-1].model, model):
             self._fits += 1
-            phase = phases.Phase(self._channel, "fit-%d" % self._fits, self._fits, model, backend)
+            phase = phases.FitPhase(self._channel, "fit-%d" % self._fits, self._fits, model, backend)
             self._where.move("training", phase.name)
             stack.append(phase)
         self._inside += 1
         stack[-1].depth += 1
         return stack[-1]
 
-    def _leave_fit(self, phase, result, error):
+    def _leave_fit(self, phase: "phases.FitPhase", result: "Any", error: "Any") -> None:
         self._inside -= 1
         phase.depth -= 1
         if phase.depth:
@@ -107,7 +116,7 @@ class Training(object):
         elif error is None:
             self._where.move("after-training")
 
-    def _enter_finer(self, args, kwargs, name):
+    def _enter_finer(self, args: "Any", kwargs: "Any", name: str) -> "Any":
         if self._inside:
             return None
         before = self._where.phase
@@ -115,26 +124,26 @@ class Training(object):
         self._where.move(self._where.stage, name)
         return (before,)
 
-    def _leave_finer(self, token, result, error):
+    def _leave_finer(self, token: "Any", result: "Any", error: "Any") -> None:
         if error is not None:
             self._where.blame(error)
         self._where.move(self._where.stage, token[0])
 
-    def _enter_batch(self, args, kwargs, backend):
+    def _enter_batch(self, args: "Any", kwargs: "Any", backend: str) -> "Any":
         if self._inside:
             return None
         loop = self._batches.begin(args[0], backend)
         self._inside += 1  # what the call calls belongs to it
         return loop
 
-    def _leave_batch(self, loop, result, error):
+    def _leave_batch(self, loop: "Any", result: "Any", error: "Any") -> None:
         self._inside -= 1
         if error is None:
             self._batches.end(loop, result)
         else:
             self._where.blame(error)
 
-    def _enter_apply_gradients(self, args, kwargs, backend):
+    def _enter_apply_gradients(self, args: "Any", kwargs: "Any", backend: str) -> "Any":
         if self._inside:
             return None
         pairs = list(args[1] if len(args) > 1 else kwargs["grads_and_vars"])
@@ -144,25 +153,25 @@ class Training(object):
             kwargs["grads_and_vars"] = pairs
         return self._begin_apply(args[0], [variable for _, variable in pairs], backend)
 
-    def _enter_apply(self, args, kwargs, backend):
+    def _enter_apply(self, args: "Any", kwargs: "Any", backend: str) -> "Any":
         if self._inside:
             return None
         variables = _argument(args, kwargs, 2, "trainable_variables")
         return self._begin_apply(args[0], list(variables or args[0]._trainable_variables), backend)
 
-    def _begin_apply(self, optimizer, variables, backend):
+    def _begin_apply(self, optimizer: "Any", variables: "Any", backend: str) -> "Any":
         self._batches.apply(optimizer, variables, backend)
         self._inside += 1
         return variables
 
-    def _leave_apply(self, variables, result, error):
+    def _leave_apply(self, variables: "Any", result: "Any", error: "Any") -> None:
         self._inside -= 1
         if error is not None:
             self._where.blame(error)
         elif result is not None and weights.is_first_graph():
             self._sessions.made(result, variables)
 
-    def _enter_run(self, args, kwargs):
+    def _enter_run(self, args: "Any", kwargs: "Any") -> "Any":
         if self._inside:
             return None
         self._inside += 1  # what is read meanwhile is read by sessions too
@@ -171,7 +180,7 @@ class Training(object):
         finally:
             self._inside -= 1
 
-    def _leave_run(self, loops, result, error):
+    def _leave_run(self, loops: "Any", result: "Any", error: "Any") -> None:
         if error is not None:
             self._where.blame(error)
             return
@@ -182,7 +191,7 @@ class Training(object):
         finally:
             self._inside -= 1
 
-    def _enter_close(self, args, kwargs):
+    def _enter_close(self, args: "Any", kwargs: "Any") -> None:
         if not self._inside:
             self._inside += 1
             try:
@@ -190,11 +199,11 @@ class Training(object):
             finally:
                 self._inside -= 1
 
-    def _enter_epoch_begin(self, args, kwargs):
+    def _enter_epoch_begin(self, args: "Any", kwargs: "Any") -> "Any":
         phase = self._phase() if _is_training(args, kwargs) else None
         return None if phase is None else (phase, args[0], _argument(args, kwargs, 1, "epoch"))
 
-    def _leave_epoch_begin(self, token, result, error):
+    def _leave_epoch_begin(self, token: "Any", result: "Any", error: "Any") -> None:
         phase, callbacks, epoch = token
         if not phase.begun:
             phase.begin(dict(_params(callbacks), initial_epoch=epoch))
@@ -202,72 +211,76 @@ class Training(object):
                 self._tell_configs(phase)
         phase.begin_epoch()
 
-    def _enter_epoch_end(self, args, kwargs):
+    def _enter_epoch_end(self, args: "Any", kwargs: "Any") -> "Any":
         phase = self._phase() if _is_training(args, kwargs) else None
         if phase is None:
             return None
         return phase, phase.end_steps(), args[0], _argument(args, kwargs, 2, "logs"), _lengths(args[0])
 
-    def _leave_epoch_end(self, token, result, error):
+    def _leave_epoch_end(self, token: "Any", result: "Any", error: "Any") -> None:
         phase, (seconds, learning_rate), callbacks, logs, told = token
         phase.end_epoch(_numbers(_told_since(callbacks, told, logs)), seconds, learning_rate)
 
-    def _enter_batch_hook(self, args, kwargs):
+    def _enter_batch_hook(self, args: "Any", kwargs: "Any") -> "Any":
         mode, hook = args[1:3]
-        return self._enter_batch_end([args[0]] + args[3:], kwargs) if (str(mode), hook) == ("train", "end") else None
+        return self._enter_batch_end([args[0], *args[3:]], kwargs) if (str(mode), hook) == ("train", "end") else None
 
-    def _enter_batch_end(self, args, kwargs):
+    def _enter_batch_end(self, args: "Any", kwargs: "Any") -> "Any":
         phase = self._phase()
-        return None if phase is None else (phase, _argument(args, kwargs, 1, "batch"), _argument(args, kwargs, 2, "logs"))
+        return (
+            None if phase is None else (phase, _argument(args, kwargs, 1, "batch"), _argument(args, kwargs, 2, "logs"))
+        )
 
-    def _leave_batch_end(self, token, result, error):
+    def _leave_batch_end(self, token: "Any", result: "Any", error: "Any") -> None:
         phase, batch, logs = token
         if logs and "loss" in logs:
             phase.add_loss(int(batch), float(logs["loss"]))
 
-    def _tell_configs(self, phase):
+    def _tell_configs(self, phase: "phases.FitPhase") -> None:
         for what, text in phases.config_texts(phase.model):
             if text not in self._configs:
                 self._configs.add(text)
                 self._channel.emit("config", phase=phase.name, what=what, config=text)
 
-    def _stack(self):
+    def _stack(self) -> "Any":
         return self._stacks.setdefault(_thread.get_ident(), [])
 
-    def _phase(self):
+    def _phase(self) -> "Any":
         stack = self._stack()
         return stack[-1] if stack else None
 
 
-def _is_same(outer, model):
-    """Whether a fit inside of a fit is the same training: a method that calls another, or the Sequential of old, which hands
-    its fit on to a Model of its own."""
+def _is_same(outer: "Any", model: "Any") -> bool:
+    """Whether a fit inside of a fit is the same training.
+
+    So it is where a method calls another, and in the Sequential of old, which hands its fit on to a Model of its own.
+    """
     return outer is model or vars(outer).get("model") is model
 
 
-def _argument(args, kwargs, position, name):
+def _argument(args: "Any", kwargs: "Any", position: int, name: str) -> "Any":
     return args[position] if len(args) > position else kwargs.get(name)
 
 
-def _is_training(args, kwargs):
+def _is_training(args: "Any", kwargs: "Any") -> bool:
     """TensorFlow 1.13 to 2.1 run validation through the same methods, with another mode."""
     mode = _argument(args, kwargs, 3, "mode") or "train"
     return str(getattr(mode, "value", mode)) == "train"
 
 
-def _history(callbacks):
+def _history(callbacks: "Any") -> "Any":
     for callback in callbacks.callbacks:
         if type(callback).__name__ == "History":
             return getattr(callback, "history", {})  # set when training begins
     return {}
 
 
-def _lengths(callbacks):
+def _lengths(callbacks: "Any") -> "dict[str, int]":
     """How many values each metric has in Keras' own history."""
     return {name: len(values) for name, values in _history(callbacks).items()}
 
 
-def _told_since(callbacks, lengths, logs):
+def _told_since(callbacks: "Any", lengths: "Any", logs: "Any") -> "Any":
     """The logs of the epoch as Keras' history has them, plus what only the call itself was given.
 
     Native Keras 2 hands an empty dict to the call and lets its first callback fill in the training metrics, unseen from
@@ -280,7 +293,7 @@ def _told_since(callbacks, lengths, logs):
     return found
 
 
-def _numbers(logs):
+def _numbers(logs: "Any") -> "dict[str, float]":
     numbers = {}
     for name, value in list(logs.items())[:100]:
         try:
@@ -290,7 +303,7 @@ def _numbers(logs):
     return numbers
 
 
-def _params(callbacks):
+def _params(callbacks: "Any") -> "Any":
     """Epochs and steps as the callbacks were told them."""
     params = getattr(callbacks, "params", None)
     if not params:

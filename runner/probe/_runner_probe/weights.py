@@ -1,19 +1,25 @@
 """Reads weights and the learning rate of a model without adding an op to a graph or changing a random state.
 
-In a graph the variables themselves are fetched, through the session that Keras uses; its `get_session` first initialises
-what is not initialised yet, as the first batch would have done a moment later. Under eager execution `numpy()` copies.
+In a graph the variables themselves are fetched, through the session that Keras uses; its `get_session` first
+initialises what is not initialised yet, as the first batch would have done a moment later. Under eager execution
+`numpy()` copies.
 """
 
 import hashlib
 import sys
 
-DIGEST_BYTES = 512 * 1024 ** 2
-NORM_PARAMETERS = 50 * 10 ** 6
-UPDATE_PARAMETERS = 10 * 10 ** 6
-"""Above these sizes of a model its digest, its norm, its update norm (which keeps a copy of the weights) are left out."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+DIGEST_BYTES = 512 * 1024**2
+NORM_PARAMETERS = 50 * 10**6
+UPDATE_PARAMETERS = 10 * 10**6
+"""Above these sizes a model's digest, norm and update norm (which keeps a copy of the weights) are left out."""
 
 
-def variables_of(model):
+def variables_of(model: "Any") -> "list[Any]":
     """The model's weights in its own order; none where it is not built yet."""
     try:
         return list(model.weights)
@@ -21,7 +27,7 @@ def variables_of(model):
         return []
 
 
-def count(variables):
+def count(variables: "Any") -> int:
     """How many parameters the variables hold."""
     total = 0
     for variable in variables:
@@ -32,10 +38,10 @@ def count(variables):
     return total
 
 
-def reader(backend):
+def reader(backend: str) -> "Callable[[Any], Any]":
     """Reads variables as NumPy arrays, one after the other; `backend` is the name of Keras' backend module."""
 
-    def read(variables):
+    def read(variables: "Any") -> "Any":
         if not variables or is_eager():
             return (variable.numpy() for variable in variables)
         return iter(sys.modules[backend].get_session().run(list(variables)))
@@ -43,7 +49,7 @@ def reader(backend):
     return read
 
 
-def digest(variables, read):
+def digest(variables: "Any", read: "Any") -> "str | None":
     """SHA-256 (hex) over dtype, shape and bytes of every variable in the model's order; None where there is none."""
     if not variables or count(variables) * 4 > DIGEST_BYTES:
         return None
@@ -55,7 +61,7 @@ def digest(variables, read):
     return found.hexdigest() if number else None
 
 
-def norm(arrays):
+def norm(arrays: "Any") -> float:
     """The Euclidean norm over all arrays together, in double precision; not finite where a weight is not."""
     numpy = sys.modules["numpy"]
     with numpy.errstate(all="ignore"):
@@ -63,19 +69,18 @@ def norm(arrays):
         return float(numpy.sqrt(sum(squares)))
 
 
-def difference(after, before):
+def difference(after: "Any", before: "Any") -> "list[Any]":
     """The arrays of `after` minus those of `before`."""
     numpy = sys.modules["numpy"]
     with numpy.errstate(all="ignore"):
         return [
-            numpy.asarray(new, dtype="float64") - numpy.asarray(old, dtype="float64")
-            for new, old in zip(after, before)
+            numpy.asarray(new, dtype="float64") - numpy.asarray(old, dtype="float64") for new, old in zip(after, before)
         ]
 
 
-def learning_rate(model, read):
+def learning_rate(model: "Any", read: "Any") -> "float | None":
     """The optimizer's learning rate as it stands; None where only a new op could tell it."""
-    optimizer = getattr(model, "optimizer", None)
+    optimizer: Any = getattr(model, "optimizer", None)
     for name in ("learning_rate", "lr", "_lr"):
         value = getattr(optimizer, name, None)
         if value is not None:
@@ -94,7 +99,7 @@ def learning_rate(model, read):
         return None
 
 
-def is_eager():
+def is_eager() -> bool:
     """Whether TensorFlow, where there is one, executes at once."""
     context = _tensorflow("eager.context")
     if context is None:  # TensorFlow 1.3 and older, or none at all
@@ -102,7 +107,7 @@ def is_eager():
     return bool(context.executing_eagerly() if hasattr(context, "executing_eagerly") else context.in_eager_mode())
 
 
-def is_first_graph():
+def is_first_graph() -> bool:
     """Whether a graph as of TensorFlow 1 is being made, which a session runs, and not the trace of a function."""
     ops = _tensorflow("framework.ops")
     if ops is None:
@@ -111,10 +116,9 @@ def is_first_graph():
     return not (is_eager() if outside is None else outside())
 
 
-def _tensorflow(name):
+def _tensorflow(name: str) -> "Any":
     for tensorflow in ("tensorflow", "tensorflow_core"):
         module = sys.modules.get("%s.python.%s" % (tensorflow, name))
         if module is not None:
             return module
     return None
-

@@ -4,37 +4,40 @@ import inspect
 
 from .enclosing_importlib_bootstrap import enclosed
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-def own_classes(module):
+
+def own_classes(module: "Any") -> "list[type]":
     """The classes that a module defines itself."""
     return [
-        value
-        for value in list(vars(module).values())
-        if inspect.isclass(value) and value.__module__ == module.__name__
+        value for value in list(vars(module).values()) if inspect.isclass(value) and value.__module__ == module.__name__
     ]
 
 
-def put_around(cls, name, enter, leave):
+def put_around(cls: "Any", name: str, enter: "Callable[..., Any]", leave: "Callable[..., Any]") -> "Any":
     """Enclose the method `name` where `cls` itself defines it; None where it does not, else the new method."""
     original = vars(cls).get(name)
     if not inspect.isfunction(original):
         return None
-    method = enclosed(original, enter, leave)
+    method: Any = enclosed(original, enter, leave)
     # getfullargspec, which scikit-learn's wrappers ask what `fit` takes, does not look through __wrapped__.
     method.__signature__ = inspect.signature(original)
     setattr(cls, name, method)
     return method
 
 
-def nothing(*_):
+def nothing(*_: "Any") -> None:
     """For an end of a method that nothing is to happen at."""
 
 
-def once(cls, name, act):
+def once(cls: "Any", name: str, act: "Callable[[], object]") -> None:
     """Act when the method is called for the first time, and leave the class as it was."""
     original = vars(cls).get(name)
 
-    def enter(args, kwargs):
+    def enter(args: "Any", kwargs: "Any") -> None:
         if vars(cls).get(name) is method:
             setattr(cls, name, original)
         act()

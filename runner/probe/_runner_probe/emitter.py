@@ -1,0 +1,193 @@
+"""The record channel as the probe writes it, one JSON line with one `write`, and where the script is by now.
+
+The script may close every descriptor, fork, change directory or fill the disk: what can't be written is lost, and the
+script never notices.
+"""
+
+import functools
+import json
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+BUDGET_BYTES = 32 * 1024**2
+"""Where this much is written, only what a record can't do without is written still: the engine ends a job whose channel
+grows past its limit (64 MiB), and that must not be the probe's doing."""
+
+BUDGETS = dict.fromkeys(["start", "seeding", "exception", "packages", "exit"], float("inf"))
+BUDGETS["stage"] = 48 * 1024**2
+MARKERS = 100
+"""How many changes of phase are told that are neither a change of stage nor a fit: two models that are trained in turn,
+or a loop around `predict`, would fill the channel."""
+FAILURES = 20
+"""How many failures of its own the probe reports; one that repeats in every epoch would fill the channel."""
+
+
+def open_channel(path: str) -> "Emitter":
+    """The channel in the file at `path`, which must be there. Raises OSError."""
+    return Emitter(os.path.abspath(path))
+
+
+def plain(value: "Any") -> "Any":
+    """`value` as JSON can hold it: numbers that are not finite as "nan", "inf" or "-inf", the unknown as its text."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return float(value) if value - value == 0 else str(float(value))
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if callable(getattr(value, "tolist", None)):
+        return plain(value.tolist())
+    return str(value)
+
+
+class Emitter:
+    """The open file, the process that it belongs to, and the clock of the trial."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._pid = os.getpid()
+        self._begun = time.time()
+        self._descriptor: Any = None
+        self._identity: Any = None
+        self._written = 0
+        self._failures = 0
+        self._open()
+
+    def mine(self) -> bool:
+        """Whether this is the process that the probe started in, and not a fork of it."""
+        return os.getpid() == self._pid
+
+    def write_start(self, version: str) -> None:
+        """The first event."""
+        self.emit(
+            "start",
+            probe=version,
+            python="%d.%d.%d" % sys.version_info[:3],
+            implementation=sys.implementation.name,
+            executable=sys.executable or "",
+            argv=_command_line(),
+            pid=self._pid,
+            time=self._begun,
+        )
+
+    def emit(self, event: str, **fields: "Any") -> None:
+        """Append one event; never raises, never blocks on anything but the disk."""
+        try:
+            if not self.mine() or self._written > BUDGETS.get(event, BUDGET_BYTES):
+                return
+            fields["event"] = event
+            fields["t"] = round(time.time() - self._begun, 4)
+            line = json.dumps(plain(fields), allow_nan=False, separators=(",", ":")) + "\n"
+            self._write(line.encode("ascii"))
+        except Exception:
+            pass
+
+    def failed(self, place: str, error: "BaseException") -> None:
+        """Report a failure inside of the probe."""
+        self._failures += 1
+        if self._failures <= FAILURES:
+            message = "%s: %s" % (type(error).__name__, error)
+            self.emit("probe-error", place=place, message=message[:2000])
+
+    def shielded(self, function: "Callable[..., Any]") -> "Callable[..., Any]":
+        """`function`, whose failures are the probe's and not the script's: reported, and None returned."""
+
+        @functools.wraps(function)
+        def call(*args: "Any", **kwargs: "Any") -> "Any":
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                self.failed(function.__name__, error)
+                return None
+
+        return call
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
+        self._descriptor = _moved_up(os.open(self._path, flags))
+        self._identity = _identity(self._descriptor)
+
+    def _write(self, data: bytes) -> None:
+        # The script may have closed the descriptor, and its number may be a file of the script's by now.
+        try:
+            lost = _identity(self._descriptor) != self._identity
+        except OSError:
+            lost = True
+        if lost:
+            self._open()
+        self._written += len(data)
+        os.write(self._descriptor, data)
+
+
+def _identity(descriptor: int) -> "tuple[int, int]":
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+def _moved_up(descriptor: int) -> int:
+    """The same file under a high number, out of the way of scripts that close or count on low ones."""
+    try:
+        import fcntl
+        import resource
+
+        top = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        top = 1024 if top == resource.RLIM_INFINITY else min(top, 1024)
+        high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, top - 24)
+    except (ImportError, OSError, ValueError):
+        return descriptor
+    os.close(descriptor)
+    return high
+
+
+def _command_line() -> "list[str]":
+    try:
+        with open("/proc/self/cmdline", "rb") as file:
+            words = file.read(65536).split(b"\0")[:-1]
+    except OSError:
+        return []
+    return [word.decode("utf-8", "replace")[:1000] for word in words[:100]]
+
+
+class ScriptProgress:
+    """Stage and phase as they are now; `blame` remembers them for an exception that is on its way out."""
+
+    def __init__(self, channel: "Emitter") -> None:
+        self._channel = channel
+        self._markers = 0
+        self._blamed: Any = None
+        self.stage = "import"
+        self.phase = ""
+
+    def move(self, stage: str, phase: str = "") -> None:
+        """Go to a stage; going on from `training` to another fit is a move from training to training."""
+        if (stage, phase) == (self.stage, self.phase):
+            return
+        told = stage != self.stage or phase.startswith("fit-") or self._markers < MARKERS
+        self._markers += stage == self.stage
+        self.stage, self.phase = stage, phase
+        if told:
+            self._channel.emit("stage", stage=stage, phase=phase)
+
+    def building(self, phase: str = "") -> None:
+        """The first model or layer is being made."""
+        if self.stage == "import":
+            self.move("build-model", phase)
+
+    def blame(self, error: "BaseException") -> None:
+        """An exception leaves the present stage and phase: where it is not caught, that is where it belongs."""
+        self._blamed = (id(error), type(error), self.stage, self.phase)
+
+    def place_of(self, error: "BaseException") -> "tuple[str, str]":
+        """Stage and phase that an exception came from."""
+        if self._blamed is not None and self._blamed[:2] == (id(error), type(error)):
+            _, _, stage, phase = self._blamed
+            return stage, phase
+        return self.stage, self.phase

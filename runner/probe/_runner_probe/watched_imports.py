@@ -1,0 +1,149 @@
+"""Which modules are watched, and how something is done right after one was imported, without importing anything early.
+
+Every Keras has the same few classes that train under some prefix: the native packages, the copies inside of
+TensorFlow, and their private folders (`src`, `_impl`). How a module is found does not change.
+"""
+
+import sys
+from functools import partial
+
+from .enclosing_importlib_bootstrap import enclosed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .emitter import Emitter, ScriptProgress
+
+    Hook = tuple[str, Callable[[Any], object]]
+    """The name of a module, and what is called with it once it was imported."""
+
+PREFIXES = (
+    "keras",
+    "keras.src",
+    "tf_keras",
+    "tf_keras.src",
+    "tensorflow.python.keras",
+    "tensorflow.python.keras._impl.keras",
+    "tensorflow_core.python.keras",
+    "tensorflow.contrib.keras.python.keras",
+)
+MODELS = (
+    "models",
+    "engine.training",
+    "engine.training_v1",
+    "trainers.trainer",
+    "backend.tensorflow.trainer",
+    "backend.jax.trainer",
+    "backend.torch.trainer",
+)
+LAYERS = ("engine.topology", "engine.base_layer", "engine.base_layer_v1", "engine.network", "layers.layer")
+CALLBACKS = ("callbacks", "callbacks.callbacks", "callbacks.callback_list")
+OPTIMIZERS = (
+    "optimizer_v2.optimizer_v2",
+    "optimizers.optimizer_v2.optimizer_v2",
+    "optimizers.legacy.optimizer_v2",
+    "optimizers.optimizer_experimental.optimizer",
+    "optimizers.optimizer",
+    "optimizers.base_optimizer",
+)
+TENSORFLOW_OPTIMIZERS = ("tensorflow.python.training.optimizer", "tensorflow_core.python.training.optimizer")
+
+SESSIONS = ("tensorflow.python.client.session", "tensorflow_core.python.client.session")
+
+
+def install(hooks: "list[Hook]", channel: "Emitter") -> None:
+    """Watch for imports; `hooks` are (module name, function of the module). Modules already there are told now."""
+    by_name: dict[str, list[Callable[..., Any]]] = {}
+    for name, hook in hooks:
+        by_name.setdefault(name, []).append(channel.shielded(hook))
+    sys.meta_path.insert(0, PostImport(by_name, channel))
+    for name in [name for name in by_name if name in sys.modules]:
+        for hook in by_name[name]:
+            hook(sys.modules[name])
+
+
+class PostImport:
+    """A finder that lets the others find, and has the found loader say when a watched module has run.
+
+    The spec and its loader stay what they were, so that reload, pkgutil, inspect and `python -m` see nothing new.
+    """
+
+    def __init__(self, hooks: "dict[str, list[Callable[..., Any]]]", channel: "Emitter") -> None:
+        self._hooks = hooks
+        self._finding: set[Any] = set()
+        self._follow = channel.shielded(self._follow)
+
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+        """The spec that the finders after this one have for a watched module; None for all others."""
+        if name not in self._hooks or name in self._finding:
+            return None
+        self._finding.add(name)
+        try:
+            spec = self._found(name, path, target)
+        finally:
+            self._finding.discard(name)
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            self._follow(name, spec.loader)
+        return spec
+
+    def _found(self, name: str, path: "Any", target: "Any") -> "Any":
+        finders = list(sys.meta_path)
+        after = finders[finders.index(self) + 1 :] if self in finders else finders
+        for finder in after:
+            find = getattr(finder, "find_spec", None)
+            spec = None if find is None else find(name, path, target)
+            if spec is not None:
+                return spec
+        return None
+
+    def _follow(self, name: str, loader: "Any") -> None:
+        def enter(args: "Any", kwargs: "Any") -> "Any":
+            if loader.__dict__.get("exec_module") is exec_module:
+                del loader.exec_module
+            return args[0].__name__ == name, args[0]
+
+        def leave(token: "Any", result: "Any", error: "Any") -> None:
+            is_watched, module = token
+            if error is None and is_watched:
+                for hook in self._hooks[name]:
+                    hook(module)
+
+        exec_module = enclosed(loader.exec_module, enter, leave)
+        loader.exec_module = exec_module
+
+
+def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> "list[Hook]":
+    """(module name, hook) for all that is watched. What is needed to watch training is imported with the first hook."""
+    trainings: list[Any] = []
+
+    def training() -> "Any":
+        if not trainings:
+            from . import training as module
+
+            trainings.append(module.Training(channel, where, steps))
+        return trainings[0]
+
+    def watch_optimizers(backend: str, module: "Any") -> None:
+        training().watch_optimizers(module, backend)
+
+    found: list[Hook] = []
+    for prefix in PREFIXES:
+        found += _of_keras(prefix, training)
+    for name in TENSORFLOW_OPTIMIZERS:
+        backend = name.split(".")[0] + ".python.keras.backend"
+        found.append((name, partial(watch_optimizers, backend)))
+    found += [(name, lambda module: training().watch_sessions(module)) for name in SESSIONS]
+    return found
+
+
+def _of_keras(prefix: str, training: "Callable[[], Any]") -> "list[Hook]":
+    backend = prefix + ".backend"
+    watches = (
+        (MODELS, lambda module: training().watch_models(module, backend)),
+        (LAYERS, lambda module: training().watch_layers(module)),
+        (CALLBACKS, lambda module: training().watch_callbacks(module)),
+        (OPTIMIZERS, lambda module: training().watch_optimizers(module, backend)),
+    )
+    return [(prefix + "." + suffix, hook) for suffixes, hook in watches for suffix in suffixes]

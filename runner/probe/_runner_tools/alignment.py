@@ -1,0 +1,153 @@
+"""What sets two trials equal: the initial weights of one given to the other, and batches in the data's own order."""
+
+import base64
+import inspect
+import sys
+import zlib
+
+from _runner_probe import watched_imports, weights, wrapping
+
+from . import model_reading, steps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from _runner_probe.preparation import PreludeHandle
+
+
+def fix_order(prelude: "PreludeHandle") -> None:
+    """Have batches cut from the data in the data's own order: `shuffle=False` in every call of `fit`.
+
+    Two versions of Keras that shuffle draw other orders even from the same seed, and which rows a batch has can't be
+    read in those that shuffle inside of TensorFlow. What `fit` gets as a generator or a data set keeps the order
+    that it has.
+    """
+    steps.shared.fixed_order = True
+    told: set[str] = set()
+
+    def enter_with(position: int, default: "Any") -> "Any":
+        def enter(args: "Any", kwargs: "Any") -> None:
+            asked = args[position] if len(args) > position else kwargs.get("shuffle", default)
+            if len(args) > position:
+                args[position] = False
+            else:
+                kwargs["shuffle"] = False
+            note = "fit(shuffle=False), where it was %s" % (asked,)
+            if note not in told:
+                told.add(note)
+                prelude.applied(note)
+
+        return enter
+
+    def order(module: "Any") -> None:
+        for cls in wrapping.own_classes(module):
+            for name in ("fit", "fit_generator"):
+                method = vars(cls).get(name)
+                if inspect.isfunction(method):
+                    parameters = list(inspect.signature(method).parameters.values())
+                    names = [parameter.name for parameter in parameters]
+                    if "shuffle" in names:
+                        position = names.index("shuffle")
+                        enter = enter_with(position, parameters[position].default)
+                        wrapping.put_around(cls, name, enter, wrapping.nothing)
+
+    for prefix in watched_imports.PREFIXES:
+        for suffix in watched_imports.MODELS:
+            prelude.after_import("%s.%s" % (prefix, suffix), order)
+
+
+def set_initial_weights(prelude: "PreludeHandle", given: "dict[str, Any]") -> None:
+    """Set the model's weights to given ones, right before its first training step.
+
+    `given` holds them as the trace recorded them. Each layer takes those of the layer that has its place, class,
+    roles and shapes; where one fits nothing, nothing is set and the trial says why.
+    """
+    initial = Initial(prelude, given["layers"])
+    steps.shared.before_steps.append(initial.before)
+    steps.Steps(initial, prelude.failed).install(prelude.after_import)
+
+
+class Initial:
+    """Sets the weights before the first step of all."""
+
+    def __init__(self, prelude: "PreludeHandle", layers: "Any") -> None:
+        self._prelude = prelude
+        self._layers = layers
+        self._done = False
+
+    def before(self, fit: "steps.Fit") -> None:
+        """A step of a fit is about to be taken."""
+        if not self._done:
+            self._done = True
+            try:
+                self._put(fit)
+            except Exception as error:
+                self._prelude.failed(error)
+
+    def begin(self, fit: "steps.Fit", number: int) -> None:
+        """Nothing: what is shared by all tools was called already."""
+
+    def end(self, fit: "steps.Fit", number: int, first: int, logs: "Any") -> None:
+        """Nothing."""
+
+    def _put(self, fit: "steps.Fit") -> None:
+        layers = model_reading.layers_of(fit.model)
+        if not layers:
+            raise ValueError("the model has no weights before its first batch: it is built by it, too late to set them")
+        places = _matched([_signature(layer, variables) for layer, variables in layers], self._layers)
+        todo = []
+        for (_, variables), place in zip(layers, places):
+            for variable, given in zip(variables, self._layers[place]["weights"]):
+                todo.append((variable, _array_of(given)))
+        for variable, array in todo:
+            _write(fit, variable, array)
+        self._prelude.applied("%d weights of %d layers set before the first step" % (len(todo), len(layers)))
+
+
+def _signature(layer: "Any", variables: "Any") -> "Any":
+    shapes = zip(model_reading.roles_of(variables), variables)
+    return model_reading.class_of(layer), tuple((role, tuple(model_reading.shape_of(one))) for role, one in shapes)
+
+
+def _matched(signatures: "Any", layers: "Any") -> "Any":
+    """For each layer the place of the given layer that it takes: the same, else the first free one of its kind."""
+    given = [
+        (layer["class"], tuple((one["role"], tuple(one["shape"])) for one in layer["weights"])) for layer in layers
+    ]
+    if given == signatures:
+        return list(range(len(given)))
+    free, places = list(range(len(given))), []
+    for wanted in signatures:
+        fitting = [place for place in free if given[place] == wanted]
+        if not fitting:
+            raise ValueError(
+                "no given layer fits %s: given are %s" % (_described(wanted), "; ".join(map(_described, given)))
+            )
+        free.remove(fitting[0])
+        places.append(fitting[0])
+    if free:
+        raise ValueError("the model has no layer for %s" % "; ".join(_described(given[place]) for place in free))
+    return places
+
+
+def _described(one: "Any") -> "Any":
+    return "%s(%s)" % (one[0], ", ".join("%s %s" % (role, list(shape)) for role, shape in one[1]))
+
+
+def _array_of(given: "Any") -> "Any":
+    numpy = sys.modules["numpy"]
+    dtype = numpy.dtype(given["dtype"])
+    size = dtype.itemsize * int(numpy.prod(given["shape"], dtype="int64"))
+    data = zlib.decompressobj().decompress(base64.b64decode(given["data"]), size)
+    return numpy.frombuffer(data, dtype=dtype).reshape(given["shape"])
+
+
+def _write(fit: "steps.Fit", variable: "Any", array: "Any") -> None:
+    """Set a variable; in a graph by its own initializer, which is there already and takes any value."""
+    if weights.is_eager():
+        variable.assign(array)
+        return
+    initializer = variable.initializer
+    session = sys.modules[fit.backend].get_session()
+    session.run(initializer, feed_dict={initializer.inputs[1]: array})

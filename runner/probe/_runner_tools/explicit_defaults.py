@@ -1,0 +1,106 @@
+"""Gives constructors of Keras' classes values where the script goes by their defaults."""
+
+import functools
+import inspect
+import json
+import re
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from _runner_probe.preparation import PreludeHandle
+
+PACKAGES = ("keras", "tf_keras", "tensorflow", "tensorflow.contrib.keras")
+
+
+def install(prelude: "PreludeHandle", settings: "list[tuple[str, list[str], str]]") -> None:
+    """Put values in the place of defaults; a setting is a class, the names of an argument, and a value as JSON."""
+    explicit = ExplicitDefaults(prelude, settings)
+    for package in PACKAGES:
+        prelude.after_import(package, explicit.switch)
+
+
+class ExplicitDefaults:
+    """Puts itself around the constructor of each class that a setting names, once."""
+
+    def __init__(self, prelude: "PreludeHandle", settings: "list[tuple[str, list[str], str]]") -> None:
+        self._prelude = prelude
+        self._settings = settings
+        self._switched: set[type] = set()
+
+    def switch(self, package: "Any") -> None:
+        """Go through the classes of all modules of Keras that are imported by now."""
+        for name, module in list(sys.modules.items()):
+            if _is_keras(name):
+                for cls in list(getattr(module, "__dict__", {}).values()):
+                    if inspect.isclass(cls) and _is_keras(cls.__module__) and cls not in self._switched:
+                        self._switched.add(cls)
+                        for called, keys, value in self._settings:
+                            if re.sub(r"(Initializer|V[0-9]+)$", "", cls.__name__) == called:
+                                self._switch_class(cls, keys, json.loads(value))
+
+    def _switch_class(self, cls: "Any", keys: "list[str]", value: "Any") -> None:
+        prelude = self._prelude
+        make = cls.__init__
+        signature = inspect.signature(make)
+        standard = _standard_of(cls, keys)
+        is_only = len(self._settings) == 1
+
+        def make_explicit(thing: "Any", standard: "Any", args: "Any", kwargs: "Any") -> None:
+            given = {key: kwargs[key] for key in kwargs if key not in keys}
+            given[standard.name] = value
+            make(thing, *args, **given)
+            prelude.applied("%s.%s(%s=%s)" % (cls.__module__, cls.__name__, standard.name, json.dumps(value)))
+
+        @functools.wraps(make)
+        def make_switched(self: "Any", *args: "Any", **kwargs: "Any") -> None:
+            by_default = type(self) is cls and not _was_given(signature, keys, (self, *args), kwargs)
+            if by_default and standard is None and is_only:
+                prelude.failed(TypeError("%s takes no argument %s" % (cls.__name__, keys[0])))
+            if by_default and standard is not None and standard.default != value:
+                make_explicit(self, standard, args, kwargs)
+                return
+            make(self, *args, **kwargs)
+            if type(self) is cls and standard is not None and not _is_heeded(self, standard, keys, kwargs):
+                make_explicit(self, standard, args, kwargs)
+
+        make_switched.__signature__ = signature  # type: ignore[attr-defined]
+        cls.__init__ = make_switched
+
+
+def _is_keras(name: str) -> bool:
+    return name.split(".", maxsplit=1)[0] in ("keras", "tf_keras") or (
+        name.startswith("tensorflow") and "keras" in name.split(".")
+    )
+
+
+def _standard_of(cls: "Any", keys: "Any") -> "Any":
+    """The parameter that the setting is, of the class or of one that it hands further arguments to; None without."""
+    for one in cls.__mro__:
+        if "__init__" in vars(one):
+            parameters = inspect.signature(vars(one)["__init__"]).parameters if one is not object else {}
+            for key in keys:
+                if key in parameters:
+                    return parameters[key]
+            if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters.values()):
+                return None
+    return None
+
+
+def _was_given(signature: "Any", keys: "Any", args: "Any", kwargs: "Any") -> "Any":
+    try:
+        given = set(signature.bind_partial(*args, **kwargs).arguments)
+    except TypeError:  # arguments of an older Keras, which the class itself understands
+        given = set()
+    return bool(set(keys) & (given | set(kwargs)))
+
+
+def _is_heeded(thing: "Any", standard: "Any", keys: "Any", kwargs: "Any") -> "Any":
+    """Whether an object has the value that it was given by an older name: some accept `lr` and go by their default."""
+    given = [kwargs[key] for key in keys if key in kwargs and key != standard.name]
+    try:
+        return not given or abs(float(thing.get_config()[standard.name]) - float(given[0])) <= 1e-6 * abs(given[0])
+    except (KeyError, TypeError, ValueError):
+        return True
