@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ComparisonLabel(enum.StrEnum):
-    """What may be said of a cell against the baseline (VERDICTS.md, 3)."""
+    """What may be said of a cell against the baseline (docs/verdicts.md)."""
 
     BLOCKED = "blocked"
     WORSE = "worse"

@@ -1,4 +1,4 @@
-"""`judge`: the label of one series of a metric by the rules of VERDICTS.md, 2; pure; scale-free without a target."""
+"""`judge`: the label of one series of a metric by the rules of docs/verdicts.md; pure; scale-free without a target."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Ending:
 
 
 def failure(ending: Ending) -> tuple[Label, str]:
-    """The label and reason of a process that did not end well (VERDICTS.md, 2: the first row that matches)."""
+    """The label and reason of a process that did not end well (docs/verdicts.md: the first row that matches)."""
     where = f"in stage {ending.stage}"
     text = f"{ending.exception or ''}\n{ending.text}"
     if ending.oom_killed:
@@ -116,7 +116,7 @@ _AS_USUAL = Judging()
 def label_trial(
     *,
     stage: Stage,
-    exit: int | None = None,  # noqa: A002 - the word of VERDICTS.md and of its conformance cases
+    exit: int | None = None,  # noqa: A002 - the word of docs/verdicts.md and of its conformance cases
     exception: str | None = None,
     signal: int | str | None = None,
     oom_killed: bool = False,

@@ -23,7 +23,7 @@ TREND = 0.025
 
 @dataclass(frozen=True, kw_only=True)
 class Quantities:
-    """The quantities of VERDICTS.md, 2, of at least one finite value."""
+    """The quantities of docs/verdicts.md, of at least one finite value."""
 
     n: int
     y0: float

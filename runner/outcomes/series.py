@@ -40,7 +40,7 @@ def canonical(name: str) -> str:
 
 
 def direction(name: str) -> Mode:
-    """Which way is better, by the metric's name (VERDICTS.md, "Judged metric")."""
+    """Which way is better, by the metric's name (docs/verdicts.md, "Judged metric")."""
     lower = name.lower()
     return "max" if "loss" not in lower and any(part in lower for part in _MAXIMISED) else "min"
 

@@ -1,4 +1,4 @@
-"""What the trials of a cell add up to, and whether one more is wanted: the sequential rule of VERDICTS.md, 3."""
+"""What the trials of a cell add up to, and whether one more is wanted: the sequential rule of docs/verdicts.md."""
 
 from __future__ import annotations
 
