@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from runner.outcomes.judged_cell import JudgedCell
-    from runner.outcomes.significance import Difference
+    from runner.outcomes.significance import SampleDifference
     from runner.outcomes.tally import Tally
     from runner.trials.record import Record
 
@@ -116,7 +116,7 @@ def _rates(pair: Pair) -> RateDifference:
     return RateDifference(successes=successes, counted=counted, p=p, adjusted_p=p)
 
 
-def _level(pair: Pair) -> Difference | None:
+def _level(pair: Pair) -> SampleDifference | None:
     if pair.levels is None:
         return None
     verdicts = [verdict for _, verdict in pair.theirs.successes]

@@ -176,7 +176,7 @@ class DifferenceLabel(enum.StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class SampleDifference:
     """A figure of a cell against the same figure of the baseline; at least 4 finite values a side."""
 
     cell: tuple[float, ...]
@@ -238,7 +238,7 @@ def difference_of(
     *,
     maximised: bool = False,
     scale: float | None = None,
-) -> Difference | None:
+) -> SampleDifference | None:
     """Compare two samples; None where a side has fewer than 4 values that are finite numbers.
 
     `scale` is the baseline's S, the measure of samples that are not compared in powers of ten; without it those are
@@ -251,7 +251,7 @@ def difference_of(
     logarithmic = not maximised and min(*ours, *theirs) > 0
     margin = SAME_DECADES if logarithmic else SAME_SHARE * (scale or 0.0)
     p, superiority = mann_whitney(ours, theirs)
-    return Difference(
+    return SampleDifference(
         cell=ours,
         baseline=theirs,
         logarithmic=logarithmic,

@@ -134,7 +134,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """The level of a baseline: medians over its successful trials, in the metric's own units (docs/verdicts.md, R10)."""
+    """The level of a baseline: medians over its successes, in the metric's own units (docs/verdicts.md, R10)."""
 
     final: float
     scale: float
