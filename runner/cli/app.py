@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli import environment, evidence, inspect, parts, publish, start, why, work
+from runner.cli import environment, evidence, inspect, publish, start, why, work
 from runner.errors import MachineError, RunnerError, StoppedError
 from runner.reports.terminal.console import spare_streams
 
@@ -29,7 +29,6 @@ COMMANDS = (
     *inspect.COMMANDS,
     *publish.COMMANDS,
     *environment.COMMANDS,
-    *parts.COMMANDS,
     *start.COMMANDS,
 )
 _NO_COMMAND = 2
@@ -59,6 +58,9 @@ def application() -> typer.Typer:
         name="convergence-matrix",
         help="One training script, many library versions: where does it converge, where not, and why?",
         epilog="`python -m runner matrix.yaml` runs the whole matrix: a first word that is no command means `run`."
+        "\n\nA cell is one combination of the values in the matrix, such as keras=2.2.4,import=keras. A trial is one"
+        " run of a cell with one seed. A prelude is a source that runs before the script and changes one thing;"
+        " a switch is a prelude that comes with this tool."
         "\n\nExit codes: 0 all as expected, 1 an expectation failed, --fail-on found something or nothing was executed,"
         " 2 wrong usage or matrix, 3 no engine, 4 the machine failed, 130 interrupted.",
         add_completion=False,

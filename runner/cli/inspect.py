@@ -1,4 +1,4 @@
-"""The commands that look: `plan`, `logs`, `shell`, `doctor`."""
+"""The commands that look: `plan`, `logs`, `shell`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from runner.cli.doctor import examine
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
     Base,
@@ -127,28 +126,6 @@ def shell(
         return subprocess.run(argv, env=env, cwd=Path(folder) / "work", input=typed, text=True, check=False).returncode
 
 
-def doctor(
-    matrix: MatrixFile = DEFAULT_MATRIX,
-    base: Base = None,
-    output: Output = Format.TABLE,
-) -> int:
-    """Look at the engine, the build client, the interpreters, the disk and the index, each with its remedy."""
-    findings = examine(options(None, base).base, matrix.absolute().parent)
-    print_records(
-        [
-            {
-                "what": finding.what,
-                "state": "ok" if finding.ok else "wrong",
-                "found": finding.found,
-                "remedy": finding.remedy,
-            }
-            for finding in findings
-        ],
-        output,
-    )
-    return 0 if all(finding.ok for finding in findings) else 4
-
-
 def print_plan(plan: Plan, output: str) -> None:
     """Print what a run would do."""
     each_cell = output == "json" or plan.cells <= _MOST_CELLS
@@ -163,7 +140,7 @@ def _cell_records(plan: Plan) -> Iterator[dict[str, str | int]]:
         shared = _environment_columns(environment)
         for cell in environment.cells:
             yield {
-                "cell": cell.cell.name,
+                "cell": str(cell.cell.id),
                 **shared,
                 "finished": cell.finished,
                 "to run": f"{cell.wanted}+" if cell.wanted else "0",
@@ -208,4 +185,4 @@ def _disk_lines(plan: Plan) -> Iterator[str]:
     yield f"Disk: about {size(download)} to download, {size(write)} to install{unlocked}{free}."
 
 
-COMMANDS = (plan, logs, shell, doctor)
+COMMANDS = (plan, logs, shell)

@@ -77,7 +77,7 @@ Only = Annotated[
 Seeds = Annotated[
     int | None, typer.Option("--seeds", min=1, help="So many seeds per cell, instead of the matrix's `seeds:`.")
 ]
-Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Trials at once.")]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="How many trials run at once.")]
 PruneImages = Annotated[
     bool, typer.Option("--prune-images", help="Remove each image when its cells are decided: for small disks.")
 ]
@@ -105,7 +105,7 @@ Annotations = Annotated[
         help="GitHub annotations on the script lines that raised; without either, in a GitHub workflow only.",
     ),
 ]
-CellName = Annotated[str, typer.Argument(metavar="CELL", help="A cell, as `AXIS=VALUE,…`: enough of it to mean one.")]
+CellName = Annotated[str, typer.Argument(metavar="CELL", help="A cell, as `AXIS=VALUE,…`: enough values to name one.")]
 MatrixOption = Annotated[Path, typer.Option("--matrix", "-m", help="The matrix file.")]
 Output = Annotated[Format, typer.Option("--format", help="A table for people, or JSON.")]
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from runner.engines.protocol import JobFolder
+    from runner.matrix.cell_id import CellId
     from runner.matrix.model import Cell
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.verdict import Verdict
@@ -69,15 +70,15 @@ class PlainProgress:
 
     def trial_started(self, trial: Trial, folder: JobFolder) -> None:  # noqa: ARG002 - the observer's signature
         """Say which trial began."""
-        self._line(f"{trial.setting.cell.name} seed {trial.seed}: started")
+        self._line(f"{trial.setting.cell.id} seed {trial.seed}: started")
 
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
         """Say how a trial ended."""
-        self._line(f"{cell.name} seed {record.seed}: {_verdict_line(record, verdict)} ({duration(record.duration_s)})")
+        self._line(f"{cell.id} seed {record.seed}: {_verdict_line(record, verdict)} ({duration(record.duration_s)})")
 
     def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
         """Say how a cell came out."""
-        self._line(f"{cell.name}: {outcome.outcome}")
+        self._line(f"{cell.id}: {outcome.outcome}")
 
     def _line(self, text: str) -> None:
         self._console.print(f"[{time.monotonic() - self._begun:6.1f} s] {text}", markup=False, soft_wrap=True)
@@ -120,14 +121,14 @@ class _Running:
 class _Times:
     """Measured durations, for the time to go."""
 
-    by_cell: dict[str, list[float]] = field(default_factory=dict)
+    by_cell: dict[CellId, list[float]] = field(default_factory=dict)
 
     def take(self, cell: Cell, duration_s: float) -> None:
-        self.by_cell.setdefault(cell.name, []).append(duration_s)
+        self.by_cell.setdefault(cell.id, []).append(duration_s)
 
     def expected(self, cell: Cell) -> float | None:
         """Seconds that a trial of a cell takes, by its own trials or else by all; None before the first one ended."""
-        own = self.by_cell.get(cell.name) or [took_s for times in self.by_cell.values() for took_s in times]
+        own = self.by_cell.get(cell.id) or [took_s for times in self.by_cell.values() for took_s in times]
         return sum(own) / len(own) if own else None
 
 
@@ -140,7 +141,7 @@ class LiveProgress:
         self._lock = threading.Lock()
         self._begun = time.monotonic()
         self._cells: Sequence[Cell] = ()
-        self._decided: set[str] = set()
+        self._decided: set[CellId] = set()
         self._environments: dict[str, str] = {}
         self._running: dict[str, _Running] = {}
         self._times = _Times()
@@ -188,7 +189,7 @@ class LiveProgress:
     def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:  # noqa: ARG002 - the observer's signature
         """Take a cell's outcome."""
         with self._lock:
-            self._decided.add(cell.name)
+            self._decided.add(cell.id)
 
     def render(self) -> RenderableType:
         """The display as it is now."""
@@ -217,7 +218,7 @@ class LiveProgress:
         return f"{text}, at least {duration(to_go)} to go" if to_go else text
 
     def _to_go(self) -> float | None:
-        open_cells = [cell for cell in self._cells if cell.name not in self._decided]
+        open_cells = [cell for cell in self._cells if cell.id not in self._decided]
         expected = [self._times.expected(cell) for cell in open_cells]
         known = [seconds for seconds in expected if seconds is not None]
         return sum(known) / max(1, len(self._running)) if known else None

@@ -1,4 +1,4 @@
-"""The command that publishes: `publish` writes the report site of the stored trials, or of a `results.json` alone."""
+"""The commands for results of several machines and readers: `publish` writes the report site, `merge` joins records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, MatrixFile, Only, Seeds, opened, options
+from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, MatrixFile, MatrixOption, Only, Seeds, opened, options
+from runner.matrix.matrix_file import Matrix
+from runner.session.merging import merge as merge_stores
+from runner.trials.execution import Workplace
 
 if TYPE_CHECKING:
     from runner.reports.site import Written
@@ -60,4 +63,23 @@ def _from_results(source: Path, to: Path | None) -> Written:
     return write_site(read_result(source), to or Path("site"))
 
 
-COMMANDS = (publish,)
+def merge(
+    stores: Annotated[list[Path], typer.Argument(metavar="STORE…", help="`.runner` folders, or folders with one.")],
+    matrix: MatrixOption = DEFAULT_MATRIX,
+) -> int:
+    """Join the records, logs and artifacts of other `.runner` folders into this matrix's own."""
+    folder = Matrix.load(matrix).folder.absolute()
+    merged = merge_stores(Workplace(root=folder / ".runner"), stores)
+    for conflict in merged.conflicts:
+        sys.stderr.write(f"{conflict}.\n")
+    if merged.unreadable:
+        sys.stderr.write(f"{merged.unreadable} records are of another version of this tool, and were left out.\n")
+    counts = f"{merged.added} records added, {merged.same} were there already, {len(merged.conflicts)} differed"
+    sys.stdout.write(f"{counts}: {folder / '.runner'}\n")
+    return 0
+
+
+COMMANDS = (
+    publish,
+    merge,
+)

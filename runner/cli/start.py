@@ -1,15 +1,24 @@
-"""The commands that help to begin: `init` writes a matrix for a script, `schema` prints what an editor needs."""
+"""The commands to begin with: `init` writes a matrix, `schema` helps editors, `doctor` checks what is there."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.errors import UsageError
+from runner.cli.parameters import DEFAULT_MATRIX, Base, Format, MatrixFile, Output, options
+from runner.engines.choice import describe_build_client, describe_docker
+from runner.errors import RunnerError, UsageError
+from runner.reports.notation import size
+from runner.reports.terminal.console import print_records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def init(
@@ -41,4 +50,88 @@ def schema() -> int:
     return 0
 
 
-COMMANDS = (init, schema)
+ENOUGH_BYTES = 10 * 1000**3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that was looked at; `remedy` is empty where all is well."""
+
+    what: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def examine(base: str, folder: Path) -> tuple[Finding, ...]:
+    """Look at everything that a run needs; nothing is changed."""
+    return (
+        _try("engine", lambda: describe_docker(base)),
+        _try("build client", describe_build_client),
+        _try("interpreters", _interpreters),
+        _disk(folder),
+        _try("index", _index),
+    )
+
+
+def _try(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what=what, ok=True, found=look())
+    except RunnerError as error:
+        found, _, remedy = str(error).partition("\n")
+        return Finding(what=what, ok=False, found=found, remedy=remedy.strip())
+
+
+def _interpreters() -> str:
+    from runner.environments.interpreters import find_interpreters  # noqa: PLC0415 - heavy
+
+    found = find_interpreters()
+    return (
+        ", ".join(f"{interpreter.version}" for interpreter in found)
+        or "none: uv downloads what is missing, where that is allowed"
+    )
+
+
+def _index() -> str:
+    from runner.environments.index.catalog import Catalog  # noqa: PLC0415 - heavy
+
+    catalog = Catalog()
+    try:
+        return catalog.describe()
+    finally:
+        catalog.connection.close()
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    remedy = (
+        ""
+        if free >= ENOUGH_BYTES
+        else "A TensorFlow environment takes 1 to 2 GB. Free some space, or `clean` old images."
+    )
+    return Finding(what="disk", ok=free >= ENOUGH_BYTES, found=f"{size(free)} free for {folder}", remedy=remedy)
+
+
+def doctor(
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    base: Base = None,
+    output: Output = Format.TABLE,
+) -> int:
+    """Look at the engine, the build client, the interpreters, the disk and the index, each with its remedy."""
+    findings = examine(options(None, base).base, matrix.absolute().parent)
+    print_records(
+        [
+            {
+                "what": finding.what,
+                "state": "ok" if finding.ok else "wrong",
+                "found": finding.found,
+                "remedy": finding.remedy,
+            }
+            for finding in findings
+        ],
+        output,
+    )
+    return 0 if all(finding.ok for finding in findings) else 4
+
+
+COMMANDS = (init, schema, doctor)

@@ -1,13 +1,20 @@
-"""The commands that end with outcomes: `run` makes them, `table` shows the stored ones, `judge` says why."""
+"""The commands that end with outcomes: `run` makes them, `table` shows the stored ones, `judge` gives reasons.
+
+`run` and `table` also write for machines: JUnit, GitHub's summary and annotations, and whether CI is to stop.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runner.cli.inspect import print_plan
-from runner.cli.machines import asked, tell
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
     Annotations,
@@ -29,6 +36,15 @@ from runner.cli.parameters import (
     options,
 )
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.outcomes.earlier import Earlier
+    from runner.outcomes.result import Result
+    from runner.session.gate import FailOn
+    from runner.session.results import Results
+    from runner.session.session import Session
 
 
 def run(
@@ -116,4 +132,108 @@ def judge(
     return results.exit_code
 
 
-COMMANDS = (run, table, judge)
+_MOST_SUMMARY = 1_000_000
+"""GitHub takes 1 MiB of a step, and nothing at all of more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a command was asked for beside its table."""
+
+    junit: Path | None
+    fail_on: tuple[FailOn, ...]
+    baseline: Result | None
+    annotations: bool
+    summary: Path | None
+
+
+def asked(
+    junit: Path | None, fail_on: Sequence[FailOn] | None, baseline: Path | None, annotations: bool | None
+) -> Asked:
+    """What was asked for; the earlier result is read before anything runs. Raises UsageError where it can't be."""
+    earlier = None
+    if baseline is not None:
+        from runner.outcomes.result import read_result  # noqa: PLC0415 - only here
+
+        earlier = read_result(baseline)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    return Asked(
+        junit=junit,
+        fail_on=tuple(fail_on or ()),
+        baseline=earlier,
+        annotations=os.environ.get("GITHUB_ACTIONS") == "true" if annotations is None else annotations,
+        summary=Path(summary) if summary else None,
+    )
+
+
+def tell(session: Session, results: Results, wanted: Asked) -> int:
+    """Write what was asked for, say on standard error what must not be, and give the exit code."""
+    if wanted == Asked(junit=None, fail_on=(), baseline=None, annotations=False, summary=None):
+        return results.exit_code
+    from runner.outcomes.earlier import against  # noqa: PLC0415 - only where asked for
+    from runner.session.gate import broken  # noqa: PLC0415
+
+    report = results.result
+    earlier = None
+    if wanted.baseline is not None:
+        earlier = against(report, wanted.baseline, {cell.id for cell in session.all_cells})
+        _say(_earlier_lines(wanted.baseline, earlier))
+    _write(report, wanted, earlier or (), session.matrix.folder)
+    found = broken(report, wanted.fail_on, earlier)
+    _say(found)
+    return results.exit_code or int(bool(found))
+
+
+def _write(report: Result, wanted: Asked, earlier: Sequence[Earlier], folder: Path) -> None:
+    if wanted.junit:
+        from runner.reports.junit import junit  # noqa: PLC0415 - only where asked for
+
+        wanted.junit.parent.mkdir(parents=True, exist_ok=True)
+        wanted.junit.write_text(junit(report), "utf-8")
+    if wanted.annotations:
+        from runner.reports.annotations import workflow_commands  # noqa: PLC0415 - only where asked for
+
+        sys.stderr.write(workflow_commands(report, _below_root(folder)))
+    if wanted.summary:
+        from runner.reports.markdown import report_md  # noqa: PLC0415 - only where asked for
+
+        text = report_md(report, source=_source(folder), earlier=earlier).encode()
+        with wanted.summary.open("ab") as stream:
+            stream.write(text[:_MOST_SUMMARY])
+
+
+def _below_root(folder: Path) -> str:
+    """Where the matrix stands in the repository that a workflow checked out; empty at its root, or elsewhere."""
+    root = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()
+    place = folder.resolve()
+    return place.relative_to(root).as_posix().removeprefix(".") if place.is_relative_to(root) else ""
+
+
+def _source(folder: Path) -> str:
+    """The address of the matrix's folder at the commit that a workflow runs; empty outside of one."""
+    parts = [os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "SHA")]
+    if not all(parts):
+        return ""
+    server, repository, commit = parts
+    return f"{server}/{repository}/blob/{commit}/{_below_root(folder)}".rstrip("/")
+
+
+def _earlier_lines(baseline: Result, earlier: Sequence[Earlier]) -> list[str]:
+    counts = Counter(one.label.value for one in earlier)
+    words = ", ".join(f"{count} {label}" for label, count in counts.items())
+    return [
+        f"Against the result of {baseline.made_at}: {words}.",
+        *(f"  {one.label}: {one.name}: {one.reason}" for one in earlier if one.notable),
+    ]
+
+
+def _say(lines: Sequence[str]) -> None:
+    for line in lines:
+        sys.stderr.write(f"{line}\n")
+
+
+COMMANDS = (
+    run,
+    table,
+    judge,
+)

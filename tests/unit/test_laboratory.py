@@ -1,0 +1,100 @@
+"""The laboratory over a fake engine: what it answers, in which order it tells of it, and what is kept apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from fake_engine import FakeEngine, world_of, write_matrix
+
+from runner.errors import BuildFailedError
+from runner.laboratory.laboratory import Laboratory, open_laboratory
+from runner.laboratory.observer import Silence
+from runner.laboratory.request import Answer, Request
+from runner.laboratory.setup import Setup
+from runner.matrix.cells import expand
+from runner.matrix.matrix_file import Matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from runner.engines.protocol import JobFolder
+    from runner.trials.trial import Trial
+
+
+class Listener(Silence):
+    """Writes down what it hears, with what a customer adds."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, int]] = []
+
+    def trial_started(self, trial: Trial, folder: JobFolder) -> None:
+        self.heard.append(("started", trial.seed))
+
+
+@pytest.fixture
+def matrix(tmp_path: Path) -> Matrix:
+    return Matrix.load(write_matrix(tmp_path / "here"))
+
+
+def opened(matrix: Matrix, engine: FakeEngine, listener: Listener | None = None, jobs: int = 1) -> Laboratory:
+    return open_laboratory(matrix.folder, world=world_of(engine), observer=listener, jobs=jobs)
+
+
+def test_an_answer_may_ask_for_further_seeds_and_each_is_told_in_the_order_in_which_it_happened(matrix: Matrix) -> None:
+    listener = Listener()
+
+    def more(answer: Answer) -> Sequence[int]:
+        listener.heard.append(("finished", answer.seed))
+        return (answer.seed + 1,) if answer.seed < 3 else ()
+
+    with opened(matrix, FakeEngine(), listener) as laboratory:
+        laboratory.run(Setup.of(matrix), [Request(cell=expand(matrix)[0], seeds=(0,))], more)
+    assert listener.heard == [(word, seed) for seed in range(4) for word in ("started", "finished")]
+
+
+def test_what_ended_is_told_before_what_began_after_it_in_its_place(matrix: Matrix) -> None:
+    listener = Listener()
+
+    def more(answer: Answer) -> Sequence[int]:
+        listener.heard.append(("finished", answer.seed))
+        return ()
+
+    with opened(matrix, FakeEngine(), listener) as laboratory:
+        laboratory.run(Setup.of(matrix), [Request(cell=expand(matrix)[0], seeds=tuple(range(6)))], more)
+    assert listener.heard == [(word, seed) for seed in range(6) for word in ("started", "finished")]
+
+
+def test_what_is_stored_is_handed_over_and_not_repeated(matrix: Matrix) -> None:
+    engine, answers = FakeEngine(), list[Answer]()
+    cell = expand(matrix)[0]
+    for seeds in ((0, 1), (0, 1, 2)):
+        answers.clear()
+        with opened(matrix, engine) as laboratory:
+            laboratory.run(Setup.of(matrix), [Request(cell=cell, seeds=seeds)], lambda one: answers.append(one) or ())
+    assert [(one.seed, one.stored) for one in answers] == [(0, True), (1, True), (2, False)]
+    assert [seed for _, seed in engine.ran] == [0, 1, 2]
+
+
+def test_a_cell_that_can_not_run_gets_one_record_that_says_why(matrix: Matrix) -> None:
+    engine, answers = FakeEngine(broken={"six-1.15.0": BuildFailedError("install", "no wheel")}), list[Answer]()
+    cell = expand(matrix)[0]
+    with opened(matrix, engine) as laboratory:
+        setup = Setup.of(matrix)
+        unmade = laboratory.run(setup, [Request(cell=cell, seeds=(0, 1))], lambda one: answers.append(one) or ())
+        further = laboratory.run(
+            setup, [Request(cell=cell, seeds=(2,), further=True)], lambda one: answers.append(one) or ()
+        )
+    assert [(one.record.ran, one.record.message) for one in answers] == [(False, "no wheel")]
+    assert (unmade, further) == (frozenset(), {cell.id})
+
+
+def test_one_laboratory_that_stops_leaves_another_one_working(matrix: Matrix, tmp_path: Path) -> None:
+    other = Matrix.load(write_matrix(tmp_path / "there"))
+    engines = FakeEngine(), FakeEngine()
+    with opened(matrix, engines[0]) as stopped, opened(other, engines[1]) as working:
+        stopped.equipment.stop()
+        working.run(Setup.of(other), [Request(cell=expand(other)[0], seeds=(0,))], lambda _: ())
+    assert [seed for _, seed in engines[1].ran] == [0]
+    assert not engines[1].stopped.is_set()
