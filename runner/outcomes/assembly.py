@@ -36,7 +36,6 @@ from runner.outcomes.result import (
     TrialResult,
 )
 from runner.outcomes.series import NOT_METRICS, epoch_seconds, reported
-from runner.outcomes.tally import tally
 from runner.outcomes.verdict import Basis, Label, Standing, standing
 
 if TYPE_CHECKING:
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from runner.outcomes.tally import Trial
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
+
 
 BASELINE = "baseline"
 """The label of the baseline's own comparison."""
@@ -270,7 +270,7 @@ class _Assembly:
         seconds = [value for record in records if (value := epoch_seconds(record)) is not None]
         peaks = [record.peak_memory_bytes for record in records if record.peak_memory_bytes is not None]
         finals = [final for _, verdict in judged.trials if (final := _final(verdict)) is not None]
-        copies = tally(judged.trials).copies
+        copies = judged.counts.copies
         return CellResult(
             id=cell.id.digest,
             values=dict(cell.id.pairs),

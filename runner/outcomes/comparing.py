@@ -24,14 +24,14 @@ from runner.outcomes.significance import (
     holm,
     seeds_to_tell_apart,
 )
-from runner.outcomes.tally import ENOUGH_RUNS, tally
+from runner.outcomes.tally import ENOUGH_RUNS
 from runner.outcomes.verdict import Label, Standing, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from runner.outcomes.judged_cell import JudgedCell
-    from runner.outcomes.significance import Difference
+    from runner.outcomes.significance import SampleDifference
     from runner.outcomes.tally import Tally
     from runner.trials.record import Record
 
@@ -116,7 +116,7 @@ def _rates(pair: Pair) -> RateDifference:
     return RateDifference(successes=successes, counted=counted, p=p, adjusted_p=p)
 
 
-def _level(pair: Pair) -> Difference | None:
+def _level(pair: Pair) -> SampleDifference | None:
     if pair.levels is None:
         return None
     verdicts = [verdict for _, verdict in pair.theirs.successes]
@@ -171,7 +171,7 @@ class Pair:
 
 def pair_of(cell: JudgedCell, baseline: JudgedCell) -> Pair:
     """The two side by side."""
-    ours, theirs = tally(cell.trials), tally(baseline.trials)
+    ours, theirs = cell.counts, baseline.counts
     kind = footing(cell.kind, baseline.kind)
     finals = (finite(verdict.final for _, verdict in counts.successes) for counts in (ours, theirs))
     levels = next(finals), next(finals)
@@ -279,7 +279,7 @@ COMPARABLE_STARTS = 10.0
 
 def unlike_starts(cells: Iterable[JudgedCell]) -> str:
     """Why the levels of cells that settled can't be compared; empty where they can."""
-    starts = [start for cell in cells if (start := _start(tally(cell.trials))) is not None]
+    starts = [start for cell in cells if (start := _start(cell.counts)) is not None]
     if not starts or max(starts) <= COMPARABLE_STARTS * min(starts):
         return ""
     return (

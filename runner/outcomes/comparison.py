@@ -15,11 +15,11 @@ from runner.outcomes.significance import LEVEL, DifferenceLabel, rate_interval
 
 if TYPE_CHECKING:
     from runner.outcomes.judged_cell import JudgedCell
-    from runner.outcomes.significance import Difference
+    from runner.outcomes.significance import SampleDifference
 
 
 class ComparisonLabel(enum.StrEnum):
-    """What may be said of a cell against the baseline (VERDICTS.md, 3)."""
+    """What may be said of a cell against the baseline (docs/verdicts.md)."""
 
     BLOCKED = "blocked"
     WORSE = "worse"
@@ -73,11 +73,11 @@ class CellComparison:
     footing: Footing
     rates: RateDifference | None
     """None where a side is blocked."""
-    level: Difference | None
+    level: SampleDifference | None
     """The final values of successes; None with fewer than 4 on a side, or where they can't be compared."""
-    epoch_s: Difference | None
+    epoch_s: SampleDifference | None
     """Seconds an epoch of trials that ran to their end; None with fewer than 4 on a side. No part of the label."""
-    peak_memory_bytes: Difference | None
+    peak_memory_bytes: SampleDifference | None
     tests: int
     """How many comparisons of rates it was corrected for."""
     seeds_needed: tuple[int, int]
@@ -125,7 +125,7 @@ def in_words(comparison: CellComparison) -> str:
             assert_never(comparison.label)
 
 
-def figure_in_words(difference: Difference, name: str, unit: str = "") -> str:
+def figure_in_words(difference: SampleDifference, name: str, unit: str = "") -> str:
     """One figure of a cell against the baseline: medians, size of the difference, what may be said of it.
 
     `unit` stands behind the medians, such as " s".
@@ -134,14 +134,14 @@ def figure_in_words(difference: Difference, name: str, unit: str = "") -> str:
     return f"median {name} {ours} against {theirs} ({_size(difference)}; {_claim(difference)})"
 
 
-def _size(difference: Difference) -> str:
+def _size(difference: SampleDifference) -> str:
     low, high = difference.interval
     if difference.logarithmic:
         return f"{10**difference.estimate:.3g} times, 95 % interval {10**low:.3g} to {10**high:.3g}"
     return f"difference {difference.estimate:+.3g}, 95 % interval {low:+.3g} to {high:+.3g}"
 
 
-def _claim(difference: Difference) -> str:
+def _claim(difference: SampleDifference) -> str:
     margin = f"a factor of {10**difference.margin:.2f}" if difference.logarithmic else f"{difference.margin:.3g}"
     same = f"the same within {margin}, p = {difference.equivalence_p:.2g}"
     match difference.label:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runner.matrix.cell_id import CellId
     from runner.outcomes.outcome import Outcome
     from runner.outcomes.result import CellResult, Result, TrialResult
-    from runner.outcomes.significance import Difference
+    from runner.outcomes.significance import SampleDifference
 
 _MOST_SEEDS = 30
 """More are not asked for: the earlier result has too few trials to be sure of anything."""
@@ -43,7 +43,7 @@ class EarlierLabel(enum.StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class CellEvidence:
     """What a result has of one cell."""
 
     outcome: Outcome
@@ -74,13 +74,13 @@ class Earlier:
     """A cell now against the same cell then. Made by `held_against`."""
 
     cell: CellId
-    now: Evidence | None
+    now: CellEvidence | None
     """None: the cell is gone."""
-    then: Evidence | None
+    then: CellEvidence | None
     """None: the cell is new."""
     rates: RateDifference | None = None
     """None where they are not tested: a side is missing or blocked, or both are the very same trials."""
-    level: Difference | None = None
+    level: SampleDifference | None = None
     tests: int = 0
     """How many comparisons of rates it was corrected for."""
     obstacle: str = ""
@@ -178,7 +178,7 @@ def against(result: Result, earlier: Result, matrix: Collection[CellId] = ()) ->
     return held_against(now, looked_at, obstacle=obstacle(result.criterion, result.metric, earlier))
 
 
-def evidence_of(result: Result) -> dict[CellId, Evidence]:
+def evidence_of(result: Result) -> dict[CellId, CellEvidence]:
     """What a result has of each of its cells."""
     return {cell.cell_id: evidence(cell) for cell in result.cells}
 
@@ -192,13 +192,13 @@ def obstacle(criterion: tuple[str, ...], metric: str, earlier: Result) -> str:
     return f"judged by {', '.join(ours)} now, by {', '.join(theirs)} then: how often it succeeds means another thing"
 
 
-def evidence(cell: CellResult) -> Evidence:
+def evidence(cell: CellResult) -> CellEvidence:
     """What a result has of a cell for comparing it; of trials that are copies of each other the first counts."""
     successes = list(_distinct(cell))
     starts = [trial.y0 for trial in cell.trials if trial.y0 is not None]
     scales = [trial.scale for trial in successes if trial.scale is not None]
     first = next(iter(successes or cell.trials), None)
-    return Evidence(
+    return CellEvidence(
         outcome=cell.outcome,
         converged=cell.converged,
         counted=cell.counted,
@@ -233,7 +233,7 @@ def _reported(trial: TrialResult) -> Hashable:
 
 
 def held_against(
-    now: Mapping[CellId, Evidence], then: Mapping[CellId, Evidence], *, obstacle: str = ""
+    now: Mapping[CellId, CellEvidence], then: Mapping[CellId, CellEvidence], *, obstacle: str = ""
 ) -> tuple[Earlier, ...]:
     """Hold each cell of a result against the same cell of an earlier one; cells can be new or gone.
 
@@ -279,7 +279,7 @@ def _corrected(ps: Iterable[float | None]) -> list[float | None]:
     return [None if p is None else next(adjusted) for p in known]
 
 
-def _untested(now: Evidence, then: Evidence) -> EarlierLabel:
+def _untested(now: CellEvidence, then: CellEvidence) -> EarlierLabel:
     if _same(now, then) or now.outcome == then.outcome:
         return EarlierLabel.EQUIVALENT
     if now.kind is OutcomeKind.UNTESTABLE and then.converged:
@@ -289,7 +289,7 @@ def _untested(now: Evidence, then: Evidence) -> EarlierLabel:
     return EarlierLabel.INCONCLUSIVE
 
 
-def _of_level(level: Difference | None, *, both_good: bool) -> EarlierLabel:
+def _of_level(level: SampleDifference | None, *, both_good: bool) -> EarlierLabel:
     """What levels say where the rates are not told apart."""
     if level is not None and level.label in {DifferenceLabel.LOWER, DifferenceLabel.HIGHER}:
         return EarlierLabel.LEVEL_DIFFERS
@@ -298,12 +298,12 @@ def _of_level(level: Difference | None, *, both_good: bool) -> EarlierLabel:
     return EarlierLabel.INCONCLUSIVE
 
 
-def _same(now: Evidence, then: Evidence) -> bool:
+def _same(now: CellEvidence, then: CellEvidence) -> bool:
     """Whether both show the very same trials, judged alike."""
     return bool(now.runs) and now.runs == then.runs and now.outcome == then.outcome
 
 
-def _unlike(now: Evidence, then: Evidence) -> bool:
+def _unlike(now: CellEvidence, then: CellEvidence) -> bool:
     """Whether the metric begins so differently that it may be defined differently."""
     if now.start is None or then.start is None:
         return False
@@ -311,5 +311,5 @@ def _unlike(now: Evidence, then: Evidence) -> bool:
     return high > COMPARABLE_STARTS * low
 
 
-def _counts(evidence: Evidence) -> str:
+def _counts(evidence: CellEvidence) -> str:
     return f"{evidence.converged} of {evidence.counted}"

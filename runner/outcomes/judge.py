@@ -1,10 +1,10 @@
-"""`judge`: the label of one series of a metric by the rules of VERDICTS.md, 2; pure; scale-free without a target."""
+"""`judge`: the label of one series of a metric by the rules of docs/verdicts.md; pure; scale-free without a target."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from runner.outcomes.rules import MATERIAL, Case, Finding, Quantities, Reach, decide, measure, reach, still_falling
+from runner.outcomes.rules import MATERIAL, Case, Quantities, Reach, RuleFinding, decide, measure, reach, still_falling
 from runner.outcomes.series import Series, binned, direction, first_non_finite, read, read_steps
 from runner.outcomes.verdict import Basis, Label, Verdict
 
@@ -109,17 +109,17 @@ def _single_epoch(series: Series, steps: Sequence[float], target: Comparison | N
     )
 
 
-def _finding(case: Case | None, series: Series, bad_step: int | None, metric: str, at: str) -> Finding:
+def _finding(case: Case | None, series: Series, bad_step: int | None, metric: str, at: str) -> RuleFinding:
     if series.first_reported is None:
-        return Finding(label=Label.NO_METRICS, basis=Basis.NO_VALUE, reason=f"{metric} was never reported")
+        return RuleFinding(label=Label.NO_METRICS, basis=Basis.NO_VALUE, reason=f"{metric} was never reported")
     if case is None or (at == "last" and not series.ended_finite):  # R1
         step = "" if bad_step is None else f" (step {bad_step})"
         reason = f"{metric} ended at NaN or infinity, first in epoch {series.first_non_finite}{step}"
-        return Finding(label=Label.NAN, basis=Basis.NON_FINITE, reason=reason)
+        return RuleFinding(label=Label.NAN, basis=Basis.NON_FINITE, reason=reason)
     return decide(case)
 
 
-def _flags(case: Case, series: Series, finding: Finding, skip: int) -> list[str]:
+def _flags(case: Case, series: Series, finding: RuleFinding, skip: int) -> list[str]:
     q = case.quantities
     flags = []
     if series.first_non_finite is not None and finding.label is not Label.NAN:
@@ -139,7 +139,7 @@ def _flags(case: Case, series: Series, finding: Finding, skip: int) -> list[str]
 
 def _verdict(
     case: Case | None,
-    finding: Finding,
+    finding: RuleFinding,
     *,
     flags: Sequence[str],
     metric: str,

@@ -60,8 +60,13 @@ class JudgedCell:
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % Clopper-Pearson interval of the success rate; None where nothing counts or all trials are copies."""
-        counts = tally(self.trials)
-        return clopper_pearson(self.converged, self.counted) if counts.n and not counts.seed_insensitive else None
+        insensitive = self.counts.seed_insensitive
+        return clopper_pearson(self.converged, self.counted) if self.counts.n and not insensitive else None
+
+    @cached_property
+    def counts(self) -> Tally:
+        """Its trials, each where it counts."""
+        return tally(self.trials)
 
     @property
     def n_trials(self) -> int:

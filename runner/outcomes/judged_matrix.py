@@ -15,7 +15,7 @@ from runner.matrix.model import Judging
 from runner.outcomes.comparing import comparisons, control, top_up, unlike_starts
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.judging import verdict_of
-from runner.outcomes.tally import ENOUGH_RUNS, most_trials, seeds_wanted, tally
+from runner.outcomes.tally import ENOUGH_RUNS, most_trials, wanted_beyond
 from runner.outcomes.verdict import Label, Reference
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class JudgedMatrix:
         failure now. Where no cell needs that any more, what the comparisons lack; a fixed number of seeds stays fixed,
         and `seeds.cap` is kept.
         """
-        sequential = tuple(seeds_wanted(cell.trials, seeds) for cell in self.cells)
+        sequential = tuple(wanted_beyond(cell.counts, seeds) for cell in self.cells)
         if any(sequential) or seeds.fixed or self.baseline is None:
             return sequential
         lacking = top_up(self.cells, self.baseline)
@@ -223,7 +223,7 @@ def _none(reason: str) -> Baseline:
 
 
 def _candidate(cell: JudgedCell) -> _Candidate:
-    counts = tally(cell.trials)
+    counts = cell.counts
     return _Candidate(
         cell=cell.id,
         counted=(*counts.successes, *counts.failures),

@@ -10,7 +10,7 @@ from runner.matrix.model import Judging
 from runner.outcomes.fingerprint import signal_name
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
-from runner.outcomes.series import Reported, reported, seen
+from runner.outcomes.series import ReportedMetric, reported, seen
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ending:
+class TrialEnding:
     """How a trial's process ended. `exception` is "type: message"; `text` is where other causes are looked for."""
 
     stage: Stage
@@ -70,8 +70,8 @@ class Ending:
         return f"ended with exit code {self.exit}{', with no shutdown (os._exit)' if self.orderly is False else ''}"
 
 
-def failure(ending: Ending) -> tuple[Label, str]:
-    """The label and reason of a process that did not end well (VERDICTS.md, 2: the first row that matches)."""
+def failure(ending: TrialEnding) -> tuple[Label, str]:
+    """The label and reason of a process that did not end well (docs/verdicts.md: the first row that matches)."""
     where = f"in stage {ending.stage}"
     text = f"{ending.exception or ''}\n{ending.text}"
     if ending.oom_killed:
@@ -116,7 +116,7 @@ _AS_USUAL = Judging()
 def label_trial(
     *,
     stage: Stage,
-    exit: int | None = None,  # noqa: A002 - the word of VERDICTS.md and of its conformance cases
+    exit: int | None = None,  # noqa: A002 - the word of docs/verdicts.md and of its conformance cases
     exception: str | None = None,
     signal: int | str | None = None,
     oom_killed: bool = False,
@@ -137,7 +137,7 @@ def label_trial(
     memory and failed downloads. There is no label of its own for a full disk: it is the crash of the stage that it
     happened in, and the reason says so.
     """
-    ending = Ending(
+    ending = TrialEnding(
         stage=stage,
         exit=exit,
         exception=exception,
@@ -161,7 +161,7 @@ def label_trial(
     return _ended(ending, judge_series(series or (), **arguments))
 
 
-def _ended(ending: Ending, verdict: Verdict) -> Verdict:
+def _ended(ending: TrialEnding, verdict: Verdict) -> Verdict:
     """The verdict of the series, unless the way the process ended overrules it."""
     if ending.ended_well:
         return verdict.with_flags("left-without-shutdown") if ending.left_early else verdict
@@ -228,7 +228,7 @@ def verdict_of(
 
 def _without_trial(record: Record) -> Verdict:
     """The verdict of a cell that no trial could be run of."""
-    label, _ = failure(Ending(stage=record.stage))
+    label, _ = failure(TrialEnding(stage=record.stage))
     return Verdict(
         label=Label.UNRESOLVABLE if record.unresolvable else label,
         basis=Basis.PROCESS,
@@ -256,6 +256,6 @@ def _chain(exception: ScriptException) -> str:
     return "\n".join(line for line in exception.traceback.splitlines() if not line.startswith(" "))
 
 
-def _flags(found: Reported) -> tuple[str, ...]:
+def _flags(found: ReportedMetric) -> tuple[str, ...]:
     joined = (f"joined-{found.joined}-phases",) if found.joined > 1 else ()
     return (*joined, *(f"nonfinite:{name}" for name in found.non_finite))

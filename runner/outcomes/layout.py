@@ -49,7 +49,7 @@ class Dimension:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class MatrixLayout:
     """The cells as rows along a line; each cell is known by its row and its place in the row."""
 
     line: Dimension | None
@@ -64,7 +64,7 @@ class Layout:
         return (*((self.line,) if self.line else ()), *self.others)
 
 
-def layout_of(cells: Collection[CellId], base: str = "", *, line: str | None = None) -> Layout:
+def layout_of(cells: Collection[CellId], base: str = "", *, line: str | None = None) -> MatrixLayout:
     """Lay cells out; `base` is the axis that environments are resolved around, `line` insists on another line."""
     dimensions = dimensions_of(cells, base)
     if line is not None:
@@ -82,7 +82,7 @@ def layout_of(cells: Collection[CellId], base: str = "", *, line: str | None = N
         rows.setdefault(tuple(cell.get(other.name) for other in others), {})[place] = cell
     places = {row: dict(sorted(found.items())) for row, found in rows.items()}
     order = sorted(places, key=lambda row: [other.place[value] for other, value in zip(others, row, strict=True)])
-    return Layout(line=chosen, others=others, rows={row: places[row] for row in order})
+    return MatrixLayout(line=chosen, others=others, rows={row: places[row] for row in order})
 
 
 def dimensions_of(cells: Collection[CellId], base: str = "") -> tuple[Dimension, ...]:
@@ -166,7 +166,7 @@ class Pattern:
     """Whether its rows have no other cells."""
 
 
-def patterns_of(layout: Layout, outcomes: Mapping[CellId, Outcome]) -> tuple[Pattern, ...]:
+def patterns_of(layout: MatrixLayout, outcomes: Mapping[CellId, Outcome]) -> tuple[Pattern, ...]:
     """All patterns, the worst first, of equally bad ones the largest."""
     rows: dict[tuple[Outcome, Range], list[Row]] = defaultdict(list)
     for row, cells in layout.rows.items():
@@ -209,7 +209,7 @@ def boxes(rows: Collection[Row]) -> list[Box]:
 
 
 def _pattern(
-    layout: Layout, order: Mapping[CellId, int], outcome: Outcome, box: Box, ranges: tuple[Range, ...]
+    layout: MatrixLayout, order: Mapping[CellId, int], outcome: Outcome, box: Box, ranges: tuple[Range, ...]
 ) -> Pattern:
     rows = [layout.rows[row] for row in rows_of(box)]
     cells = [cell for row in rows for place, cell in row.items() if _within(ranges, place)]

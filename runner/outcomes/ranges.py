@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from runner.matrix.cell_id import CellId
-    from runner.outcomes.layout import Box, Dimension, Layout, Pattern, Range
+    from runner.outcomes.layout import Box, Dimension, MatrixLayout, Pattern, Range
     from runner.outcomes.outcome import Outcome
 
 _ALL_FIT = 3
@@ -79,7 +79,7 @@ def _rest(patterns: Sequence[Pattern], outcomes: Mapping[CellId, Outcome], metri
 class _Statements:
     """Says one pattern after the other; the line's axis is named with the first range only."""
 
-    def __init__(self, layout: Layout, metric: str, *, rows_differ: bool) -> None:
+    def __init__(self, layout: MatrixLayout, metric: str, *, rows_differ: bool) -> None:
         self._layout = layout
         self._rows_differ = rows_differ
         self._metric = metric
@@ -133,7 +133,7 @@ class _Statements:
         return name
 
 
-def where_in_words(layout: Layout, box: Box) -> str:
+def where_in_words(layout: MatrixLayout, box: Box) -> str:
     """The rows of a box, by as few axes as tell them from all other rows: `with import=keras`; or empty."""
     needed = list(range(len(box)))
     for axis in range(len(box)):
@@ -146,7 +146,7 @@ def where_in_words(layout: Layout, box: Box) -> str:
     return f"with {listed(said, 'and')}" if said else ""
 
 
-def _matching(layout: Layout, box: Box, axes: Sequence[int]) -> int:
+def _matching(layout: MatrixLayout, box: Box, axes: Sequence[int]) -> int:
     """How many rows have, on these axes, values of the box."""
     chosen = [(axis, frozenset(box[axis])) for axis in axes]
     return sum(all(row[axis] in values for axis, values in chosen) for row in layout.rows)

@@ -23,7 +23,7 @@ TREND = 0.025
 
 @dataclass(frozen=True, kw_only=True)
 class Quantities:
-    """The quantities of VERDICTS.md, 2, of at least one finite value."""
+    """The quantities of docs/verdicts.md, of at least one finite value."""
 
     n: int
     y0: float
@@ -143,7 +143,7 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class RuleFinding:
     """The label that a rule gives, and why."""
 
     label: Label
@@ -151,7 +151,7 @@ class Finding:
     reason: str
 
 
-def decide(case: Case) -> Finding:
+def decide(case: Case) -> RuleFinding:
     """The label by the first rule that matches (R2 to R10), else `settled` (R11)."""
     for rule in _RULES:
         if (finding := rule(case)) is not None:
@@ -161,7 +161,7 @@ def decide(case: Case) -> Finding:
         f"{case.metric} got better from {case.say(q.y0)} to {case.say(q.final)} ({case.share(q.y0 - q.final)}) and "
         "flattened; with no target and no baseline its level is not judged"
     )
-    return Finding(label=Label.SETTLED, basis=Basis.SHAPE, reason=reason)
+    return RuleFinding(label=Label.SETTLED, basis=Basis.SHAPE, reason=reason)
 
 
 def ended_above_start(q: Quantities) -> bool:
@@ -174,7 +174,7 @@ def still_falling(q: Quantities) -> bool:
     return q.before_last - q.final > TREND * q.scale
 
 
-def _target_met(case: Case) -> Finding | None:
+def _target_met(case: Case) -> RuleFinding | None:
     q, reach = case.quantities, case.reach
     if case.target is None or reach is None or case.unmet:
         return None
@@ -188,10 +188,10 @@ def _target_met(case: Case) -> Finding | None:
         reason = (
             f"{case.target}: the median of the last values is {case.say(q.final)} (the last one is {case.say(q.end)})"
         )
-    return Finding(label=Label.CONVERGED, basis=Basis.TARGET, reason=reason)
+    return RuleFinding(label=Label.CONVERGED, basis=Basis.TARGET, reason=reason)
 
 
-def _above_start(case: Case) -> Finding | None:
+def _above_start(case: Case) -> RuleFinding | None:
     q = case.quantities
     if not ended_above_start(q):
         return None
@@ -200,10 +200,10 @@ def _above_start(case: Case) -> Finding | None:
         f"{case.metric} ended at {case.say(q.end)}, worse than its start {case.say(q.y0)} by {q.end - q.y0:.4g} "
         f"(the limit is {limit:.4g})"
     )
-    return Finding(label=Label.DIVERGED, basis=Basis.ABOVE_START, reason=reason)
+    return RuleFinding(label=Label.DIVERGED, basis=Basis.ABOVE_START, reason=reason)
 
 
-def _few_epochs(case: Case) -> Finding | None:
+def _few_epochs(case: Case) -> RuleFinding | None:
     q = case.quantities
     if q.n >= 5:
         return None
@@ -212,13 +212,13 @@ def _few_epochs(case: Case) -> Finding | None:
             f"{case.metric} got better from {case.say(q.y0)} to {case.say(q.end)} ({case.share(q.y0 - q.end)}) in "
             f"{q.n} values, its best at the end"
         )
-        return Finding(label=Label.IMPROVING, basis=Basis.FEW_EPOCHS, reason=reason)
+        return RuleFinding(label=Label.IMPROVING, basis=Basis.FEW_EPOCHS, reason=reason)
     values = "1 value" if q.n == 1 else f"{q.n} values"
     reason = f"{case.metric} has {values} from {case.say(q.y0)} to {case.say(q.end)}: fewer than 5 show no shape"
-    return Finding(label=Label.TOO_SHORT, basis=Basis.FEW_EPOCHS, reason=reason)
+    return RuleFinding(label=Label.TOO_SHORT, basis=Basis.FEW_EPOCHS, reason=reason)
 
 
-def _oscillating(case: Case) -> Finding | None:
+def _oscillating(case: Case) -> RuleFinding | None:
     q = case.quantities
     if q.reversals < max(4, 0.15 * q.window):
         return None
@@ -226,10 +226,10 @@ def _oscillating(case: Case) -> Finding | None:
         f"{case.metric} turned {q.reversals} times by more than {MATERIAL * q.scale:.4g} (10 % of S = {q.scale:.4g}) "
         f"in its last {q.window} values"
     )
-    return Finding(label=Label.OSCILLATING, basis=Basis.REVERSALS, reason=reason)
+    return RuleFinding(label=Label.OSCILLATING, basis=Basis.REVERSALS, reason=reason)
 
 
-def _above_own_best(case: Case) -> Finding | None:
+def _above_own_best(case: Case) -> RuleFinding | None:
     q = case.quantities
     if not q.final - q.best > MATERIAL * q.scale:
         return None
@@ -237,10 +237,10 @@ def _above_own_best(case: Case) -> Finding | None:
         f"{case.metric} ended at {case.say(q.final)}, worse than its own best level {case.say(q.best)} by "
         f"{case.share(q.final - q.best)}"
     )
-    return Finding(label=Label.DIVERGED, basis=Basis.ABOVE_OWN_BEST, reason=reason)
+    return RuleFinding(label=Label.DIVERGED, basis=Basis.ABOVE_OWN_BEST, reason=reason)
 
 
-def _never_learned(case: Case) -> Finding | None:
+def _never_learned(case: Case) -> RuleFinding | None:
     q = case.quantities
     if not q.y0 - q.best <= MATERIAL * q.scale:
         return None
@@ -248,10 +248,10 @@ def _never_learned(case: Case) -> Finding | None:
         f"{case.metric} never got better by 10 % of its start: {case.say(q.y0)} at first, {case.say(q.best)} at best "
         f"({case.share(q.y0 - q.best)}) in {q.n} values"
     )
-    return Finding(label=Label.PLATEAUED, basis=Basis.NEVER_LEARNED, reason=reason)
+    return RuleFinding(label=Label.PLATEAUED, basis=Basis.NEVER_LEARNED, reason=reason)
 
 
-def _improving(case: Case) -> Finding | None:
+def _improving(case: Case) -> RuleFinding | None:
     q = case.quantities
     if case.stopped_itself or not still_falling(q):
         return None
@@ -259,10 +259,10 @@ def _improving(case: Case) -> Finding | None:
         f"{case.metric} was still getting better: from {case.say(q.before_last)} in the fourth fifth to "
         f"{case.say(q.final)} at the end ({case.share(q.before_last - q.final)}; the limit is 2.5 %)"
     )
-    return Finding(label=Label.IMPROVING, basis=Basis.TREND, reason=reason)
+    return RuleFinding(label=Label.IMPROVING, basis=Basis.TREND, reason=reason)
 
 
-def _target_missed(case: Case) -> Finding | None:
+def _target_missed(case: Case) -> RuleFinding | None:
     q = case.quantities
     if case.target is None:
         return None
@@ -272,10 +272,10 @@ def _target_missed(case: Case) -> Finding | None:
         reason = f"{case.target}: first met in epoch {case.reach.first_epoch}, too late"
     else:
         reason = f"{case.target}: flattened at {case.say(q.final)} (ended at {case.say(q.end)})"
-    return Finding(label=Label.PLATEAUED, basis=Basis.TARGET_MISSED, reason=reason)
+    return RuleFinding(label=Label.PLATEAUED, basis=Basis.TARGET_MISSED, reason=reason)
 
 
-def _against_reference(case: Case) -> Finding | None:
+def _against_reference(case: Case) -> RuleFinding | None:
     q = case.quantities
     if case.ref is None:
         return None
@@ -284,12 +284,12 @@ def _against_reference(case: Case) -> Finding | None:
     level = f"{case.metric} flattened at {case.say(q.final)}"
     if q.final > limit:
         reason = f"{level}, worse than the baseline's {case.ref:.4g} (limit {case.say(limit)})"
-        return Finding(label=Label.PLATEAUED, basis=Basis.ABOVE_BASELINE, reason=reason)
+        return RuleFinding(label=Label.PLATEAUED, basis=Basis.ABOVE_BASELINE, reason=reason)
     reason = f"{level}, level with the baseline's {case.ref:.4g} (limit {case.say(limit)})"
-    return Finding(label=Label.CONVERGED, basis=Basis.REFERENCE, reason=reason)
+    return RuleFinding(label=Label.CONVERGED, basis=Basis.REFERENCE, reason=reason)
 
 
-_RULES: tuple[Callable[[Case], Finding | None], ...] = (
+_RULES: tuple[Callable[[Case], RuleFinding | None], ...] = (
     _target_met,  # R2
     _above_start,  # R3
     _few_epochs,  # R4

@@ -40,13 +40,13 @@ def canonical(name: str) -> str:
 
 
 def direction(name: str) -> Mode:
-    """Which way is better, by the metric's name (VERDICTS.md, "Judged metric")."""
+    """Which way is better, by the metric's name (docs/verdicts.md, "Judged metric")."""
     lower = name.lower()
     return "max" if "loss" not in lower and any(part in lower for part in _MAXIMISED) else "min"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reported:
+class ReportedMetric:
     """What a record has of one metric: a value an epoch, None where the epoch did not report it."""
 
     values: tuple[float | None, ...]
@@ -58,7 +58,7 @@ class Reported:
     """Other metrics of the same epochs that were NaN or infinite once."""
 
 
-def reported(record: Record, metric: str) -> Reported:
+def reported(record: Record, metric: str) -> ReportedMetric:
     """The metric's series in the last phase that has it, under whichever name its Keras gave it.
 
     A script that calls `fit` once an epoch (as stateful networks are trained) makes a phase of each epoch: phases of a
@@ -70,12 +70,12 @@ def reported(record: Record, metric: str) -> Reported:
     names = [name for name, epochs in by_phase.items() if any(value_of(e, metric) is not None for e in epochs)]
     steps = tuple(record.steps.get(_last_phase(record, names), ())) if canonical(metric) == "loss" else ()
     if not names:
-        return Reported(values=(), steps=steps)
+        return ReportedMetric(values=(), steps=steps)
     phases = {phase.name: phase for phase in record.phases}
     joined = _continued(names, by_phase, phases)
     epochs = [epoch for name in joined for epoch in by_phase[name]]
     last = phases.get(names[-1])
-    return Reported(
+    return ReportedMetric(
         values=tuple(value_of(epoch, metric) for epoch in epochs),
         steps=steps,
         planned=last.planned_epochs if last is not None and len(joined) == 1 else None,

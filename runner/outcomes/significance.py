@@ -95,14 +95,21 @@ def median_interval(x: Sequence[float], y: Sequence[float]) -> tuple[float, floa
 def equivalence(x: Sequence[float], y: Sequence[float], margin: float) -> float:
     """The p of two one-sided Welch tests (TOST): small where the means differ by less than `margin`."""
     import numpy as np  # noqa: PLC0415 - as above
-    from statsmodels.stats.weightstats import ttost_ind  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+    from scipy.stats import ttest_ind_from_stats  # noqa: PLC0415 - as above
 
     if margin <= 0:
         return 1.0
     with np.errstate(all="ignore"):  # spreads of huge or tiny values
         if not np.var(x) and not np.var(y):
             return 0.0 if abs(x[0] - y[0]) <= margin else 1.0
-        p = float(ttost_ind(x, y, -margin, margin, usevar="unequal")[0])
+        ours, theirs = ((np.mean(one), np.std(one, ddof=1), len(one)) for one in (x, y))
+        if not (math.isfinite(ours[1]) and math.isfinite(theirs[1])):
+            return 1.0
+        above, below = (
+            ttest_ind_from_stats(ours[0] + shift, *ours[1:], *theirs, equal_var=False, alternative=alternative).pvalue
+            for shift, alternative in ((margin, "greater"), (-margin, "less"))
+        )
+        p = float(max(above, below))
     return p if math.isfinite(p) else 1.0
 
 
@@ -169,7 +176,7 @@ class DifferenceLabel(enum.StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class SampleDifference:
     """A figure of a cell against the same figure of the baseline; at least 4 finite values a side."""
 
     cell: tuple[float, ...]
@@ -231,7 +238,7 @@ def difference_of(
     *,
     maximised: bool = False,
     scale: float | None = None,
-) -> Difference | None:
+) -> SampleDifference | None:
     """Compare two samples; None where a side has fewer than 4 values that are finite numbers.
 
     `scale` is the baseline's S, the measure of samples that are not compared in powers of ten; without it those are
@@ -244,7 +251,7 @@ def difference_of(
     logarithmic = not maximised and min(*ours, *theirs) > 0
     margin = SAME_DECADES if logarithmic else SAME_SHARE * (scale or 0.0)
     p, superiority = mann_whitney(ours, theirs)
-    return Difference(
+    return SampleDifference(
         cell=ours,
         baseline=theirs,
         logarithmic=logarithmic,

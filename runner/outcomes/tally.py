@@ -1,4 +1,4 @@
-"""What the trials of a cell add up to, and whether one more is wanted: the sequential rule of VERDICTS.md, 3."""
+"""What the trials of a cell add up to, and whether one more is wanted: the sequential rule of docs/verdicts.md."""
 
 from __future__ import annotations
 
@@ -128,9 +128,13 @@ def seeds_wanted(trials: Sequence[Trial], seeds: Seeds) -> int:
     at most `RETRIES` of them; of a fixed number of seeds only `unknown` ones are, and where nothing counts the same
     label twice is enough.
     """
-    if not trials:
+    return wanted_beyond(tally(trials), seeds)
+
+
+def wanted_beyond(counts: Tally, seeds: Seeds) -> int:
+    """The same for trials that are added up already."""
+    if not counts.trials:
         return min(2, seeds.cap)
-    counts = tally(trials)
     if counts.seed_insensitive or counts.blocking(seeds) or _given_up(counts, seeds):
         return 0
     left = seeds.cap - counts.counted_trials

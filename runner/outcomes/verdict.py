@@ -77,7 +77,7 @@ def runs_that_block(label: Label) -> int:
 
 
 class Basis(enum.StrEnum):
-    """What a label rests on; R1 to R11 are the rules of VERDICTS.md, 2."""
+    """What a label rests on; R1 to R11 are the rules of docs/verdicts.md."""
 
     PROCESS = "process"  # how the trial ended
     NO_VALUE = "no-value"  # the judged metric was never reported
@@ -134,7 +134,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """The level of a baseline: medians over its successful trials, in the metric's own units (VERDICTS.md, R10)."""
+    """The level of a baseline: medians over its successes, in the metric's own units (docs/verdicts.md, R10)."""
 
     final: float
     scale: float

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
-    from runner.outcomes.earlier import Evidence
+    from runner.outcomes.earlier import CellEvidence
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.judged_matrix import JudgedMatrix
     from runner.outcomes.result import Result
@@ -88,11 +88,11 @@ def lacking_for(matrix: Matrix, chosen: Sequence[Cell], earlier: Result) -> Call
     return lacking
 
 
-def _evidence(outcome: JudgedCell) -> Evidence:
+def _evidence(outcome: JudgedCell) -> CellEvidence:
     """What tells how often a cell succeeds; levels ask for no trials."""
-    from runner.outcomes.earlier import Evidence  # noqa: PLC0415 - as above
+    from runner.outcomes.earlier import CellEvidence  # noqa: PLC0415 - as above
 
-    return Evidence(
+    return CellEvidence(
         outcome=outcome.outcome,
         converged=outcome.converged,
         counted=outcome.counted,

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.matrix.cell_id import CellId
-from runner.outcomes.earlier import Earlier, EarlierLabel, Evidence, held_against
+from runner.outcomes.earlier import CellEvidence, Earlier, EarlierLabel, held_against
 from runner.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def evidence(converged: int, counted: int = 4, level: float = 1e-6, **changes: Any) -> Evidence:
+def evidence(converged: int, counted: int = 4, level: float = 1e-6, **changes: Any) -> CellEvidence:
     outcome = "converges" if converged == counted else "fails (nan)" if not converged else "flaky (coin flip)"
     values = {
         "outcome": Outcome.parse(outcome),
@@ -25,10 +25,10 @@ def evidence(converged: int, counted: int = 4, level: float = 1e-6, **changes: A
         "scale": 1.0,
         "runs": frozenset({(f"{converged}-{level}", "2026")}),
     }
-    return Evidence(converged=converged, counted=counted, **{**values, **changes})
+    return CellEvidence(converged=converged, counted=counted, **{**values, **changes})
 
 
-BLOCKED = Evidence(
+BLOCKED = CellEvidence(
     outcome=Outcome.parse("blocked (crashed-import)"),
     converged=0,
     counted=0,
@@ -36,16 +36,16 @@ BLOCKED = Evidence(
 )
 
 
-def held(now: Mapping[str, Evidence], then: Mapping[str, Evidence], **others: Any) -> tuple[Earlier, ...]:
+def held(now: Mapping[str, CellEvidence], then: Mapping[str, CellEvidence], **others: Any) -> tuple[Earlier, ...]:
     """Two results of cells that differ in one axis."""
 
-    def cells(found: Mapping[str, Evidence]) -> dict[CellId, Evidence]:
+    def cells(found: Mapping[str, CellEvidence]) -> dict[CellId, CellEvidence]:
         return {CellId.of({"six": name}): evidence for name, evidence in found.items()}
 
     return held_against(cells(now), cells(then), **others)
 
 
-def one(now: Evidence | None, then: Evidence | None, **others: Any) -> Earlier:
+def one(now: CellEvidence | None, then: CellEvidence | None, **others: Any) -> Earlier:
     [found] = held({"x": now} if now else {}, {"x": then} if then else {}, **others)
     return found
 
@@ -154,7 +154,7 @@ counts = st.integers(1, 8).flatmap(lambda n: st.integers(0, n).map(lambda c: evi
 
 
 @given(st.lists(st.tuples(counts, counts), min_size=1, max_size=6))
-def test_to_turn_the_two_results_round_turns_the_labels_round(pairs: list[tuple[Evidence, Evidence]]) -> None:
+def test_to_turn_the_two_results_round_turns_the_labels_round(pairs: list[tuple[CellEvidence, CellEvidence]]) -> None:
     turned = {EarlierLabel.WORSE: EarlierLabel.BETTER, EarlierLabel.BETTER: EarlierLabel.WORSE}
     now = {f"{i}": replace(a, runs=frozenset({("a", "1")})) for i, (a, _) in enumerate(pairs)}
     then = {f"{i}": replace(b, runs=frozenset({("b", "2")})) for i, (_, b) in enumerate(pairs)}

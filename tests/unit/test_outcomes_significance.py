@@ -143,3 +143,15 @@ def test_holm_multiplies_by_the_hypotheses_that_are_left():
     assert holm(ps) == pytest.approx(multipletests(ps, method="holm")[1])
     assert benjamini_hochberg([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.04, 0.04])
     assert holm([]) == benjamini_hochberg([]) == []
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "margin", "p"),
+    [
+        ((1.0, 1.0, 1.0, 1.00001), (1.0,) * 4, 0.1, 1.7230320185209614e-14),
+        ((0.1, 0.2, 0.3, 0.4), (0.11, 0.21, 0.31, 0.42), 0.2, 0.044779289472673345),
+        ((1.0, 2.0, 3.0, 4.0, 5.0), (2.0, 2.5, 3.0, 3.5), 2.0, 0.034566796596196186),
+    ],
+)
+def test_equivalence_is_what_statsmodels_ttost_ind_recorded(x, y, margin, p):
+    assert equivalence(x, y, margin) == pytest.approx(p, rel=1e-12)
