@@ -87,7 +87,7 @@ def _run(path: Path, matrix: str) -> Trials:
     path.write_text(matrix)
     options = Options(engine="docker", base=os.environ.get("RUNNER_BASE", "offline"))
     outcomes = run(Matrix.load(path), options).outcomes
-    return {outcome.cell["script"]: outcome.trials[-1] for outcome in outcomes}
+    return {outcome.id.values["script"]: outcome.trials[-1] for outcome in outcomes}
 
 
 @pytest.mark.parametrize(("script", "label"), LABELS.items())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -47,9 +46,9 @@ PRELUDE = "class prelude:\n applied = staticmethod(print)\n failed = staticmetho
 
 def looked(question: tuple[str, str, str], script: str = CLASS) -> dict[str, Any]:
     source = f"{PRELUDE}\n{looking(*question).source}"
-    code = f"exec({source!r}, {{'__name__': '__prelude__'}})\n{script}"
-    path = {**os.environ, "PYTHONPATH": str(PROBE)}
-    done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, check=True)
+    tools = f"import sys\nsys.path.insert(0, {str(PROBE)!r})\n"
+    code = f"{tools}exec({source!r}, {{'__name__': '__prelude__'}})\n{script}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
