@@ -8,7 +8,8 @@ from fake_index import fill_cache
 from resolved import PYTHON, content, resolved, stack_index, toolchain
 
 from runner.environments import solver
-from runner.environments.index.catalog import Catalog, catalog
+from runner.environments.index import catalog as catalog_module
+from runner.environments.index.catalog import Catalog
 from runner.environments.lock import Layer
 
 
@@ -79,7 +80,7 @@ def test_a_warm_cache_needs_no_index(fake):
 def test_with_the_network_switched_off_the_cache_is_enough_however_old(fake, monkeypatch):
     lock = resolved("tensorflow==2.0", "keras==2.2", flavour="full")
     asked = len(fake.asked)
-    monkeypatch.setattr(catalog, "FRESH_S", 0.0)
+    monkeypatch.setattr(catalog_module, "FRESH_S", 0.0)
     monkeypatch.setattr(solver, "FRESH_S", 0.0)
     monkeypatch.setenv("UV_OFFLINE", "1")
     assert resolved("tensorflow==2.0", "keras==2.2", flavour="full") == lock

@@ -12,11 +12,12 @@ from made_report import era_report, report_of_sizes
 from playwright.sync_api import expect
 from scipy.stats import fisher_exact, mannwhitneyu
 
+from runner.outcomes.assembly import LOG_BYTES
 from runner.reports import page_data
 from runner.reports.pages import matrix_page
 from runner.reports.past_runs import News, continued, news_of
 from runner.reports.site import write_site
-from runner.session.reporting import LOG_BYTES, excerpt
+from runner.session.reporting import excerpt
 
 if TYPE_CHECKING:
     from pathlib import Path
