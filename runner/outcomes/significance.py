@@ -275,6 +275,7 @@ def _scaled(values: tuple[float, ...], logarithmic: bool) -> tuple[float, ...]:
 _BISECTIONS = 60
 
 
+@cache
 def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """The exact interval of a proportion (Clopper and Pearson 1934): each tail has at most half of the error."""
     tail = (1 - confidence) / 2

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from runner.outcomes.judged_matrix import judge_matrix
+from runner.outcomes.judged_matrix import MatrixJudge
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.outcome import OutcomeKind
-from runner.outcomes.tally import seeds_wanted
+from runner.outcomes.tally import tally, wanted_beyond
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.outcomes.judged_matrix import JudgedMatrix
+    from runner.outcomes.tally import Tally
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
     from runner.trials.trial import Setting
@@ -50,6 +51,8 @@ class Progress:
     trials: dict[int, tuple[Record, Verdict]] = field(default_factory=dict)
     """Those that the outcome rests on: more may be stored, which were run once under another `seeds:`."""
     under_way: int = 0
+    _added_up: tuple[tuple[tuple[Record, Verdict], ...], Tally] | None = field(default=None, init=False, repr=False)
+    """The finished trials with their tally, until another one is taken."""
 
     def recall(self, wanted: int) -> bool:
         """Take the next `wanted` trials as far as they are stored; whether any is."""
@@ -67,12 +70,13 @@ class Progress:
         """Keep a finished trial and give its verdict, not yet held against a baseline."""
         verdict = verdict_of(record, self.matrix.criterion, judging=self.matrix.judging)
         self.trials[seed] = (record, verdict)
+        self._added_up = None
         return verdict
 
     @property
-    def finished(self) -> Sequence[tuple[Record, Verdict]]:
+    def finished(self) -> tuple[tuple[Record, Verdict], ...]:
         """The finished trials in the order of their seeds: verdicts must not depend on which ended first."""
-        return [self.trials[seed] for seed in sorted(self.trials)]
+        return self._sums()[0]
 
     @property
     def is_copy(self) -> bool:
@@ -87,7 +91,7 @@ class Progress:
     @property
     def wanted(self) -> int:
         """How many more trials the sequential rule needs at least; none while some are under way."""
-        return 0 if self.under_way else seeds_wanted(self.finished, self.matrix.seeds)
+        return 0 if self.under_way else wanted_beyond(self._sums()[1], self.matrix.seeds)
 
     def begin(self, wanted: int) -> tuple[int, ...]:
         """The next `wanted` seeds that are not there yet, the lowest first; they are under way from now on."""
@@ -99,6 +103,12 @@ class Progress:
         """Take a trial that was under way; where none can run, none is under way any more."""
         self.under_way = self.under_way - 1 if record.ran else 0
         return self.take(record, seed)
+
+    def _sums(self) -> tuple[tuple[tuple[Record, Verdict], ...], Tally]:
+        if self._added_up is None:
+            finished = tuple(self.trials[seed] for seed in sorted(self.trials))
+            self._added_up = finished, tally(finished)
+        return self._added_up
 
     def _next(self, wanted: int) -> list[int]:
         return list(islice((seed for seed in count(self.first_seed) if seed not in self.trials), wanted))
@@ -130,6 +140,12 @@ class Ledger:
         self._copy_of = copy_of
         self._lacking = lacking
         self._copy: Progress | None = None
+        self._judge = MatrixJudge(
+            seeds=matrix.seeds,
+            criterion=matrix.criterion,
+            judging=matrix.judging,
+            baseline=matrix.baseline.values if matrix.baseline else None,
+        )
         for one in self._progress.values():
             one.recall_all()
         while not self.undecided:
@@ -163,12 +179,8 @@ class Ledger:
 
     def judged(self) -> JudgedMatrix:
         """The outcomes of all cells by what is known now, in the matrix's order."""
-        return judge_matrix(
+        return self._judge.judged(
             [(one.cell.id, one.finished) for one in self._progress.values()],
-            self._matrix.seeds,
-            criterion=self._matrix.criterion,
-            judging=self._matrix.judging,
-            baseline=self._matrix.baseline.values if self._matrix.baseline else None,
             copy=self._copy.finished if self._copy else (),
         )
 
