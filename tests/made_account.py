@@ -11,6 +11,7 @@ from runner.outcomes.account import (
     Flip,
     Side,
     SwitchFinding,
+    SwitchStanding,
     TraceFinding,
     Tried,
 )
@@ -81,7 +82,9 @@ def made_account(**changes: object) -> Account:
         "pair": (GOOD, BAD),
         "switches": (
             switch,
-            switch.model_copy(update={"name": "single-threaded", "standing": "does not matter", "reversed": None}),
+            switch.model_copy(
+                update={"name": "single-threaded", "standing": SwitchStanding.NO_EFFECT, "reversed": None}
+            ),
         ),
         "trace": TraceFinding(
             sentence="Step 1: the loss agrees.", step=1, recorded=200, last=4096, notes=("In order.",)

@@ -27,8 +27,8 @@ def runner(folder: Path, *arguments: str, timeout_s: float = 600) -> subprocess.
     )
 
 
-def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the runner; its progress is readable on `stderr`."""
+def started(folder: Path, *arguments: str, own_session: bool = False) -> subprocess.Popen[str]:
+    """Start the runner; its progress is readable on `stderr`. With `own_session` its process group can be signalled."""
     command = [sys.executable, "-m", "runner", *arguments]
     return subprocess.Popen(
         command,
@@ -37,6 +37,7 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=own_session,
         preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - nothing of ours runs beside it
     )
 

@@ -96,7 +96,7 @@ def test_axes_are_switched_and_the_address_alone_gives_the_same_view(
     ("query", "wanted"),
     [
         ("outcome:bad", lambda cell: cell.kind == "bad"),
-        ("outcome:nan", lambda cell: "nan" in cell.outcome),
+        ("outcome:nan", lambda cell: "nan" in str(cell.outcome)),
         ("-outcome:good import:tf.keras", lambda cell: cell.kind != "good" and cell.values["import"] == "tf.keras"),
         ("tensorflow:>=2.4,<2.11", lambda cell: cell.values["tensorflow"] in {"2.4.4", "2.6.5", "2.10.1"}),
         ("tensorflow:1.13,2.6", lambda cell: cell.values["tensorflow"] in {"1.13.1", "2.6.5"}),
@@ -319,7 +319,6 @@ def test_nothing_that_a_script_wrote_is_obeyed(page: Page, report: Result, tmp_p
         update={
             "values": {**cell.values, "script": evil},
             "reason": evil,
-            "outcome": f"fails ({evil})",
             "diff": f"+{evil}",
             "exception": raised,
             "trials": (trial,),
@@ -335,7 +334,7 @@ def test_nothing_that_a_script_wrote_is_obeyed(page: Page, report: Result, tmp_p
         for axis in report.axes
     )
     cells = tuple(hostile if one is cell else one for one in report.cells)
-    failures = tuple(one.model_copy(update={"reason": evil, "label": evil}) for one in report.failures)
+    failures = tuple(one.model_copy(update={"reason": evil}) for one in report.failures)
     made = report.model_copy(
         update={"axes": axes, "cells": cells, "failures": failures, "title": evil, "sentences": (evil,)}
     )
@@ -350,7 +349,7 @@ def test_nothing_that_a_script_wrote_is_obeyed(page: Page, report: Result, tmp_p
         assert "\u202e" not in text, name
         assert "⟨U+202E⟩gnp.exe" in text, name
     open_page(page, site)
-    cell_with_it = page.locator("a.cell", has_text="hacked").first
+    cell_with_it = page.locator(f'a.cell[href*="{cell.id}"]').first
     cell_with_it.scroll_into_view_if_needed()
     page.wait_for_timeout(200)  # scrolling hides what is told of a cell
     cell_with_it.hover()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from command import environment, runner
+from command import runner, started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,15 +36,7 @@ def test_ctrl_c_while_an_environment_is_made_leaves_no_false_result(
     (tmp_path / "matrix.yaml").write_text(MATRIX)
     (tmp_path / "train.py").write_text(SCRIPT)
     monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runner", "matrix.yaml", "--engine", "venv"],
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = started(tmp_path, "matrix.yaml", "--engine", "venv", own_session=True)
     assert process.stderr is not None
     for line in process.stderr:
         if line.rstrip().endswith(f": {stage}"):

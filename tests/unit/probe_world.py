@@ -163,8 +163,9 @@ def on_every(*, of: slice = slice(None)) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("python", [interpreters()[name] for name in names], ids=names)
 
 
-EVERY_PYTHON = on_every()
 OLDEST_AND_NEWEST = on_every(of=slice(None, None, max(len(interpreters()) - 1, 1)))
+EVERY_PYTHON = on_every() if os.environ.get("RUNNER_ALL_PYTHONS") == "1" else OLDEST_AND_NEWEST
+"""Every CPython where RUNNER_ALL_PYTHONS=1, as in CI; a child process each is what these tests take their time for."""
 
 
 @cache
