@@ -14,6 +14,8 @@ from known_cases import Case, cases, explained, wrong
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 CHOSEN = [case for case in cases() if case.cheap or os.environ.get("RUNNER_ALL_CASES") == "1"]
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from runner.environments.lock import Lock
 
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.slow, pytest.mark.docker]
 PYTHON = "3.7"
 
 

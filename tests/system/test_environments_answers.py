@@ -12,6 +12,8 @@ from runner.environments.index import catalog as catalog_module
 from runner.environments.index.catalog import Catalog
 from runner.environments.lock import Layer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch):

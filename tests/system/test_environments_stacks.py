@@ -16,7 +16,7 @@ from runner.environments.lockfile import difference
 from runner.environments.resolve import resolve
 from runner.environments.wheelhouse import fetch
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(600)]
 
 LOCKS = Path(__file__).parents[2] / "locks"
 STACK_OF_2017 = ("tensorflow==1.2.1", "keras==2.0.5")

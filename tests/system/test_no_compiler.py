@@ -12,7 +12,7 @@ from tiny_lock import THIS_PYTHON
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(600)]
 
 MATRIX = """\
 axes:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from runner.trials.record import Package
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["stack"]
 
 HEAD = """

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 USER, TOKEN = "robot", "pa55-t0ken-of-the-index"
 SECRETS = [TOKEN.encode(), base64.b64encode(f"{USER}:{TOKEN}".encode())]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from runner.outcomes.result import Result
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(120)]
 
 EVIL = "<script>window.hacked=1</script><img src=x onerror='window.hacked=2'><a href='javascript:window.hacked=3'>x</a>"
 BIDI = "\u202egnp.exe\u2066"

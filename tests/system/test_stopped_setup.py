@@ -12,6 +12,8 @@ from command import runner, started
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 MATRIX = """\
 axes:
   numpy: [1.26.4]

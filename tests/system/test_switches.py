@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["stack"]
 
 TF215 = "tensorflow-2.15.1+keras-2.15.0"
