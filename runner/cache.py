@@ -1,4 +1,4 @@
-"""Where everything that can be made again is kept on this machine, and small files that know when they are damaged."""
+"""The cache folder: everything that can be made again, and small files that know when they are damaged."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_sealed(path: Path) -> bytes | None:
 
 
 def disk_trouble(path: Path, error: OSError, needed_bytes: int) -> MachineError:
-    """What a user hears when a file can't be written."""
+    """The error for when a file can't be written."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return disk_full(path, needed_bytes)
     return MachineError(
@@ -66,7 +66,7 @@ def disk_trouble(path: Path, error: OSError, needed_bytes: int) -> MachineError:
 
 
 def disk_full(path: Path, needed_bytes: int) -> MachineError:
-    """What a user hears when something does not fit, with figures."""
+    """The error for when something does not fit, with figures."""
     folder = next(parent for parent in [path, *path.parents] if parent.is_dir())
     free = shutil.disk_usage(folder).free
     return MachineError(

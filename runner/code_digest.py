@@ -91,7 +91,7 @@ def _statements(text: str) -> Iterator[tuple[int, list[str], bool]]:
 
 
 def _is_plain(prefix: str, string: str) -> bool:
-    """Whether a string is not evaluated; raises ValueError for one that is and ends before its braces are closed."""
+    """True where a string is not evaluated; raises ValueError for one that is and ends before its braces are closed."""
     if not set(prefix) & set("fFtT"):
         return True
     if string.count("{") != string.count("}"):

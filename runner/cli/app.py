@@ -72,12 +72,12 @@ def application() -> typer.Typer:
 
 @functools.cache
 def _program() -> Callable[..., object]:
-    """What parses and runs the words of a command line; to make it takes longer than many a command."""
+    """The program that parses and runs the words of a command line; to make it takes longer than many a command."""
     return typer.main.get_command(application())
 
 
 def name_of(command: Callable[..., int]) -> str:
-    """What a user types: `lock diff` is one command of two words, `open` would hide Python's own."""
+    """The words that a user types: `lock diff` is one command of two words, `open` would hide Python's own."""
     return command.__name__.rstrip("_").replace("_", " ")
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class EngineChoice(enum.StrEnum):
-    """What `--engine` takes."""
+    """The values of `--engine`."""
 
     AUTO = "auto"
     DOCKER = "docker"
@@ -36,21 +36,21 @@ class EngineChoice(enum.StrEnum):
 
 
 class BaseChoice(enum.StrEnum):
-    """What `--base` takes."""
+    """The values of `--base`."""
 
     REGISTRY = "registry"
     OFFLINE = "offline"
 
 
 class Format(enum.StrEnum):
-    """What `--format` takes."""
+    """The values of `--format`."""
 
     TABLE = "table"
     JSON = "json"
 
 
 class TableFormat(enum.StrEnum):
-    """What `--format` of the table of outcomes takes."""
+    """The values of `--format` for the table of outcomes."""
 
     TABLE = "table"
     JSON = "json"
@@ -140,7 +140,7 @@ def options(
 
 
 def configuration_path() -> Path:
-    """Where the user's configuration stands: RUNNER_CONFIG, else the platform's place for it."""
+    """The path of the user's configuration: RUNNER_CONFIG, else the platform's place for it."""
     named = os.environ.get("RUNNER_CONFIG")
     return Path(named) if named else platformdirs.user_config_path("convergence-matrix") / "config.toml"
 

@@ -133,7 +133,7 @@ class _Times:
 
 
 class LiveProgress:
-    """What is being built, what is running at which epoch, what is decided, and the time to go."""
+    """A live display: environments being built, trials with their epoch, outcomes so far, and the time to go."""
 
     def __init__(self, console: Console) -> None:
         """Lines that stay are printed above the display."""

@@ -38,7 +38,7 @@ _CELL = "AXIS=VALUE,…"
 
 
 class EveryChoice(enum.StrEnum):
-    """What `--every` takes."""
+    """The values of `--every`."""
 
     PATCH = "patch"
     MINOR = "minor"

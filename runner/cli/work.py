@@ -144,7 +144,7 @@ _MOST_SUMMARY = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a command was asked for beside its table."""
+    """The outputs that a command was asked for beside its table."""
 
     junit: Path | None
     fail_on: tuple[FailOn, ...]
@@ -156,7 +156,10 @@ class Asked:
 def asked(
     junit: Path | None, fail_on: Sequence[FailOn] | None, baseline: Path | None, annotations: bool | None
 ) -> Asked:
-    """What was asked for; the earlier result is read before anything runs. Raises UsageError where it can't be."""
+    """The outputs that were asked for.
+
+    The earlier result is read before anything runs. Raises UsageError where it can't be.
+    """
     earlier = None
     if baseline is not None:
         from runner.outcomes.result import read_result  # noqa: PLC0415 - only here
@@ -209,7 +212,7 @@ def _write(report: Result, wanted: Asked, earlier: Sequence[Earlier], folder: Pa
 
 
 def _below_root(folder: Path) -> str:
-    """Where the matrix stands in the repository that a workflow checked out; empty at its root, or elsewhere."""
+    """The path of the matrix within the repository that a workflow checked out; empty at its root, or elsewhere."""
     root = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()
     place = folder.resolve()
     return place.relative_to(root).as_posix().removeprefix(".") if place.is_relative_to(root) else ""

@@ -58,7 +58,7 @@ def sha256_of(path: Path) -> str:
 
 
 def state_of(path: Path) -> tuple[int, ...]:
-    """What differs once a file was changed or replaced; that it was linked elsewhere does not count."""
+    """A value that differs once a file was changed or replaced; that it was linked elsewhere does not count."""
     status = path.stat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 

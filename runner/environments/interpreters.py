@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 REPRODUCIBLE = {"SOURCE_DATE_EPOCH": "315619200", "PYTHONHASHSEED": "0", "CFLAGS": "-g0", "LDFLAGS": "", "CPPFLAGS": ""}
-"""What a toolchain sets for uv so that a wheel is built twice with the same bytes: 2 January 1980, since a zip knows no
-time before 1980 in any time zone, and no debug information, which names the folder that was built in."""
+"""The variables that a toolchain sets for uv so that a wheel is built twice with the same bytes: 2 January 1980, since a
+zip knows no time before 1980 in any time zone, and no debug information, which names the folder that was built in."""
 
 
 class Toolchain(Protocol):
@@ -40,17 +40,20 @@ class Toolchain(Protocol):
 
     @property
     def identity(self) -> str:
-        """What it builds with, the lock apart: the interpreter's exact build, or the base image's identity."""
+        """The identity of what it builds with, the lock apart.
+
+        The interpreter's exact build, or the base image's identity.
+        """
         ...
 
     @property
     def place(self) -> str:
-        """Where it builds, such as "on this machine"."""
+        """The place where it builds, such as "on this machine"."""
         ...
 
     @property
     def with_compiler(self) -> str:
-        """What a user does to have a compiler there; completes "or …"."""
+        """The advice to a user who lacks a compiler there; completes "or …"."""
         ...
 
     def uv(self, arguments: Sequence[str], *, folder: Path) -> CompletedProcess[str]:
@@ -108,12 +111,12 @@ class HostToolchain:
 
     @property
     def place(self) -> str:
-        """Where it builds."""
+        """The place where it builds."""
         return "on this machine"
 
     @property
     def with_compiler(self) -> str:
-        """What a user does to have a compiler there."""
+        """The advice to a user who lacks a compiler there."""
         return "install a C compiler and CPython's headers (Debian: build-essential, python3-dev) and run again"
 
     def uv(self, arguments: Sequence[str], *, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -217,7 +220,7 @@ def _in_folder(folder: Path) -> Iterator[Path]:
 
 
 def _answer(path: Path, known: dict[str, Any] | None) -> dict[str, Any]:
-    """What an interpreter says of itself, from the cache where the file is the same one."""
+    """An interpreter's own description, from the cache where the file is the same one."""
     try:
         status = path.stat()
     except OSError:

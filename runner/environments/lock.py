@@ -1,4 +1,4 @@
-"""What a cell needs installed, and what that resolved to: `Environment` and `Lock`, both frozen.
+"""The packages that a cell needs, and the files that these resolved to: `Environment` and `Lock`, both frozen.
 
 A lock depends on its environment alone, never on other cells or on the order of work.
 """
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class Layer(enum.Enum):
-    """Which part of an environment a package belongs to: the base (with its needs, but no axis package) or the rest."""
+    """The part of an environment that a package belongs to.
+
+    The base (with its needs, but no axis package) or the rest.
+    """
 
     BASE = "base"
     OVERLAY = "overlay"
@@ -38,7 +41,8 @@ class Environment:
     flavour: str = "auto"
     """`cpu`, `full` or `auto`: whether tensorflow is installed as tensorflow-cpu where both exist."""
     as_of: str = "release"
-    """What the resolver may see: `release` (up to the day after the base came out), `none` (all) or a date."""
+    """The releases that the resolver may see: `release` (up to the day after the base came out), `none` (all) or a
+    date."""
     dates: tuple[tuple[str, str], ...] = ()
     """Packages with a rule of their own, sorted: `none` or a date, up to which they may be from."""
 

@@ -62,7 +62,7 @@ def write(lock: Lock, folder: Path) -> Path:
 
 
 def lock_path(folder: Path, environment: Environment) -> Path:
-    """Where the lock of an environment stands."""
+    """The path of an environment's lock."""
     return folder / f"{environment.name}.txt"
 
 
@@ -181,7 +181,7 @@ def _read_header(path: Path, lines: Sequence[str]) -> dict[str, str]:
 
 
 def _difference(header: dict[str, str], environment: Environment) -> str:
-    """What a lock was made for and what is wanted, in the first thing that differs."""
+    """The purpose of a lock beside the wanted one, in the first thing that differs."""
     wanted = {
         "axes": _join(f"{name}=={version}" for name, version in environment.pins),
         "packages": _packages(environment),
@@ -247,7 +247,10 @@ class PackageChange:
 
     @property
     def what(self) -> tuple[str, ...]:
-        """What of it differs: of `version`, `layer` and `files` those that do; other files come with a version."""
+        """The parts of it that differ.
+
+        Of `version`, `layer` and `files` those that do; other files come with a version.
+        """
         same_version = self.one.version == self.other.version
         differs = {
             "version": not same_version,
@@ -268,7 +271,7 @@ class ExemptionChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """What differs from `one` lock to the `other`. False where nothing that is installed differs."""
+    """The differences from `one` lock to the `other`. False where nothing that is installed differs."""
 
     python: tuple[str, str] | None
     """The CPython of both where it differs."""
@@ -276,7 +279,7 @@ class Difference:
     """The end of the time that the resolver could see, of both, where it differs; None within: it saw all."""
     exemptions: tuple[ExemptionChange, ...]
     added: tuple[LockedPackage, ...]
-    """What the other has and the one has not."""
+    """Packages that only the other has."""
     removed: tuple[LockedPackage, ...]
     changed: tuple[PackageChange, ...]
 
@@ -285,7 +288,7 @@ class Difference:
 
 
 def difference(one: Lock, other: Lock) -> Difference:
-    """What two locks differ in. How they came about (axes, requirements, resolver) is not compared."""
+    """The differences of two locks. How they came about (axes, requirements, resolver) is not compared."""
     mine, theirs = ({package.name: package for package in lock.packages} for lock in (one, other))
     both = (PackageChange(one=mine[name], other=theirs[name]) for name in sorted(mine.keys() & theirs.keys()))
     return Difference(

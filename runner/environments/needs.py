@@ -1,4 +1,4 @@
-"""What a release itself requires, read from its own wheel, also where it no longer parses; and what of it is unmet."""
+"""The requirements of a release, read from its own wheel, also where it no longer parses; and what of it is unmet."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def choose_python(pinned: Mapping[str, Release], pythons: Sequence[str], times: 
 
 
 def _fits(files: Sequence[IndexFile], python: str) -> bool:
-    """Whether a release installs with a CPython: by a wheel where it has binary ones, else in any way."""
+    """True where a release installs with a CPython: by a wheel where it has binary ones, else in any way."""
     fitting = installable(files, python)
     binary = any(_is_binary(file.filename) for file in files if file.is_wheel)
     return bool(fitting) and (fitting[0].is_wheel or not binary)
@@ -77,7 +77,7 @@ def _is_binary(filename: str) -> bool:
 
 
 def _offers(files: Sequence[IndexFile]) -> str:
-    """What a release has, for a reason that a user reads."""
+    """The files of a release in words, for a reason that a user reads."""
     known = [f"3.{minor}" for minor in range(5, 20)]
     fitting = sorted((python for python in known if _fits(files, python)), key=minor_of)
     if not fitting:
@@ -93,7 +93,9 @@ _SAME_FILES = {
     "tensorflow-cpu": ("tensorflow", "tensorflow-gpu"),
     "tensorflow-gpu": ("tensorflow", "tensorflow-cpu"),
 }
-"""What brings the files of a pinned package once more: each would break the other, so it must not come in beside it.
+"""Packages that bring the files of a pinned package once more.
+
+Each would break the other, so it must not come in beside it.
 
 TensorFlow 2.5 requires keras-nightly, some releases of Keras require plain tensorflow.
 """
@@ -101,7 +103,7 @@ TensorFlow 2.5 requires keras-nightly, some releases of Keras require plain tens
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResolutionPlan:
-    """What is to be resolved; names are those that are installed (tensorflow-cpu)."""
+    """The pins and requirements to be resolved; names are those that are installed (tensorflow-cpu)."""
 
     python: str
     pins: Mapping[str, str]

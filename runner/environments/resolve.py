@@ -87,7 +87,7 @@ class _Found:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Means:
-    """What questions are answered with."""
+    """The means by which questions are answered."""
 
     catalog: Catalog
     toolchain: Callable[[], Toolchain]

@@ -40,7 +40,7 @@ class NoSolutionError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResolverQuestion:
-    """What is asked of the resolver, all that its answer depends on beside index and interpreter.
+    """One question to the resolver: all that its answer depends on beside index and interpreter.
 
     Nothing that it sees is from `as_of` or later, None for no limit; `exemptions` have limits of their own.
     """
@@ -133,7 +133,7 @@ def _settings(question: ResolverQuestion) -> Iterator[str]:
 
 
 def _is_past(question: ResolverQuestion) -> bool:
-    """Whether a page that was read some minutes ago has all that the question may see.
+    """True where a page that was read some minutes ago has all that the question may see.
 
     Then uv need not ask for it again, though the index or a mirror says so: most of the time went there.
     """

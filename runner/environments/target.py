@@ -1,4 +1,4 @@
-"""What an environment is made for: Linux on this machine's processor, one CPython minor release; which files fit it.
+"""The target of an environment: Linux on this machine's processor, one CPython minor release; which files fit it.
 
 The C library is a fixed one, not this machine's, so that a lock says the same wherever it is made.
 """
@@ -111,7 +111,7 @@ def rank(filename: str, python: str) -> int | None:
 
 
 def accepts(file: IndexFile, python: str) -> bool:
-    """Whether a file's Requires-Python takes a CPython minor release (in its later patch releases)."""
+    """True where a file's Requires-Python takes a CPython minor release (in its later patch releases)."""
     return not file.requires_python or _takes(file.requires_python, python)
 
 

@@ -34,7 +34,7 @@ class Times:
     """Up to when releases may be from, for all packages and for those with a rule of their own."""
 
     by_release: bool
-    """Whether the release of the base is the measure for all; `limit` says nothing then."""
+    """True where the release of the base is the measure for all; `limit` says nothing then."""
     limit: datetime | None
     own: Mapping[str, datetime | None]
 
@@ -73,7 +73,7 @@ def times_of(as_of: str, dates: Iterable[tuple[str, str]]) -> Times:
 
 
 def undated_in(as_of: str, dates: Iterable[tuple[str, str]]) -> Callable[[str], bool]:
-    """Whether a package's files may lack a time of upload: those of a package that has no limit may."""
+    """True where a package's files may lack a time of upload: those of a package that has no limit may."""
     times = times_of(as_of, dates)
     return lambda name: not (times.by_release and name not in times.own) and times.until(name, times.limit) is None
 

@@ -34,7 +34,7 @@ _NO_WHEEL = 1 << 30
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockSizes:
-    """What one lock needs, in bytes; what several locks share has the same name in each."""
+    """The disk space that one lock needs, in bytes; files that several locks share have the same name in each."""
 
     downloads: Mapping[str, int]
     """By SHA-256, the files that are not on disk."""
@@ -81,7 +81,7 @@ def _on_disk(package: LockedPackage, python: str) -> Path | None:
 
 
 def _installed(path: Path) -> int:
-    """What a file takes once it is installed, with its bytecode."""
+    """The size of a file once it is installed, with its bytecode."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()

@@ -68,7 +68,7 @@ class Distinction:
     """The condition for good, of a `LEVEL`; it then replaces the matrix's own criterion."""
 
     def __str__(self) -> str:
-        """What is called good and what bad."""
+        """The meaning of good and bad in words."""
         match self.kind:
             case DistinctionKind.OUTCOME:
                 return f"good: the trial succeeds by the matrix's own criterion; bad: {self.fault}"

@@ -58,7 +58,7 @@ class Budget:
     """The time after which no trial begins, nor any that would take longer than is left."""
     executed: int = 0
     ended: bool = False
-    """Whether something was not asked because nothing was left."""
+    """True where something was not asked because nothing was left."""
     begun: float = field(default_factory=time.monotonic)
 
     def check(self, trials: int, seconds: float = 0.0) -> None:

@@ -73,7 +73,7 @@ class Investigation:
 
     @property
     def real(self) -> bool:
-        """Whether the two cells differ, by their own trials."""
+        """True where the two cells differ, by their own trials."""
         found = self.attribution
         return found is not None and (found.good, found.bad) == (Decision.GOOD, Decision.BAD)
 
@@ -146,7 +146,7 @@ class Investigation:
 
 
 def _successes(counts: Counts) -> tuple[int, int]:
-    """How many trials are good, and of how many that count."""
+    """The number of trials that are good, and of how many that count."""
     return counts.good, counts.good + counts.bad + counts.other
 
 
@@ -241,7 +241,7 @@ class _Steps:
         return answered(attribute(factors, rules, known), experimenter.answer)
 
     def _trains(self, about: Combination) -> bool:
-        """Whether a training was seen in a trial of a cell: else there are no steps."""
+        """True where a training was seen in a trial of a cell: else there are no steps."""
         return any(record.phases for record, _ in self.found.experimenter.trials.get(about, ()))
 
     def _factors(self) -> list[Factor]:

@@ -36,7 +36,7 @@ _ARGUMENT = (
 )
 _FROM = re.compile(r"^\s*from\s+(?P<owner>[\w.]+)\s+import\b")
 _BARE_IMPORT = re.compile(r"^cannot import name '(?P<name>\w+)'$")
-"""What CPython 3.6 says."""
+"""The wording of CPython 3.6."""
 _LOGS = "keras History.history"
 _TAKEN_AWAY = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError", "TypeError", "ValueError"})
 

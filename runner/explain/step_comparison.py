@@ -38,7 +38,7 @@ InitialWeights = tuple[str, str]
 def compare_steps(
     experimenter: Experimenter, good: Combination, bad: Combination, *, steps: int = STEPS
 ) -> tuple[TraceFinding, InitialWeights | None]:
-    """Where the two cells first differ, and their initial weights; None where the tracer wrote none.
+    """The step at which the two cells first differ, and their initial weights; None where the tracer wrote none.
 
     Raises BudgetSpentError where no trial is left.
     """

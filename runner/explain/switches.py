@@ -205,12 +205,12 @@ def written(experimenter: Experimenter, prelude: Prelude) -> str:
 
 
 def applies(switch: CatalogueSwitch, contents: Mapping[str, str]) -> bool:
-    """Whether an environment has all that a switch is for, in the versions that it is for."""
+    """True where an environment has all that a switch is for, in the versions that it is for."""
     return all(_held(Requirement(text), contents) for text in switch.applies)
 
 
 def may_apply(switch: CatalogueSwitch, pins: Mapping[str, str]) -> bool:
-    """Whether a switch may apply to an environment of which only some packages are known yet."""
+    """True where a switch may apply to an environment of which only some packages are known yet."""
     known = [Requirement(text) for text in switch.applies if canonicalize_name(Requirement(text).name) in pins]
     return all(_held(requirement, pins) for requirement in known)
 

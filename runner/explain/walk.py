@@ -54,7 +54,7 @@ class Span:
 
 
 def is_ordered(axis: str, *values: str) -> bool:
-    """Whether an axis has releases in an order, and these are some of them."""
+    """True where an axis has releases in an order, and these are some of them."""
     return axis_kind(axis) in {AxisKind.PACKAGE, AxisKind.PYTHON} and all(parsed(value) for value in values)
 
 

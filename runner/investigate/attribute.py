@@ -44,7 +44,7 @@ class Attribution:
     inner: tuple[Attribution | None, ...] = ()
     """For each cause the attribution among the packages that it brought along; None where it brought none."""
     complete: bool
-    """Whether these are all smallest sets, provided that moving more never heals; else there may be others."""
+    """True where these are all smallest sets, provided that moving more never heals; else there may be others."""
     fault: str | None
     """The fault that counts as bad."""
     moves: tuple[Move, ...]

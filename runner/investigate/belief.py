@@ -1,4 +1,4 @@
-"""What the trials of one combination show: counts that a search can weigh, and how sure they make it of good or bad.
+"""The evidence of one combination's trials: counts that a search can weigh, and how sure they make it of good or bad.
 
 The model: a good cell succeeds nearly always, or (a flaky one) at some rate above one half; a bad one is its mirror.
 `evidence_of` makes the counts from records with their verdicts; success and the fault of each failure are all that
@@ -44,7 +44,7 @@ _ENVIRONMENT = frozenset({Label.UNRESOLVABLE, Label.IMAGE_BUILD_FAILED, Label.IN
 _GONE_TYPES = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError"})
 _GONE = re.compile(r".*? has no attribute '\w+'|cannot import name '\w+'|No module named '[\w.]+'")
 _NO_LIMIT = 1_000_000
-"""How many seeds a combination may get is for the search to say."""
+"""No limit: the search says how many seeds a combination gets."""
 _SAYS_NOTHING = frozenset({Label.UNKNOWN, Label.TOO_SHORT, Label.NO_METRICS})
 
 
@@ -53,16 +53,16 @@ class Evidence:
     """The trials of one combination, all that are known; every count is of distinct observations."""
 
     good: int = 0
-    """How many succeeded."""
+    """The number that succeeded."""
     faults: tuple[tuple[str, int], ...] = ()
     """(fault, how many failed by it), the most frequent first. Trials with the same fault failed for the same
     reason."""
     trials: int = 0
-    """How many trials ran, whether they count or not."""
+    """The number of trials that ran, whether they count or not."""
     certain: bool = False
-    """Whether chance plays no part: the trials are copies of each other, or crashed alike before training."""
+    """True where chance plays no part: the trials are copies of each other, or crashed alike before training."""
     exhausted: bool = False
-    """Whether further trials would tell, or be, nothing more."""
+    """True where further trials would tell, or be, nothing more."""
     blocked: str = ""
     """Why the script can't be put to the test here at all: no lock, no image; empty where it can."""
     contents: tuple[tuple[str, str], ...] = ()
@@ -74,15 +74,15 @@ class Evidence:
         return self.faults[0][0] if self.faults else None
 
     def bad(self, fault: str | None) -> int:
-        """How many failed by this fault; None: by any."""
+        """The number that failed by this fault; None: by any."""
         return sum(number for name, number in self.faults if fault is None or name == fault)
 
     def other(self, fault: str | None) -> int:
-        """How many failed by another fault."""
+        """The number that failed by another fault."""
         return self.bad(None) - self.bad(fault)
 
     def testable(self, fault: str | None) -> bool:
-        """Whether the trials can tell good from bad: not where most fail by another fault, or nothing counts."""
+        """True where the trials can tell good from bad: not where most fail by another fault, or nothing counts."""
         if self.blocked or (self.exhausted and not self.good + self.bad(fault)):
             return False
         return self.other(fault) < 2 or self.other(fault) <= self.good + self.bad(fault)
@@ -175,7 +175,10 @@ def belief(evidence: Evidence | None, fault: str | None) -> float:
 
 
 def agreeing_trials(error: float) -> int:
-    """How many trials that all agree leave a doubt of at most `error`: 2 / 3 / 4 / 5 for 1.5 / 0.6 / 0.25 / 0.11 %."""
+    """The number of agreeing trials that leave a doubt of at most `error`.
+
+    2 / 3 / 4 / 5 for 1.5 / 0.6 / 0.25 / 0.11 %.
+    """
     n = 2
     while likelihood(0, n) / (likelihood(n, 0) + likelihood(0, n)) > error:
         n += 1
@@ -183,7 +186,10 @@ def agreeing_trials(error: float) -> int:
 
 
 def decision_of(evidence: Evidence | None, fault: str | None, *, error: float, cap: int) -> Decision:
-    """What is said of a combination now; untold while its trials leave more doubt than `error` and more may be had."""
+    """The decision about a combination now.
+
+    Untold while its trials leave more doubt than `error` and more may be had.
+    """
     if evidence is None:
         return Decision.UNDECIDED
     if not evidence.testable(fault):
@@ -206,7 +212,7 @@ def trials_wanted(evidence: Evidence | None, fault: str | None, *, error: float,
 
 
 def agreeing(good: int, bad: int, error: float) -> int:
-    """How many more trials of the leading side leave a doubt of at most `error`; at least one."""
+    """The number of further trials of the leading side that leave a doubt of at most `error`; at least one."""
     most, least = max(good, bad), min(good, bad)
     more = 1
     while likelihood(least, most + more) > error * (likelihood(most + more, least) + likelihood(least, most + more)):

@@ -48,9 +48,10 @@ class BisectRules:
     """How likely a third flip is, and every one after it, against one fewer. At 1 axes whose ends differ are sampled
     as closely as those whose ends are alike; that costs several times the trials."""
     fault: str | None = None
-    """What counts as bad. None: the fault of the bad end; where no end is bad, of most failures that were seen."""
+    """The fault that counts as bad. None: the fault of the bad end; where no end is bad, of most failures that were
+    seen."""
     budget: int | None = None
-    """How many trials may be run; None: as many as it takes."""
+    """The number of trials that may be run; None: as many as it takes."""
 
 
 def bisect(
@@ -109,7 +110,7 @@ class AxisView:
         return (self._question(place, AT_ONCE),) if self._worth(place) > _NOTHING_TO_LEARN else self._confirmation()
 
     def claim(self, *, all_open: bool = True) -> dict[int, bool]:
-        """What each place is claimed to be, good or bad; those that can't be decided are left out.
+        """The claim about each place, good or bad; those that can't be decided are left out.
 
         A place that can still be tried is left out only where `all_open` is false and it is too uncertain.
         """
@@ -192,7 +193,7 @@ class AxisView:
         return evidence is None or evidence.testable(self.fault)
 
     def _open(self, place: int) -> bool:
-        """Whether more trials of this place can add anything."""
+        """True where more trials of this place can add anything."""
         evidence = self.evidence[place]
         if evidence is None:
             return True

@@ -34,11 +34,11 @@ class AttributeRules:
     cap: int = 24
     """No combination gets more trials than this."""
     fault: str | None = None
-    """What counts as bad; None: the most frequent fault of the bad cell."""
+    """The fault that counts as bad; None: the most frequent fault of the bad cell."""
     budget: int | None = None
-    """How many trials may be run; None: as many as it takes."""
+    """The number of trials that may be run; None: as many as it takes."""
     components: bool = True
-    """Whether a cause that brought other packages along is followed to those."""
+    """True where a cause that brought other packages along is followed to those."""
     singly: int = 8
     """Up to so many factors are each moved alone first; of more only those that the fault names, others by halves."""
 
@@ -134,7 +134,7 @@ class Inquiry:
         return tuple(self.decision(move) for move in moves)
 
     def bad(self, move: frozenset[str]) -> Search[bool]:
-        """Whether a move is bad for sure."""
+        """True where a move is bad for sure."""
         (decision,) = yield from self.decide(move)
         return decision is Decision.BAD
 
@@ -163,7 +163,7 @@ class Inquiry:
         return Inquiry(factors=factors, rules=rules, known=dict(self.known), fixed=fixed, spent=self.spent)
 
     def _apart(self) -> bool:
-        """Whether the good cell succeeds more often than the bad one, by Fisher's exact test."""
+        """True where the good cell succeeds more often than the bad one, by Fisher's exact test."""
         ends = self.evidence(frozenset()), self.evidence(self.all)
         counts = [(one.good, one.good + one.bad(self.fault)) for one in ends if one is not None]
         if len(counts) < 2:

@@ -38,7 +38,7 @@ class InterveneRules:
     cap: int = 16
     """No combination gets more trials than this."""
     budget: int | None = None
-    """How many trials may be run; None: as many as it takes."""
+    """The number of trials that may be run; None: as many as it takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Intervention:
     """How much it changes, from 1 to 9: of several that flip the outcome the one of least breadth is the narrowest."""
     on: Combination
     does: str = ""
-    """What is different with it, in a phrase."""
+    """The difference that it makes, in a phrase."""
     how: str = ""
     """The call or setting that makes the difference."""
     reverse_name: str = ""
@@ -123,7 +123,7 @@ def intervene(
 
 
 def _needless(attempt: _Attempt, one: Intervention, switches: Sequence[Intervention]) -> bool:
-    """Whether a narrower switch that it holds flips the outcome by itself."""
+    """True where a narrower switch that it holds flips the outcome by itself."""
     return any(attempt.leaning(other.on) is Decision.GOOD for other in switches if other.name in one.unless)
 
 
@@ -174,7 +174,7 @@ def _reversed(attempt: _Attempt, about: Combination) -> Decision:
 
 
 def _blocked(evidence: Evidence | None) -> bool:
-    """Whether the script was not put to the test: the switch changed nothing, or there is no such environment."""
+    """True where the script was not put to the test: the switch changed nothing, or there is no such environment."""
     return evidence is None or bool(evidence.blocked) or not evidence.faults
 
 
@@ -238,7 +238,7 @@ class _Attempt:
         yield from self.decide(about)
 
     def trials(self, about: Combination) -> int:
-        """How many trials of a combination are known."""
+        """The number of known trials of a combination."""
         evidence = self.known.get(about)
         return evidence.trials if evidence else 0
 

@@ -69,7 +69,7 @@ class BudgetSpentError(Exception):
 
 
 Questions: TypeAlias = tuple[Question, ...]
-"""What is asked at once; the questions do not depend on each other."""
+"""Questions that are asked at once; they do not depend on each other."""
 
 Answers: TypeAlias = Mapping[Combination, Evidence]
 """All that is known now of each combination that was asked about, earlier trials included."""
@@ -108,7 +108,7 @@ def within(questions: Questions, budget: int | None, spent: int) -> Questions:
 
 
 def trials_in(answers: Answers) -> int:
-    """How many trials these answers rest on."""
+    """The number of trials these answers rest on."""
     return sum(evidence.trials for evidence in answers.values())
 
 

@@ -72,20 +72,20 @@ class TracedLayer(_Line):
 
 
 class State(Weight):
-    """What a stateful layer carries from batch to batch; `layer` is the layer's place."""
+    """A state that a stateful layer carries from batch to batch; `layer` is the layer's place."""
 
     layer: int = Field(ge=0)
 
 
 class Slot(_Line):
-    """What an optimizer keeps for a weight; `weight` is the weight's place among all weights."""
+    """A value that an optimizer keeps for a weight; `weight` is the weight's place among all weights."""
 
     kind: _Name
     weight: int = Field(ge=0)
 
 
 class Header(_Line):
-    """What was traced."""
+    """The model and the versions that were traced."""
 
     framework: _Name = ""
     packages: dict[_Name, _Name] = Field(default_factory=dict, max_length=20)
@@ -100,7 +100,7 @@ class TracedStep(_Line):
 
     step: int = Field(ge=1)
     batches: int = 1
-    """How many batches were trained in this step; more than one where Keras runs several at once."""
+    """The number of batches that were trained in this step; more than one where Keras runs several at once."""
     batch: Annotated[tuple[_Name, ...], Field(max_length=2)] | None = None
     """Digests of inputs and targets."""
     learning_rate: float | None = None
@@ -134,7 +134,7 @@ class Trace:
     """By number, ascending."""
     notes: tuple[str, ...] = ()
     ended: bool = False
-    """Whether the process wrote its last line."""
+    """True where the process wrote its last line."""
 
 
 def parse_trace(text: str) -> Trace:
@@ -226,7 +226,7 @@ class Match:
 
 @dataclass(frozen=True, kw_only=True)
 class Alignment:
-    """What belongs together; each quantity is named after the good trace."""
+    """The pairs of quantities that belong together; each quantity is named after the good trace."""
 
     weights: tuple[Match, ...]
     slots: tuple[Match, ...]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 UNITS = 16
 """Units in the last place that one step may be off by: what reordering the sums of a small layer comes to."""
 MARGIN = 4
-"""How many times what was seen between two runs of the same cell a difference must be."""
+"""The multiple, of what was seen between two runs of the same cell, that a difference must reach."""
 AMPLIFIED = 1000
 """How much larger an adaptive optimizer makes the rounding of a gradient's small elements, by which it divides."""
 _ADAPTIVE = frozenset({"v", "vhat", "rms", "accumulator", "accum_grad"})
@@ -33,7 +33,7 @@ _Noise = dict[Quantity, dict[int, float]]
 
 
 class Where(enum.StrEnum):
-    """Where two trainings part."""
+    """The place where two trainings part."""
 
     NOWHERE = "nowhere"
     INITIAL_WEIGHTS = "initial weights"
@@ -51,7 +51,8 @@ class QuantityPair:
     good: float
     bad: float
     shown: str = ""
-    """What of the quantity the two values are: "norm", "element 3", "projection"; empty for the quantity itself."""
+    """The part of the quantity that the two values are: "norm", "element 3", "projection"; empty for the quantity
+    itself."""
     off: float = 0.0
     """How far apart the two are at most."""
     tolerance: float = 0.0
@@ -59,7 +60,7 @@ class QuantityPair:
 
     @property
     def agrees(self) -> bool:
-        """Whether the difference may be rounding."""
+        """True where the difference may be rounding."""
         return not self.off > self.tolerance
 
     def __str__(self) -> str:
@@ -70,24 +71,24 @@ class QuantityPair:
 
 @dataclass(frozen=True, kw_only=True)
 class TraceDifference:
-    """Where two trainings part first."""
+    """The first place where two trainings part."""
 
     where: Where
     step: int = 0
     """The first step at which anything differs; 0 where none does."""
     differ: tuple[QuantityPair, ...] = ()
-    """What differs at that step, in causal order: the first is where it begins."""
+    """The quantities that differ at that step, in causal order: the first is where it begins."""
     agree: tuple[QuantityPair, ...] = ()
-    """What agrees at that step."""
+    """The quantities that agree at that step."""
     recorded: int = 0
-    """How many steps both traces have."""
+    """The number of steps both traces have."""
     last: int = 0
     """The last of them."""
     only_good: tuple[str, ...] = ()
-    """What only the good cell has: named, not compared."""
+    """Quantities that only the good cell has: named, not compared."""
     only_bad: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-    """What limits the comparison, in sentences."""
+    """The limits of the comparison, in sentences."""
 
     @property
     def first(self) -> QuantityPair | None:
@@ -118,7 +119,7 @@ class TraceDifference:
         return f"Step {self.step}: {self._agreeing()}{self._differing()}"
 
     def _agreeing(self) -> str:
-        """What comes before the first difference in causal order and agrees; weights by how many."""
+        """The quantities before the first difference in causal order that agree; weights by how many."""
         plain = [one.quantity.what for one in self.agree if not one.quantity.role]
         if not plain:
             return ""

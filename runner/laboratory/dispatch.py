@@ -118,10 +118,10 @@ class Dispatch:
         self._executor = executor
         self._more = more
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        """What happened, as what is to be done about it."""
+        """Events, each as the call that answers it."""
         self._open: set[Future[Any]] = set()
         self._left = 0
-        """How many tasks have not been heard to end."""
+        """The number of tasks that have not been heard to end."""
         self._pruning: Pruning | None = None
         self._unmade: set[CellId] = set()
 

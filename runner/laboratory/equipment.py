@@ -1,4 +1,4 @@
-"""What the world gives a laboratory: engine, package index, store and files, each opened when something needs it."""
+"""The equipment of a laboratory: engine, package index, store and files, each opened when something needs it."""
 
 from __future__ import annotations
 
@@ -100,7 +100,10 @@ def resolve_environment(environment: Environment, **means: Any) -> Lock | Unreso
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What opens an engine and the package index, and resolves environments; a test hands in another one."""
+    """The functions that open an engine and the package index, and resolve environments.
+
+    A test hands in another one.
+    """
 
     engine: Callable[..., tuple[Engine, str]] = open_engine
     """As `open_engine`: of docker, venv or auto, and `base`, the engine and a line for the user, or none."""

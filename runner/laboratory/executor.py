@@ -1,4 +1,4 @@
-"""Where the work of a laboratory runs: threads of this machine here, workers of a cluster behind the same face later.
+"""The executor of a laboratory's work: threads of this machine here, workers of a cluster behind the same face later.
 
 An executor knows neither cells nor engines. It takes functions and gives futures; what it tells of beginnings and
 ends is put into one queue by the laboratory, so that nobody hears of a thing before what happened earlier.

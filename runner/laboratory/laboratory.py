@@ -43,7 +43,7 @@ Made = TypeVar("Made")
 
 
 class Laboratory:
-    """What answers with records, in one folder. A context manager: leaving it lets go of engine and store."""
+    """A place that answers with records, in one folder. A context manager: leaving it lets go of engine and store."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Laboratory:
     def known(
         self, setup: Setup, cells: Sequence[Cell], seeds: Iterable[int], *, recorded: bool = False
     ) -> list[Known]:
-        """What the store has of cells, in their order, of these seeds; nothing is run.
+        """The stored records of cells, in their order, of these seeds; nothing is run.
 
         Of what ran on this engine; with `recorded` on whatever engine ran it last, and no engine is asked. Raises
         UsageError where a lock or a script can't be used.
@@ -137,7 +137,10 @@ class Laboratory:
             self.equipment.observer.note(f"Removed {swept} jobs left over from a run that was killed.")
 
     def side_by_side(self, making: Callable[[Asked], Made], asked: Iterable[Asked]) -> list[Made]:
-        """What a function makes of each, few at a time; where one fails, or on Ctrl-C, all under way is stopped."""
+        """The values that a function gives for each, few at a time.
+
+        Where one fails, or on Ctrl-C, all under way is stopped.
+        """
         executor = self._executor(1, 1)
         futures = [executor.make(partial(making, one)) for one in asked]
         try:

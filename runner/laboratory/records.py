@@ -44,7 +44,7 @@ class Records:
         return self._settings.of(cell, setup, lock, origin, self._equipment.store)
 
     def known(self, setup: Setup, cells: Sequence[Cell], seeds: Sequence[int], *, recorded: bool) -> list[Known]:
-        """What the store has of cells, in their order, of these seeds."""
+        """The stored records of cells, in their order, of these seeds."""
         found: dict[CellId, Known] = {}
         nothing = self._equipment.store.is_empty()
         for group in groups_of(setup, cells):
@@ -79,7 +79,10 @@ class Records:
         return self._equipment.store.drop(keys)
 
     def _origins(self, lock: Lock, *, recorded: bool) -> list[Origin]:
-        """Where the trials of a lock run now; with `recorded` where they ran, the latest first."""
+        """The engine and base on which a lock's trials run now.
+
+        With `recorded` those on which they ran, the latest first.
+        """
         if recorded:
             return [(EngineKind(kind), identity) for kind, identity in self._equipment.store.origins(lock.digest)]
         engine = self._equipment.engine

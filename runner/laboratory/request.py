@@ -70,7 +70,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What the store has of a cell under the settings that hold now."""
+    """The stored records of a cell under the settings that hold now."""
 
     cell: Cell
     setting: Setting | None = None

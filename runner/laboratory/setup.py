@@ -1,4 +1,4 @@
-"""What the trials of several cells share (`Setup`), and what those of one cell are told (`Settings`).
+"""The values that trials of several cells share (`Setup`), and the settings of one cell's trials.
 
 A setup says nothing of which cells there are: whoever asks a question makes its cells and hands them in with it.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     Origin = tuple[EngineKind, str]
-    """Where trials run or ran: the engine's kind, and the identity of the image's base."""
+    """The origin of trials: the engine's kind, and the identity of the image's base."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,7 +174,7 @@ def require_value(axis: str, text: str, texts: Iterable[str]) -> None:
 
 
 def _place_of(node: Written | Mapping[Text, Written], key: Text | None = None) -> Position:
-    """Where a value stands; a mapping stands where its first key does, an empty one where `key` does."""
+    """The position of a value; a mapping stands where its first key does, an empty one where `key` does."""
     if isinstance(node, Text):
         return node.position
     first = next(iter(node), key)

@@ -38,17 +38,18 @@ class Matrix(Grid):
     baseline: Partial | None = None
     """The cell that the others are compared with; None: the one that converges best."""
     control: bool = False
-    """Whether the baseline is run a second time with other seeds, to see how often equal cells look different."""
+    """True where the baseline is run a second time with other seeds, to see how often equal cells look different."""
     seeds: Seeds = field(default_factory=Seeds)
     resources: Resources = field(default_factory=Resources)
     expect: tuple[Expectation, ...] = ()
     flavour: str = "auto"
     as_of: str = "release"
-    """What environments may be made of: `release` (up to the day after the base came out), `none` (all) or a date."""
+    """The releases that environments may be made of: `release` (up to the day after the base came out), `none` (all)
+    or a date."""
     dates: tuple[tuple[str, str], ...] = ()
     """Packages with a rule of their own, normalised and sorted: `none` or a date, up to which they may be from."""
     became: tuple[Became, ...] = ()
-    """What `settle` made of ranges, `latest` and `era`, in the order of the file."""
+    """The versions that `settle` found for ranges, `latest` and `era`, in the order of the file."""
 
     @property
     def folder(self) -> Path:

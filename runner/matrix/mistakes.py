@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """Where in a file something stands; both count from 1."""
+    """A position in a file; line and column count from 1."""
 
     line: int
     column: int

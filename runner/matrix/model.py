@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runner.matrix.releases import Rule
 
 Mode = Literal["min", "max"]
-"""Which way a metric is better."""
+"""The direction in which a metric is better."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +26,7 @@ class AxisValue:
     text: str
     position: Position
     rule: Rule | None = None
-    """What stands in place of a version until `settle` has asked the index; `text` has it in words."""
+    """The rule that stands in place of a version until `settle` has asked the index; `text` has it in words."""
     beside: frozenset[str] | None = None
     """The values of the base that it goes with, where `era` made it; None: all."""
 
@@ -53,7 +53,7 @@ class Partial:
     values: Mapping[str, str]
     position: Position
     positions: Mapping[str, Position] = field(default_factory=dict)
-    """Where each axis's value stands."""
+    """The position of each axis's value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,7 +145,7 @@ class Judging:
     at: Literal["last", "best"] = "last"
     """`best` judges the best value so far, as checkpoints keep it."""
     skip: int = 0
-    """How many first epochs are left out."""
+    """The number of first epochs that are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +190,7 @@ class Cell:
 
     @property
     def import_flavour(self) -> str:
-        """Which Keras the script's Keras imports mean."""
+        """The Keras that the script's Keras imports mean."""
         return self.values.get("import", "as-written")
 
     @property

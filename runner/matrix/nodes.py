@@ -25,7 +25,7 @@ SIZE_LIMIT = 100_000
 """Values in a file, each alias counted with all that it stands for."""
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-"""What YAML's escapes can make but no file name, argument or environment variable should hold."""
+"""Characters that YAML's escapes can make but no file name, argument or environment variable should hold."""
 
 _UNQUOTED = re.compile(r"(?<=[\[{,:\s-])([>|*!&%@`])[^\s,\]}]*")
 """The beginning of a plain value that YAML takes for something else, such as the range >=1.7."""
@@ -48,7 +48,7 @@ class Text(str):
         return text
 
     def at(self, offset: int) -> Position:
-        """Where in the file the character at `offset` stands; the text's own place where that can't be told."""
+        """The position in the file of the character at `offset`; the text's own place where that can't be told."""
         if self.style in {"|", ">"} or "\n" in self:
             return self.position
         quote = 1 if self.style else 0

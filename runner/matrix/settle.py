@@ -53,7 +53,7 @@ class _Settler:
     mistakes: Mistakes
     became: list[Became] = field(default_factory=list)
     known: dict[str, Sequence[Published] | None] = field(default_factory=dict)
-    """What was asked of the index."""
+    """The releases that the index was asked for."""
 
     def axes(self) -> Iterator[Axis]:
         """The axes with concrete values; where a rule gives none, that is noted."""

@@ -34,7 +34,7 @@ class MisshapenError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class NodePlace:
-    """Where a node stands: its path from the top, and its line and column."""
+    """The place of a node: its path from the top, and its line and column."""
 
     mistakes: Mistakes
     left_out: set[str]

@@ -28,7 +28,7 @@ _DISTRIBUTIONS = {
 """Import names that differ from their package's."""
 
 _WITH_TENSORFLOW = frozenset({"tensorflow", "keras", "tf_keras", "numpy", "tensorboard"})
-"""What the axes bring already."""
+"""The packages that the axes bring already."""
 
 _TEMPLATE = """\
 # What is tried: one training script, many library versions. Run it with

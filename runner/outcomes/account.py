@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "accounts"
-"""Where accounts are kept, beside the records."""
+"""The folder of accounts, beside the records."""
 Probability = Annotated[float, PlainSerializer(lambda value: round(value, 4))]
 """Stored with four digits."""
 
 
 class Decision(enum.StrEnum):
-    """What the trials of one cell decide about it."""
+    """The decision about one cell by its trials."""
 
     GOOD = "good"
     BAD = "bad"
@@ -49,7 +49,7 @@ class SearchEnding(enum.StrEnum):
 
 
 class SwitchStanding(enum.StrEnum):
-    """What the trials show of a switch, in the order of an account."""
+    """The effect of a switch as its trials show it, in the order of an account."""
 
     CAUSED_BY = "caused by"
     """It turned the bad cell good, on, off and on again, and its reverse broke the good cell, where that can be."""
@@ -82,7 +82,7 @@ class Counts(_Frozen):
     trials: int = 0
     """Trials that ran."""
     certain: bool = False
-    """Whether chance plays no part."""
+    """True where chance plays no part."""
     reason: str = ""
     """Why it can't be put to the test; empty where it can."""
 
@@ -106,7 +106,7 @@ class Factor(_Frozen):
     """Its value in the good cell; None: a package that is not installed there."""
     bad: str | None
     pinned: bool = Field(default=False, exclude=True)
-    """Whether it is a package to be pinned, not an axis of the matrix; not stored."""
+    """True where it is a package to be pinned, not an axis of the matrix; not stored."""
 
 
 class Tried(_Frozen):
@@ -151,7 +151,7 @@ class Flip(_Frozen):
     before: int
     after: int
     breaks: bool
-    """Whether it goes from good to bad; else from bad to good."""
+    """True where it goes from good to bad; else from bad to good."""
     probability: Probability
     """That the decisions about both sides are right."""
 
@@ -190,7 +190,7 @@ class Bisection(_Frozen):
     decisions: int
     """Places that were asked for trials."""
     fault: str | None = Field(default=None, exclude=True)
-    """What counts as bad; None: any failure. Not stored."""
+    """The fault that counts as bad; None: any failure. Not stored."""
 
     @property
     def recorded(self) -> int:
@@ -214,18 +214,18 @@ class SwitchFinding(_Frozen):
     """The good cell with its reverse; None: not tried."""
     reversed_counts: Counts | None = None
     repeated: bool = False
-    """Whether it was tried on, off and on again, each time with the same result."""
+    """True where it was tried on, off and on again, each time with the same result."""
     off: Counts | None = None
     """The bad cell without it, where it was repeated; trials that ran before it was tried count too."""
 
 
 class NameLookup(_Frozen):
-    """What a cell's own objects say of a name."""
+    """The answer of a cell's own objects about a name."""
 
     where: str
     """Module and name of the object that has it, or should."""
     there: bool
-    """Whether an attribute is there, or an argument is in the signature."""
+    """True where an attribute is there, or an argument is in the signature."""
     said: str = ""
     """A notice that the name is deprecated or replaced, in the package's own words; empty where there is none."""
     near: tuple[str, ...] = ()
@@ -250,14 +250,14 @@ class RemovedName(_Frozen):
 
 
 class TraceFinding(_Frozen):
-    """Where two trainings first differ, started from the same weights, with the same batches."""
+    """The first difference of two trainings, started from the same weights, with the same batches."""
 
     sentence: str
     """Empty where they could not be compared."""
     step: int
     """The first step that differs; 0 where none does."""
     recorded: int
-    """How many steps were compared."""
+    """The number of steps that were compared."""
     last: int
     """The last of them."""
     notes: tuple[str, ...] = ()
@@ -270,7 +270,7 @@ class Walk(_Frozen):
     shared: dict[str, str]
     """The other axis values of all its places."""
     telling: str
-    """What is called good and bad."""
+    """The meaning of good and bad."""
     sentence: str
     trials: int
     seconds: float
@@ -294,7 +294,7 @@ class Account(_Frozen):
     shared: dict[str, str]
     """The axis values that both have."""
     telling: str
-    """What is called good and bad."""
+    """The meaning of good and bad."""
     fault: str
     real: bool
     comparison: str
@@ -310,11 +310,11 @@ class Account(_Frozen):
     trace: TraceFinding | None = None
     sentences: tuple[str, ...]
     unknown: tuple[str, ...] = ()
-    """What remains unknown."""
+    """Questions that remain open."""
     trials: int
-    """How many trials ran for this account; what was recorded before cost nothing."""
+    """The number of trials that ran for this account; what was recorded before cost nothing."""
     rests_on: int = 0
-    """How many trials all of it rests on, recorded ones too; those of the trace are not among them."""
+    """The number of trials all of it rests on, recorded ones too; those of the trace are not among them."""
     seconds: float = Field(ge=0)
 
 

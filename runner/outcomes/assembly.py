@@ -60,7 +60,7 @@ _DIGITS = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogExcerpt:
-    """What is kept of a trial's log, and how long the whole of it is."""
+    """The part of a trial's log that is kept, and the length of the whole."""
 
     text: str = ""
     size_bytes: int = 0
@@ -122,7 +122,7 @@ def compared(judged: JudgedMatrix, known: KeptComparisons | None = None) -> dict
 
 
 def kept_comparisons(judged: JudgedMatrix, found: Mapping[CellId, ComparisonResult]) -> KeptComparisons:
-    """What a run keeps of its comparisons: `found` as `compared` gave it."""
+    """The comparisons that a run keeps: `found` as `compared` gave it."""
     comparisons = tuple(found[cell.id] for cell in judged.cells) if found else ()
     return KeptComparisons(follow_from=_digest(judged), comparisons=comparisons)
 
@@ -167,7 +167,10 @@ def missed(matrix: Matrix, cell: JudgedCell) -> tuple[Expectation, ...]:
 
 
 def is_as_expected(matrix: Matrix, cell: JudgedCell) -> bool:
-    """Whether a cell is as the matrix expects; where it expects nothing of the cell, whether its outcome is not bad."""
+    """True where a cell is as the matrix expects.
+
+    Where it expects nothing of the cell, whether its outcome is not bad.
+    """
     if any(_expected(matrix, cell.id)):
         return not missed(matrix, cell)
     return cell.kind is not OutcomeKind.BAD

@@ -152,17 +152,17 @@ class Pair:
 
     @property
     def testable(self) -> bool:
-        """Whether no side is blocked."""
+        """True where no side is blocked."""
         return self.footing is not Footing.BLOCKED
 
     @property
     def apart(self) -> bool:
-        """Whether the outcomes are of different kinds."""
+        """True where the outcomes are of different kinds."""
         return self.cell.kind is not self.baseline.kind
 
     @property
     def levels_apart(self) -> bool:
-        """Whether the levels of the two do not overlap."""
+        """True where the levels of the two do not overlap."""
         if self.levels is None:
             return False
         ours, theirs = self.levels
@@ -183,7 +183,7 @@ def pair_of(cell: JudgedCell, baseline: JudgedCell) -> Pair:
 
 
 def numbers_of_tests(pairs: Sequence[Pair], *, chosen: bool) -> tuple[int, int]:
-    """How many comparisons of rates and of levels are corrected for.
+    """The number of comparisons of rates and of levels that are corrected for.
 
     A baseline that was `chosen` for its level is the best of all cells: its levels are some of those of all pairs.
     """
@@ -193,7 +193,7 @@ def numbers_of_tests(pairs: Sequence[Pair], *, chosen: bool) -> tuple[int, int]:
 
 
 def seeds_needed(pairs: Sequence[Pair], *, chosen: bool) -> list[tuple[int, int]]:
-    """How many more counted trials each cell and each baseline need, so that what they look like can be sure.
+    """The number of further counted trials each cell and each baseline need, so that what they look like can be sure.
 
     At least 4. Where outcomes are of different kinds, or levels do not overlap, as many as make n of n against 0 of n,
     or n values above n others, pass the correction. Copies are asked for no more: they would be copied again.
@@ -219,7 +219,7 @@ def _lacking(pair: Pair, wanted: int) -> tuple[int, int]:
 
 
 def top_up(outcomes: Sequence[JudgedCell], baseline: JudgedCell) -> tuple[int, ...]:
-    """How many more counted trials each outcome needs, so that those that look different can be sure.
+    """The number of further counted trials each outcome needs, so that those that look different can be sure.
 
     Only where one succeeds and the other fails: where both succeed at levels that look different, the comparison says
     what is still needed, and whoever wants to know asks for more seeds.
@@ -234,18 +234,18 @@ def top_up(outcomes: Sequence[JudgedCell], baseline: JudgedCell) -> tuple[int, .
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """What pairs of the same cell came to."""
+    """The outcomes of pairs of the same cell."""
 
     pairs: tuple[CellComparison, ...]
 
     @property
     def compared(self) -> int:
-        """How many pairs could be compared: no side was blocked, and both have a trial that counts."""
+        """The number of pairs that could be compared: no side was blocked, and both have a trial that counts."""
         return sum(pair.rates is not None and all(pair.rates.counted) for pair in self.pairs)
 
     @property
     def different(self) -> int:
-        """How many were called worse, better or at another level: false alarms."""
+        """The number that were called worse, better or at another level: false alarms."""
         return sum(pair.label.different for pair in self.pairs)
 
     @property
@@ -255,7 +255,10 @@ class Control:
 
     @property
     def other_outcomes(self) -> int:
-        """How many pairs have outcomes of another kind, such as good and undecided: what seeds alone can do."""
+        """The number of pairs that have outcomes of another kind, such as good and undecided.
+
+        What seeds alone can do.
+        """
         return sum(pair.cell.kind is not pair.baseline.kind for pair in self.pairs)
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ComparisonLabel(enum.StrEnum):
-    """What may be said of a cell against the baseline (docs/verdicts.md)."""
+    """The label of a cell against the baseline (docs/verdicts.md)."""
 
     BLOCKED = "blocked"
     WORSE = "worse"
@@ -30,7 +30,7 @@ class ComparisonLabel(enum.StrEnum):
 
     @property
     def different(self) -> bool:
-        """Whether the two cells were called different."""
+        """True where the two cells were called different."""
         return self in {ComparisonLabel.WORSE, ComparisonLabel.BETTER, ComparisonLabel.LEVEL_DIFFERS}
 
 
@@ -60,7 +60,7 @@ class RateDifference:
 
     @property
     def sure(self) -> bool:
-        """Whether the difference stands after the correction."""
+        """True where the difference stands after the correction."""
         return self.adjusted_p <= LEVEL
 
 
@@ -79,15 +79,15 @@ class CellComparison:
     """Seconds an epoch of trials that ran to their end; None with fewer than 4 on a side. No part of the label."""
     peak_memory_bytes: SampleDifference | None
     tests: int
-    """How many comparisons of rates it was corrected for."""
+    """The number of comparisons of rates it was corrected for."""
     seeds_needed: tuple[int, int]
-    """How many more counted trials the cell and the baseline need, so that what they look like can be sure."""
+    """The number of further counted trials the cell and the baseline need, so that what they look like can be sure."""
     exploratory: bool
-    """Whether it was corrected by Benjamini and Hochberg only: a hint, no finding."""
+    """True where it was corrected by Benjamini and Hochberg only: a hint, no finding."""
 
     @property
     def label(self) -> ComparisonLabel:
-        """What may be said; what comes first wins."""
+        """The label; the first that holds wins."""
         if self.rates is None:
             return ComparisonLabel.BLOCKED
         if self.rates.sure:
@@ -107,7 +107,7 @@ class CellComparison:
 
 
 def in_words(comparison: CellComparison) -> str:
-    """What a comparison found, with the numbers that it rests on."""
+    """A comparison in words, with the numbers that it rests on."""
     match comparison.label:
         case ComparisonLabel.BLOCKED:
             return f"can't be compared: {_blocked(comparison)}"
@@ -217,7 +217,7 @@ def _inconclusive(comparison: CellComparison) -> str:
 
 
 def _missing(comparison: CellComparison) -> list[str]:
-    """What it would take to say more."""
+    """The trials that it would take to say more."""
     copies = [
         name for name, side in (("the cell", comparison.cell), ("the baseline", comparison.baseline)) if side.copies
     ]

@@ -31,7 +31,7 @@ _MOST_SEEDS = 30
 
 
 class EarlierLabel(enum.StrEnum):
-    """What may be said of a cell against the earlier result."""
+    """The label of a cell against the earlier result."""
 
     WORSE = "worse"
     BETTER = "better"
@@ -44,7 +44,7 @@ class EarlierLabel(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CellEvidence:
-    """What a result has of one cell."""
+    """The evidence that a result has of one cell."""
 
     outcome: Outcome
     converged: int
@@ -59,9 +59,9 @@ class CellEvidence:
     start: float | None = None
     """The median first value, where trials were judged by the shape of the metric alone; None under a criterion."""
     copies: bool = False
-    """Whether its trials are copies of one: the seed changes nothing."""
+    """True where its trials are copies of one: the seed changes nothing."""
     runs: frozenset[tuple[str, str]] = frozenset()
-    """What each trial is known by, and when it began: the same in two results that show the very same trials."""
+    """The key of each trial and the time at which it began: the same in two results that show the very same trials."""
 
     @property
     def kind(self) -> OutcomeKind:
@@ -82,7 +82,7 @@ class Earlier:
     """None where they are not tested: a side is missing or blocked, or both are the very same trials."""
     level: SampleDifference | None = None
     tests: int = 0
-    """How many comparisons of rates it was corrected for."""
+    """The number of comparisons of rates it was corrected for."""
     obstacle: str = ""
     """Why the two results can't be compared at all."""
 
@@ -93,7 +93,7 @@ class Earlier:
 
     @property
     def label(self) -> EarlierLabel:
-        """What may be said; what comes first wins."""
+        """The label; the first that holds wins."""
         if self.now is None or self.then is None:
             return EarlierLabel.GONE if self.now is None else EarlierLabel.NEW
         if self.obstacle:
@@ -107,7 +107,7 @@ class Earlier:
 
     @property
     def notable(self) -> bool:
-        """Whether a reader must see it: all but cells that are, or may be, what they were."""
+        """True where a reader must see it: all but cells that are, or may be, what they were."""
         if self.now is None or self.then is None:
             return True
         if self.label is EarlierLabel.INCONCLUSIVE:
@@ -138,7 +138,7 @@ class Earlier:
 
     @cached_property
     def seeds_needed(self) -> int:
-        """How many more counted trials of the cell make what it looks like sure, if all go on as they look.
+        """The number of further counted trials that make what the cell looks like sure, if all go on so.
 
         0 where it is sure, where the two do not look different, and where no number would do.
         """
@@ -152,14 +152,14 @@ class Earlier:
 
     @property
     def _unsure(self) -> bool:
-        """Whether one of the two succeeds and the other fails, and that is not sure."""
+        """True where one of the two succeeds and the other fails, and that is not sure."""
         if self.now is None or self.then is None or self.rates is None or self.rates.sure:
             return False
         return {self.now.kind, self.then.kind} == {OutcomeKind.GOOD, OutcomeKind.BAD}
 
     @property
     def _missing(self) -> str:
-        """What it would take to be sure."""
+        """The trials that it would take to be sure."""
         if self.now is not None and self.now.copies:
             return "its trials are copies of one, whatever the seed: no test can tell more"
         if self.seeds_needed:
@@ -179,7 +179,7 @@ def against(result: Result, earlier: Result, matrix: Collection[CellId] = ()) ->
 
 
 def evidence_of(result: Result) -> dict[CellId, CellEvidence]:
-    """What a result has of each of its cells."""
+    """The evidence that a result has of each of its cells."""
     return {cell.cell_id: evidence(cell) for cell in result.cells}
 
 
@@ -193,7 +193,10 @@ def obstacle(criterion: tuple[str, ...], metric: str, earlier: Result) -> str:
 
 
 def evidence(cell: CellResult) -> CellEvidence:
-    """What a result has of a cell for comparing it; of trials that are copies of each other the first counts."""
+    """The evidence that a result has of a cell for comparing it.
+
+    Of trials that are copies of each other the first counts.
+    """
     successes = list(_distinct(cell))
     starts = [trial.y0 for trial in cell.trials if trial.y0 is not None]
     scales = [trial.scale for trial in successes if trial.scale is not None]
@@ -227,7 +230,7 @@ def _distinct(cell: CellResult) -> Iterator[TrialResult]:
 
 
 def _reported(trial: TrialResult) -> Hashable:
-    """What copies share; a trial that reported nothing is nobody's copy."""
+    """The values that copies share; a trial that reported nothing is nobody's copy."""
     curves = tuple((name, values) for name, values in sorted(trial.curves.items()))
     return (trial.final, trial.y0, curves) if curves else trial.seed
 
@@ -290,7 +293,7 @@ def _untested(now: CellEvidence, then: CellEvidence) -> EarlierLabel:
 
 
 def _of_level(level: SampleDifference | None, *, both_good: bool) -> EarlierLabel:
-    """What levels say where the rates are not told apart."""
+    """The label by levels where the rates are not told apart."""
     if level is not None and level.label in {DifferenceLabel.LOWER, DifferenceLabel.HIGHER}:
         return EarlierLabel.LEVEL_DIFFERS
     if both_good and level is not None and level.label is DifferenceLabel.EQUIVALENT:
@@ -299,12 +302,12 @@ def _of_level(level: SampleDifference | None, *, both_good: bool) -> EarlierLabe
 
 
 def _same(now: CellEvidence, then: CellEvidence) -> bool:
-    """Whether both show the very same trials, judged alike."""
+    """True where both show the very same trials, judged alike."""
     return bool(now.runs) and now.runs == then.runs and now.outcome == then.outcome
 
 
 def _unlike(now: CellEvidence, then: CellEvidence) -> bool:
-    """Whether the metric begins so differently that it may be defined differently."""
+    """True where the metric begins so differently that it may be defined differently."""
     if now.start is None or then.start is None:
         return False
     low, high = sorted((abs(now.start), abs(then.start)))

@@ -24,7 +24,7 @@ _VARYING = (
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Fingerprint:
-    """What failed and where, without what differs from run to run."""
+    """The cause of a failure and its place, without what differs from run to run."""
 
     type: str
     """The exception's type; else the signal, or the exit code."""
@@ -35,7 +35,7 @@ class Fingerprint:
 
     @property
     def cause(self) -> tuple[str, str]:
-        """What two trials must have in common to be blocked alike."""
+        """The part that two trials must have in common to be blocked alike."""
         return self.type, self.message
 
     def __str__(self) -> str:

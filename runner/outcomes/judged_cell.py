@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedCell:
-    """What a cell came to, with the trials that it rests on."""
+    """A cell with its outcome, with the trials that it rests on."""
 
     id: CellId
     outcome: Outcome
@@ -55,7 +55,7 @@ class JudgedCell:
 
     @property
     def copies(self) -> bool:
-        """Whether it was decided by trials that are copies of one: the seed changes nothing."""
+        """True where it was decided by trials that are copies of one: the seed changes nothing."""
         return SEED_INSENSITIVE in self.flags
 
     @cached_property
@@ -71,7 +71,7 @@ class JudgedCell:
 
     @property
     def n_trials(self) -> int:
-        """How many trials ran, counted or not."""
+        """The number of trials that ran, counted or not."""
         return sum(record.ran for record, _ in self.trials)
 
     @property

@@ -44,7 +44,7 @@ class JudgedMatrix:
     reason: str
     """Why this baseline, or why none."""
     named: bool
-    """Whether the baseline was fixed before any trial was seen."""
+    """True where the baseline was fixed before any trial was seen."""
     copy: JudgedCell | None = None
     """The baseline run a second time with other seeds."""
 
@@ -71,7 +71,9 @@ class JudgedMatrix:
         return None if self.copy is None or self.baseline is None else control([(self.copy, self.baseline)])
 
     def seeds_wanted(self, seeds: Seeds) -> tuple[int, ...]:
-        """How many more trials each cell needs at the least, in the order of the cells; all 0 when the matrix is done.
+        """The number of further trials each cell needs at the least, in the order of the cells.
+
+        All 0 when the matrix is done.
 
         First what the sequential rule asks for by these verdicts: a trial that settled above the baseline's level is a
         failure now. Where no cell needs that any more, what the comparisons lack; a fixed number of seeds stays fixed,
@@ -170,7 +172,7 @@ def _held_against(reference: Reference, trial: Trial, criterion: tuple[Compariso
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """Which cell others are compared with; None: there is none."""
+    """The cell that others are compared with; None: there is none."""
 
     cell: CellId | None
     reference: Reference | None
@@ -178,7 +180,7 @@ class Baseline:
     reason: str
     """Why this cell, and why it has no level; without a cell why there is none."""
     named: bool = False
-    """Whether it was fixed before any trial was seen; the best of several cells was not."""
+    """True where it was fixed before any trial was seen; the best of several cells was not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,12 +192,12 @@ class _Candidate:
 
     @property
     def qualifies(self) -> bool:
-        """Whether it may be chosen without being named: enough judged trials, most of them successes."""
+        """True where it may be chosen without being named: enough judged trials, most of them successes."""
         return len(self.counted) >= ENOUGH_RUNS and 2 * len(self.successes) > len(self.counted)
 
     @property
     def settles(self) -> bool:
-        """Whether a success was not judged by a target, but waits for a reference."""
+        """True where a success was not judged by a target, but waits for a reference."""
         return any(verdict.label is Label.SETTLED for _, verdict in self.successes)
 
     @property

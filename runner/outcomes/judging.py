@@ -39,19 +39,19 @@ class TrialEnding:
     timed_out: bool = False
     disk_full: bool = False
     orderly: bool | None = None
-    """Whether the interpreter shut down in order; None where that is not known."""
+    """True where the interpreter shut down in order; None where that is not known."""
     message: str | None = None
-    """What the engine says of the end."""
+    """The engine's words about the end."""
     text: str = ""
 
     @property
     def ended_well(self) -> bool:
-        """Whether the script ran to its own end; one that was told to stop did not, whatever it then returned."""
+        """True where the script ran to its own end; one that was told to stop did not, whatever it then returned."""
         return self.exit == 0 and not self.timed_out
 
     @property
     def left_early(self) -> bool:
-        """Whether it gave exit code 0 without a shutdown: `os._exit(0)`, from anywhere in the script."""
+        """True where it gave exit code 0 without a shutdown: `os._exit(0)`, from anywhere in the script."""
         return self.ended_well and self.orderly is False
 
     @property

@@ -44,7 +44,7 @@ class Dimension:
 
     @cached_property
     def place(self) -> Mapping[str | None, int]:
-        """Where each value stands."""
+        """The place of each value."""
         return {value: place for place, value in enumerate(self.values)}
 
 
@@ -107,7 +107,7 @@ def _dimension(name: str, column: Sequence[str | None]) -> Dimension:
 
 
 def _is_ordered(name: str, column: Sequence[str | None]) -> bool:
-    """Whether its values are versions, and every cell has one."""
+    """True where its values are versions, and every cell has one."""
     return axis_kind(name) in _OF_VERSIONS and all(value is not None and parsed(value) for value in set(column))
 
 
@@ -163,7 +163,7 @@ class Pattern:
     cells: tuple[CellId, ...]
     """In the order of the matrix, the unlike among them too."""
     whole: bool
-    """Whether its rows have no other cells."""
+    """True where its rows have no other cells."""
 
 
 def patterns_of(layout: MatrixLayout, outcomes: Mapping[CellId, Outcome]) -> tuple[Pattern, ...]:

@@ -19,7 +19,7 @@ class OutcomeKind(enum.StrEnum):
 
 
 class Leaning(enum.StrEnum):
-    """Where a cell leans of which some trials succeed and others fail."""
+    """The leaning of a cell of which some trials succeed and others fail."""
 
     CONVERGES = "mostly converges"
     SETTLES = "mostly settles"
@@ -34,7 +34,7 @@ _UNDECIDED = "undecided"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a cell came to. Raises ValueError for a reason that does not go with the kind."""
+    """The outcome of a cell. Raises ValueError for a reason that does not go with the kind."""
 
     kind: OutcomeKind
     reason: Reason = None
@@ -69,11 +69,11 @@ class Outcome:
 
     @property
     def flaky(self) -> bool:
-        """Whether some trials succeed and others fail."""
+        """True where some trials succeed and others fail."""
         return isinstance(self.reason, Leaning)
 
     def meets(self, expected: str) -> bool:
-        """Whether this is what `expect:` asks for: one outcome, or `fails`, `flaky`, `blocked` for all of these.
+        """True where this is what `expect:` asks for: one outcome, or `fails`, `flaky`, `blocked` for all of these.
 
         Raises ValueError for text that `expect:` does not allow.
         """
@@ -128,7 +128,7 @@ _BY_TEXT = {str(outcome): outcome for outcome in OUTCOMES}
 
 
 class Footing(enum.Enum):
-    """What a pair of outcomes can be asked."""
+    """The question that a pair of outcomes allows."""
 
     BLOCKED = "a side can't be tested"
     APART = "one succeeds, the other fails"
@@ -138,7 +138,7 @@ class Footing(enum.Enum):
 
 
 def footing(one: OutcomeKind, other: OutcomeKind) -> Footing:
-    """What two outcomes can be asked when they are compared; whoever adds a kind of outcome must decide here."""
+    """The question that two outcomes allow when they are compared; whoever adds a kind of outcome must decide here."""
     match one, other:
         case (OutcomeKind.UNTESTABLE, _) | (_, OutcomeKind.UNTESTABLE):
             return Footing.BLOCKED

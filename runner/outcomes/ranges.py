@@ -1,4 +1,4 @@
-"""What a matrix says, in one or two sentences made from its outcomes, in ranges of versions.
+"""The findings of a matrix, in one or two sentences made from its outcomes, in ranges of versions.
 
 `With import=keras the loss ends in NaN from tensorflow 1.2 to 1.8; with import=tf.keras it converges from 1.4 on.`
 """
@@ -28,7 +28,10 @@ _MOST_PLACES = 3
 
 
 def sentences(outcomes: Mapping[CellId, Outcome], *, base: str = "", metric: str = "loss") -> tuple[str, ...]:
-    """What the cells came to; nothing of no cells. `base` is the matrix's base axis, `metric` what is judged."""
+    """The outcomes of the cells in sentences.
+
+    None for no cells. `base` is the matrix's base axis, `metric` what is judged.
+    """
     if not outcomes:
         return ()
     found = set(outcomes.values())
@@ -55,14 +58,17 @@ def _alike(outcome: Outcome, count: int, metric: str) -> str:
 
 
 def _how_many(outcomes: Sequence[set[Outcome]]) -> int:
-    """How many patterns are said one by one: all if they fit; one more than else if the other cells are alike then."""
+    """The number of patterns that are said one by one.
+
+    All if they fit; one more than else if the other cells are alike then.
+    """
     if len(outcomes) <= _ALL_FIT:
         return len(outcomes)
     return _ALL_FIT if len(set().union(*outcomes[_ALL_FIT:])) == 1 < len(set().union(*outcomes[_MOST:])) else _MOST
 
 
 def _rest(patterns: Sequence[Pattern], outcomes: Mapping[CellId, Outcome], metric: str) -> str:
-    """What is said of the cells of all other patterns together."""
+    """The sentence about the cells of all other patterns together."""
     counts = Counter(outcomes[cell] for pattern in patterns for cell in pattern.cells)
     if len(counts) == 1:
         [(outcome, count)] = counts.items()
@@ -115,7 +121,7 @@ class _Statements:
         return f"from {name}{first} on" if found.last == ends else f"from {name}{first} to {last}"
 
     def _aside(self, line: Dimension, found: Sequence[tuple[int, str]]) -> str:
-        """What is otherwise within the ranges."""
+        """The exceptions within the ranges."""
         if not found:
             return ""
         by_word: dict[str, list[str]] = {}
@@ -147,7 +153,7 @@ def where_in_words(layout: MatrixLayout, box: Box) -> str:
 
 
 def _matching(layout: MatrixLayout, box: Box, axes: Sequence[int]) -> int:
-    """How many rows have, on these axes, values of the box."""
+    """The number of rows that have, on these axes, values of the box."""
     chosen = [(axis, frozenset(box[axis])) for axis in axes]
     return sum(all(row[axis] in values for axis, values in chosen) for row in layout.rows)
 

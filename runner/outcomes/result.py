@@ -79,7 +79,7 @@ class TrialResult(_Frozen):
     reason: str
     flags: tuple[str, ...] = ()
     copy_of_another: bool = False
-    """Whether it is a copy of an earlier trial of its cell and so does not count; by weights, else by its series."""
+    """True where it is a copy of an earlier trial of its cell and so does not count; by weights, else by its series."""
     metric: str = "loss"
     mode: Literal["min", "max"] = "min"
     y0: Number | None = None
@@ -87,7 +87,7 @@ class TrialResult(_Frozen):
     best: Number | None = None
     scale: Number | None = None
     n: int = 0
-    """How many values were judged."""
+    """The number of values that were judged."""
     first_non_finite_epoch: int | None = None
     first_non_finite_step: int | None = None
     first_met_epoch: int | None = None
@@ -113,7 +113,7 @@ class TrialResult(_Frozen):
     message: str = ""
     """Why there was no trial: the resolver's or the builder's words."""
     log: str = ""
-    """What it wrote, head and tail where it is long; ANSI sequences as they came. Kept of one trial a cell: of the
+    """Its output, head and tail where it is long; ANSI sequences as they came. Kept of one trial a cell: of the
     failure that names the outcome, else of the first."""
     log_bytes: int = 0
     """How long the whole log is."""
@@ -121,7 +121,7 @@ class TrialResult(_Frozen):
 
     @property
     def ran(self) -> bool:
-        """Whether there was a trial: false where the environment could not be made."""
+        """True where there was a trial: false where the environment could not be made."""
         return self.stage not in {"image-build", "install"}
 
 
@@ -213,7 +213,7 @@ class CellResult(_Frozen):
     exception: ExceptionResult | None = None
     """Of the failure that names the outcome."""
     failures: tuple[int, ...] = ()
-    """Which of the report's failures its trials have."""
+    """The report's failures that its trials have, by position."""
     comparison: ComparisonResult | None = None
     python: str = ""
     engine: str = ""
@@ -223,7 +223,7 @@ class CellResult(_Frozen):
     imported: dict[str, str] = Field(default_factory=dict)
     """Versions as they were really imported, by module."""
     diff: str = ""
-    """What the import flavour changed in the script, as a unified diff."""
+    """The changes of the import flavour to the script, as a unified diff."""
     network: bool = False
     expected: str = ""
     """The outcome that the matrix expects; empty where it expects nothing."""
@@ -238,17 +238,17 @@ class CellResult(_Frozen):
 
     @property
     def copies(self) -> bool:
-        """Whether it was decided by trials that are copies of one: the seed changes nothing."""
+        """True where it was decided by trials that are copies of one: the seed changes nothing."""
         return SEED_INSENSITIVE in self.flags
 
     @property
     def seeds(self) -> int:
-        """How many trials ran, counted or not."""
+        """The number of trials that ran, counted or not."""
         return sum(trial.ran for trial in self.trials)
 
 
 class NeighbourChange(_Frozen):
-    """Where the outcome of neighbours along one axis differs, all else equal."""
+    """A place where the outcome of neighbours along one axis differs, all else equal."""
 
     axis: str
     before: str
@@ -257,7 +257,7 @@ class NeighbourChange(_Frozen):
 
 
 class PastCell(_Frozen):
-    """What a run knew of one cell."""
+    """One cell as a past run knew it."""
 
     outcome: OutcomeField
     kind: OutcomeKind
@@ -270,11 +270,12 @@ class PastRun(_Frozen):
 
     made_at: str
     cells: dict[str, PastCell | None]
-    """What it knew of cells, by their ids: of those that the run before knew otherwise; None: the cell is no more."""
+    """The cells as it knew them, by their ids: of those that the run before knew otherwise; None: the cell is no
+    more."""
 
 
 class Result(_Frozen):
-    """What one matrix came to."""
+    """The result of one matrix."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     runner_version: str
@@ -291,19 +292,19 @@ class Result(_Frozen):
     complaint: str = ""
     """Why this is not green whatever was expected; empty where it may be."""
     sentences: tuple[str, ...] = ()
-    """What the matrix says, in ranges."""
+    """The findings of the matrix, in ranges."""
     changes: tuple[NeighbourChange, ...] = ()
     baseline: str = ""
     """The id of the cell that others are compared with; empty without one."""
     baseline_reason: str = ""
     control: str = ""
-    """What the A/A control saw; empty where there was none."""
+    """The findings of the A/A control; empty where there was none."""
     cells: tuple[CellResult, ...]
     failures: tuple[FailureResult, ...] = ()
     locks: dict[str, LockResult] = Field(default_factory=dict)
     """By digest."""
     accounts: tuple[Account, ...] = ()
-    """What was found out about why cells differ, the oldest first."""
+    """The accounts of why cells differ, the oldest first."""
     history: tuple[PastRun, ...] = ()
     """Earlier published runs, the oldest first."""
 

@@ -64,7 +64,7 @@ def measure(y: Sequence[float]) -> Quantities:
 
 
 def reversals(values: Sequence[float], leg: float) -> int:
-    """How many turning points have a leg longer than `leg` on both sides (a zigzag)."""
+    """The number of turning points that have a leg longer than `leg` on both sides (a zigzag)."""
     turns, direction = 0, 0  # 1: rising, -1: falling, 0: has not moved by a leg yet
     low = high = values[0]
     for value in values:
@@ -78,7 +78,7 @@ def reversals(values: Sequence[float], leg: float) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """Where a series meets its target."""
+    """The place where a series meets its target."""
 
     by_end: bool
     by_final: bool
@@ -103,7 +103,7 @@ def reach(comparison: Comparison, series: Series, quantities: Quantities, sign: 
 
 
 def holds(comparison: Comparison, value: float) -> bool:
-    """Whether one value meets the target."""
+    """True where one value meets the target."""
     match comparison.operator:
         case Operator.LESS:
             return value < comparison.target

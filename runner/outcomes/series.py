@@ -32,7 +32,7 @@ _MAXIMISED = (
 MOST_POINTS = 120
 """Of a longer series so many epochs are kept."""
 NOT_METRICS = frozenset({"lr", "learning_rate"})
-"""What Keras writes into its logs beside the metrics."""
+"""Values that Keras writes into its logs beside the metrics."""
 
 
 def canonical(name: str) -> str:
@@ -42,20 +42,20 @@ def canonical(name: str) -> str:
 
 
 def direction(name: str) -> Mode:
-    """Which way is better, by the metric's name (docs/verdicts.md, "Judged metric")."""
+    """The direction that is better, by the metric's name (docs/verdicts.md, "Judged metric")."""
     lower = name.lower()
     return "max" if "loss" not in lower and any(part in lower for part in _MAXIMISED) else "min"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportedMetric:
-    """What a record has of one metric: a value an epoch, None where the epoch did not report it."""
+    """The values of one metric in a record: a value an epoch, None where the epoch did not report it."""
 
     values: tuple[float | None, ...]
     steps: tuple[float, ...] = ()
     planned: int | None = None
     joined: int = 1
-    """How many phases the values come from."""
+    """The number of phases the values come from."""
     non_finite: tuple[str, ...] = ()
     """Other metrics of the same epochs that were NaN or infinite once."""
 
@@ -140,7 +140,7 @@ class Series:
     """The first epoch with a value, finite or not."""
     first_non_finite: int | None
     ended_finite: bool
-    """Whether the last reported value was finite."""
+    """True where the last reported value was finite."""
 
 
 def read(values: Sequence[float | str | None], *, sign: int = 1, skip: int = 0, running_best: bool = False) -> Series:
@@ -182,7 +182,7 @@ def first_non_finite(steps: Sequence[float]) -> int | None:
 
 
 def running_means(steps: Sequence[float], epoch_value: float | None) -> bool:
-    """Whether steps are running means: then the last one is the epoch's value, else their mean is.
+    """True where steps are running means: then the last one is the epoch's value, else their mean is.
 
     The values tell by themselves which it was, so that no list of versions has to.
     """

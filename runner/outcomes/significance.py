@@ -167,7 +167,7 @@ LARGE_EFFECT = 0.474
 
 
 class DifferenceLabel(enum.StrEnum):
-    """What may be said of two samples."""
+    """The label of two samples."""
 
     LOWER = "lower"
     HIGHER = "higher"
@@ -182,9 +182,9 @@ class SampleDifference:
     cell: tuple[float, ...]
     baseline: tuple[float, ...]
     logarithmic: bool
-    """Whether it was compared in powers of ten: where all values are positive, unless the metric is maximised."""
+    """True where it was compared in powers of ten: where all values are positive, unless the metric is maximised."""
     margin: float
-    """What counts as the same: in powers of ten, or in the figure's own unit."""
+    """The margin within which values count as the same: in powers of ten, or in the figure's own unit."""
     p: float
     """Of Mann and Whitney's exact test."""
     adjusted_p: float
@@ -201,12 +201,12 @@ class SampleDifference:
 
     @property
     def large(self) -> bool:
-        """Whether the effect is large, whatever its p."""
+        """True where the effect is large, whatever its p."""
         return abs(2 * self.superiority - 1) >= LARGE_EFFECT
 
     @property
     def label(self) -> DifferenceLabel:
-        """What may be said; a difference that is sure comes before an equivalence."""
+        """The label; a difference that is sure comes before an equivalence."""
         if self.adjusted_p <= LEVEL and self.large:
             return DifferenceLabel.HIGHER if self.superiority > 0.5 else DifferenceLabel.LOWER
         return DifferenceLabel.EQUIVALENT if self.equivalence_p <= LEVEL else DifferenceLabel.INCONCLUSIVE

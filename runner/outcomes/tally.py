@@ -1,4 +1,7 @@
-"""What the trials of a cell add up to, and whether one more is wanted: the sequential rule of docs/verdicts.md."""
+"""The sum of a cell's trials, and the number of further ones that are wanted.
+
+The sequential rule of docs/verdicts.md.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ ENOUGH_RUNS = 4
 SEED_INSENSITIVE = "seed-insensitive"
 """The flag of a cell that was decided by copies of one trial."""
 RETRIES = 2
-"""How many trials that do not count are replaced by others."""
+"""The number of trials that are replaced because they do not count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +44,17 @@ class Tally:
 
     @property
     def counted_trials(self) -> int:
-        """How many trials succeeded or failed, copies included."""
+        """The number of trials that succeeded or failed, copies included."""
         return self.n + len(self.copies)
 
     @property
     def c(self) -> int:
-        """How many distinct observations succeeded."""
+        """The number of distinct observations that succeeded."""
         return len(self.successes)
 
     @property
     def n(self) -> int:
-        """How many distinct observations there are."""
+        """The number of distinct observations."""
         return len(self.successes) + len(self.failures)
 
     @property
@@ -61,7 +64,7 @@ class Tally:
 
     @property
     def seed_insensitive(self) -> bool:
-        """Whether all counted trials, at least two, are copies of one."""
+        """True where all counted trials, at least two, are copies of one."""
         return self.n == 1 < self.counted_trials
 
     def blocking(self, seeds: Seeds) -> tuple[Trial, ...]:
@@ -101,12 +104,12 @@ def tally(trials: Iterable[Trial]) -> Tally:
 
 
 def wants_more(trials: Sequence[Trial], seeds: Seeds) -> bool:
-    """Whether the cell needs another trial: see `seeds_wanted`."""
+    """True where the cell needs another trial: see `seeds_wanted`."""
     return seeds_wanted(trials, seeds) > 0
 
 
 def seeds_wanted(trials: Sequence[Trial], seeds: Seeds) -> int:
-    """How many more trials the cell needs at the least; they may run side by side.
+    """The number of further trials the cell needs at the least; they may run side by side.
 
     One more while fewer than `cap` count and neither side leads by `lead`. Over with two blocked trials that failed
     alike (one where the script was never reached) and with two identical trials. Trials that do not count are replaced,
@@ -131,7 +134,7 @@ def wanted_beyond(counts: Tally, seeds: Seeds) -> int:
 
 
 def most_trials(seeds: Seeds) -> int:
-    """How many trials a cell can come to."""
+    """The number of trials a cell can come to."""
     return seeds.cap + RETRIES
 
 
@@ -140,7 +143,7 @@ def _unknown(counts: Tally) -> int:
 
 
 def _given_up(counts: Tally, seeds: Seeds) -> bool:
-    """Whether too many trials did not count for another one to be worth its time."""
+    """True where too many trials did not count for another one to be worth its time."""
     if seeds.fixed:
         return _unknown(counts) > RETRIES
     if len(counts.not_counted) + len(counts.blocked) > RETRIES:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class Label(enum.StrEnum):
-    """What one trial did. The order breaks ties: of two labels seen equally often a cell is named after the first."""
+    """The label of one trial.
+
+    The order breaks ties: of two labels seen equally often a cell is named after the first.
+    """
 
     UNRESOLVABLE = "unresolvable"
     IMAGE_BUILD_FAILED = "image-build-failed"
@@ -72,12 +75,15 @@ def standing(label: Label) -> Standing:
 
 
 def runs_that_block(label: Label) -> int:
-    """How many trials with this blocked label, failing alike, decide a cell: what never ran the script needs one."""
+    """The number of trials with this blocked label, failing alike, that decide a cell.
+
+    What never ran the script needs one.
+    """
     return 1 if label in {Label.UNRESOLVABLE, Label.IMAGE_BUILD_FAILED, Label.INSTALL_FAILED} else 2
 
 
 class Basis(enum.StrEnum):
-    """What a label rests on; R1 to R11 are the rules of docs/verdicts.md."""
+    """The rule that a label rests on; R1 to R11 are the rules of docs/verdicts.md."""
 
     PROCESS = "process"  # how the trial ended
     NO_VALUE = "no-value"  # the judged metric was never reported
@@ -108,7 +114,7 @@ class Verdict:
     flags: tuple[str, ...] = ()
     metric: str = "loss"
     mode: Mode = "min"
-    """Which way the metric gets better."""
+    """The direction in which the metric gets better."""
     shape: Label | None = None
     """Where the way the trial ended decided the label: what the series looked like until then."""
     y0: float | None = None
@@ -121,7 +127,7 @@ class Verdict:
     scale: float | None = None
     """The starting loss S: every threshold is a share of it."""
     n: int = 0
-    """How many finite values were judged."""
+    """The number of finite values that were judged."""
     first_non_finite_epoch: int | None = None
     first_non_finite_step: int | None = None
     first_met_epoch: int | None = None

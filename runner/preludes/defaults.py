@@ -27,7 +27,7 @@ _BOOKKEEPING = frozenset(
     {"batch_input_shape", "batch_shape", "build_config", "input_dtype", "is_legacy_optimizer", "name", "module"}
     | {"registered_name", "shared_object_id"}
 )
-"""What tells of an object's origin, shape or name, and not of how it works."""
+"""Settings that tell of an object's origin, shape or name, and not of how it works."""
 _SCALINGS = {
     "Glorot": {"scale": 1.0, "mode": "fan_avg"},
     "He": {"scale": 2.0, "mode": "fan_in"},
@@ -52,7 +52,7 @@ class Default:
 
     @property
     def settable(self) -> bool:
-        """Whether there is a value of the good cell to be set; whether a class takes it is known in the trial."""
+        """True where there is a value of the good cell to be set; whether a class takes it is known in the trial."""
         return self.good is not None and self.key != CLASS
 
     def turned(self) -> Default:
@@ -208,7 +208,7 @@ def _of_values(where: str, class_name: str, key: str, good: Any, bad: Any) -> It
 
 
 def _is_object(value: Any) -> bool:
-    """Whether a JSON value is an object of Keras: its class and its config."""
+    """True where a JSON value is an object of Keras: its class and its config."""
     return isinstance(value, dict) and {"class_name", "config"} <= set(value)
 
 

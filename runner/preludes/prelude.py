@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 TOOLS = Path(__file__).parents[1] / "probe" / "_runner_tools"
-"""What the sources of preludes may import: it rides in every trial, beside the probe."""
+"""The package that the sources of preludes may import: it rides in every trial, beside the probe."""
 _USE = re.compile(
     r"^[ \t]*(?:from (?:_runner_tools|\.) import (?P<names>[\w, ]+)"
     r"|(?:from|import) (?:_runner_tools)?\.(?P<module>\w+))",

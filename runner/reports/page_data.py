@@ -136,7 +136,7 @@ def _visible(escape: re.Match[str]) -> str:
 
 
 def _positions(column: Sequence[str | None], among: Iterable[str]) -> list[int]:
-    """Where each value of a column stands in a list; -1 where it does not."""
+    """The position of each value of a column in a list; -1 where it does not."""
     places = {value: place for place, value in enumerate(among)}
     return [-1 if value is None else places.get(value, -1) for value in column]
 

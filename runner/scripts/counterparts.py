@@ -1,4 +1,4 @@
-"""Which dotted path of one Keras is which dotted path of another: `keras.layers.core.Dense` is `tf_keras.layers.Dense`.
+"""Dotted paths of one Keras and their counterparts in another: `keras.layers.core.Dense` is `tf_keras.layers.Dense`.
 
 Tables and pure functions over names; nothing is imported. The tables follow Keras 1.2 to 3.10 and tf_keras 2.15.
 """
@@ -131,7 +131,7 @@ class Counterparts:
         return ROOTS[self.flavour]
 
     def place(self, path: str) -> KerasPath | None:
-        """Where a dotted path lies in a Keras; None where it lies in none."""
+        """The place of a dotted path in a Keras; None where it lies in none."""
         names = path.split(".")
         if names[0] in self.local:
             return None

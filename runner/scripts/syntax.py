@@ -94,7 +94,7 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
 
 _BLANK = " \t\f\r\n"
 _LAST_COMMENTS = re.compile(r"(?:\n[ \t\f\r]*(?:#[^\n]*)?)+\Z")
-"""What LibCST loses now and then at the end of a file: blank lines and comments, where no edit stands."""
+"""Text that LibCST loses now and then at the end of a file: blank lines and comments, where no edit stands."""
 TOO_DEEP = "an expression in it is nested too deeply"
 
 
@@ -148,11 +148,11 @@ class Syntax:
             raise NotRewritableError(path=path, line=1, reason=TOO_DEEP) from error
 
     def start(self, node: cst.CSTNode) -> int:
-        """Where a node begins, in bytes."""
+        """The start of a node, in bytes."""
         return self._spans[node].start
 
     def end(self, node: cst.CSTNode) -> int:
-        """Where a node ends, in bytes."""
+        """The end of a node, in bytes."""
         span = self._spans[node]
         return span.start + span.length
 

@@ -1,4 +1,4 @@
-"""What `--fail-on` obeys: which findings make a command end with exit code 1, beside missed expectations.
+"""The rules of `--fail-on`: which findings make a command end with exit code 1, beside missed expectations.
 
 A cell that the matrix says something of in `expect:`, and that is so, is never among them.
 """
@@ -24,7 +24,7 @@ _LONGEST = 200
 
 
 class FailOn(enum.StrEnum):
-    """What `--fail-on` takes."""
+    """The values of `--fail-on`."""
 
     WORSE = "worse"
     """A cell succeeds less often, surely, than in the earlier result; without one, than the matrix's baseline."""
@@ -35,7 +35,7 @@ class FailOn(enum.StrEnum):
 
 
 def broken(report: Result, fail_on: Iterable[FailOn], earlier: Sequence[Earlier] | None = None) -> tuple[str, ...]:
-    """What was found of what must not be, a line a cell; `earlier` where an earlier result was given."""
+    """The findings that must not be, a line a cell; `earlier` where an earlier result was given."""
     cells = [cell for cell in report.cells if not (cell.expected and cell.as_expected)]
     return tuple(line for kind in dict.fromkeys(fail_on) for line in _found(kind, cells, earlier))
 

@@ -1,4 +1,4 @@
-"""What is known of all cells of a matrix, and which trials their verdicts ask for next.
+"""The ledger of a matrix: what is known of all cells, and the trials that their verdicts ask for next.
 
 A cell first gets what its own trials ask for; when all have that, the cells are held against each other, which may ask
 for more: round by round, so that the same matrix with the same records always comes to the same outcomes.
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     Round = list[tuple["Progress", int]]
-    """How many more trials, at least, are wanted of what."""
+    """The least number of further trials that are wanted, and of which cell."""
 
 
 FIRST_CONTROL_SEED = 1_000_000
-"""Where the seeds of the baseline's copy begin: no cell comes so far."""
+"""The first seed of the baseline's copy: no cell comes so far."""
 
 
 @dataclass(kw_only=True)
@@ -87,17 +87,17 @@ class Progress:
 
     @property
     def is_copy(self) -> bool:
-        """Whether this is the baseline a second time."""
+        """True where this is the baseline a second time."""
         return self.first_seed > 0
 
     @property
     def ran(self) -> int:
-        """How many trials ran: a record that says why none can is none."""
+        """The number of trials that ran: a record that says why none can is none."""
         return sum(record.ran for record, _ in self.trials.values())
 
     @property
     def wanted(self) -> int:
-        """How many more trials the sequential rule needs at least; none while some are under way."""
+        """The number of further trials the sequential rule needs at least; none while some are under way."""
         return 0 if self.under_way else wanted_beyond(self._sums()[1], self.matrix.seeds)
 
     def begin(self, wanted: int) -> tuple[int, ...]:
@@ -167,12 +167,12 @@ class Ledger:
 
     @property
     def selected(self) -> list[Progress]:
-        """What is known of the selected cells."""
+        """The progress of the selected cells."""
         return [one for cell, one in self._progress.items() if cell in self._selected]
 
     @property
     def undecided(self) -> bool:
-        """Whether a selected cell still lacks trials by its own."""
+        """True where a selected cell still lacks trials by its own."""
         return any(one.wanted for one in self.selected)
 
     def of(self, cell: CellId, seed: int = 0) -> Progress:
@@ -180,7 +180,7 @@ class Ledger:
         return self._copy if self._copy is not None and seed >= FIRST_CONTROL_SEED else self._progress[cell]
 
     def wanted(self) -> Round:
-        """How many more trials the selected cells need at least; empty when the matrix is done."""
+        """The number of further trials the selected cells need at least; empty when the matrix is done."""
         own = [(one, one.wanted) for one in self.selected if one.wanted]
         return own or [(one, more) for one, more in self._next_round() if one.cell.id in self._selected]
 
@@ -192,7 +192,9 @@ class Ledger:
         )
 
     def _next_round(self) -> Round:
-        """What the cells lack when they are held against each other; after that, what the baseline's copy lacks.
+        """The trials that the cells lack when they are held against each other.
+
+        After that, what the baseline's copy lacks.
 
         What the selected cells lack beyond that comes last, and waits for no cell that is not selected.
         """
@@ -229,7 +231,7 @@ def ledger_of(
     recorded: bool = False,
     lacking: Callable[[JudgedMatrix], Sequence[int]] | None = None,
 ) -> Ledger:
-    """What the store knows of every cell of a matrix; `cells` are all of them.
+    """The stored knowledge of every cell of a matrix; `cells` are all of them.
 
     Of what ran on the laboratory's engine; with `recorded` on whatever engine ran it last, and no engine is asked.
     """
@@ -285,7 +287,7 @@ def lacking_for(matrix: Matrix, chosen: Sequence[Cell], earlier: Result) -> Call
 
 
 def _evidence(outcome: JudgedCell) -> CellEvidence:
-    """What tells how often a cell succeeds; levels ask for no trials."""
+    """The evidence of how often a cell succeeds; levels ask for no trials."""
     from runner.outcomes.earlier import CellEvidence  # noqa: PLC0415 - as above
 
     return CellEvidence(

@@ -1,4 +1,4 @@
-"""What a caller may choose beside the matrix."""
+"""The choices of a caller beside the matrix, and the observer that watches a run."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Options:
     engine: str = "auto"
     """`docker`, `venv`, or `auto`: docker where an engine answers, else venv."""
     base: str = "registry"
-    """Where base images come from: `registry` or `offline` (made from Debian's packages and the host's CPythons)."""
+    """The source of base images: `registry` or `offline` (made from Debian's packages and the host's CPythons)."""
     only: str | None = None
     shard: Shard | None = None
     """Only this part of the selected cells."""
@@ -64,7 +64,7 @@ class Options:
     earlier: Result | None = None
     """A result to hold this one against: cells that look different from it get the trials that it takes to be sure."""
     prune_images: bool = False
-    """Whether an image is removed as soon as its cells are decided, so that a large matrix needs little disk."""
+    """True where an image is removed as soon as its cells are decided, so that a large matrix needs little disk."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for numbers that mean nothing."""

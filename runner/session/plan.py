@@ -1,4 +1,4 @@
-"""What a run would do, as a value: environments with their cells, from what is on disk."""
+"""The plan of a run as a value: environments with their cells, from what is on disk."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class EnvironmentPlan:
 
     @property
     def finished(self) -> int:
-        """How many finished trials are stored."""
+        """The number of finished trials that are stored."""
         return sum(plan.finished for plan in self.cells)
 
     @property
     def wanted(self) -> int:
-        """How many trials would run at least."""
+        """The least number of trials that would run."""
         return sum(plan.wanted for plan in self.cells)
 
 
@@ -49,31 +49,31 @@ class Plan:
     engine: EngineKind
     environments: tuple[EnvironmentPlan, ...]
     became: tuple[Became, ...]
-    """What ranges, `latest` and `era` became."""
+    """The versions of ranges, `latest` and `era`."""
     room: Room | None
-    """Where images are kept, and how much is free there."""
+    """The place where images are kept, and how much is free there."""
 
     @property
     def cells(self) -> int:
-        """How many cells there are."""
+        """The number of cells."""
         return sum(len(environment.cells) for environment in self.environments)
 
     @property
     def to_lock(self) -> int:
-        """How many environments have no usable lock."""
+        """The number of environments that have no usable lock."""
         return sum(plan.lock is None and plan.wanted > 0 for plan in self.environments)
 
     @property
     def to_build(self) -> int:
-        """How many environments have trials to run and are not runnable yet."""
+        """The number of environments that have trials to run and are not runnable yet."""
         return sum(plan.image is None and plan.wanted > 0 for plan in self.environments)
 
     @property
     def finished(self) -> int:
-        """How many finished trials are stored."""
+        """The number of finished trials that are stored."""
         return sum(plan.finished for plan in self.environments)
 
     @property
     def wanted(self) -> int:
-        """How many trials would run at least."""
+        """The least number of trials that would run."""
         return sum(plan.wanted for plan in self.environments)

@@ -1,4 +1,4 @@
-"""What a session hands to the making of its result: locks, logs, accounts and the text of the matrix, read once."""
+"""The inputs of a result that a session reads: locks, logs, accounts and the text of the matrix, read once."""
 
 from __future__ import annotations
 

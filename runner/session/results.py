@@ -1,4 +1,4 @@
-"""What a run ends with: the outcomes of all cells, the expectations that they met or missed, and the table."""
+"""The results of a run: the outcomes of all cells, the expectations that they met or missed, and the table."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Results:
     cells: tuple[Cell, ...]
     outcomes: tuple[JudgedCell, ...]
     compared: tuple[ComparisonResult | None, ...]
-    """What may be said of each against the baseline, corrected over the whole matrix; None without a baseline."""
+    """The comparison of each with the baseline, corrected over the whole matrix; None without a baseline."""
     judged: JudgedMatrix
     """All cells of the matrix, held against each other."""
     executed: int
@@ -96,12 +96,12 @@ class Results:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What the cells came to, in ranges of versions: one or two sentences."""
+        """The outcomes of the cells, in ranges of versions: one or two sentences."""
         return sentences(self.by_id, base=self.matrix.base.name, metric=self.metric)
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """Where the outcome changes along a version axis, all else equal."""
+        """The places where the outcome changes along a version axis, all else equal."""
         return changes(self.by_id, self.matrix.base.name)
 
     @property

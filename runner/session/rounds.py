@@ -39,7 +39,7 @@ class Rounds:
         self._observer = observer
         self._fail_fast = fail_fast
         self._own = True
-        """Whether cells get what their own trials ask for, not yet what comparing them asks for."""
+        """True where cells get what their own trials ask for, not yet what comparing them asks for."""
         self._unmade: frozenset[CellId] = frozenset()
         """Cells whose environment could not be made again for a later round."""
         self.executed = 0

@@ -70,7 +70,7 @@ class Session:
 
     @cached_property
     def setup(self) -> Setup:
-        """What the trials of all cells share."""
+        """The setup that the trials of all cells share."""
         return Setup.of(self.matrix)
 
     @cached_property
@@ -102,7 +102,7 @@ class Session:
     # -- what is known without doing anything ------------------------------------------------------------------------
 
     def ledger(self, *, recorded: bool = False) -> Ledger:
-        """What the store knows of every cell of the matrix, held against each other."""
+        """The stored knowledge of every cell of the matrix, held against each other."""
         earlier = self.options.earlier
         return ledger_of(
             self.laboratory,
@@ -114,7 +114,7 @@ class Session:
         )
 
     def plan(self) -> Plan:
-        """What a run would do: per cell its environment, what of it is made already, and its finished trials."""
+        """The plan of a run: per cell its environment, what of it is made already, and its finished trials."""
         ledger = self.ledger()
         wanted = Counter[CellId]()
         for progress, more in ledger.wanted():

@@ -127,7 +127,7 @@ class Division:
 
 
 def _fits(parts: object, of: int, cells: int) -> TypeGuard[list[int]]:
-    """Whether what was kept is a division of so many cells into so many parts."""
+    """True where what was kept is a division of so many cells into so many parts."""
     return (
         isinstance(parts, list)
         and len(parts) == cells
@@ -240,12 +240,12 @@ _FILE = "records.sqlite"
 
 @dataclass(kw_only=True, slots=True)
 class Merged:
-    """What merging came to."""
+    """The outcome of a merge."""
 
     added: int = 0
     same: int = 0
     conflicts: list[str] = field(default_factory=list)
-    """What each record said that both have and that differs, and which was kept."""
+    """The differing records that both have, and which was kept."""
     unreadable: int = 0
     """Records that are of another version, or no records."""
 

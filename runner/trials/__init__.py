@@ -1,1 +1,1 @@
-"""Which trials run, in what order, and their records: made, stored, found again."""
+"""Trials and their records: made, stored, found again."""

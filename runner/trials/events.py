@@ -46,7 +46,7 @@ class Start(_Event):
 
 
 class Seeding(_Event):
-    """Whether the trial's seed was set."""
+    """True where the trial's seed was set."""
 
     event: Literal["seeding"]
     mode: Literal["seeded", "as-written"]
@@ -116,7 +116,7 @@ class StepLosses(_Event):
 
 
 class Loop(_Event):
-    """Where a loop without epochs stands."""
+    """The state of a loop without epochs."""
 
     event: Literal["loop"]
     phase: Name
@@ -160,7 +160,7 @@ class ImportedPackage(BaseModel):
 
 
 class Packages(_Event):
-    """What was really imported."""
+    """The packages that were really imported."""
 
     event: Literal["packages"]
     packages: Annotated[dict[Short, ImportedPackage], Field(max_length=2000)]

@@ -40,7 +40,7 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workplace:
-    """Where trials happen beside the matrix: `jobs/` (gone when a trial ends), `logs/` and `artifacts/` (kept)."""
+    """The folders of trials beside the matrix: `jobs/` (gone when a trial ends), `logs/` and `artifacts/` (kept)."""
 
     root: Path
 

@@ -51,7 +51,7 @@ class ScriptException(_Frozen):
 
 
 class Epoch(_Frozen):
-    """What one epoch of one phase reported. `epoch` counts from 1 within its phase."""
+    """The report of one epoch of one phase. `epoch` counts from 1 within its phase."""
 
     phase: str
     epoch: int
@@ -115,8 +115,8 @@ class Record(_Frozen):
     exit_code: int | None = None
     signal: int | None = None
     orderly: bool | None = None
-    """Whether the interpreter shut down in order, after `sys.exit` and after an exception too; not so after `os._exit`,
-    a signal or an abort. None where the probe never started, and in records from before this was kept."""
+    """True where the interpreter shut down in order, after `sys.exit` and after an exception too; not so after
+    `os._exit`, a signal or an abort. None where the probe never started, and in records from before this was kept."""
     oom_killed: bool = False
     timed_out: bool = False
     disk_full: bool = False
@@ -146,16 +146,18 @@ class Record(_Frozen):
     log_tail: str = ""
     preludes: tuple[PreludeRun, ...] = ()
     rewritten: str = ""
-    """What the import flavour changed in the script, as a unified diff."""
+    """The changes of the import flavour to the script, as a unified diff."""
 
     @property
     def ran(self) -> bool:
-        """Whether there was a trial: false for the record of an environment that could not be made."""
+        """True where there was a trial: false for the record of an environment that could not be made."""
         return self.stage not in {"image-build", "install"}
 
     @cached_property
     def identity(self) -> Hashable | None:
-        """What identical trials share: initial and final weights of every phase, else the reported series bit for bit.
+        """The values that identical trials share.
+
+        Initial and final weights of every phase, else the reported series bit for bit.
 
         None where neither was seen: then no trial is known to be a copy.
         """

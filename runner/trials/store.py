@@ -149,7 +149,7 @@ class Store:
         return {CellId.of(json.loads(cell)): mean for cell, mean in means.items()}
 
     def is_empty(self) -> bool:
-        """Whether no trial is finished yet: then nobody needs to look for one."""
+        """True where no trial is finished yet: then nobody needs to look for one."""
         return not self._rows("SELECT 1 FROM records LIMIT 1")
 
     def drop(self, keys: Iterable[str]) -> int:

@@ -46,7 +46,7 @@ class Setting:
     base_identity: str
     seeded: bool = True
     preludes: tuple[Prelude, ...] = ()
-    """What is changed before the script begins, in this order."""
+    """The preludes that run before the script begins, in this order."""
 
     @cached_property
     def digest(self) -> str:

@@ -77,13 +77,13 @@ class Catalog:
         self._undated = undated or (lambda _: False)
         self._known: Once[Project | None] = Once()
         self.answers: Once[Any] = Once()
-        """What the resolver answered, by its question: another cell may ask the same."""
+        """The resolver's answers, by its question: another cell may ask the same."""
         """What the resolver said about this index, or why it found nothing, by question and toolchain."""
         self._sizes: Once[Mapping[str, int]] = Once()
         self._silent: IndexSilentError | None = None
 
     def project(self, name: str) -> Project | None:
-        """What the index has under a name, None where it knows no such project.
+        """The project of a name in the index, None where it knows no such project.
 
         Raises MachineError where the index does not answer and nothing is cached, UsageError where it gives no upload
         times and the package's files may not lack them.
@@ -97,7 +97,7 @@ class Catalog:
             list(pool.map(self.project, unread))
 
     def renewed(self, name: str) -> Project | None:
-        """What the index has under a name at this moment. Raises as `project` does."""
+        """The project of a name in the index at this moment. Raises as `project` does."""
         self._known.forget(canonicalize_name(name))
         return self._project(canonicalize_name(name), 0.0)
 
@@ -189,7 +189,7 @@ def _sizes(path: Path) -> dict[str, int]:
 
 
 def _no_upload_times(host: str, name: str) -> UsageError:
-    """What a user hears whose index does not say when its files came out."""
+    """The error for an index that does not say when its files came out."""
     return UsageError(
         f"The package index at {host} does not say when the files of {name} were uploaded (PEP 700), and environments"
         " are resolved as of a date. Name an index that does in UV_DEFAULT_INDEX, such as the public one or a mirror"

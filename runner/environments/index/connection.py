@@ -39,7 +39,7 @@ class Connection:
 
     @cached_property
     def address(self) -> IndexAddress:
-        """Where the index is."""
+        """The address of the index."""
         return self._address or index_address()
 
     def get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
@@ -125,7 +125,7 @@ class Connection:
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Whether the same question may be answered a moment later."""
+    """True where the same question may be answered a moment later."""
     import httpx  # noqa: PLC0415 - as above
 
     if isinstance(error, httpx.HTTPStatusError):

@@ -1,4 +1,6 @@
-"""Which package index the user's configuration names, and how the network is reached: for httpx and for uv alike.
+"""The package index that the user's configuration names, and the settings by which the network is reached.
+
+For httpx and for uv alike.
 
 Credentials of the address are used and never shown: `IndexAddress.url` and its repr are free of them.
 """
@@ -21,7 +23,7 @@ from runner.errors import MachineError, UsageError
 _NAMED = re.compile(r"^(?P<name>[A-Za-z0-9_.-]+)=(?P<url>https?://.*)$")
 _ADDRESS = re.compile(r"\b(?:https?|file)://[^\s`'\")>,]+")
 INDEX_NAME = "runner"
-"""What a configuration file of uv calls the index, so that its credentials need not stand in that file."""
+"""The name of the index in a configuration file of uv, so that its credentials need not stand in that file."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _UV_NETWORK = (
     "UV_CONCURRENT_DOWNLOADS",
@@ -113,7 +115,7 @@ def _pip_files() -> list[Path]:
 
 @functools.cache
 def _uv_index() -> str:
-    """What uv takes where nobody says anything, its own configuration files included; asked of uv itself."""
+    """The index that uv takes by default, its own configuration files included; asked of uv itself."""
     from uv import find_uv_bin  # noqa: PLC0415 - most often an address is configured or a catalog is cached
 
     with tempfile.TemporaryDirectory() as folder:
@@ -135,7 +137,7 @@ def certificate_file() -> str | None:
 
 
 def is_offline() -> bool:
-    """Whether the user's configuration switches the network off."""
+    """True where the user's configuration switches the network off."""
     return os.environ.get("UV_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
 
 

@@ -35,7 +35,7 @@ class IndexFile:
 
     @property
     def is_wheel(self) -> bool:
-        """Whether it installs without being built."""
+        """True where it installs without being built."""
         return self.filename.endswith(".whl")
 
 
@@ -53,7 +53,7 @@ class Release:
 
     @property
     def yanked(self) -> bool:
-        """Whether all of it was taken back."""
+        """True where all of it was taken back."""
         return all(file.yanked for file in self.files)
 
 
@@ -84,7 +84,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def is_json(answer: httpx.Response) -> bool:
-    """Whether an answer is a JSON page."""
+    """True where an answer is a JSON page."""
     return "json" in answer.headers.get("content-type", "")
 
 

@@ -22,10 +22,10 @@ grows past its limit (64 MiB), and that must not be the probe's doing."""
 BUDGETS = dict.fromkeys(["start", "seeding", "exception", "packages", "exit"], float("inf"))
 BUDGETS["stage"] = 48 * 1024**2
 MARKERS = 100
-"""How many changes of phase are told that are neither a change of stage nor a fit: two models that are trained in turn,
-or a loop around `predict`, would fill the channel."""
+"""The number of changes of phase that are told that are neither a change of stage nor a fit: two models that are
+trained in turn, or a loop around `predict`, would fill the channel."""
 FAILURES = 20
-"""How many failures of its own the probe reports; one that repeats in every epoch would fill the channel."""
+"""The number of failures of its own the probe reports; one that repeats in every epoch would fill the channel."""
 
 
 def open_channel(path: str) -> "Emitter":
@@ -62,7 +62,7 @@ class Emitter:
         self._open()
 
     def mine(self) -> bool:
-        """Whether this is the process that the probe started in, and not a fork of it."""
+        """True where this is the process that the probe started in, and not a fork of it."""
         return os.getpid() == self._pid
 
     def write_start(self, version: str) -> None:

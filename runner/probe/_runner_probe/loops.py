@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 BLOCKS = 64
 SECONDS = 10.0
 LOOKED_AT = 200
-"""How many operations are looked at to tell whether a fetch trains; a step's own is a few control inputs away."""
+"""The number of operations that are looked at to tell whether a fetch trains; a step's own is a few control inputs
+away."""
 
 
 class Blocks:
@@ -78,11 +79,11 @@ class StepLoop:
         return self._owner()
 
     def is_due(self) -> bool:
-        """Whether to write now: at every power of two, and where ten seconds have passed."""
+        """True where to write now: at every power of two, and where ten seconds have passed."""
         return self.steps & (self.steps - 1) == 0 or time.time() - self._written > SECONDS
 
     def event(self) -> "dict[str, Any]":
-        """What is known of the loop by now; it supersedes what was written before."""
+        """The event of the loop so far; it supersedes what was written before."""
         self._written = time.time()
         return {
             "phase": self.name,
@@ -290,7 +291,7 @@ class Sessions:
 
 
 def _elements(fetches: "Any") -> "list[Any]":
-    """What is fetched, out of any nesting of lists, tuples and dicts."""
+    """The fetched elements, out of any nesting of lists, tuples and dicts."""
     found: list[Any] = []
     waiting = [fetches]
     while waiting and len(found) < 1000:

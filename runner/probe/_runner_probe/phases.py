@@ -17,7 +17,7 @@ CONFIG_BYTES = 64 * 1024
 
 
 def is_sampled(number: int) -> bool:
-    """Whether the n-th of something repeated is looked at closely: all up to 64, then 64 in every doubling.
+    """True where the n-th of something repeated is looked at closely: all up to 64, then 64 in every doubling.
 
     A script may call `fit`, or have an epoch, every millisecond; reading weights each time would slow it down.
     """
@@ -111,7 +111,7 @@ class FitPhase:
             self._losses = []
 
     def is_sampled(self) -> bool:
-        """Whether the model's weights and configuration are looked at."""
+        """True where the model's weights and configuration are looked at."""
         return self._sampled
 
     def _is_looked_at(self, epoch: int) -> bool:

@@ -1,4 +1,4 @@
-"""What is done before the script begins: the trial's seed is set, and its preludes run.
+"""Steps before the script begins: the trial's seed is set, and its preludes run.
 
 Each library is seeded right after its import; what the script seeds itself comes later and wins. A prelude is a
 source that changes one thing, and says that it did.
@@ -71,7 +71,7 @@ def _after_init(cls: "Any", act: "Callable[[Any], object]") -> None:
 
 
 class PreludeHandle:
-    """What a prelude's source sees under the name `prelude`."""
+    """The object that a prelude's source sees under the name `prelude`."""
 
     def __init__(self, name: str, channel: "Emitter", hooks: "list[Hook]") -> None:
         self._name = name

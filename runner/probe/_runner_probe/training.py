@@ -251,7 +251,7 @@ class Training:
 
 
 def _is_same(outer: "Any", model: "Any") -> bool:
-    """Whether a fit inside of a fit is the same training.
+    """True where a fit inside of a fit is the same training.
 
     So it is where a method calls another, and in the Sequential of old, which hands its fit on to a Model of its own.
     """
@@ -276,7 +276,7 @@ def _history(callbacks: "Any") -> "Any":
 
 
 def _lengths(callbacks: "Any") -> "dict[str, int]":
-    """How many values each metric has in Keras' own history."""
+    """The number of values each metric has in Keras' own history."""
     return {name: len(values) for name, values in _history(callbacks).items()}
 
 

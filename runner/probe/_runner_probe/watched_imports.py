@@ -1,4 +1,4 @@
-"""Which modules are watched, and how something is done right after one was imported, without importing anything early.
+"""Watched modules: a call right after one was imported, without importing anything early.
 
 Every Keras has the same few classes that train under some prefix: the native packages, the copies inside of
 TensorFlow, and their private folders (`src`, `_impl`). How a module is found does not change.

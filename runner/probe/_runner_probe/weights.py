@@ -28,7 +28,7 @@ def variables_of(model: "Any") -> "list[Any]":
 
 
 def count(variables: "Any") -> int:
-    """How many parameters the variables hold."""
+    """The number of parameters the variables hold."""
     total = 0
     for variable in variables:
         size = 1
@@ -100,7 +100,7 @@ def learning_rate(model: "Any", read: "Any") -> "float | None":
 
 
 def is_eager() -> bool:
-    """Whether TensorFlow, where there is one, executes at once."""
+    """True where TensorFlow, where there is one, executes at once."""
     context = _tensorflow("eager.context")
     if context is None:  # TensorFlow 1.3 and older, or none at all
         return _tensorflow("framework.ops") is None
@@ -108,7 +108,7 @@ def is_eager() -> bool:
 
 
 def is_first_graph() -> bool:
-    """Whether a graph as of TensorFlow 1 is being made, which a session runs, and not the trace of a function."""
+    """True where a graph as of TensorFlow 1 is being made, which a session runs, and not the trace of a function."""
     ops = _tensorflow("framework.ops")
     if ops is None:
         return False

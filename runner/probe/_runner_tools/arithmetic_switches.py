@@ -126,7 +126,10 @@ def _set_onednn(prelude: "PreludeHandle", value: str) -> None:
 
 
 def _uses_onednn(tensorflow: "Any", asked: "str | None") -> bool:
-    """Whether oneDNN is in use without the switch: since TensorFlow 2.9, on processors with one of the instructions."""
+    """True where oneDNN is in use without the switch.
+
+    Since TensorFlow 2.9, on processors with one of the instructions.
+    """
     if asked is not None:
         return asked.lower() in ("1", "true")
     with open("/proc/cpuinfo") as file:

@@ -1,4 +1,4 @@
-"""Gives constructors of Keras' classes values where the script goes by their defaults."""
+"""Sets, in constructors of Keras' classes values where the script goes by their defaults."""
 
 import functools
 import inspect
@@ -98,7 +98,10 @@ def _was_given(signature: "Any", keys: "Any", args: "Any", kwargs: "Any") -> "An
 
 
 def _is_heeded(thing: "Any", standard: "Any", keys: "Any", kwargs: "Any") -> "Any":
-    """Whether an object has the value that it was given by an older name: some accept `lr` and go by their default."""
+    """True where an object has the value that it was given by an older name.
+
+    Some accept `lr` and go by their default.
+    """
     given = [kwargs[key] for key in keys if key in kwargs and key != standard.name]
     try:
         return not given or abs(float(thing.get_config()[standard.name]) - float(given[0])) <= 1e-6 * abs(given[0])

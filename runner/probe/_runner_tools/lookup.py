@@ -78,7 +78,7 @@ def _argument(about: "Any", name: "Any") -> "Any":
 
 
 def _advice_of(value: "Any", name: "Any") -> "Any":
-    """What a function says in its own texts of being deprecated: messages in its code first, then its docstring."""
+    """A function's own advice on being deprecated: messages in its code first, then its docstring."""
     code = getattr(inspect.unwrap(value) if callable(value) else None, "__code__", None)
     texts = [text for text in (code.co_consts if code else ()) if isinstance(text, str)]
     found = [_advice(text, name) for text in [*texts, getattr(value, "__doc__", None) or ""]]

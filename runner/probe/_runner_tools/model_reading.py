@@ -63,7 +63,7 @@ def tracker_of(model: "Any") -> "Any":
 
 
 def is_random(tensors: "Any") -> bool:
-    """Whether computing tensors of a graph runs an op that draws, or one that can't be looked into."""
+    """True where computing tensors of a graph runs an op that draws, or one that can't be looked into."""
     seen, todo = set(), [tensor.op for tensor in tensors]
     while todo:
         operation = todo.pop()
@@ -78,12 +78,12 @@ def is_random(tensors: "Any") -> bool:
 
 
 def _is_guarded(operation: "Any") -> "Any":
-    """Whether an op is in a branch that is taken in training only: it takes part in a `cond` of its own."""
+    """True where an op is in a branch that is taken in training only: it takes part in a `cond` of its own."""
     return "/cond" in "/" + operation.name
 
 
 def draws(graph: "Any") -> bool:
-    """Whether a function has an op that draws."""
+    """True where a function has an op that draws."""
     nodes = list(graph.node) + [node for function in graph.library.function for node in function.node_def]
     return any(part in node.op for node in nodes for part in RANDOM)
 
@@ -218,7 +218,7 @@ def layers_of(model: "Any") -> "list[Any]":
 
 
 def roles_of(variables: "Any") -> "list[str]":
-    """What each variable of a layer is to it: "kernel", "bias"; the second of one name is "kernel-2"."""
+    """The role of each variable of a layer: "kernel", "bias"; the second of one name is "kernel-2"."""
     roles: list[str] = []
     for variable in variables:
         role = str(getattr(variable, "path", None) or variable.name).split("/")[-1].split(":")[0]

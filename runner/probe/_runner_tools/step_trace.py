@@ -31,7 +31,7 @@ WEIGHTS_BYTES = 4 * 1024**2
 SMALL = 64
 """Tensors of at most so many elements are recorded as they are."""
 ROOM = 64 * 1024
-"""What is kept free for the last lines."""
+"""The space that is kept free for the last lines."""
 FREE_SECONDS = 2.0
 """After so much time spent on it, the trace may not have more than its share of the trial's."""
 SHARE = 0.4

@@ -1,4 +1,4 @@
-"""Where a training step begins and ends in every Keras: what the tools that look into training have in common."""
+"""The beginning and end of a training step in every Keras: what the tools that look into training have in common."""
 
 import inspect
 import os
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 PROCESS = os.getpid()
 TRAINING = ("train_function", "_fit_function")
-"""Where models keep the function of a graph that trains a batch."""
+"""The attributes in which models keep the function of a graph that trains a batch."""
 
 
 class Shared:
-    """What the tools of one trial share."""
+    """The state that the tools of one trial share."""
 
     def __init__(self) -> None:
         self.before_steps: list[Any] = []
         """Called with the fit before each step, whichever of the tools sees the step first."""
         self.fixed_order = False
-        """Whether every batch is cut from the data in the data's own order; said before the call is changed."""
+        """True where every batch is cut from the data in the data's own order; said before the call is changed."""
 
 
 shared = Shared()
 
 
 class Batch:
-    """What is known of a batch: inputs and targets as lists of arrays; None where the rows can't be told."""
+    """A batch as far as it is known: inputs and targets as lists of arrays; None where the rows can't be told."""
 
     def __init__(self, inputs: "Any", targets: "Any") -> None:
         self.inputs = inputs
