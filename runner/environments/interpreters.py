@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 REPRODUCIBLE = {"SOURCE_DATE_EPOCH": "315619200", "PYTHONHASHSEED": "0", "CFLAGS": "-g0", "LDFLAGS": "", "CPPFLAGS": ""}
-"""The variables that a toolchain sets for uv so that a wheel is built twice with the same bytes: 2 January 1980, since a
+"""The variables that a toolchain sets for uv so that a wheel is built twice with the same bytes: 2 January 1980, since
 zip knows no time before 1980 in any time zone, and no debug information, which names the folder that was built in."""
 
 

@@ -162,12 +162,12 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}. Make it: `lock`.") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no lock: it is not text. {_REMEDY}") from error
+        raise UsageError(f"{path} is not a lock: it is not text. {_REMEDY}") from error
 
 
 def _read_header(path: Path, lines: Sequence[str]) -> dict[str, str]:
     if not lines or lines[0] != _TITLE:
-        raise UsageError(f"{path} is no lock of this tool: its first line says something else. {_REMEDY}")
+        raise UsageError(f"{path} is not a lock of this tool: its first line says something else. {_REMEDY}")
     header: dict[str, str] = {}
     for line in lines[1:]:
         match = _HEADER.match(line)

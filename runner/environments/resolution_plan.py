@@ -160,7 +160,7 @@ def _requirement(text: str) -> Requirement:
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
-        raise UsageError(f"packages: {text!r} is no requirement (PEP 508): {str(error).splitlines()[0]}") from error
+        raise UsageError(f"packages: {text!r} is not a requirement (PEP 508): {str(error).splitlines()[0]}") from error
     if requirement.url:
         raise UsageError(
             f"packages: {requirement.name} is asked for by an address. Only releases of the package index can be"

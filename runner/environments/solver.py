@@ -167,7 +167,7 @@ def _parse(text: str) -> tuple[Solved, ...]:
     for line in text.splitlines():
         pin = _PIN.match(line)
         if pin is None:
-            raise MachineError(f"uv gave a line that is no pinned release: {without_addresses(line)!r}")
+            raise MachineError(f"uv gave a line that is not a pinned release: {without_addresses(line)!r}")
         via = (part.strip() for part in (pin["via"] or "").split(","))
         needed_by = tuple(sorted(canonicalize_name(part) for part in via if part and not part.startswith("-")))
         solved.append(Solved(name=canonicalize_name(pin["name"]), version=pin["version"], needed_by=needed_by))

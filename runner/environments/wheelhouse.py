@@ -220,6 +220,6 @@ def _record(wheel: Path, _: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
             name = next(name for name in archive.namelist() if name.endswith(".dist-info/RECORD"))
             text = archive.read(name).decode()
     except (zipfile.BadZipFile, StopIteration, UnicodeDecodeError) as error:
-        raise BuildFailedError("install", f"{wheel.name} is no wheel: it lists no files.") from error
+        raise BuildFailedError("install", f"{wheel.name} is not a wheel: it lists no files.") from error
     rows = csv.reader(io.StringIO(text))
     return tuple((row[0], row[1]) for row in rows if len(row) == 3 and ".dist-info/" not in row[0])

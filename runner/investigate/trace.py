@@ -159,7 +159,7 @@ def _trace(lines: list[Any]) -> Trace:
     kinds: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
         if not isinstance(line, dict):
-            raise TypeError("a line is no object")
+            raise TypeError("a line is not an object")
         kinds.setdefault(str(line.get("kind")), []).append(line)
     if "header" not in kinds:
         raise ValueError("it has no header: no model was trained by fit or train_on_batch")

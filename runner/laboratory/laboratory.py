@@ -134,7 +134,7 @@ class Laboratory:
     def sweep(self) -> None:
         """Remove what killed runs left on the engine."""
         if swept := self.equipment.engine.sweep():
-            self.equipment.observer.note(f"Removed {swept} jobs left over from a run that was killed.")
+            self.equipment.observer.note(f"Removed what a killed run left over: {swept} in all.")
 
     def side_by_side(self, making: Callable[[Asked], Made], asked: Iterable[Asked]) -> list[Made]:
         """The values that a function gives for each, few at a time.

@@ -325,7 +325,7 @@ def read_result(path: Path) -> Result:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise UsageError(
-            f"{path} is no report that this version reads: {place or 'the whole'}: {first['msg']}."
+            f"{path} is not a report that this version can read: {place or 'the whole'}: {first['msg']}."
             " `publish` writes one; one of a newer version needs that version."
         ) from error
 

@@ -15,7 +15,8 @@ import libcst as cst
 import libcst.matchers as m
 
 from runner.scripts.counterparts import NoCounterpart
-from runner.scripts.syntax import Edit, LeftAlone, SourceChange, bound_name, dotted
+from runner.scripts.source import Edit
+from runner.scripts.syntax import LeftAlone, SourceChange, bound_name, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +145,7 @@ def _without(
 
 
 def _space_after(comma: cst.Comma) -> int:
-    """The number of bytes of space that follow a comma in its own line."""
+    """How many bytes of space follow a comma in its own line."""
     space = comma.whitespace_after
     return len(space.value) if isinstance(space, cst.SimpleWhitespace) and "\n" not in space.value else 0
 

@@ -204,7 +204,7 @@ def test_lines_with_options_addresses_or_paths_are_refused_with_their_line(path,
 def test_a_file_that_is_no_lock_is_refused(tmp_path):
     path = tmp_path / "requirements.txt"
     path.write_text("absl-py==0.7.0\n")
-    with pytest.raises(UsageError, match="is no lock of this tool"):
+    with pytest.raises(UsageError, match="is not a lock of this tool"):
         lockfile.read(path, ENVIRONMENT)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="it is not text"):

@@ -277,5 +277,5 @@ def test_two_wheels_with_the_same_content_under_one_name_do_not_harm_each_other(
 def test_a_file_that_is_no_wheel_is_refused(tmp_path):
     path = tmp_path / "thing-1.0-py3-none-any.whl"
     path.write_bytes(b"not a zip")
-    with pytest.raises(BuildFailedError, match="is no wheel"):
+    with pytest.raises(BuildFailedError, match="is not a wheel"):
         refuse_overlaps([path])

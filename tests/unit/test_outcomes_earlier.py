@@ -1,4 +1,4 @@
-"""A result held against an earlier one: by tests, corrected over all cells, and by what is no matter of chance."""
+"""A result held against an earlier one: by tests, corrected over all cells, and by what is not a matter of chance."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def test_what_is_no_report_is_refused_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"results\.json can't be read: No such file"):
         read_result(path)
     path.write_text('{"schema_version": 9}')
-    with pytest.raises(UsageError, match="is no report that this version reads: schema_version"):
+    with pytest.raises(UsageError, match="is not a report that this version can read: schema_version"):
         read_result(path)
 
 

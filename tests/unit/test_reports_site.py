@@ -128,7 +128,7 @@ def test_what_a_script_wrote_is_never_markup(small: Result, tmp_path: Path) -> N
 def test_a_cell_whose_id_is_a_path_is_refused(small: Result, tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text(as_json(small).replace(small.cells[0].id, "../../../etc"))
-    with pytest.raises(Exception, match=r"results\.json is no report.*cells\.0\.id"):
+    with pytest.raises(Exception, match=r"results\.json is not a report.*cells\.0\.id"):
         read_result(path)
 
 
