@@ -16,7 +16,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from runner.environments.cache import cache_folder
+from runner.cache import cache_folder
 from runner.environments.index.catalog import Catalog
 from runner.environments.index.index_address import network_settings
 from runner.environments.interpreters import HostToolchain, find_interpreters, newest_of

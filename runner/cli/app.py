@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runner.cli import environment, evidence, inspect, publish, start, why, work
+from runner.cli import environment, inspect, start, why, work
 from runner.errors import MachineError, RunnerError, StoppedError
 from runner.reports.terminal.console import spare_streams
 
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     *work.COMMANDS,
     *why.COMMANDS,
-    *evidence.COMMANDS,
     *inspect.COMMANDS,
-    *publish.COMMANDS,
     *environment.COMMANDS,
     *start.COMMANDS,
 )

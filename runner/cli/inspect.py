@@ -1,4 +1,4 @@
-"""The commands that look: `plan`, `logs`, `shell`."""
+"""The commands that look: `plan`, `logs`, `shell`, `show` (all that is known of one cell) and `open` (the site)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,9 +30,10 @@ from runner.cli.parameters import (
 )
 from runner.cli.progress import PlainProgress
 from runner.environments.wheelhouse import total
-from runner.errors import UsageError
+from runner.errors import MachineError, UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.reports.notation import size
+from runner.reports.terminal.cell_sheet import print_cell
 from runner.reports.terminal.console import output_console, print_records
 from runner.session.session import open_session
 
@@ -185,4 +187,35 @@ def _disk_lines(plan: Plan) -> Iterator[str]:
     yield f"Disk: about {size(download)} to download, {size(write)} to install{unlocked}{free}."
 
 
-COMMANDS = (plan, logs, shell)
+def show(
+    context: typer.Context,
+    cell: CellName,
+    matrix: MatrixOption = DEFAULT_MATRIX,
+    seeds: Seeds = None,
+    output: Output = Format.TABLE,
+) -> int:
+    """Tell all that is known of one cell: verdicts with their rules, exception, versions, how to reproduce it."""
+    with opened(context, matrix, options(None, None, only=cell, seeds=seeds)) as session:
+        session.only_cell()
+        report = session.results(recorded=True).result
+    if output == "json":
+        sys.stdout.write(report.cells[0].model_dump_json(indent=2) + "\n")
+        return 0
+    print_cell(report, output_console())
+    return 0
+
+
+def open_(matrix: MatrixFile = DEFAULT_MATRIX) -> int:
+    """Open the published site of a matrix in the browser."""
+    if not matrix.is_file():
+        raise UsageError(f"{matrix} can't be read: there is no such file.")
+    page = matrix.parent / "reports" / "site" / "index.html"
+    if not page.is_file():
+        raise UsageError(f"{page} is not there yet: `python -m runner publish {matrix}` writes it.")
+    if not webbrowser.open(page.absolute().as_uri()):
+        raise MachineError(f"No browser could be started here. The site is {page}: it opens from disk, in any browser.")
+    sys.stdout.write(f"{page}\n")
+    return 0
+
+
+COMMANDS = (plan, logs, shell, show, open_)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runner.matrix.model import Cell
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.verdict import Verdict
-    from runner.session.observer import Observer
+    from runner.session.options import Observer
     from runner.trials.record import Record
     from runner.trials.trial import Trial
 

@@ -26,6 +26,7 @@ from runner.cli.parameters import (
     Jobs,
     Junit,
     MatrixFile,
+    MatrixOption,
     Only,
     Output,
     PruneImages,
@@ -35,14 +36,19 @@ from runner.cli.parameters import (
     opened,
     options,
 )
+from runner.matrix.matrix_file import Matrix
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
+from runner.session.shards import merge as merge_stores
+from runner.trials.execution import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.outcomes.earlier import Earlier
     from runner.outcomes.result import Result
+    from runner.reports.site import Written
     from runner.session.gate import FailOn
+    from runner.session.options import Options
     from runner.session.results import Results
     from runner.session.session import Session
 
@@ -232,8 +238,65 @@ def _say(lines: Sequence[str]) -> None:
         sys.stderr.write(f"{line}\n")
 
 
-COMMANDS = (
-    run,
-    table,
-    judge,
-)
+Source = Annotated[
+    Path | None, typer.Option("--from", metavar="RESULTS", help="Of this results.json alone; no matrix is read.")
+]
+To = Annotated[
+    Path | None, typer.Option("--to", metavar="FOLDER", help="Where; else reports/site beside the matrix, or ./site.")
+]
+
+
+def publish(
+    context: typer.Context,
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    engine: Engine = None,
+    base: Base = None,
+    only: Only = None,
+    seeds: Seeds = None,
+    source: Source = None,
+    to: To = None,
+) -> int:
+    """Write the report site of the stored trials, a folder that opens from disk; nothing is run."""
+    chosen = options(engine, base, only=only, seeds=seeds)
+    written = (
+        _from_results(source, to) if source else _from_matrix(context, matrix, chosen, to, recorded=engine is None)
+    )
+    sys.stdout.write(
+        f"{written.folder / 'index.html'}\n"
+        f"{written.written} files written, {written.kept} as they were, {written.removed} removed.\n"
+    )
+    return 0
+
+
+def _from_matrix(context: typer.Context, matrix: Path, chosen: Options, to: Path | None, *, recorded: bool) -> Written:
+    """The site of what is stored: on the engine that was named, else on whatever engine ran last."""
+    from runner.session.reporting import publish as publish_results  # noqa: PLC0415 - templates, numpy
+
+    with opened(context, matrix, chosen) as session:
+        return publish_results(session.results(recorded=recorded), to)
+
+
+def _from_results(source: Path, to: Path | None) -> Written:
+    from runner.outcomes.result import read_result  # noqa: PLC0415 - pydantic models of the whole report
+    from runner.reports.site import write_site  # noqa: PLC0415 - templates and numpy
+
+    return write_site(read_result(source), to or Path("site"))
+
+
+def merge(
+    stores: Annotated[list[Path], typer.Argument(metavar="STORE…", help="`.runner` folders, or folders with one.")],
+    matrix: MatrixOption = DEFAULT_MATRIX,
+) -> int:
+    """Join the records, logs and artifacts of other `.runner` folders into this matrix's own."""
+    folder = Matrix.load(matrix).folder.absolute()
+    merged = merge_stores(Workplace(root=folder / ".runner"), stores)
+    for conflict in merged.conflicts:
+        sys.stderr.write(f"{conflict}.\n")
+    if merged.unreadable:
+        sys.stderr.write(f"{merged.unreadable} records are of another version of this tool, and were left out.\n")
+    counts = f"{merged.added} records added, {merged.same} were there already, {len(merged.conflicts)} differed"
+    sys.stdout.write(f"{counts}: {folder / '.runner'}\n")
+    return 0
+
+
+COMMANDS = (run, table, judge, publish, merge)

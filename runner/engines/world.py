@@ -56,7 +56,7 @@ class MappedData(Binding):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class World:
+class TrialWorld:
     """All that a trial finds around it; nothing of the user's own settings is in here."""
 
     command: tuple[str, ...]
@@ -89,7 +89,7 @@ def host_layout(folder: JobFolder, environment: Path) -> Layout:
     )
 
 
-def world_of(job: Job, layout: Layout) -> World:
+def world_of(job: Job, layout: Layout) -> TrialWorld:
     """The world of a job in this layout.
 
     Raises UsageError where data is mapped to a place outside the working directory and HOME.
@@ -103,7 +103,7 @@ def world_of(job: Job, layout: Layout) -> World:
         (folder.metrics, layout.metrics),
     )
     read_only = ((PROBE, layout.probe), *(((folder.preludes, layout.preludes),) if folder.preludes.is_dir() else ()))
-    return World(
+    return TrialWorld(
         command=(f"{layout.environment}/bin/python", *job.argv),
         variables=_variables(job, layout),
         probing=_probing(job, layout),
@@ -115,7 +115,7 @@ def world_of(job: Job, layout: Layout) -> World:
     )
 
 
-def make_places(job: Job, world: World) -> None:
+def make_places(job: Job, world: TrialWorld) -> None:
     """Make the folders and files that the trial writes to, and the folders that its data will be seen in."""
     for folder in (job.folder.work, job.folder.home, job.folder.tmp):
         folder.mkdir(exist_ok=True)

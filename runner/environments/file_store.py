@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.environments.cache import cache_folder, disk_full, disk_trouble
+from runner.cache import cache_folder, disk_full, disk_trouble
 from runner.errors import MachineError
 
 if TYPE_CHECKING:

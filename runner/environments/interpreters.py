@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.environments.cache import cache_folder, read_sealed, write_sealed
+from runner.cache import cache_folder, read_sealed, write_sealed
 from runner.environments.index.index_address import network_settings, without_addresses
 from runner.environments.processes import Processes
 from runner.errors import BuildFailedError

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from runner.environments.cache import write_whole
+from runner.cache import write_whole
 from runner.environments.lock import Layer, Lock, LockedPackage
 from runner.environments.target import build_tools_date, platform_name, stamp
 from runner.errors import UsageError

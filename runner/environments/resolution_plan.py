@@ -1,6 +1,7 @@
 """An environment beside what the index says of its pins: the CPython, the names that are installed, their times.
 
-`plan_of` gives the `Plan` that `resolve` works by, from an `Environment`, the catalog and what the engine can provide.
+`plan_of` makes the `ResolutionPlan` that `resolve` works by: from an `Environment`, the catalog, and the CPythons that
+the engine can provide.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ TensorFlow 2.5 requires keras-nightly, some releases of Keras require plain tens
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class ResolutionPlan:
     """What is to be resolved; names are those that are installed (tensorflow-cpu)."""
 
     python: str
@@ -123,7 +124,7 @@ class Plan:
         return tuple((name, until) for name, until in shown if as_of is not None and until > as_of)
 
 
-def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) -> Plan:
+def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) -> ResolutionPlan:
     """Ask the index what it has of the pins.
 
     Raises NoSolutionError where it lacks one, or no CPython fits; UsageError for requirements that can't be locked and
@@ -142,7 +143,7 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
         if "tensorflow" in times.own:
             times = replace(times, own={"tensorflow-cpu": times.own["tensorflow"], **times.own})
     pins = {installed[name]: str(release.version) for name, release in releases.items()}
-    return Plan(
+    return ResolutionPlan(
         python=python,
         pins=pins,
         out={installed[name]: came_out(name, release, python, times) for name, release in releases.items()},

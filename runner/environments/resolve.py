@@ -14,7 +14,7 @@ from runner.environments.lock import Layer, LockedPackage, Unresolvable
 from runner.environments.lockfile import finished
 from runner.environments.needs import newest_visible, requirements_of, unmet_needs
 from runner.environments.resolution_plan import plan_of
-from runner.environments.solver import NoSolutionError, Question, Solved, solve
+from runner.environments.solver import NoSolutionError, ResolverQuestion, Solved, solve
 from runner.environments.target import build_tools_date, installable
 from runner.errors import MachineError
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from runner.environments.index.project import IndexFile, Project
     from runner.environments.interpreters import Toolchain
     from runner.environments.lock import Environment, Lock
-    from runner.environments.resolution_plan import Plan
+    from runner.environments.resolution_plan import ResolutionPlan
 
 
 _BUILD_TOOLS = ("setuptools", "wheel")
 
 
-def with_build_tools(question: Question, plan: Plan, catalog: Catalog) -> Question:
+def with_build_tools(question: ResolverQuestion, plan: ResolutionPlan, catalog: Catalog) -> ResolverQuestion:
     """A question whose builds may use the tools that they need.
 
     The exemption alone would let them into the environment too, where something requires them at run time: there they
@@ -91,9 +91,9 @@ class _Means:
 
     catalog: Catalog
     toolchain: Callable[[], Toolchain]
-    plan: Plan
+    plan: ResolutionPlan
 
-    def solve(self, question: Question) -> _Found:
+    def solve(self, question: ResolverQuestion) -> _Found:
         """The answer to a question; that of another cell's same question where there was one, its base most often."""
         own = tuple(self.plan.times.own.items())
         full = with_build_tools(replace(question, exemptions=question.exemptions + own), self.plan, self.catalog)
@@ -115,7 +115,7 @@ class _Means:
         )
         return tuple((name, until) for name, until in needs if name not in self.plan.times.own)
 
-    def _answer(self, question: Question, toolchain: Toolchain) -> tuple[Solved, ...] | str:
+    def _answer(self, question: ResolverQuestion, toolchain: Toolchain) -> tuple[Solved, ...] | str:
         try:
             return solve(question, toolchain, self._requirements_of)
         except NoSolutionError as error:
@@ -132,7 +132,7 @@ def _solve_base(means: _Means) -> tuple[_Found, datetime | None]:
 
     def attempt(as_of: datetime | None) -> tuple[_Found, datetime | None]:
         others = (name for name in plan.pins if name != plan.base)
-        question = Question(
+        question = ResolverQuestion(
             requirements=(f"{plan.base}=={plan.pins[plan.base]}",), as_of=as_of, excludes=(*others, *plan.banned)
         )
         newer = tuple((name, until) for name, until in plan.newer_than(as_of) if name == plan.base)
@@ -156,7 +156,7 @@ def _solve_base(means: _Means) -> tuple[_Found, datetime | None]:
 def _solve_all(means: _Means, base: _Found, as_of: datetime | None) -> _Found:
     """Everything together, the base's releases preferred."""
     plan = means.plan
-    question = Question(
+    question = ResolverQuestion(
         requirements=(*(f"{name}=={version}" for name, version in plan.pins.items()), *map(str, plan.packages)),
         as_of=as_of,
         excludes=plan.banned,
@@ -166,7 +166,7 @@ def _solve_all(means: _Means, base: _Found, as_of: datetime | None) -> _Found:
 
 
 def _least_exempt(
-    question: Question, newer: tuple[tuple[str, datetime], ...], means: _Means, *, held: _Found
+    question: ResolverQuestion, newer: tuple[tuple[str, datetime], ...], means: _Means, *, held: _Found
 ) -> _Found:
     """The answer with the fewest exemptions: the newer pins, what they need and was not there, or all but the held."""
     try:
@@ -183,7 +183,7 @@ def _least_exempt(
     return _all_exempt(question, max(until for _, until in newer), means, held=held)
 
 
-def _all_exempt(question: Question, latest: datetime, means: _Means, *, held: _Found) -> _Found:
+def _all_exempt(question: ResolverQuestion, latest: datetime, means: _Means, *, held: _Found) -> _Found:
     """The last resort: what is held stays to the release, everything else may be as new as the newest pin."""
     kept = {one.name: one.version for one in held.packages}
     found = means.solve(

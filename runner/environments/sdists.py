@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.environments.cache import cache_folder, disk_trouble
+from runner.cache import cache_folder, disk_trouble
 from runner.environments.file_store import sha256_of
 from runner.environments.index.index_address import without_addresses
 from runner.environments.target import build_tools_date, stamp

@@ -39,7 +39,7 @@ class NoSolutionError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class ResolverQuestion:
     """What is asked of the resolver, all that its answer depends on beside index and interpreter.
 
     Nothing that it sees is from `as_of` or later, None for no limit; `exemptions` have limits of their own.
@@ -67,7 +67,7 @@ class Solved:
 
 
 def solve(
-    question: Question, toolchain: Toolchain, mend: Callable[[str, str], tuple[str, ...] | None]
+    question: ResolverQuestion, toolchain: Toolchain, mend: Callable[[str, str], tuple[str, ...] | None]
 ) -> tuple[Solved, ...]:
     """Ask uv, with the cell's own interpreter: old source distributions tell their needs to no other.
 
@@ -96,7 +96,7 @@ def _newest_broken(stderr: str) -> set[tuple[str, str]]:
     return set(newest.items())
 
 
-def _ask(question: Question, toolchain: Toolchain) -> tuple[tuple[Solved, ...] | Exception, str]:
+def _ask(question: ResolverQuestion, toolchain: Toolchain) -> tuple[tuple[Solved, ...] | Exception, str]:
     """One run of uv: its answer or the error that it stands for, and all that it said."""
     with tempfile.TemporaryDirectory(prefix="runner-lock-") as name:
         folder = Path(name)
@@ -110,7 +110,7 @@ def _ask(question: Question, toolchain: Toolchain) -> tuple[tuple[Solved, ...] |
         return _parse((folder / "locked.txt").read_text()), done.stderr
 
 
-def _write(folder: Path, question: Question) -> None:
+def _write(folder: Path, question: ResolverQuestion) -> None:
     lines = {
         "wanted.in": question.requirements,
         "excludes.txt": question.excludes,
@@ -122,7 +122,7 @@ def _write(folder: Path, question: Question) -> None:
     (folder / "settings.toml").write_text("\n".join(_settings(question)))
 
 
-def _settings(question: Question) -> Iterator[str]:
+def _settings(question: ResolverQuestion) -> Iterator[str]:
     """The lines of uv's own configuration; JSON's texts and lists are TOML's."""
     yield f"[[index]]\nname = {json.dumps(INDEX_NAME)}\nurl = {json.dumps(index_address().url)}\ndefault = true\n"
     if _is_past(question):
@@ -132,7 +132,7 @@ def _settings(question: Question) -> Iterator[str]:
         yield f"requires-dist = {json.dumps(needs)}\n"
 
 
-def _is_past(question: Question) -> bool:
+def _is_past(question: ResolverQuestion) -> bool:
     """Whether a page that was read some minutes ago has all that the question may see.
 
     Then uv need not ask for it again, though the index or a mirror says so: most of the time went there.
@@ -142,7 +142,7 @@ def _is_past(question: Question) -> bool:
     return all(limit is not None and limit < then for limit in limits)
 
 
-def _arguments(question: Question) -> list[str]:
+def _arguments(question: ResolverQuestion) -> list[str]:
     arguments = ["pip", "compile", "wanted.in", "--output-file", "locked.txt", "--verbose", "--no-header"]
     arguments += [
         "--config-file",

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from runner.laboratory.request import Answer
     from runner.matrix.matrix_file import Matrix
     from runner.outcomes.judged_cell import JudgedCell
-    from runner.session.observer import Observer
+    from runner.session.options import Observer
     from runner.trials.record import Record
 
 

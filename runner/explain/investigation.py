@@ -31,7 +31,7 @@ from runner.matrix.cell_id import CellId
 from runner.outcomes.account import Account, Decision, Factor, Side
 from runner.outcomes.comparing import compare
 from runner.outcomes.significance import fisher, rate_interval
-from runner.session.observer import Unwatched
+from runner.session.options import Unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from runner.outcomes.account import Bisection, Cause, Counts, RemovedName, TraceFinding, Tried
     from runner.outcomes.comparison import CellComparison
     from runner.outcomes.judged_cell import JudgedCell
-    from runner.session.observer import Observer
+    from runner.session.options import Observer
 
 MOST_FOR_PACKAGES = 40
 """The most trials that are run to find out which of the packages that an axis brought along does it."""

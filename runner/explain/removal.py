@@ -13,7 +13,7 @@ from runner.explain.switches import with_prelude, written
 from runner.investigate.question import BudgetSpentError, Question
 from runner.outcomes.account import NameLookup, RemovedName
 from runner.outcomes.series import seen
-from runner.preludes.instruments import looking
+from runner.preludes.prelude import looking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from runner.investigate.question import Question
 from runner.investigate.trace import TraceError, parse_trace
 from runner.investigate.trace_difference import first_difference
 from runner.outcomes.account import TraceFinding
-from runner.preludes.instruments import INITIAL_FILE, TRACE_FILE, fixed_order, initial_weights, tracing
+from runner.preludes.prelude import INITIAL_FILE, TRACE_FILE, fixed_order, initial_weights, tracing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from runner.matrix.axes import NO_PRELUDE
 from runner.matrix.releases import of_the_era
 from runner.preludes.catalogue import catalogue
 from runner.preludes.defaults import defaults_that_differ, explicit
-from runner.preludes.instruments import fixed_order, initial_weights
+from runner.preludes.prelude import fixed_order, initial_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -23,7 +23,7 @@ from runner.matrix.cells import expand
 from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, end_of_day, is_final, of_the_era
 from runner.matrix.versions import parsed
 from runner.outcomes.account import Walk
-from runner.session.observer import Unwatched
+from runner.session.options import Unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from runner.laboratory.laboratory import Laboratory
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.releases import Published, Releases
-    from runner.session.observer import Observer
+    from runner.session.options import Observer
 
 EVERY = ("patch", "minor")
 

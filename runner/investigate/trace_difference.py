@@ -11,13 +11,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.investigate.trace_alignment import Quantity, align
+from runner.investigate.trace import Quantity, align
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runner.investigate.trace import Tensor, Trace, TracedStep
-    from runner.investigate.trace_alignment import Alignment
+    from runner.investigate.trace import Alignment, Tensor, Trace, TracedStep
 
 UNITS = 16
 """Units in the last place that one step may be off by: what reordering the sums of a small layer comes to."""

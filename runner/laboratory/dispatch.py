@@ -7,13 +7,14 @@ comes in the order in which it happened, and the customer is never called twice 
 from __future__ import annotations
 
 import queue
+import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.environments.lock import Lock
 from runner.errors import BuildFailedError, RunnerError, StoppedError
-from runner.laboratory.pruning import Pruning
 from runner.laboratory.request import Answer
 from runner.trials.execution import blocked_record, execute
 from runner.trials.trial import Trial
@@ -22,17 +23,56 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
-    from runner.engines.protocol import Image
+    from runner.engines.protocol import Engine, Image
     from runner.environments.lock import Environment
     from runner.laboratory.equipment import Equipment
     from runner.laboratory.executor import Executor, Processors
-    from runner.laboratory.preparation import Preparation
+    from runner.laboratory.provision import Preparation
     from runner.laboratory.records import Records
     from runner.laboratory.request import More, Request
     from runner.laboratory.setup import Setup
     from runner.matrix.cell_id import CellId
     from runner.trials.record import Record
     from runner.trials.trial import Setting
+
+
+IMAGES_AT_ONCE = 2
+"""The trials of one run while the next is made."""
+_LOOK_EVERY_S = 0.2
+
+
+class Pruning:
+    """The images of one run; `environments` are all that will be made. `wait` is called from several threads."""
+
+    def __init__(self, environments: Iterable[Environment], *, engine: Engine, stopping: threading.Event) -> None:
+        """Nothing is held yet."""
+        self._engine = engine
+        self._stopping = stopping
+        self._places = threading.Semaphore(IMAGES_AT_ONCE)
+        self._coming = Counter(environment.base for environment in environments)
+        self._last: dict[tuple[str, str], Image] = {}
+        """By base, the image that is done with and keeps the shared layers."""
+
+    def wait(self) -> None:
+        """Wait for room to hold one more image. Raises StoppedError where the run is stopping."""
+        while not self._places.acquire(timeout=_LOOK_EVERY_S):
+            if self._stopping.is_set():
+                raise StoppedError
+
+    def end(self, environment: Environment, image: Image | None) -> None:
+        """Give a place back, and drop what no environment to come will stand on; None where no image was made."""
+        base = environment.base
+        gone: list[Image | None] = []
+        self._coming[base] -= 1
+        if image is not None:
+            gone.append(self._last.pop(base, None))
+            self._last[base] = image
+        if not self._coming[base]:
+            gone.append(self._last.pop(base, None))
+        for one in gone:
+            if one is not None:
+                self._engine.remove_image(one.reference)
+        self._places.release()
 
 
 Made = TypeVar("Made")

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from runner.engines.protocol import JobFolder
 from runner.laboratory.dispatch import Dispatch
-from runner.laboratory.equipment import Equipment, World
+from runner.laboratory.equipment import Claim, Equipment, World
 from runner.laboratory.executor import Threads
-from runner.laboratory.observer import Silence
-from runner.laboratory.preparation import Preparation
+from runner.laboratory.provision import Preparation
 from runner.laboratory.records import Records
-from runner.laboratory.workplace import Claim
+from runner.laboratory.request import Silence
 from runner.scripts.script import copy_script
 from runner.trials.execution import job_of
 from runner.trials.trial import Trial
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     from runner.engines.protocol import Engine, Image
     from runner.environments.index.project import Release
     from runner.laboratory.executor import Executor
-    from runner.laboratory.observer import Watcher
-    from runner.laboratory.request import Known, More, Request
+    from runner.laboratory.request import Known, More, Request, Watcher
     from runner.laboratory.setup import Setup
     from runner.matrix.cell_id import CellId
     from runner.matrix.model import Cell

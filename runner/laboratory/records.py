@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from runner.environments.lock import Environment, Lock
     from runner.laboratory.equipment import Equipment
-    from runner.laboratory.preparation import Preparation
+    from runner.laboratory.provision import Preparation
     from runner.laboratory.setup import Origin, Setup
     from runner.matrix.cell_id import CellId
     from runner.matrix.model import Cell

@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from runner.engines.protocol import JobFolder
     from runner.matrix.model import Cell
     from runner.trials.record import Record
-    from runner.trials.trial import Setting
+    from runner.trials.trial import Setting, Trial
 
+
+class Watcher(Protocol):
+    """Hears of what is done for cells, as it happens; `environment` is called from several threads."""
+
+    def note(self, text: str) -> None:
+        """Take one line about the whole run."""
+
+    def environment(self, name: str, text: str) -> None:
+        """Take one line about a step in the making of an environment."""
+
+    def trial_started(self, trial: Trial, folder: JobFolder) -> None:
+        """Take note that a trial began; its record channel grows in `folder`."""
+
+
+class Silence:
+    """A watcher that says nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def environment(self, name: str, text: str) -> None:
+        """Say nothing."""
+
+    def trial_started(self, trial: Trial, folder: JobFolder) -> None:
+        """Say nothing."""
+
+
+if TYPE_CHECKING:
     More = Callable[["Answer"], Sequence[int]]
     """The further seeds of the same cell that an answer asks for; called on the thread that called `run`."""
 

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind
 from runner.matrix.axis_reader import AxisReader, require_value
 from runner.matrix.cells import adds_cell, cells, requirements_of
-from runner.matrix.declaration import read_sections
-from runner.matrix.expectations import outcome_words
-from runner.matrix.experiment import read_criterion, read_experiment, read_judging
+from runner.matrix.declaration import outcome_words, read_sections
 from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
 from runner.matrix.model import Axis, Expectation, Grid, Judging, Resources, Seeds
 from runner.matrix.nodes import Text, compose, read_text
 from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, Era
-from runner.matrix.requirements import read_as_of, read_packages
+from runner.matrix.sections import read_as_of, read_criterion, read_experiment, read_judging, read_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

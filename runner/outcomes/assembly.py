@@ -10,13 +10,12 @@ import json
 import math
 import shlex
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.matrix.axes import axis_kind
-from runner.outcomes.fingerprint import Fingerprint, fingerprint
+from runner.outcomes.failures import FailureGroup, failure_groups
 from runner.outcomes.layout import changes
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import sentences
@@ -30,25 +29,22 @@ from runner.outcomes.result import (
     KeptComparisons,
     LockResult,
     NeighbourChange,
-    PackageResult,
     ReproductionCommands,
     Result,
     TrialResult,
 )
-from runner.outcomes.series import NOT_METRICS, epoch_seconds, reported
-from runner.outcomes.verdict import Basis, Label, Standing, standing
+from runner.outcomes.series import NOT_METRICS, epoch_seconds, reported, thinned
+from runner.outcomes.verdict import Basis
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from runner.environments.lock import Lock
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell, Expectation
     from runner.outcomes.account import Account
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.judged_matrix import JudgedMatrix
-    from runner.outcomes.tally import Trial
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
 
@@ -57,8 +53,6 @@ BASELINE = "baseline"
 """The label of the baseline's own comparison."""
 COMPARED_AS = 1
 """Raised by one whenever the same trials come to another comparison: then kept ones no longer follow."""
-MOST_POINTS = 120
-"""Of a longer series so many epochs are kept."""
 LOG_BYTES, LOG_BYTES_OF_GOOD = 4096, 1536
 """Of a longer log so many are kept, of a cell that is good fewer: a site of a hundred cells stays small."""
 _DIGITS = 5
@@ -70,6 +64,14 @@ class LogExcerpt:
 
     text: str = ""
     size_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownLock:
+    """The lock of a cell as the result shows it, and its digest."""
+
+    digest: str
+    shown: LockResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,35 +86,14 @@ class ResultInput:
     """All cells of the matrix, held against each other."""
     compared: Mapping[CellId, ComparisonResult]
     """As `compared` gives it: of every cell of the matrix, or empty."""
-    locks: Mapping[CellId, Lock | None]
+    locks: Mapping[CellId, KnownLock]
+    """Of the cells that have one."""
     logs: Mapping[str, LogExcerpt] = field(default_factory=dict)
     """By the keys of trials: see `logs_wanted`."""
     accounts: tuple[Account, ...] = ()
     made_at: str
     """ISO 8601, UTC."""
     runner_version: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class FailureGroup:
-    """All trials that failed for one reason."""
-
-    label: Label
-    fingerprint: Fingerprint | None
-    """None for trials that ended well and still did not succeed: their label is the reason."""
-    cells: tuple[JudgedCell, ...]
-    """The cells with such a trial, in the matrix's order; a flaky cell can be in several groups."""
-    trials: tuple[Trial, ...]
-
-    @property
-    def example(self) -> Trial:
-        """The first of its trials, to look at."""
-        return self.trials[0]
-
-    @property
-    def reason(self) -> str:
-        """The reason in one line."""
-        return str(self.label) if self.fingerprint is None else f"{self.label}: {self.fingerprint}"
 
 
 def result_of(known: ResultInput) -> Result:
@@ -192,29 +173,6 @@ def is_as_expected(matrix: Matrix, cell: JudgedCell) -> bool:
     return cell.kind is not OutcomeKind.BAD
 
 
-def failure_groups(cells: Iterable[JudgedCell]) -> tuple[FailureGroup, ...]:
-    """All trials that did not succeed, by label and fingerprint; the reason that most cells share comes first.
-
-    Of equally many cells the one with more trials is first, then the one that is seen first.
-    """
-    found: dict[Hashable, list[tuple[JudgedCell, Trial]]] = {}
-    for cell in cells:
-        for trial in cell.trials:
-            record, verdict = trial
-            if standing(verdict.label) is not Standing.SUCCESS:
-                found.setdefault((verdict.label, fingerprint(record)), []).append((cell, trial))
-    made = [
-        FailureGroup(
-            label=members[0][1][1].label,
-            fingerprint=fingerprint(members[0][1][0]),
-            cells=tuple({cell.id: cell for cell, _ in members}.values()),
-            trials=tuple(trial for _, trial in members),
-        )
-        for members in found.values()
-    ]
-    return tuple(sorted(made, key=lambda group: (-len(group.cells), -len(group.trials))))
-
-
 @dataclass(kw_only=True)
 class _Assembly:
     known: ResultInput
@@ -244,7 +202,7 @@ class _Assembly:
             cells=tuple(map(self._cell, known.cells, self._cells)),
             failures=tuple(_failure(group) for group in self._groups),
             accounts=known.accounts,
-            locks={lock.digest: _lock(lock) for cell in known.cells if (lock := known.locks.get(cell.id))},
+            locks={lock.digest: lock.shown for cell in known.cells if (lock := known.locks.get(cell.id))},
         )
 
     @cached_property
@@ -346,17 +304,6 @@ class _Assembly:
         )
 
 
-def thinned(epochs: Sequence[Mapping[str, float]]) -> list[int]:
-    """The positions of at most `MOST_POINTS` epochs: spread evenly, and those where values stop being finite."""
-    if len(epochs) <= MOST_POINTS:
-        return list(range(len(epochs)))
-    finite = [all(map(math.isfinite, logs.values())) for logs in epochs]
-    turns = [i for i in range(1, len(epochs)) if finite[i] != finite[i - 1]][: MOST_POINTS // 4]
-    left = MOST_POINTS - len(turns)
-    spread = {round(i * (len(epochs) - 1) / (left - 1)) for i in range(left)}
-    return sorted(spread.union(turns))
-
-
 def _shown(cell: JudgedCell) -> Record | None:
     """The record whose log is kept: of the failure that names the outcome, else the first."""
     return cell.example[0] if cell.example else next(iter(cell.records), None)
@@ -391,15 +338,6 @@ def _axes(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[AxisResult]:
     for name, values in seen.items():
         kept = tuple(value for value in values if value in used.get(name, ()))
         yield AxisResult(name=name, kind=axis_kind(name).value, values=kept)
-
-
-def _lock(lock: Lock) -> LockResult:
-    last_day = None if lock.as_of is None else (lock.as_of - timedelta(seconds=1)).date().isoformat()
-    packages = (
-        PackageResult(name=package.name, version=package.version, layer=package.layer.value)
-        for package in lock.packages
-    )
-    return LockResult(name=lock.environment.name, python=lock.python, as_of=last_day, packages=tuple(packages))
 
 
 def _exception(record: Record) -> ExceptionResult | None:
@@ -438,7 +376,7 @@ def _rounded(value: float | None) -> float | None:
     return value if value is None or not math.isfinite(value) else float(f"{value:.{_DIGITS}g}")
 
 
-def _commands(matrix: Matrix, cell: Cell, lock: Lock | None) -> ReproductionCommands:
+def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None) -> ReproductionCommands:
     """How to run a cell again: with this tool, and from its lock alone."""
     file, only = shlex.quote(matrix.path.name), shlex.quote(str(cell.id))
     with_runner = (f"python -m runner {file} --only {only}", f"python -m runner shell {only} --matrix {file}")
@@ -450,8 +388,8 @@ def _commands(matrix: Matrix, cell: Cell, lock: Lock | None) -> ReproductionComm
     preludes = ", ".join(cell.preludes)
     without = (
         *([f"# only with the runner: the prelude {preludes}, so this runs the script without it"] if preludes else []),
-        f"uv venv --python {lock.python} cell",
-        f"uv pip install --python cell/bin/python --require-hashes -r locks/{lock.environment.name}.txt",
+        f"uv venv --python {lock.shown.python} cell",
+        f"uv pip install --python cell/bin/python --require-hashes -r locks/{lock.shown.name}.txt",
         *(["patch -p0 < imports.diff    # what was changed in the script, above"] if rewritten else []),
         f"{env}PYTHONHASHSEED=0 cell/bin/python {script}    # the runner also seeds NumPy, random and the framework",
     )

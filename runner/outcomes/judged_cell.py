@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from runner.outcomes.fingerprint import Fingerprint, fingerprint
 from runner.outcomes.outcome import UNDECIDED, Leaning, Outcome, OutcomeKind
+from runner.outcomes.plot import plot
 from runner.outcomes.significance import clopper_pearson
 from runner.outcomes.tally import ENOUGH_RUNS, SEED_INSENSITIVE, Tally, tally
 from runner.outcomes.verdict import Label
@@ -93,9 +94,8 @@ class JudgedCell:
 
         Raises UsageError where altair is not installed, and where no trial reported the metric.
         """
-        from runner.outcomes.plot import plot  # noqa: PLC0415 - for notebooks only
-
-        return plot(self)
+        name = ", ".join(f"{axis} {value}" for axis, value in self.id)
+        return plot(name, self.outcome, self.trials)
 
 
 def judge_cell(cell: CellId, trials: Iterable[Trial], seeds: Seeds) -> JudgedCell:

@@ -6,7 +6,7 @@ cell that others are compared with; its level is that of rule R10 (docs/verdicts
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
@@ -101,25 +101,63 @@ def judge_matrix(
     `criterion` and `judging` are those of the verdicts. `baseline` has some axis values of the cell that others are
     compared with; without it the best is chosen (see `baseline_of`). `copy` are the trials of the baseline's copy.
     """
-    known = [(cell, tuple(trials)) for cell, trials in cells]
-    first = tuple(judge_cell(cell, trials, seeds) for cell, trials in known)
-    found = baseline_of(first, baseline)
-    reference = found.reference
+    judge = MatrixJudge(seeds=seeds, criterion=criterion, judging=judging, baseline=baseline)
+    return judge.judged(cells, copy=copy)
 
-    def second(cell: CellId, trials: Iterable[Trial]) -> JudgedCell:
-        held = (_held_against(reference, trial, criterion, judging) for trial in trials) if reference else trials
-        return judge_cell(cell, held, seeds)
 
-    judged = first if reference is None else tuple(second(cell, trials) for cell, trials in known)
-    copies = tuple(copy)
-    return JudgedMatrix(
-        cells=judged,
-        copy=second(found.cell, copies) if copies and found.cell is not None else None,
-        chosen=found.cell,
-        reference=reference,
-        reason=found.reason,
-        named=found.named,
-    )
+@dataclass(kw_only=True)
+class MatrixJudge:
+    """Judges one matrix again and again while trials come in; a cell whose trials are the same is judged once."""
+
+    seeds: Seeds
+    criterion: tuple[Comparison, ...] = ()
+    judging: Judging = _AS_USUAL
+    baseline: Mapping[str, str] | None = None
+    _first: dict[CellId, _Judged] = field(default_factory=dict, init=False)
+    _second: dict[CellId, _Judged] = field(default_factory=dict, init=False)
+
+    def judged(self, cells: Iterable[tuple[CellId, Iterable[Trial]]], copy: Iterable[Trial] = ()) -> JudgedMatrix:
+        """The matrix with these trials of its cells, and of the baseline's copy."""
+        known = [(cell, tuple(trials)) for cell, trials in cells]
+        first = tuple(self._once(self._first, cell, trials, None) for cell, trials in known)
+        found = baseline_of(first, self.baseline)
+        reference = found.reference
+        judged = (
+            first
+            if reference is None
+            else tuple(self._once(self._second, cell, trials, reference) for cell, trials in known)
+        )
+        copies = tuple(copy)
+        return JudgedMatrix(
+            cells=judged,
+            copy=self._cell(found.cell, copies, reference) if copies and found.cell is not None else None,
+            chosen=found.cell,
+            reference=reference,
+            reason=found.reason,
+            named=found.named,
+        )
+
+    def _once(
+        self, earlier: dict[CellId, _Judged], cell: CellId, trials: tuple[Trial, ...], reference: Reference | None
+    ) -> JudgedCell:
+        known = earlier.get(cell)
+        if known is None or known.trials is not trials or known.reference != reference:
+            known = _Judged(trials=trials, reference=reference, cell=self._cell(cell, trials, reference))
+            earlier[cell] = known
+        return known.cell
+
+    def _cell(self, cell: CellId, trials: tuple[Trial, ...], reference: Reference | None) -> JudgedCell:
+        if reference is None:
+            return judge_cell(cell, trials, self.seeds)
+        held = (_held_against(reference, trial, self.criterion, self.judging) for trial in trials)
+        return judge_cell(cell, held, self.seeds)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Judged:
+    trials: tuple[Trial, ...]
+    reference: Reference | None
+    cell: JudgedCell
 
 
 def _held_against(reference: Reference, trial: Trial, criterion: tuple[Comparison, ...], judging: Judging) -> Trial:

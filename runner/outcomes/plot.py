@@ -10,11 +10,11 @@ from runner.outcomes.series import reported
 from runner.outcomes.verdict import Standing, standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import altair as alt
 
-    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.outcome import Outcome
     from runner.outcomes.tally import Trial
 
 _MOST_POINTS = 300
@@ -31,8 +31,8 @@ _LOOKS: dict[str, tuple[str, list[int]]] = {
 """Colours that colour-blind readers tell apart; the dashes say the same."""
 
 
-def plot(cell: JudgedCell) -> alt.LayerChart:
-    """The chart; a cross marks the last finite value before NaN or infinity.
+def plot(name: str, outcome: Outcome, trials: Sequence[Trial]) -> alt.LayerChart:
+    """The chart of a cell under a name; a cross marks the last finite value before NaN or infinity.
 
     Raises UsageError where altair is not installed, and where no trial reported the metric.
     """
@@ -42,10 +42,10 @@ def plot(cell: JudgedCell) -> alt.LayerChart:
         raise UsageError(
             "Charts are drawn by altair, which is not installed: pip install 'convergence-matrix[notebook]'"
         ) from error
-    points = [point for trial in cell.trials[:_MOST_SEEDS] for point in _points(trial)]
+    points = [point for trial in trials[:_MOST_SEEDS] for point in _points(trial)]
     if not points:
-        raise UsageError(f"There is nothing to draw: {cell.outcome}, and no trial reported its metric.")
-    metric = next(verdict.metric for _, verdict in cell.trials)
+        raise UsageError(f"There is nothing to draw: {outcome}, and no trial reported its metric.")
+    metric = next(verdict.metric for _, verdict in trials)
     values = [point["value"] for point in points]
     scale = alt.Scale(type="log") if min(values) > 0 and max(values) >= _WIDE * min(values) else alt.Scale(zero=False)
     kinds = [kind for kind in _LOOKS if any(point["trial"] == kind for point in points)]
@@ -60,9 +60,8 @@ def plot(cell: JudgedCell) -> alt.LayerChart:
     )
     broken = chart.transform_filter("datum.broken").mark_point(shape="cross", angle=45, size=80, filled=True)
     broken = broken.encode(x="epoch:Q", y="value:Q", color="trial:N", tooltip=["seed:N", "epoch:Q", "broken:N"])
-    name = ", ".join(f"{axis} {value}" for axis, value in cell.id)
     both = alt.LayerChart(layer=[line, broken])
-    return both.properties(title=f"{name}: {cell.outcome}", width=480, height=260)
+    return both.properties(title=f"{name}: {outcome}", width=480, height=260)
 
 
 def _points(trial: Trial) -> Iterator[dict[str, Any]]:

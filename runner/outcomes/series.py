@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from runner.matrix.model import Mode
     from runner.trials.record import Epoch, Phase, Record
@@ -29,6 +29,8 @@ _MAXIMISED = (
     *("acc", "auc", "precision", "recall", "f1", "iou", "io_u", "dice_coef", "r2"),
     *("psnr", "ssim", "bleu", "top_k", "reward"),
 )
+MOST_POINTS = 120
+"""Of a longer series so many epochs are kept."""
 NOT_METRICS = frozenset({"lr", "learning_rate"})
 """What Keras writes into its logs beside the metrics."""
 
@@ -204,3 +206,14 @@ def binned(steps: Sequence[float], epoch_value: float | None) -> tuple[float, ..
     if len(finite) < ENOUGH_STEPS:
         return None
     return tuple(median(part) for part in split(finite, _BINS))
+
+
+def thinned(epochs: Sequence[Mapping[str, float]]) -> list[int]:
+    """The positions of at most `MOST_POINTS` epochs: spread evenly, and those where values stop being finite."""
+    if len(epochs) <= MOST_POINTS:
+        return list(range(len(epochs)))
+    finite = [all(map(math.isfinite, logs.values())) for logs in epochs]
+    turns = [i for i in range(1, len(epochs)) if finite[i] != finite[i - 1]][: MOST_POINTS // 4]
+    left = MOST_POINTS - len(turns)
+    spread = {round(i * (len(epochs) - 1) / (left - 1)) for i in range(left)}
+    return sorted(spread.union(turns))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+
 LEVEL = 0.05
 """The error that all tests are allowed, over the whole matrix."""
 _RESAMPLES = 9999
@@ -306,6 +307,7 @@ def _scaled(values: tuple[float, ...], logarithmic: bool) -> tuple[float, ...]:
 _BISECTIONS = 60
 
 
+@cache
 def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """The exact interval of a proportion (Clopper and Pearson 1934): each tail has at most half of the error."""
     tail = (1 - confidence) / 2

@@ -84,7 +84,7 @@ def tally(trials: Iterable[Trial]) -> Tally:
     for record, verdict in ordered:
         kind = standing(verdict.label)
         if kind in {Standing.SUCCESS, Standing.FAILURE}:
-            identity = (verdict.label, identity_of(record))
+            identity = (verdict.label, record.identity)
             if identity[1] is not None and identity in known:
                 copies.append((record.seed, record.key))
                 continue
@@ -98,21 +98,6 @@ def tally(trials: Iterable[Trial]) -> Tally:
         blocked=tuple(by_standing[Standing.BLOCKED]),
         copies=frozenset(copies),
     )
-
-
-def identity_of(record: Record) -> Hashable | None:
-    """What identical trials share: initial and final weights of every phase, else the reported series bit for bit.
-
-    None where neither was seen: then no trial is known to be a copy.
-    """
-    weights = tuple((phase.initial_weights, phase.final_weights) for phase in record.phases)
-    if weights and all(initial is not None and final is not None for initial, final in weights):
-        return weights
-    series = tuple(
-        (epoch.phase, epoch.epoch, *((name, value.hex()) for name, value in sorted(epoch.logs.items())))
-        for epoch in record.epochs
-    )
-    return (weights, series) if series else None
 
 
 def wants_more(trials: Sequence[Trial], seeds: Seeds) -> bool:

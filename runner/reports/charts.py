@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.environments.cache import cache_folder, read_sealed, write_sealed
+from runner.cache import cache_folder, read_sealed, write_sealed
 from runner.reports.notation import SYMBOLS, convergence
 from runner.reports.untrusted import visible
 

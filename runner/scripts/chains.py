@@ -15,8 +15,7 @@ from libcst.metadata import ImportAssignment
 
 from runner.scripts.counterparts import NoCounterpart
 from runner.scripts.import_edits import rooted_call
-from runner.scripts.source import Edit
-from runner.scripts.syntax import LeftAlone, SourceChange, aliases, bound_name, bound_path
+from runner.scripts.syntax import Edit, LeftAlone, SourceChange, aliases, bound_name, bound_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

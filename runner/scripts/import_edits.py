@@ -15,8 +15,7 @@ import libcst as cst
 import libcst.matchers as m
 
 from runner.scripts.counterparts import NoCounterpart
-from runner.scripts.source import Edit
-from runner.scripts.syntax import LeftAlone, SourceChange, bound_name, dotted
+from runner.scripts.syntax import Edit, LeftAlone, SourceChange, bound_name, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

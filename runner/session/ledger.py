@@ -6,22 +6,30 @@ for more: round by round, so that the same matrix with the same records always c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import contextlib
+from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from runner.outcomes.judged_matrix import judge_matrix
+from runner.errors import UsageError
+from runner.laboratory.setup import Setup, groups_of
+from runner.outcomes.judged_matrix import MatrixJudge
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.outcome import OutcomeKind
-from runner.outcomes.tally import seeds_wanted
+from runner.outcomes.tally import most_trials, tally, wanted_beyond
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from runner.laboratory.laboratory import Laboratory
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
+    from runner.outcomes.earlier import CellEvidence
+    from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.judged_matrix import JudgedMatrix
+    from runner.outcomes.result import Result
+    from runner.outcomes.tally import Tally
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
     from runner.trials.trial import Setting
@@ -50,6 +58,8 @@ class Progress:
     trials: dict[int, tuple[Record, Verdict]] = field(default_factory=dict)
     """Those that the outcome rests on: more may be stored, which were run once under another `seeds:`."""
     under_way: int = 0
+    _added_up: tuple[tuple[tuple[Record, Verdict], ...], Tally] | None = field(default=None, init=False, repr=False)
+    """The finished trials with their tally, until another one is taken."""
 
     def recall(self, wanted: int) -> bool:
         """Take the next `wanted` trials as far as they are stored; whether any is."""
@@ -67,12 +77,13 @@ class Progress:
         """Keep a finished trial and give its verdict, not yet held against a baseline."""
         verdict = verdict_of(record, self.matrix.criterion, judging=self.matrix.judging)
         self.trials[seed] = (record, verdict)
+        self._added_up = None
         return verdict
 
     @property
-    def finished(self) -> Sequence[tuple[Record, Verdict]]:
+    def finished(self) -> tuple[tuple[Record, Verdict], ...]:
         """The finished trials in the order of their seeds: verdicts must not depend on which ended first."""
-        return [self.trials[seed] for seed in sorted(self.trials)]
+        return self._sums()[0]
 
     @property
     def is_copy(self) -> bool:
@@ -87,7 +98,7 @@ class Progress:
     @property
     def wanted(self) -> int:
         """How many more trials the sequential rule needs at least; none while some are under way."""
-        return 0 if self.under_way else seeds_wanted(self.finished, self.matrix.seeds)
+        return 0 if self.under_way else wanted_beyond(self._sums()[1], self.matrix.seeds)
 
     def begin(self, wanted: int) -> tuple[int, ...]:
         """The next `wanted` seeds that are not there yet, the lowest first; they are under way from now on."""
@@ -99,6 +110,12 @@ class Progress:
         """Take a trial that was under way; where none can run, none is under way any more."""
         self.under_way = self.under_way - 1 if record.ran else 0
         return self.take(record, seed)
+
+    def _sums(self) -> tuple[tuple[tuple[Record, Verdict], ...], Tally]:
+        if self._added_up is None:
+            finished = tuple(self.trials[seed] for seed in sorted(self.trials))
+            self._added_up = finished, tally(finished)
+        return self._added_up
 
     def _next(self, wanted: int) -> list[int]:
         return list(islice((seed for seed in count(self.first_seed) if seed not in self.trials), wanted))
@@ -130,6 +147,12 @@ class Ledger:
         self._copy_of = copy_of
         self._lacking = lacking
         self._copy: Progress | None = None
+        self._judge = MatrixJudge(
+            seeds=matrix.seeds,
+            criterion=matrix.criterion,
+            judging=matrix.judging,
+            baseline=matrix.baseline.values if matrix.baseline else None,
+        )
         for one in self._progress.values():
             one.recall_all()
         while not self.undecided:
@@ -163,12 +186,8 @@ class Ledger:
 
     def judged(self) -> JudgedMatrix:
         """The outcomes of all cells by what is known now, in the matrix's order."""
-        return judge_matrix(
+        return self._judge.judged(
             [(one.cell.id, one.finished) for one in self._progress.values()],
-            self._matrix.seeds,
-            criterion=self._matrix.criterion,
-            judging=self._matrix.judging,
-            baseline=self._matrix.baseline.values if self._matrix.baseline else None,
             copy=self._copy.finished if self._copy else (),
         )
 
@@ -199,3 +218,80 @@ class Ledger:
         if self._copy is None or self._copy.cell is not of.cell:
             self._copy = self._copy_of(of)
         return [(self._copy, self._copy.wanted)] if self._copy.wanted else []
+
+
+def ledger_of(
+    laboratory: Laboratory,
+    matrix: Matrix,
+    cells: Sequence[Cell],
+    selected: Sequence[Cell],
+    *,
+    recorded: bool = False,
+    lacking: Callable[[JudgedMatrix], Sequence[int]] | None = None,
+) -> Ledger:
+    """What the store knows of every cell of a matrix; `cells` are all of them.
+
+    Of what ran on the laboratory's engine; with `recorded` on whatever engine ran it last, and no engine is asked.
+    """
+    setup = Setup.of(matrix)
+    seeds = range(most_trials(matrix.seeds))
+
+    def progress(some: Sequence[Cell]) -> dict[CellId, Progress]:
+        found = laboratory.known(setup, some, seeds, recorded=recorded)
+        return {
+            one.cell.id: Progress(cell=one.cell, matrix=matrix, setting=one.setting, stored=one.records)
+            for one in found
+        }
+
+    def copy_of(one: Progress) -> Progress:
+        own = range(FIRST_CONTROL_SEED, FIRST_CONTROL_SEED + most_trials(matrix.seeds))
+        stored = laboratory.records.stored(one.setting, own) if one.setting else {}
+        return replace(one, stored=stored, first_seed=FIRST_CONTROL_SEED, trials={}, under_way=0)
+
+    known = {cell.id: Progress(cell=cell, matrix=matrix) for cell in cells}
+    known |= progress(selected)
+    chosen = {cell.id for cell in selected}
+    others = [cell for cell in cells if cell.id not in chosen]
+    for group in groups_of(setup, others) if not laboratory.equipment.store.is_empty() else ():
+        with contextlib.suppress(UsageError):  # a lock or script that nobody asks for now may be broken
+            known |= progress(group.cells)
+    return Ledger(matrix, known.values(), chosen, copy_of=copy_of, lacking=lacking)
+
+
+def lacking_for(matrix: Matrix, chosen: Sequence[Cell], earlier: Result) -> Callable[[JudgedMatrix], Sequence[int]]:
+    """A function that gives how many more trials each cell needs to be sure how it compares with an earlier result.
+
+    Only of cells where one result succeeds and the other fails, and no more than `seeds.cap` allows; none where a
+    fixed number of seeds is asked for. `chosen` are those of all parts: when joined, all are corrected for.
+    """
+    from runner.outcomes.assembly import judged_metric  # noqa: PLC0415 - only with an earlier result
+    from runner.outcomes.earlier import evidence_of, held_against, obstacle  # noqa: PLC0415 - as above
+
+    seeds = matrix.seeds
+    own = {cell.id for cell in chosen}
+    then = {cell: found for cell, found in evidence_of(earlier).items() if cell in own}
+    if seeds.fixed or obstacle(tuple(map(str, matrix.criterion)), judged_metric(matrix), earlier):
+        return lambda _judged: ()
+
+    def lacking(judged: JudgedMatrix) -> Sequence[int]:
+        found = held_against({cell.id: _evidence(cell) for cell in judged.cells if cell.id in own}, then)
+        needed = {one.cell: one.seeds_needed for one in found}
+        return [within(cell, needed.get(cell.id, 0)) for cell in judged.cells]
+
+    def within(outcome: JudgedCell, more: int) -> int:
+        return max(0, min(more, most_trials(seeds) - outcome.n_trials, seeds.cap - outcome.counted))
+
+    return lacking
+
+
+def _evidence(outcome: JudgedCell) -> CellEvidence:
+    """What tells how often a cell succeeds; levels ask for no trials."""
+    from runner.outcomes.earlier import CellEvidence  # noqa: PLC0415 - as above
+
+    return CellEvidence(
+        outcome=outcome.outcome,
+        converged=outcome.converged,
+        counted=outcome.counted,
+        copies=outcome.copies,
+        runs=frozenset((record.key, record.started_at) for record in outcome.records),
+    )

@@ -3,13 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from runner.errors import UsageError
+from runner.laboratory.request import Silence, Watcher
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.matrix.model import Cell
+    from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.result import Result
+    from runner.outcomes.verdict import Verdict
     from runner.session.shards import Shard
+    from runner.trials.record import Record
+
+
+class Observer(Watcher, Protocol):
+    """Hears of everything that a user would want to see, in the order in which it happens to a cell."""
+
+    def planned(self, cells: Sequence[Cell], *, stored: int) -> None:
+        """Take the cells that the run is about, and how many finished trials are there already."""
+
+    def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
+        """Take note that a trial ended and its record is kept."""
+
+    def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
+        """Take note that a cell needs no more trials."""
+
+
+class Unwatched(Silence):
+    """An observer that says nothing."""
+
+    def planned(self, cells: Sequence[Cell], *, stored: int) -> None:
+        """Say nothing."""
+
+    def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
+        """Say nothing."""
+
+    def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
+        """Say nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

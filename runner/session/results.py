@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from runner.outcomes.assembly import compared, complaint, failure_groups, judged_metric, kept_comparisons, missed
+from runner.outcomes.assembly import compared, complaint, judged_metric, kept_comparisons, missed
+from runner.outcomes.failures import failure_groups
 from runner.outcomes.layout import changes
 from runner.outcomes.ranges import sentences
 from runner.outcomes.result import KeptComparisons
-from runner.outcomes.table import Row, row_of
 from runner.reports.notebook import frame_of, html_of, styled
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
-    from runner.outcomes.assembly import FailureGroup
+    from runner.outcomes.failures import FailureGroup
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.judged_matrix import JudgedMatrix
     from runner.outcomes.layout import Change
@@ -67,10 +67,6 @@ class Results:
     def result(self) -> Result:
         """The one result, which everything shown is drawn from."""
         return self.assemble(self)
-
-    def rows(self) -> tuple[Row, ...]:
-        """One row a cell, without pandas."""
-        return tuple(map(row_of, self.outcomes, self.compared))
 
     def table(self) -> pd.DataFrame:
         """One row a cell with its axis values, outcome, seeds, figures, versions really imported and the exception."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.session.ledger import Ledger, Progress
-    from runner.session.observer import Observer
+    from runner.session.options import Observer
 
 
 class StoppedEarly(ExpectationFailed):

@@ -21,10 +21,9 @@ from runner.matrix.cell_id import CellId
 from runner.matrix.cells import expand, select
 from runner.matrix.model import Seeds
 from runner.matrix.settle import missing_versions, settle
-from runner.session.observer import Observer, Unwatched
-from runner.session.options import Options
+from runner.session.ledger import lacking_for, ledger_of
+from runner.session.options import Observer, Options, Unwatched
 from runner.session.plan import CellPlan, EnvironmentPlan, Plan
-from runner.session.recall import lacking_for, ledger_of
 from runner.session.reporting import report_of
 from runner.session.results import Results, keep_comparisons, read_comparisons, results_of
 from runner.session.rounds import Rounds

@@ -6,6 +6,8 @@ reads them here expects an attack: every line is checked, and what does not fit 
 
 from __future__ import annotations
 
+from collections.abc import Hashable  # noqa: TC003 - pydantic reads annotations
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -150,3 +152,18 @@ class Record(_Frozen):
     def ran(self) -> bool:
         """Whether there was a trial: false for the record of an environment that could not be made."""
         return self.stage not in {"image-build", "install"}
+
+    @cached_property
+    def identity(self) -> Hashable | None:
+        """What identical trials share: initial and final weights of every phase, else the reported series bit for bit.
+
+        None where neither was seen: then no trial is known to be a copy.
+        """
+        weights = tuple((phase.initial_weights, phase.final_weights) for phase in self.phases)
+        if weights and all(initial is not None and final is not None for initial, final in weights):
+            return weights
+        series = tuple(
+            (epoch.phase, epoch.epoch, *((name, value.hex()) for name, value in sorted(epoch.logs.items())))
+            for epoch in self.epochs
+        )
+        return (weights, series) if series else None

@@ -14,9 +14,9 @@ import pytest
 from command import REPOSITORY, environment, runner
 
 import docker
+from runner.cache import cache_folder
 from runner.engines.docker.buildkit import forget_bytecode
 from runner.engines.docker.docker_engine import DockerEngine
-from runner.environments.cache import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

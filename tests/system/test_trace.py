@@ -16,8 +16,7 @@ from test_probe_neutral import FOUNDING
 
 from runner.investigate.trace import Trace, parse_trace
 from runner.investigate.trace_difference import Where, first_difference
-from runner.preludes.instruments import INITIAL_FILE, TRACE_FILE, fixed_order, initial_weights, tracing
-from runner.preludes.prelude import lay_out
+from runner.preludes.prelude import INITIAL_FILE, TRACE_FILE, fixed_order, initial_weights, lay_out, tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

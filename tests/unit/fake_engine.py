@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from runner.engines.protocol import Job
     from runner.environments.lock import Lock
+    from runner.session.results import Results
 
 
 if TYPE_CHECKING:
@@ -182,3 +183,8 @@ def write_matrix(folder: Path, text: str = MATRIX, versions: Sequence[str] = ("1
         write(lock, folder / "locks")
     (folder / "matrix.yaml").write_text(text)
     return folder / "matrix.yaml"
+
+
+def came_to(results: Results) -> list[tuple[object, ...]]:
+    """What each cell came to, without what differs from run to run."""
+    return [(one.id, one.outcome, one.reason, one.flags, one.converged, one.counted) for one in results.outcomes]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fake_index import FakeIndex, wheel
 
-from runner.environments.cache import cache_folder
+from runner.cache import cache_folder
 from runner.environments.index.catalog import Catalog
 from runner.environments.lock import Environment, Layer, Lock, LockedPackage
 from runner.environments.wheelhouse import LockSizes, sizes_of, total

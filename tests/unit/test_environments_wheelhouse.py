@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from fake_index import FakeIndex, sdist, wheel
 
-from runner.environments import cache, file_store, lockfile
+from runner import cache
+from runner.environments import file_store, lockfile
 from runner.environments.index import connection
 from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import HostToolchain, Interpreter

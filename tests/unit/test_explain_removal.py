@@ -13,7 +13,7 @@ from outcomes_records import crash, epochs, record
 
 from runner.explain.removal import missing_in, removed_name
 from runner.investigate.question import Combination
-from runner.preludes.instruments import looking
+from runner.preludes.prelude import looking
 from runner.trials.record import ScriptException
 from runner.trials.trial import PROBE
 

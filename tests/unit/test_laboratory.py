@@ -9,8 +9,7 @@ from fake_engine import FakeEngine, world_of, write_matrix
 
 from runner.errors import BuildFailedError
 from runner.laboratory.laboratory import Laboratory, open_laboratory
-from runner.laboratory.observer import Silence
-from runner.laboratory.request import Answer, Request
+from runner.laboratory.request import Answer, Request, Silence
 from runner.laboratory.setup import Setup
 from runner.matrix.cells import expand
 from runner.matrix.matrix_file import Matrix

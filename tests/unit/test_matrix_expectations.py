@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.matrix.expectations import MEANT, OUTCOME_LABELS, outcome_words
+from runner.matrix.declaration import MEANT, OUTCOME_LABELS, outcome_words
 from runner.matrix.mistakes import RefusedError
 from runner.outcomes.verdict import Label, Standing, standing
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import subprocess
+import sys
+
+from matrix_files import matrix
 from outcomes_records import BREAKS, LEARNS, cell, crash, outcome, trial
 
+from runner.matrix.cells import expand
 from runner.matrix.model import Seeds
-from runner.outcomes.assembly import failure_groups
+from runner.outcomes.assembly import ResultInput, result_of
+from runner.outcomes.failures import failure_groups
 from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.judged_matrix import judge_matrix
 from runner.outcomes.verdict import Label
 
 NO_LR = crash("argument 'lr' at 0x7f3a", kind="TypeError", stage="build-model")
@@ -52,3 +60,59 @@ def test_cells_that_can_not_be_made_are_grouped_by_the_resolvers_words():
 
 def test_a_matrix_without_failures_has_no_groups():
     assert failure_groups([outcome("1", *[LEARNS] * 4)]) == ()
+
+
+def cell_result(*series, name="1.13.1", **changes):
+    """The cell of a result whose trials reported these losses."""
+    values, trials = cell(name, *series, **changes)
+    only = judge_matrix([(values, trials)], Seeds())
+    made = matrix({"tensorflow": [name]})
+    found = result_of(
+        ResultInput(
+            matrix=made,
+            matrix_text="",
+            cells=expand(made),
+            judged=only,
+            compared={},
+            locks={},
+            made_at="2026-01-01T00:00:00+00:00",
+            runner_version="0",
+        )
+    )
+    return found.cells[0]
+
+
+def test_a_cell_s_figures_are_medians_and_the_largest_peak():
+    found = cell_result(*[LEARNS] * 4, peak_memory_bytes=4 * 10**8)
+    assert (str(found.outcome), found.final, found.epoch_s, found.peak_memory_bytes) == (
+        "settles",
+        0.139,
+        4.0,
+        4 * 10**8,
+    )
+    assert (found.converged, found.counted, found.seeds) == (4, 4, 4)
+    assert found.interval is not None
+    assert round(found.interval.low, 4) == 0.3976
+
+
+def test_a_median_of_losses_that_are_mostly_nan_is_nan():
+    assert math.isnan(cell_result(*[BREAKS] * 4).final)
+    assert cell_result(LEARNS, LEARNS, BREAKS).final == 0.139
+
+
+def test_an_exception_stands_with_its_line_of_the_script():
+    found = cell_result((), (), **crash("no 'lr'", kind="TypeError", stage="build-model"))
+    assert str(found.outcome) == "blocked (crashed-build-model)"
+    assert (found.exception.type, found.exception.message, found.exception.file) == (
+        "TypeError",
+        "no 'lr'",
+        "script.py",
+    )
+
+
+def test_importing_the_outcomes_does_not_load_what_a_finished_run_does_not_need():
+    code = (
+        "import sys, runner.outcomes.assembly as _; print(*{'pandas', 'scipy', 'numpy', 'altair'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""

@@ -11,7 +11,7 @@ from outcomes_records import BREAKS, LEARNS, crash, trial
 
 from runner.matrix.cell_id import CellId
 from runner.matrix.criterion import parse
-from runner.matrix.expectations import OUTCOME_LABELS
+from runner.matrix.declaration import OUTCOME_LABELS
 from runner.matrix.model import Seeds
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.judging import verdict_of

@@ -11,8 +11,7 @@ from probe_world import OLDEST_AND_NEWEST, run
 
 from runner.preludes.catalogue import catalogue, table
 from runner.preludes.defaults import Default, explicit
-from runner.preludes.instruments import fixed_order, initial_weights, looking, tracing
-from runner.preludes.prelude import TOOLS, Prelude, lay_out, tools_of
+from runner.preludes.prelude import TOOLS, Prelude, fixed_order, initial_weights, lay_out, looking, tools_of, tracing
 
 if TYPE_CHECKING:
     from runner.preludes.catalogue import CatalogueSwitch

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from runner.errors import UsageError
-from runner.preludes.instruments import fixed_order, initial_weights, tracing
+from runner.preludes.prelude import fixed_order, initial_weights, tracing
 
 WEIGHT = {"role": "kernel", "shape": [1], "dtype": "float32", "data": "eJxjYGiwBwAAxwCA"}
 

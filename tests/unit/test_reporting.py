@@ -10,8 +10,9 @@ from fake_engine import FakeEngine, world_of, write_matrix
 
 from runner.errors import BuildFailedError, UsageError
 from runner.matrix.matrix_file import Matrix
-from runner.outcomes.assembly import LOG_BYTES, LOG_BYTES_OF_GOOD, MOST_POINTS, thinned
+from runner.outcomes.assembly import LOG_BYTES, LOG_BYTES_OF_GOOD
 from runner.outcomes.result import read_result
+from runner.outcomes.series import MOST_POINTS, thinned
 from runner.session.reporting import excerpt
 from runner.session.session import open_session
 

@@ -14,7 +14,7 @@ from imports.pretended import names_of
 from runner.scripts.counterparts import Counterparts
 
 if TYPE_CHECKING:
-    from runner.scripts.codemod import Rewritten
+    from runner.scripts.rewriting import Rewritten
 
 FORMS = forms()
 EACH_FORM = pytest.mark.parametrize("form", FORMS, ids=[form.title for form in FORMS])
@@ -25,7 +25,7 @@ EACH_TUTORIAL = pytest.mark.parametrize("name", TUTORIALS)
 
 @cache
 def rewritten(source: str, flavour: str) -> Rewritten:
-    from runner.scripts.codemod import rewrite  # LibCST is heavy
+    from runner.scripts.rewriting import rewrite  # LibCST is heavy
 
     return rewrite({"script.py": source}, Counterparts(flavour=flavour))["script.py"]
 

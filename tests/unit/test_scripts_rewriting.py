@@ -16,7 +16,7 @@ from runner.errors import UsageError
 from runner.scripts.counterparts import Counterparts
 from runner.scripts.rewriting import rewritten
 from runner.scripts.script import copy_script, read_script
-from runner.scripts.source import NotRewritableError
+from runner.scripts.syntax import NotRewritableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -271,7 +271,7 @@ LINES = (
 @given(st.lists(st.sampled_from(LINES), max_size=8), st.sampled_from(["\n", "\r\n"]), st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_a_script_without_keras_comes_out_as_it_went_in(lines: list[str], newline: str, ended: bool) -> None:
-    from runner.scripts.codemod import rewrite  # LibCST is heavy
+    from runner.scripts.rewriting import rewrite  # LibCST is heavy
 
     text = "x = 1\n" + "\n".join(lines) + "\n" * ended
     text = text.replace("\n", newline)

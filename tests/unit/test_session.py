@@ -8,15 +8,15 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import MATRIX, FakeEngine, lost, world_of, write_matrix
+from fake_engine import MATRIX, FakeEngine, came_to, lost, world_of, write_matrix
 from packaging.version import Version
 
 from runner.engines.protocol import Room
 from runner.environments.lock import Unresolvable
 from runner.environments.wheelhouse import LockSizes
 from runner.errors import BuildFailedError, EngineLostError, MachineError, UsageError
+from runner.laboratory.equipment import Claim
 from runner.laboratory.executor import slots_of
-from runner.laboratory.workplace import Claim
 from runner.matrix.matrix_file import Matrix
 from runner.outcomes.outcome import OutcomeKind
 from runner.session.options import Options
@@ -79,7 +79,7 @@ def test_a_second_run_repeats_nothing(engine: FakeEngine, matrix: Path) -> None:
     second = run(engine, matrix)
     assert engine.ran == []
     assert second.executed == 0
-    assert second.rows() == first.rows()
+    assert came_to(second) == came_to(first)
 
 
 def test_what_changes_a_trial_runs_again_and_what_does_not_does_not(engine: FakeEngine, matrix: Path) -> None:

@@ -6,14 +6,13 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import FakeEngine, world_of, write_matrix
+from fake_engine import FakeEngine, came_to, world_of, write_matrix
 
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
-from runner.session.merging import Merged, merge
 from runner.session.options import Options
 from runner.session.session import open_session
-from runner.session.shards import Shard
+from runner.session.shards import Merged, Shard, merge
 from runner.trials.execution import Workplace
 from runner.trials.store import Store
 
@@ -58,7 +57,7 @@ def test_the_parts_together_are_what_one_machine_would_have(tmp_path: Path, part
     assert (merged.added, merged.same, merged.conflicts, merged.unreadable) == (16, 0, [], 0)
     joined, alone = run(own), run(whole)  # comparing cells asks for more trials: only now are they side by side
     assert (joined.executed, alone.executed) == (4, 20)
-    assert joined.rows() == alone.rows()
+    assert came_to(joined) == came_to(alone)
     logs = [sorted(file.name for file in (path.parent / ".runner" / "logs").iterdir()) for path in (own, whole)]
     assert logs[0] == logs[1]
 
@@ -66,10 +65,10 @@ def test_the_parts_together_are_what_one_machine_would_have(tmp_path: Path, part
 def test_merging_again_changes_nothing(tmp_path: Path, parts: list[Path]) -> None:
     own = write_matrix(tmp_path / "own")
     into(own.parent, *parts)
-    before = stored(own).rows()
+    before = came_to(stored(own))
     again = into(own.parent, *parts, own.parent)
     assert (again.added, again.same, again.conflicts) == (0, 16, [])
-    assert stored(own).rows() == before
+    assert came_to(stored(own)) == before
 
 
 def changed(folder: Path, started_at: str, log: str) -> str:

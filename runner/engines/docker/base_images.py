@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from runner.cache import cache_folder, write_whole
 from runner.engines.docker.daemon import disk_is_full, engine_errors, is_full
-from runner.environments.cache import cache_folder, write_whole
 from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:

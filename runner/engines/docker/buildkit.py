@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.cache import cache_folder
 from runner.engines.docker.daemon import disk_is_full, engine_errors, engine_host, is_full
-from runner.environments.cache import cache_folder
 from runner.errors import BuildFailedError, EngineLostError, MachineError, StoppedError
 
 if TYPE_CHECKING:

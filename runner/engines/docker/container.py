@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from runner.engines.job_limits import Seen
     from runner.engines.protocol import Image, Job, JobFolder
-    from runner.engines.world import World
+    from runner.engines.world import TrialWorld
 
 
 OWNER = f"{PREFIX}.owner"
@@ -94,7 +94,7 @@ def _create(client: DockerClient, image: Image, arguments: dict[str, Any]) -> Co
             ) from None
 
 
-def settings(job: Job, world: World, *, user: str, owner: str) -> dict[str, Any]:
+def settings(job: Job, world: TrialWorld, *, user: str, owner: str) -> dict[str, Any]:
     """The SDK's arguments for the container of a job in its world."""
     from docker.types import LogConfig, Ulimit  # noqa: PLC0415 - imported by now
 
@@ -126,7 +126,7 @@ def settings(job: Job, world: World, *, user: str, owner: str) -> dict[str, Any]
     }
 
 
-def mounts(world: World) -> list[DockerMount]:
+def mounts(world: TrialWorld) -> list[DockerMount]:
     """All of this machine that is seen in the container: the job's folder, the probe, the preludes and mapped data."""
     from docker.types import Mount  # noqa: PLC0415 - imported by now
 
@@ -137,7 +137,7 @@ def mounts(world: World) -> list[DockerMount]:
     ]
 
 
-def prepare(job: Job, world: World) -> str:
+def prepare(job: Job, world: TrialWorld) -> str:
     """Make the job's folder ready for its container; gives the user that it runs as, who owns what is in there.
 
     The places of mapped data are made here, or the engine would make them, as root.

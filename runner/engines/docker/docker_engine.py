@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.cache import cache_folder
 from runner.engines.docker.base_images import RegistryImages, lock_file, recipe_folder
 from runner.engines.docker.buildkit import Builder, build_client, forget_bytecode
 from runner.engines.docker.container import OWNER, remove, run_job, shell_command
@@ -18,7 +19,6 @@ from runner.engines.docker.daemon import connect, engine_errors
 from runner.engines.docker.environment_images import EnvironmentImages
 from runner.engines.ownership import is_dead, this_runner
 from runner.engines.protocol import EngineKind, Room
-from runner.environments.cache import cache_folder
 from runner.environments.index.index_address import network_settings
 from runner.environments.interpreters import REPRODUCIBLE
 from runner.errors import UsageError

@@ -18,11 +18,11 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from runner.cache import cache_folder
 from runner.engines.docker.base_images import FROM, IDENTITY, PREFIX, REPOSITORY, labels_of, recipe_folder
 from runner.engines.docker.buildkit import ImageBuild, forget_contexts, forget_steps
 from runner.engines.docker.daemon import engine_errors
 from runner.engines.protocol import EngineKind, Image, StoredImage
-from runner.environments.cache import cache_folder
 from runner.environments.lock import Layer
 from runner.errors import BuildFailedError, MachineError
 

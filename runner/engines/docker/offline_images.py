@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from runner.cache import cache_folder, disk_trouble, read_sealed, write_sealed
 from runner.engines.docker.base_images import FROM, IDENTITY, BaseImage, exists, recipe_folder, tag_of
 from runner.engines.docker.buildkit import ImageBuild
 from runner.engines.docker.daemon import engine_errors
-from runner.environments.cache import cache_folder, disk_trouble, read_sealed, write_sealed
 from runner.environments.interpreters import find_interpreters, newest_of
 from runner.errors import BuildFailedError, MachineError
 

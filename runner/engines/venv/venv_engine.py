@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.cache import cache_folder
 from runner.engines.protocol import EngineKind, Image, Room, StoredImage
 from runner.engines.venv import venv_folder
-from runner.environments.cache import cache_folder
 from runner.environments.interpreters import HostToolchain, download, find_interpreters
 from runner.environments.processes import Processes
 from runner.errors import MachineError, UsageError

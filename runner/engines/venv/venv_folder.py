@@ -16,15 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.environments.cache import disk_trouble
+from runner.cache import disk_trouble
 from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from runner.environments.interpreters import HostToolchain
-    from runner.environments.processes import Processes
     from runner.environments.lock import Lock
+    from runner.environments.processes import Processes
     from runner.environments.wheelhouse import WheelFile
 
 

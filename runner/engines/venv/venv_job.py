@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from runner.engines.protocol import Job
-    from runner.engines.world import World
+    from runner.engines.world import TrialWorld
 
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -51,7 +51,7 @@ class Reported:
     peak_bytes: int
 
 
-def lay_out(job: Job, world: World) -> None:
+def lay_out(job: Job, world: TrialWorld) -> None:
     """Make the job's folders and map its data in.
 
     A mapped file or folder is a symlink to its source: nothing keeps the job from writing there but its permissions.
@@ -106,7 +106,7 @@ def shell_command(environment: Path, job: Job) -> tuple[tuple[str, ...], dict[st
 class VenvJob:
     """A started job. `ended`, `memory_bytes` and `pids` are what the watch looks at."""
 
-    def __init__(self, job: Job, world: World, owner: str, log: LogFile) -> None:
+    def __init__(self, job: Job, world: TrialWorld, owner: str, log: LogFile) -> None:
         self._job = job
         self._log = log
         self._owner = owner

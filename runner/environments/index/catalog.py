@@ -18,11 +18,10 @@ from urllib.parse import urljoin
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from runner.environments.cache import cache_folder, read_sealed, write_sealed
+from runner.cache import cache_folder, read_sealed, write_sealed
 from runner.environments.index.connection import Connection, IndexSilentError
 from runner.environments.index.index_address import without_addresses
-from runner.environments.index.index_page import ACCEPTED, SDIST_ENDINGS, files_of, is_json
-from runner.environments.index.project import IndexFile, Project, Release
+from runner.environments.index.project import ACCEPTED, SDIST_ENDINGS, IndexFile, Project, Release, files_of, is_json
 from runner.environments.times import UNDATED
 from runner.errors import MachineError, UsageError
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from packaging.version import InvalidVersion, Version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    import httpx
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,3 +74,82 @@ class Project:
             return self._by_version.get(Version(version))
         except InvalidVersion:
             return None
+
+
+JSON = "application/vnd.pypi.simple.v1+json"
+ACCEPTED = f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+"""JSON, since HTML says nothing of times; an index that has HTML only gives that."""
+SDIST_ENDINGS = (".tar.gz", ".zip")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_json(answer: httpx.Response) -> bool:
+    """Whether an answer is a JSON page."""
+    return "json" in answer.headers.get("content-type", "")
+
+
+def files_of(answer: httpx.Response) -> list[dict[str, Any]]:
+    """The wheels and sdists of a page: only the fields that are used, no credentials in addresses.
+
+    Raises ValueError, KeyError, TypeError or AttributeError for a page that is not what the standards describe.
+    """
+    url = str(answer.url)
+    files = answer.json()["files"] if is_json(answer) else _html_files(answer.text, url)
+    return [_kept(file, url) for file in files if _is_named_well(str(file["filename"]))]
+
+
+def _is_named_well(filename: str) -> bool:
+    return filename.endswith((".whl", *SDIST_ENDINGS)) and "/" not in filename and "\\" not in filename
+
+
+def _kept(file: dict[str, Any], page_url: str) -> dict[str, Any]:
+    return {
+        "filename": str(file["filename"]),
+        "url": urljoin(page_url, str(file["url"])),
+        "sha256": _hex(str(file["hashes"].get("sha256", ""))),
+        "uploaded": str(file.get("upload-time") or ""),
+        "size": file.get("size"),
+        "yanked": bool(file.get("yanked")),
+        "requires": str(file.get("requires-python") or ""),
+    }
+
+
+def _hex(digest: str) -> str:
+    """A digest as it may name a folder, empty where it is none."""
+    return digest.lower() if _SHA256.fullmatch(digest.lower()) else ""
+
+
+def _html_files(text: str, page_url: str) -> list[dict[str, Any]]:
+    """The files of an HTML page as JSON pages have them."""
+    page = _Links()
+    page.feed(text)
+    files = []
+    for link in page.links:
+        url, fragment = urldefrag(urljoin(urljoin(page_url, page.base), link["href"] or ""))
+        method, _, digest = fragment.partition("=")
+        files.append(
+            {
+                "filename": unquote(urlsplit(url).path.rpartition("/")[2]),
+                "url": url,
+                "hashes": {method: digest},
+                "yanked": "data-yanked" in link,
+                "requires-python": link.get("data-requires-python"),
+            }
+        )
+    return files
+
+
+class _Links(HTMLParser):
+    """The links of a page with their attributes, and what they are relative to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[dict[str, str | None]] = []
+        self.base = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "a" and found.get("href"):
+            self.links.append(found)
+        elif tag == "base":
+            self.base = found.get("href") or ""
