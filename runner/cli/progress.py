@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.reports.notation import distinct_name, duration
-from runner.trials.channel import follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,6 +95,8 @@ class _Running:
     phase: str = ""
 
     def look(self) -> None:
+        from runner.trials.channel import follow  # noqa: PLC0415 - for a trial that runs
+
         events, self.offset = follow(self.folder.channel, self.offset)
         for event in events:
             if event.get("event") == "phase":

@@ -86,12 +86,7 @@ def explain(
         for line in plan:
             session.observer.note(line)
         found = explained(
-            session.laboratory,
-            session.matrix,
-            *pair,
-            budget=spending,
-            every=every.value,
-            observer=session.observer,
+            session.laboratory, session.matrix, *pair, budget=spending, every=every.value, observer=session.observer
         )
         made = found.account(_command(matrix, good, bad, only))
         write_account(made, session.laboratory.equipment.workplace.root / FOLDER)

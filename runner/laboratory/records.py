@@ -45,23 +45,23 @@ class Records:
 
     def known(self, setup: Setup, cells: Sequence[Cell], seeds: Sequence[int], *, recorded: bool) -> list[Known]:
         """The stored records of cells, in their order, of these seeds."""
-        found: dict[CellId, Known] = {}
-        nothing = self._equipment.store.is_empty()
+        environments: dict[CellId, Environment] = {}
+        settings: dict[CellId, list[Setting]] = {}
         for group in groups_of(setup, cells):
             lock = self._environments.locked(group.environment)
             origins = self._origins(lock, recorded=recorded) if lock else []
             for cell in group.cells:
-                settings = [self.setting(cell, setup, lock, origin) for origin in origins] if lock else []
-                found[cell.id] = (
-                    Known(cell=cell, setting=next(iter(settings), None))
-                    if nothing
-                    else self._of(cell, group.environment, settings, seeds, recorded=recorded)
-                )
-        return [found[cell.id] for cell in cells]
+                environments[cell.id] = group.environment
+                settings[cell.id] = [self.setting(cell, setup, lock, origin) for origin in origins] if lock else []
+        if self._equipment.store.is_empty():
+            return [Known(cell=cell, setting=next(iter(settings[cell.id]), None)) for cell in cells]
+        trials = iter(stored_trials(self._equipment.store, [one for own in settings.values() for one in own], seeds))
+        found = {cell: [(one, next(trials)) for one in own] for cell, own in settings.items()}
+        return [self._of(cell, environments[cell.id], found[cell.id], recorded=recorded) for cell in cells]
 
     def stored(self, setting: Setting, seeds: Iterable[int]) -> dict[int, Record]:
         """The finished trials of a setting by seed."""
-        return stored_trials(self._equipment.store, setting, seeds)
+        return stored_trials(self._equipment.store, [setting], seeds)[0]
 
     def blocked_key(self, environment: Environment, cell: Cell) -> str:
         """The key of the record that says why a cell can't run: another lock, or another CPython, is another key."""
@@ -79,10 +79,7 @@ class Records:
         return self._equipment.store.drop(keys)
 
     def _origins(self, lock: Lock, *, recorded: bool) -> list[Origin]:
-        """The engine and base on which a lock's trials run now.
-
-        With `recorded` those on which they ran, the latest first.
-        """
+        """Where the trials of a lock run now; with `recorded` where they ran, the latest first."""
         if recorded:
             return [(EngineKind(kind), identity) for kind, identity in self._equipment.store.origins(lock.digest)]
         engine = self._equipment.engine
@@ -90,16 +87,21 @@ class Records:
         return [(engine.kind, identity)] if identity else []
 
     def _of(
-        self, cell: Cell, environment: Environment, settings: Sequence[Setting], seeds: Sequence[int], *, recorded: bool
+        self,
+        cell: Cell,
+        environment: Environment,
+        found: Sequence[tuple[Setting, dict[int, Record]]],
+        *,
+        recorded: bool,
     ) -> Known:
         """The finished trials of a cell under the first setting that has some, else why none can run."""
-        for setting in settings:
-            if records := self.stored(setting, seeds):
+        for setting, records in found:
+            if records:
                 return Known(cell=cell, setting=setting, records=records)
         if recorded:
             record = self._equipment.store.blocked(environment.name, cell.values)
         else:
             key = self.blocked_key(environment, cell)
             record = self._equipment.store.get([key]).get(key)
-        first = next(iter(settings), None)
+        first = next((setting for setting, _ in found), None)
         return Known(cell=cell, setting=first, records={} if record is None else {0: record})

@@ -240,7 +240,7 @@ def held_against(
 ) -> tuple[Earlier, ...]:
     """Hold each cell of a result against the same cell of an earlier one; cells can be new or gone.
 
-    `obstacle` says why nothing can be told from comparing the two. What a blocked cell came to is not a matter of chance:
+    `obstacle` says why nothing can be told from comparing the two. A blocked cell is not a matter of chance:
     one that succeeded and can't run now is worse, without a test.
     """
     cells = dict.fromkeys((*now, *then))

@@ -47,8 +47,7 @@ def judge(
     series = read(values, sign=sign, skip=skip, running_best=at == "best")
     flags: list[str] = []
     if (shape := _single_epoch(series, step_values, comparison, sign)) is not None:
-        flags.append("judged-by-steps")
-        series = shape
+        flags, series = ["judged-by-steps"], shape
     case = None
     if series.y:
         quantities = measure(series.y)
@@ -66,15 +65,8 @@ def judge(
     bad_step = first_non_finite(step_values)
     finding = _finding(case, series, bad_step, metric, at)
     flags += [] if case is None else _flags(case, series, finding, skip)
-    return _verdict(
-        case,
-        finding,
-        flags=flags,
-        metric=metric,
-        sign=sign,
-        bad_epoch=series.first_non_finite,
-        bad_step=bad_step,
-    )
+    broken = (series.first_non_finite, bad_step)
+    return _verdict(case, finding, flags=flags, metric=metric, sign=sign, broken=broken)
 
 
 def _parsed(target: str | Comparison | None) -> Comparison | None:
@@ -144,9 +136,10 @@ def _verdict(
     flags: Sequence[str],
     metric: str,
     sign: int,
-    bad_epoch: int | None,
-    bad_step: int | None,
+    broken: tuple[int | None, int | None],
 ) -> Verdict:
+    """The verdict; `broken` is the first epoch and the first step that were NaN or infinite."""
+    bad_epoch, bad_step = broken
     q: Quantities | None = None if case is None else case.quantities
     met: Reach | None = None if case is None else case.reach
     return Verdict(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from itertools import accumulate
 from statistics import fmean, median, variance
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+
 LEVEL = 0.05
 """The error that all tests are allowed, over the whole matrix."""
 _RESAMPLES = 9999
+_CONFIDENCE = 0.95
 _SEED = 20260131
 """Of the bootstrap: the same samples give the same interval."""
 
@@ -51,12 +53,22 @@ def mann_whitney(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
     equal values against four equal others, where only 2 of 70 orders are as extreme (0.029). With ties the orders are
     counted here.
     """
-    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - as above
-
-    superiority = sum((a > b) + (a == b) / 2 for a in x for b in y) / (len(x) * len(y))
+    above = sum((a > b) + (a == b) / 2 for a in x for b in y)
+    superiority = above / (len(x) * len(y))
     if len({*x, *y}) < len(x) + len(y):
         return _permutation_p(x, y), superiority
-    return float(mannwhitneyu(x, y, method="exact").pvalue), superiority
+    return _exact_p(int(above), len(x), len(y)), superiority
+
+
+@cache
+def _exact_p(above: int, n: int, others: int) -> float:
+    """The p of n values without ties that are above one of the others `above` times: it depends on nothing else."""
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - as above
+
+    full, rest = divmod(above, others)
+    places = [others] * full + [rest] * (full < n) + [0] * (n - full - 1)
+    values = [place - 0.5 + rank / (2 * n) for rank, place in enumerate(places)]
+    return float(mannwhitneyu(values, range(others), method="exact").pvalue)
 
 
 def _permutation_p(x: Sequence[float], y: Sequence[float]) -> float:
@@ -77,19 +89,39 @@ def _permutation_p(x: Sequence[float], y: Sequence[float]) -> float:
 def median_interval(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
     """The 95 % percentile bootstrap interval of median(x) - median(y).
 
-    Neither the order of values nor which sample comes first changes it (but for its sign).
+    Neither the order of values nor which sample comes first changes it (but for its sign). The same as
+    `scipy.stats.bootstrap` gives to the last bit; that draws anew for each pair of samples, which takes 7 ms.
     """
     import numpy as np  # noqa: PLC0415 - as above
-    from scipy.stats import bootstrap  # noqa: PLC0415 - as above
-
-    def difference(a: Any, b: Any, axis: int) -> Any:
-        return np.median(a, axis=axis) - np.median(b, axis=axis)
 
     first, second = sorted((sorted(x), sorted(y)))
-    rng = np.random.default_rng(_SEED)
-    found = bootstrap((first, second), difference, n_resamples=_RESAMPLES, paired=False, method="percentile", rng=rng)
-    low, high = (float(end) for end in found.confidence_interval)
+    medians = (
+        (values[lower] + values[upper]) / 2
+        for values, (lower, upper) in zip(
+            (np.asarray(first), np.asarray(second)), _resampled_middles(len(first), len(second)), strict=True
+        )
+    )
+    differences = np.sort(next(medians) - next(medians))
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = (_quantile(differences, share) for share in (tail, 1 - tail))
     return (low, high) if first == sorted(x) else (-high, -low)
+
+
+@lru_cache(maxsize=64)
+def _resampled_middles(*sizes: int) -> list[tuple[Any, Any]]:
+    """For samples of these sizes, in order, where the two middle values of each resample are in the sorted sample."""
+    import numpy as np  # noqa: PLC0415 - as above
+
+    rng = np.random.default_rng(_SEED)
+    drawn = [np.sort(rng.integers(0, size, (_RESAMPLES, size)), axis=-1) for size in sizes]
+    return [(one[:, (size - 1) // 2].copy(), one[:, size // 2].copy()) for one, size in zip(drawn, sizes, strict=True)]
+
+
+def _quantile(ordered: Any, share: float) -> float:
+    """A quantile of ordered values, between two of them by linear interpolation."""
+    place = share * len(ordered) + (1 - share)  # counted from 1
+    below, part = int(place) - 1, place % 1
+    return float((1 - part) * ordered[below] + part * ordered[below + 1])
 
 
 def equivalence(x: Sequence[float], y: Sequence[float], margin: float) -> float:
@@ -219,7 +251,7 @@ class SampleDifference:
 
     @cached_property
     def interval(self) -> tuple[float, float]:
-        """The 95 % bootstrap interval of `estimate`; takes 10 ms. It covers 94 % at 4 against 4."""
+        """The 95 % bootstrap interval of `estimate`. It covers 94 % at 4 against 4."""
         return median_interval(*self._compared)
 
     @property

@@ -202,11 +202,8 @@ class _Collected:
                 if len(self._epochs) >= EPOCHS:
                     return False
                 self._epochs.append(_epoch(event))
-            case events.StepLosses(phase=phase, losses=losses):
-                self._step_count += len(losses)
-                if self._step_count > STEPS:
-                    return False
-                self._steps.setdefault(phase, []).extend(losses)
+            case events.StepLosses():
+                return self._take_losses(event)
             case events.Loop(phase=phase):
                 if phase not in self._phases:
                     return False
@@ -225,6 +222,13 @@ class _Collected:
                 if len(self._probe_errors) >= PROBE_ERRORS:
                     return False
                 self._probe_errors.append(f"{place}: {message}")
+        return True
+
+    def _take_losses(self, event: events.StepLosses) -> bool:
+        self._step_count += len(event.losses)
+        if self._step_count > STEPS:
+            return False
+        self._steps.setdefault(event.phase, []).extend(event.losses)
         return True
 
     def channel(self) -> Channel:

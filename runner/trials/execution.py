@@ -15,13 +15,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tenacity
-
 from runner.engines.protocol import Cut, Job, JobFolder, Limits
 from runner.errors import EngineLostError, MachineError, StoppedError
 from runner.preludes.prelude import lay_out
 from runner.scripts.script import copy_script
-from runner.trials.channel import read_channel
 from runner.trials.record import PreludeRun, Record
 
 if TYPE_CHECKING:
@@ -63,6 +60,8 @@ def execute(trial: Trial, *, image: Image, engine: Engine, workplace: Workplace,
     Raises StoppedError where the run was stopped, EngineLostError where the engine failed three times, MachineError
     where the disk is full.
     """
+    import tenacity  # noqa: PLC0415 - a finished matrix runs nothing
+
     folder = workplace.job(trial)
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(_ATTEMPTS),
@@ -137,6 +136,8 @@ def job_of(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
 def _record(
     trial: Trial, image: Image, *, folder: JobFolder, ending: Ending, started: datetime, artifacts: tuple[str, ...]
 ) -> Record:
+    from runner.trials.channel import read_channel  # noqa: PLC0415 - 0.1 s of models, for a trial that ran
+
     setting = trial.setting
     channel = read_channel(folder.channel, folder.metrics)
     return Record(

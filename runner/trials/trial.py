@@ -106,13 +106,22 @@ class Trial:
         return _key(self.setting.digest, self.seed)
 
 
-def stored_trials(store: Store, setting: Setting, seeds: Iterable[int]) -> dict[int, Record]:
-    """The finished trials of a setting by seed, those with a key of version 0.1.0 too."""
+_FEW = 20
+"""Settings whose keys are looked for one by one; of more, most are not there, and all that are there are read first."""
+
+
+def stored_trials(store: Store, settings: Sequence[Setting], seeds: Iterable[int]) -> list[dict[int, Record]]:
+    """The finished trials of each setting by seed, those with a key of version 0.1.0 too."""
     wanted = list(seeds)
-    former = {_key(setting.former_digest, seed): seed for seed in wanted}
-    present = {_key(setting.digest, seed): seed for seed in wanted}
-    found = store.get([*former, *present])
-    return {seed: found[key] for keys in (former, present) for key, seed in keys.items() if key in found}
+    there = set(store.keys()) if len(settings) > _FEW else None
+
+    def keys(digest: str) -> dict[str, int]:
+        made = {_key(digest, seed): seed for seed in wanted}
+        return made if there is None else {key: seed for key, seed in made.items() if key in there}
+
+    asked = [(keys(setting.former_digest), keys(setting.digest)) for setting in settings]
+    found = store.get(key for both in asked for one in both for key in one)
+    return [{seed: found[key] for one in both for key, seed in one.items() if key in found} for both in asked]
 
 
 def _key(digest: str, seed: int) -> str:

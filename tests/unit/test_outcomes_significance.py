@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import bootstrap, mannwhitneyu
 
 from runner.outcomes.significance import (
     SAME_DECADES,
@@ -84,6 +86,23 @@ def test_neither_the_scale_nor_the_order_of_values_matters(x, y, power, shuffler
     one, other = difference_of(x, y), difference_of(scaled, [value * 2.0**power for value in y])
     assert (one.p, one.superiority) == (other.p, other.superiority)
     assert one.equivalence_p == pytest.approx(other.equivalence_p, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(4, 4), (5, 9), (8, 6)])
+def test_the_bootstrap_and_the_exact_test_are_those_of_scipy_to_the_last_bit(ours: int, theirs: int):
+    rng = np.random.default_rng(ours)
+    x, y = rng.random(ours).tolist(), (rng.random(theirs) + 0.3).tolist()
+    found = bootstrap(
+        sorted((sorted(x), sorted(y))),
+        lambda a, b, axis: np.median(a, axis=axis) - np.median(b, axis=axis),
+        n_resamples=9999,
+        paired=False,
+        method="percentile",
+        rng=np.random.default_rng(20260131),
+    ).confidence_interval
+    same_order = sorted(x) < sorted(y)
+    assert median_interval(x, y) == ((found.low, found.high) if same_order else (-found.high, -found.low))
+    assert mann_whitney(x, y)[0] == mannwhitneyu(x, y, method="exact").pvalue
 
 
 def test_the_bootstrap_is_the_same_each_time_and_mirrors():

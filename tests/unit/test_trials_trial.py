@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,9 @@ from runner.laboratory.setup import Settings, Setup
 from runner.matrix.cells import expand
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.model import DataMapping
+from runner.trials.record import Record
 from runner.trials.store import Store
-from runner.trials.trial import PROBE, code_version, data_digest_of, mounts_of, probe_version
+from runner.trials.trial import PROBE, Trial, code_version, data_digest_of, mounts_of, probe_version, stored_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,6 +106,27 @@ def setting(folder: Path, store: Store) -> Callable[[], Setting]:
         return Settings(folder).of(cell, Setup.of(matrix), lock, (EngineKind.VENV, "base"), store)
 
     return read
+
+
+def test_many_settings_have_the_trials_that_each_has_alone(store: Store, setting: Callable[[], Setting]) -> None:
+    settings = [replace(setting(), base_identity=f"base-{number}") for number in range(50)]
+    for number, one in enumerate(settings[::3]):
+        for seed in range(number % 4):
+            trial = Trial(setting=one, seed=seed)
+            store.put(
+                Record(
+                    key=trial.key,
+                    cell=dict(one.cell.id.values),
+                    seed=seed,
+                    engine="venv",
+                    started_at="2026-01-01T00:00:00+00:00",
+                    duration_s=1.0,
+                    stage="after-training",
+                )
+            )
+    found = stored_trials(store, settings, range(3))
+    assert found == [stored_trials(store, [one], range(3))[0] for one in settings]
+    assert [len(trials) for trials in found[:12:3]] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("name", ["train.py", "model.py", "change.py"])
