@@ -325,6 +325,6 @@ def _copy(record: Record, part: Workplace, workplace: Workplace, *, replacing: b
 
 
 def _conflict(ours: Record, theirs: Record, source: Path, *, newer: bool) -> str:
-    cell = ",".join(f"{axis}={value}" for axis, value in theirs.cell.items())
+    cell = CellId.of(theirs.cell)
     kept = f"that of {source}, of {theirs.started_at}" if newer else f"our own, of {ours.started_at}"
     return f"{cell} seed {theirs.seed}: two records of the same trial differ; kept is {kept}"
