@@ -184,6 +184,8 @@ def _target_met(case: Case) -> RuleFinding | None:
         reason = f"{case.target}: first met in epoch {reach.first_epoch}"
     elif reach.by_end:
         reason = f"{case.target}: ended at {case.say(q.end)}"
+        if case.say(q.final) != case.say(q.end):
+            reason += f" (final {case.say(q.final)}: the median of its last values)"
     else:
         reason = (
             f"{case.target}: the median of the last values is {case.say(q.final)} (the last one is {case.say(q.end)})"
