@@ -1,4 +1,4 @@
-"""A matrix in parts for several machines: the cells of each part, balanced by what their trials are expected to take.
+"""A matrix in parts for several machines: balanced by what trials are expected to take, and joined again by `merge`.
 
 A part that ran has records, by which it would be balanced otherwise: so what was divided once is kept in `.runner`
 beside the matrix. Machines that share no folder divide alike where none has records, or all have the same.
