@@ -38,7 +38,7 @@ class Quantities:
     """L4, the level of the fourth fifth."""
     reversals: int
     window: int
-    """How many of the last values the reversals were counted in."""
+    """The number of last values that the reversals were counted in."""
 
 
 def measure(y: Sequence[float]) -> Quantities:
