@@ -78,7 +78,7 @@ def _pairs(catalog: Catalog) -> list[tuple[str, str]]:
         return project.releases if project else None
 
     cells = expand(settle(Matrix.load(ATLAS), releases))
-    return list(dict.fromkeys((cell.values["tensorflow"], cell.values["keras"]) for cell in cells))
+    return list(dict.fromkeys((cell.id.values["tensorflow"], cell.id.values["keras"]) for cell in cells))
 
 
 def _ordinary(tensorflow: str, keras: str, catalog: Catalog) -> list[str]:

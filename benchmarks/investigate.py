@@ -20,8 +20,7 @@ from planted_axes import AXIS, FAULT, Answerer, Cell, Kind, Packages, planted_ax
 from runner.investigate.attribute import attribute
 from runner.investigate.belief import Evidence
 from runner.investigate.bisect import BisectRules, bisect
-from runner.investigate.inquiry import AttributeRules
-from runner.investigate.question import Combination, answered
+from runner.investigate.question import AttributeRules, Combination, answered
 from runner.outcomes.account import Decision
 from runner.outcomes.significance import clopper_pearson
 

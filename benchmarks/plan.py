@@ -31,7 +31,7 @@ def main() -> None:
         begun = time.perf_counter()
         cells = expand(Matrix.load(path))
         expand_s = time.perf_counter() - begun
-        assert [dict(cell.values) for cell in cells] == product
+        assert [dict(cell.id.values) for cell in cells] == product
         begun = time.perf_counter()
         command = [sys.executable, "-m", "runner", "plan", str(path), "--engine", "venv"]
         done = subprocess.run(command, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, check=True)

@@ -15,8 +15,8 @@ import typer
 from runner.cli.progress import observer_for_terminal
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
-from runner.session.gate import FailOn
 from runner.session.options import Options
+from runner.session.results import FailOn
 from runner.session.session import open_session
 from runner.session.shards import parse_shard
 

@@ -226,7 +226,7 @@ class LiveProgress:
 
     def _name(self, cell: Cell) -> str:
         """The cell by what tells it from the others."""
-        return distinct_name(cell.values, [one.values for one in self._cells])
+        return distinct_name(cell.id.values, [one.id.values for one in self._cells])
 
 
 def _verdict_line(record: Record, verdict: Verdict) -> str:

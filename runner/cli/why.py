@@ -71,7 +71,7 @@ def explain(
     from runner.explain.investigation import explain as explained  # noqa: PLC0415 - only here
     from runner.explain.sides import sides_in, sides_of  # noqa: PLC0415 - only here
     from runner.outcomes.account import FOLDER, write_account  # noqa: PLC0415 - only here
-    from runner.reports.terminal.account_sheet import print_account  # noqa: PLC0415 - as slow as what it prints
+    from runner.reports.terminal.cell_sheet import print_account  # noqa: PLC0415 - as slow as what it prints
 
     if bool(good) is not bool(bad):
         raise UsageError("Name both cells, --good and --bad; or neither, for the closest pair that is recorded.")
@@ -116,7 +116,7 @@ def bisect(
     """Find the releases at which the outcome flips along one axis, also ones that the matrix does not name."""
     from runner.explain.sides import cell_and_ends  # noqa: PLC0415 - only here
     from runner.explain.walk import walk  # noqa: PLC0415 - only here
-    from runner.reports.terminal.account_sheet import print_walk  # noqa: PLC0415 - as slow as what it prints
+    from runner.reports.terminal.cell_sheet import print_walk  # noqa: PLC0415 - as slow as what it prints
 
     spending = _budget(budget, max_trials)
     chosen = options(engine, base, only=only, jobs=jobs, prune_images=prune_images)

@@ -47,9 +47,8 @@ if TYPE_CHECKING:
     from runner.outcomes.earlier import Earlier
     from runner.outcomes.result import Result
     from runner.reports.site import Written
-    from runner.session.gate import FailOn
     from runner.session.options import Options
-    from runner.session.results import Results
+    from runner.session.results import FailOn, Results
     from runner.session.session import Session
 
 
@@ -180,7 +179,7 @@ def tell(session: Session, results: Results, wanted: Asked) -> int:
     if wanted == Asked(junit=None, fail_on=(), baseline=None, annotations=False, summary=None):
         return results.exit_code
     from runner.outcomes.earlier import against  # noqa: PLC0415 - only where asked for
-    from runner.session.gate import broken  # noqa: PLC0415
+    from runner.session.results import broken  # noqa: PLC0415
 
     report = results.result
     earlier = None

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner.environments.lock import Layer, LockedPackage, Unresolvable
 from runner.environments.lockfile import finished
-from runner.environments.needs import newest_visible, requirements_of, unmet_needs
-from runner.environments.resolution_plan import plan_of
+from runner.environments.resolution_plan import newest_visible, plan_of, requirements_of, unmet_needs
 from runner.environments.solver import NoSolutionError, ResolverQuestion, Solved, solve
 from runner.environments.target import build_tools_date, installable
 from runner.errors import MachineError

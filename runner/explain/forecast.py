@@ -15,7 +15,7 @@ from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.cell_id import CellId
 from runner.matrix.cells import expand
 from runner.outcomes.tally import most_trials
-from runner.preludes.catalogue import catalogue
+from runner.preludes.prelude import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,9 +24,8 @@ from runner.explain.switches import FRAMEWORK, interventions_on
 from runner.explain.walk import Span, is_ordered, places_of
 from runner.investigate.attribute import attribute
 from runner.investigate.bisect import BisectRules, bisect
-from runner.investigate.inquiry import AttributeRules
 from runner.investigate.intervene import InterveneRules, intervene
-from runner.investigate.question import BudgetSpentError, Combination, answered
+from runner.investigate.question import AttributeRules, BudgetSpentError, Combination, answered
 from runner.matrix.cell_id import CellId
 from runner.outcomes.account import Account, Decision, Factor, Side
 from runner.outcomes.comparing import compare

@@ -14,9 +14,8 @@ from packaging.utils import canonicalize_name
 from runner.investigate.intervene import Intervention
 from runner.matrix.axes import NO_PRELUDE
 from runner.matrix.releases import of_the_era
-from runner.preludes.catalogue import catalogue
 from runner.preludes.defaults import defaults_that_differ, explicit
-from runner.preludes.prelude import fixed_order, initial_weights
+from runner.preludes.prelude import catalogue, fixed_order, initial_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
     from runner.explain.experimenter import Experimenter
     from runner.investigate.question import Combination
     from runner.outcomes.account import RemovedName
-    from runner.preludes.catalogue import CatalogueSwitch
     from runner.preludes.defaults import Default
-    from runner.preludes.prelude import Prelude
+    from runner.preludes.prelude import CatalogueSwitch, Prelude
 
 
 FOLDER = "preludes"

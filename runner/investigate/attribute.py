@@ -11,16 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import combinations, pairwise, product
 from typing import TYPE_CHECKING
 
-from runner.investigate.inquiry import AttributeRules, Inquiry
-from runner.investigate.question import BudgetSpentError
+from runner.investigate.question import AttributeRules, BudgetSpentError, Inquiry
 from runner.matrix.cell_id import CellId
 from runner.outcomes.account import Cause, Decision, Factor, SearchEnding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runner.investigate.inquiry import Move
-    from runner.investigate.question import Answers, Search
+    from runner.investigate.question import Answers, Move, Search
     from runner.outcomes.account import Tried
 
 _NOTHING: frozenset[str] = frozenset()

@@ -232,7 +232,7 @@ class Dispatch:
     def _blocked(self, environment: Environment, request: Request, obstacle: _Obstacle) -> Record:
         engine = self._equipment.engine
         record = blocked_record(
-            dict(request.cell.values),
+            dict(request.cell.id.values),
             key=self._records.blocked_key(environment, request.cell),
             engine=engine.kind.value,
             stage=obstacle.stage,

@@ -11,6 +11,7 @@ from runner.environments.interpreters import HostToolchain, newest_of
 from runner.environments.lock import Lock, Unresolvable
 from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
 from runner.errors import BuildFailedError, MachineError, StoppedError, UsageError
+from runner.matrix.cell_id import CellId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -141,5 +142,5 @@ class Preparation:
 
 def _labels(lock: Lock, purpose: str) -> dict[str, str]:
     """The labels of an image: what it was made for; another matrix may use it later."""
-    cell = ",".join(f"{package}={version}" for package, version in lock.environment.pins)
+    cell = str(CellId(lock.environment.pins))
     return {"convergence-matrix.matrix": purpose, "convergence-matrix.cell": cell}

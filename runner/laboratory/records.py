@@ -99,7 +99,7 @@ class Records:
             if records:
                 return Known(cell=cell, setting=setting, records=records)
         if recorded:
-            record = self._equipment.store.blocked(environment.name, cell.values)
+            record = self._equipment.store.blocked(environment.name, cell.id.values)
         else:
             key = self.blocked_key(environment, cell)
             record = self._equipment.store.get([key]).get(key)

@@ -1,4 +1,4 @@
-"""The values of the laboratory's face: a `Request` goes in, an `Answer` comes out, `Known` is what is stored."""
+"""The values of the laboratory's face: a `Request` goes in, an `Answer` comes out; a `Watcher` is told of its work."""
 
 from __future__ import annotations
 

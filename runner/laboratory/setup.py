@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from runner.environments.lock import Environment
 from runner.errors import UsageError
 from runner.matrix.cells import requirements_of
-from runner.preludes.catalogue import catalogue
-from runner.preludes.prelude import Prelude
+from runner.preludes.prelude import Prelude, catalogue
 from runner.scripts.rewriting import rewritten
 from runner.scripts.script import read_script
 from runner.trials.trial import Setting, data_digest_of, mounts_of

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from runner.matrix.mistakes import RefusedError, nearest, quoted
 from runner.matrix.releases import EXAMPLE, refuse_rule
 from runner.matrix.versions import parsed, same_version
-from runner.preludes.catalogue import catalogue
+from runner.preludes.prelude import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -245,4 +245,4 @@ def check_cells(matrix: Matrix, mistakes: Mistakes) -> None:
 
 
 def _meets_any(matrix: Matrix, partial: Partial) -> bool:
-    return any(cell.matches(partial.values) for cell in cells(matrix, partial.values))
+    return any(cell.id.matches(partial.values) for cell in cells(matrix, partial.values))

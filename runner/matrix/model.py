@@ -179,41 +179,22 @@ class Cell:
     script: str
 
     @property
-    def values(self) -> Mapping[str, str]:
-        """Axis name to value, in the order of the matrix's axes."""
-        return self.id.values
-
-    @property
     def python(self) -> str | None:
         """Wanted CPython, such as "3.7"; None: the newest that fits."""
-        return self.values.get("python")
+        return self.id.values.get("python")
 
     @property
     def import_flavour(self) -> str:
         """The Keras that the script's Keras imports mean."""
-        return self.values.get("import", "as-written")
+        return self.id.values.get("import", "as-written")
 
     @property
     def env(self) -> tuple[tuple[str, str], ...]:
         """Environment variables, sorted by name."""
-        return env_pairs(self.values.get("env", ""))
+        return env_pairs(self.id.values.get("env", ""))
 
     @property
     def preludes(self) -> tuple[str, ...]:
         """The code that runs before the script: switches by name, and sources by their path in the matrix's folder."""
-        named = self.values.get("prelude", NO_PRELUDE)
+        named = self.id.values.get("prelude", NO_PRELUDE)
         return () if named == NO_PRELUDE else tuple(named.split())
-
-    @property
-    def name(self) -> str:
-        """The cell in words: `tensorflow=1.13.1,keras=2.2.4`."""
-        return str(self.id)
-
-    @property
-    def digest(self) -> str:
-        """The first 12 hex digits of the SHA-256 of the axis values."""
-        return self.id.digest
-
-    def matches(self, partial: Mapping[str, str]) -> bool:
-        """True where every value that `partial` names is this cell's; a package's 2.16 is its 2.16.0."""
-        return self.id.matches(partial)

@@ -1,4 +1,4 @@
-"""The sections that say what every trial does: `experiment:` and `criterion:` → values of the model."""
+"""The sections that say what every trial does and needs: `experiment:`, `criterion:`, `packages:`, `as_of:`."""
 
 from __future__ import annotations
 

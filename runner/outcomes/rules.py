@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from runner.outcomes.series import Series
 
+
 MATERIAL = 0.10
 """A change that counts, as a share of the starting loss S."""
 TREND = 0.025
@@ -184,6 +185,8 @@ def _target_met(case: Case) -> RuleFinding | None:
         reason = f"{case.target}: first met in epoch {reach.first_epoch}"
     elif reach.by_end:
         reason = f"{case.target}: ended at {case.say(q.end)}"
+        if case.say(q.final) != case.say(q.end):
+            reason += f" (final {case.say(q.final)}: the median of its last values)"
     else:
         reason = (
             f"{case.target}: the median of the last values is {case.say(q.final)} (the last one is {case.say(q.end)})"

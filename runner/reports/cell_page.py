@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.reports.page_data import lock_name
-from runner.reports.pages import template
+from runner.reports.pages import lock_name, template
 from runner.reports.past_runs import strips
 from runner.reports.untrusted import capped, terminal_html
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import MachineError
 from runner.outcomes.result import as_json
-from runner.reports import charts, page_data
+from runner.reports import charts, pages
 from runner.reports.badge import badge
 from runner.reports.cell_page import CellPages
 from runner.reports.junit import junit
@@ -73,17 +73,17 @@ def _files(report: Result) -> Iterator[tuple[str, str]]:
     yield "changes.html", changes_page(report)
     if report.accounts:
         yield "why.html", why_page(report)
-    yield "data/matrix.js", page_data.matrix_script(report)
+    yield "data/matrix.js", pages.matrix_script(report)
     yield "data/specs.js", charts.specs_script()
     for path in sorted(_ASSETS.iterdir()):
         yield f"assets/{path.name}", _asset(path)
-    pages = CellPages(report)
+    cell_pages = CellPages(report)
     for cell in report.cells:
-        yield f"cells/{cell.id}.html", pages.page(cell)
-        yield f"data/{cell.id}.js", page_data.cell_script(cell)
+        yield f"cells/{cell.id}.html", cell_pages.page(cell)
+        yield f"data/{cell.id}.js", pages.cell_script(cell)
     for digest, lock in report.locks.items():
-        name = page_data.lock_name(digest)
-        yield f"data/lock-{name}.js", page_data.lock_script(name, lock)
+        name = pages.lock_name(digest)
+        yield f"data/lock-{name}.js", pages.lock_script(name, lock)
 
 
 @cache

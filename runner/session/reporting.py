@@ -12,7 +12,6 @@ from runner.outcomes.account import FOLDER, read_accounts
 from runner.outcomes.assembly import KnownLock, LogExcerpt, ResultInput, logs_wanted, result_of
 from runner.outcomes.result import LockResult, PackageResult, read_result
 from runner.reports.past_runs import continued
-from runner.reports.site import write_site
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +78,8 @@ def publish(results: Results, folder: Path | None = None) -> Written:
 
     Raises UsageError where a `results.json` lies there that can't be read, MachineError where nothing can be written.
     """
+    from runner.reports.site import write_site  # noqa: PLC0415 - templates and NumPy, for whoever publishes
+
     folder = folder or results.matrix.folder / "reports" / "site"
     return write_site(continued(results.result, published(folder)), folder)
 

@@ -1,4 +1,4 @@
-"""A matrix in parts for several machines: the cells of each part, balanced by what their trials are expected to take.
+"""A matrix in parts for several machines: balanced by what trials are expected to take, and joined again by `merge`.
 
 A part that ran has records, by which it would be balanced otherwise: so what was divided once is kept in `.runner`
 beside the matrix. Machines that share no folder divide alike where none has records, or all have the same.
@@ -325,6 +325,6 @@ def _copy(record: Record, part: Workplace, workplace: Workplace, *, replacing: b
 
 
 def _conflict(ours: Record, theirs: Record, source: Path, *, newer: bool) -> str:
-    cell = ",".join(f"{axis}={value}" for axis, value in theirs.cell.items())
+    cell = CellId.of(theirs.cell)
     kept = f"that of {source}, of {theirs.started_at}" if newer else f"our own, of {ours.started_at}"
     return f"{cell} seed {theirs.seed}: two records of the same trial differ; kept is {kept}"

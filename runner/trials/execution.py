@@ -72,7 +72,7 @@ def execute(trial: Trial, *, image: Image, engine: Engine, workplace: Workplace,
     try:
         return retrying(_attempt, trial, image, engine, workplace, cpus)
     except OSError as error:
-        raise MachineError(f"The trial of {trial.setting.cell.name} could not be prepared or read: {error}.") from error
+        raise MachineError(f"The trial of {trial.setting.cell.id} could not be prepared or read: {error}.") from error
     finally:
         remove(folder.root)
 
@@ -129,7 +129,7 @@ def job_of(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
         cpus=cpus,
         mounts=setting.mounts,
         network=setting.experiment.network,
-        labels={"cell": setting.cell.name, "seed": str(trial.seed)},
+        labels={"cell": str(setting.cell.id), "seed": str(trial.seed)},
     )
 
 
@@ -142,7 +142,7 @@ def _record(
     channel = read_channel(folder.channel, folder.metrics)
     return Record(
         key=trial.key,
-        cell=dict(setting.cell.values),
+        cell=dict(setting.cell.id.values),
         seed=trial.seed,
         engine=image.engine.value,
         image=image.reference,

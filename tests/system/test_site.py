@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from scipy.stats import fisher_exact, mannwhitneyu
 
 from runner.outcomes.assembly import LOG_BYTES
-from runner.reports import page_data
+from runner.reports import pages
 from runner.reports.pages import matrix_page
 from runner.reports.past_runs import News, continued, news_of
 from runner.reports.site import write_site
@@ -364,7 +364,7 @@ def test_ten_thousand_cells_are_painted_in_a_second_and_filtered_in_a_fifth(brow
     report = report_of_sizes({"tensorflow": 20, "models": 25, "numpy": 5, "import": 4}, seeds=1, epochs=3)
     small = write_site(report.model_copy(update={"cells": report.cells[:1], "changes": ()}), tmp_path)
     (small.folder / "index.html").write_text(matrix_page(report))
-    (small.folder / "data" / "matrix.js").write_text(page_data.matrix_script(report))
+    (small.folder / "data" / "matrix.js").write_text(pages.matrix_script(report))
     page = browser.new_page()
     painted, filtered = [], []
     for _ in range(3):

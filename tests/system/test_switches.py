@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from probe_stacks import KERAS3, TF1, TF2, TF_KERAS, Run, execute, stack
 
-from runner.preludes.catalogue import catalogue
 from runner.preludes.defaults import Default, explicit
-from runner.preludes.prelude import Prelude, lay_out
+from runner.preludes.prelude import Prelude, catalogue, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -83,7 +83,7 @@ def test_the_jobs_fit_together(workflow: dict[str, Any]) -> None:
 
 def test_the_page_about_ci_names_every_option_and_label() -> None:
     from runner.outcomes.earlier import EarlierLabel
-    from runner.session.gate import FailOn
+    from runner.session.results import FailOn
 
     page = (DOCS / "ci.md").read_text()
     for word in (*EarlierLabel, *(f"--fail-on {kind}" for kind in FailOn), "--junit", "--baseline", "--annotations"):

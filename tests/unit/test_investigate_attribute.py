@@ -11,8 +11,7 @@ from planted import FAULT, World, evidence
 
 from runner.investigate.attribute import attribute
 from runner.investigate.belief import Evidence
-from runner.investigate.inquiry import AttributeRules
-from runner.investigate.question import Combination, answered
+from runner.investigate.question import AttributeRules, Combination, answered
 from runner.outcomes.account import Decision, Factor, SearchEnding
 
 

@@ -26,12 +26,12 @@ AXES = st.dictionaries(
 
 
 def values(found: tuple[Cell, ...]) -> list[dict[str, str]]:
-    return [dict(cell.values) for cell in found]
+    return [dict(cell.id.values) for cell in found]
 
 
 def test_cells_come_in_the_order_of_the_file_and_the_last_axis_turns_fastest() -> None:
     cells = expand(matrix({"tensorflow": ["1.13.1", "2.10.1"], "keras": ["2.2.4", "2.3.1"]}))
-    assert [cell.name for cell in cells] == [
+    assert [str(cell.id) for cell in cells] == [
         "tensorflow=1.13.1,keras=2.2.4",
         "tensorflow=1.13.1,keras=2.3.1",
         "tensorflow=2.10.1,keras=2.2.4",
@@ -161,10 +161,10 @@ def test_include_never_changes_an_axis_value_and_every_entry_is_in_some_cell(dat
     entries = data.draw(st.lists(st.dictionaries(names, st.sampled_from(VERSIONS), min_size=1), max_size=4))
     cells = expand(matrix(axes, include=entries))
     product = [dict(zip(axes, texts, strict=True)) for texts in itertools.product(*axes.values())]
-    assert [{name: cell.values[name] for name in axes} for cell in cells[: len(product)]] == product
+    assert [{name: cell.id.values[name] for name in axes} for cell in cells[: len(product)]] == product
     if entries:
-        assert any(cell.matches(entries[-1]) for cell in cells)
-    assert len({cell.name for cell in cells}) == len(cells)
+        assert any(cell.id.matches(entries[-1]) for cell in cells)
+    assert len({str(cell.id) for cell in cells}) == len(cells)
 
 
 CELLS = expand(
@@ -196,7 +196,7 @@ def test_only_selects_the_cells_that_it_names(only: str, count: int) -> None:
 
 
 def test_the_name_of_each_cell_selects_that_cell_alone() -> None:
-    assert [select(CELLS, cell.name) for cell in CELLS] == [(cell,) for cell in CELLS]
+    assert [select(CELLS, str(cell.id)) for cell in CELLS] == [(cell,) for cell in CELLS]
 
 
 @pytest.mark.parametrize(

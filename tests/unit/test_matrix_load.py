@@ -191,7 +191,7 @@ def test_a_matrix_may_consist_of_included_cells_alone(tmp_path: Path) -> None:
         """)
     matrix = loaded(tmp_path, text)
     assert matrix.base.name == "tensorflow"
-    assert [cell.name for cell in expand(matrix)] == [
+    assert [str(cell.id) for cell in expand(matrix)] == [
         "tensorflow=1.13.1,keras=2.2.4",
         "tensorflow=2.10.1,keras=2.10.0,python=3.10",
     ]
@@ -300,5 +300,5 @@ def test_a_cell_without_a_prelude_is_named_by_the_word_none(tmp_path: Path, writ
         f"axes: {{six: [1.0.0], prelude: [{written}, resource-variables]}}\nexperiment: {{script: a.py}}\n"
     )
     without, with_one = expand(load_matrix(tmp_path / "matrix.yaml"))
-    assert without.name == "six=1.0.0,prelude=none"
+    assert str(without.id) == "six=1.0.0,prelude=none"
     assert (without.preludes, with_one.preludes) == ((), ("resource-variables",))

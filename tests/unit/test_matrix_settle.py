@@ -51,7 +51,7 @@ def settled(folder: Path, axes: str, rest: str = "") -> Matrix:
 
 
 def cells_of(folder: Path, axes: str, rest: str = "") -> list[str]:
-    return [cell.name for cell in expand(settled(folder, axes, rest))]
+    return [str(cell.id) for cell in expand(settled(folder, axes, rest))]
 
 
 def versions(folder: Path, node: str, package: str = "tensorflow") -> list[str]:

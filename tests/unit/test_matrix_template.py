@@ -18,7 +18,7 @@ def loaded_template(folder: Path, script: str, imports: set[str]) -> tuple[list[
     path.write_text(template(script, imports=imports), encoding="utf-8")
     matrix = load_matrix(path)
     packages = tuple(one.text for one in matrix.packages)
-    return [cell.name for cell in expand(matrix)], packages, matrix.experiment.script
+    return [str(cell.id) for cell in expand(matrix)], packages, matrix.experiment.script
 
 
 def test_a_script_that_imports_keras_gets_pairs_that_go_together(tmp_path: Path) -> None:

@@ -9,12 +9,22 @@ import pytest
 from packaging.requirements import Requirement
 from probe_world import OLDEST_AND_NEWEST, run
 
-from runner.preludes.catalogue import catalogue, table
 from runner.preludes.defaults import Default, explicit
-from runner.preludes.prelude import TOOLS, Prelude, fixed_order, initial_weights, lay_out, looking, tools_of, tracing
+from runner.preludes.prelude import (
+    TOOLS,
+    Prelude,
+    catalogue,
+    fixed_order,
+    initial_weights,
+    lay_out,
+    looking,
+    table,
+    tools_of,
+    tracing,
+)
 
 if TYPE_CHECKING:
-    from runner.preludes.catalogue import CatalogueSwitch
+    from runner.preludes.prelude import CatalogueSwitch
 
 REPOSITORY = Path(__file__).parents[2]
 SWITCHES = [pytest.param(switch, id=name) for name, switch in catalogue().items()]

@@ -21,8 +21,7 @@ from runner.reports.junit import junit
 from runner.reports.markdown import report_md, table_md
 from runner.reports.notebook import html_of
 from runner.reports.spreadsheet import as_csv, as_json_rows
-from runner.reports.terminal.account_sheet import print_account
-from runner.reports.terminal.cell_sheet import print_cell
+from runner.reports.terminal.cell_sheet import print_account, print_cell
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
 
 if TYPE_CHECKING:

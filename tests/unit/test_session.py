@@ -55,7 +55,7 @@ def test_every_cell_gets_as_many_seeds_as_its_answer_needs(engine: FakeEngine, m
     engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
     results = run(engine, matrix)
     assert labels(results) == ["converges"] * 4
-    assert Counter(cell for cell, _ in engine.ran) == {cell.name: 4 for cell in results.cells}
+    assert Counter(cell for cell, _ in engine.ran) == {str(cell.id): 4 for cell in results.cells}
     assert results.executed == 16
     assert results.exit_code == 0
 
@@ -88,7 +88,7 @@ def test_what_changes_a_trial_runs_again_and_what_does_not_does_not(engine: Fake
     (matrix.parent / "a.py").write_text("print('changed')\n")
     matrix.write_text(MATRIX.replace("1e-4", "1e-3"))  # a criterion judges records: it is no part of a trial
     results = run(engine, matrix)
-    assert {cell for cell, _ in engine.ran} == {cell.name for cell in results.cells if cell.script == "a.py"}
+    assert {cell for cell, _ in engine.ran} == {str(cell.id) for cell in results.cells if cell.script == "a.py"}
 
 
 def test_fewer_seeds_than_are_stored_give_the_outcome_of_those_seeds(engine: FakeEngine, matrix: Path) -> None:

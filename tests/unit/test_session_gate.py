@@ -7,7 +7,7 @@ from reports_made import cell, exception, report, trial
 from runner.matrix.cell_id import CellId
 from runner.outcomes.earlier import against, evidence
 from runner.outcomes.result import ComparisonResult
-from runner.session.gate import FailOn, broken
+from runner.session.results import FailOn, broken
 
 FAILS = {"outcome": "fails (nan)", "kind": "bad"}
 WORSE = ComparisonResult(label="worse", reason="0 of 4 against 4 of 4")

@@ -125,7 +125,7 @@ def test_the_control_is_the_baseline_again_with_other_seeds(engine: FakeEngine, 
     engine.losses = breaks
     results = run(engine, write(f"{WITHOUT_CRITERION}criterion: loss < 1e-4\ncontrol: true\n"))
     copies = Counter(cell for cell, seed in engine.ran if seed >= FIRST_CONTROL_SEED)
-    assert copies == {results.cells[0].name: 4}
+    assert copies == {str(results.cells[0].id): 4}
     assert results.outcomes[0].n_trials == 5
     assert "of 1 pairs of the same cell 0 were called different" in str(results.judged.control)
 

@@ -103,7 +103,7 @@ def engine() -> FakeEngine:
 
 def names(engine: FakeEngine, path: Path, shard: Shard | None, only: str | None = None) -> list[str]:
     with open_session(Matrix.load(path), Options(shard=shard, only=only), world=world_of(engine)) as session:
-        return [cell.name for cell in session.cells]
+        return [str(cell.id) for cell in session.cells]
 
 
 def test_the_parts_of_a_matrix_are_all_of_it_and_stay_so_when_one_has_run(engine: FakeEngine, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_the_parts_of_a_matrix_are_all_of_it_and_stay_so_when_one_has_run(engine
     assert sorted(before[0] + before[1]) == sorted(names(engine, path, None))
     with open_session(Matrix.load(path), Options(shard=Shard(1, 2)), world=world_of(engine)) as session:
         results = session.run()
-    assert [cell.name for cell in results.cells] == before[0]
+    assert [str(cell.id) for cell in results.cells] == before[0]
     assert {cell for cell, _ in engine.ran} == set(before[0])
     assert [names(engine, path, Shard(part, 2)) for part in (1, 2)] == before
 
@@ -132,7 +132,7 @@ def test_what_trials_took_is_known_when_it_is_divided_anew(engine: FakeEngine, t
     path = write_matrix(tmp_path)
     with open_session(Matrix.load(path), world=world_of(engine)) as session:
         results = session.run()
-        slow = {cell.name for cell in results.cells[:2]}
+        slow = {str(cell.id) for cell in results.cells[:2]}
         for record in (*results.outcomes[0].records, *results.outcomes[1].records):
             session.laboratory.equipment.store.put(record.model_copy(update={"duration_s": 5000.0}))
         jobs = session.github_jobs(2)["include"]

@@ -1,4 +1,4 @@
-"""A project of the package index as a value: its releases with their files, as the index tells of them."""
+"""A project of the package index as a value, read from its page: JSON (PEP 691, 700) or HTML (PEP 503)."""
 
 from __future__ import annotations
 
