@@ -1,4 +1,4 @@
-"""How things fail: one class per way to fail, each with the exit code that the command line documents.
+"""The ways to fail: one class for each, with the exit code that the command line documents.
 
 A message says what happened, what usually causes it and what to do. The command line catches `RunnerError`.
 """

@@ -55,7 +55,7 @@ def application() -> typer.Typer:
     app = typer.Typer(
         name="convergence-matrix",
         help="One training script, many library versions: where does it converge, where not, and why?",
-        epilog="`python -m runner matrix.yaml` runs the whole matrix: a first word that is no command means `run`."
+        epilog="`python -m runner matrix.yaml` runs the whole matrix: `run` is meant where no command is named."
         "\n\nA cell is one combination of the values in the matrix, such as keras=2.2.4,import=keras. A trial is one"
         " run of a cell with one seed. A prelude is a source that runs before the script and changes one thing;"
         " a switch is a prelude that comes with this tool."

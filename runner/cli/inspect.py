@@ -177,7 +177,7 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
 
 
 def _disk_lines(plan: Plan) -> Iterator[str]:
-    """How much disk the environments will take that are locked and not made yet."""
+    """The disk space that the environments will take that are locked and not made yet."""
     sizes = [environment.sizes for environment in plan.environments if environment.wanted and environment.sizes]
     if not sizes:
         return
@@ -194,7 +194,7 @@ def show(
     seeds: Seeds = None,
     output: Output = Format.TABLE,
 ) -> int:
-    """Tell all that is known of one cell: verdicts with their rules, exception, versions, how to reproduce it."""
+    """Show all that is known of one cell: verdicts with their rules, exception, versions, how to reproduce it."""
     with opened(context, matrix, options(None, None, only=cell, seeds=seeds)) as session:
         session.only_cell()
         report = session.results(recorded=True).result

@@ -56,27 +56,27 @@ class PlainProgress:
         self._begun = time.monotonic()
 
     def note(self, text: str) -> None:
-        """Say something about the whole run."""
+        """Report something about the whole run."""
         self._line(text)
 
     def planned(self, cells: Sequence[Cell], *, stored: int) -> None:
-        """Say what the run is about."""
+        """Report the subject of the run."""
         self._line(f"{len(cells)} cells, {stored} finished trials stored")
 
     def environment(self, name: str, text: str) -> None:
-        """Say what is done for an environment."""
+        """Report a step in making an environment."""
         self._line(f"{name}: {text}")
 
     def trial_started(self, trial: Trial, folder: JobFolder) -> None:  # noqa: ARG002 - the observer's signature
-        """Say which trial began."""
+        """Report that a trial began."""
         self._line(f"{trial.setting.cell.id} seed {trial.seed}: started")
 
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
-        """Say how a trial ended."""
+        """Report the end of a trial."""
         self._line(f"{cell.id} seed {record.seed}: {_verdict_line(record, verdict)} ({duration(record.duration_s)})")
 
     def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
-        """Say how a cell came out."""
+        """Report the outcome of a cell."""
         self._line(f"{cell.id}: {outcome.outcome}")
 
     def _line(self, text: str) -> None:
@@ -149,7 +149,7 @@ class LiveProgress:
         self._trials = 0
 
     def note(self, text: str) -> None:
-        """Say something about the whole run, above the display."""
+        """Print a line about the whole run above the display."""
         self._console.print(Text(text, style="yellow"))
 
     def planned(self, cells: Sequence[Cell], *, stored: int) -> None:

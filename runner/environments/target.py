@@ -105,7 +105,7 @@ def wheel_tags(filename: str) -> frozenset[Tag]:
 
 
 def rank(filename: str, python: str) -> int | None:
-    """How well a wheel fits, 0 best; None where it does not."""
+    """The rank of a wheel among those that fit, 0 best; None where it does not fit."""
     ranks = tag_ranks(python)
     return min((ranks[tag] for tag in wheel_tags(filename) if tag in ranks), default=None)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FLAKY = 0.15
 """The share of cells expected to be flaky; their rate is anywhere between one half and one."""
 SLIP = 0.01
-"""How often a trial of a cell that is not flaky goes against it all the same."""
+"""The rate at which a trial of a cell that is not flaky goes against it all the same."""
 DOUBT = 1e-5
 """The doubt that is left where chance plays no part: a place then stands also where it takes two more flips."""
 FIRST = 2
@@ -159,7 +159,7 @@ def likelihood(agreeing: int, opposing: int) -> float:
 
 
 def likelihoods(evidence: Evidence | None, fault: str | None) -> tuple[float, float]:
-    """How likely the evidence is of a good cell, and of a bad one; equal where it tells nothing."""
+    """The likelihood of the evidence in a good cell, and in a bad one; equal where it tells nothing."""
     if evidence is None or not evidence.testable(fault):
         return 1.0, 1.0
     good, bad = evidence.good, evidence.bad(fault)

@@ -34,7 +34,7 @@ LEVELS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class BisectRules:
-    """How sure a bisection must be, and what it may spend."""
+    """The certainty that a bisection needs, and what it may spend."""
 
     confidence: float = 0.97
     """The probability that the whole account is right at which the search ends. It bounds the error of all steps
@@ -45,7 +45,7 @@ class BisectRules:
     """No place gets more trials than this. It is more than a cell of a matrix gets, for a flip may stand or fall with
     it; only one whose trials disagree, beside a flip, comes near it."""
     further: float = 0.02
-    """How likely a third flip is, and every one after it, against one fewer. At 1 axes whose ends differ are sampled
+    """The odds of a third flip, and of each one after it, against one fewer. At 1 axes whose ends differ are sampled
     as closely as those whose ends are alike; that costs several times the trials."""
     fault: str | None = None
     """The fault that counts as bad. None: the fault of the bad end; where no end is bad, of most failures that were

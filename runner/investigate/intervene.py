@@ -26,7 +26,7 @@ AT_ONCE = 4
 
 @dataclass(frozen=True, kw_only=True)
 class InterveneRules:
-    """How sure each decision must be, and what it may cost."""
+    """The certainty that each decision needs, and what it may cost."""
 
     error: float = 0.02
     """The doubt that is left to a switch that changes nothing."""
@@ -47,7 +47,7 @@ class Intervention:
 
     name: str
     breadth: int
-    """How much it changes, from 1 to 9: of several that flip the outcome the one of least breadth is the narrowest."""
+    """The extent of its change, 1 to 9: of several that flip the outcome, the one of least breadth is the narrowest."""
     on: Combination
     does: str = ""
     """The difference that it makes, in a phrase."""

@@ -133,7 +133,7 @@ _NO_AXES = CellId(())
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeRules:
-    """How sure an attribution must be, and what it may spend."""
+    """The certainty that an attribution needs, and what it may spend."""
 
     confidence: float = 0.97
     """The probability that all decisions are right: the more there are, the more trials each of them gets."""

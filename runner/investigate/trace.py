@@ -106,7 +106,7 @@ class TracedStep(_Line):
     learning_rate: float | None = None
     loss: float | None = None
     loss_error: float = 0.0
-    """How far the loss may be off by the way in which it was seen."""
+    """The largest error in the loss that comes from the way in which it was seen."""
     outputs: tuple[Tensor, ...] | None = None
     weights: tuple[Tensor, ...]
     updates: tuple[Tensor, ...] | None = None

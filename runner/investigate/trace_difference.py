@@ -23,7 +23,7 @@ UNITS = 16
 MARGIN = 4
 """The multiple, of what was seen between two runs of the same cell, that a difference must reach."""
 AMPLIFIED = 1000
-"""How much larger an adaptive optimizer makes the rounding of a gradient's small elements, by which it divides."""
+"""The factor by which an adaptive optimizer enlarges the rounding of a gradient's small elements, its divisors."""
 _ADAPTIVE = frozenset({"v", "vhat", "rms", "accumulator", "accum_grad"})
 _EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float64": 2.0**-52}
 _SINGLE = 2.0**-23
@@ -54,9 +54,9 @@ class QuantityPair:
     """The part of the quantity that the two values are: "norm", "element 3", "projection"; empty for the quantity
     itself."""
     off: float = 0.0
-    """How far apart the two are at most."""
+    """The largest distance between the two."""
     tolerance: float = 0.0
-    """How far apart rounding, and the same cell run again, can take them."""
+    """The largest distance that rounding, and running the same cell again, can put between them."""
 
     @property
     def agrees(self) -> bool:
@@ -296,7 +296,7 @@ def _finite(tolerance: float) -> float:
 
 
 def _noise(good: Trace, repeats: Sequence[tuple[Trace, Trace]]) -> _Noise:
-    """How far two runs of one cell are apart at most until a step, by quantity and step; named as in the good trace."""
+    """The largest distance of two runs of a cell until a step, by quantity and step; named as in the good trace."""
     found: _Noise = {}
     for one, two in repeats:
         inner, names = align(one, two), _renamed(good, one)

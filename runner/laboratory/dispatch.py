@@ -60,7 +60,7 @@ class Pruning:
                 raise StoppedError
 
     def end(self, environment: Environment, image: Image | None) -> None:
-        """Give a place back, and drop what no environment to come will stand on; None where no image was made."""
+        """Free a place, and drop what no environment to come will stand on; `image` is None where none was made."""
         base = environment.base
         gone: list[Image | None] = []
         self._coming[base] -= 1

@@ -134,7 +134,7 @@ class Preparation:
         )
 
     def _tell(self, name: str, line: str) -> None:
-        """Tell of a step; where the run is stopping, the step is not taken."""
+        """Report a step before it is taken. Raises StoppedError where the run is stopping."""
         if self._equipment.stopping.is_set():
             raise StoppedError
         self._equipment.observer.environment(name, line)

@@ -31,13 +31,13 @@ class Silence:
     """A watcher that says nothing."""
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Ignore it."""
 
     def environment(self, name: str, text: str) -> None:
-        """Say nothing."""
+        """Ignore it."""
 
     def trial_started(self, trial: Trial, folder: JobFolder) -> None:
-        """Say nothing."""
+        """Ignore it."""
 
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Operator(enum.Enum):
-    """How a metric is compared with its target."""
+    """The comparison of a metric with its target."""
 
     LESS = "<"
     LESS_EQUAL = "<="

@@ -84,7 +84,7 @@ if TYPE_CHECKING:
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ASIDE = "x-"
-"""How the top-level keys begin that mean nothing to the runner; they hold anchors."""
+"""The prefix of top-level keys that mean nothing to the runner; they hold anchors."""
 
 
 def _range_text(text: Text) -> Text:

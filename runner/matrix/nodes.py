@@ -37,7 +37,7 @@ class Text(str):
     __slots__ = ("position", "style")
     position: Position
     style: str
-    """How it is quoted: "'", '"', "|", ">", or "" for a plain one."""
+    """The way it is quoted: "'", '"', "|", ">", or "" for a plain one."""
 
     @classmethod
     def make(cls, value: str, position: Position, style: str = "") -> Text:

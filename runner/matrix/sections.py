@@ -93,7 +93,7 @@ def read_criterion(texts: tuple[Text, ...], mistakes: Mistakes) -> tuple[Compari
 
 
 def read_judging(file: MatrixSections, criterion: tuple[Comparison, ...], mistakes: Mistakes) -> Judging:
-    """How trials are judged; a metric beside a criterion that names another one is a mistake."""
+    """The rules that trials are judged by; a metric beside a criterion that names another one is a mistake."""
     if criterion and file.metric is not None and file.metric != criterion[0].metric:
         message = f"the criterion judges {quoted(criterion[0].metric)}, and another metric is named here"
         mistakes.add(file.metric.position, message, "leave it out, or name it there first")

@@ -274,7 +274,7 @@ class Section(Shape[T]):
     takes = "mapping"
     model: type[T]
     aside: str = ""
-    """How keys begin that are ignored."""
+    """The prefix of keys that are ignored."""
 
     @property
     def keys(self) -> dict[str, Key[Any]]:

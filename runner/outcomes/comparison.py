@@ -36,7 +36,7 @@ class ComparisonLabel(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RateDifference:
-    """How often two cells succeed; pairs are cell, baseline."""
+    """The success rates of two cells; pairs are cell, baseline."""
 
     successes: tuple[int, int]
     counted: tuple[int, int]

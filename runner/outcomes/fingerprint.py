@@ -81,7 +81,7 @@ def signal_name(signal: int | str) -> str:
 
 
 def _ending(record: Record) -> str:
-    """How a record ended without an exception, in one word; nothing where it ended well."""
+    """The way a record ended without an exception, in one word; empty where it ended well."""
     cuts = {"out of memory": record.oom_killed, "timeout": record.timed_out, "disk full": record.disk_full}
     for word, was_cut in cuts.items():
         if was_cut:

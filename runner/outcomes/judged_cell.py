@@ -34,7 +34,7 @@ class JudgedCell:
     reason: str
     """A sentence to check the outcome by."""
     converged: int
-    """How many of the counted observations succeeded."""
+    """The number of counted observations that succeeded."""
     counted: int
     flags: tuple[str, ...]
     trials: tuple[Trial, ...]

@@ -67,7 +67,7 @@ class JudgedMatrix:
 
     @cached_property
     def control(self) -> Control | None:
-        """How often cells that are the same were called different; None where the baseline was not run twice."""
+        """The rate at which equal cells were called different; None where the baseline was not run twice."""
         return None if self.copy is None or self.baseline is None else control([(self.copy, self.baseline)])
 
     def seeds_wanted(self, seeds: Seeds) -> tuple[int, ...]:

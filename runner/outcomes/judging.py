@@ -29,7 +29,7 @@ _IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEnding:
-    """How a trial's process ended. `exception` is "type: message"; `text` is where other causes are looked for."""
+    """The end of a trial's process. `exception` is "type: message"; `text` is where other causes are looked for."""
 
     stage: Stage
     exit: int | None = None
@@ -56,7 +56,7 @@ class TrialEnding:
 
     @property
     def in_words(self) -> str:
-        """How it ended, in a few words."""
+        """The ending in a few words."""
         if self.disk_full:
             return f"ran out of disk space{f' ({self.exception})' if self.exception else ''}"
         if self.message:

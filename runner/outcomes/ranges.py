@@ -83,7 +83,7 @@ def _rest(patterns: Sequence[Pattern], outcomes: Mapping[CellId, Outcome], metri
 
 
 class _Statements:
-    """Says one pattern after the other; the line's axis is named with the first range only."""
+    """The statements of one pattern after the other; the line's axis is named with the first range only."""
 
     def __init__(self, layout: MatrixLayout, metric: str, *, rows_differ: bool) -> None:
         self._layout = layout

@@ -116,7 +116,7 @@ class TrialResult(_Frozen):
     """Its output, head and tail where it is long; ANSI sequences as they came. Kept of one trial a cell: of the
     failure that names the outcome, else of the first."""
     log_bytes: int = 0
-    """How long the whole log is."""
+    """The length of the whole log."""
     artifacts: tuple[str, ...] = ()
 
     @property
@@ -186,7 +186,7 @@ class LockResult(_Frozen):
 
 
 class ReproductionCommands(_Frozen):
-    """How to see a cell again."""
+    """The commands that reproduce a cell."""
 
     with_runner: tuple[str, ...]
     without_runner: tuple[str, ...]

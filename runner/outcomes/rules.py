@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from runner.outcomes.series import Series
 
+
 MATERIAL = 0.10
 """A change that counts, as a share of the starting loss S."""
 TREND = 0.025
@@ -38,7 +39,7 @@ class Quantities:
     """L4, the level of the fourth fifth."""
     reversals: int
     window: int
-    """How many of the last values the reversals were counted in."""
+    """The number of last values that the reversals were counted in."""
 
 
 def measure(y: Sequence[float]) -> Quantities:

@@ -42,7 +42,7 @@ CRASHES = frozenset({Label.CRASHED_IMPORT, Label.CRASHED_BUILD_MODEL, Label.CRAS
 
 
 class Standing(enum.Enum):
-    """How a label counts for its cell."""
+    """The way that a label counts for its cell."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -51,7 +51,7 @@ class Standing(enum.Enum):
 
 
 def standing(label: Label) -> Standing:
-    """How `label` counts for its cell; a new label must be given its standing here."""
+    """The standing of `label` for its cell; a new label must be given its standing here."""
     match label:
         case Label.CONVERGED | Label.SETTLED:
             return Standing.SUCCESS

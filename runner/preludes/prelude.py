@@ -174,7 +174,7 @@ class CatalogueSwitch:
     reverse: str
     """The switch that does the opposite; empty where there is none."""
     breadth: int
-    """How much it changes, from 1 (one default of one kind of object) to 9 (the whole way of execution)."""
+    """The extent of its change, from 1 (one default of one kind of object) to 9 (the whole way of execution)."""
     source: str
 
 

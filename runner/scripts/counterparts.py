@@ -54,7 +54,7 @@ _HIDDEN_ENDINGS: Mapping[str, tuple[str, ...]] = {
     "optimizers": ("_v1", "_v2"),
     "utils": ("_util", "_utils"),
 }
-"""How the private modules of a public one end."""
+"""The suffixes of the private modules of a public one."""
 
 _LAYER_HOMES = _words(
     "advanced_activations convolutional convolutional_recurrent core cudnn_recurrent embeddings local merge noise "

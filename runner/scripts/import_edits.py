@@ -145,7 +145,7 @@ def _without(
 
 
 def _space_after(comma: cst.Comma) -> int:
-    """How many bytes of space follow a comma in its own line."""
+    """The number of bytes of space that follow a comma in its own line."""
     space = comma.whitespace_after
     return len(space.value) if isinstance(space, cst.SimpleWhitespace) and "\n" not in space.value else 0
 

@@ -32,7 +32,7 @@ class SourceFile:
     code: str
     """The digest of what the source does: comments, docstrings and layout are not part of it."""
     rewritten: bytes | None = None
-    """What runs in the file's place, and what both digests are of; None where the file itself runs."""
+    """The source that runs in the file's place, which both digests are of; None where the file itself runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Script:
     imports: frozenset[str]
     """Top-level names that are imported and not local."""
     diff: str = ""
-    """What rewriting changed, as a unified diff of all files."""
+    """The changes that rewriting made, as a unified diff of all files."""
     left_alone: tuple[str, ...] = ()
     """The uses of Keras that could not be rewritten, as `path:line: use (reason)`."""
 

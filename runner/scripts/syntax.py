@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _BLANK = " \t\f\r\n"
 _LAST_COMMENTS = re.compile(r"(?:\n[ \t\f\r]*(?:#[^\n]*)?)+\Z")
-"""What LibCST loses now and then at the end of a file: blank lines and comments, where no edit stands."""
+"""The text that LibCST sometimes loses at the end of a file: blank lines and comments, where no edit stands."""
 TOO_DEEP = "an expression in it is nested too deeply"
 
 

@@ -36,18 +36,18 @@ class Unwatched(Silence):
     """An observer that says nothing."""
 
     def planned(self, cells: Sequence[Cell], *, stored: int) -> None:
-        """Say nothing."""
+        """Ignore it."""
 
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
-        """Say nothing."""
+        """Ignore it."""
 
     def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
-        """Say nothing."""
+        """Ignore it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """How a matrix is run; none of it changes what a trial does, except the engine."""
+    """The way a matrix is run; none of it changes what a trial does, except the engine."""
 
     engine: str = "auto"
     """`docker`, `venv`, or `auto`: docker where an engine answers, else venv."""

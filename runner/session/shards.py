@@ -197,7 +197,7 @@ def divide(environments: Sequence[Piece], costs: Sequence[float], of: int) -> li
 def _packed(
     environments: Sequence[Piece], pieces: Sequence[int], costs: Sequence[float], of: int
 ) -> tuple[list[float], list[list[tuple[int, Piece]]]]:
-    """How long each part takes, and its pieces, each with the number of its environment."""
+    """The time that each part takes, and its pieces, each with the number of its environment."""
     cut = [
         (number, piece)
         for number, (cells, count) in enumerate(zip(environments, pieces, strict=True))

@@ -77,8 +77,7 @@ class Catalog:
         self._undated = undated or (lambda _: False)
         self._known: Once[Project | None] = Once()
         self.answers: Once[Any] = Once()
-        """The resolver's answers, by its question: another cell may ask the same."""
-        """What the resolver said about this index, or why it found nothing, by question and toolchain."""
+        """The resolver's answers about this index, or its reasons for finding nothing, by question and toolchain."""
         self._sizes: Once[Mapping[str, int]] = Once()
         self._silent: IndexSilentError | None = None
 

@@ -90,11 +90,11 @@ class PreludeHandle:
         self._hooks.append((module, call))
 
     def applied(self, note: str = "") -> None:
-        """Say that the change was made; without that, the trial counts as one in which nothing was changed."""
+        """Report that the change was made; without that, the trial counts as one in which nothing was changed."""
         self._channel.emit("prelude", name=self._name, state="applied", note=str(note)[:NOTE])
 
     def failed(self, error: Exception) -> None:
-        """Say that the change could not be made."""
+        """Report that the change could not be made."""
         note = "%s: %s" % (type(error).__name__, error)
         self._channel.emit("prelude", name=self._name, state="failed", note=note[:NOTE])
 

@@ -1,4 +1,4 @@
-"""What sets two trials equal: the initial weights of one given to the other, and batches in the data's own order."""
+"""Tools that make two trials equal: one gets the other's initial weights; batches come in the data's own order."""
 
 import base64
 import inspect

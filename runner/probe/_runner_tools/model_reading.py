@@ -1,4 +1,4 @@
-"""How a model is read: its layers and their variables, losses, batches, and what its optimizer keeps for each weight.
+"""The reading of a model: layers and their variables, losses, batches, and what its optimizer keeps for each weight.
 
 Nothing here adds an op to a graph or draws a random number.
 """
@@ -49,7 +49,7 @@ CHUNKS = {
     "Adamax": ("m", "v"),
     "Nadam": ("m", "v"),
 }
-"""How the lists of the first optimizers of Keras go on: one piece a kind, each in the order of the weights."""
+"""The rest of the lists of Keras' first optimizers: one piece a kind, each in the order of the weights."""
 OPAQUE = ("PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient")
 
 
