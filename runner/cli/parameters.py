@@ -64,7 +64,7 @@ Engine = Annotated[
     typer.Option(
         "--engine",
         envvar="RUNNER_ENGINE",
-        help="docker insists on containers, venv does without; auto takes docker if it answers.",
+        help="docker: always containers; venv: virtual environments; auto: docker where it answers, else venv.",
     ),
 ]
 Base = Annotated[

@@ -269,7 +269,7 @@ def _part(path: Path) -> Workplace:
     for root in (path, path / ".runner"):
         if (root / _FILE).is_file():
             return Workplace(root=root)
-    raise UsageError(f"{path} has no records: it is no `.runner` folder of a run, and has none in it.")
+    raise UsageError(f"{path} has no records: it is neither the `.runner` folder of a run nor contains one.")
 
 
 def _take(part: Workplace, workplace: Workplace, store: Store, merged: Merged) -> None:

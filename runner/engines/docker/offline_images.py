@@ -230,7 +230,7 @@ def _mirror(suite: str) -> str:
         if (codename, component) == (suite, "main"):
             return address
     raise MachineError(
-        f"A base image cannot be made here: apt knows no source of {suite} main.\n"
+        f"A base image cannot be made here: apt has no source for {suite} main.\n"
         f"Run `apt-get update`, and look at /etc/apt/sources.list. {OTHER_WAY}"
     )
 
