@@ -162,3 +162,5 @@ class Equipment:
         for name in ("engine", "store"):
             if name in self.__dict__:
                 getattr(self, name).close()
+        if "catalog" in self.__dict__:
+            self.catalog.connection.close()

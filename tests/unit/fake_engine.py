@@ -6,6 +6,7 @@ import json
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from runner.engines.protocol import Ending, EngineKind, Image, Room, StoredImage
@@ -138,9 +139,13 @@ class FakeEngine:
         pass
 
 
+NO_INDEX = SimpleNamespace(connection=SimpleNamespace(close=lambda: None))
+"""A package index that nothing is asked of."""
+
+
 def world_of(engine: FakeEngine, catalog: object = None) -> World:
     """A world in which every choice of engine gives this one."""
-    return World(engine=lambda *_choice, **_base: (engine, ""), catalog=lambda _undated: catalog)  # type: ignore[arg-type,return-value]
+    return World(engine=lambda *_choice, **_base: (engine, ""), catalog=lambda _undated: catalog or NO_INDEX)  # type: ignore[arg-type,return-value]
 
 
 def _refused(*_choice: object, **_base: object) -> tuple[FakeEngine, str]:

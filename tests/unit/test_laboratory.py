@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from fake_engine import FakeEngine, world_of, write_matrix
 
+from runner.environments.index.catalog import Catalog
+from runner.environments.index.connection import Connection
 from runner.errors import BuildFailedError
+from runner.laboratory.equipment import World
 from runner.laboratory.laboratory import Laboratory, open_laboratory
 from runner.laboratory.request import Answer, Request, Silence
 from runner.laboratory.setup import Setup
@@ -97,3 +100,19 @@ def test_one_laboratory_that_stops_leaves_another_one_working(matrix: Matrix, tm
         working.run(Setup.of(other), [Request(cell=expand(other)[0], seeds=(0,))], lambda _: ())
     assert [seed for _, seed in engines[1].ran] == [0]
     assert not engines[1].stopped.is_set()
+
+
+class Line(Connection):
+    """A connection that knows whether it is open."""
+
+    is_open = True
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+def test_leaving_a_laboratory_lets_go_of_the_index(matrix: Matrix) -> None:
+    line = Line()
+    with open_laboratory(matrix.folder, world=World(catalog=lambda _undated: Catalog(line))) as laboratory:
+        assert laboratory.equipment.catalog.connection is line
+    assert not line.is_open

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import MATRIX, FakeEngine, came_to, lost, world_of, write_matrix
+from fake_engine import MATRIX, NO_INDEX, FakeEngine, came_to, lost, world_of, write_matrix
 from packaging.version import Version
 
 from runner.engines.protocol import Room
@@ -172,7 +172,7 @@ def test_what_does_not_resolve_is_a_result_with_the_resolver_s_reason(engine: Fa
         return Unresolvable(environment=environment, reason="six 1.15.0 needs a planet")
 
     there = [SimpleNamespace(version=Version(version)) for version in ("1.15.0", "1.16.0")]
-    catalog = SimpleNamespace(project=lambda _name: SimpleNamespace(releases=there))
+    catalog = SimpleNamespace(project=lambda _name: SimpleNamespace(releases=there), connection=NO_INDEX.connection)
     for _ in range(2):
         with open_session(Matrix.load(matrix), world=replace(world_of(engine, catalog), resolve=resolve)) as session:
             results = session.run()
