@@ -367,7 +367,7 @@ def read_sections(tree: Node | None, mistakes: Mistakes) -> tuple[MatrixSections
     """
     if tree is None or isinstance(tree, Nothing):
         top = Position(line=1, column=1)
-        mistakes.stop(top, "the file is empty", "`python -m runner init script.py` writes a matrix")
+        mistakes.stop(top, "the file is empty", "`convergence-matrix init script.py` writes a matrix")
     if not isinstance(tree, Entries):
         mistakes.stop(tree.position, f"a matrix is a mapping with keys such as axes, not a {shape(tree)}")
     left_out: set[str] = set()
