@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import runner
 from runner.cli.parameters import DEFAULT_MATRIX, Base, Format, MatrixFile, Output, options
 from runner.engines.choice import describe_build_client, describe_docker
 from runner.errors import RunnerError, UsageError
@@ -38,7 +39,7 @@ def init(
         raise UsageError(f"{script} is not below {folder}: the matrix stands in a folder that holds the script.")
     read = read_script(folder, path.relative_to(folder).as_posix())
     output.write_text(template(read.path, imports=read.imports), "utf-8")
-    sys.stdout.write(f"Wrote {output}. Look at it, then: python -m runner plan {output}\n")
+    sys.stdout.write(f"Wrote {output}. Look at it, then: convergence-matrix plan {output}\n")
     return 0
 
 
@@ -55,7 +56,7 @@ ENOUGH_BYTES = 10 * 1000**3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing that was looked at; `remedy` is empty where all is well."""
+    """One thing that was looked at; `remedy` is empty where all is well, and an advice where `ok` is true beside it."""
 
     what: str
     ok: bool
@@ -71,7 +72,18 @@ def examine(base: str, folder: Path) -> tuple[Finding, ...]:
         _try("interpreters", _interpreters),
         _disk(folder),
         _try("index", _index),
+        name_in(Path.cwd()),
     )
+
+
+def name_in(here: Path) -> Finding:
+    """What `python -m runner` starts in a folder: this tool, or the user's own module of that name."""
+    own = Path(runner.__file__).resolve()
+    for module in (here / "runner" / "__init__.py", here / "runner.py"):
+        if module.is_file() and module.resolve() != own:
+            found = f"`python -m runner` starts {module.relative_to(here)} of this folder, not this tool"
+            return Finding(what="name", ok=True, found=found, remedy="Type `convergence-matrix` here.")
+    return Finding(what="name", ok=True, found="`python -m runner` and `convergence-matrix` are this tool")
 
 
 def _try(what: str, look: Callable[[], str]) -> Finding:
@@ -123,7 +135,7 @@ def doctor(
         [
             {
                 "what": finding.what,
-                "state": "ok" if finding.ok else "wrong",
+                "state": "wrong" if not finding.ok else "advice" if finding.remedy else "ok",
                 "found": finding.found,
                 "remedy": finding.remedy,
             }
