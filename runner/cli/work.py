@@ -33,6 +33,7 @@ from runner.cli.parameters import (
     Seeds,
     Shard,
     TableFormat,
+    looked_at,
     opened,
     options,
 )
@@ -109,7 +110,7 @@ def table(
     baseline: Baseline = None,
     annotate: Annotations = None,
     recorded: Annotated[
-        bool, typer.Option("--recorded", help="Of whatever engine and machine it ran on; no engine is asked.")
+        bool, typer.Option("--recorded", help="Of whatever engine and machine it ran on, not of the last run alone.")
     ] = False,
     wide: Annotated[bool, typer.Option("--wide", help="All columns, a line for each cell, nothing cut.")] = False,
     output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
@@ -117,8 +118,8 @@ def table(
     """Print the outcomes of the trials that are stored; nothing is run."""
     wanted = asked(junit, fail_on, baseline, annotate)
     chosen = options(engine, base, only=only, shard=shard, seeds=seeds, earlier=wanted.baseline)
-    with opened(context, matrix, chosen) as session:
-        results = session.results(recorded=recorded)
+    with looked_at(context, matrix, chosen) as session:
+        results = session.results(recorded=True) if recorded else session.last_results()
         print_result(results.result, output, wide=wide, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
@@ -126,13 +127,15 @@ def table(
 def judge(
     context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
+    engine: Engine = None,
+    base: Base = None,
     only: Only = None,
     seeds: Seeds = None,
     output: Output = Format.TABLE,
 ) -> int:
-    """Judge the stored trials again and say why each is labelled as it is; nothing is run, no engine is asked."""
-    with opened(context, matrix, options(None, None, only=only, seeds=seeds)) as session:
-        results = session.results(recorded=True)
+    """Judge the stored trials again and say why each is labelled as it is; nothing is run."""
+    with looked_at(context, matrix, options(engine, base, only=only, seeds=seeds)) as session:
+        results = session.last_results()
         result = results.result
     print_verdicts(result, output, missed=list(map(str, results.misses)))
     return results.exit_code
@@ -261,9 +264,7 @@ def publish(
 ) -> int:
     """Write the report site of the stored trials, a folder that opens from disk; nothing is run."""
     chosen = options(engine, base, only=only, seeds=seeds)
-    written = (
-        _from_results(source, to) if source else _from_matrix(context, matrix, chosen, to, recorded=engine is None)
-    )
+    written = _from_results(source, to) if source else _from_matrix(context, matrix, chosen, to)
     sys.stdout.write(
         f"{written.folder / 'index.html'}\n"
         f"{counted(written.written, 'file')} written, {written.kept} as they were, {written.removed} removed.\n"
@@ -271,12 +272,12 @@ def publish(
     return 0
 
 
-def _from_matrix(context: typer.Context, matrix: Path, chosen: Options, to: Path | None, *, recorded: bool) -> Written:
-    """The site of what is stored: on the engine that was named, else on whatever engine ran last."""
+def _from_matrix(context: typer.Context, matrix: Path, chosen: Options, to: Path | None) -> Written:
+    """The site of what is stored: of the last run, unless another engine is named."""
     from runner.session.reporting import publish as publish_results  # noqa: PLC0415 - templates, numpy
 
-    with opened(context, matrix, chosen) as session:
-        return publish_results(session.results(recorded=recorded), to)
+    with looked_at(context, matrix, chosen) as session:
+        return publish_results(session.last_results(), to)
 
 
 def _from_results(source: Path, to: Path | None) -> Written:

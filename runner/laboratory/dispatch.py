@@ -252,8 +252,9 @@ class Dispatch:
             message=obstacle.message,
         )
         lock = self._environments.locked(environment)
-        if lock is None or engine.known_identity(lock.python):
-            self._equipment.store.put(record)  # a CPython that is missing now may be there next time
+        missing = lock is not None and not engine.known_identity(lock.python)
+        # a CPython that is missing now may be there next time: a run looks for the key without the ending
+        self._equipment.store.put(record.model_copy(update={"key": f"{record.key}-now"}) if missing else record)
         return record
 
     # -- trials ------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from runner.engines.protocol import JobFolder
+    from runner.engines.protocol import EngineKind, JobFolder
     from runner.matrix.model import Cell
     from runner.trials.record import Record
     from runner.trials.trial import Setting, Trial
@@ -68,6 +68,16 @@ class Answer:
     record: Record
     stored: bool = False
     """It was there before, and nothing ran for it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """Which stored records are looked at without asking an engine: those of any, or of one with its base images."""
+
+    engine: EngineKind | None = None
+    """None: of whatever engine and base images ran last."""
+    identities: tuple[tuple[str, str], ...] = ()
+    """The identity of all that a lock does not pin, by CPython."""
 
 
 @dataclass(frozen=True, kw_only=True)
