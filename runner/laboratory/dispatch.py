@@ -215,8 +215,10 @@ class Dispatch:
             return
         group.image = made
         group.under_way += 1  # its image stays until every request has begun
-        for request in group.requests:
-            self._ask(group, request, self._setting(request, made), request.seeds)
+        asked = [(request, self._setting(request, made)) for request in group.requests]
+        for part in (slice(1), slice(1, None)):  # first a look at each
+            for request, setting in asked:
+                self._ask(group, request, setting, request.seeds[part])
         group.under_way -= 1
         self._end_if_done(group)
 

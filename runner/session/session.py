@@ -206,7 +206,7 @@ class Session:
             ledger = self.ledger()
             rounds = Rounds(self.laboratory, self.matrix, ledger, self.observer, fail_fast=self.options.fail_fast)
             rounds.stop_if_decided()
-            self.observer.planned(self.cells, stored=sum(progress.ran for progress in ledger.selected))
+            self.observer.planned(self.cells, rounds.known())
             root = self.laboratory.equipment.workplace.root
             try:
                 while requests := rounds.next():
