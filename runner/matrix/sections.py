@@ -8,12 +8,12 @@ from runner.matrix.axes import RESERVED_AXES, axis_name
 from runner.matrix.criterion import EXAMPLE, Comparison, CriterionError, parse
 from runner.matrix.mistakes import Mistakes, RefusedError, quoted
 from runner.matrix.model import Judging
-from runner.matrix.nodes import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.matrix.declaration import AsOf, MatrixSections
+    from runner.matrix.nodes import Text
 
 
 def read_criterion(texts: tuple[Text, ...], mistakes: Mistakes) -> tuple[Comparison, ...]:
