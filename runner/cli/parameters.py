@@ -129,6 +129,7 @@ def options(
     jobs: int | None = None,
     shard: str = "",
     fail_fast: bool = False,
+    again: tuple[str, ...] | None = None,
     prune_images: bool = False,
     earlier: Result | None = None,
 ) -> Options:
@@ -142,6 +143,7 @@ def options(
         seeds=seeds,
         jobs=jobs,
         fail_fast=fail_fast,
+        again=again,
         prune_images=prune_images,
         earlier=earlier,
     )

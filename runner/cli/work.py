@@ -37,6 +37,7 @@ from runner.cli.parameters import (
     opened,
     options,
 )
+from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.plurals import counted
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
@@ -57,11 +58,20 @@ if TYPE_CHECKING:
 def run(
     context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
+    cells: Annotated[
+        list[str] | None, typer.Argument(metavar="[CELL]…", help="With --again: the cells, as `AXIS=VALUE,…`.")
+    ] = None,
     engine: Engine = None,
     base: Base = None,
     only: Only = None,
     seeds: Seeds = None,
     jobs: Jobs = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Run the stored trials of the cells once more; the old ones count until the new are there."
+        ),
+    ] = False,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first cell that is not as it should be.")
     ] = False,
@@ -76,6 +86,11 @@ def run(
 ) -> int:
     """Run the matrix: make what is missing, run every trial that is not stored yet, print the outcomes."""
     wanted = asked(junit, fail_on, baseline, annotate)
+    named = tuple(cells or ())
+    if "=" in str(matrix) and not matrix.exists():  # `run --again CELL` means the matrix of this folder
+        matrix, named = DEFAULT_MATRIX, (str(matrix), *named)
+    if named and not again:
+        raise UsageError(f"{named[0]} is a cell: `--only {named[0]}` runs it, `--again {named[0]}` runs it once more.")
     chosen = options(
         engine,
         base,
@@ -83,6 +98,7 @@ def run(
         shard=shard,
         seeds=seeds,
         jobs=jobs,
+        again=named if again else None,
         fail_fast=fail_fast,
         prune_images=prune_images,
         earlier=wanted.baseline,

@@ -265,7 +265,7 @@ class Dispatch:
         """Hand over the trials that are stored, and run the others."""
         wanted = list(seeds)
         while wanted:
-            stored = self._records.stored(setting, wanted)
+            stored = {} if request.again else self._records.stored(setting, wanted)
             for seed in wanted:
                 group.asked[request.cell.id] += 1
                 if seed not in stored:

@@ -55,6 +55,8 @@ class Request:
     """The number of trials that the cell has already: a first look at all cells comes before a second look at one."""
     further: bool = False
     """The environment was made for this cell before: where it can't be made now, that is no finding about the cell."""
+    again: bool = False
+    """Run although it is stored: what comes takes the place of what is there."""
     fresh: bool = False
     """Run in an image that is made anew, where the engine makes images."""
 

@@ -107,6 +107,13 @@ class Progress:
         self.under_way += len(seeds)
         return seeds
 
+    def begin_again(self) -> tuple[int, ...]:
+        """The seeds of the finished trials, which count no more and are under way anew; what is stored stays there."""
+        seeds = tuple(sorted(self.trials))
+        self.trials, self.stored, self._added_up = {}, {}, None
+        self.under_way = len(seeds)
+        return seeds
+
     def answer(self, record: Record, seed: int) -> Verdict:
         """Take a trial that was under way; where none can run, none is under way any more."""
         self.under_way = self.under_way - 1 if record.ran else 0

@@ -64,6 +64,8 @@ class Options:
     fail_fast: bool = False
     earlier: Result | None = None
     """A result to hold this one against: cells that look different from it get the trials that it takes to be sure."""
+    again: tuple[str, ...] | None = None
+    """Selections of cells whose stored trials run once more, and no other cells; of none all; None: no trial does."""
     prune_images: bool = False
     """True where an image is removed as soon as its cells are decided, so that a large matrix needs little disk."""
 

@@ -57,6 +57,11 @@ class Rounds:
         begun = [one for one in self._ledger.selected if one.trials]
         return [judge_cell(one.cell.id, one.finished, self._matrix.seeds) for one in begun]
 
+    def again(self) -> list[Request]:
+        """The finished trials of the selected cells, to be run once more."""
+        begun = [one for one in self._ledger.selected if one.trials]
+        return [Request(cell=one.cell, seeds=one.begin_again(), again=True) for one in begun]
+
     def next(self) -> list[Request]:
         """The trials of the next round; none when the matrix is done."""
         self._own = self._ledger.undecided

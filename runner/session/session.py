@@ -22,6 +22,7 @@ from runner.matrix.cell_id import CellId
 from runner.matrix.cells import expand, select
 from runner.matrix.model import Seeds
 from runner.matrix.settle import missing_versions, settle
+from runner.plurals import counted
 from runner.session.last_run import keep_last_run, read_last_run
 from runner.session.ledger import lacking_for, ledger_of
 from runner.session.options import Observer, Options, Unwatched
@@ -85,7 +86,11 @@ class Session:
     @cached_property
     def chosen(self) -> tuple[Cell, ...]:
         """The cells of the matrix that `only` selects, whichever part they are in."""
-        return select(self.all_cells, self.options.only) if self.options.only else self.all_cells
+        chosen = select(self.all_cells, self.options.only) if self.options.only else self.all_cells
+        if not self.options.again:
+            return chosen
+        named = {cell.id for text in self.options.again for cell in select(chosen, text)}
+        return tuple(cell for cell in chosen if cell.id in named)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -205,11 +210,17 @@ class Session:
             self._read_scripts()
             ledger = self.ledger()
             rounds = Rounds(self.laboratory, self.matrix, ledger, self.observer, fail_fast=self.options.fail_fast)
-            rounds.stop_if_decided()
+            again = rounds.again() if self.options.again is not None else []
+            if again:
+                number = sum(len(request.seeds) for request in again)
+                self.observer.note(f"{counted(number, 'stored trial')} to run once more.")
+            else:
+                rounds.stop_if_decided()
             self.observer.planned(self.cells, rounds.known())
             root = self.laboratory.equipment.workplace.root
             try:
-                while requests := rounds.next():
+                while requests := again or rounds.next():
+                    again = []
                     self.check_versions(self.setup.environment(request.cell) for request in requests)
                     rounds.run(self.setup, requests)
             finally:

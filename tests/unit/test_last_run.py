@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import MATRIX, FakeEngine, world_of, write_matrix
+from fake_engine import MATRIX, FakeEngine, lost, world_of, write_matrix
 
 from runner.cli.app import run_command_line
 from runner.engines.protocol import EngineKind
@@ -117,3 +117,55 @@ def test_what_could_not_be_made_is_told_by_the_table_as_by_the_run_and_tried_aga
     assert outcomes(machine, capsys, "table") == found
     engine.identity, engine.broken = "now", {}
     assert outcomes(machine, capsys, "run --engine venv") == [("fails (nan)", 4)] * 4
+
+
+def test_again_runs_the_stored_trials_of_the_named_cells_once_more_and_theirs_alone(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = Machine()
+    engine = machine.engines["docker"]
+    machine.does("run")
+    engine.ran.clear()
+    engine.losses = lambda _job, seed: (1.0 + seed, float("nan"))
+    assert machine.does("run --again six=1.15.0,script=a.py") == 0
+    assert {cell for cell, _ in engine.ran} == {"six=1.15.0,script=a.py"}
+    assert sorted(seed for _, seed in engine.ran)[:4] == [0, 1, 2, 3]
+    assert [one for one, _ in outcomes(machine, capsys, "table")] == ["fails (nan)"] + ["converges"] * 3
+    engine.ran.clear()
+    assert machine.does("run matrix.yaml --again six=1.16.0 script=a.py") == 0
+    assert {cell for cell, _ in engine.ran} == {
+        "six=1.15.0,script=a.py",
+        "six=1.16.0,script=a.py",
+        "six=1.16.0,script=b.py",
+    }
+    engine.ran.clear()
+    assert machine.does("run --again --only script=b.py") == 0
+    assert {cell for cell, _ in engine.ran} == {"six=1.15.0,script=b.py", "six=1.16.0,script=b.py"}
+
+
+def test_the_old_trials_count_until_the_new_ones_are_there(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _s: None)
+    machine = Machine()
+    machine.does("run")
+    machine.engines["docker"].losses = lost
+    assert machine.does("run --again") == 4
+    assert outcomes(machine, capsys, "table") == [("converges", 4)] * 4
+
+
+def test_what_could_not_be_made_is_made_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine()
+    engine = machine.engines["docker"]
+    engine.broken = {"six-1.15.0": BuildFailedError("install", "the mirror was away")}
+    machine.does("run")
+    engine.broken = {}
+    machine.does("run")
+    assert outcomes(machine, capsys, "table")[0][0] == "blocked (install-failed)"
+    machine.does("run --again six=1.15.0")
+    assert outcomes(machine, capsys, "table") == [("converges", 4)] * 4
+
+
+def test_a_cell_without_again_is_told_what_to_say(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Machine().does("run six=1.15.0") == 2
+    assert "--only six=1.15.0" in capsys.readouterr().err
