@@ -37,7 +37,6 @@ from runner.cli.parameters import (
     opened,
     options,
 )
-from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.plurals import counted
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
@@ -90,7 +89,7 @@ def run(
     if "=" in str(matrix) and not matrix.exists():  # `run --again CELL` means the matrix of this folder
         matrix, named = DEFAULT_MATRIX, (str(matrix), *named)
     if named and not again:
-        raise UsageError(f"{named[0]} is a cell: `--only {named[0]}` runs it, `--again {named[0]}` runs it once more.")
+        raise typer.BadParameter(f"{named[0]}: cells stand behind --again; `--only {named[0]}` runs a cell.")
     chosen = options(
         engine,
         base,

@@ -169,3 +169,12 @@ def test_what_could_not_be_made_is_made_again(here: Path, capsys: pytest.Capture
 def test_a_cell_without_again_is_told_what_to_say(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert Machine().does("run six=1.15.0") == 2
     assert "--only six=1.15.0" in capsys.readouterr().err
+
+
+def test_cells_that_never_ran_are_told_as_such(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine()
+    machine.does("run --only six=1.15.0")
+    capsys.readouterr()
+    assert machine.does("table --format json") == 0
+    captured = capsys.readouterr()
+    assert [row["outcome"] for row in json.loads(captured.out)] == ["converges", "converges", "not run", "not run"]
