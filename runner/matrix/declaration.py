@@ -237,6 +237,12 @@ class ExperimentSection:
         _STRING, "The training script, relative to this file; not together with an axis named script.", None
     )
     args: tuple[Text, ...] = key(ListOf(TEXT), "The script's arguments.", ())
+    install: Text | None = key(
+        Scalar({"type": "string", "examples": [".", ".[train]"]}),
+        "The project's own package, installed into every environment: a folder with a pyproject.toml or setup.py, as "
+        "pip takes it ('.', '.[train]'). Its dependencies join `packages`, but for those that are an axis.",
+        None,
+    )
     data: tuple[Text | Pairs, ...] = key(
         ListOf(_TEXT_OR_PAIRS),
         "Files and folders that the script reads: a path, or source: target, where the target is relative to the "

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
 
 from runner.matrix.axes import RESERVED_AXES, axis_name, check_script
 from runner.matrix.criterion import EXAMPLE, Comparison, CriterionError, parse
 from runner.matrix.mistakes import Mistakes, RefusedError, quoted
-from runner.matrix.model import DataMapping, Experiment, Judging
+from runner.matrix.model import DataMapping, Experiment, Install, Judging
 from runner.matrix.nodes import Text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from runner.matrix.declaration import AsOf, ExperimentSection, MatrixSections
+
+_PROJECT = re.compile(r"^(?P<folder>[^\[\]]+?)\s*(?:\[(?P<extras>[^\[\]]*)\])?$")
 
 
 def read_experiment(section: ExperimentSection, folder: Path, mistakes: Mistakes) -> Experiment:
@@ -36,7 +41,23 @@ def read_experiment(section: ExperimentSection, folder: Path, mistakes: Mistakes
         timeout_s=section.timeout,
         artifacts=tuple(str(glob) for glob in section.artifacts),
         network=section.network,
+        install=_install(section.install, folder, mistakes),
     )
+
+
+def _install(node: Text | None, folder: Path, mistakes: Mistakes) -> Install | None:
+    if node is None:
+        return None
+    written = _PROJECT.match(node)
+    if written is None or "://" in node:
+        mistakes.add(node.position, f"install: {quoted(node)} is not a folder of the project", "such as . or .[train]")
+        return None
+    project = (folder / written["folder"]).absolute()
+    if not any((project / name).is_file() for name in ("pyproject.toml", "setup.py")):
+        hint = "what can be installed has one"
+        mistakes.add(node.position, f"install: there is no pyproject.toml or setup.py in {project}", hint)
+    extras = (part for part in re.split(r"[,\s]+", written["extras"] or "") if part)
+    return Install(folder=project, extras=frozenset(str(canonicalize_name(part)) for part in extras))
 
 
 def _inside(text: str) -> bool:

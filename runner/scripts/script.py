@@ -62,9 +62,10 @@ class Script:
         return _joined(f"{file.path} {file.sha256}" for file in self.files)
 
 
-def read_script(folder: Path, path: str) -> Script:
+def read_script(folder: Path, path: str, installed: frozenset[str] = frozenset()) -> Script:
     """Read the script at `folder / path` with the local modules that it imports, directly or through one another.
 
+    `installed` are the top-level names that come from the environment, though they may lie beside the script too.
     Raises UsageError where a file can't be read or the local packages hold more than 2,000 files.
     """
     beside = (folder / path).parent
@@ -73,7 +74,7 @@ def read_script(folder: Path, path: str) -> Script:
     todo = [folder / path]
     while todo:
         for name in imported_names(contents[todo.pop()]):
-            found = list(_local_files(beside, name))
+            found = [] if name in installed else list(_local_files(beside, name))
             if not found:
                 foreign.add(name)
             for file in found:

@@ -71,9 +71,10 @@ class Session:
     @cached_property
     def setup(self) -> Setup:
         """The setup that the trials of all cells share; what a user should know of it is told."""
-        for note in self.matrix.notes:
+        setup = Setup.of(self.matrix)
+        for note in setup.notes:
             self.observer.note(note)
-        return Setup.of(self.matrix)
+        return setup
 
     @cached_property
     def all_cells(self) -> tuple[Cell, ...]:
@@ -209,7 +210,7 @@ class Session:
         """Read every script before anything is made, and tell what an import flavour had to leave alone."""
         scripts = {(cell.script, cell.import_flavour): cell for cell in self.cells}
         for (_, flavour), cell in scripts.items():
-            for use in self.laboratory.records.script(cell).left_alone:
+            for use in self.laboratory.records.script(cell, self.setup).left_alone:
                 self.observer.note(f"import={flavour} leaves alone {use}")
 
     def check_versions(self, environments: Iterable[Environment]) -> None:
