@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import runner
-from runner.cli.parameters import DEFAULT_MATRIX, Base, Format, MatrixFile, Output, options
-from runner.engines.choice import describe_build_client, describe_docker
+from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, Format, MatrixFile, Output, options
+from runner.engines.choice import describe_build_client
+from runner.engines.protocol import EngineKind
 from runner.errors import RunnerError, UsageError
+from runner.laboratory.equipment import World
 from runner.reports.notation import size
 from runner.reports.terminal.console import print_records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from runner.engines.protocol import Engine as AnyEngine
+    from runner.session.options import Options
 
 
 def init(
@@ -64,16 +69,32 @@ class Finding:
     remedy: str = ""
 
 
-def examine(base: str, folder: Path) -> tuple[Finding, ...]:
+def examine(chosen: Options, folder: Path, world: World) -> tuple[Finding, ...]:
     """Look at everything that a run needs; nothing is changed."""
     return (
-        _try("engine", lambda: describe_docker(base)),
-        _try("build client", describe_build_client),
+        *_engine(chosen, world),
         _try("interpreters", _interpreters),
         _disk(folder),
         _try("index", _index),
         name_in(Path.cwd()),
     )
+
+
+def _engine(chosen: Options, world: World) -> Iterator[Finding]:
+    """The engine that a run would take, each way that was tried before it, and the command that builds its images."""
+    try:
+        engine, notes = world.engine(chosen.engine, base=chosen.base)
+    except RunnerError as error:
+        yield _failed("engine", error)
+        return
+    try:
+        yield from (Finding(what="tried", ok=True, found=note) for note in notes.splitlines())
+        yield _try("engine", engine.describe)
+        if engine.kind is EngineKind.DOCKER:
+            yield _try("build client", describe_build_client)
+            yield _try("base images", lambda: _checked(engine))
+    finally:
+        engine.close()
 
 
 def name_in(here: Path) -> Finding:
@@ -90,8 +111,17 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(what=what, ok=True, found=look())
     except RunnerError as error:
-        found, _, remedy = str(error).partition("\n")
-        return Finding(what=what, ok=False, found=found, remedy=remedy.strip())
+        return _failed(what, error)
+
+
+def _checked(engine: AnyEngine) -> str:
+    engine.check()
+    return "can be had" if engine.base == "registry" else "can be made here"
+
+
+def _failed(what: str, error: RunnerError) -> Finding:
+    found, _, remedy = str(error).partition("\n")
+    return Finding(what=what, ok=False, found=found, remedy=remedy.strip())
 
 
 def _interpreters() -> str:
@@ -125,12 +155,14 @@ def _disk(folder: Path) -> Finding:
 
 
 def doctor(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
+    engine: Engine = None,
     base: Base = None,
     output: Output = Format.TABLE,
 ) -> int:
-    """Look at the engine, the build client, the interpreters, the disk and the index, each with its remedy."""
-    findings = examine(options(None, base).base, matrix.absolute().parent)
+    """Look at the engine that a run would take, interpreters, disk and index; what is wrong has its remedy."""
+    findings = examine(options(engine, base), matrix.absolute().parent, context.obj or World())
     print_records(
         [
             {
