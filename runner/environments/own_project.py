@@ -221,8 +221,8 @@ def _required(lines: Iterable[str], extras: frozenset[str]) -> Iterator[str]:
             yield whole
         elif extras & named:
             rest = _EXTRA.sub(lambda found: _stands_for(found["name"], extras), marker)
-            rest = rest.removesuffix(_ALWAYS).removesuffix(" and ")
-            yield f"{text}; {rest}" if rest else text
+            rest = rest.removesuffix(f" and {_ALWAYS}")
+            yield text if rest == _ALWAYS else f"{text}; {rest}"
 
 
 def _stands_for(extra: str, extras: frozenset[str]) -> str:
