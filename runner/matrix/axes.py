@@ -113,7 +113,7 @@ def check(kind: AxisKind, text: str, folder: Path) -> None:
         case AxisKind.IMPORT:
             if text not in IMPORT_FLAVOURS:
                 raise RefusedError(
-                    f"{quoted(text)} is not a value of the axis `import`, which says which Keras a script's imports mean",
+                    f"{quoted(text)} is not a Keras that imports can mean",
                     nearest(text, IMPORT_FLAVOURS),
                 )
         case AxisKind.SCRIPT:
