@@ -203,6 +203,15 @@ def imported_names(source: bytes) -> frozenset[str]:
     return frozenset(names)
 
 
+def imports_relatively(source: bytes) -> bool:
+    """True where a source has an import such as `from . import data`: it runs only as a module of its package."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    return any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in ast.walk(tree))
+
+
 def _local_files(beside: Path, name: str) -> Iterator[Path]:
     """In Python's own order: a package, a module, then a folder without an `__init__.py`."""
     package, module = beside / name, beside / f"{name}.py"
