@@ -12,6 +12,7 @@ from runner.environments.lock import Lock, Unresolvable
 from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
 from runner.errors import BuildFailedError, MachineError, StoppedError, UsageError
 from runner.matrix.cell_id import CellId
+from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,6 +100,19 @@ class Preparation:
         say("ready")
         return image
 
+    def still_to_do(self, environment: Environment) -> int:
+        """How far an environment is from being made: 0 made, 1 its files are here, 2 it has a lock, 3 it has none."""
+        from runner.environments.wheelhouse import is_fetched  # noqa: PLC0415 - not needed where nothing is run
+
+        lock = self.locked(environment)
+        if lock is None:
+            return 3
+        try:
+            made = self._equipment.engine.find(lock)
+        except BuildFailedError:
+            made = None
+        return 0 if made else 1 if is_fetched(lock) else 2
+
     def recipe(self, lock: Lock) -> str:
         """A Dockerfile, and how to use it, for a lock's image. Raises UsageError where the engine makes none."""
         return self._equipment.engine.recipe(lock, self._equipment.catalog)
@@ -119,9 +133,9 @@ class Preparation:
         _, needed = total(self.sizes(lock) for lock in missing)
         if room and needed > room.free_bytes:
             raise MachineError(
-                f"{len(missing)} environments need about {needed / 1e9:.1f} GB, and {room.free_bytes / 1e9:.1f} GB are"
-                f" free in {room.path}. Free some space (`clean`), make fewer at a time (`--only`), or run the matrix"
-                " with `run --prune-images`, which keeps few images at a time."
+                f"{counted(len(missing), 'environment')} to make take about {needed / 1e9:.1f} GB, and"
+                f" {room.free_bytes / 1e9:.1f} GB are free in {room.path}. Free some space (`clean`),"
+                " make fewer at a time (`--only`), or `run --prune-images`, which keeps few images at a time."
             )
 
     def toolchain(self, python: str) -> Toolchain:

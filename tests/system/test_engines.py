@@ -139,6 +139,7 @@ def test_the_world_of_a_job_is_its_own_and_nothing_of_the_users(
         "HOME": layout.home,
         "LANG": "C.UTF-8",
         "LOGNAME": "runner",
+        "MPLBACKEND": "Agg",
         "RUNNER_METRICS": layout.metrics,
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TZ": "UTC",
