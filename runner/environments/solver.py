@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from runner.environments.interpreters import Toolchain
+    from runner.environments.local_wheels import LocalWheel
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)(?:\s*#\s*via (?P<via>.*))?$")
 _BROKEN = re.compile(r"`(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^`]+)` has invalid metadata")
@@ -51,6 +52,8 @@ class ResolverQuestion:
     excludes: tuple[str, ...] = ()
     """Names that no package may bring in."""
     constraints: tuple[str, ...] = ()
+    wheels: tuple[LocalWheel, ...] = ()
+    """Wheel files that are offered beside what the index has, each in its version."""
     preferences: tuple[Solved, ...] = ()
     """Releases to keep where nothing speaks against them."""
     mended: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
@@ -111,8 +114,10 @@ def _ask(question: ResolverQuestion, toolchain: Toolchain) -> tuple[tuple[Solved
 
 
 def _write(folder: Path, question: ResolverQuestion) -> None:
+    for wheel in question.wheels:
+        wheel.offer(folder)
     lines = {
-        "wanted.in": question.requirements,
+        "wanted.in": (*question.requirements, *(f"{wheel.name}=={wheel.version}" for wheel in question.wheels)),
         "excludes.txt": question.excludes,
         "constraints.txt": question.constraints,
         "locked.txt": tuple(f"{one.name}=={one.version}" for one in question.preferences),
@@ -157,6 +162,7 @@ def _arguments(question: ResolverQuestion) -> list[str]:
     arguments += ["--exclude-newer", stamp(question.as_of)] if question.as_of else []
     for name, until in question.exemptions:
         arguments += ["--exclude-newer-package", f"{name}={stamp(until) if until else 'false'}"]
+    arguments += ["--find-links", "."] if question.wheels else []
     arguments += ["--excludes", "excludes.txt"] if question.excludes else []
     arguments += ["--constraints", "constraints.txt"] if question.constraints else []
     return arguments

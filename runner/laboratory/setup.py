@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from runner.environments.local_wheels import keep_wheels
 from runner.environments.lock import Environment
 from runner.errors import UsageError
 from runner.matrix.cells import requirements_of
@@ -61,6 +62,7 @@ class Setup:
         install = matrix.experiment.install
         own = _own(install) if install else None
         needed, notes = _needed(own, {axis.name for axis in matrix.axes}) if own else ((), ())
+        keep_wheels((one.text for one in matrix.packages), matrix.folder)
         return cls(
             name=matrix.path.name,
             experiment=matrix.experiment,
