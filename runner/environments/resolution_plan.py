@@ -111,6 +111,7 @@ class ResolutionPlan:
     """Requirements that hold for what comes in, and bring nothing in."""
     allowed: Mapping[str, frozenset[str]]
     """Name to the hashes (`sha256:…`) of the files that may be taken, for those that the user gave hashes of."""
+    indexes: tuple[str, ...]
     wheels: tuple[LocalWheel, ...]
     """Wheel files of the project, one of each name."""
     banned: tuple[str, ...]
@@ -138,6 +139,8 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
     wanted = tuple(_requirement(line) for line in environment.packages if local_wheel(line) is None)
     times = times_of(environment.as_of, environment.dates)
     releases = {name: _release(name, version, catalog) for name, version in environment.pins}
+    undated = {name: None for name in releases if catalog.has_undated(name)}
+    times = replace(times, own={**undated, **times.own})  # a pin is exact: no newer one can come in by this
     _check_times(releases, times)
     python = _python(environment, releases, _taken(environment, wheels, pythons), times)
     installed = {name: name for name in releases}
@@ -155,6 +158,7 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
         packages=tuple(one.requirement for one in wanted if not one.is_constraint),
         constraints=tuple(str(one.requirement) for one in wanted if one.is_constraint),
         allowed=_allowed(wanted),
+        indexes=environment.indexes,
         wheels=fitting(wheels, python) or (),
         banned=(
             *(other for name in pins for other in SAME_FILES.get(name, ()) if other not in pins),

@@ -133,7 +133,10 @@ def _solve_base(means: _Means) -> tuple[_Found, datetime | None]:
     def attempt(as_of: datetime | None) -> tuple[_Found, datetime | None]:
         others = (name for name in plan.pins if name != plan.base)
         question = ResolverQuestion(
-            requirements=(f"{plan.base}=={plan.pins[plan.base]}",), as_of=as_of, excludes=(*others, *plan.banned)
+            requirements=(f"{plan.base}=={plan.pins[plan.base]}",),
+            as_of=as_of,
+            excludes=(*others, *plan.banned),
+            indexes=plan.indexes,
         )
         newer = tuple((name, until) for name, until in plan.newer_than(as_of) if name == plan.base)
         return _least_exempt(question, newer, means, held=_Found()), as_of
@@ -162,6 +165,7 @@ def _solve_all(means: _Means, base: _Found, as_of: datetime | None) -> _Found:
         excludes=plan.banned,
         constraints=plan.constraints,
         wheels=plan.wheels,
+        indexes=plan.indexes,
         preferences=base.packages,
     )
     return _least_exempt(question, plan.newer_than(as_of), means, held=base)

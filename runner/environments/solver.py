@@ -18,7 +18,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from runner.environments.index.catalog import FRESH_S
-from runner.environments.index.index_address import INDEX_NAME, index_address, is_offline, without_addresses
+from runner.environments.index.index_address import (
+    INDEX_NAME,
+    IndexAddress,
+    index_address,
+    is_offline,
+    without_addresses,
+)
 from runner.environments.target import platform_name, stamp
 from runner.errors import MachineError
 
@@ -54,6 +60,8 @@ class ResolverQuestion:
     constraints: tuple[str, ...] = ()
     wheels: tuple[LocalWheel, ...] = ()
     """Wheel files that are offered beside what the index has, each in its version."""
+    indexes: tuple[str, ...] = ()
+    """Further indexes; the newest release of all counts, not the first index that has some."""
     preferences: tuple[Solved, ...] = ()
     """Releases to keep where nothing speaks against them."""
     mended: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
@@ -130,6 +138,9 @@ def _write(folder: Path, question: ResolverQuestion) -> None:
 def _settings(question: ResolverQuestion) -> Iterator[str]:
     """The lines of uv's own configuration; JSON's texts and lists are TOML's."""
     yield f"[[index]]\nname = {json.dumps(INDEX_NAME)}\nurl = {json.dumps(index_address().url)}\ndefault = true\n"
+    for number, address in enumerate(question.indexes):
+        further = IndexAddress.parse(address)
+        yield f"[[index]]\nname = {json.dumps(further.name or f'further-{number}')}\nurl = {json.dumps(further.url)}\n"
     if _is_past(question):
         yield f'cache-control = {{ api = "max-age={FRESH_S:.0f}", files = "max-age=31536000, immutable" }}\n'
     for name, version, needs in question.mended:
@@ -162,6 +173,7 @@ def _arguments(question: ResolverQuestion) -> list[str]:
     arguments += ["--exclude-newer", stamp(question.as_of)] if question.as_of else []
     for name, until in question.exemptions:
         arguments += ["--exclude-newer-package", f"{name}={stamp(until) if until else 'false'}"]
+    arguments += ["--index-strategy", "unsafe-best-match"] if question.indexes else []
     arguments += ["--find-links", "."] if question.wheels else []
     arguments += ["--excludes", "excludes.txt"] if question.excludes else []
     arguments += ["--constraints", "constraints.txt"] if question.constraints else []

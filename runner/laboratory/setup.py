@@ -51,6 +51,7 @@ class Setup:
     flavour: str = "auto"
     as_of: str = "release"
     dates: tuple[tuple[str, str], ...] = ()
+    indexes: tuple[str, ...] = ()
     own: OwnPackage | None = None
     """The user's own project, where it is installed into every environment."""
     notes: tuple[str, ...] = ()
@@ -72,6 +73,7 @@ class Setup:
             flavour=matrix.flavour,
             as_of=matrix.as_of,
             dates=matrix.dates,
+            indexes=matrix.indexes,
             own=own,
             notes=(*matrix.notes, *notes),
         )
@@ -90,6 +92,7 @@ class Setup:
             flavour=self.flavour,
             as_of=self.as_of,
             dates=self.dates,
+            indexes=self.indexes,
             own=self.own,
         )
 

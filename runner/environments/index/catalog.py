@@ -20,8 +20,17 @@ from packaging.version import InvalidVersion, Version
 
 from runner.cache import cache_folder, read_sealed, write_sealed
 from runner.environments.index.connection import Connection, IndexSilentError
-from runner.environments.index.index_address import without_addresses
-from runner.environments.index.project import ACCEPTED, SDIST_ENDINGS, IndexFile, Project, Release, files_of, is_json
+from runner.environments.index.index_address import IndexAddress, without_addresses
+from runner.environments.index.project import (
+    ACCEPTED,
+    SDIST_ENDINGS,
+    IndexFile,
+    Project,
+    Release,
+    files_of,
+    is_json,
+    joined,
+)
 from runner.environments.times import UNDATED
 from runner.errors import MachineError, UsageError
 
@@ -70,9 +79,15 @@ class Catalog:
         *,
         folder: Path | None = None,
         undated: Callable[[str], bool] | None = None,
+        indexes: Iterable[str] = (),
     ) -> None:
-        """`undated` says whether a package's files may lack a time of upload (`times.undated_in`); None: no one's."""
-        self.connection = connection or Connection()
+        """`undated` says whether a package's files may lack a time of upload (`times.undated_in`); None: no one's.
+
+        What `indexes` have is added to what the index has.
+        """
+        others = [IndexAddress.parse(address) for address in indexes]
+        self.connection = connection or Connection(others=others)
+        self._further = [Catalog(Connection(other), undated=lambda _: True) for other in others]
         self._given_folder = folder
         self._undated = undated or (lambda _: False)
         self._known: Once[Project | None] = Once()
@@ -100,6 +115,17 @@ class Catalog:
         self._known.forget(canonicalize_name(name))
         return self._project(canonicalize_name(name), 0.0)
 
+    def has_undated(self, name: str) -> bool:
+        """True where a further index has files of a package without times of upload, which no limit lets through."""
+        further = (one.project(name) for one in self._further)
+        releases = (release for project in further if project for release in project.releases)
+        return any(file.uploaded == UNDATED for release in releases for file in release.files)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        for one in (self, *self._further):
+            one.connection.close()
+
     def versions(self, name: str) -> tuple[str, ...] | None:
         """All versions of a project, oldest first; None where the index knows no such project."""
         project = self.project(name)
@@ -126,6 +152,10 @@ class Catalog:
 
     def _project(self, name: str, fresh_s: float) -> Project | None:
         def read() -> Project | None:
+            further = [one.renewed(name) if fresh_s == 0 else one.project(name) for one in self._further]
+            return joined(read_own(), [project for project in further if project is not None])
+
+        def read_own() -> Project | None:
             page = self._page(name, fresh_s)
             if page is None:
                 return None
