@@ -163,4 +163,4 @@ class Equipment:
             if name in self.__dict__:
                 getattr(self, name).close()
         if "catalog" in self.__dict__:
-            self.catalog.close()
+            self.catalog.connection.close()

@@ -180,6 +180,7 @@ def open_laboratory(
     engine: str = "auto",
     base: str = "auto",
     undated: Callable[[str], bool] | None = None,
+    indexes: tuple[str, ...] = (),
     observer: Watcher | None = None,
     world: World | None = None,
     jobs: int | None = None,
@@ -188,7 +189,7 @@ def open_laboratory(
     """A laboratory with an engine and a package index of the world; both are opened when something needs them.
 
     `engine` is docker, venv or auto, `base` registry, offline or auto; `undated` tells the packages whose files may
-    lack a time of upload.
+    lack a time of upload; `indexes` are further package indexes.
     """
     heard, outside = observer or Silence(), world or World()
 
@@ -198,6 +199,6 @@ def open_laboratory(
             heard.note(line)
         return found
 
-    catalog = partial(outside.catalog, undated)
+    catalog = partial(outside.catalog, undated, indexes)
     equipment = Equipment(folder, engine=opened, catalog=catalog, observer=heard, resolve=outside.resolve)
     return Laboratory(equipment, jobs=jobs, prune_images=prune_images)

@@ -149,8 +149,8 @@ class Settings:
     def __init__(self, folder: Path) -> None:
         """Nothing is read yet."""
         self._folder = folder
-        self._sources: dict[str, Script] = {}
-        self._scripts: dict[tuple[str, str], Script] = {}
+        self._sources: dict[tuple[str, ...], Script] = {}
+        self._scripts: dict[tuple[tuple[str, ...], str], Script] = {}
         self._preludes: dict[str, Prelude] = {}
         self._data: dict[tuple[DataMapping, ...], tuple[tuple[Mount, ...], str]] = {}
 
@@ -172,16 +172,28 @@ class Settings:
         )
 
     def script(self, cell: Cell, setup: Setup) -> Script:
-        """The script of a cell with the imports of its flavour; the modules of an installed project are not local ones.
+        """The script of a cell, and what goes with it, with the imports of its flavour.
+
+        The modules of an installed project come from the environment; only what runs as a module is the project's.
 
         Raises UsageError where it can't be read, or its imports can't be rewritten.
         """
-        key = cell.script, cell.import_flavour
+        experiment = setup.experiment
+        installed = frozenset(setup.own.modules if setup.own else ()) - {experiment.module.partition(".")[0]}
+        pythonpath = dict(experiment.variables(cell)).get("PYTHONPATH", "")
+        source = cell.script, experiment.module, pythonpath, *experiment.files
+        key = source, cell.import_flavour
         if key not in self._scripts:
-            if cell.script not in self._sources:
-                installed = frozenset(setup.own.modules) if setup.own else frozenset()
-                self._sources[cell.script] = read_script(self._folder, cell.script, installed)
-            self._scripts[key] = rewritten(self._sources[cell.script], cell.import_flavour)
+            if source not in self._sources:
+                self._sources[source] = read_script(
+                    self._folder,
+                    cell.script,
+                    module=experiment.module,
+                    files=experiment.files,
+                    pythonpath=pythonpath,
+                    installed=installed,
+                )
+            self._scripts[key] = rewritten(self._sources[source], cell.import_flavour)
         return self._scripts[key]
 
     def _prelude(self, name: str) -> Prelude:

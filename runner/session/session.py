@@ -289,6 +289,7 @@ def open_session(
         engine=chosen.engine,
         base=chosen.base,
         undated=undated_in(matrix.as_of, matrix.dates),
+        indexes=matrix.indexes,
         observer=watching,
         world=world,
         jobs=chosen.jobs,

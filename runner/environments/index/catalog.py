@@ -80,14 +80,16 @@ class Catalog:
         folder: Path | None = None,
         undated: Callable[[str], bool] | None = None,
         indexes: Iterable[str] = (),
+        address: IndexAddress | None = None,
     ) -> None:
         """`undated` says whether a package's files may lack a time of upload (`times.undated_in`); None: no one's.
 
-        What `indexes` have is added to what the index has.
+        What `indexes` have is added to what the index has, which is that of `address`, None: of the connection.
         """
         others = [IndexAddress.parse(address) for address in indexes]
         self.connection = connection or Connection(others=others)
-        self._further = [Catalog(Connection(other), undated=lambda _: True) for other in others]
+        self._address = address
+        self._further = [Catalog(self.connection, address=other, undated=lambda _: True) for other in others]
         self._given_folder = folder
         self._undated = undated or (lambda _: False)
         self._known: Once[Project | None] = Once()
@@ -121,11 +123,6 @@ class Catalog:
         releases = (release for project in further if project for release in project.releases)
         return any(file.uploaded == UNDATED for release in releases for file in release.files)
 
-    def close(self) -> None:
-        """Let go of all connections."""
-        for one in (self, *self._further):
-            one.connection.close()
-
     def versions(self, name: str) -> tuple[str, ...] | None:
         """All versions of a project, oldest first; None where the index knows no such project."""
         project = self.project(name)
@@ -138,16 +135,21 @@ class Catalog:
 
     def describe(self) -> str:
         """The index's host, for `doctor`, once it answered. Raises MachineError or UsageError where it does not."""
-        answer = self.connection.get(urljoin(self.connection.address.url, "pip/"), {"Accept": ACCEPTED})
+        answer = self.connection.get(urljoin(self.address.url, "pip/"), {"Accept": ACCEPTED})
         if not is_json(answer):
-            raise _no_upload_times(self.connection.address.host, "pip")
-        return f"{self.connection.address.host} answers, with upload times"
+            raise _no_upload_times(self.address.host, "pip")
+        return f"{self.address.host} answers, with upload times"
+
+    @property
+    def address(self) -> IndexAddress:
+        """The address of the index."""
+        return self._address or self.connection.address
 
     @cached_property
     def _folder(self) -> Path:
         if self._given_folder is not None:
             return self._given_folder
-        index = hashlib.sha256(self.connection.address.url.encode()).hexdigest()[:16]
+        index = hashlib.sha256(self.address.url.encode()).hexdigest()[:16]
         return cache_folder() / "index" / index
 
     def _project(self, name: str, fresh_s: float) -> Project | None:
@@ -162,7 +164,7 @@ class Catalog:
             dated = any(file["uploaded"] for file in page["files"])
             undated = self._undated(name)
             if page["files"] and not dated and not undated:
-                raise _no_upload_times(self.connection.address.host, name)
+                raise _no_upload_times(self.address.host, name)
             return _project(name, page, with_undated=undated)
 
         return self._known.get(name, read)
@@ -187,7 +189,7 @@ class Catalog:
     def _ask(self, name: str, cached: dict[str, Any] | None) -> dict[str, Any] | None:
         if self._silent is not None:
             raise self._silent
-        url = urljoin(self.connection.address.url, f"{name}/")
+        url = urljoin(self.address.url, f"{name}/")
         headers = {"Accept": ACCEPTED}
         if cached is not None and cached["etag"]:
             headers["If-None-Match"] = cached["etag"]
@@ -196,7 +198,7 @@ class Catalog:
             return cached | {"asked_at": time.time()}
         if answer.status_code in {404, 410}:
             return None
-        host = self.connection.address.host
+        host = self.address.host
         if not answer.is_success:
             raise MachineError(
                 f"The package index at {host} refused the question for {name} (HTTP {answer.status_code}). Where it"
