@@ -386,15 +386,15 @@ def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None) -> Reproductio
     with_runner = (f"convergence-matrix {file} --only {only}", f"convergence-matrix shell {only} --matrix {file}")
     if lock is None:
         return ReproductionCommands(with_runner=with_runner, without_runner=())
+    runner = "the runner makes one script of the cells; it" if cell.script.endswith(".ipynb") else "the runner"
     command = shlex.join(matrix.experiment.command(cell))
     env = "".join(f"{name}={shlex.quote(value)} " for name, value in matrix.experiment.variables(cell))
-    rewritten = cell.import_flavour != "as-written"
-    preludes = ", ".join(cell.preludes)
+    rewritten, preludes = cell.import_flavour != "as-written", ", ".join(cell.preludes)
     without = (
         *([f"# only with the runner: the prelude {preludes}, so this runs the script without it"] if preludes else []),
         f"uv venv --python {lock.shown.python} cell",
         f"uv pip install --python cell/bin/python --require-hashes -r locks/{lock.shown.name}.txt",
         *(["patch -p0 < imports.diff    # what was changed in the script, above"] if rewritten else []),
-        f"{env}PYTHONHASHSEED=0 cell/bin/python {command}    # the runner also seeds NumPy, random and the framework",
+        f"{env}PYTHONHASHSEED=0 cell/bin/python {command}    # {runner} also seeds NumPy, random and the framework",
     )
     return ReproductionCommands(with_runner=with_runner, without_runner=without)
