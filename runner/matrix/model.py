@@ -22,6 +22,10 @@ Mode = Literal["min", "max"]
 """The direction in which a metric is better."""
 
 
+Fits = Literal["last", "all", "best"]
+"""Which of several trainings is judged."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AxisValue:
     """One value of an axis, always text (`1.10` stays "1.10"), with its place in the file."""
@@ -109,6 +113,14 @@ class DataMapping:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Install:
+    """A project that is installed into every environment: its folder and the extras that are wanted, normalised."""
+
+    folder: Path
+    extras: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:
     """The trial that every cell runs: a script (None where an axis names it), its arguments and its world."""
 
@@ -125,6 +137,8 @@ class Experiment:
     timeout_s: float = 1800.0
     artifacts: tuple[str, ...] = ()
     network: bool = False
+    install: Install | None = None
+    """The user's own project, where it is installed as a package."""
 
     def start(self, cell: Cell) -> str:
         """The folder that a cell's trials start in, relative to the matrix's: that of a notebook, as in Jupyter."""
@@ -174,6 +188,8 @@ class Judging:
     """`best` judges the best value so far, as checkpoints keep it."""
     skip: int = 0
     """The number of first epochs that are left out."""
+    fits: Fits = "last"
+    """The training that is judged where several report the metric: the last one, the worst (`all`) or the best."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,38 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 ENDING = ".ipynb"
-_NO_EFFECT = frozenset(
-    {
-        *(
-            "autoreload",
-            "cls",
-            "clear",
-            "colors",
-            "config",
-            "debug",
-            "doctest_mode",
-            "gui",
-            "hist",
-            "history",
-            "lsmagic",
-        ),
-        *(
-            "load_ext",
-            "ls",
-            "matplotlib",
-            "notebook",
-            "page",
-            "pdb",
-            "pdef",
-            "pdoc",
-            "pfile",
-            "pinfo",
-            "pinfo2",
-            "precision",
-        ),
-        *("pprint", "psource", "pwd", "quickref", "reload_ext", "reset", "tensorboard", "tensorflow_version"),
-        *("unload_ext", "watermark", "who", "who_ls", "whos", "xdel", "xmode"),
-    }
+_NO_EFFECT = re.compile(
+    "autoreload|cls|clear|colors|config|debug|doctest_mode|gui|hist|history|lsmagic|load_ext|ls|matplotlib|notebook|page"
+    "|pdb|pdef|pdoc|pfile|pinfo|pinfo2|precision|pprint|psource|pwd|quickref|reload_ext|reset|tensorboard"
+    "|tensorflow_version|unload_ext|watermark|who|who_ls|whos|xdel|xmode"
 )
 """Magics that show something or set up the notebook: nothing that trains depends on them."""
 _ONLY_SHOWN = frozenset({"HTML", "html", "javascript", "js", "latex", "markdown", "svg", "SVG"})
@@ -277,7 +249,7 @@ class _CellReader:
             return f"__import__('os').environ[{variable.strip()!r}] = {value.strip()!r}" if sign else nothing
         if name == "cd":
             return f"__import__('os').chdir({rest.strip()!r})"
-        if name not in _NO_EFFECT:
+        if not _NO_EFFECT.fullmatch(name):
             self._refuse(number, own, "")
         return nothing
 

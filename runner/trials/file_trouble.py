@@ -1,6 +1,6 @@
 """What of the project a trial could not use: read from the exception that ended it, and from what lies in the project.
 
-The exception is the script's, which may say anything: a path counts only where something lies there inside of the project.
+The exception is the script's, which may say anything: a path counts only where something lies there in the project.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from runner.trials.record import ScriptException
 
 _MISSING = re.compile(
-    r"No such file|Not ?[Ff]ound|[Dd]oes ?n[o']t exist|[Cc]an ?n[o']t (?:find|open|load|read)|[Uu]nable to (?:find|open|load"
-    r"|read)|[Mm]issing|[Ee]rrno[ =]*2\b|[Nn]o file"
+    r"No such file|No file|Not ?found|does(?:n't| not) exist|can(?:'t|not| not) (?:find|open|load|read)|missing"
+    r"|unable to (?:find|open|load|read)|errno ?=? ?2\b",
+    re.IGNORECASE,
 )
 _READ_ONLY = re.compile(r"\[Errno 30\]|[Ee]rrno[ =]*30\b|[Rr]ead-only file ?system")
 _MODULE = re.compile(r"No module named '?([^\W\d][\w.]*)'?")
@@ -64,7 +65,7 @@ class ProjectView:
 
 
 def file_trouble(exception: ScriptException | None, view: ProjectView) -> FileTrouble | None:
-    """What of the project the exception shows that the trial lacked, or could not write; None where it shows nothing."""
+    """What of the project the exception shows that the trial lacked or could not write; None where it shows nothing."""
     if exception is None:
         return None
     chain = [line for line in exception.traceback.splitlines() if not line.startswith(" ")]
