@@ -141,8 +141,8 @@ def test_a_module_in_a_folder_that_is_not_searched_is_named(view: ProjectView) -
         (
             ("/home/me/data/a.csv", "data/a.csv", "not-given"),
             (
-                "data/a.csv is there, but not under `files:` or `data:`; a trial has its own copy of the folder, so name "
-                "it by its path from there"
+                "data/a.csv is there, but not under `files:` or `data:`; a trial has its own copy of the folder, so "
+                "name it by its path from there"
             ),
         ),
         (
