@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from runner.matrix.axes import axis_kind
 from runner.outcomes.failures import FailureGroup, failure_groups
 from runner.outcomes.layout import changes
-from runner.outcomes.outcome import OutcomeKind
+from runner.outcomes.outcome import NOT_RUN, OutcomeKind
 from runner.outcomes.ranges import sentences
 from runner.outcomes.reported_metric import reported
 from runner.outcomes.result import (
@@ -158,7 +158,8 @@ def complaint(cells: Sequence[JudgedCell]) -> str:
     if not any(cell.n_trials for cell in cells):
         return "Nothing was executed: no cell has a finished trial."
     if undecided * 2 > len(cells):
-        return f"Most cells are undecided: {undecided} of {len(cells)}."
+        words = "undecided or not run" if any(cell.outcome == NOT_RUN for cell in cells) else "undecided"
+        return f"Most cells are {words}: {undecided} of {len(cells)}."
     return ""
 
 
@@ -386,8 +387,7 @@ def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None) -> Reproductio
     with_runner = (f"convergence-matrix {file} --only {only}", f"convergence-matrix shell {only} --matrix {file}")
     if lock is None:
         return ReproductionCommands(with_runner=with_runner, without_runner=())
-    runner = "the runner makes one script of the cells; it" if cell.script.endswith(".ipynb") else "the runner"
-    command = shlex.join(matrix.experiment.command(cell))
+    command = matrix.experiment.command_text(cell)
     env = "".join(f"{name}={shlex.quote(value)} " for name, value in matrix.experiment.variables(cell))
     rewritten, preludes = cell.import_flavour != "as-written", ", ".join(cell.preludes)
     without = (
@@ -395,6 +395,6 @@ def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None) -> Reproductio
         f"uv venv --python {lock.shown.python} cell",
         f"uv pip install --python cell/bin/python --require-hashes -r locks/{lock.shown.name}.txt",
         *(["patch -p0 < imports.diff    # what was changed in the script, above"] if rewritten else []),
-        f"{env}PYTHONHASHSEED=0 cell/bin/python {command}    # {runner} also seeds NumPy, random and the framework",
+        f"{env}PYTHONHASHSEED=0 cell/bin/python {command}    # the runner also seeds NumPy, random and the framework",
     )
     return ReproductionCommands(with_runner=with_runner, without_runner=without)
