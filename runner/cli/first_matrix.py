@@ -1,0 +1,105 @@
+"""What `init` finds out about a script and the project around it: a folder and a script's path → a `Proposal`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from runner.matrix.starting_axes import starting_axes
+from runner.matrix.template import Proposal
+from runner.scripts.distributions import distribution_of
+from runner.scripts.named_files import named_files
+from runner.scripts.printed_metrics import patterns_in
+from runner.scripts.project_needs import project_needs
+from runner.scripts.script import content_of, imports_relatively, read_script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from runner.matrix.starting_axes import StartingAxes
+    from runner.scripts.project_needs import ProjectNeed
+
+_COPIED_BYTES = 20 * 1000**2
+"""The largest file or folder of which every trial gets a copy."""
+_SOURCES = ("", "src")
+"""The folders of a project that its own packages lie in."""
+
+
+def propose(folder: Path, path: str) -> Proposal:
+    """The matrix for the script at `folder / path`, which the matrix will stand above or beside.
+
+    Raises UsageError where the script can't be read.
+    """
+    script = read_script(folder, path)
+    module = _module(path, content_of(script, script.files[0]))
+    if module:
+        script = read_script(folder, path, module=module)
+    contents = [content_of(script, file) for file in script.sources]
+    beside = path.rpartition("/")[0]
+    named = sorted({name for content in contents for name in _named(content, folder, beside)})
+    large = tuple(name for name in named if _bytes(folder, name) > _COPIED_BYTES)
+    needs = project_needs([folder, (folder / path).parent])
+    foreign = sorted(name for name in script.imports if name not in sys.stdlib_module_names)
+    own = [name for name in foreign if _lies_in(folder, name)]
+    known = {name: distribution_of(name, needs.keys()) for name in foreign if name not in own}
+    pins = {name: need.pin for name, need in needs.items() if need.pin is not None}
+    axes = starting_axes({name for name in known.values() if name}, pins)
+    return Proposal(
+        script=script.path,
+        axes=axes,
+        packages=tuple(sorted({text for name in known.values() if (text := _package(name, axes, needs))})),
+        questions=(
+            *(f"{name} is in this project, but not where the script looks for it: is it installed?" for name in own),
+            *(
+                f"- {name}     # the script imports {name}: which package of the index has it?"
+                for name in known
+                if known[name] is None
+            ),
+            *(
+                f"{need.file} has an address for {need.name}: which release is meant?"
+                for name in known.values()
+                if name and (need := needs.get(name)) and need.address
+            ),
+        ),
+        requirement_files=tuple(dict.fromkeys(need.file for need in needs.values() if need.file != "setup.cfg")),
+        module=module,
+        files=tuple(name for name in named if name not in large),
+        data=large,
+        metrics={name: text for content in contents for name, text in patterns_in(content).items()},
+    )
+
+
+def _module(path: str, content: bytes) -> str:
+    """The dotted name of a script that imports its neighbours relatively; empty for any other."""
+    parts = path.removesuffix(".py").split("/")
+    runs_as_module = len(parts) > 1 and all(map(str.isidentifier, parts)) and imports_relatively(content)
+    return ".".join(parts) if runs_as_module else ""
+
+
+def _named(content: bytes, folder: Path, beside: str) -> Iterator[str]:
+    """The files that a source names, seen from the working directory and from the script's own folder."""
+    yield from named_files(content, folder)
+    if beside:
+        yield from (f"{beside}/{name}" for name in named_files(content, folder / beside))
+
+
+def _bytes(folder: Path, name: str) -> int:
+    places = [folder / name] if "*" not in name else list(folder.glob(name))
+    files = (file for place in places for file in (place.rglob("*") if place.is_dir() else [place]))
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _lies_in(folder: Path, name: str) -> bool:
+    places = [folder / source / name for source in _SOURCES]
+    return any(place.with_suffix(".py").is_file() or any(place.glob("*.py")) for place in places)
+
+
+def _package(name: str | None, axes: StartingAxes, needs: Mapping[str, ProjectNeed]) -> str:
+    """The entry of `packages:` for a distribution; empty where the axes bring it, or it has an address."""
+    if name is None or name in axes.brings or any(name == axis for axis, _ in axes.packages):
+        return ""
+    need = needs.get(name)
+    if need is None or name in axes.floating:
+        return name
+    return "" if need.address else f"{name}{need.versions}"
