@@ -171,6 +171,7 @@ def _record(
         disk_full=ending.cut is Cut.DISK,
         probe_started=channel.probe_started,
         peak_memory_bytes=ending.peak_memory_bytes,
+        probe=channel.probe,
         python=channel.python,
         exception=_placed(channel.exception, trial),
         file_trouble=file_trouble(channel.exception, _view(trial, folder)),
