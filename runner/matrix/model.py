@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Mode = Literal["min", "max"]
 """The direction in which a metric is better."""
+ExitCode = Literal["zero", "any"]
+"""The exit codes that a trial may end with after its training."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +148,8 @@ class Judging:
     """`best` judges the best value so far, as checkpoints keep it."""
     skip: int = 0
     """The number of first epochs that are left out."""
+    exit_code: ExitCode = "zero"
+    """`any`: how the script ended after its training does not matter."""
 
 
 @dataclass(frozen=True, kw_only=True)
