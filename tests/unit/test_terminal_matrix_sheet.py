@@ -228,7 +228,7 @@ def test_the_sentence_comes_before_the_changes_and_these_before_the_failures(
     said = [
         "With script functional_keras.py the loss ends in NaN on tensorflow 1.13.1;",
         "Where the outcome changes:",
-        "  5 cells   tensorflow 2.10.1 → 2.16.1, keras 2.10.0 → 3.3.3: converges →\n            breaks",
+        "  5 cells   tensorflow 2.10.1 → 2.16.1, keras 2.10.0 → 3.3.3: converges → breaks\n",
         "  1 cell    tensorflow 1.13.1 → 2.10.1, keras 2.2.4 → 2.10.0: fails (nan) →",
         "            functional_keras.py\n",
         "Failures, by reason:",
