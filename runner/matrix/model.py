@@ -21,6 +21,10 @@ ExitCode = Literal["zero", "any"]
 """The exit codes that a trial may end with after its training."""
 
 
+Fits = Literal["last", "all", "best"]
+"""Which of several trainings is judged."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AxisValue:
     """One value of an axis, always text (`1.10` stays "1.10"), with its place in the file."""
@@ -103,6 +107,14 @@ class DataMapping:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Install:
+    """A project that is installed into every environment: its folder and the extras that are wanted, normalised."""
+
+    folder: Path
+    extras: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:
     """The trial that every cell runs: a script (None where an axis names it), its arguments and its world."""
 
@@ -119,6 +131,8 @@ class Experiment:
     timeout_s: float = 1800.0
     artifacts: tuple[str, ...] = ()
     network: bool = False
+    install: Install | None = None
+    """The user's own project, where it is installed as a package."""
 
     def command(self, cell: Cell) -> tuple[str, ...]:
         """What Python is started with in a cell: the script or its module, and all arguments."""
@@ -164,6 +178,8 @@ class Judging:
     """`best` judges the best value so far, as checkpoints keep it."""
     skip: int = 0
     """The number of first epochs that are left out."""
+    fits: Fits = "last"
+    """The training that is judged where several report the metric: the last one, the worst (`all`) or the best."""
     exit_code: ExitCode = "zero"
     """`any`: how the script ended after its training does not matter."""
 

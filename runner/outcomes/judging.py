@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, assert_never
 
 from runner.matrix.model import Judging
+from runner.outcomes.child_processes import of_children
 from runner.outcomes.fingerprint import raised_at_import, signal_name
+from runner.outcomes.fits import adversaries, companions, judged_fit
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
 from runner.outcomes.reported_metric import ReportedMetric, reported, seen
@@ -215,8 +217,9 @@ def verdict_of(
     if record.stage in {"image-build", "install"}:
         return _without_trial(record)
     target = criterion[0] if criterion else None
-    found = reported(record, judging.metric if target is None else target.metric)
-    unmet = (_unmet(record, comparison, judging) for comparison in criterion[1:])
+    metric = judging.metric if target is None else target.metric
+    found = judged_fit(record, metric, judging, target)
+    unmet = (_unmet(record, comparison, judging, found) for comparison in criterion[1:])
     arguments = {
         "metric": judging.metric,
         "mode": judging.mode or found.mode,
@@ -246,7 +249,12 @@ def verdict_of(
         message=record.message,
         text=_chain(record.exception) if record.exception is not None else record.log_tail,
     )
-    return _unreported(verdict, record, criterion).with_flags(*_flags(found))
+    verdict = _unreported(verdict, record, criterion)
+    beside, children = companions(record, found, metric, judging), of_children(record, found)
+    adversary = adversaries(record, found) if target is None and metric == "loss" else None
+    notes = (*filter(None, [adversary]), *beside.notes, *children.notes)
+    verdict = replace(verdict, reason="; ".join((verdict.reason, *notes)))
+    return verdict.with_flags(*_flags(found), *beside.flags, *children.flags)
 
 
 def _unreported(verdict: Verdict, record: Record, criterion: tuple[Comparison, ...]) -> Verdict:
@@ -281,9 +289,9 @@ def _without_trial(record: Record) -> Verdict:
     )
 
 
-def _unmet(record: Record, comparison: Comparison, judging: Judging) -> str | None:
+def _unmet(record: Record, comparison: Comparison, judging: Judging, beside: ReportedMetric) -> str | None:
     """Why a comparison does not hold in a record; None where it does."""
-    found = reported(record, comparison.metric)
+    found = judged_fit(record, comparison.metric, judging, comparison, beside)
     verdict = judge_series(found.values, target=comparison, at=judging.at, skip=judging.skip, steps=found.steps)
     if verdict.label is Label.CONVERGED:
         return None

@@ -168,6 +168,7 @@ def _record(
         steps=channel.steps,
         phases=channel.phases,
         evaluations=channel.evaluations,
+        children=channel.children,
         packages=channel.packages,
         configs=channel.configs,
         seeding=channel.seeding,
