@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runner.outcomes.fingerprint import Fingerprint, fault
-from runner.outcomes.outcome import UNDECIDED, Leaning, Outcome, OutcomeKind
+from runner.outcomes.outcome import NOT_RUN, UNDECIDED, Leaning, Outcome, OutcomeKind
 from runner.outcomes.plot import plot
 from runner.outcomes.significance import clopper_pearson
 from runner.outcomes.tally import ENOUGH_RUNS, SEED_INSENSITIVE, Tally, tally
@@ -128,12 +128,9 @@ def judge_cell(cell: CellId, trials: Iterable[Trial], seeds: Seeds) -> JudgedCel
 
 
 def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
-    if blocking := counts.blocking(seeds):
-        _, verdict = blocking[0]
-        return Outcome(OutcomeKind.UNTESTABLE, verdict.label), verdict.reason, blocking[0]
-    if breaking := counts.breaking(seeds):
-        _, verdict = breaking[0]
-        return Outcome(OutcomeKind.BAD, verdict.label), verdict.reason, breaking[0]
+    if alike := counts.blocking(seeds) or counts.breaking(seeds):
+        _, verdict = alike[0]
+        return Outcome.of_label(verdict.label), verdict.reason, alike[0]
     seen = f"{counts.c} of {counts.n} counted trials succeeded"
     if counts.seed_insensitive:
         seen = f"{counts.counted_trials} identical trials count as one"
@@ -146,9 +143,10 @@ def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
         example = _example(counts.failures)
         return Outcome(OutcomeKind.BAD, example[1].label), f"{listed}; {example[1].reason}", example
     missing = f"{counts.n} of the {seeds.lead} needed trials count"
+    if not counts.trials:
+        return NOT_RUN, f"{missing}: none ran", None
     trouble = counts.failures or counts.blocked or counts.not_counted
-    reason = f"{missing}: {_listed(counts)}" if counts.trials else f"{missing}: none ran"
-    return UNDECIDED, reason, _example(trouble) if trouble else None
+    return UNDECIDED, f"{missing}: {_listed(counts)}", _example(trouble) if trouble else None
 
 
 def _success(counts: Tally) -> Label:
