@@ -91,7 +91,7 @@ def _verdict(one: ReportedMetric, metric: str, judging: Judging, target: Compari
 
 
 def _badness(verdict: Verdict) -> tuple[int, float]:
-    label = verdict.label
+    label = verdict.label.value
     rank = _FROM_BEST_TO_WORST.index(label) if label in _FROM_BEST_TO_WORST else len(_FROM_BEST_TO_WORST)
     final = verdict.final if verdict.final is not None else 0.0
     return rank, final if verdict.mode == "min" else -final

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, assert_never
 
 from runner.matrix.model import Judging
+from runner.outcomes.advice import advice
 from runner.outcomes.child_processes import of_children
 from runner.outcomes.fingerprint import raised_at_import, signal_name
 from runner.outcomes.fits import adversaries, companions, judged_fit
@@ -259,7 +260,7 @@ def _with_companions(
 ) -> Verdict:
     """The verdict with what is to be told of other trainings, of other processes, and of how it came about."""
     beside, children = companions(record, judged, metric, judging), of_children(record, judged)
-    notes = [*beside.notes, *children.notes]
+    notes = [*beside.notes, *children.notes, *advice(record)]
     if by_default and (adversary := adversaries(record, judged)) is not None:
         notes.insert(0, adversary)
     if verdict.label is Label.NO_METRICS and is_of_before(record, metric):
