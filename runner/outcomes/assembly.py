@@ -387,10 +387,9 @@ def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None) -> Reproductio
     with_runner = (f"convergence-matrix {file} --only {only}", f"convergence-matrix shell {only} --matrix {file}")
     if lock is None:
         return ReproductionCommands(with_runner=with_runner, without_runner=())
-    command = shlex.join(matrix.experiment.command(cell))
+    command = matrix.experiment.command_text(cell)
     env = "".join(f"{name}={shlex.quote(value)} " for name, value in matrix.experiment.variables(cell))
-    rewritten = cell.import_flavour != "as-written"
-    preludes = ", ".join(cell.preludes)
+    rewritten, preludes = cell.import_flavour != "as-written", ", ".join(cell.preludes)
     without = (
         *([f"# only with the runner: the prelude {preludes}, so this runs the script without it"] if preludes else []),
         f"uv venv --python {lock.shown.python} cell",

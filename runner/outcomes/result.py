@@ -63,9 +63,19 @@ class ExceptionResult(_Frozen):
     traceback: str
     file: str | None = None
     line: int | None = None
+    cell: int | None = None
+    """The cell that the line is in, where the file is a notebook."""
     source: str | None = None
     stage: str
     phase: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it was raised: `train.py:12`, or `study.ipynb, cell 3, line 4`; empty where no line is known."""
+        if self.line is None:
+            return ""
+        within = f":{self.line}" if self.cell is None else f", cell {self.cell}, line {self.line}"
+        return f"{self.file or 'script'}{within}"
 
 
 class TrialResult(_Frozen):
