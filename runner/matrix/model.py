@@ -21,6 +21,8 @@ _REQUIRED = re.compile(r"[^A-Za-z0-9._-]")
 """What ends the name that a requirement begins with."""
 Mode = Literal["min", "max"]
 """The direction in which a metric is better."""
+ExitCode = Literal["zero", "any"]
+"""The exit codes that a trial may end with after its training."""
 
 
 Fits = Literal["last", "all", "best"]
@@ -195,6 +197,8 @@ class Judging:
     """The number of first epochs that are left out."""
     fits: Fits = "last"
     """The training that is judged where several report the metric: the last one, the worst (`all`) or the best."""
+    exit_code: ExitCode = "zero"
+    """`any`: how the script ended after its training does not matter."""
 
 
 @dataclass(frozen=True, kw_only=True)

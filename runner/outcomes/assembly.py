@@ -247,7 +247,7 @@ class _Assembly:
             final=_median(finals),
             epoch_s=median(seconds) if seconds else None,
             peak_memory_bytes=max(peaks, default=None),
-            exception=_exception(judged.example[0]) if judged.example else None,
+            exception=_exception(judged.example[0]) if judged.fingerprint and judged.example else None,
             failures=tuple(self._failures_of.get(cell.id, ())),
             comparison=self.known.compared.get(cell.id),
             python=_all_of(record.python for record in ran),

@@ -5,6 +5,7 @@ Made by `assembly` from the judged cells of a matrix; read back from disk, also 
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 
 from runner.errors import UsageError
@@ -146,8 +148,8 @@ class ComparisonResult(_Frozen):
     """A cell against the baseline."""
 
     label: str
-    """`baseline` of the baseline itself, else `worse`, `better`, `level-differs`, `equivalent`, `inconclusive`,
-    `blocked`."""
+    """`baseline` of the baseline itself, else `breaks`, `worse`, `better`, `level-differs`, `equivalent`,
+    `inconclusive`, `blocked`."""
     reason: str
     p: float | None = None
     """Of how often the two succeed, corrected over the matrix."""
@@ -203,14 +205,27 @@ class ReproductionCommands(_Frozen):
     """Shell commands that need no more than the files of this repository and of the report."""
 
 
-class CellResult(_Frozen):
+class _OfAnOutcome(_Frozen):
+    """What has an outcome and its kind."""
+
+    outcome: OutcomeField
+    kind: OutcomeKind
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_of_its_outcome(cls, values: Any) -> Any:
+        """What an earlier version called untestable, and which breaks, is bad."""
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            return {**values, "kind": Outcome.parse(str(values["outcome"])).kind}
+        return values
+
+
+class CellResult(_OfAnOutcome):
     """One cell: its outcome with all the evidence."""
 
     id: str = Field(pattern="^[0-9a-f]{12}$")
     """12 hex digits, the same in every report for the same axis values."""
     values: dict[str, str]
-    outcome: OutcomeField
-    kind: OutcomeKind
     reason: str
     converged: int
     counted: int
@@ -266,11 +281,9 @@ class NeighbourChange(_Frozen):
     after: str
 
 
-class PastCell(_Frozen):
+class PastCell(_OfAnOutcome):
     """One cell as a past run knew it."""
 
-    outcome: OutcomeField
-    kind: OutcomeKind
     final: Number | None = None
     epoch_s: float | None = None
 
