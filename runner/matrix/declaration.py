@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.matrix.axes import IMPORT_FLAVOURS, AxisKind
+from runner.matrix.metric_patterns import FROM
 from runner.matrix.mistakes import Position, RefusedError, nearest, quoted
 from runner.matrix.model import Experiment, Judging, Mode, Resources, Seeds
 from runner.matrix.nodes import Entries, Nothing, Text, shape
@@ -81,6 +82,8 @@ if TYPE_CHECKING:
     PackageEntry = Text | dict[Text, Text | tuple[Text, ...]]
     """One entry of `packages:`: a requirement, or names with versions and `when`."""
     AsOf = str | dict[Text, str]
+    MetricSources = dict[Text, Text | tuple[Text, ...]]
+    """A pattern by the name of its metric; globs of files under `from`."""
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ASIDE = "x-"
@@ -204,6 +207,21 @@ _AS_OF: Shape[AsOf] = Either(
         others=Key(shape=date_or("none"), description="The rule of this package."),
     ),
 )
+_METRICS: Shape[MetricSources] = MappingOf(
+    known={
+        FROM: Key(
+            shape=OneOrMore(Scalar({"type": "string", "examples": ["logs/*.csv", "runs/"]})),
+            description="Globs of the files that the script writes metrics to, relative to its working directory: "
+            "tables with a line of names (as CSVLogger writes them) and event files of TensorBoard.",
+        )
+    },
+    others=Key(
+        shape=Scalar({"type": "string", "examples": ["Test accuracy: (\\S+)"]}, "a regular expression with one group"),
+        description="A regular expression (RE2) whose group finds the value in a line of the output; it is a series "
+        "where it matches several times.",
+    ),
+    names="^[A-Za-z_][A-Za-z0-9_./]*$",
+)
 _EXPERIMENT, _RESOURCES, _SEEDS, _JUDGING = Experiment(script=None), Resources(), Seeds(), Judging()
 
 
@@ -278,7 +296,16 @@ class MatrixSections:
         "names the judged metric.",
         (),
     )
-    metric: Text | None = key(_STRING, "The judged metric where no criterion names it. Default: loss.", None)
+    metrics: MetricSources = key(
+        _METRICS,
+        "Metrics that are read from what the script prints, by name, and from the files that it writes.",
+        {},
+    )
+    metric: Text | None = key(
+        _STRING,
+        "The judged metric where no criterion names it. Default: the first pattern of `metrics`, else loss.",
+        None,
+    )
     mode: Mode | None = key(
         Word({"min": "min", "max": "max"}), "Which way the metric is better. Default: as its name suggests.", None
     )

@@ -10,6 +10,7 @@ from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind
 from runner.matrix.axis_reader import AxisReader, require_value
 from runner.matrix.cells import adds_cell, cells, requirements_of
 from runner.matrix.declaration import outcome_words, read_sections
+from runner.matrix.metric_patterns import read_metrics
 from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
 from runner.matrix.model import Axis, Expectation, Grid, Judging, Resources, Seeds
 from runner.matrix.nodes import Text, compose, read_text
@@ -90,7 +91,9 @@ def load_matrix(path: Path) -> Matrix:
         axes=axes,
         include=include,
         exclude=exclude,
-        experiment=read_experiment(file.experiment, path.parent, mistakes),
+        experiment=replace(
+            read_experiment(file.experiment, path.parent, mistakes), metrics=read_metrics(file.metrics, mistakes)
+        ),
         packages=read_packages(file.packages, {axis.name for axis in axes}, reader),
         criterion=criterion,
         judging=read_judging(file, criterion, mistakes),

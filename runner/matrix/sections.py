@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from runner.errors import MatrixError, UsageError
 from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind, axis_name, check_script
 from runner.matrix.criterion import EXAMPLE, Comparison, CriterionError, parse
+from runner.matrix.metric_patterns import FROM
 from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
 from runner.matrix.model import Condition, DataMapping, Experiment, Judging, Requirement
 from runner.matrix.nodes import Text, read_text
@@ -97,7 +98,7 @@ def read_judging(file: MatrixSections, criterion: tuple[Comparison, ...], mistak
     if criterion and file.metric is not None and file.metric != criterion[0].metric:
         message = f"the criterion judges {quoted(criterion[0].metric)}, and another metric is named here"
         mistakes.add(file.metric.position, message, "leave it out, or name it there first")
-    metric = Judging().metric if file.metric is None else str(file.metric)
+    metric = str(file.metric or next((name for name in file.metrics if name != FROM), Judging().metric))
     return Judging(metric=metric, mode=file.mode, at=file.at, skip=file.skip)
 
 

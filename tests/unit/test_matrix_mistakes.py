@@ -374,7 +374,7 @@ def test_a_mistake_in_the_experiment_says_what_is_wrong_and_where(
             "y-mine: 1",
             (
                 "3:1: unknown key 'y-mine' (possible: axes, include, exclude, experiment, packages, criterion, "
-                "metric, mode, at, skip, baseline, control, …)"
+                "metrics, metric, mode, at, skip, baseline, …)"
             ),
         ),
         (
