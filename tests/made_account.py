@@ -48,7 +48,7 @@ def made_account(**changes: object) -> Account:
         "made_at": "2026-01-02T03:04:05+00:00",
         "engine": "docker",
         "matrix": "matrix.yaml",
-        "command": "python -m runner explain matrix.yaml --good import=tf.keras --bad import=keras",
+        "command": "convergence-matrix explain matrix.yaml --good import=tf.keras --bad import=keras",
         "good": Side(values=GOOD, outcome="converges", converged=4, counted=4, finals=(1e-8,)),
         "bad": Side(values=BAD, outcome="fails (nan)", converged=0, counted=4),
         "shared": {"tensorflow": "1.13.1", "keras": "2.2.4"},

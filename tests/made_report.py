@@ -213,7 +213,7 @@ def _cell(values: dict[str, str], kind: str, lock: str, random: Random, seeds: i
         diff=DIFF if values.get("import") == "tf.keras" else "",
         expected="converges" if random.random() < 0.1 else "",
         commands=ReproductionCommands(
-            with_runner=(f"python -m runner matrix.yaml --only {name}", f"python -m runner shell {name}"),
+            with_runner=(f"convergence-matrix matrix.yaml --only {name}", f"convergence-matrix shell {name}"),
             without_runner=(
                 "uv venv --python 3.7 cell",
                 "uv pip install --python cell/bin/python --require-hashes -r locks/cell.txt",

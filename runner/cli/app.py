@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib.metadata
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -44,7 +45,7 @@ def run_command_line(arguments: Sequence[str], world: World | None = None) -> in
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: jobs are stopped, what is finished is kept
         signal.signal(number, signal.default_int_handler)
     try:
-        _program()(words, prog_name="python -m runner", obj=world)
+        _program()(words, prog_name="convergence-matrix", obj=world)
     except SystemExit as end:  # the way in which typer ends every command
         return end.code if isinstance(end.code, int) else 0
     return 0
@@ -55,7 +56,7 @@ def application() -> typer.Typer:
     app = typer.Typer(
         name="convergence-matrix",
         help="One training script, many library versions: where does it converge, where not, and why?",
-        epilog="`python -m runner matrix.yaml` runs the whole matrix: `run` is meant where no command is named."
+        epilog="`convergence-matrix matrix.yaml` runs the whole matrix: `run` is meant where no command is named."
         "\n\nA cell is one combination of the values in the matrix, such as keras=2.2.4,import=keras. A trial is one"
         " run of a cell with one seed. A prelude is a source that runs before the script and changes one thing;"
         " a switch is a prelude that comes with this tool."
@@ -65,9 +66,29 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    app.callback()(_whole)
     for command in COMMANDS:
         app.command(name_of(command))(guarded(command))
     return app
+
+
+def _whole(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda asked: _tell_version() if asked else None,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """The options that belong to no command."""
+
+
+def _tell_version() -> None:
+    sys.stdout.write(f"convergence-matrix {importlib.metadata.version('convergence-matrix')}\n")
+    raise typer.Exit
 
 
 @functools.cache
@@ -84,8 +105,8 @@ def name_of(command: Callable[..., int]) -> str:
 def with_command(arguments: list[str]) -> list[str] | None:
     """The arguments with `run` before them where their first word is no command; None where it is no file either."""
     names = [name_of(command) for command in COMMANDS]
-    if not arguments or arguments[0] in {"--help", "-h"}:
-        return ["--help"]
+    if not arguments or arguments[0] in {"--help", "-h", "--version"}:
+        return ["--version" if "--version" in arguments[:1] else "--help"]
     if " ".join(arguments[:2]) in names:
         return [" ".join(arguments[:2]), *arguments[2:]]
     word = arguments[0]

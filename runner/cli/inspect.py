@@ -211,7 +211,7 @@ def open_(matrix: MatrixFile = DEFAULT_MATRIX) -> int:
         raise UsageError(f"{matrix} can't be read: there is no such file.")
     page = matrix.parent / "reports" / "site" / "index.html"
     if not page.is_file():
-        raise UsageError(f"{page} is not there yet: `python -m runner publish {matrix}` writes it.")
+        raise UsageError(f"{page} is not there yet: `convergence-matrix publish {matrix}` writes it.")
     if not webbrowser.open(page.absolute().as_uri()):
         raise MachineError(f"No browser could be started here. The site is {page}: it opens from disk, in any browser.")
     sys.stdout.write(f"{page}\n")

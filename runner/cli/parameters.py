@@ -38,6 +38,7 @@ class EngineChoice(enum.StrEnum):
 class BaseChoice(enum.StrEnum):
     """The values of `--base`."""
 
+    AUTO = "auto"
     REGISTRY = "registry"
     OFFLINE = "offline"
 
@@ -64,12 +65,16 @@ Engine = Annotated[
     typer.Option(
         "--engine",
         envvar="RUNNER_ENGINE",
-        help="docker: always containers; venv: virtual environments; auto: docker where it answers, else venv.",
+        help="docker: always containers; venv: virtual environments; auto: docker where it works, else venv.",
     ),
 ]
 Base = Annotated[
     BaseChoice | None,
-    typer.Option("--base", envvar="RUNNER_BASE", help="Base images: pulled from a registry, or made here (offline)."),
+    typer.Option(
+        "--base",
+        envvar="RUNNER_BASE",
+        help="Base images: pulled from a registry, made here (offline), or auto: the first that works.",
+    ),
 ]
 Only = Annotated[
     str | None, typer.Option("--only", metavar="AXIS=VALUE,…", help="Only the cells with these axis values.")
@@ -128,7 +133,7 @@ def options(
     configured = configuration()
     return Options(
         engine=(engine or EngineChoice(configured.get("engine", EngineChoice.AUTO))).value,
-        base=(base or BaseChoice(configured.get("base", BaseChoice.REGISTRY))).value,
+        base=(base or BaseChoice(configured.get("base", BaseChoice.AUTO))).value,
         only=only,
         shard=parse_shard(shard),
         seeds=seeds,

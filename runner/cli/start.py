@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.parameters import DEFAULT_MATRIX, Base, Format, MatrixFile, Output, options
-from runner.engines.choice import describe_build_client, describe_docker
+import runner
+from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, Format, MatrixFile, Output, options
+from runner.engines.choice import describe_build_client
+from runner.engines.protocol import EngineKind
 from runner.errors import RunnerError, UsageError
+from runner.laboratory.equipment import World
 from runner.reports.notation import size
 from runner.reports.terminal.console import print_records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from runner.engines.protocol import Engine as AnyEngine
+    from runner.session.options import Options
 
 
 def init(
@@ -38,7 +44,7 @@ def init(
         raise UsageError(f"{script} is not below {folder}: the matrix stands in a folder that holds the script.")
     read = read_script(folder, path.relative_to(folder).as_posix())
     output.write_text(template(read.path, imports=read.imports), "utf-8")
-    sys.stdout.write(f"Wrote {output}. Look at it, then: python -m runner plan {output}\n")
+    sys.stdout.write(f"Wrote {output}. Look at it, then: convergence-matrix plan {output}\n")
     return 0
 
 
@@ -55,7 +61,7 @@ ENOUGH_BYTES = 10 * 1000**3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing that was looked at; `remedy` is empty where all is well."""
+    """One thing that was looked at; `remedy` is empty where all is well, and an advice where `ok` is true beside it."""
 
     what: str
     ok: bool
@@ -63,23 +69,59 @@ class Finding:
     remedy: str = ""
 
 
-def examine(base: str, folder: Path) -> tuple[Finding, ...]:
+def examine(chosen: Options, folder: Path, world: World) -> tuple[Finding, ...]:
     """Look at everything that a run needs; nothing is changed."""
     return (
-        _try("engine", lambda: describe_docker(base)),
-        _try("build client", describe_build_client),
+        *_engine(chosen, world),
         _try("interpreters", _interpreters),
         _disk(folder),
         _try("index", _index),
+        name_in(Path.cwd()),
     )
+
+
+def _engine(chosen: Options, world: World) -> Iterator[Finding]:
+    """The engine that a run would take, each way that was tried before it, and the command that builds its images."""
+    try:
+        engine, notes = world.engine(chosen.engine, base=chosen.base)
+    except RunnerError as error:
+        yield _failed("engine", error)
+        return
+    try:
+        yield from (Finding(what="tried", ok=True, found=note) for note in notes.splitlines())
+        yield _try("engine", engine.describe)
+        if engine.kind is EngineKind.DOCKER:
+            yield _try("build client", describe_build_client)
+            yield _try("base images", lambda: _checked(engine))
+    finally:
+        engine.close()
+
+
+def name_in(here: Path) -> Finding:
+    """What `python -m runner` starts in a folder: this tool, or the user's own module of that name."""
+    own = Path(runner.__file__).resolve()
+    for module in (here / "runner" / "__init__.py", here / "runner.py"):
+        if module.is_file() and module.resolve() != own:
+            found = f"`python -m runner` starts {module.relative_to(here)} of this folder, not this tool"
+            return Finding(what="name", ok=True, found=found, remedy="Type `convergence-matrix` here.")
+    return Finding(what="name", ok=True, found="`python -m runner` and `convergence-matrix` are this tool")
 
 
 def _try(what: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(what=what, ok=True, found=look())
     except RunnerError as error:
-        found, _, remedy = str(error).partition("\n")
-        return Finding(what=what, ok=False, found=found, remedy=remedy.strip())
+        return _failed(what, error)
+
+
+def _checked(engine: AnyEngine) -> str:
+    engine.check()
+    return "can be had" if engine.base == "registry" else "can be made here"
+
+
+def _failed(what: str, error: RunnerError) -> Finding:
+    found, _, remedy = str(error).partition("\n")
+    return Finding(what=what, ok=False, found=found, remedy=remedy.strip())
 
 
 def _interpreters() -> str:
@@ -113,17 +155,19 @@ def _disk(folder: Path) -> Finding:
 
 
 def doctor(
+    context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
+    engine: Engine = None,
     base: Base = None,
     output: Output = Format.TABLE,
 ) -> int:
-    """Look at the engine, the build client, the interpreters, the disk and the index, each with its remedy."""
-    findings = examine(options(None, base).base, matrix.absolute().parent)
+    """Look at the engine that a run would take, interpreters, disk and index; what is wrong has its remedy."""
+    findings = examine(options(engine, base), matrix.absolute().parent, context.obj or World())
     print_records(
         [
             {
                 "what": finding.what,
-                "state": "ok" if finding.ok else "wrong",
+                "state": "wrong" if not finding.ok else "advice" if finding.remedy else "ok",
                 "found": finding.found,
                 "remedy": finding.remedy,
             }

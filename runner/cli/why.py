@@ -151,7 +151,7 @@ def _budget(duration: str, trials: int | None) -> Budget:
 def _command(matrix: Path, good: str, bad: str, only: str | None) -> str:
     named = [("--good", good), ("--bad", bad), ("--only", only or "")]
     words = [word for option, text in named if text for word in (option, text)]
-    return shlex.join(["python", "-m", "runner", "explain", matrix.name, *words])
+    return shlex.join(["convergence-matrix", "explain", matrix.name, *words])
 
 
 COMMANDS = (explain, bisect)

@@ -1,44 +1,65 @@
-"""The choice of an engine: the one that the user names, else docker where an engine answers, else venv."""
+"""The choice of an engine and of its base images: what the user names, else the first way that works here.
+
+The ways are docker with pulled base images, docker with base images made on this machine, and venv. Each is tried
+before it is taken, so that a run which nobody told how to run does not end halfway for want of a registry.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.errors import NoEngineError, UsageError
+from runner.errors import MachineError, NoEngineError, UsageError
 
 if TYPE_CHECKING:
+    from runner.engines.docker.docker_engine import DockerEngine
     from runner.engines.protocol import Engine
 
 
-def open_engine(choice: str, *, base: str) -> tuple[Engine, str]:
-    """The engine, and one line for the user where it is not the one to be expected.
+if TYPE_CHECKING:
+    Way = tuple[str, str]
+    """An engine, and where its base images come from: `docker` with `registry` or `offline`, or `venv` with nothing."""
 
-    `choice` is docker, venv or auto. Raises NoEngineError where docker is insisted on and does not answer.
+PULLED, MADE, BARE = ("docker", "registry"), ("docker", "offline"), ("venv", "")
+_INSTEAD = {
+    PULLED: "they are pulled",
+    MADE: "base images are made on this machine",
+    BARE: "running under the venv engine, not in containers",
+}
+_AS_BEFORE = {
+    MADE: "Base images are made on this machine, as for the last run; `--base registry` pulls them.",
+    BARE: "Running under the venv engine, as the last run did; `--engine docker` runs in containers.",
+}
+
+
+def open_engine(choice: str, *, base: str, before: Way | None = None) -> tuple[Engine, str]:
+    """The engine, and a line for the user for each way that was tried before and does not work.
+
+    `choice` is docker, venv or auto, `base` registry, offline or auto; what is named is taken without a trial. `before`
+    is the way that was found by itself last time: it is tried first, since its trials are there. Raises NoEngineError
+    where docker is insisted on and does not answer.
     """
-    match choice:
-        case "docker":
-            return _docker(base), ""
-        case "venv":
-            return _venv(), ""
-        case "auto":
-            try:
-                return _docker(base), ""
-            except NoEngineError as error:
-                reason = str(error).partition("\n")[0].rstrip(".")
-                return _venv(), f"{reason}: running under the venv engine, not in containers."
-        case _:
-            raise UsageError(f"The engine {choice!r} does not exist; choose docker, venv or auto.")
-
-
-def describe_docker(base: str) -> str:
-    """The Docker engine that answers, in one line. Raises NoEngineError where there is none."""
-    from runner.engines.docker.docker_engine import DockerEngine  # noqa: PLC0415 - the SDK takes 0.2 s to import
-
-    engine = DockerEngine.connect(base=base)
-    try:
-        return f"{engine.describe()}, base images: {base}"
-    finally:
-        engine.close()
+    if choice not in {"docker", "venv", "auto"}:
+        raise UsageError(f"The engine {choice!r} does not exist; choose docker, venv or auto.")
+    reasons: list[str] = []
+    notes: list[str] = []
+    ways = _ways(choice, base, before)
+    while ways:
+        way = ways.pop(0)
+        if reasons:
+            notes.append(f"{reasons[-1]}: {_INSTEAD[way]}.")
+        try:
+            engine = _opened(way, tried=base == "auto")
+        except (NoEngineError, MachineError) as error:
+            if isinstance(error, NoEngineError):
+                ways = [way for way in ways if way == BARE]
+            if not ways and isinstance(error, NoEngineError):
+                raise
+            reasons.append(str(error).partition("\n")[0].rstrip("."))
+        else:
+            if way == before and not reasons and way in _AS_BEFORE:
+                notes.append(_AS_BEFORE[way])
+            return engine, "\n".join(notes)
+    return _docker("registry"), "\n".join([*notes, f"{reasons[-1]}: base images that are missing can't be had."])
 
 
 def describe_build_client() -> str:
@@ -48,7 +69,30 @@ def describe_build_client() -> str:
     return str(build_client())
 
 
-def _docker(base: str) -> Engine:
+def _ways(choice: str, base: str, before: Way | None) -> list[Way]:
+    """The ways that the user leaves open, in the order in which they are tried."""
+    ways = [BARE] if choice == "venv" else [PULLED, MADE] if base == "auto" else [("docker", base)]
+    if choice == "auto":
+        ways.append(BARE)
+    return sorted(ways, key=lambda way: way != before)
+
+
+def _opened(way: Way, *, tried: bool) -> Engine:
+    """The engine of a way; where it is `tried`, it has what it takes to make images. Raises MachineError."""
+    engine, base = way
+    if engine == "venv":
+        return _venv()
+    opened = _docker(base)
+    if tried:
+        try:
+            opened.check()
+        except BaseException:
+            opened.close()
+            raise
+    return opened
+
+
+def _docker(base: str) -> DockerEngine:
     from runner.engines.docker.docker_engine import DockerEngine  # noqa: PLC0415 - the SDK takes 0.2 s to import
 
     return DockerEngine.connect(base=base)

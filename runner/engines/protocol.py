@@ -174,6 +174,16 @@ class Engine(Protocol):
     """Makes images and runs jobs. All methods may be called from several threads at once."""
 
     kind: EngineKind
+    base: str
+    """The source of base images, `registry` or `offline`; empty where there are none."""
+
+    def describe(self) -> str:
+        """What this engine is, in one line."""
+        ...
+
+    def check(self) -> None:
+        """Find out, in a few seconds, whether images can be made. Raises MachineError, with the reason, where not."""
+        ...
 
     def pythons(self) -> tuple[str, ...]:
         """The CPython minor releases that this engine can provide, newest first, such as ("3.13", …, "3.6")."""

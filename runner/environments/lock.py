@@ -35,7 +35,8 @@ class Environment:
 
     pins: tuple[tuple[str, str], ...]
     packages: tuple[str, ...] = ()
-    """Further requirements of every cell (PEP 508), sorted."""
+    """Further requirements as the lines of a requirements file, sorted: PEP 508, then the hashes of the files that may
+    be taken (`--hash=sha256:…`); after `-c` a constraint."""
     python: str | None = None
     """A minor release such as "3.7"; None: the newest that has a wheel for every pinned binary package."""
     flavour: str = "auto"

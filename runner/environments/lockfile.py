@@ -132,7 +132,7 @@ def _header(lock: Lock) -> Iterator[str]:
 
 
 def _packages(environment: Environment) -> str:
-    return _join(" ".join(text.split()) for text in environment.packages)
+    return _join(" ".join(text.split()).partition(" --hash=")[0] for text in environment.packages)
 
 
 def _join(texts: Iterable[str]) -> str:

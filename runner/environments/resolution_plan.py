@@ -20,6 +20,7 @@ from runner.environments.solver import NoSolutionError
 from runner.environments.target import accepts, first_release, installable, machine, minor_of, wheel_tags
 from runner.environments.times import UNDATED, day_after, times_of
 from runner.errors import UsageError
+from runner.matrix.axes import SAME_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -94,20 +95,6 @@ def _offers(files: Sequence[IndexFile]) -> str:
     return f"files for CPython {', '.join(fitting)}"
 
 
-_SAME_FILES = {
-    "keras": ("keras-nightly",),
-    "tensorflow": ("tensorflow-cpu", "tensorflow-gpu"),
-    "tensorflow-cpu": ("tensorflow", "tensorflow-gpu"),
-    "tensorflow-gpu": ("tensorflow", "tensorflow-cpu"),
-}
-"""Packages that bring the files of a pinned package once more.
-
-Each would break the other, so it must not come in beside it.
-
-TensorFlow 2.5 requires keras-nightly, some releases of Keras require plain tensorflow.
-"""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResolutionPlan:
     """The pins and requirements to be resolved; names are those that are installed (tensorflow-cpu)."""
@@ -118,6 +105,10 @@ class ResolutionPlan:
     out: Mapping[str, datetime]
     """When each pinned release came out."""
     packages: tuple[Requirement, ...]
+    constraints: tuple[str, ...]
+    """Requirements that hold for what comes in, and bring nothing in."""
+    allowed: Mapping[str, frozenset[str]]
+    """Name to the hashes (`sha256:…`) of the files that may be taken, for those that the user gave hashes of."""
     banned: tuple[str, ...]
     """Names that must not come in beside those that are installed in their place."""
     times: Times
@@ -139,7 +130,7 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
     Raises NoSolutionError where it lacks one, or no CPython fits; UsageError for requirements that can't be locked and
     rules of time that mean nothing.
     """
-    packages = tuple(_requirement(text) for text in environment.packages)
+    wanted = tuple(_requirement(line) for line in environment.packages)
     times = times_of(environment.as_of, environment.dates)
     releases = {name: _release(name, version, catalog) for name, version in environment.pins}
     _check_times(releases, times)
@@ -156,14 +147,26 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
         python=python,
         pins=pins,
         out={installed[name]: came_out(name, release, python, times) for name, release in releases.items()},
-        packages=packages,
-        banned=tuple(other for name in pins for other in _SAME_FILES.get(name, ()) if other not in pins),
+        packages=tuple(one.requirement for one in wanted if not one.is_constraint),
+        constraints=tuple(str(one.requirement) for one in wanted if one.is_constraint),
+        allowed=_allowed(wanted),
+        banned=tuple(other for name in pins for other in SAME_FILES.get(name, ()) if other not in pins),
         times=times,
     )
 
 
-def _requirement(text: str) -> Requirement:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wanted:
+    """One line of an environment's packages."""
+
+    requirement: Requirement
+    hashes: tuple[str, ...]
+    is_constraint: bool
+
+
+def _requirement(line: str) -> _Wanted:
     """A further requirement as the resolver reads it. Raises UsageError for what can't be locked."""
+    text, *hashes = line.removeprefix("-c ").split(" --hash=")
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
@@ -173,7 +176,17 @@ def _requirement(text: str) -> Requirement:
             f"packages: {requirement.name} is asked for by an address. Only releases of the package index can be"
             " locked as of a date: name a version."
         )
-    return requirement
+    return _Wanted(requirement=requirement, hashes=tuple(hashes), is_constraint=line.startswith("-c "))
+
+
+def _allowed(wanted: Iterable[_Wanted]) -> dict[str, frozenset[str]]:
+    """Name to hashes; a package that stands in several lines may be of the files of each."""
+    allowed: dict[str, frozenset[str]] = {}
+    for one in wanted:
+        if one.hashes:
+            name = canonicalize_name(one.requirement.name)
+            allowed[name] = allowed.get(name, frozenset()) | frozenset(one.hashes)
+    return allowed
 
 
 def _release(name: str, version: str, catalog: Catalog) -> Release:

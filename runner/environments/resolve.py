@@ -67,6 +67,7 @@ def resolve(
         means = _Means(catalog=catalog, toolchain=functools.cache(lambda: toolchain(plan.python)), plan=plan)
         base, as_of = _solve_base(means)
         found = _solve_all(means, base, as_of)
+        packages = _locked(found.packages, base.packages, plan, catalog)
     except NoSolutionError as error:
         return Unresolvable(environment=environment, reason=str(error))
     return finished(
@@ -74,7 +75,7 @@ def resolve(
         python=plan.python,
         as_of=as_of,
         exemptions=found.exemptions,
-        packages=_locked(found.packages, base.packages, plan.python, catalog),
+        packages=packages,
     )
 
 
@@ -159,6 +160,7 @@ def _solve_all(means: _Means, base: _Found, as_of: datetime | None) -> _Found:
         requirements=(*(f"{name}=={version}" for name, version in plan.pins.items()), *map(str, plan.packages)),
         as_of=as_of,
         excludes=plan.banned,
+        constraints=plan.constraints,
         preferences=base.packages,
     )
     return _least_exempt(question, plan.newer_than(as_of), means, held=base)
@@ -185,9 +187,8 @@ def _least_exempt(
 def _all_exempt(question: ResolverQuestion, latest: datetime, means: _Means, *, held: _Found) -> _Found:
     """The last resort: what is held stays to the release, everything else may be as new as the newest pin."""
     kept = {one.name: one.version for one in held.packages}
-    found = means.solve(
-        replace(question, as_of=latest, constraints=tuple(f"{name}=={version}" for name, version in kept.items()))
-    )
+    pinned = (f"{name}=={version}" for name, version in kept.items())
+    found = means.solve(replace(question, as_of=latest, constraints=(*question.constraints, *pinned)))
     names = {one.name for one in found.packages} - set(kept) - set(means.plan.times.own)
     return replace(found, exemptions=_merged(held.exemptions, ((name, latest) for name in names)))
 
@@ -200,7 +201,7 @@ def _merged(*groups: Iterable[tuple[str, datetime]]) -> tuple[tuple[str, datetim
 
 
 def _locked(
-    packages: tuple[Solved, ...], base: tuple[Solved, ...], python: str, catalog: Catalog
+    packages: tuple[Solved, ...], base: tuple[Solved, ...], plan: ResolutionPlan, catalog: Catalog
 ) -> tuple[LockedPackage, ...]:
     kept = {(one.name, one.version) for one in base}
     catalog.read_ahead(one.name for one in packages)
@@ -209,15 +210,19 @@ def _locked(
             name=one.name,
             version=one.version,
             layer=Layer.BASE if (one.name, one.version) in kept else Layer.OVERLAY,
-            hashes=_hashes(one, python, catalog),
+            hashes=_hashes(one, plan, catalog),
             needed_by=one.needed_by,
         )
         for one in packages
     )
 
 
-def _hashes(one: Solved, python: str, catalog: Catalog) -> tuple[str, ...]:
-    """The hashes of the files that may be installed: an environment of wheels does not name their sources."""
+def _hashes(one: Solved, plan: ResolutionPlan, catalog: Catalog) -> tuple[str, ...]:
+    """The hashes of the files that may be installed: an environment of wheels does not name their sources.
+
+    Raises NoSolutionError where these are not among the hashes that the user gave.
+    """
+    python = plan.python
     files = _files(one, catalog.project(one.name), python)
     if not files:  # the resolver saw a release that came out since the catalog looked
         files = _files(one, catalog.renewed(one.name), python)
@@ -226,7 +231,13 @@ def _hashes(one: Solved, python: str, catalog: Catalog) -> tuple[str, ...]:
             f"The index gives no file with a SHA-256 of {one.name} {one.version} for CPython {python}. Name another"
             " index in UV_DEFAULT_INDEX."
         )
-    return tuple(sorted({f"sha256:{file.sha256}" for file in files}))
+    hashes = {f"sha256:{file.sha256}" for file in files}
+    allowed = plan.allowed.get(one.name, hashes)
+    if hashes.isdisjoint(allowed):
+        raise NoSolutionError(
+            f"No file of {one.name} {one.version} for CPython {python} has one of the hashes that are required."
+        )
+    return tuple(sorted(hashes & allowed))
 
 
 def _files(one: Solved, project: Project | None, python: str) -> tuple[IndexFile, ...]:

@@ -178,7 +178,7 @@ def open_laboratory(
     folder: Path,
     *,
     engine: str = "auto",
-    base: str = "registry",
+    base: str = "auto",
     undated: Callable[[str], bool] | None = None,
     observer: Watcher | None = None,
     world: World | None = None,
@@ -187,15 +187,15 @@ def open_laboratory(
 ) -> Laboratory:
     """A laboratory with an engine and a package index of the world; both are opened when something needs them.
 
-    `engine` is docker, venv or auto, `base` registry or offline; `undated` tells the packages whose files may lack a
-    time of upload.
+    `engine` is docker, venv or auto, `base` registry, offline or auto; `undated` tells the packages whose files may
+    lack a time of upload.
     """
     heard, outside = observer or Silence(), world or World()
 
     def opened() -> Engine:
         found, note = outside.engine(engine, base=base)
-        if note:
-            heard.note(note)
+        for line in note.splitlines():
+            heard.note(line)
         return found
 
     catalog = partial(outside.catalog, undated)

@@ -38,6 +38,19 @@ NO_PRELUDE = "none"
 """The value of the axis `prelude` with which nothing runs before the script."""
 RESERVED_AXES = frozenset(kind.value for kind in AxisKind if kind is not AxisKind.PACKAGE)
 
+SAME_FILES = {
+    "keras": ("keras-nightly",),
+    "tensorflow": ("tensorflow-cpu", "tensorflow-gpu"),
+    "tensorflow-cpu": ("tensorflow", "tensorflow-gpu"),
+    "tensorflow-gpu": ("tensorflow", "tensorflow-cpu"),
+}
+"""Packages that bring the files of a pinned package once more.
+
+Each would break the other, so it must not come in beside it.
+
+TensorFlow 2.5 requires keras-nightly, some releases of Keras require plain tensorflow.
+"""
+
 
 def axis_kind(name: str) -> AxisKind:
     """The kind of the axis of this name."""

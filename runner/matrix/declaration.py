@@ -182,16 +182,15 @@ _OUTCOME: Key[Text | Pairs] = Key(
     example="outcome: converges",
     required=True,
 )
+_WHEN: Key[Text | tuple[Text, ...]] = Key(
+    shape=Either(
+        Scalar({"type": "string", "examples": ["tensorflow<2.4"]}),
+        ListOf(Scalar({"type": "string", "examples": ["tensorflow<2.4"]}), least=1),
+    ),
+    description="The condition on an axis that a cell must meet; all of a list.",
+)
 _PACKAGE: MappingOf[Text | tuple[Text, ...]] = MappingOf(
-    known={
-        "when": Key(
-            shape=Either(
-                Scalar({"type": "string", "examples": ["tensorflow<2.4"]}),
-                ListOf(Scalar({"type": "string", "examples": ["tensorflow<2.4"]}), least=1),
-            ),
-            description="The condition on an axis that a cell must meet; all of a list.",
-        )
-    },
+    known={"when": _WHEN},
     others=Key(
         shape=Scalar({"type": "string", "examples": ["<1.20", "*"]}, "such as '>=1.18,<1.20'"),
         description="Versions of this package.",
@@ -199,7 +198,30 @@ _PACKAGE: MappingOf[Text | tuple[Text, ...]] = MappingOf(
     least=1,
 )
 _PACKAGE_ENTRY: Shape[PackageEntry] = Either(TEXT, _PACKAGE)
-_PACKAGES: Shape[Text | tuple[PackageEntry, ...]] = Either(TEXT, ListOf(_PACKAGE_ENTRY))
+_PACKAGES: Shape[tuple[PackageEntry, ...]] = ListOf(
+    _PACKAGE_ENTRY, hint="such as [pandas, scikit-learn]; a file of them goes under requirements:"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequirementsSection:
+    """One file of `requirements:` with what is taken of it, and for which cells."""
+
+    file: Text = key(
+        Scalar({"type": "string"}),
+        "The file, relative to this one.",
+        Text(),
+        example="file: pyproject.toml",
+        required=True,
+    )
+    extras: tuple[Text, ...] = key(ListOf(TEXT), "Extras of a pyproject.toml, beside its dependencies.", ())
+    groups: tuple[Text, ...] = key(ListOf(TEXT), "Dependency groups of a pyproject.toml, beside its dependencies.", ())
+    when: tuple[Text, ...] = key(OneOrMore(TEXT), "The condition on an axis that a cell must meet; all of a list.", ())
+
+
+_REQUIREMENTS: Shape[tuple[Text | RequirementsSection, ...]] = OneOrMore(
+    Either(_STRING, Section(RequirementsSection)), least=0
+)
 _AS_OF: Shape[AsOf] = Either(
     date_or("release", "none"),
     MappingOf(
@@ -285,9 +307,15 @@ class MatrixSections:
     )
     exclude: tuple[Match, ...] = key(ListOf(_match()), "Partial matches; every cell that matches one is left out.", ())
     experiment: ExperimentSection = key(Section(ExperimentSection), "What every trial runs.", ExperimentSection())
-    packages: Text | tuple[PackageEntry, ...] = key(
+    packages: tuple[PackageEntry, ...] = key(
         _PACKAGES,
-        "Further requirements of every cell (PEP 508), with `when` of some cells; or the path of a requirements file.",
+        "Further requirements of every cell (PEP 508), with `when` of some cells.",
+        (),
+    )
+    requirements: tuple[Text | RequirementsSection, ...] = key(
+        _REQUIREMENTS,
+        "Files that say what the project needs: requirements files, pyproject.toml (pyproject.toml[train] with "
+        "extras), the pip part of an environment.yml. What they say of an axis is left to the axis.",
         (),
     )
     criterion: tuple[Text, ...] = key(
@@ -366,7 +394,7 @@ def read_sections(tree: Node | None, mistakes: Mistakes) -> tuple[MatrixSections
     """
     if tree is None or isinstance(tree, Nothing):
         top = Position(line=1, column=1)
-        mistakes.stop(top, "the file is empty", "`python -m runner init script.py` writes a matrix")
+        mistakes.stop(top, "the file is empty", "`convergence-matrix init script.py` writes a matrix")
     if not isinstance(tree, Entries):
         mistakes.stop(tree.position, f"a matrix is a mapping with keys such as axes, not a {shape(tree)}")
     left_out: set[str] = set()

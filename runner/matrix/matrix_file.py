@@ -14,8 +14,10 @@ from runner.matrix.metric_patterns import read_metrics
 from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
 from runner.matrix.model import Axis, Expectation, Grid, Judging, Resources, Seeds
 from runner.matrix.nodes import Text, compose, read_text
+from runner.matrix.packages import read_packages
 from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, Era
-from runner.matrix.sections import read_as_of, read_criterion, read_experiment, read_judging, read_packages
+from runner.matrix.requirement_files import RequirementFiles
+from runner.matrix.sections import read_as_of, read_criterion, read_experiment, read_judging
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +36,9 @@ class Matrix(Grid):
 
     path: Path
     packages: tuple[Requirement, ...] = ()
+    """Those of `packages:`, then those of the files of `requirements:`."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of those files: what was left to an axis, what was not taken."""
     criterion: tuple[Comparison, ...] = ()
     judging: Judging = field(default_factory=Judging)
     baseline: Partial | None = None
@@ -86,6 +91,9 @@ def load_matrix(path: Path) -> Matrix:
     axes = axes if file.axes else _axes_of(include)
     as_of, dates = read_as_of(file.as_of, mistakes)
     criterion = read_criterion(file.criterion, mistakes)
+    names = {axis.name for axis in axes}
+    files = RequirementFiles(reader=reader, axes=names)
+    required = files.read(file.requirements)
     matrix = Matrix(
         path=path,
         axes=axes,
@@ -94,7 +102,8 @@ def load_matrix(path: Path) -> Matrix:
         experiment=replace(
             read_experiment(file.experiment, path.parent, mistakes), metrics=read_metrics(file.metrics, mistakes)
         ),
-        packages=read_packages(file.packages, {axis.name for axis in axes}, reader),
+        packages=(*read_packages(file.packages, names, reader), *required),
+        notes=tuple(files.notes),
         criterion=criterion,
         judging=read_judging(file, criterion, mistakes),
         baseline=_baseline(file, reader),

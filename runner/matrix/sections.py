@@ -1,26 +1,21 @@
-"""The sections that say what every trial does and needs: `experiment:`, `criterion:`, `packages:`, `as_of:`."""
+"""The sections that say what every trial does and needs: `experiment:`, `criterion:`, `as_of:`."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from runner.errors import MatrixError, UsageError
-from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind, axis_name, check_script
+from runner.matrix.axes import RESERVED_AXES, axis_name, check_script
 from runner.matrix.criterion import EXAMPLE, Comparison, CriterionError, parse
 from runner.matrix.metric_patterns import FROM
-from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
-from runner.matrix.model import Condition, DataMapping, Experiment, Judging, Requirement
-from runner.matrix.nodes import Text, read_text
-from runner.matrix.versions import specifiers
+from runner.matrix.mistakes import Mistakes, RefusedError, quoted
+from runner.matrix.model import DataMapping, Experiment, Judging
+from runner.matrix.nodes import Text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from packaging.requirements import Requirement as Parsed
-
-    from runner.matrix.axis_reader import AxisReader
-    from runner.matrix.declaration import AsOf, ExperimentSection, MatrixSections, PackageEntry
+    from runner.matrix.declaration import AsOf, ExperimentSection, MatrixSections
 
 
 def read_experiment(section: ExperimentSection, folder: Path, mistakes: Mistakes) -> Experiment:
@@ -100,129 +95,6 @@ def read_judging(file: MatrixSections, criterion: tuple[Comparison, ...], mistak
         mistakes.add(file.metric.position, message, "leave it out, or name it there first")
     metric = str(file.metric or next((name for name in file.metrics if name != FROM), Judging().metric))
     return Judging(metric=metric, mode=file.mode, at=file.at, skip=file.skip)
-
-
-def read_packages(
-    node: Text | tuple[PackageEntry, ...], axes: Collection[str], reader: AxisReader
-) -> tuple[Requirement, ...]:
-    """The requirements of a list, or of the requirements file that a single text names; mistakes are noted.
-
-    A package that is one of the `axes` is a mistake.
-    """
-    if isinstance(node, Text):
-        return _requirements_file(node, axes, reader)
-    found: dict[Requirement, None] = {}
-    for entry in node:
-        if isinstance(entry, Text):
-            try:
-                found[Requirement(text=_canonical(entry, axes))] = None
-            except RefusedError as error:
-                reader.mistakes.refuse(error, entry.position)
-        else:
-            found.update(dict.fromkeys(_with_conditions(entry, axes, reader)))
-    return tuple(found)
-
-
-def _with_conditions(
-    entry: Mapping[Text, Text | tuple[Text, ...]], axes: Collection[str], reader: AxisReader
-) -> Iterator[Requirement]:
-    when = _conditions(entry, reader)
-    packages = [(key, value) for key, value in entry.items() if key != "when" and isinstance(value, Text)]
-    if not packages:
-        place = next(iter(entry)).position
-        reader.mistakes.add(place, "this entry names no package", 'such as {numpy: "<1.20", when: "tensorflow<2.4"}')
-    for key, value in packages:
-        try:
-            yield Requirement(text=_canonical(_joined(key, value), axes), when=when)
-        except RefusedError as error:
-            reader.mistakes.refuse(error, key.position)
-
-
-def _joined(key: Text, value: Text) -> str:
-    """A package's name and its versions as one requirement."""
-    named = _parsed(key)
-    if named.specifier or named.marker:
-        raise RefusedError(f"{quoted(key)} is more than a package's name", "write its versions after the colon")
-    try:
-        return f"{key}{specifiers(value)}"
-    except RefusedError as error:
-        raise RefusedError(error.message, error.hint, position=value.position) from None
-
-
-def _conditions(entry: Mapping[Text, Text | tuple[Text, ...]], reader: AxisReader) -> tuple[Condition, ...]:
-    written = next((value for key, value in entry.items() if key == "when"), ())
-    found: dict[Condition, None] = {}
-    for text in (written,) if isinstance(written, Text) else written:
-        try:
-            found[_condition(text, reader)] = None
-        except RefusedError as error:
-            reader.mistakes.refuse(error, text.position, "when")
-    return tuple(found)
-
-
-def _condition(text: Text, reader: AxisReader) -> Condition:
-    try:
-        written = _parsed(text)
-    except RefusedError:
-        written = None
-    if written is None or written.extras or written.marker or written.url or not written.specifier:
-        raise RefusedError(f"{quoted(text)} is not a condition on an axis", "write it like tensorflow<2.4")
-    axis = reader.require_axis(written.name)
-    if axis_kind(axis) not in {AxisKind.PACKAGE, AxisKind.PYTHON}:
-        raise RefusedError(f"the axis {quoted(axis)} has no versions to compare", "only packages and python have")
-    return Condition(axis=axis, specifiers=str(written.specifier))
-
-
-def _requirements_file(node: Text, axes: Collection[str], reader: AxisReader) -> tuple[Requirement, ...]:
-    path = reader.folder / node
-    found: dict[Requirement, None] = {}
-    try:
-        lines = read_text(path).split("\n")
-    except MatrixError as error:
-        reader.mistakes.join(error.mistakes)
-        return ()
-    except UsageError as error:
-        hint = "a list of packages is written [pandas, scikit-learn]"
-        reader.mistakes.add(node.position, f"packages: {error}", hint)
-        return ()
-    inner = Mistakes(path)
-    for number, line in enumerate(lines, 1):
-        text = line.partition(" #")[0].strip() if not line.lstrip().startswith("#") else ""
-        if not text:
-            continue
-        try:
-            found[Requirement(text=_canonical(text, axes))] = None
-        except RefusedError as error:
-            inner.refuse(error, Position(line=number, column=line.index(text) + 1))
-    reader.mistakes.join(inner.found)
-    return tuple(found)
-
-
-def _canonical(text: str, axes: Collection[str]) -> str:
-    """A requirement as the resolver takes it (PEP 508), its name normalised."""
-    if text.startswith("-"):
-        raise RefusedError(
-            f"{quoted(text)} is an option, not a package", "the runner's own settings go to the resolver"
-        )
-    requirement = _parsed(text)
-    if requirement.url:
-        raise RefusedError(f"{quoted(text)} names an address or a path", "packages come from the package index")
-    requirement.name = axis_name(requirement.name)
-    if requirement.name in axes:
-        raise RefusedError(f"{quoted(requirement.name)} is an axis already", "leave it out here")
-    return str(requirement)
-
-
-def _parsed(text: str) -> Parsed:
-    from packaging.requirements import InvalidRequirement  # noqa: PLC0415 - most matrices name none
-    from packaging.requirements import Requirement as Parsed  # noqa: PLC0415
-
-    try:
-        return Parsed(text)
-    except InvalidRequirement:
-        raise RefusedError(
-            f"{quoted(text)} is not a requirement (PEP 508)", "write it like scikit-learn>=0.20"
-        ) from None
 
 
 def read_as_of(node: AsOf, mistakes: Mistakes) -> tuple[str, tuple[tuple[str, str], ...]]:

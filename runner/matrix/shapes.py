@@ -154,6 +154,12 @@ class ListOf(Shape[tuple[T, ...]]):
     takes = "list"
     item: Shape[T]
     least: int = 0
+    hint: str = ""
+
+    @property
+    def advice(self) -> str:
+        """The hint for a node of another form."""
+        return self.hint
 
     def _value(self, node: Node, place: NodePlace) -> tuple[T, ...]:
         items = cast("Items", node)

@@ -32,7 +32,7 @@ _WITH_TENSORFLOW = frozenset({"tensorflow", "keras", "tf_keras", "numpy", "tenso
 
 _TEMPLATE = """\
 # What is tried: one training script, many library versions. Run it with
-#     python -m runner matrix.yaml
+#     convergence-matrix matrix.yaml
 # Paths are relative to this file.
 
 axes:

@@ -382,7 +382,7 @@ def _rounded(value: float | None) -> float | None:
 def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None) -> ReproductionCommands:
     """The commands that run a cell again: with this tool, and from its lock alone."""
     file, only = shlex.quote(matrix.path.name), shlex.quote(str(cell.id))
-    with_runner = (f"python -m runner {file} --only {only}", f"python -m runner shell {only} --matrix {file}")
+    with_runner = (f"convergence-matrix {file} --only {only}", f"convergence-matrix shell {only} --matrix {file}")
     if lock is None:
         return ReproductionCommands(with_runner=with_runner, without_runner=())
     script = shlex.join([cell.script, *matrix.experiment.args])

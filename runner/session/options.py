@@ -50,9 +50,10 @@ class Options:
     """The way a matrix is run; none of it changes what a trial does, except the engine."""
 
     engine: str = "auto"
-    """`docker`, `venv`, or `auto`: docker where an engine answers, else venv."""
-    base: str = "registry"
-    """The source of base images: `registry` or `offline` (made from Debian's packages and the host's CPythons)."""
+    """`docker`, `venv`, or `auto`: docker where an engine answers and has base images, else venv."""
+    base: str = "auto"
+    """The source of base images: `registry`, `offline` (made from Debian's packages and the host's CPythons), or
+    `auto`: the first of the two that works, else venv."""
     only: str | None = None
     shard: Shard | None = None
     """Only this part of the selected cells."""

@@ -70,7 +70,9 @@ class Session:
 
     @cached_property
     def setup(self) -> Setup:
-        """The setup that the trials of all cells share."""
+        """The setup that the trials of all cells share; what a user should know of it is told."""
+        for note in self.matrix.notes:
+            self.observer.note(note)
         return Setup.of(self.matrix)
 
     @cached_property

@@ -34,6 +34,7 @@ class FakeEngine:
 
     losses: Losses = lambda _job, _seed: (1.0, 0.5, 1e-6)
     kind: EngineKind = EngineKind.VENV
+    base: str = ""
     ran: list[tuple[str, int]] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -86,6 +87,12 @@ class FakeEngine:
             duration_s=self.duration_s,
             peak_memory_bytes=10_000_000,
         )
+
+    def describe(self) -> str:
+        return f"{self.kind.value}: nothing is real"
+
+    def check(self) -> None:
+        pass
 
     def pythons(self) -> tuple[str, ...]:
         return ("3.11",)

@@ -71,7 +71,7 @@ def cell(number: int = 1, *, outcome: str = "converges", kind: str = "good", **c
         "interval": IntervalResult(low=0.4, high=1.0) if good else None,
         "final": 2.5e-6 if good else None,
         "as_expected": kind != "bad",
-        "commands": ReproductionCommands(with_runner=("python -m runner matrix.yaml --only x",), without_runner=()),
+        "commands": ReproductionCommands(with_runner=("convergence-matrix matrix.yaml --only x",), without_runner=()),
         "trials": tuple(trial(label, seed) for seed in range(4)) if kind in {"good", "bad"} else (),
     }
     return CellResult(**{**values, **changes})

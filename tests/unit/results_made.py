@@ -176,7 +176,7 @@ def accuracies(*, hostile: str = "=cmd()") -> Result:
         peak_memory_bytes=104_153_088,
         comparison=ComparisonResult(label="baseline", reason="named in the matrix"),
         commands=ReproductionCommands(
-            with_runner=("python -m runner matrix.yaml --only tensorflow=1.13.1,import=tf.keras",),
+            with_runner=("convergence-matrix matrix.yaml --only tensorflow=1.13.1,import=tf.keras",),
             without_runner=("uv venv --python 3.7 cell", "PYTHONHASHSEED=0 cell/bin/python a.py"),
         ),
         trials=tuple(_accuracy(seed, 0.5, 0.83 + seed / 100) for seed in range(4)),

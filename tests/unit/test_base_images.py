@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from docker.errors import ImageNotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 
 from runner.engines.docker.base_images import BaseImage, RegistryImages, recipe_folder
 from runner.errors import MachineError
@@ -27,6 +27,8 @@ class FakeEngine:
         self.trouble = trouble
         self.pulled: list[str] = []
         self.named: dict[str, str] = {}
+        self.asked: list[tuple[str, float]] = []
+        self.timeout = 60.0
         self.images = self
         self.api = self
 
@@ -35,6 +37,14 @@ class FakeEngine:
             return [{"status": "Pulling"}, {"error": self.trouble}]
         self.pulled.append(f"{repository}{'@' if tag.startswith('sha256:') else ':'}{tag}")
         return [{"status": "Pulling"}]
+
+    def inspect_distribution(self, name: str) -> dict[str, Any]:
+        self.asked.append((name, self.timeout))
+        if self.trouble:
+            raise APIError("failed", explanation=self.trouble)
+        if not self.digest:
+            raise NotFound(name)
+        return {}
 
     def get(self, name: str) -> Any:
         if name not in self.pulled:
@@ -134,3 +144,19 @@ def test_every_cpython_from_3_6_on_has_a_slim_tag_and_no_registry_is_named() -> 
 def test_the_committed_lock_holds_digests_only() -> None:
     entries = tomllib.loads((recipe_folder() / "base-images.lock").read_text()).get("images", {})
     assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", entry["digest"]) for entry in entries.values())
+
+
+def test_a_registry_is_asked_once_and_soon_and_not_where_an_image_was_pulled(folder: Path) -> None:
+    engine = FakeEngine(trouble="lookup registry.example: no such host")
+    with pytest.raises(MachineError, match=r"^No base image can be pulled \(lookup registry.example: no such host\)$"):
+        images_of(engine, folder).check()
+    assert [timeout < 10 for _, timeout in engine.asked] == [True]
+    assert engine.timeout == 60.0
+    images_of(FakeEngine(digest=""), folder).check()  # it answers: what it lacks is told when it is needed
+    engine = FakeEngine()
+    images = images_of(engine, folder)
+    lines_of(images, "3.10")
+    engine.pulled.append(f"python@{NEW}")  # the engine knows it by both names
+    engine.trouble = "gone"
+    images.check()
+    assert engine.asked == []

@@ -390,18 +390,6 @@ def test_the_configuration_file_gives_defaults_and_is_checked(
         assert message in capsys.readouterr().err
 
 
-def test_init_writes_a_matrix_that_loads_and_never_overwrites_one(
-    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (here / "train.py").write_text("import keras\nimport pandas\n")
-    assert command("init train.py") == 2
-    assert "is there already" in capsys.readouterr().err
-    assert command("init train.py -o new.yaml") == 0
-    assert "pandas" in (here / "new.yaml").read_text()
-    assert command("plan new.yaml") == 0
-    assert command("init ../train.py -o newer.yaml") == 2
-
-
 def test_schema_prints_the_committed_json_schema(
     command: Command, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

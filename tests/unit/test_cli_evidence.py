@@ -74,7 +74,7 @@ def test_show_tells_all_of_a_cell(
     ]:
         assert part in words, part
     lines = out.splitlines()
-    assert "  $ python -m runner matrix.yaml --only six=1.15.0,script=b.py" in lines
+    assert "  $ convergence-matrix matrix.yaml --only six=1.15.0,script=b.py" in lines
     assert any(line.startswith("  $ uv pip install ") and "locks/six-1.15.0.txt" in line for line in lines)
     assert max(cell_len(line) for line in lines if not line.startswith("  $ ")) <= width
     assert "\x1b" not in out
@@ -130,7 +130,7 @@ def test_open_opens_the_site_that_publish_wrote(
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
     assert command("open") == 2
-    assert "reports/site/index.html is not there yet: `python -m runner publish matrix.yaml` writes it" in (
+    assert "reports/site/index.html is not there yet: `convergence-matrix publish matrix.yaml` writes it" in (
         capsys.readouterr().err
     )
     page = here / "reports" / "site" / "index.html"

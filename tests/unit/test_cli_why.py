@@ -65,7 +65,8 @@ def test_an_account_is_printed_kept_and_published(
     assert account.real
     assert account.trials == 0
     assert (
-        account.command == "python -m runner explain matrix.yaml --good script=a.py --bad script=b.py --only six=1.0.0"
+        account.command
+        == "convergence-matrix explain matrix.yaml --good script=a.py --bad script=b.py --only six=1.0.0"
     )
     assert command("publish --only six=1.0.0") == 0
     site = here / "reports" / "site"

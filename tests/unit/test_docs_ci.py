@@ -32,7 +32,7 @@ def steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
 
 def commands(workflow: dict[str, Any]) -> list[list[str]]:
     text = "\n".join(step.get("run", "") for step in steps(workflow))
-    found = re.findall(r"python -m runner ([^\n|)]*)", text)
+    found = re.findall(r"convergence-matrix ([^\n|)]*)", text)
     return [
         shlex.split(
             line.replace('"$@"', "--baseline earlier.json").replace("parts/*", "parts/a parts/b"), comments=True

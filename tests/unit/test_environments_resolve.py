@@ -211,3 +211,18 @@ def test_an_index_that_fails_under_the_resolver_is_the_machines_failure(fake, mo
     with pytest.raises(MachineError, match=r"index, network or disk failed: Request failed .*<address>") as error:
         resolved("tensorflow==2.0", toolchain=lambda _: Failing())
     assert "token" not in str(error.value)
+
+
+def test_a_constraint_holds_for_what_comes_in_and_brings_nothing_in(fake):
+    lock = resolved("tensorflow==2.0", packages=("-c numpy<1.1", "-c yaml"))
+    assert content(lock) == {"tensorflow": "2.0", "numpy": "1.0", "keras": "2.0"}
+
+
+def test_of_a_package_with_given_hashes_no_other_file_is_taken(fake):
+    (file,) = fake.pages["yaml"][:1]
+    given = f"sha256:{file['hashes']['sha256']}"
+    lock = resolved("tensorflow==2.0", packages=(f"yaml==5 --hash={given} --hash=sha256:{'0' * 64}",))
+    assert next(package for package in lock.packages if package.name == "yaml").hashes == (given,)
+    assert "hash" not in lock.text.partition("# packages: ")[2].partition("\n")[0]
+    refused = reason(resolved("tensorflow==2.0", packages=(f"yaml==5 --hash=sha256:{'0' * 64}",)))
+    assert refused.startswith("No file of yaml 5 for CPython")

@@ -24,8 +24,8 @@ def test_a_misshapen_axis_causes_no_further_mistakes_where_it_is_named(tmp_path:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "1:1: the file is empty (`python -m runner init script.py` writes a matrix)"),
-        ("# only a comment\n", "1:1: the file is empty (`python -m runner init script.py` writes a matrix)"),
+        ("", "1:1: the file is empty (`convergence-matrix init script.py` writes a matrix)"),
+        ("# only a comment\n", "1:1: the file is empty (`convergence-matrix init script.py` writes a matrix)"),
         ("- a\n", "1:1: a matrix is a mapping with keys such as axes, not a list"),
         (f"{EXPERIMENT}include:\n", "1:1: there are no axes (such as axes: {tensorflow: [1.13.1, 2.10.1]})"),
         (

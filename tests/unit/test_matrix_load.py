@@ -138,14 +138,6 @@ def test_a_timeout_is_a_duration_or_a_number_of_seconds(tmp_path: Path, written_
     assert loaded(tmp_path, text).experiment.timeout_s == seconds
 
 
-def test_packages_may_come_from_a_requirements_file(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_text(
-        "# needed\npandas  # tables\n\nscipy>=1.2; python_version >= '3.7'\npandas\n"
-    )
-    matrix = loaded(tmp_path, f"{SMALLEST}packages: requirements.txt\n")
-    assert [one.text for one in matrix.packages] == ["pandas", 'scipy>=1.2; python_version >= "3.7"']
-
-
 def test_a_section_with_nothing_after_it_counts_as_not_written(tmp_path: Path) -> None:
     assert loaded(tmp_path, f"{SMALLEST}exclude:\nexpect:\nseeds:\nresources:\n") == loaded(tmp_path, SMALLEST)
 
@@ -248,6 +240,7 @@ WORDS = st.sampled_from(
         script env train.py 1.13.1 2.2.4 3.7 as-written tf.keras A=1 outcome converges fails(nan) data args timeout 30m
         network true memory 4g lead cap << &a *a ? | > !!int --- ... '' "\\0" {range:1} loss<1 latest ../x ~ ~x/y
         range every minor >=1 * <2 era latest-1 when tensorflow<2 numpy as_of none release 2019-03-01 default x-a
+        requirements
     """).split()
 )
 SCALARS = WORDS | st.text(max_size=8) | st.integers().map(str)

@@ -373,28 +373,25 @@ def test_a_mistake_in_the_experiment_says_what_is_wrong_and_where(
         (
             "y-mine: 1",
             (
-                "3:1: unknown key 'y-mine' (possible: axes, include, exclude, experiment, packages, criterion, "
-                "metrics, metric, mode, at, skip, baseline, …)"
+                "3:1: unknown key 'y-mine' (possible: axes, include, exclude, experiment, packages, requirements, "
+                "criterion, metrics, metric, mode, at, skip, …)"
             ),
         ),
         (
             "packages: pandas",
             (
-                "3:11: packages: pandas can't be read: No such file or directory "
-                "(a list of packages is written [pandas, scikit-learn])"
+                "3:11: packages must be a list, not a text "
+                "(such as [pandas, scikit-learn]; a file of them goes under requirements:)"
             ),
+        ),
+        (
+            "requirements: needs.txt",
+            "3:15: requirements: needs.txt can't be read: No such file or directory",
         ),
     ],
 )
 def test_a_mistake_in_another_section_says_what_is_wrong_and_where(tmp_path: Path, section: str, expected: str) -> None:
     assert mistakes_in(tmp_path, f"{HEAD}{EXPERIMENT}{section}\n") == [f"matrix.yaml:{expected}"]
-
-
-def test_a_mistake_in_a_requirements_file_is_placed_in_that_file(tmp_path: Path) -> None:
-    (tmp_path / "needs.txt").write_text("pandas\n  --index-url x\n")
-    assert mistakes_in(tmp_path, f"{HEAD}{EXPERIMENT}packages: needs.txt\n") == [
-        "needs.txt:2:3: '--index-url x' is an option, not a package (the runner's own settings go to the resolver)"
-    ]
 
 
 def test_a_script_in_the_experiment_and_as_an_axis_is_one_too_many(tmp_path: Path) -> None:

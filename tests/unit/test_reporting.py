@@ -89,7 +89,7 @@ def test_a_report_says_what_the_matrix_came_to_and_where_it_changes(report: Resu
 def test_a_report_says_how_to_run_a_cell_again_with_and_without_this_tool(report: Result) -> None:
     commands = report.cells[1].commands
     assert commands is not None
-    assert commands.with_runner[0] == "python -m runner matrix.yaml --only six=1.15.0,script=b.py"
+    assert commands.with_runner[0] == "convergence-matrix matrix.yaml --only six=1.15.0,script=b.py"
     assert "--require-hashes -r locks/six-1.15.0.txt" in commands.without_runner[1]
     assert "cell/bin/python b.py --epochs 3" in commands.without_runner[2]
 

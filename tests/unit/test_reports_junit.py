@@ -64,7 +64,7 @@ def test_a_failure_has_its_traceback_its_log_and_how_to_see_it_again() -> None:
     [suite] = list(read(junit(report(failing))))
     case = next(iter(suite))
     assert "Trace: bad shape" in case.result[0].text
-    assert "python -m runner matrix.yaml --only x" in case.result[0].text
+    assert "convergence-matrix matrix.yaml --only x" in case.result[0].text
     assert case.system_out == "last words"
 
 

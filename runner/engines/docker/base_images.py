@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import tomllib
@@ -30,6 +31,8 @@ PREFIX = "convergence-matrix"
 FROM = f"{PREFIX}.from"
 """The label that names the image below."""
 IDENTITY = f"{PREFIX}.base-identity"
+REGISTRY_S = 5
+"""A registry that does not answer in so many seconds counts as none."""
 _PACKAGE = Path(__file__).parents[2]
 _LOCK_HEAD = "# Digests of the base images as they were pulled. Written by the runner; see base-images.toml.\n"
 
@@ -56,6 +59,10 @@ class BaseImages(Protocol):
 
     def address(self, python: str) -> str | None:
         """The name for FROM in a Dockerfile on any machine; None where only this machine has the image."""
+        ...
+
+    def check(self) -> None:
+        """Find out soon whether base images can be had at all. Raises MachineError, with the reason, where not."""
         ...
 
     def provide(self, python: str, say: Callable[[str], None]) -> BaseImage:
@@ -120,6 +127,21 @@ class RegistryImages:
         digest = self.identity(python)
         return f"{self._tags[python].rpartition(':')[0]}@{digest}" if digest else None
 
+    def check(self) -> None:
+        """Ask the registry about one image, unless one was pulled before. Raises MachineError where none answers."""
+        if any(exists(self._client, address) for python in self._tags if (address := self.address(python))):
+            return
+        import docker.errors  # noqa: PLC0415 - imported by now
+
+        usual, self._client.api.timeout = self._client.api.timeout, REGISTRY_S
+        try:
+            with engine_errors("asking a registry"), contextlib.suppress(docker.errors.NotFound):
+                self._client.api.inspect_distribution(next(iter(self._tags.values())))  # type: ignore[no-untyped-call]
+        except MachineError as error:
+            raise MachineError(f"No base image can be pulled ({_last_words(error)})") from error
+        finally:
+            self._client.api.timeout = usual
+
     def provide(self, python: str, say: Callable[[str], None]) -> BaseImage:
         """Pull the image of the locked digest, or the tag where there is none yet, and lock what came."""
         digest = self.identity(python)
@@ -177,6 +199,12 @@ def _not_pulled(image: str, reason: str) -> MachineError:
         f"The base image {image} cannot be pulled: {reason.rstrip('.')}.\n"
         "Check the network of the Docker engine, or use `--base offline`: that makes the base image on this machine."
     )
+
+
+def _last_words(error: MachineError) -> str:
+    """The reason why a registry does not answer, as the engine gives it; never more than a line."""
+    text = str(error).partition(": ")[2].partition("\n")[0].rstrip(".")
+    return f"no registry answers in {REGISTRY_S} s" if "timed out" in text.lower() else text
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -83,6 +83,10 @@ class Builder:
         self._running: set[subprocess.Popen[str]] = set()
         self._this_thread = threading.local()
 
+    def client(self) -> BuildClient:
+        """The command that builds. Raises MachineError where there is none."""
+        return self._client
+
     @contextlib.contextmanager
     def context(self) -> Iterator[Path]:
         """An empty folder for a build's context, on the file system of the cache so that its files can be linked.

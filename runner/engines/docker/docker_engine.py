@@ -44,7 +44,8 @@ class DockerEngine:
 
     kind = EngineKind.DOCKER
 
-    def __init__(self, client: DockerClient, bases: BaseImages, builder: Builder) -> None:
+    def __init__(self, client: DockerClient, bases: BaseImages, builder: Builder, *, base: str) -> None:
+        self.base = base
         self._client = client
         self._bases = bases
         self._builder = builder
@@ -64,16 +65,22 @@ class DockerEngine:
         builder = Builder(build_client)
         if base == "registry":
             tags = recipe_folder() / "base-images.toml"
-            return cls(client, RegistryImages(client, tags=tags, lock=lock_file()), builder)
+            return cls(client, RegistryImages(client, tags=tags, lock=lock_file()), builder, base=base)
         from runner.engines.docker.offline_images import OfflineImages  # noqa: PLC0415 - only where asked for
 
-        return cls(client, OfflineImages(client, builder), builder)
+        return cls(client, OfflineImages(client, builder), builder, base=base)
 
     def describe(self) -> str:
-        """The engine's name, version and architecture, in one line."""
+        """The engine's name, version and architecture, and where its base images come from, in one line."""
         with engine_errors("asking the engine what it is"):
             version = self._client.version()
-        return f"{version.get('Platform', {}).get('Name') or 'Docker engine'} {version['Version']} ({version['Arch']})"
+        name = version.get("Platform", {}).get("Name") or "Docker engine"
+        return f"docker: {name} {version['Version']} ({version['Arch']}), base images: {self.base}"
+
+    def check(self) -> None:
+        """Find out, in a few seconds, whether images can be made. Raises MachineError where not."""
+        self._builder.client()
+        self._bases.check()
 
     def pythons(self) -> tuple[str, ...]:
         """The CPython minor releases that there is a base image for, newest first."""

@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -57,6 +58,14 @@ class OfflineImages:
             return None
         note = json.loads(content)
         return cast("str", note["identity"]) if note["made_of"] == self._made_of(interpreter) else None
+
+    def check(self) -> None:
+        """Find out whether a Debian is there, or all that it takes to make one. Raises MachineError where neither."""
+        if not find_interpreters():
+            raise MachineError("No base image can be made here: no CPython is on this machine.")
+        suite, script = _suite(), self._recipe / "make-debian"
+        if not any(_known_debians(suite, script)):
+            check_debian(suite)
 
     def address(self, python: str) -> None:
         """Always None: only this machine has these images."""
@@ -119,6 +128,9 @@ class OfflineImages:
 
 ALWAYS = frozenset({"ca-certificates", "libstdc++6", "netbase", "tzdata"})
 """Packages that the official images of Python hold beside CPython's own needs."""
+_APT_HELPER = "/usr/lib/apt/apt-helper"
+MIRROR_S = 5
+"""A mirror that does not answer in so many seconds counts as none."""
 OTHER_WAY = "Use `--base registry` where the Docker engine reaches a registry."
 
 
@@ -140,18 +152,15 @@ def provide_debian(interpreter: Interpreter, script: Path, say: Callable[[str], 
     Raises MachineError where there is none and none can be made here.
     """
     suite = _suite()
-    script_digest = hashlib.sha256(script.read_bytes()).hexdigest()[:12]
-    folder = cache_folder() / "docker"
     needed = _packages([interpreter])
-    known = [_read_debian(note) for note in folder.glob(f"debian-{suite}-{script_digest}-*.json")]
-    fitting = [debian for debian in known if debian is not None and needed <= debian.packages]
+    fitting = [debian for debian in _known_debians(suite, script) if needed <= debian.packages]
     if fitting:
         return min(fitting, key=lambda debian: debian.tar.stat().st_mtime)
     packages = _packages(find_interpreters())
     key = hashlib.sha256(" ".join(sorted(packages)).encode()).hexdigest()[:12]
-    tar = folder / f"debian-{suite}-{script_digest}-{key}.tar"
+    tar = cache_folder() / "docker" / f"{_debian_name(suite, script)}-{key}.tar"
     say(f"making a Debian {suite} with {len(packages)} packages for CPython: about half a minute")
-    _make_debian(script, suite, packages, tar, say)
+    _make_debian(script, suite, packages, tar)
     debian = Debian(suite=suite, packages=packages, sha256=_hash(tar), tar=tar)
     note = {"suite": suite, "packages": sorted(packages), "sha256": debian.sha256}
     write_sealed(tar.with_suffix(".json"), json.dumps(note).encode())
@@ -163,6 +172,17 @@ def verify_debian(debian: Debian) -> None:
     if _hash(debian.tar) != debian.sha256:
         debian.tar.unlink()
         raise MachineError(f"{debian.tar} was damaged and is removed. Run again: it is made anew.")
+
+
+def _known_debians(suite: str, script: Path) -> Iterator[Debian]:
+    """The Debians that were made by this script."""
+    folder = cache_folder() / "docker"
+    made = (_read_debian(note) for note in folder.glob(f"{_debian_name(suite, script)}-*.json"))
+    return (debian for debian in made if debian is not None)
+
+
+def _debian_name(suite: str, script: Path) -> str:
+    return f"debian-{suite}-{hashlib.sha256(script.read_bytes()).hexdigest()[:12]}"
 
 
 def _read_debian(note: Path) -> Debian | None:
@@ -179,7 +199,8 @@ def _packages(interpreters: Iterable[Interpreter]) -> frozenset[str]:
     return ALWAYS.union(owners_of(libraries).values())
 
 
-def _make_debian(script: Path, suite: str, packages: Collection[str], tar: Path, say: Callable[[str], None]) -> None:
+def check_debian(suite: str) -> str:
+    """The address that a Debian can be made from. Raises MachineError where none can be made here."""
     missing = [name for name in ("debootstrap", "apt-get") if _found(name) is None]
     if missing:
         raise MachineError(
@@ -191,7 +212,25 @@ def _make_debian(script: Path, suite: str, packages: Collection[str], tar: Path,
             "A base image cannot be made here: debootstrap needs root.\n"
             f"Run this once as root, with RUNNER_CACHE={cache_folder()}; what it makes stays. {OTHER_WAY}"
         )
-    command = ["sh", str(script), suite, _mirror(suite), ",".join(sorted(packages)), str(tar)]
+    mirror = _mirror(suite)
+    _knock(mirror, suite)
+    return mirror
+
+
+def _knock(mirror: str, suite: str) -> None:
+    """Have apt read a release, once and soon. Raises MachineError where the mirror does not give it."""
+    patience = ["Acquire::Retries=0", *(f"Acquire::{scheme}::Timeout={MIRROR_S}" for scheme in ("http", "https"))]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [_APT_HELPER, *(word for each in patience for word in ("-o", each)), "download-file"]
+        command += [f"{mirror.rstrip('/')}/dists/{suite}/InRelease", f"{folder}/InRelease"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
+    if done.returncode:
+        words = done.stderr.strip().removeprefix("E: ").partition("\n")[0]
+        raise MachineError(f"A base image cannot be made here: apt's mirror does not answer ({words}).\n{OTHER_WAY}")
+
+
+def _make_debian(script: Path, suite: str, packages: Collection[str], tar: Path) -> None:
+    command = ["sh", str(script), suite, check_debian(suite), ",".join(sorted(packages)), str(tar)]
     last: deque[str] = deque(maxlen=8)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=_environment()
@@ -199,7 +238,6 @@ def _make_debian(script: Path, suite: str, packages: Collection[str], tar: Path,
         assert process.stdout is not None  # noqa: S101 - asked for
         for line in process.stdout:
             last.append(line.rstrip())
-            say(line.rstrip().removeprefix("I: "))
     if process.returncode:
         words = "\n".join(last)
         raise MachineError(

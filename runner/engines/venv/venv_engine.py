@@ -40,6 +40,7 @@ class VenvEngine:
     """Makes environments in the cache and runs jobs in them; several runners may share the cache."""
 
     kind: EngineKind = EngineKind.VENV
+    base = ""
 
     def __init__(self, interpreters: Callable[[], tuple[Interpreter, ...]] = find_interpreters) -> None:
         """An engine on this machine's cache; `interpreters` finds its CPythons, newest first."""
@@ -49,6 +50,13 @@ class VenvEngine:
         self._downloading = threading.Lock()
         self._known: dict[str, Interpreter] = {}
         self._processes = Processes()
+
+    def describe(self) -> str:
+        """The folder of the environments, in one line."""
+        return f"venv: virtual environments in {self._root}, not in containers"
+
+    def check(self) -> None:
+        """Do nothing: all that it takes is here."""
 
     def pythons(self) -> tuple[str, ...]:
         """The CPython minor releases of this machine and those that uv may download, newest first."""

@@ -1,0 +1,112 @@
+"""The section `packages:`: further requirements of every cell, or of the cells that meet a condition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.matrix.axes import AxisKind, axis_kind, axis_name
+from runner.matrix.mistakes import RefusedError, quoted
+from runner.matrix.model import Condition, Requirement
+from runner.matrix.nodes import Text
+from runner.matrix.versions import specifiers
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from packaging.requirements import Requirement as Parsed
+
+    from runner.matrix.axis_reader import AxisReader
+    from runner.matrix.declaration import PackageEntry
+
+
+def read_packages(node: tuple[PackageEntry, ...], axes: Collection[str], reader: AxisReader) -> tuple[Requirement, ...]:
+    """The requirements of the list `packages:`; mistakes are noted. A package that is one of the `axes` is one."""
+    found: dict[Requirement, None] = {}
+    for entry in node:
+        if isinstance(entry, Text):
+            try:
+                found[Requirement(text=_canonical(entry, axes))] = None
+            except RefusedError as error:
+                reader.mistakes.refuse(error, entry.position)
+        else:
+            found.update(dict.fromkeys(_with_conditions(entry, axes, reader)))
+    return tuple(found)
+
+
+def _with_conditions(
+    entry: Mapping[Text, Text | tuple[Text, ...]], axes: Collection[str], reader: AxisReader
+) -> Iterator[Requirement]:
+    written = next((value for key, value in entry.items() if key == "when"), ())
+    when = read_conditions((written,) if isinstance(written, Text) else written, reader)
+    packages = [(key, value) for key, value in entry.items() if key != "when" and isinstance(value, Text)]
+    if not packages:
+        place = next(iter(entry)).position
+        reader.mistakes.add(place, "this entry names no package", 'such as {numpy: "<1.20", when: "tensorflow<2.4"}')
+    for key, value in packages:
+        try:
+            yield Requirement(text=_canonical(_joined(key, value), axes), when=when)
+        except RefusedError as error:
+            reader.mistakes.refuse(error, key.position)
+
+
+def _joined(key: Text, value: Text) -> str:
+    """A package's name and its versions as one requirement."""
+    named = parsed_requirement(key)
+    if named.specifier or named.marker:
+        raise RefusedError(f"{quoted(key)} is more than a package's name", "write its versions after the colon")
+    try:
+        return f"{key}{specifiers(value)}"
+    except RefusedError as error:
+        raise RefusedError(error.message, error.hint, position=value.position) from None
+
+
+def read_conditions(written: tuple[Text, ...], reader: AxisReader) -> tuple[Condition, ...]:
+    """The conditions of `when:`; mistakes are noted."""
+    found: dict[Condition, None] = {}
+    for text in written:
+        try:
+            found[_condition(text, reader)] = None
+        except RefusedError as error:
+            reader.mistakes.refuse(error, text.position, "when")
+    return tuple(found)
+
+
+def _condition(text: Text, reader: AxisReader) -> Condition:
+    try:
+        written = parsed_requirement(text)
+    except RefusedError:
+        written = None
+    if written is None or written.extras or written.marker or written.url or not written.specifier:
+        raise RefusedError(f"{quoted(text)} is not a condition on an axis", "write it like tensorflow<2.4")
+    axis = reader.require_axis(written.name)
+    if axis_kind(axis) not in {AxisKind.PACKAGE, AxisKind.PYTHON}:
+        raise RefusedError(f"the axis {quoted(axis)} has no versions to compare", "only packages and python have")
+    return Condition(axis=axis, specifiers=str(written.specifier))
+
+
+def _canonical(text: str, axes: Collection[str]) -> str:
+    """A requirement as the resolver takes it (PEP 508), its name normalised."""
+    if text.startswith("-"):
+        raise RefusedError(
+            f"{quoted(text)} is an option, not a package", "the runner's own settings go to the resolver"
+        )
+    requirement = parsed_requirement(text)
+    if requirement.url:
+        raise RefusedError(f"{quoted(text)} names an address or a path", "packages come from the package index")
+    requirement.name = axis_name(requirement.name)
+    if requirement.name in axes:
+        raise RefusedError(f"{quoted(requirement.name)} is an axis already", "leave it out here")
+    return str(requirement)
+
+
+def parsed_requirement(text: str) -> Parsed:
+    """A requirement (PEP 508). Raises RefusedError for what is none."""
+    from packaging.requirements import InvalidRequirement  # noqa: PLC0415 - most matrices name none
+    from packaging.requirements import Requirement as Parsed  # noqa: PLC0415
+
+    try:
+        return Parsed(text)
+    except InvalidRequirement:
+        raise RefusedError(
+            f"{quoted(text)} is not a requirement (PEP 508)", "write it like scikit-learn>=0.20"
+        ) from None

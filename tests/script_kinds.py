@@ -1,0 +1,157 @@
+"""The kinds of script of `system/kinds/`, each with the verdict that it must get, and the table that is made of them.
+
+`ran` runs one in a folder of its own as a user does; `wrong` says what its outcome lacks; `table` is the docs' part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from subprocess import CompletedProcess
+
+FOLDER = Path(__file__).parent / "system" / "kinds"
+PAGE = Path(__file__).parents[1] / "docs" / "scripts.md"
+BEGIN, END = "<!-- kinds: made from tests/system/kinds/kinds.yaml -->\n", "<!-- end of kinds -->\n"
+AXES = {"keras": {"tensorflow": ["2.15.0"]}, "plain": {"numpy": ["1.26.4"]}}
+"""What a matrix begins with, by stack: all kinds share two environments, but for those that ask for packages."""
+LINK = "../tests/system/kinds/"
+GOOD = {"converges", "settles"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What one cell must come to."""
+
+    outcome: str
+    flags: Sequence[str] = ()
+    says: Sequence[str] = ()
+    """Words of the reason."""
+    seeds: int = 1
+    line: str = ""
+    """The file and line of the script that raised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of script, as kinds.yaml describes it."""
+
+    kind: str
+    script: str
+    stack: str = "plain"
+    axes: Mapping[str, Any] = field(default_factory=dict)
+    matrix: Mapping[str, Any] = field(default_factory=dict)
+    cells: Sequence[Expected]
+    told: Sequence[str] = ()
+    """Words that the run says on its way."""
+    cheap: bool = False
+    long: bool = False
+    awaits: str = ""
+    """What is not there yet that it needs; it is neither run nor told of."""
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """What its matrix says beside the axes of its stack and the number of seeds."""
+        named = {} if (FOLDER / self.script).is_dir() else {"script": self.script}
+        experiment = {**named, **self.matrix.get("experiment", {})}
+        axes = {"axes": dict(self.axes)} if self.axes else {}
+        return {**axes, "experiment": experiment, **{k: v for k, v in self.matrix.items() if k != "experiment"}}
+
+    @property
+    def text(self) -> str:
+        """Its matrix.yaml."""
+        axes = {**AXES[self.stack], **self.axes}
+        return yaml.safe_dump({"seeds": 1, **self.written, "axes": axes}, sort_keys=False)
+
+
+def kinds() -> list[Kind]:
+    """All of kinds.yaml, in its order."""
+    entries = [_kind(entry) for entry in yaml.safe_load((FOLDER / "kinds.yaml").read_text("utf-8"))]
+    return [one for one in entries if not one.awaits or os.environ.get("RUNNER_AWAITED_KINDS") == "1"]
+
+
+def _kind(entry: dict[str, Any]) -> Kind:
+    names = {one.name for one in fields(Expected)}
+    cells = entry.pop("cells", None) or [{name: entry.pop(name) for name in list(entry) if name in names}]
+    return Kind(**entry, cells=[Expected(**cell) for cell in cells])
+
+
+def lay_out(kind: Kind, folder: Path) -> None:
+    """Put the script and its matrix into a new folder, as a user has them."""
+    source = FOLDER / kind.script
+    if source.is_dir():
+        shutil.copytree(source, folder)
+    else:
+        folder.mkdir()
+        shutil.copy(source, folder)
+    if (FOLDER / "locks").is_dir():
+        shutil.copytree(FOLDER / "locks", folder / "locks")
+    (folder / "matrix.yaml").write_text(kind.text)
+
+
+def wrong(kind: Kind, done: CompletedProcess[str]) -> list[str]:
+    """What a run with `--format json` says that the kind does not have, or lacks; empty where it is right."""
+    try:
+        rows = json.loads(done.stdout)
+    except ValueError:
+        return [f"ended with {done.returncode} and no table: {done.stderr}"]
+    return list(_differences(kind, rows, done))
+
+
+def _differences(kind: Kind, rows: Sequence[Mapping[str, Any]], done: CompletedProcess[str]) -> Iterator[str]:
+    code = int(not any(one.outcome in GOOD for one in kind.cells))
+    if done.returncode != code:
+        yield f"expected exit code {code}, got {done.returncode}"
+    for words in kind.told:
+        if words not in done.stderr:
+            yield f"nothing is told of {words}"
+    if len(rows) != len(kind.cells):
+        yield f"expected {len(kind.cells)} cells, got {len(rows)}"
+    for expected, row in zip(kind.cells, rows, strict=False):
+        yield from _of_cell(expected, row)
+
+
+def _of_cell(expected: Expected, row: Mapping[str, Any]) -> Iterator[str]:
+    seen = {"outcome": row["outcome"], "seeds": row["seeds"], "line": row["script_line"] if expected.line else ""}
+    for name, value in seen.items():
+        if getattr(expected, name) != value:
+            yield f"{name}: expected {getattr(expected, name)}, got {value} ({row['reason']}; {row['exception']})"
+    yield from (f"no flag {one} in: {row['flags']}" for one in expected.flags if one not in row["flags"].split())
+    yield from (f"the reason lacks {one}: {row['reason']}" for one in expected.says if one not in row["reason"])
+
+
+def table() -> str:
+    """The kinds as the Markdown table of docs/scripts.md."""
+    lines = ["| what it is | its matrix says | comes out as |", "| --- | --- | --- |"]
+    lines += [
+        f"| {one.kind} ([{one.script}]({LINK}{one.script})) | {_snippet(one)} | {_outcomes(one)} |" for one in kinds()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _snippet(kind: Kind) -> str:
+    parts = [
+        yaml.safe_dump({name: value}, default_flow_style=True, width=1000, sort_keys=False).strip()[1:-1]
+        for name, value in kind.written.items()
+        if value != {"script": kind.script}
+    ]
+    return "<br>".join(f"`{part}`".replace("|", "\\|") for part in parts)
+
+
+def _outcomes(kind: Kind) -> str:
+    return "<br>".join(
+        "**" + one.outcome + "**" + "".join(f", `{flag}`" for flag in one.flags) + _quoted(one.says)
+        for one in kind.cells
+    )
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return f"; the reason has {', '.join(f'“{one}”' for one in words)}" if words else ""

@@ -1,0 +1,2 @@
+epochs = int(input("How many epochs? "))
+print("loss", 1 / epochs)

@@ -1,0 +1,2 @@
+def squared(error):
+    return error * error

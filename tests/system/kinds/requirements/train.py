@@ -1,0 +1,11 @@
+import random
+
+import numpy
+import six
+
+print("numpy", numpy.__version__, "six", six.__version__)
+slope = 0.0
+for epoch in range(30):
+    x = random.uniform(0.5, 1)
+    print("loss", (slope - 3) ** 2)
+    slope -= (slope * x - 3 * x) * x

@@ -1,0 +1,68 @@
+"""The commands to begin with, as a user types them: `init`, `--version`, and what `doctor` says of the folder."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fake_engine import FakeEngine, world_of, write_matrix
+
+from runner.cli.app import run_command_line
+from runner.cli.start import name_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Command = Callable[[str], int]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "here"
+    write_matrix(folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def command() -> Command:
+    world = world_of(FakeEngine())
+    return lambda line: run_command_line(line.split(), world)
+
+
+def test_init_writes_a_matrix_that_loads_and_never_overwrites_one(
+    command: Command, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "train.py").write_text("import keras\nimport pandas\n")
+    assert command("init train.py") == 2
+    assert "is there already" in capsys.readouterr().err
+    assert command("init train.py -o new.yaml") == 0
+    assert "pandas" in (here / "new.yaml").read_text()
+    assert command("plan new.yaml") == 0
+    assert command("init ../train.py -o newer.yaml") == 2
+
+
+def test_version_is_told_by_the_console_script_and_by_the_module(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("--version") == 0
+    told = capsys.readouterr().out
+    assert told == f"convergence-matrix {importlib.metadata.version('convergence-matrix')}\n"
+    done = subprocess.run([sys.executable, "-m", "runner", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == told
+
+
+def test_a_module_of_the_users_own_that_hides_this_tool_is_named(tmp_path: Path) -> None:
+    assert name_in(tmp_path).remedy == ""
+    (tmp_path / "runner").mkdir()
+    assert name_in(tmp_path).remedy == "", "a folder that is no package hides nothing"
+    (tmp_path / "runner.py").touch()
+    assert "runner.py of this folder" in name_in(tmp_path).found
+    (tmp_path / "runner" / "__init__.py").touch()
+    assert "runner/__init__.py of this folder" in name_in(tmp_path).found
+    assert name_in(tmp_path).remedy == "Type `convergence-matrix` here."
+    assert name_in(Path(__file__).parents[2]).remedy == "", "this repository is the tool itself"

@@ -1,0 +1,40 @@
+"""The table of docs/scripts.md is the list of kinds; `RUNNER_ACCEPT=1` writes it anew."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from script_kinds import AXES, BEGIN, END, FOLDER, PAGE, Kind, kinds, lay_out, table
+
+from runner import Matrix
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_table_of_kinds_is_made_of_the_list() -> None:
+    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    written, end, after = rest.partition(END)
+    assert end, "docs/scripts.md has lost the lines that the table stands between"
+    if os.environ.get("RUNNER_ACCEPT") == "1":
+        PAGE.write_text(before + BEGIN + table() + END + after, "utf-8")
+        written = table()
+    assert written == table()
+
+
+def test_no_two_kinds_have_the_same_name() -> None:
+    names = [one.kind for one in kinds()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.kind)
+def test_the_matrix_of_a_kind_is_without_a_mistake(kind: Kind, tmp_path: Path) -> None:
+    lay_out(kind, tmp_path / "kind")
+    Matrix.load(tmp_path / "kind" / "matrix.yaml")
+
+
+def test_the_locks_of_both_stacks_are_committed() -> None:
+    names = {f"{package}-{versions[0]}.txt" for axes in AXES.values() for package, versions in axes.items()}
+    assert {path.name for path in (FOLDER / "locks").iterdir()} == names
