@@ -24,6 +24,7 @@ from runner.cli.parameters import (
 from runner.environments.lock import Lock
 from runner.environments.lockfile import difference
 from runner.errors import ExpectationFailed
+from runner.plurals import counted
 from runner.reports.notation import last_day, size
 from runner.reports.terminal.console import print_records
 
@@ -108,7 +109,8 @@ def build(
     print_records(rows, output)
     failed = [name for name, image in made.items() if isinstance(image, str)]
     if failed:
-        raise ExpectationFailed(f"{len(failed)} of {len(made)} environments could not be made: {', '.join(failed)}.")
+        names = ", ".join(failed)
+        raise ExpectationFailed(f"{len(failed)} of {counted(len(made), 'environment')} could not be made: {names}.")
     return 0
 
 

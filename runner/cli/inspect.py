@@ -32,6 +32,7 @@ from runner.cli.progress import PlainProgress
 from runner.environments.wheelhouse import total
 from runner.errors import MachineError, UsageError
 from runner.matrix.matrix_file import Matrix
+from runner.plurals import counted
 from runner.reports.notation import size
 from runner.reports.terminal.cell_sheet import print_cell
 from runner.reports.terminal.console import output_console, print_records
@@ -171,8 +172,9 @@ def _environment_columns(plan: EnvironmentPlan) -> dict[str, str | int]:
 def _plan_lines(plan: Plan) -> Iterator[str]:
     for became in plan.became:
         yield f"{became.axis}: {became.written} is {', '.join(became.versions)}."
-    work = f"{plan.to_lock} environments to lock, {plan.to_build} to make, {plan.wanted} trials to run at least"
-    yield f"{plan.cells} cells under {plan.engine.value}: {plan.finished} trials finished, {work}."
+    work = f"{counted(plan.to_lock, 'environment')} to lock, {plan.to_build} to make"
+    finished = f"{counted(plan.cells, 'cell')} under {plan.engine.value}: {counted(plan.finished, 'trial')} finished"
+    yield f"{finished}, {work}, {counted(plan.wanted, 'trial')} to run at least."
     yield from _disk_lines(plan)
 
 

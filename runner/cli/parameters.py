@@ -94,7 +94,8 @@ FailOnOption = Annotated[
     list[FailOn] | None,
     typer.Option(
         "--fail-on",
-        help="Exit with 1 where a cell is worse than the baseline, is flaky, or crashes, unless `expect:` says so.",
+        help="Exit with 1 where a cell is worse than the baseline, is flaky, crashes, or is not good, unless `expect:` "
+        "says so.",
     ),
 ]
 Baseline = Annotated[

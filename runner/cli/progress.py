@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from runner.plurals import counted
 from runner.reports.notation import distinct_name, duration
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class PlainProgress:
 
     def planned(self, cells: Sequence[Cell], *, stored: int) -> None:
         """Report the subject of the run."""
-        self._line(f"{len(cells)} cells, {stored} finished trials stored")
+        self._line(f"{counted(len(cells), 'cell')}, {counted(stored, 'finished trial')} stored")
 
     def environment(self, name: str, text: str) -> None:
         """Report a step in making an environment."""
@@ -214,7 +215,8 @@ class LiveProgress:
         if not self._cells:
             return f"starting  {duration(time.monotonic() - self._begun)}"
         elapsed = duration(time.monotonic() - self._begun)
-        text = f"{len(self._decided)} of {len(self._cells)} cells decided, {self._trials} trials, {elapsed}"
+        decided = f"{len(self._decided)} of {counted(len(self._cells), 'cell')} decided"
+        text = f"{decided}, {counted(self._trials, 'trial')}, {elapsed}"
         to_go = self._to_go()
         return f"{text}, at least {duration(to_go)} to go" if to_go else text
 

@@ -37,6 +37,7 @@ from runner.cli.parameters import (
     options,
 )
 from runner.matrix.matrix_file import Matrix
+from runner.plurals import counted
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
 from runner.session.shards import merge as merge_stores
 from runner.trials.execution import Workplace
@@ -265,7 +266,7 @@ def publish(
     )
     sys.stdout.write(
         f"{written.folder / 'index.html'}\n"
-        f"{written.written} files written, {written.kept} as they were, {written.removed} removed.\n"
+        f"{counted(written.written, 'file')} written, {written.kept} as they were, {written.removed} removed.\n"
     )
     return 0
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from runner.outcomes.account import Decision, SwitchStanding
 from runner.outcomes.outcome import Outcome
+from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -75,7 +76,7 @@ def _undecided(bisection: Bisection) -> Iterator[str]:
         places = [place for place in bisection.places if place.told in decisions]
         if places:
             yield (
-                f"{len(places)} of {len(bisection.places)} values of {bisection.axis} {reason}:"
+                f"{len(places)} of {counted(len(bisection.places), 'value')} of {bisection.axis} {reason}:"
                 f" {_shortened(place.values[bisection.axis] or '' for place in places)}."
             )
 
@@ -107,11 +108,11 @@ def _held(side: Side, account: Account) -> str:
     if counts is None:
         return _side(side)
     level = f", median final {median(side.finals):.3g}" if side.finals else ""
-    return f"is good in {_of(counts)} trials ({side.outcome}{level})"
+    return f"is good in {_of(counts)} ({side.outcome}{level})"
 
 
 def _side(side: Side) -> str:
-    count = f"{side.converged} of {side.counted} counted trials" if side.counted else "no trial counts"
+    count = f"{side.converged} of {counted(side.counted, 'counted trial')}" if side.counted else "no trial counts"
     level = f", median final {median(side.finals):.3g}" if side.finals else ""
     return f"{side.outcome} ({count}{level})"
 
@@ -236,15 +237,15 @@ def _mechanism(account: Account) -> Iterator[str]:
 
 
 def _evidence(one: SwitchFinding) -> str:
-    text = f"with it the bad cell is good in {_of(one.on)} trials"
+    text = f"with it the bad cell is good in {_of(one.on)}"
     if one.off is not None:
-        text += f", without it bad in {_bad_of(one.off)}"
+        text += f", without it bad in {one.off.bad} of {_total(one.off)}"
     if one.reversed is Decision.UNTESTABLE:
         text += f"; its reverse, {one.reverse}, could not be tested in the good cell"
     elif one.reversed_counts is not None:
         broken = one.reversed_counts.bad
-        breaks = f"breaks the good cell in {_bad_of(one.reversed_counts)} trials"
-        leaves = f"does not break the good cell (good in {_of(one.reversed_counts)} trials)"
+        breaks = f"breaks the good cell in {broken} of {counted(_total(one.reversed_counts), 'trial')}"
+        leaves = f"does not break the good cell (good in {_of(one.reversed_counts)})"
         text += f"; its reverse, {one.reverse}, {breaks if broken else leaves}"
     elif one.standing is SwitchStanding.CAUSED_BY:
         text += "; no switch does the reverse in the good cell"
@@ -252,11 +253,11 @@ def _evidence(one: SwitchFinding) -> str:
 
 
 def _of(counts: Counts) -> str:
-    return f"{counts.good} of {counts.good + counts.bad + counts.other}"
+    return f"{counts.good} of {counted(_total(counts), 'trial')}"
 
 
-def _bad_of(counts: Counts) -> str:
-    return f"{counts.bad} of {counts.good + counts.bad + counts.other}"
+def _total(counts: Counts) -> int:
+    return counts.good + counts.bad + counts.other
 
 
 def _standing(account: Account, *standings: SwitchStanding) -> list[SwitchFinding]:

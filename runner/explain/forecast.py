@@ -15,6 +15,7 @@ from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.cell_id import CellId
 from runner.matrix.cells import expand
 from runner.outcomes.tally import most_trials
+from runner.plurals import counted
 from runner.preludes.prelude import catalogue
 
 if TYPE_CHECKING:
@@ -46,20 +47,25 @@ def forecast(
         trials = step.decisions * seeds.cap if step.most is None else step.most
         least += step.decisions * min(2, seeds.cap)
         most += trials
-        made = f", {step.environments} environments to make" if step.environments else ""
-        decisions = f"{step.decisions} decisions, " if step.decisions else ""
-        lines.append(f"{step.name}: at most {decisions}{trials} trials{made}")
+        made = f", {counted(step.environments, 'environment')} to make" if step.environments else ""
+        decisions = f"{counted(step.decisions, 'decision')}, " if step.decisions else ""
+        lines.append(f"{step.name}: at most {decisions}{counted(trials, 'trial')}{made}")
     if budget.trials is not None:
         most = min(most, budget.trials)
         least = min(least, most)
     seconds = _seconds(laboratory, matrix)
     if seconds is None:
-        lines.append(f"In all {least} to {most} trials; how long one takes is not known before the first ran.")
+        lines.append(
+            f"In all {least} to {counted(most, 'trial')}; how long one takes is not known before the first ran."
+        )
     else:
         low, high = (max(1, round(number * seconds / 60)) for number in (least, most))
-        lines.append(f"In all {least} to {most} trials of about {seconds:.0f} s: {low} to {high} minutes one by one.")
+        duration = f"{low} to {counted(high, 'minute')} one by one"
+        lines.append(f"In all {least} to {counted(most, 'trial')} of about {seconds:.0f} s: {duration}.")
     if budget.seconds is not None:
-        lines.append(f"No trial begins that would end later than {budget.seconds / 60:.0f} minutes from now.")
+        lines.append(
+            f"No trial begins that would end later than {counted(round(budget.seconds / 60), 'minute')} from now."
+        )
     return lines
 
 

@@ -315,7 +315,9 @@ class _Steps:
         switches = interventions_on(experimenter, good, bad, removed=self.found.removed, initial=initial)
         if not switches:
             return
-        self.found.experimenter.observer.note(f"Which mechanism? {len(switches)} switches, one at a time.")
+        self.found.experimenter.observer.note(
+            f"Which mechanism? {len(switches)} switch{'' if len(switches) == 1 else 'es'}, one at a time."
+        )
         about = [good, bad, *(one.on for one in switches), *(one.reverse for one in switches if one.reverse)]
         search = intervene(good, bad, switches, InterveneRules(), experimenter.recorded(about))
         self.found.interventions = answered(search, experimenter.answer)

@@ -12,6 +12,7 @@ from runner.environments.lock import Lock, Unresolvable
 from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
 from runner.errors import BuildFailedError, MachineError, StoppedError, UsageError
 from runner.matrix.cell_id import CellId
+from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,9 +120,9 @@ class Preparation:
         _, needed = total(self.sizes(lock) for lock in missing)
         if room and needed > room.free_bytes:
             raise MachineError(
-                f"{len(missing)} environments need about {needed / 1e9:.1f} GB, and {room.free_bytes / 1e9:.1f} GB are"
-                f" free in {room.path}. Free some space (`clean`), make fewer at a time (`--only`), or run the matrix"
-                " with `run --prune-images`, which keeps few images at a time."
+                f"{counted(len(missing), 'environment')} to make take about {needed / 1e9:.1f} GB, and"
+                f" {room.free_bytes / 1e9:.1f} GB are free in {room.path}. Free some space (`clean`),"
+                " make fewer at a time (`--only`), or `run --prune-images`, which keeps few images at a time."
             )
 
     def toolchain(self, python: str) -> Toolchain:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from runner.errors import UsageError
+from runner.plurals import counted
 
 if TYPE_CHECKING:
     from lark import Lark, Token
@@ -42,7 +43,7 @@ class Comparison:
         text = f"{self.metric} {self.operator.value} {repr(self.target).removesuffix('.0')}"
         if self.within is None:
             return text
-        return f"{text} within {self.within} epoch{'' if self.within == 1 else 's'}"
+        return f"{text} within {counted(self.within, 'epoch')}"
 
 
 class CriterionError(UsageError):

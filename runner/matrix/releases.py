@@ -15,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 
 from runner.matrix.mistakes import RefusedError, quoted
 from runner.matrix.versions import in_range, parsed
+from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -198,7 +199,7 @@ def _latest(rule: Latest, package: str, releases: Sequence[Published]) -> Versio
         raise RefusedError(f"{package} has no final release, so {rule} means none", _but_for(releases))
     newest = list({_group(version, Every.MINOR): version for version in final}.values())
     if rule.before >= len(newest):
-        count = f"only {len(newest)} minor release{'' if len(newest) == 1 else 's'}"
+        count = f"only {counted(len(newest), 'minor release')}"
         raise RefusedError(f"{package} has {count}, so {rule} does not exist", f"the oldest is {newest[0]}")
     return newest[-1 - rule.before]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from runner.outcomes.outcome import Footing, OutcomeKind
 from runner.outcomes.significance import LEVEL, DifferenceLabel, rate_interval
+from runner.plurals import counted
 
 if TYPE_CHECKING:
     from runner.outcomes.judged_cell import JudgedCell
@@ -225,7 +226,7 @@ def _missing(comparison: CellComparison) -> list[str]:
         return [f"the trials of {' and of '.join(copies)} are copies of one, whatever the seed: no test can tell more"]
     ours, theirs = comparison.seeds_needed
     if ours or theirs:
-        return [f"still needed: {ours} more seeds of the cell, {theirs} of the baseline"]
+        return [f"still needed: {counted(ours, 'more seed')} of the cell, {theirs} of the baseline"]
     seeds = comparison.level.seeds_for_equivalence if comparison.level is not None else None
     if comparison.footing is Footing.SUCCEED and seeds is not None:
         return [f"to show them the same takes about {seeds} seeds each"]

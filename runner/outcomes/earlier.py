@@ -17,6 +17,7 @@ from runner.outcomes.comparison import RateDifference, figure_in_words
 from runner.outcomes.outcome import Footing, OutcomeKind, footing
 from runner.outcomes.significance import LEVEL, DifferenceLabel, difference_of, fisher, holm
 from runner.outcomes.verdict import Label, Standing, standing
+from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
@@ -128,7 +129,7 @@ class Earlier:
         counts = f"{_counts(self.now)} trials succeed, were {_counts(self.then)}"
         tested = f"p = {self.rates.p:.2g}"
         if self.tests > 1:
-            tested += f", {self.rates.adjusted_p:.2g} among {self.tests} cells"
+            tested += f", {self.rates.adjusted_p:.2g} among {counted(self.tests, 'cell')}"
         words = [step, f"{counts} ({tested})"]
         if self.level is not None:
             words.append(figure_in_words(self.level, self.now.metric))
@@ -163,7 +164,7 @@ class Earlier:
         if self.now is not None and self.now.copies:
             return "its trials are copies of one, whatever the seed: no test can tell more"
         if self.seeds_needed:
-            trials = f"{self.seeds_needed} more trial{'' if self.seeds_needed == 1 else 's'}"
+            trials = counted(self.seeds_needed, "more trial")
             return f"not sure yet: {trials} of this cell would make it"
         return "not sure: the earlier result has too few trials of it"
 

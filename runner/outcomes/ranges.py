@@ -12,6 +12,7 @@ from runner.matrix.axes import AxisKind, axis_kind
 from runner.outcomes.layout import layout_of, patterns_of, rows_of
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.verdict import Label
+from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -263,4 +264,4 @@ def listed(words: Sequence[str], conjunction: str) -> str:
 
 def cells_in_words(count: int) -> str:
     """`1 cell`, `12 cells`."""
-    return f"{count} cell{'' if count == 1 else 's'}"
+    return counted(count, "cell")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
+from runner.plurals import counted
 from runner.reports.notation import cell_name
 from runner.reports.untrusted import one_line, stripped
 
@@ -55,7 +56,7 @@ def _level(cell: CellResult) -> str:
 
 def _command(place: _Place, cells: list[CellResult], folder: str) -> str:
     path = posixpath.normpath(posixpath.join(folder, one_line(place.file)))
-    title = f"{one_line(place.type, _LONGEST_TYPE)} in {len(cells)} cell{'' if len(cells) == 1 else 's'}"
+    title = f"{one_line(place.type, _LONGEST_TYPE)} in {counted(len(cells), 'cell')}"
     names = [one_line(cell_name(cell)) for cell in cells[:_MOST_NAMES]]
     names += [f"and {len(cells) - _MOST_NAMES} more"] if len(cells) > _MOST_NAMES else []
     message = "\n".join((f"{stripped(place.type)}: {place.message}", *names))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from runner.matrix.cell_id import CellId
 from runner.outcomes.ranges import short_scripts
 from runner.outcomes.verdict import Label
+from runner.plurals import counted
 from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def kind_counts(result: Result) -> dict[str, int]:
 def summary(result: Result) -> str:
     """The cells by kind, in a line: `12 of 15 cells converge, 1 fails, 2 can't run`."""
     kinds = kind_counts(result)
-    parts = [f"{kinds['good']} of {len(result.cells)} cells converge"]
+    verb = "converges" if len(result.cells) == 1 else "converge"
+    parts = [f"{kinds['good']} of {counted(len(result.cells), 'cell')} {verb}"]
     parts += [f"{kinds['bad']} fail{'s' if kinds['bad'] == 1 else ''}"] if kinds["bad"] else []
     parts += [f"{kinds['undecided']} undecided"] if kinds["undecided"] else []
     parts += [f"{kinds['untestable']} can't run"] if kinds["untestable"] else []

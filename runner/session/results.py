@@ -14,6 +14,7 @@ from runner.outcomes.comparison import ComparisonLabel
 from runner.outcomes.earlier import EarlierLabel
 from runner.outcomes.failures import failure_groups
 from runner.outcomes.layout import changes
+from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import sentences
 from runner.outcomes.result import KeptComparisons
 from runner.outcomes.verdict import CRASHES
@@ -190,6 +191,8 @@ class FailOn(enum.StrEnum):
     """Some trials of a cell succeed and others fail."""
     CRASH = "crash"
     """A trial of a cell ended with an exception: at import, while the model was built, or in training."""
+    NOT_GOOD = "not-good"
+    """A cell is bad, undecided or untestable."""
 
 
 def broken(report: Result, fail_on: Iterable[FailOn], earlier: Sequence[Earlier] | None = None) -> tuple[str, ...]:
@@ -207,6 +210,9 @@ def _found(kind: FailOn, cells: Sequence[CellResult], earlier: Sequence[Earlier]
         case FailOn.CRASH:
             crashed = [cell for cell in cells if any(trial.label in CRASHES for trial in cell.trials)]
             yield from (f"crash: {_said(cell, cause(cell, _LONGEST))}" for cell in crashed)
+        case FailOn.NOT_GOOD:
+            others = [cell for cell in cells if cell.kind is not OutcomeKind.GOOD]
+            yield from (f"not good: {_said(cell, cell.reason)}" for cell in others)
         case _:
             assert_never(kind)
 

@@ -23,6 +23,7 @@ from runner.laboratory.equipment import Claim
 from runner.laboratory.setup import Setup, groups_of
 from runner.matrix.cell_id import CellId
 from runner.matrix.cells import select
+from runner.plurals import counted
 from runner.trials.execution import Workplace, remove
 from runner.trials.job_files import collect
 from runner.trials.store import Store
@@ -82,7 +83,10 @@ class Division:
         parts = self.parts(shard.of, cells)
         chosen = tuple(cell for cell, part in zip(cells, parts, strict=True) if part == shard.index)
         if not chosen:
-            raise UsageError(f"--shard {shard} has no cell: {len(cells)} cells make at most {max(parts)} parts here.")
+            raise UsageError(
+                f"--shard {shard} has no cell: {counted(len(cells), 'cell')} can be divided into at most"
+                f" {counted(max(parts), 'part')} here."
+            )
         return chosen
 
     def parts(self, of: int, cells: Sequence[Cell], *, anew: bool = False) -> list[int]:

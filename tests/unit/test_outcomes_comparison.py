@@ -108,7 +108,7 @@ def test_a_matrix_is_corrected_and_topped_up_as_its_size_asks():
     made = comparisons([base, *cells], base, named=True)
     assert [one.label.value for one in made] == ["inconclusive", *["equivalent"] * 5]
     assert (made[0].tests, made[0].rates.adjusted_p) == (6, pytest.approx(6 * 2 / 70))
-    assert "0.17 among 6 comparisons); still needed: 1 more seeds of the cell, 1 of the baseline" in made[0].reason
+    assert "0.17 among 6 comparisons); still needed: 1 more seed of the cell, 1 of the baseline" in made[0].reason
     assert top_up([base, *cells], base) == (1, 1, 0, 0, 0, 0, 0)
     topped = [good("base", number=5), bad(number=5), *cells[1:]]
     assert comparisons(topped, topped[0], named=True)[0].label is ComparisonLabel.WORSE

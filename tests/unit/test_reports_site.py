@@ -154,10 +154,3 @@ def test_a_hundred_cells_take_less_than_three_megabytes(tmp_path: Path) -> None:
     write_site(era_report(), tmp_path)
     library = 900_000
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) + library < 3_000_000
-
-
-def test_the_summary_is_a_picture_that_needs_no_browser() -> None:
-    svg = charts.summary_svg(report_of_sizes({"tensorflow": 3, "script": 2}, seeds=2, epochs=4))
-    assert svg.startswith("<svg")
-    for words in ("tensorflow", "functional.py", "✓ 2/2", "✗ 0/2", "1.1.1"):
-        assert words in svg

@@ -303,7 +303,7 @@ def test_images_that_do_not_fit_are_refused_with_figures(engine: FakeEngine, mat
     sizes = LockSizes(downloads={}, layers={"layer": 5_000_000_000})
     with open_session(Matrix.load(matrix), world=world_of(engine)) as session:
         session.laboratory.environments.sizes = lambda _lock: sizes  # type: ignore[method-assign]
-        with pytest.raises(MachineError, match=r"2 environments need about 5\.0 GB, and 0\.0 GB are free in "):
+        with pytest.raises(MachineError, match=r"2 environments to make take about 5\.0 GB, and 0\.0 GB are free in "):
             session.build()
 
 

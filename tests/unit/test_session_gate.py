@@ -38,6 +38,10 @@ def test_flaky_and_crash_name_the_cells_that_are() -> None:
         "crash: six=1.3.0,script=a.py blocked (crashed-import): ValueError: bad shape",
     )
     assert len(broken(made, [FailOn.CRASH, FailOn.FLAKY, FailOn.CRASH])) == 2
+    assert broken(made, [FailOn.NOT_GOOD]) == (
+        "not good: six=1.2.0,script=a.py flaky (coin flip): 2 of 4",
+        f"not good: six=1.3.0,script=a.py blocked (crashed-import): {crashed.reason}",
+    )
     assert broken(made, []) == ()
 
 

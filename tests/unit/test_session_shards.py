@@ -124,7 +124,7 @@ def test_a_part_of_what_only_selects(engine: FakeEngine, tmp_path: Path) -> None
 
 
 def test_a_part_without_cells_is_refused_not_green(engine: FakeEngine, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"--shard 5/9 has no cell: 4 cells make at most 2 parts here"):
+    with pytest.raises(UsageError, match=r"--shard 5/9 has no cell: 4 cells can be divided into at most 2 parts here"):
         names(engine, write_matrix(tmp_path), Shard(5, 9))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from runner.plurals import counted
 from runner.reports.notation import ANSWER_KINDS, cell_name, figure, interval
 from runner.reports.terminal.console import STYLES, fitted, symbols_for
 from runner.reports.untrusted import one_line, stripped
@@ -98,7 +99,7 @@ def _exception(exception: ExceptionResult) -> Iterator[str]:
         yield f"{exception.file}, line {exception.line}{source}"
     lines = stripped(exception.traceback).splitlines()
     if len(lines) > _TRACEBACK_LINES:
-        yield f"… {len(lines) - _TRACEBACK_LINES} lines of the traceback left out; `logs` has them all"
+        yield f"… {counted(len(lines) - _TRACEBACK_LINES, 'line')} of the traceback left out; `logs` has them all"
     yield from (f"  {line}" for line in lines[-_TRACEBACK_LINES:])
 
 
@@ -141,8 +142,8 @@ def print_account(account: Account, console: Console) -> None:
         _title(console, "Which mechanism")
         console.print(_switches(account.switches))
     console.print()
-    ran = f"{account.trials} trials ran for it, in {account.seconds:.0f} s."
-    evidence = f"This rests on {account.rests_on} trials; {ran}"
+    ran = f"{counted(account.trials, 'trial')} ran for it, in {account.seconds:.0f} s."
+    evidence = f"This rests on {counted(account.rests_on, 'trial')}; {ran}"
     console.print(Text(evidence, style="dim"))
 
 
@@ -152,7 +153,7 @@ def print_walk(walk: Walk, console: Console) -> None:
     console.print(Text(f"  {stripped(walk.telling)}", style="dim"))
     print_bisection(walk.bisection, console)
     console.print()
-    console.print(Text(f"{walk.trials} trials ran for this, {walk.seconds:.0f} s.", style="dim"))
+    console.print(Text(f"{counted(walk.trials, 'trial')} ran for this, {walk.seconds:.0f} s.", style="dim"))
 
 
 def print_bisection(bisection: Bisection, console: Console) -> None:
@@ -201,4 +202,4 @@ def _counts(counts: Counts) -> str:
     if not counts.trials:
         return "not tried"
     other = f", {counts.other} otherwise" if counts.other else ""
-    return f"{counts.good} good, {counts.bad} bad{other} of {counts.trials} trials"
+    return f"{counts.good} good, {counts.bad} bad{other} of {counted(counts.trials, 'trial')}"

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from runner.outcomes.layout import dimensions_of
 from runner.outcomes.ranges import cells_in_words, short_scripts
+from runner.plurals import counted
 from runner.reports.markdown import table_md
 from runner.reports.notation import cause, cell_name, convergence, distinct_name, figure, final_figure
 from runner.reports.spreadsheet import as_csv, as_json_rows, readable
@@ -222,8 +223,9 @@ def _footer(result: Result, executed: int, *, listed: bool) -> Iterator[str]:
         yield f"Cells are not compared: {result.baseline_reason}."
     if result.control:
         yield f"Control: {result.control}."
-    ran_now = f"{executed} trials ran now, " if executed else ""
-    yield f"{len(result.cells)} cells, {ran_now}{sum(cell.seeds for cell in result.cells)} trials stored."
+    ran_now = f"{counted(executed, 'trial')} ran now, " if executed else ""
+    stored = counted(sum(cell.seeds for cell in result.cells), "trial")
+    yield f"{counted(len(result.cells), 'cell')}, {ran_now}{stored} stored."
     if not listed:
         yield "`table --wide` has a line for each cell, `show CELL` all that is known of one."
 
