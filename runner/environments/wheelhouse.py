@@ -80,6 +80,11 @@ def _on_disk(package: LockedPackage, python: str) -> Path | None:
     return min(paths, key=lambda path: _NO_WHEEL if (fit := rank(path.name, python)) is None else fit, default=None)
 
 
+def is_fetched(lock: Lock) -> bool:
+    """True where all files of a lock seem to be on disk; none is read for this."""
+    return all(_on_disk(package, lock.python) for package in lock.packages)
+
+
 def _installed(path: Path) -> int:
     """The size of a file once it is installed, with its bytecode."""
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runner.explain.switches import with_prelude, written
 from runner.investigate.question import BudgetSpentError, Question
 from runner.outcomes.account import NameLookup, RemovedName
-from runner.outcomes.series import seen
+from runner.outcomes.reported_metric import seen
 from runner.preludes.prelude import looking
 
 if TYPE_CHECKING:

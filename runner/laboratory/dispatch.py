@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from runner.engines.protocol import Engine, Image
     from runner.environments.lock import Environment
     from runner.laboratory.equipment import Equipment
-    from runner.laboratory.executor import Executor, Processors
+    from runner.laboratory.executor import Executor, Processors, Turn
     from runner.laboratory.provision import Preparation
     from runner.laboratory.records import Records
     from runner.laboratory.request import More, Request
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 IMAGES_AT_ONCE = 2
 """The trials of one run while the next is made."""
+LOOKS_BEFORE_ALL_ARE_SEEN = 2
+"""A cell gets so many trials while another one has none yet: first a look at everything, then certainty."""
 _LOOK_EVERY_S = 0.2
 
 
@@ -95,6 +97,8 @@ class _Group:
     requests: list[Request] = field(default_factory=list)
     image: Image | None = None
     under_way: int = 0
+    asked: Counter[CellId] = field(default_factory=Counter)
+    """The number of trials that each cell has had or is to have."""
 
 
 class Dispatch:
@@ -124,13 +128,19 @@ class Dispatch:
         """The number of tasks that have not been heard to end."""
         self._pruning: Pruning | None = None
         self._unmade: set[CellId] = set()
+        self._unseen: set[CellId] = set()
+        """The cells that have no answer yet."""
+        self._held: list[Callable[[], None]] = []
+        """The trials that wait until every cell has an answer."""
 
     def run(self, requests: Sequence[Request], *, prune_images: bool) -> frozenset[CellId]:
         """Work through all requests; the cells of further ones whose environment could not be made again."""
-        groups = self._groups(requests)
+        groups = sorted(self._groups(requests), key=lambda one: self._environments.still_to_do(one.environment))
         if prune_images:
             environments = [group.environment for group in groups]
             self._pruning = Pruning(environments, engine=self._equipment.engine, stopping=self._equipment.stopping)
+        else:
+            self._unseen = {request.cell.id for request in requests if request.seeds and not request.before}
         try:
             for group in groups:
                 self._begin(self._executor.make(partial(self._prepare, group)), partial(self._prepared, group))
@@ -227,7 +237,8 @@ class Dispatch:
         for request in group.requests:
             if not request.further:
                 record = self._blocked(group.environment, request, obstacle)
-                self._more(Answer(cell=request.cell, seed=0, record=record))
+                self._tell(Answer(cell=request.cell, seed=0, record=record))
+            self._seen(request.cell.id)
 
     def _blocked(self, environment: Environment, request: Request, obstacle: _Obstacle) -> Record:
         engine = self._equipment.engine
@@ -253,21 +264,45 @@ class Dispatch:
         while wanted:
             stored = self._records.stored(setting, wanted)
             for seed in wanted:
+                group.asked[request.cell.id] += 1
                 if seed not in stored:
                     self._start(group, request, Trial(setting=setting, seed=seed))
             wanted = [
                 seed
                 for old, record in sorted(stored.items())
-                for seed in self._more(Answer(cell=request.cell, seed=old, record=record, stored=True))
+                for seed in self._tell(Answer(cell=request.cell, seed=old, record=record, stored=True))
             ]
 
     def _start(self, group: _Group, request: Request, trial: Trial) -> None:
-        assert group.image is not None  # noqa: S101 - trials begin after the environment was made
+        """Run a trial in its turn: the first of every cell, environments alternating, before the second of any."""
         group.under_way += 1
+        before = request.before + group.asked[request.cell.id] - 1
+        start = partial(self._execute_in, (before, group.requests.index(request)), group, request, trial)
+        if before < LOOKS_BEFORE_ALL_ARE_SEEN or not self._unseen:
+            start()
+        else:
+            self._held.append(start)
+
+    def _execute_in(self, turn: Turn, group: _Group, request: Request, trial: Trial) -> None:
+        assert group.image is not None  # noqa: S101 - trials begin after the environment was made
         begun = partial(self._events.put, partial(self._begun, trial))
-        future = self._executor.execute(partial(self._execute, trial, group.image), begun)
+        future = self._executor.execute(partial(self._execute, trial, group.image), begun, turn)
         # kept where it ended: a finished trial is never lost
         self._begin(future, partial(self._finished, group, request, trial), self._equipment.store.put)
+
+    def _tell(self, answer: Answer) -> Sequence[int]:
+        """Hand over an answer; the further seeds that are asked for."""
+        further = self._more(answer)
+        self._seen(answer.cell.id)
+        return further
+
+    def _seen(self, cell: CellId) -> None:
+        """Take note that a cell has its answer; once all have theirs, the trials that waited for this come."""
+        self._unseen.discard(cell)
+        if not self._unseen:
+            held, self._held = self._held, []
+            for start in held:
+                start()
 
     def _begun(self, trial: Trial) -> None:
         self._equipment.observer.trial_started(trial, self._equipment.workplace.job(trial))
@@ -282,7 +317,7 @@ class Dispatch:
 
     def _finished(self, group: _Group, request: Request, trial: Trial, record: Record) -> None:
         read = self._records.read(record, self._setup.experiment.metrics)
-        further = self._more(Answer(cell=request.cell, seed=trial.seed, record=read))
+        further = self._tell(Answer(cell=request.cell, seed=trial.seed, record=read))
         self._ask(group, request, trial.setting, further)
         group.under_way -= 1
         self._end_if_done(group)

@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import queue
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Result = TypeVar("Result")
 Processors = tuple[int, ...]
+Turn = tuple[int, ...]
+"""The place of a trial among those that wait; of equal ones the first that came runs first."""
 
 ENVIRONMENTS_AT_ONCE = 2
 """One is resolved or fetched while another is installed."""
@@ -31,8 +35,13 @@ class Executor(Protocol):
     def make(self, task: Callable[[], Result]) -> Future[Result]:
         """Make an environment: beside trials, and few at a time."""
 
-    def execute(self, task: Callable[[Processors], Result], begun: Callable[[], None]) -> Future[Result]:
-        """Run a trial on processors of its own when some are free; `begun` is called just before."""
+    def execute(
+        self, task: Callable[[Processors], Result], begun: Callable[[], None], turn: Turn = ()
+    ) -> Future[Result]:
+        """Run a trial on processors of its own when some are free: of those that wait the one with the lowest turn.
+
+        `begun` is called just before.
+        """
 
     def shut_down(self) -> None:
         """Wait for what was begun, and let go of everything."""
@@ -50,19 +59,40 @@ class Threads:
         self.side_by_side = len(slots)
         self._makers = ThreadPoolExecutor(ENVIRONMENTS_AT_ONCE, "environments")
         self._trials = ThreadPoolExecutor(len(slots), "trials")
+        self._waiting: queue.PriorityQueue[tuple[Turn, int, Future[Any], Callable[[], Any]]] = queue.PriorityQueue()
+        self._came = count()
 
     def make(self, task: Callable[[], Result]) -> Future[Result]:
         """Make an environment."""
         return self._makers.submit(task)
 
-    def execute(self, task: Callable[[Processors], Result], begun: Callable[[], None]) -> Future[Result]:
-        """Run a trial in the next free slot."""
-        return self._trials.submit(self._in_slot, task, begun)
+    def execute(
+        self, task: Callable[[Processors], Result], begun: Callable[[], None], turn: Turn = ()
+    ) -> Future[Result]:
+        """Run a trial in the next free slot when its turn comes."""
+        future: Future[Result] = Future()
+        self._waiting.put((turn, next(self._came), future, partial(self._in_slot, task, begun)))
+        self._trials.submit(self._next)
+        return future
 
     def shut_down(self) -> None:
         """Wait for what was begun."""
         self._makers.shutdown(cancel_futures=True)
         self._trials.shutdown(cancel_futures=True)
+        while not self._waiting.empty():
+            self._waiting.get()[2].cancel()
+
+    def _next(self) -> None:
+        """Run what waits with the lowest turn."""
+        _, _, future, task = self._waiting.get()
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            result = task()
+        except BaseException as error:  # noqa: BLE001 - whoever asked gets it
+            future.set_exception(error)
+        else:
+            future.set_result(result)
 
     def _in_slot(self, task: Callable[[Processors], Result], begun: Callable[[], None]) -> Result:
         slot = self._free.get()

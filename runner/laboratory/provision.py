@@ -100,6 +100,19 @@ class Preparation:
         say("ready")
         return image
 
+    def still_to_do(self, environment: Environment) -> int:
+        """How far an environment is from being made: 0 made, 1 its files are here, 2 it has a lock, 3 it has none."""
+        from runner.environments.wheelhouse import is_fetched  # noqa: PLC0415 - not needed where nothing is run
+
+        lock = self.locked(environment)
+        if lock is None:
+            return 3
+        try:
+            made = self._equipment.engine.find(lock)
+        except BuildFailedError:
+            made = None
+        return 0 if made else 1 if is_fetched(lock) else 2
+
     def recipe(self, lock: Lock) -> str:
         """A Dockerfile, and how to use it, for a lock's image. Raises UsageError where the engine makes none."""
         return self._equipment.engine.recipe(lock, self._equipment.catalog)

@@ -51,6 +51,8 @@ class Request:
 
     cell: Cell
     seeds: tuple[int, ...]
+    before: int = 0
+    """The number of trials that the cell has already: a first look at all cells comes before a second look at one."""
     further: bool = False
     """The environment was made for this cell before: where it can't be made now, that is no finding about the cell."""
     fresh: bool = False

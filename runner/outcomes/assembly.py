@@ -19,6 +19,7 @@ from runner.outcomes.failures import FailureGroup, failure_groups
 from runner.outcomes.layout import changes
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import sentences
+from runner.outcomes.reported_metric import reported
 from runner.outcomes.result import (
     AxisResult,
     CellResult,
@@ -33,7 +34,7 @@ from runner.outcomes.result import (
     Result,
     TrialResult,
 )
-from runner.outcomes.series import NOT_METRICS, epoch_seconds, reported, thinned
+from runner.outcomes.series import NOT_METRICS, epoch_seconds, thinned
 from runner.outcomes.verdict import Basis
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from runner.matrix.model import Judging
 from runner.outcomes.fingerprint import signal_name
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
-from runner.outcomes.series import ReportedMetric, reported, seen
+from runner.outcomes.reported_metric import ReportedMetric, reported, seen
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def verdict_of(
     unmet = (_unmet(record, comparison, judging) for comparison in criterion[1:])
     arguments = {
         "metric": judging.metric,
-        "mode": judging.mode,
+        "mode": judging.mode or found.mode,
         "target": target,
         "at": judging.at,
         "planned": found.planned,
@@ -257,5 +257,5 @@ def _chain(exception: ScriptException) -> str:
 
 
 def _flags(found: ReportedMetric) -> tuple[str, ...]:
-    joined = (f"joined-{found.joined}-phases",) if found.joined > 1 else ()
+    joined = (f"joined-{len(found.phases)}-phases",) if len(found.phases) > 1 else ()
     return (*joined, *(f"nonfinite:{name}" for name in found.non_finite))

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import UsageError
-from runner.outcomes.series import reported
+from runner.outcomes.reported_metric import reported
 from runner.outcomes.verdict import Standing, standing
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The series of a metric: out of a record, under whichever name its Keras gave it, and as the numbers that are judged.
+"""The series of a metric as the numbers that are judged, and one name for the names that its Keras gave it.
 
 Smaller is always better in a `Series`: a maximised metric is negated on the way in. Up to TensorFlow 2.1 a step reports
 its batch's own loss, from 2.2 on the running mean of the epoch so far (tensorflow#58098, #36400).
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.matrix.model import Mode
-    from runner.trials.record import Epoch, Phase, Record
+    from runner.trials.record import Record
 
 _ALIASES = {
     "acc": "accuracy",
@@ -37,8 +37,9 @@ NOT_METRICS = frozenset({"lr", "learning_rate"})
 
 def canonical(name: str) -> str:
     """One name for the names that versions of Keras give the same metric: `val_acc` is `val_accuracy`."""
-    prefix, plain = ("val_", name[4:]) if name.startswith("val_") else ("", name)
-    return prefix + _ALIASES.get(plain, plain)
+    before, dot, last = name.rpartition(".")
+    prefix, plain = ("val_", last[4:]) if last.startswith("val_") else ("", last)
+    return f"{before}{dot}{prefix}{_ALIASES.get(plain, plain)}"
 
 
 def direction(name: str) -> Mode:
@@ -47,87 +48,10 @@ def direction(name: str) -> Mode:
     return "max" if "loss" not in lower and any(part in lower for part in _MAXIMISED) else "min"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReportedMetric:
-    """The values of one metric in a record: a value an epoch, None where the epoch did not report it."""
-
-    values: tuple[float | None, ...]
-    steps: tuple[float, ...] = ()
-    planned: int | None = None
-    joined: int = 1
-    """The number of phases the values come from."""
-    non_finite: tuple[str, ...] = ()
-    """Other metrics of the same epochs that were NaN or infinite once."""
-
-
-def reported(record: Record, metric: str) -> ReportedMetric:
-    """The metric's series in the last phase that has it, under whichever name its Keras gave it.
-
-    A script that calls `fit` once an epoch (as stateful networks are trained) makes a phase of each epoch: phases of a
-    single epoch, each starting from the very weights that the one before ended with, are one series.
-    """
-    by_phase: dict[str, list[Epoch]] = {}
-    for epoch in record.epochs:
-        by_phase.setdefault(epoch.phase, []).append(epoch)
-    names = [name for name, epochs in by_phase.items() if any(value_of(e, metric) is not None for e in epochs)]
-    steps = tuple(record.steps.get(_last_phase(record, names), ())) if canonical(metric) == "loss" else ()
-    if not names:
-        return ReportedMetric(values=(), steps=steps)
-    phases = {phase.name: phase for phase in record.phases}
-    joined = _continued(names, by_phase, phases)
-    epochs = [epoch for name in joined for epoch in by_phase[name]]
-    last = phases.get(names[-1])
-    return ReportedMetric(
-        values=tuple(value_of(epoch, metric) for epoch in epochs),
-        steps=steps,
-        planned=last.planned_epochs if last is not None and len(joined) == 1 else None,
-        joined=len(joined),
-        non_finite=_non_finite(epochs, metric),
-    )
-
-
-def seen(record: Record) -> tuple[str, ...]:
-    """The names of all metrics that were reported, sorted."""
-    return tuple(sorted({name for epoch in record.epochs for name in epoch.logs} - NOT_METRICS))
-
-
-def value_of(epoch: Epoch, metric: str) -> float | None:
-    """The epoch's value of a metric: by its exact name, else by one that means the same."""
-    if metric in epoch.logs:
-        return epoch.logs[metric]
-    wanted = canonical(metric)
-    return next((value for name, value in epoch.logs.items() if canonical(name) == wanted), None)
-
-
 def epoch_seconds(record: Record) -> float | None:
     """The median seconds of an epoch, the first one, which also builds and traces, left out; None with fewer than 2."""
     later = [epoch.time_s for epoch in record.epochs[1:] if epoch.time_s is not None]
     return median(later) if later else None
-
-
-def _last_phase(record: Record, with_metric: list[str]) -> str:
-    if with_metric:
-        return with_metric[-1]
-    return record.phases[-1].name if record.phases else ""
-
-
-def _continued(names: list[str], by_phase: dict[str, list[Epoch]], phases: dict[str, Phase]) -> list[str]:
-    """The last name, with the names before it while all have one epoch and each goes on with the other's weights."""
-    joined = [names[-1]]
-    for before in reversed(names[:-1]):
-        earlier, later = phases.get(before), phases.get(joined[0])
-        one_epoch_each = len(by_phase[before]) == 1 and len(by_phase[joined[0]]) == 1
-        if not one_epoch_each or earlier is None or later is None:
-            break
-        if earlier.final_weights is None or earlier.final_weights != later.initial_weights:
-            break
-        joined.insert(0, before)
-    return joined
-
-
-def _non_finite(epochs: list[Epoch], metric: str) -> tuple[str, ...]:
-    names = {name for epoch in epochs for name, value in epoch.logs.items() if not math.isfinite(value)}
-    return tuple(sorted(name for name in names - NOT_METRICS if canonical(name) != canonical(metric)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,6 +62,7 @@ class Rounds:
                 cell=progress.cell,
                 fresh=progress.is_copy and not progress.trials,
                 further=not self._own,
+                before=len(progress.trials),
                 seeds=progress.begin(more),
             )
             for progress, more in wanted

@@ -12,23 +12,19 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from runner.trials import events
-from runner.trials.record import Epoch, Package, Phase, PreludeRun, ScriptException
+from runner.trials.record import Epoch
+from runner.trials.testimony import Testimony
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from runner.trials.record import Stage
+    from runner.trials.record import Evaluation, Package, Phase, PreludeRun, ScriptException, Stage
 
 SCRIPT_PHASE: Final = "script"
 """The phase of the epochs that come from $RUNNER_METRICS."""
 LINES: Final = 500_000
 EPOCHS: Final = 100_000
-PHASES: Final = 20_000
-STEPS: Final = 2_000_000
-CONFIGS: Final = 300
-PROBE_ERRORS: Final = 20
-PRELUDES: Final = 100
 FOLLOW_BYTES: Final = 4 * 1024**2
 
 
@@ -46,6 +42,7 @@ class Channel:
     epochs: tuple[Epoch, ...] = ()
     steps: dict[str, tuple[float, ...]] = field(default_factory=dict)
     phases: tuple[Phase, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
     packages: dict[str, Package] = field(default_factory=dict)
     configs: dict[str, str] = field(default_factory=dict)
     """JSON text by `PHASE/model`, `PHASE/optimizer` and `PHASE/loss`, each where it differs from those before."""
@@ -57,15 +54,34 @@ class Channel:
 
 def read_channel(path: Path, metrics: Path | None, limit_bytes: int = 64 * 1024**2) -> Channel:
     """Read a finished trial's channel and metrics, at most `limit_bytes` of each."""
-    found = _Collected()
+    told, bad_lines = Testimony(), 0
     for line in _lines(path, limit_bytes):
         event = events.parse(line)
-        if event is None or not found.take(event):
-            found.bad_lines += 1
+        if event is None or not told.take(event):
+            bad_lines += 1
+    script_epochs: tuple[Epoch, ...] = ()
     if metrics is not None:
-        found.script_epochs, bad = _script_epochs(metrics, limit_bytes)
-        found.bad_lines += bad
-    return found.channel()
+        script_epochs, bad = _script_epochs(metrics, limit_bytes)
+        bad_lines += bad
+    stage, phase = told.place(has_metrics=bool(script_epochs))
+    return Channel(
+        stage=stage,
+        phase=phase,
+        probe_started=told.started,
+        python=told.python,
+        exception=told.exception(has_metrics=bool(script_epochs)),
+        exit=told.exit,
+        epochs=(*told.epochs(), *script_epochs),
+        steps=told.steps(),
+        phases=told.phases(),
+        evaluations=told.evaluations(),
+        packages=told.packages,
+        configs=told.configs,
+        seeding=told.seeding,
+        preludes=told.preludes,
+        bad_lines=bad_lines,
+        probe_errors=tuple(told.probe_errors),
+    )
 
 
 def follow(path: Path, offset: int) -> tuple[tuple[dict[str, Any], ...], int]:
@@ -151,150 +167,3 @@ def _numbers(values: Mapping[str, object]) -> dict[str, float]:
         except OverflowError:
             continue
     return numbers
-
-
-class _Collected:
-    """The sum of the events of one channel."""
-
-    def __init__(self) -> None:
-        self.bad_lines = 0
-        self.script_epochs: tuple[Epoch, ...] = ()
-        self._start: events.Start | None = None
-        self._stage: events.StageChange | None = None
-        self._exception: events.Uncaught | None = None
-        self._exit: str | None = None
-        self._seeding: str | None = None
-        self._preludes: dict[str, PreludeRun] = {}
-        self._epochs: list[Epoch] = []
-        self._loops: dict[str, events.Loop] = {}
-        self._steps: dict[str, list[float]] = {}
-        self._step_count = 0
-        self._phases: dict[str, events.PhaseBegin] = {}
-        self._ends: dict[str, events.PhaseEnd] = {}
-        self._packages: dict[str, Package] = {}
-        self._configs: dict[str, str] = {}
-        self._probe_errors: list[str] = []
-
-    def take(self, event: events.Event) -> bool:  # noqa: C901, PLR0911, PLR0912 - one case an event
-        """Add an event; True where it fits those before it (one start, one beginning of a phase, no flood)."""
-        match event:
-            case events.Start():
-                if self._start is not None:
-                    return False
-                self._start = event
-            case events.Seeding(mode=mode):
-                self._seeding = mode
-            case events.PreludeState(name=name):
-                if len(self._preludes) >= PRELUDES and name not in self._preludes:
-                    return False
-                self._preludes[name] = _prelude(event, self._preludes.get(name))
-            case events.StageChange():
-                self._stage = event
-            case events.PhaseBegin(name=name):
-                if name in self._phases or len(self._phases) >= PHASES:
-                    return False
-                self._phases[name] = event
-            case events.PhaseEnd(name=name):
-                if name not in self._phases:
-                    return False
-                self._ends[name] = event
-            case events.EpochEnd():
-                if len(self._epochs) >= EPOCHS:
-                    return False
-                self._epochs.append(_epoch(event))
-            case events.StepLosses():
-                return self._take_losses(event)
-            case events.Loop(phase=phase):
-                if phase not in self._phases:
-                    return False
-                self._loops[phase] = event
-            case events.Config(phase=phase, what=what, config=config):
-                if len(self._configs) >= CONFIGS:
-                    return False
-                self._configs[f"{phase}/{what}"] = config
-            case events.Uncaught():
-                self._exception = event
-            case events.Packages(packages=packages):
-                self._packages = {name: Package(version=p.version, file=p.file) for name, p in packages.items()}
-            case events.Exit(kind=kind):
-                self._exit = kind
-            case events.ProbeError(place=place, message=message):
-                if len(self._probe_errors) >= PROBE_ERRORS:
-                    return False
-                self._probe_errors.append(f"{place}: {message}")
-        return True
-
-    def _take_losses(self, event: events.StepLosses) -> bool:
-        self._step_count += len(event.losses)
-        if self._step_count > STEPS:
-            return False
-        self._steps.setdefault(event.phase, []).extend(event.losses)
-        return True
-
-    def channel(self) -> Channel:
-        """All that was taken, as a value."""
-        stage, phase = self._place()
-        return Channel(
-            stage=stage,
-            phase=phase,
-            probe_started=self._start is not None,
-            python=None if self._start is None else self._start.python,
-            exception=self._script_exception(),
-            exit=self._exit,
-            epochs=(*self._epochs, *self._loop_epochs(), *self.script_epochs),
-            steps={phase: tuple(losses) for phase, losses in self._steps.items()},
-            phases=tuple(self._phase(begin) for begin in self._phases.values()),
-            packages=self._packages,
-            configs=self._configs,
-            seeding=self._seeding,
-            preludes=self._preludes,
-            bad_lines=self.bad_lines,
-            probe_errors=tuple(self._probe_errors),
-        )
-
-    def _place(self) -> tuple[Stage, str]:
-        """Stage and phase that the script was in when it ended."""
-        last = self._exception or self._stage
-        stage: Stage = "import" if last is None else last.stage
-        return self._lifted(stage), "" if last is None else last.phase
-
-    def _lifted(self, stage: Stage) -> Stage:
-        """`training` begins with the first metric at the latest, and the probe does not see those of the script."""
-        return "training" if self.script_epochs and stage in ("import", "build-model") else stage
-
-    def _script_exception(self) -> ScriptException | None:
-        if self._exception is None:
-            return None
-        fields = self._exception.model_dump(exclude={"event", "t", "stage"})
-        return ScriptException(**fields, stage=self._lifted(self._exception.stage))
-
-    def _phase(self, begin: events.PhaseBegin) -> Phase:
-        end, loop = self._ends.get(begin.name), self._loops.get(begin.name)
-        return Phase(
-            name=begin.name,
-            model=begin.model,
-            planned_epochs=begin.planned_epochs,
-            steps=begin.steps if loop is None else loop.steps,
-            initial_weights=begin.initial_weights,
-            final_weights=None if end is None else end.final_weights,
-            finished=end is not None and not end.error,
-        )
-
-    def _loop_epochs(self) -> Iterator[Epoch]:
-        """A loop's blocks of equally many steps, in the place of epochs."""
-        for phase, loop in self._loops.items():
-            for number in range(max(map(len, loop.logs.values()), default=0)):
-                logs = {name: values[number] for name, values in loop.logs.items() if number < len(values)}
-                yield Epoch(phase=phase, epoch=number + 1, logs=logs)
-
-
-def _epoch(event: events.EpochEnd) -> Epoch:
-    return Epoch(**event.model_dump(exclude={"event", "t"}))
-
-
-def _prelude(event: events.PreludeState, before: PreludeRun | None) -> PreludeRun:
-    """The state of a prelude after an event; a failure stays known, whatever it says later."""
-    run = before or PreludeRun(name=event.name)
-    if event.state == "failed":
-        return run.model_copy(update={"error": event.note or "it failed"})
-    return run.model_copy(update={"applied": True, "note": event.note or run.note})

@@ -76,6 +76,8 @@ class PhaseBegin(_Event):
     event: Literal["phase"]
     name: Name
     model: Short | None
+    model_number: Natural | None
+    architecture: Digest | None
     planned_epochs: int | None
     steps: Count | None
     initial_weights: Digest | None
@@ -125,6 +127,18 @@ class Loop(_Event):
     block: Count
     logs: Annotated[dict[Short, Annotated[list[Number], Field(max_length=64)]], Field(max_length=100)]
     weight_norm: Number | None
+
+
+class Evaluated(_Event):
+    """A model was asked for results."""
+
+    event: Literal["evaluation"]
+    kind: Literal["evaluate", "score"]
+    round: Count
+    model: Short | None
+    model_number: Natural | None
+    phase: Short
+    logs: Annotated[dict[Short, Number], Field(max_length=100)]
 
 
 class Config(_Event):
@@ -191,6 +205,7 @@ Event = (
     | EpochEnd
     | StepLosses
     | Loop
+    | Evaluated
     | Config
     | Uncaught
     | Packages

@@ -178,6 +178,7 @@ def _record(
         epochs=channel.epochs,
         steps=channel.steps,
         phases=channel.phases,
+        evaluations=channel.evaluations,
         packages=channel.packages,
         configs=channel.configs,
         seeding=channel.seeding,

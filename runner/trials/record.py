@@ -76,6 +76,29 @@ class Phase(_Frozen):
     """Digest (SHA-256, hex) of all weights before the phase, None where they can't be seen."""
     final_weights: str | None = None
     finished: bool = False
+    raised: bool = False
+    """True where an exception left it, caught by the script or not."""
+    model_number: int | None = None
+    """Tells the models of a process apart; None where there is none, and in records from before this was kept."""
+    architecture: str | None = None
+    """Digest of the classes of the model's layers and of the shapes of its weights, where it was looked at."""
+    began_s: float | None = None
+    ended_s: float | None = None
+    """Seconds since the process began: the first and the latest step of a loop, the two ends of a fit."""
+
+
+class Evaluation(_Frozen):
+    """The results of one call of `evaluate` or `score`; `number` counts the calls of its kind from 1."""
+
+    kind: Literal["evaluate", "score"]
+    number: int
+    round: int = 0
+    """Grows by one where training went on between two calls."""
+    model: str | None = None
+    model_number: int | None = None
+    phase: str = ""
+    """The phase that trained last before the call; empty where none was seen."""
+    logs: dict[str, Number]
 
 
 class Package(_Frozen):
@@ -152,6 +175,7 @@ class Record(_Frozen):
     steps: dict[str, tuple[Number, ...]] = Field(default_factory=dict)
     """Per-step losses by phase, where asked for."""
     phases: tuple[Phase, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
     packages: dict[str, Package] = Field(default_factory=dict)
     configs: dict[str, str] = Field(default_factory=dict)
     """Live configs of model, optimizer and loss as JSON text, by phase."""

@@ -44,7 +44,7 @@ class Model(Layer):
         if loss == 'nonsense':
             raise ValueError('Unknown loss function: nonsense')
         self.loss = loss
-    def fit(self, losses, epochs=1, callbacks=None, steps=3):
+    def fit(self, losses, epochs=1, callbacks=None, steps=3, validation=None):
         '''Trains.'''
         history = History()
         seen = CallbackList((callbacks or []) + [history])
@@ -55,14 +55,36 @@ class Model(Layer):
                 seen.on_batch_end(step, {'loss': loss + step})
             if isinstance(loss, Exception):
                 raise loss
+            if validation is not None:
+                self.evaluate(validation)
             seen.on_epoch_end(epoch, {'loss': loss})
         return history
     def fit_generator(self, losses):
         return self.fit(losses)
     def train_on_batch(self, loss):
         return [loss, 0.5]
+    def evaluate(self, losses, return_dict=False):
+        if return_dict:
+            return {'loss': losses, 'mae': 2.0}
+        return self._flatten_metrics_in_order(losses) if isinstance(losses, dict) else [losses, 0.25]
+    def evaluate_generator(self, loss):
+        return self.evaluate(loss)
+    def _flatten_metrics_in_order(self, logs):
+        return list(logs.values())
     def predict(self):
         return 1
+""",
+    "keras/wrappers/__init__.py": "",
+    "keras/wrappers/scikit_learn.py": """
+class KerasClassifier(object):
+    def score(self, model):
+        return model.evaluate(0.5)[1]
+""",
+    "sklearn/__init__.py": "",
+    "sklearn/base.py": """
+class RegressorMixin(object):
+    def score(self, x, y):
+        return x - y
 """,
     "keras/callbacks.py": """
 class History(object):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_probe_contract import DIGEST, EVENTS
 
-from runner.trials import channel
+from runner.trials import channel, testimony
 from runner.trials.channel import FOLLOW_BYTES, follow, read_channel
 
 if TYPE_CHECKING:
@@ -72,6 +72,21 @@ def test_a_loop_s_last_word_holds_and_its_blocks_stand_for_epochs(tmp_path: Path
     found = read_channel(channel_of(tmp_path, begin, line("loop"), last), None)
     assert [epoch.logs for epoch in found.epochs] == [{"loss": 4, "acc": 0.5}, {"loss": 3}, {"loss": 2}, {"loss": 1}]
     assert found.phases[0].steps == 4
+
+
+def test_results_are_counted_by_kind_and_the_first_and_the_last_of_many_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(testimony, "EVALUATIONS", 2)
+    losses = [line("evaluation", logs={"loss": number}) for number in range(1, 7)]
+    path = channel_of(tmp_path, line("start"), line("evaluation", kind="score", logs={"score": 0.5}), *losses)
+    found = read_channel(path, None).evaluations
+    assert [(one.kind, one.number, *one.logs.values()) for one in found] == [
+        ("score", 1, 0.5),
+        ("evaluate", 1, 1.0),
+        ("evaluate", 5, 5.0),
+        ("evaluate", 6, 6.0),
+    ]
 
 
 def test_a_script_s_own_metrics_are_epochs_and_show_that_it_trained(tmp_path: Path) -> None:
@@ -137,7 +152,7 @@ def test_what_is_no_plain_file_is_neither_followed_nor_waited_for(tmp_path: Path
 
 def test_a_flood_is_cut_at_the_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = channel_of(tmp_path, line("start"), line("epoch") * 1100)
-    monkeypatch.setattr(channel, "EPOCHS", 1000)
+    monkeypatch.setattr(testimony, "EPOCHS", 1000)
     found = read_channel(path, None)
     assert (found.probe_started, len(found.epochs), found.bad_lines) == (True, 1000, 100)
     monkeypatch.setattr(channel, "LINES", 11)

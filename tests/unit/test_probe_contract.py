@@ -31,6 +31,8 @@ EVENTS: dict[str, dict[str, Any]] = {
     "phase": {
         "name": "fit-1",
         "model": "Model model_1",
+        "model_number": 1,
+        "architecture": DIGEST,
         "planned_epochs": 10,
         "steps": 3000,
         "initial_weights": DIGEST,
@@ -55,6 +57,14 @@ EVENTS: dict[str, dict[str, Any]] = {
         "block": 1,
         "logs": {"loss": [1, 2]},
         "weight_norm": None,
+    },
+    "evaluation": {
+        "kind": "evaluate",
+        "round": 0,
+        "model": "Model model_1",
+        "model_number": 1,
+        "phase": "fit-1",
+        "logs": {"loss": 0.5},
     },
     "config": {"phase": "fit-1", "what": "optimizer", "config": "{}"},
     "exception": {

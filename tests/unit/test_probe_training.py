@@ -121,6 +121,54 @@ for step in range(2):
     assert told.of("stage")[-1]["stage"] == "training"
 
 
+@EVERY_PYTHON
+def test_each_result_that_a_script_asks_for_is_told_with_its_model_and_what_trained_before(
+    python: Path, tmp_path: Path
+) -> None:
+    script = """
+import keras, sklearn.base
+from keras.wrappers.scikit_learn import KerasClassifier
+class Asks(object):
+    def on_epoch_end(self, epoch, logs):
+        first.evaluate(8.0)
+class Forest(sklearn.base.RegressorMixin):
+    pass
+first, second = keras.models.Model(), keras.models.Model()
+assert first.evaluate(1.5) == [1.5, 0.25]
+first.fit([0.5, 0.4], callbacks=[Asks()])
+first.evaluate_generator(float('nan'))
+second.evaluate({'loss': 3.0, 'top': 4.0})
+second.train_on_batch(1.0)
+second.evaluate(2.0, return_dict=True)
+keras.models.Model().fit([0.5], validation=9.0)
+try:
+    first.evaluate()
+except TypeError:
+    pass
+KerasClassifier().score(second)
+print(Forest().score(3, 1))
+"""
+    told = run(python, tmp_path, script)
+    assert (told.out, told.err, told.exit_code, told.of("probe-error")) == ("2\n", "", 0, [])
+    found = [tuple(one[name] for name in ("kind", "round", "model_number", "phase")) for one in told.of("evaluation")]
+    assert found == [
+        ("evaluate", 0, 1, ""),
+        ("evaluate", 1, 1, "fit-1"),
+        ("evaluate", 2, 1, "fit-1"),
+        ("evaluate", 2, 1, "fit-1"),
+        ("evaluate", 2, 2, "fit-1"),
+        ("evaluate", 3, 2, "batches-1"),
+        ("evaluate", 4, 2, "fit-2"),
+        ("score", 4, 4, "fit-2"),
+        ("score", 4, 5, "fit-2"),
+    ]
+    logs = [one["logs"] for one in told.of("evaluation")]
+    assert logs[0] == {"loss": 1.5, "acc": 0.25}
+    assert logs[3:6] == [{"loss": "nan", "acc": 0.25}, {"loss": 3.0, "top": 4.0}, {"loss": 2.0, "mae": 2.0}]
+    assert logs[7:] == [{"score": 0.25}, {"score": 2.0}]
+    assert [phase["model_number"] for phase in told.of("phase")] == [1, 2, 3]
+
+
 SESSION = """
 from tensorflow.python.client.session import Session
 from tensorflow.python.eager import context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from runner.engines.protocol import Job
-    from runner.environments.lock import Environment
+    from runner.engines.protocol import Image, Job
+    from runner.environments.lock import Environment, Lock
     from runner.session.results import Results
 
 
@@ -58,6 +59,30 @@ def test_every_cell_gets_as_many_seeds_as_its_answer_needs(engine: FakeEngine, m
     assert Counter(cell for cell, _ in engine.ran) == {str(cell.id): 4 for cell in results.cells}
     assert results.executed == 16
     assert results.exit_code == 0
+
+
+def test_every_cell_gets_a_first_look_before_any_gets_a_second_and_no_third_while_one_has_none(
+    engine: FakeEngine, matrix: Path
+) -> None:
+    seen, find = threading.Event(), engine.find
+
+    def slow(lock: Lock) -> Image | None:
+        """The second environment is made when the cells of the first have had two trials each."""
+        if lock.environment.name == "six-1.16.0" and threading.current_thread() is not threading.main_thread():
+            assert seen.wait(20)
+        return find(lock)
+
+    def losses(_job: Job, seed: int) -> Sequence[float]:
+        if len(engine.ran) == 4:
+            seen.set()
+        return (1.0, 0.5, 1e-6 * (seed + 1))
+
+    engine.find, engine.losses = slow, losses  # type: ignore[method-assign]
+    run(engine, matrix, jobs=1)
+    order = [seed for _, seed in engine.ran]
+    assert sorted(order[:4]) == [0, 0, 1, 1]
+    assert sorted(order[4:8]) == [0, 0, 1, 1]
+    assert len(order) == 16
 
 
 def test_where_seeds_disagree_more_are_spent_up_to_the_cap(engine: FakeEngine, matrix: Path) -> None:

@@ -149,5 +149,5 @@ def test_a_comment_in_the_probe_changes_no_key_and_a_constant_does(tmp_path: Pat
     start.write_text(source.replace('"""\n\n', '"""\n# a comment\n\n', 1))
     assert start.read_text() != source
     assert code_version(tmp_path / "probe") == probe_version()
-    start.write_text(source.replace('VERSION = "2"', 'VERSION = "3"'))
+    start.write_text(source.replace('VERSION = "', 'VERSION = "other than '))
     assert code_version(tmp_path / "probe") != probe_version()

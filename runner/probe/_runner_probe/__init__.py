@@ -4,7 +4,7 @@ Stdlib only, CPython 3.6 to 3.14. `start` takes the settings that came in the en
 said in `events.schema.json` beside this package; the runner reads it with `runner.trials.channel`.
 """
 
-VERSION = "2"
+VERSION = "3"
 
 
 def start(settings: "dict[str, str]") -> None:

@@ -8,7 +8,7 @@ import atexit
 import time
 import weakref
 
-from . import phases, weights
+from . import evaluations, phases, weights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,15 +72,17 @@ class StepLoop:
         self._owner = weakref.ref(owner)
         self._variables = [weakref.ref(variable) for variable in variables]
         self._began = time.time()
-        self._written = self._began
+        self._written = self._latest = self._began
 
     def owner(self) -> "Any":
         """The model, optimizer or operation; None when it is gone."""
         return self._owner()
 
-    def is_due(self) -> bool:
-        """True where to write now: at every power of two, and where ten seconds have passed."""
-        return self.steps & (self.steps - 1) == 0 or time.time() - self._written > SECONDS
+    def count(self) -> bool:
+        """A step is over; True where to write now: at every power of two, and where ten seconds have passed."""
+        self.steps += 1
+        self._latest = time.time()
+        return self.steps & (self.steps - 1) == 0 or self._latest - self._written > SECONDS
 
     def event(self) -> "dict[str, Any]":
         """The event of the loop so far; it supersedes what was written before."""
@@ -88,7 +90,7 @@ class StepLoop:
         return {
             "phase": self.name,
             "steps": self.steps,
-            "seconds": round(self._written - self._began, 4),
+            "seconds": round(self._latest - self._began, 4),
             "block": self.blocks.size,
             "logs": self.blocks.means(),
             "weight_norm": self.norm(),
@@ -113,9 +115,17 @@ class StepLoop:
 class Batches:
     """All loops of the process."""
 
-    def __init__(self, channel: "Emitter", where: "ScriptProgress") -> None:
+    def __init__(
+        self,
+        channel: "Emitter",
+        where: "ScriptProgress",
+        models: "evaluations.Models",
+        results: "evaluations.Evaluations",
+    ) -> None:
         self._channel = channel
         self._where = where
+        self._models = models
+        self._results = results
         self._loops: dict[Any, Any] = {}
         self._numbers = {"batches": 0, "loop": 0}
         self._close = channel.shielded(self._close)
@@ -126,11 +136,13 @@ class Batches:
         if loop is None:
             loop = self._new_loop(model, "batches", weights.variables_of(model), weights.reader(backend))
         self._where.move("training", loop.name)
+        self._results.pop_names()
         return loop
 
     def end(self, loop: "StepLoop", result: "Any") -> None:
         """The call returned `result`: the loss, or a list, or a dict of metrics."""
-        loop.blocks.add(_named(loop.owner(), result))
+        named = evaluations.named(loop.owner(), self._results.pop_names() or result)
+        loop.blocks.add({str(name)[:200]: float(value) for name, value in named.items()})
         self.end_step(loop)
 
     def apply(self, optimizer: "Any", variables: "Any", backend: str) -> None:
@@ -158,8 +170,8 @@ class Batches:
 
     def end_step(self, loop: "StepLoop") -> None:
         """A step is over."""
-        loop.steps += 1
-        if loop.is_due():
+        self._results.trained(loop.name)
+        if loop.count():
             self._write(loop)
 
     def end_session(self, session: "Any") -> None:
@@ -179,11 +191,14 @@ class Batches:
         self._numbers[kind] += 1
         loop = StepLoop(self._channel, "%s-%d" % (kind, self._numbers[kind]), owner, variables, read, session)
         self._loops[kind, id(owner)] = loop
-        readable = (session is not None or weights.is_eager()) and phases.is_sampled(self._numbers[kind])
+        is_model, is_sampled = kind == "batches", phases.is_sampled(self._numbers[kind])
+        readable = is_sampled and (session is not None or weights.is_eager())
         self._channel.emit(
             "phase",
             name=loop.name,
-            model=phases.model_name(owner) if kind == "batches" else None,
+            model=phases.model_name(owner) if is_model else None,
+            model_number=self._models.number(owner) if is_model else None,
+            architecture=phases.architecture(owner, variables) if is_model and is_sampled else None,
             planned_epochs=None,
             steps=None,
             initial_weights=loop.digest() if readable else None,
@@ -208,18 +223,6 @@ class Batches:
         self._channel.emit(
             "phase-end", name=loop.name, final_weights=loop.digest(), weight_norm=loop.norm(), error=False
         )
-
-
-def _named(model: "Any", result: "Any") -> "dict[str, float]":
-    if isinstance(result, dict):
-        named = result
-    else:
-        values = list(result) if isinstance(result, (list, tuple)) else [result]
-        names = list(getattr(model, "metrics_names", None) or [])
-        if len(names) != len(values):
-            names = ["loss"] + ["output-%d" % number for number in range(1, len(values))]
-        named = dict(zip(names, values))
-    return {str(name)[:200]: float(value) for name, value in named.items()}
 
 
 class Sessions:

@@ -1,5 +1,6 @@
 """A phase: one call of `fit`, from its entry to its end, and what is read of its model on the way."""
 
+import hashlib
 import json
 import os
 import time
@@ -27,8 +28,11 @@ def is_sampled(number: int) -> bool:
 class FitPhase:
     """The state of one `fit`. What can't be read of its model is reported as the probe's failure, and is None."""
 
-    def __init__(self, channel: "Emitter", name: str, number: int, model: "Any", backend: str) -> None:
+    def __init__(
+        self, channel: "Emitter", name: str, number: int, model: "Any", model_number: "int | None", backend: str
+    ) -> None:
         self._channel = channel
+        self._model_number = model_number
         self._read = weights.reader(backend)
         self._sampled = is_sampled(number)
         self._before: Any = None
@@ -39,6 +43,7 @@ class FitPhase:
         self._told_losses = 0
         self._batch: Any = None
         self._digest = channel.shielded(self._digest)
+        self._architecture = channel.shielded(self._architecture)
         self._norms = channel.shielded(self._norms)
         self._learning_rate = channel.shielded(self._learning_rate)
         self.name = name
@@ -54,6 +59,8 @@ class FitPhase:
             "phase",
             name=self.name,
             model=model_name(self.model),
+            model_number=self._model_number,
+            architecture=self._architecture() if self._sampled else None,
             planned_epochs=_whole(params.get("epochs"), less=params.get("initial_epoch")),
             steps=_steps(params),
             initial_weights=self._digest(),
@@ -120,6 +127,9 @@ class FitPhase:
     def _digest(self) -> "Any":
         return weights.digest(self._variables, self._read) if self._variables else None
 
+    def _architecture(self) -> str:
+        return architecture(self.model, self._variables or ())
+
     def _learning_rate(self) -> "Any":
         return weights.learning_rate(self.model, self._read)
 
@@ -140,6 +150,29 @@ class FitPhase:
 def model_name(model: "Any") -> str:
     """Class and name of a model, such as "Sequential sequential_1"."""
     return ("%s %s" % (type(model).__name__, getattr(model, "name", None) or "")).strip()[:200]
+
+
+def architecture(model: "Any", variables: "Any") -> str:
+    """SHA-256 (hex) over the classes of a model's layers, those of models inside of it too, and its weights' shapes."""
+    classes: list[str] = []
+    waiting = [model]
+    while waiting and len(classes) < 10000:
+        one = waiting.pop()
+        classes.append(type(one).__name__)
+        waiting += list(getattr(one, "layers", ()))
+    shapes = [[int(getattr(length, "value", length) or 0) for length in tuple(one.shape)] for one in variables]
+    return hashlib.sha256(json.dumps([classes, shapes]).encode("ascii")).hexdigest()
+
+
+def numbers(logs: "Any") -> "dict[str, float]":
+    """Those of the values that are numbers, at most 100."""
+    found = {}
+    for name, value in list(logs.items())[:100]:
+        try:
+            found[str(name)[:200]] = float(value)
+        except (TypeError, ValueError):
+            continue
+    return found
 
 
 def config_texts(model: "Any") -> "list[tuple[str, str]]":

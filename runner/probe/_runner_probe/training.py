@@ -5,7 +5,7 @@ Nothing is added that a script could see in its callbacks: the list that calls t
 
 import _thread
 
-from . import loops, phases, weights, wrapping
+from . import evaluations, loops, phases, weights, wrapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .emitter import Emitter, ScriptProgress
 
-FINER = ("compile", "evaluate", "predict")
+FINER = ("compile", "predict")
 
 
 class Training:
@@ -27,7 +27,10 @@ class Training:
         self._stacks: dict[Any, Any] = {}
         self._inside = 0
         self._configs: set[Any] = set()
-        self._batches = loops.Batches(channel, where)
+        self._in_callbacks = 0
+        self._models = evaluations.Models()
+        self._results = evaluations.Evaluations(channel, self._models)
+        self._batches = loops.Batches(channel, where, self._models, self._results)
         self._sessions = loops.Sessions(self._batches)
 
     def watch_models(self, module: "Any", backend: str) -> None:
@@ -39,7 +42,15 @@ class Training:
                 self._put_around(cls, "train_on_batch", self._enter_batch, self._leave_batch, backend)
                 for name in FINER:
                     self._put_around(cls, name, self._enter_finer, self._leave_finer, name)
+                for name in ("evaluate", "evaluate_generator"):
+                    self._put_around(cls, name, self._enter_evaluate, self._leave_evaluate)
+                self._put_around(cls, "_flatten_metrics_in_order", self._enter_flatten, wrapping.nothing)
                 self._watch_making(cls)
+
+    def watch_scores(self, module: "Any") -> None:
+        """A module that defines classes with `score`: scikit-learn's base, and what wraps a Keras for it."""
+        for cls in wrapping.own_classes(module):
+            self._put_around(cls, "score", self._enter_score, self._leave_score)
 
     def watch_layers(self, module: "Any") -> None:
         """A module that defines the class that all layers inherit from."""
@@ -94,8 +105,11 @@ class Training:
         stack = self._stack()
         if not stack or stack[-1].begun or not _is_same(stack[-1].model, model):
             self._fits += 1
-            phase = phases.FitPhase(self._channel, "fit-%d" % self._fits, self._fits, model, backend)
+            phase = phases.FitPhase(
+                self._channel, "fit-%d" % self._fits, self._fits, model, self._models.number(model), backend
+            )
             self._where.move("training", phase.name)
+            self._results.trained(phase.name)
             stack.append(phase)
         self._inside += 1
         stack[-1].depth += 1
@@ -128,6 +142,28 @@ class Training:
         if error is not None:
             self._where.blame(error)
         self._where.move(self._where.stage, token[0])
+
+    def _enter_evaluate(self, args: "Any", kwargs: "Any") -> "Any":
+        if self._inside > self._in_callbacks:
+            return None  # the validation of a fit
+        self._results.begin("evaluate")
+        return args[0], self._enter_finer(args, kwargs, "evaluate")
+
+    def _leave_evaluate(self, token: "Any", result: "Any", error: "Any") -> None:
+        model, finer = token
+        if finer is not None:
+            self._leave_finer(finer, result, error)
+        self._results.end("evaluate", model, result, error)
+
+    def _enter_flatten(self, args: "Any", kwargs: "Any") -> None:
+        self._results.names(_argument(args, kwargs, 1, "logs"))
+
+    def _enter_score(self, args: "Any", kwargs: "Any") -> "Any":
+        self._results.begin("score")
+        return args[0]
+
+    def _leave_score(self, model: "Any", result: "Any", error: "Any") -> None:
+        self._results.end("score", model, result, error)
 
     def _enter_batch(self, args: "Any", kwargs: "Any", backend: str) -> "Any":
         if self._inside:
@@ -201,10 +237,12 @@ class Training:
 
     def _enter_epoch_begin(self, args: "Any", kwargs: "Any") -> "Any":
         phase = self._phase() if _is_training(args, kwargs) else None
-        return None if phase is None else (phase, args[0], _argument(args, kwargs, 1, "epoch"))
+        if phase is None:
+            return None
+        return phase, args[0], _argument(args, kwargs, 1, "epoch"), self._enter_callbacks()
 
     def _leave_epoch_begin(self, token: "Any", result: "Any", error: "Any") -> None:
-        phase, callbacks, epoch = token
+        phase, callbacks, epoch, self._in_callbacks = token
         if not phase.begun:
             phase.begin(dict(_params(callbacks), initial_epoch=epoch))
             if phase.is_sampled():
@@ -215,11 +253,18 @@ class Training:
         phase = self._phase() if _is_training(args, kwargs) else None
         if phase is None:
             return None
-        return phase, phase.end_steps(), args[0], _argument(args, kwargs, 2, "logs"), _lengths(args[0])
+        self._results.trained(phase.name)
+        logs = _argument(args, kwargs, 2, "logs")
+        return phase, phase.end_steps(), args[0], logs, _lengths(args[0]), self._enter_callbacks()
 
     def _leave_epoch_end(self, token: "Any", result: "Any", error: "Any") -> None:
-        phase, (seconds, learning_rate), callbacks, logs, told = token
-        phase.end_epoch(_numbers(_told_since(callbacks, told, logs)), seconds, learning_rate)
+        phase, (seconds, learning_rate), callbacks, logs, told, self._in_callbacks = token
+        phase.end_epoch(phases.numbers(_told_since(callbacks, told, logs)), seconds, learning_rate)
+
+    def _enter_callbacks(self) -> int:
+        """From here on the script's own callbacks run; what was true before."""
+        before, self._in_callbacks = self._in_callbacks, self._inside
+        return before
 
     def _enter_batch_hook(self, args: "Any", kwargs: "Any") -> "Any":
         mode, hook = args[1:3]
@@ -291,16 +336,6 @@ def _told_since(callbacks: "Any", lengths: "Any", logs: "Any") -> "Any":
         if len(values) > lengths.get(name, 0):
             found[name] = values[-1]
     return found
-
-
-def _numbers(logs: "Any") -> "dict[str, float]":
-    numbers = {}
-    for name, value in list(logs.items())[:100]:
-        try:
-            numbers[str(name)[:200]] = float(value)
-        except (TypeError, ValueError):
-            continue
-    return numbers
 
 
 def _params(callbacks: "Any") -> "Any":

@@ -48,6 +48,8 @@ OPTIMIZERS = (
     "optimizers.optimizer",
     "optimizers.base_optimizer",
 )
+SCORES = ("wrappers.scikit_learn", "wrappers.sklearn_wrapper")
+OTHER_SCORES = ("sklearn.base", "scikeras.wrappers")
 TENSORFLOW_OPTIMIZERS = ("tensorflow.python.training.optimizer", "tensorflow_core.python.training.optimizer")
 
 SESSIONS = ("tensorflow.python.client.session", "tensorflow_core.python.client.session")
@@ -135,6 +137,7 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
         backend = name.split(".")[0] + ".python.keras.backend"
         found.append((name, partial(watch_optimizers, backend)))
     found += [(name, lambda module: training().watch_sessions(module)) for name in SESSIONS]
+    found += [(name, lambda module: training().watch_scores(module)) for name in OTHER_SCORES]
     return found
 
 
@@ -145,5 +148,6 @@ def _of_keras(prefix: str, training: "Callable[[], Any]") -> "list[Hook]":
         (LAYERS, lambda module: training().watch_layers(module)),
         (CALLBACKS, lambda module: training().watch_callbacks(module)),
         (OPTIMIZERS, lambda module: training().watch_optimizers(module, backend)),
+        (SCORES, lambda module: training().watch_scores(module)),
     )
     return [(prefix + "." + suffix, hook) for suffixes, hook in watches for suffix in suffixes]
