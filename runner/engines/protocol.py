@@ -133,7 +133,7 @@ class JobFolder:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One execution: `argv` is the script, relative to the working directory, and its arguments."""
+    """One execution: `argv` is what Python is started with in the working directory: the script and its arguments."""
 
     key: str
     folder: JobFolder

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 PROBE = Path(__file__).parents[1] / "probe"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _USUAL_TMP = "/tmp"  # noqa: S108 - where programs look without being told
-_SAME_EVERYWHERE = {"LANG": "C.UTF-8", "TZ": "UTC", "USER": "runner", "LOGNAME": "runner"}
+_SAME_EVERYWHERE = {"LANG": "C.UTF-8", "TZ": "UTC", "USER": "runner", "LOGNAME": "runner", "MPLBACKEND": "Agg"}
+"""Agg draws without a screen, so that `plt.show()` waits for nobody."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,9 +37,9 @@ class Records:
         self._environments = environments
         self._settings = Settings(equipment.folder)
 
-    def script(self, cell: Cell) -> Script:
+    def script(self, cell: Cell, setup: Setup) -> Script:
         """The script of a cell as it runs. Raises UsageError where it can't be read or rewritten."""
-        return self._settings.script(cell)
+        return self._settings.script(cell, setup.experiment)
 
     def setting(self, cell: Cell, setup: Setup, lock: Lock, origin: Origin) -> Setting:
         """All that the trials of a cell share."""

@@ -102,8 +102,8 @@ class Settings:
     def __init__(self, folder: Path) -> None:
         """Nothing is read yet."""
         self._folder = folder
-        self._sources: dict[str, Script] = {}
-        self._scripts: dict[tuple[str, str], Script] = {}
+        self._sources: dict[tuple[str, ...], Script] = {}
+        self._scripts: dict[tuple[tuple[str, ...], str], Script] = {}
         self._preludes: dict[str, Prelude] = {}
         self._data: dict[tuple[DataMapping, ...], tuple[tuple[Mount, ...], str]] = {}
 
@@ -113,7 +113,7 @@ class Settings:
         return Setting(
             cell=cell,
             lock=lock,
-            script=self.script(cell),
+            script=self.script(cell, setup.experiment),
             experiment=setup.experiment,
             resources=setup.resources,
             mounts=mounts,
@@ -124,16 +124,24 @@ class Settings:
             preludes=tuple(map(self._prelude, cell.preludes)),
         )
 
-    def script(self, cell: Cell) -> Script:
-        """The script of a cell with the imports of its flavour.
+    def script(self, cell: Cell, experiment: Experiment) -> Script:
+        """The script of a cell, and what goes with it, with the imports of its flavour.
 
         Raises UsageError where it can't be read, or its imports can't be rewritten.
         """
-        key = cell.script, cell.import_flavour
+        pythonpath = dict(experiment.variables(cell)).get("PYTHONPATH", "")
+        source = cell.script, experiment.module, pythonpath, *experiment.files
+        key = source, cell.import_flavour
         if key not in self._scripts:
-            if cell.script not in self._sources:
-                self._sources[cell.script] = read_script(self._folder, cell.script)
-            self._scripts[key] = rewritten(self._sources[cell.script], cell.import_flavour)
+            if source not in self._sources:
+                self._sources[source] = read_script(
+                    self._folder,
+                    cell.script,
+                    module=experiment.module,
+                    files=experiment.files,
+                    pythonpath=pythonpath,
+                )
+            self._scripts[key] = rewritten(self._sources[source], cell.import_flavour)
         return self._scripts[key]
 
     def _prelude(self, name: str) -> Prelude:

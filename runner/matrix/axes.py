@@ -30,6 +30,7 @@ class AxisKind(enum.Enum):
     PYTHON = "python"
     IMPORT = "import"
     SCRIPT = "script"
+    ARGS = "args"
     ENV = "env"
     PRELUDE = "prelude"
 
@@ -67,6 +68,7 @@ IMPORT_FLAVOURS = ("as-written", "keras", "tf.keras", "tf_keras")
 
 _NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
 def axis_name(text: str) -> str:
@@ -82,10 +84,11 @@ def axis_name(text: str) -> str:
 
 
 def canonical(kind: AxisKind, value: str | Mapping[Text, Text]) -> str:
-    """The one text of an axis value: environment variables sorted, `./a.py` as `a.py`, all else as it was written.
+    """The one text of an axis value.
 
-    A mapping is a set of environment variables. Raises RefusedError for variables that can't be read, and for a rule
-    (`latest`, `era`) in place of a version.
+    Environment variables are sorted, arguments quoted in one way, `./a.py` is `a.py`, all else as it was written. A
+    mapping is a set of environment variables. Raises RefusedError for variables and arguments that can't be read, and
+    for a rule (`latest`, `era`) in place of a version.
     """
     if not isinstance(value, str):
         return _env_text(value.items())
@@ -93,6 +96,8 @@ def canonical(kind: AxisKind, value: str | Mapping[Text, Text]) -> str:
         refuse_rule(value)
     if kind is AxisKind.ENV:
         return _env_text(_env_pairs(value))
+    if kind is AxisKind.ARGS:
+        return shlex.join(argument_list(value))
     if kind is AxisKind.SCRIPT and value:
         return PurePosixPath(value).as_posix()
     if kind is AxisKind.PRELUDE:
@@ -112,13 +117,16 @@ def check(kind: AxisKind, text: str, folder: Path) -> None:
                 raise RefusedError(f"{quoted(text)} is not a CPython minor release that the runner knows", hint)
         case AxisKind.IMPORT:
             if text not in IMPORT_FLAVOURS:
-                raise RefusedError(f"{quoted(text)} is not an import flavour", nearest(text, IMPORT_FLAVOURS))
+                raise RefusedError(
+                    f"{quoted(text)} is not a Keras that imports can mean",
+                    nearest(text, IMPORT_FLAVOURS),
+                )
         case AxisKind.SCRIPT:
             check_script(text, folder)
         case AxisKind.PRELUDE:
             for word in text.split() if text != NO_PRELUDE else ():
                 _check_prelude(word, folder)
-        case AxisKind.ENV:
+        case AxisKind.ENV | AxisKind.ARGS:
             pass  # canonical() has read it
 
 
@@ -141,7 +149,34 @@ def check_script(text: str, folder: Path, *, called: str = "script") -> None:
         )
     if not _is_file(folder / path):
         near = nearest(path.name, _names_in(folder / path.parent))
+        if _MODULE.fullmatch(text) and _module_file(text, folder):
+            near = f"did you mean module: {text}?"
         raise RefusedError(f"there is no {called} {quoted(text)} in {folder}", near)
+
+
+def module_path(name: str, folder: Path) -> str:
+    """The path, relative to a folder, of the file that `python -m name` runs there.
+
+    Raises RefusedError for text that is no module's name, and where there is no such module.
+    """
+    if not _MODULE.fullmatch(name):
+        dotted = name.removesuffix(".py").replace("/", ".")
+        meant = f"write module: {dotted}, or script: {name}" if _MODULE.fullmatch(dotted) else "such as mypkg.train"
+        raise RefusedError(f"{quoted(name)} is not the dotted name of a module", meant)
+    found = _module_file(name, folder)
+    if not found:
+        beside = folder.joinpath(*name.split(".")[:-1])
+        near = nearest(name.rpartition(".")[2], [one.removesuffix(".py") for one in _names_in(beside)])
+        runnable = "a package needs a __main__.py to run" if folder.joinpath(*name.split(".")).is_dir() else near
+        raise RefusedError(f"there is no module {quoted(name)} in {folder}", runnable)
+    return found
+
+
+def _module_file(name: str, folder: Path) -> str:
+    """The file of a module in a folder; empty where there is none."""
+    path = name.replace(".", "/")
+    choices = (f"{path}/__main__.py", f"{path}.py")
+    return next((one for one in choices if _is_file(folder / one)), "")
 
 
 def _check_prelude(word: str, folder: Path) -> None:
@@ -161,9 +196,15 @@ def _is_file(path: Path) -> bool:
 
 def _names_in(folder: Path) -> list[str]:
     try:
-        return sorted(path.name for path in folder.glob("*.py"))
+        return sorted(path.name for ending in ("*.py", "*.ipynb") for path in folder.glob(ending))
     except (OSError, ValueError):
         return []
+
+
+@lru_cache(maxsize=1024)
+def argument_list(text: str) -> tuple[str, ...]:
+    """The arguments that a text names, as a shell splits it. Raises RefusedError for a quotation mark without end."""
+    return tuple(_words(text))
 
 
 @lru_cache(maxsize=1024)
@@ -173,12 +214,8 @@ def env_pairs(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _env_pairs(text: str) -> list[tuple[str, str]]:
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        raise RefusedError(f"{quoted(text)} has a quotation mark without its partner") from None
     pairs = []
-    for word in words:
+    for word in _words(text):
         name, sign, value = word.partition("=")
         if not sign:
             raise RefusedError(f"{quoted(word)} sets no environment variable", "write it like NAME=value NAME2=value2")
@@ -186,7 +223,15 @@ def _env_pairs(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _env_text(pairs: Iterable[tuple[str, str]]) -> str:
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        raise RefusedError(f"{quoted(text)} has a quotation mark without its partner") from None
+
+
+def sorted_variables(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Environment variables sorted by name. Raises RefusedError for one that has no possible name or is set twice."""
     seen: dict[str, str] = {}
     for name, value in pairs:
         if not _VARIABLE.fullmatch(name):
@@ -194,4 +239,8 @@ def _env_text(pairs: Iterable[tuple[str, str]]) -> str:
         if name in seen:
             raise RefusedError(f"the environment variable {quoted(name)} is set twice")
         seen[str(name)] = str(value)
-    return " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(seen.items()))
+    return tuple(sorted(seen.items()))
+
+
+def _env_text(pairs: Iterable[tuple[str, str]]) -> str:
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted_variables(pairs))

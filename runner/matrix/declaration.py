@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.matrix.axes import IMPORT_FLAVOURS, AxisKind
-from runner.matrix.metric_patterns import FROM
+from runner.matrix.experiment import VARIABLES, ArgumentList, ExperimentSection
+from runner.matrix.metric_patterns import METRICS, MetricSources
 from runner.matrix.mistakes import Position, RefusedError, nearest, quoted
-from runner.matrix.model import Experiment, Judging, Mode, Resources, Seeds
+from runner.matrix.model import Judging, Mode, Resources, Seeds
 from runner.matrix.nodes import Entries, Nothing, Text, shape
 from runner.matrix.releases import EXAMPLE, Every
-from runner.matrix.scalars import COUNT, COUNT_FROM_ZERO, DURATION, SEED_COUNT, SIZE, TRUTH, date_or
+from runner.matrix.scalars import COUNT, COUNT_FROM_ZERO, SEED_COUNT, SIZE, TRUTH, date_or
 from runner.matrix.shapes import Either, Key, ListOf, MappingOf, NodePlace, OneOrMore, Reads, Scalar, Section, Word, key
 from runner.matrix.versions import specifiers
 
@@ -82,8 +83,6 @@ if TYPE_CHECKING:
     PackageEntry = Text | dict[Text, Text | tuple[Text, ...]]
     """One entry of `packages:`: a requirement, or names with versions and `when`."""
     AsOf = str | dict[Text, str]
-    MetricSources = dict[Text, Text | tuple[Text, ...]]
-    """A pattern by the name of its metric; globs of files under `from`."""
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ASIDE = "x-"
@@ -96,8 +95,6 @@ def _range_text(text: Text) -> Text:
 
 TEXT = Scalar()
 _STRING = Scalar({"type": "string"})
-_PAIRS = MappingOf(others=Key(shape=TEXT, description=""))
-_TEXT_OR_PAIRS: Shape[Text | Pairs] = Either(TEXT, _PAIRS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +129,10 @@ _AXIS_VALUES: Mapping[str, Key[Text | Pairs]] = {
     AxisKind.SCRIPT.value: Key(
         shape=_STRING, description="Training scripts, relative to this file; in place of experiment.script."
     ),
+    AxisKind.ARGS.value: Key(
+        shape=Either(Scalar({"type": ["string", "number"], "examples": ["--epochs 10 --fast"]}), ArgumentList()),
+        description="Sets of arguments, each a text or a list; they come after those of experiment.args.",
+    ),
     AxisKind.PRELUDE.value: Key(
         shape=Scalar({"type": "string", "examples": ["", "resource-variables", "preludes/mine.py"]}),
         description="Code that runs before the script in its process: switches of the catalogue, or source files "
@@ -140,7 +141,7 @@ _AXIS_VALUES: Mapping[str, Key[Text | Pairs]] = {
     AxisKind.ENV.value: Key(
         shape=Either(
             Scalar({"type": "string", "description": "NAME=value NAME2=value2; an empty text sets nothing."}),
-            MappingOf(others=Key(shape=TEXT, description=""), names="^[A-Za-z_][A-Za-z0-9_]*$"),
+            VARIABLES,
         ),
         description="Sets of environment variables; one set is one value.",
     ),
@@ -229,45 +230,7 @@ _AS_OF: Shape[AsOf] = Either(
         others=Key(shape=date_or("none"), description="The rule of this package."),
     ),
 )
-_METRICS: Shape[MetricSources] = MappingOf(
-    known={
-        FROM: Key(
-            shape=OneOrMore(Scalar({"type": "string", "examples": ["logs/*.csv", "runs/"]})),
-            description="Globs of the files that the script writes metrics to, relative to its working directory: "
-            "tables with a line of names (as CSVLogger writes them) and event files of TensorBoard.",
-        )
-    },
-    others=Key(
-        shape=Scalar({"type": "string", "examples": ["Test accuracy: (\\S+)"]}, "a regular expression with one group"),
-        description="A regular expression (RE2) whose group finds the value in a line of the output; it is a series "
-        "where it matches several times.",
-    ),
-    names="^[A-Za-z_][A-Za-z0-9_./]*$",
-)
-_EXPERIMENT, _RESOURCES, _SEEDS, _JUDGING = Experiment(script=None), Resources(), Seeds(), Judging()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExperimentSection:
-    """The section `experiment:`: what every trial runs."""
-
-    script: Text | None = key(
-        _STRING, "The training script, relative to this file; not together with an axis named script.", None
-    )
-    args: tuple[Text, ...] = key(ListOf(TEXT), "The script's arguments.", ())
-    data: tuple[Text | Pairs, ...] = key(
-        ListOf(_TEXT_OR_PAIRS),
-        "Files and folders that the script reads: a path, or source: target, where the target is relative to the "
-        "working directory or starts with ~/ (such as ~/.keras/datasets/mnist.npz).",
-        (),
-    )
-    timeout: float = key(
-        DURATION, "The longest that one trial may take: 30m, 90s. Default: 30m.", _EXPERIMENT.timeout_s
-    )
-    artifacts: tuple[Text, ...] = key(ListOf(TEXT), "Globs of the files that are kept from a trial.", ())
-    network: bool = key(
-        TRUTH, "Let the script use the network; the report shows it. Default: false.", _EXPERIMENT.network
-    )
+_RESOURCES, _SEEDS, _JUDGING = Resources(), Seeds(), Judging()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,7 +262,7 @@ class MatrixSections:
     axes: dict[Text, tuple[Text | Pairs | RangeSection, ...]] = key(
         _AXES,
         "Each name has a list of values; every combination is a cell. A name is a package, or python, import, script, "
-        "prelude or env. The first package is the base that environments are resolved around.",
+        "args, env or prelude. The first package is the base that environments are resolved around.",
         {},
     )
     include: tuple[Match, ...] = key(
@@ -325,7 +288,7 @@ class MatrixSections:
         (),
     )
     metrics: MetricSources = key(
-        _METRICS,
+        METRICS,
         "Metrics that are read from what the script prints, by name, and from the files that it writes.",
         {},
     )

@@ -10,6 +10,7 @@ from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind
 from runner.matrix.axis_reader import AxisReader, require_value
 from runner.matrix.cells import adds_cell, cells, requirements_of
 from runner.matrix.declaration import outcome_words, read_sections
+from runner.matrix.experiment import read_experiment
 from runner.matrix.metric_patterns import read_metrics
 from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
 from runner.matrix.model import Axis, Expectation, Grid, Judging, Resources, Seeds
@@ -17,7 +18,7 @@ from runner.matrix.nodes import Text, compose, read_text
 from runner.matrix.packages import read_packages
 from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, Era
 from runner.matrix.requirement_files import RequirementFiles
-from runner.matrix.sections import read_as_of, read_criterion, read_experiment, read_judging
+from runner.matrix.sections import read_as_of, read_criterion, read_judging
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -198,12 +199,16 @@ def _check_eras(matrix: Matrix, mistakes: Mistakes) -> None:
 
 def _check_script(matrix: Matrix, file: MatrixSections, left_out: frozenset[str], mistakes: Mistakes) -> None:
     axis = next((axis for axis in matrix.axes if axis.kind is AxisKind.SCRIPT), None)
-    written = file.experiment.script
-    if axis and written is not None:
-        hint = f"the axis is on line {axis.position.line}"
-        mistakes.add(written.position, "a script is named here, and there is an axis named script too", hint)
-    elif not axis and written is None and not _any_of(left_out, "experiment", "axes"):
-        mistakes.add(TOP, "there is no script", "write experiment: {script: train.py}, or an axis named script")
+    named = (("script", file.experiment.script), ("module", file.experiment.module))
+    written = [(word, text) for word, text in named if text is not None]
+    for word, text in written if axis else ():
+        hint = f"the axis is on line {axis.position.line}" if axis else ""
+        mistakes.add(text.position, f"a {word} is named here, and there is an axis named script too", hint)
+    if not axis and len(written) == len(named):
+        mistakes.add(written[1][1].position, "a script and a module are named", "one of them runs: leave the other out")
+    elif not axis and not written and not _any_of(left_out, "experiment", "axes"):
+        hint = "write experiment: {script: train.py} or {module: mypkg.train}, or an axis named script"
+        mistakes.add(TOP, "there is no script", hint)
     for include in matrix.include:
         if "script" in include.values and not axis:
             hint = "an axis named script takes several"

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from runner.matrix.mistakes import quoted
 from runner.matrix.model import Metrics
 from runner.matrix.nodes import Text
+from runner.matrix.shapes import Key, MappingOf, OneOrMore, Scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from runner.matrix.mistakes import Mistakes
+    from runner.matrix.shapes import Shape
 
 FROM = "from"
 """The key of the files; no metric has this name."""
@@ -33,6 +35,24 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./]*")
 _EXAMPLE = r"such as test_accuracy: 'Test accuracy: (\S+)'"
 _BACKTRACKING = re.compile(r"\(\?<?[=!]|\\[1-9]|\(\?P=")
 
+MetricSources = dict[Text, Text | tuple[Text, ...]]
+"""The section as it is written: a pattern by the name of its metric; globs of files under `from`."""
+METRICS: Shape[MetricSources] = MappingOf(
+    known={
+        FROM: Key(
+            shape=OneOrMore(Scalar({"type": "string", "examples": ["logs/*.csv", "runs/"]})),
+            description="Globs of the files that the script writes metrics to, relative to its working directory: "
+            "tables with a line of names (as CSVLogger writes them) and event files of TensorBoard.",
+        )
+    },
+    others=Key(
+        shape=Scalar({"type": "string", "examples": ["Test accuracy: (\\S+)"]}, "a regular expression with one group"),
+        description="A regular expression (RE2) whose group finds the value in a line of the output; it is a series "
+        "where it matches several times.",
+    ),
+    names="^[A-Za-z_][A-Za-z0-9_./]*$",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MetricPattern:
@@ -43,7 +63,7 @@ class MetricPattern:
     """The group that holds the value."""
 
 
-def read_metrics(section: Mapping[Text, Text | tuple[Text, ...]], mistakes: Mistakes) -> Metrics:
+def read_metrics(section: MetricSources, mistakes: Mistakes) -> Metrics:
     """The patterns by the names of their metrics, and the globs of files; what can't be read is noted."""
     patterns: list[tuple[str, str]] = []
     globs: list[str] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from runner.matrix.axes import NO_PRELUDE, AxisKind, env_pairs
+from runner.matrix.axes import NO_PRELUDE, AxisKind, argument_list, env_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,13 +115,29 @@ class Experiment:
     """The trial that every cell runs: a script (None where an axis names it), its arguments and its world."""
 
     script: str | None
+    """The file that runs, by its path in the matrix's folder."""
+    module: str = ""
+    """The dotted name by which that file runs, as `python -m` does; empty: it runs as a script."""
     args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    """Environment variables of every trial, sorted by name."""
+    files: tuple[str, ...] = ()
+    """Globs of the files that every trial has a copy of, relative to the matrix's folder."""
     data: tuple[DataMapping, ...] = ()
     timeout_s: float = 1800.0
     artifacts: tuple[str, ...] = ()
     network: bool = False
     metrics: Metrics = field(default_factory=Metrics)
     """Not part of a trial's key: what a trial does never depends on where its metrics are looked for."""
+
+    def command(self, cell: Cell) -> tuple[str, ...]:
+        """What Python is started with in a cell: the script or its module, and all arguments."""
+        started = ("-m", self.module) if self.module else (cell.script,)
+        return (*started, *self.args, *cell.args)
+
+    def variables(self, cell: Cell) -> tuple[tuple[str, str], ...]:
+        """The environment variables of a cell, sorted by name; those of its axis win over those of every trial."""
+        return tuple(sorted({**dict(self.env), **dict(cell.env)}.items()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,8 +217,13 @@ class Cell:
         return self.id.values.get("import", "as-written")
 
     @property
+    def args(self) -> tuple[str, ...]:
+        """The arguments that its axis adds to those of every trial."""
+        return argument_list(self.id.values.get("args", ""))
+
+    @property
     def env(self) -> tuple[tuple[str, str], ...]:
-        """Environment variables, sorted by name."""
+        """The environment variables of its axis, sorted by name."""
         return env_pairs(self.id.values.get("env", ""))
 
     @property

@@ -1,80 +1,20 @@
-"""The sections that say what every trial does and needs: `experiment:`, `criterion:`, `as_of:`."""
+"""The sections that say how trials are judged, and as of when they are resolved: `criterion:`, `as_of:`."""
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from runner.matrix.axes import RESERVED_AXES, axis_name, check_script
+from runner.matrix.axes import RESERVED_AXES, axis_name
 from runner.matrix.criterion import EXAMPLE, Comparison, CriterionError, parse
 from runner.matrix.metric_patterns import FROM
 from runner.matrix.mistakes import Mistakes, RefusedError, quoted
-from runner.matrix.model import DataMapping, Experiment, Judging
-from runner.matrix.nodes import Text
+from runner.matrix.model import Judging
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Mapping
 
-    from runner.matrix.declaration import AsOf, ExperimentSection, MatrixSections
-
-
-def read_experiment(section: ExperimentSection, folder: Path, mistakes: Mistakes) -> Experiment:
-    """The experiment; mistakes in its script, data and globs are noted."""
-    script: str | None = None
-    if section.script is not None:
-        script = PurePosixPath(section.script).as_posix()
-        try:
-            check_script(section.script, folder)
-        except RefusedError as error:
-            mistakes.refuse(error, section.script.position)
-    for glob in section.artifacts:
-        if not _inside(glob):
-            mistakes.add(glob.position, f"the artifact {quoted(glob)} is not inside the working directory")
-    return Experiment(
-        script=script,
-        args=tuple(str(arg) for arg in section.args),
-        data=tuple(_data(section, folder, mistakes)),
-        timeout_s=section.timeout,
-        artifacts=tuple(str(glob) for glob in section.artifacts),
-        network=section.network,
-    )
-
-
-def _inside(text: str) -> bool:
-    """True where a path stays inside the folder that it is relative to, and names something in it."""
-    path = PurePosixPath(text)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
-
-
-def _data(section: ExperimentSection, folder: Path, mistakes: Mistakes) -> Iterator[DataMapping]:
-    targets: set[str] = set()
-    for node in section.data:
-        for source, target in [(node, node)] if isinstance(node, Text) else node.items():
-            try:
-                mapping = _mapping(source, target, folder, targets)
-            except RefusedError as error:
-                mistakes.refuse(error, source.position)
-                continue
-            targets.add(mapping.target)
-            yield mapping
-
-
-def _mapping(source: str, target: str, folder: Path, taken: Collection[str]) -> DataMapping:
-    if not _inside(target.removeprefix("~/")):
-        message = f"the data target {quoted(target)} is neither in the working directory nor under ~/"
-        raise RefusedError(message, "name one: {source: target}")
-    try:
-        path = (folder / Path(source).expanduser()).absolute()
-        exists = path.exists()
-    except (OSError, ValueError, RuntimeError):  # no such name can be, or no such user's home
-        raise RefusedError(f"the data {quoted(source)} can't be found") from None
-    if not exists:
-        raise RefusedError(f"there is no data {quoted(source)}", f"looked for {path}")
-    home = "~/" if target.startswith("~/") else ""
-    canonical_target = home + PurePosixPath(target.removeprefix("~/")).as_posix()
-    if canonical_target in taken:
-        raise RefusedError(f"two data mappings have the target {quoted(canonical_target)}")
-    return DataMapping(source=path, target=canonical_target)
+    from runner.matrix.declaration import AsOf, MatrixSections
+    from runner.matrix.nodes import Text
 
 
 def read_criterion(texts: tuple[Text, ...], mistakes: Mistakes) -> tuple[Comparison, ...]:

@@ -10,7 +10,16 @@ from runner.matrix.axes import RESERVED_AXES, AxisKind
 from runner.matrix.matrix_file import check_cells, check_values
 from runner.matrix.mistakes import Mistakes, RefusedError, nearest, quoted
 from runner.matrix.model import AxisValue, Became
-from runner.matrix.releases import LONGEST_WAIT_DAYS, Era, accepted, neighbours, of_the_era, versions_of
+from runner.matrix.releases import (
+    ERA_BASES,
+    ERA_PACKAGES,
+    LONGEST_WAIT_DAYS,
+    Era,
+    accepted,
+    neighbours,
+    of_the_era,
+    versions_of,
+)
 from runner.matrix.versions import parsed
 
 if TYPE_CHECKING:
@@ -170,7 +179,8 @@ def missing_versions(matrix: Matrix, releases: Releases) -> list[Mistake]:
 def unknown_package(matrix: Matrix, package: str) -> tuple[str, str]:
     """Message and hint for a package axis that the index does not know."""
     names = [axis.name for axis in matrix.axes if axis.name != package]
-    meant = nearest(package, [*names, *sorted(RESERVED_AXES)])
+    known = () if package in (*ERA_PACKAGES, *ERA_BASES) else (*ERA_PACKAGES, *ERA_BASES)
+    meant = nearest(package, [*names, *known, *sorted(RESERVED_AXES)])
     return f"the package index has no package {quoted(package)}", meant if meant.startswith("did you mean") else ""
 
 

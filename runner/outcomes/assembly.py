@@ -386,8 +386,8 @@ def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None) -> Reproductio
     with_runner = (f"convergence-matrix {file} --only {only}", f"convergence-matrix shell {only} --matrix {file}")
     if lock is None:
         return ReproductionCommands(with_runner=with_runner, without_runner=())
-    script = shlex.join([cell.script, *matrix.experiment.args])
-    env = "".join(f"{name}={shlex.quote(value)} " for name, value in cell.env)
+    command = shlex.join(matrix.experiment.command(cell))
+    env = "".join(f"{name}={shlex.quote(value)} " for name, value in matrix.experiment.variables(cell))
     rewritten = cell.import_flavour != "as-written"
     preludes = ", ".join(cell.preludes)
     without = (
@@ -395,6 +395,6 @@ def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None) -> Reproductio
         f"uv venv --python {lock.shown.python} cell",
         f"uv pip install --python cell/bin/python --require-hashes -r locks/{lock.shown.name}.txt",
         *(["patch -p0 < imports.diff    # what was changed in the script, above"] if rewritten else []),
-        f"{env}PYTHONHASHSEED=0 cell/bin/python {script}    # the runner also seeds NumPy, random and the framework",
+        f"{env}PYTHONHASHSEED=0 cell/bin/python {command}    # the runner also seeds NumPy, random and the framework",
     )
     return ReproductionCommands(with_runner=with_runner, without_runner=without)

@@ -36,10 +36,10 @@ def rewritten(script: Script, flavour: str) -> Script:
     if flavour == "as-written":
         return script
     if flavour not in FLAVOURS:
-        raise UsageError(f"{flavour!r} is not an import flavour. There are: {', '.join(FLAVOURS)}.")
+        raise UsageError(f"Imports can't be made to mean {flavour!r}. They can mean: {', '.join(FLAVOURS)}.")
     from runner.scripts.codemod import rewrite  # noqa: PLC0415 - LibCST is heavy, most runs rewrite nothing
 
-    contents = {file.path: content_of(script, file) for file in script.files}
+    contents = {file.path: content_of(script, file) for file in script.sources}
     to = _counterparts(script, contents, flavour)
     sources = {path: decode(content, path) for path, content in contents.items() if _may_use_keras(content)}
     results = rewrite({path: source.text for path, source in sources.items()}, to)

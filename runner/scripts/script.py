@@ -1,55 +1,69 @@
-"""Reads a script and the local modules that it imports into a `Script`, and copies that into a working directory.
+"""Reads a script with all of its project that goes with it into a `Script`, and copies that into a working directory.
 
-Local is what Python itself would find beside the script (`sys.path[0]`); everything else comes from the environment.
+What goes with it: the local modules that it imports, directly or through one another, and what `files:` names. Local is
+what Python itself would find in the project; everything else comes from the environment.
 """
 
 from __future__ import annotations
 
 import ast
+import glob
 import hashlib
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.code_digest import code_digest
 from runner.errors import UsageError
+from runner.scripts.search_path import relative_folders, search_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
 _IMPORT_LINE = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
+_NAME = re.compile(r"[^\W\d][\w.]*")
+_IMPORTING = frozenset({"import_module", "__import__"})
 _MAX_FILES = 2000
+_MAX_FILES_BYTES = 256 * 1024**2
+"""The most that the files of `files:` may have together: every trial gets a copy of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFile:
-    """One source file, by its POSIX path relative to the matrix's folder."""
+    """One file of the project, by its POSIX path relative to the matrix's folder."""
 
     path: str
     sha256: str
     code: str
-    """The digest of what the source does: comments, docstrings and layout are not part of it."""
+    """The digest of what a Python source does: comments, docstrings and layout are not part of it. Of other files that
+    of their bytes."""
     rewritten: bytes | None = None
     """The source that runs in the file's place, which both digests are of; None where the file itself runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """The script and its local modules, as they stood when they were read."""
+    """The script, its local modules and the files that go with it, as they stood when they were read."""
 
     folder: Path
     """The matrix's folder, which the paths are relative to; its image is the trial's working directory."""
     path: str
     files: tuple[SourceFile, ...]
-    """The script first, then its local modules, sorted."""
+    """The script first, then the others, sorted."""
     imports: frozenset[str]
     """Top-level names that are imported and not local."""
     diff: str = ""
     """The changes that rewriting made, as a unified diff of all files."""
     left_alone: tuple[str, ...] = ()
     """The uses of Keras that could not be rewritten, as `path:line: use (reason)`."""
+
+    @property
+    def sources(self) -> tuple[SourceFile, ...]:
+        """The files that are Python: the script and its modules."""
+        return tuple(file for file in self.files if file.path == self.path or file.path.endswith(".py"))
 
     @cached_property
     def digest(self) -> str:
@@ -62,36 +76,87 @@ class Script:
         return _joined(f"{file.path} {file.sha256}" for file in self.files)
 
 
-def read_script(folder: Path, path: str) -> Script:
-    """Read the script at `folder / path` with the local modules that it imports, directly or through one another.
+def read_script(
+    folder: Path, path: str, *, module: str = "", files: Sequence[str] = (), pythonpath: str = ""
+) -> Script:
+    """Read the script at `folder / path` with all that goes with it.
 
-    Raises UsageError where a file can't be read or the local packages hold more than 2,000 files.
+    A `module` is what the file runs as (`python -m`); `files` are globs of the project, and `pythonpath` is the
+    variable as the trial has it. Raises UsageError where a file can't be read or there is too much.
     """
-    beside = (folder / path).parent
-    contents = {folder / path: _read(folder / path)}
-    foreign: set[str] = set()
-    todo = [folder / path]
-    while todo:
-        for name in imported_names(contents[todo.pop()]):
-            found = list(_local_files(beside, name))
-            if not found:
-                foreign.add(name)
-            for file in found:
-                if file not in contents:
-                    contents[file] = _read(file)
-                    todo.append(file)
-        if len(contents) > _MAX_FILES:
-            raise UsageError(
-                f"{path} imports local packages of more than {_MAX_FILES} files; give large folders as `data:` instead."
-            )
-    files = [_source_file(folder, file, content) for file, content in contents.items()]
+    beside = "" if module else path.rpartition("/")[0]
+    reader = _ProjectReader(folder=folder, path=path)
+    reader.search({beside, *relative_folders(pythonpath.split(os.pathsep))})
+    reader.take(folder / path)
+    if "." in module:
+        reader.look_for(module.partition(".")[0])
+    others = list(_matching(folder, files))
+    for file in others:
+        if file.suffix == ".py":
+            reader.take(file)
+    found = [_source_file(folder, file, content) for file, content in reader.contents.items()]
+    found += [_other_file(folder, file) for file in others if file not in reader.contents]
     return Script(
-        folder=folder, path=path, files=(files[0], *sorted(files[1:], key=lambda f: f.path)), imports=frozenset(foreign)
+        folder=folder,
+        path=path,
+        files=(found[0], *sorted(found[1:], key=lambda file: file.path)),
+        imports=frozenset(name for name in reader.names if not reader.is_local(name)),
     )
 
 
+@dataclass(kw_only=True)
+class _ProjectReader:
+    """Reads sources of a project one through another: what each imports, and where it has Python look."""
+
+    folder: Path
+    path: str
+    contents: dict[Path, bytes] = field(default_factory=dict)
+    """The sources by path, the script first."""
+    names: dict[str, None] = field(default_factory=dict)
+    """The top-level names that are imported."""
+    _folders: dict[str, None] = field(default_factory=dict)
+    _local: set[str] = field(default_factory=set)
+
+    def is_local(self, name: str) -> bool:
+        """True where the project has a module of this name that can be reached."""
+        return name in self._local
+
+    def take(self, file: Path) -> None:
+        """Read a source and all that it brings with it."""
+        if file in self.contents:
+            return
+        content = self.contents[file] = _read(file)
+        if len(self.contents) > _MAX_FILES:
+            raise UsageError(
+                f"{self.path} imports local packages of more than {_MAX_FILES} files; give large folders as `data:` "
+                "instead."
+            )
+        self.search(search_folders(content, file.relative_to(self.folder).as_posix()))
+        for name in imported_names(content):
+            self.look_for(name)
+
+    def search(self, folders: Iterable[str]) -> None:
+        """Look for modules in these folders of the project too."""
+        for folder in sorted(set(folders) - self._folders.keys()):
+            self._folders[folder] = None
+            for name in list(self.names):
+                self._look_in(folder, name)
+
+    def look_for(self, name: str) -> None:
+        """Take the module of this top-level name from every folder that has one."""
+        if name not in self.names:
+            self.names[name] = None
+            for folder in list(self._folders):
+                self._look_in(folder, name)
+
+    def _look_in(self, folder: str, name: str) -> None:
+        for file in list(_local_files(self.folder / folder, name)):
+            self._local.add(name)
+            self.take(file)
+
+
 def copy_script(script: Script, work: Path) -> None:
-    """Copy the script and its modules, rewritten ones as they were rewritten, to the same places below `work`.
+    """Copy the script and all that goes with it, rewritten files as they were rewritten, to the same places in `work`.
 
     Raises UsageError where a file has changed since it was read: the trial's key would no longer be true.
     """
@@ -110,17 +175,23 @@ def content_of(script: Script, file: SourceFile) -> bytes:
 
 
 def imported_names(source: bytes) -> frozenset[str]:
-    """The top-level names that a source imports absolutely, lazy and conditional imports included."""
+    """The top-level names that a source imports absolutely; lazy and conditional imports, and calls that import."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):  # written for another Python: the lines are enough to go by
         return frozenset(match.group(1).decode().partition(".")[0] for match in _IMPORT_LINE.finditer(source))
     names: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names.update(alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
+        match node:
+            case ast.Import(names=aliases):
+                names.update(alias.name.partition(".")[0] for alias in aliases)
+            case ast.ImportFrom(module=str(module), level=0):
+                names.add(module.partition(".")[0])
+            case ast.Call(func=ast.Attribute(attr=called) | ast.Name(id=called), args=[ast.Constant(value=name), *_]):
+                if called in _IMPORTING and isinstance(name, str) and _NAME.fullmatch(name):
+                    names.add(name.partition(".")[0])
+            case _:
+                pass
     return frozenset(names)
 
 
@@ -133,6 +204,31 @@ def _local_files(beside: Path, name: str) -> Iterator[Path]:
         yield from sorted(file for file in package.rglob("*.py") if file.is_file() and "__pycache__" not in file.parts)
 
 
+def _matching(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:
+    """The files that globs of the project name, each once; of a folder all files in it that are not hidden.
+
+    Raises UsageError where they are too many bytes.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        for name in sorted(glob.glob(pattern, root_dir=folder, recursive=True)):  # noqa: PTH207 - `*` takes no hidden one
+            place = folder / name
+            found.update(dict.fromkeys(_files_in(place) if place.is_dir() else [place]))
+    total = sum(file.stat().st_size for file in found)
+    if total > _MAX_FILES_BYTES:
+        raise UsageError(
+            f"The files of `files:` have {total / 1024**2:.0f} MB; {_MAX_FILES_BYTES // 1024**2} are the most, since "
+            "every trial gets a copy of its own. Give large ones as `data:`."
+        )
+    return iter(found)
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    for inner, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        yield from (Path(inner, name) for name in sorted(names) if not name.startswith("."))
+
+
 def _joined(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -143,6 +239,11 @@ def _source_file(folder: Path, file: Path, content: bytes) -> SourceFile:
         sha256=hashlib.sha256(content).hexdigest(),
         code=code_digest(content),
     )
+
+
+def _other_file(folder: Path, file: Path) -> SourceFile:
+    digest = hashlib.sha256(_read(file)).hexdigest()
+    return SourceFile(path=file.relative_to(folder).as_posix(), sha256=digest, code=digest)
 
 
 def _read(file: Path) -> bytes:

@@ -209,7 +209,7 @@ class Session:
         """Read every script before anything is made, and tell what an import flavour had to leave alone."""
         scripts = {(cell.script, cell.import_flavour): cell for cell in self.cells}
         for (_, flavour), cell in scripts.items():
-            for use in self.laboratory.records.script(cell).left_alone:
+            for use in self.laboratory.records.script(cell, self.setup).left_alone:
                 self.observer.note(f"import={flavour} leaves alone {use}")
 
     def check_versions(self, environments: Iterable[Environment]) -> None:

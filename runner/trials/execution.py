@@ -129,8 +129,8 @@ def job_of(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
     return Job(
         key=trial.key,
         folder=folder,
-        argv=(setting.script.path, *setting.experiment.args),
-        env={**seeding, **dict(setting.cell.env)},
+        argv=setting.experiment.command(setting.cell),
+        env={**seeding, **dict(setting.experiment.variables(setting.cell))},
         limits=Limits(
             memory_bytes=setting.resources.memory_bytes,
             disk_bytes=setting.resources.disk_bytes,

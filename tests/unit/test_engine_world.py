@@ -44,6 +44,7 @@ def test_a_trial_is_told_where_its_folders_its_channel_and_the_probe_are(layout:
         "HOME": layout.home,
         "LANG": "C.UTF-8",
         "LOGNAME": "runner",
+        "MPLBACKEND": "Agg",
         "PATH": f"{layout.environment}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": layout.probe,
         "RUNNER_CHANNEL": layout.channel,
@@ -125,3 +126,14 @@ def test_without_a_container_data_is_mapped_by_links(tmp_path: Path) -> None:
     assert (tmp_path / "work/data/iris.csv").read_text() == "1,2\n"
     assert (tmp_path / "home/.keras/datasets/iris.csv").read_text() == "1,2\n"
     assert (tmp_path / "tmp").is_dir()
+
+
+def test_data_lies_over_what_the_script_brought_to_its_place(tmp_path: Path) -> None:
+    data = tmp_path / "set"
+    data.mkdir()
+    (data / "a.csv").touch()
+    one = job(tmp_path, mounts=(Mount(source=data, target="set"),))
+    (one.folder.work / "set").mkdir()
+    (one.folder.work / "set/a.csv").write_text("copied")
+    lay_out(one, world_of(one, host_layout(one.folder, ENVIRONMENT)))
+    assert (one.folder.work / "set").resolve() == data

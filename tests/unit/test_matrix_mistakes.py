@@ -64,7 +64,10 @@ flavour: gpu
             "{k: 1, python: 3.7.16}",
             "1:22: python: '3.7.16' is not a CPython minor release that the runner knows (did you mean '3.7'?)",
         ),
-        ("{k: 1, import: tf.kears}", "1:22: import: 'tf.kears' is not an import flavour (did you mean 'tf.keras'?)"),
+        (
+            "{k: 1, import: tf.kears}",
+            "1:22: import: 'tf.kears' is not a Keras that imports can mean (did you mean 'tf.keras'?)",
+        ),
         (
             "{k: latest-0}",
             (
@@ -126,7 +129,7 @@ flavour: gpu
         ),
         (
             "{'-k': 1}",
-            "1:8: '-k' can be neither a package nor an axis (possible: env, import, prelude, python, script)",
+            "1:8: '-k' can be neither a package nor an axis (possible: args, env, import, prelude, python, script)",
         ),
         ("{k: 1, env: [A]}", "1:20: env: 'A' sets no environment variable (write it like NAME=value NAME2=value2)"),
         ("{k: 1, env: {1A: x}}", "1:20: env: '1A' cannot be the name of an environment variable"),
@@ -223,7 +226,13 @@ def test_a_mistake_in_a_partial_match_names_the_nearest_right_word(tmp_path: Pat
         ("{script: /x.py}", "2:22: the script '/x.py' is not inside the matrix's folder (write its path from there)"),
         ("{script: sub}", "2:22: there is no script 'sub' in FOLDER (possible: train.py)"),
         ("{script: sub/othr.py}", "2:22: there is no script 'sub/othr.py' in FOLDER (did you mean 'other.py'?)"),
-        ("{}", "1:1: there is no script (write experiment: {script: train.py}, or an axis named script)"),
+        (
+            "{}",
+            (
+                "1:1: there is no script "
+                "(write experiment: {script: train.py} or {module: mypkg.train}, or an axis named script)"
+            ),
+        ),
         ("{script: train.py, args: --fast}", "2:38: experiment.args must be a list, not a text"),
         ("{script: train.py, data: [no.csv]}", "2:39: there is no data 'no.csv' (looked for no.csv)"),
         (

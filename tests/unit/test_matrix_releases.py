@@ -44,7 +44,7 @@ def test_a_version_that_only_include_names_is_looked_up_too(tmp_path: Path) -> N
     found, asked = missing(tmp_path, "{tensorflow: 2.0.0}", "include: [{tensorflow: 2.1.0}, {kears: 2.2.4}]\n")
     assert found == [
         "matrix.yaml:3:24: tensorflow 2.1.0 does not exist (nearest: 1.14.0, 2.0.0)",
-        "matrix.yaml:3:40: the package index has no package 'kears'",
+        "matrix.yaml:3:40: the package index has no package 'kears' (did you mean 'keras'?)",
     ]
     assert asked == ["tensorflow", "kears"]
 

@@ -141,6 +141,33 @@ def test_a_comment_or_a_docstring_changes_no_key_and_a_constant_does(
     assert setting().digest != before
 
 
+@pytest.mark.parametrize(
+    "experiment", ["args: [--fast]", "env: {A: 1}", "files: [set]", "network: true", "artifacts: ['*.h5']"]
+)
+def test_what_is_given_to_a_script_is_in_its_key_and_what_is_not_given_is_not(
+    folder: Path, setting: Callable[[], Setting], experiment: str
+) -> None:
+    before = setting().digest
+    matrix = (folder / "matrix.yaml").read_text()
+    (folder / "matrix.yaml").write_text(f"{matrix}experiment: {{args: [], env: {{}}, files: [], network: false}}\n")
+    assert setting().digest == before
+    (folder / "matrix.yaml").write_text(f"{matrix}experiment: {{{experiment}}}\n")
+    assert setting().digest != before
+
+
+def test_a_module_has_another_key_than_its_file_as_a_script(folder: Path, setting: Callable[[], Setting]) -> None:
+    before = setting()
+    (folder / "matrix.yaml").write_text("axes: {six: [1.16.0], prelude: [change.py]}\nexperiment: {module: train}\n")
+    assert setting().script == before.script
+    assert setting().digest != before.digest
+
+
+def test_the_keys_of_trials_do_not_change_with_the_version(folder: Path, setting: Callable[[], Setting]) -> None:
+    one = replace(setting(), preludes=())
+    found = one._digest_with(probe="p", script=one.script.digest, preludes=[])
+    assert found == "c99221c2854357edd9058d5971d21ebeee8bfa4b615f1edb8205e38698bf2ed4"
+
+
 def test_a_comment_in_the_probe_changes_no_key_and_a_constant_does(tmp_path: Path) -> None:
     shutil.copytree(PROBE, tmp_path / "probe", ignore=shutil.ignore_patterns("__pycache__"))
     assert code_version(tmp_path / "probe") == probe_version()

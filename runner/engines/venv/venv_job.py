@@ -58,6 +58,8 @@ def lay_out(job: Job, world: TrialWorld) -> None:
     """
     make_places(job, world)
     for data in world.data:
+        if data.place.is_dir() and not data.place.is_symlink():
+            shutil.rmtree(data.place)
         data.place.unlink(missing_ok=True)
         data.place.symlink_to(data.source)
 
