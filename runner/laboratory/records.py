@@ -39,7 +39,7 @@ class Records:
 
     def script(self, cell: Cell, setup: Setup) -> Script:
         """The script of a cell as it runs. Raises UsageError where it can't be read or rewritten."""
-        return self._settings.script(cell, setup.experiment)
+        return self._settings.script(cell, setup)
 
     def setting(self, cell: Cell, setup: Setup, lock: Lock, origin: Origin) -> Setting:
         """All that the trials of a cell share."""

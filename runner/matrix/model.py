@@ -19,6 +19,10 @@ Mode = Literal["min", "max"]
 """The direction in which a metric is better."""
 
 
+Fits = Literal["last", "all", "best"]
+"""Which of several trainings is judged."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AxisValue:
     """One value of an axis, always text (`1.10` stays "1.10"), with its place in the file."""
@@ -111,6 +115,14 @@ class Metrics:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Install:
+    """A project that is installed into every environment: its folder and the extras that are wanted, normalised."""
+
+    folder: Path
+    extras: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:
     """The trial that every cell runs: a script (None where an axis names it), its arguments and its world."""
 
@@ -129,6 +141,8 @@ class Experiment:
     network: bool = False
     metrics: Metrics = field(default_factory=Metrics)
     """Not part of a trial's key: what a trial does never depends on where its metrics are looked for."""
+    install: Install | None = None
+    """The user's own project, where it is installed as a package."""
 
     def command(self, cell: Cell) -> tuple[str, ...]:
         """What Python is started with in a cell: the script or its module, and all arguments."""
@@ -174,6 +188,8 @@ class Judging:
     """`best` judges the best value so far, as checkpoints keep it."""
     skip: int = 0
     """The number of first epochs that are left out."""
+    fits: Fits = "last"
+    """The training that is judged where several report the metric: the last one, the worst (`all`) or the best."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,9 +71,10 @@ class Session:
     @cached_property
     def setup(self) -> Setup:
         """The setup that the trials of all cells share; what a user should know of it is told."""
-        for note in self.matrix.notes:
+        setup = Setup.of(self.matrix)
+        for note in setup.notes:
             self.observer.note(note)
-        return Setup.of(self.matrix)
+        return setup
 
     @cached_property
     def all_cells(self) -> tuple[Cell, ...]:

@@ -8,7 +8,7 @@ from outcomes_records import record
 from runner.matrix.criterion import parse
 from runner.matrix.model import Judging, Metrics
 from runner.outcomes.judging import verdict_of
-from runner.outcomes.series import reported
+from runner.outcomes.reported_metric import reported
 from runner.outcomes.verdict import Label
 from runner.trials.record import Printed, Record, Table
 from runner.trials.script_metrics import read_with
