@@ -12,7 +12,7 @@ from runner.outcomes.fingerprint import signal_name
 from runner.outcomes.fits import adversaries, companions, judged_fit
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
-from runner.outcomes.reported_metric import ReportedMetric, seen
+from runner.outcomes.reported_metric import ReportedMetric, is_of_before, seen
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
 
 if TYPE_CHECKING:
@@ -226,11 +226,22 @@ def verdict_of(
     if verdict.label is Label.NO_METRICS:
         names = ", ".join(seen(record)) or "nothing"
         verdict = replace(verdict, reason=f"{verdict.reason}; what was reported: {names}")
-    beside, children = companions(record, found, metric, judging), of_children(record, found)
-    adversary = adversaries(record, found) if target is None and metric == "loss" else None
-    notes = (*filter(None, [adversary]), *beside.notes, *children.notes)
+    verdict = verdict.with_flags(*_flags(found))
+    return _with_companions(verdict, record, found, metric, judging, by_default=target is None and metric == "loss")
+
+
+def _with_companions(
+    verdict: Verdict, record: Record, judged: ReportedMetric, metric: str, judging: Judging, *, by_default: bool
+) -> Verdict:
+    """The verdict with what is to be told of other trainings, of other processes, and of how it came about."""
+    beside, children = companions(record, judged, metric, judging), of_children(record, judged)
+    notes = [*beside.notes, *children.notes]
+    if by_default and (adversary := adversaries(record, judged)) is not None:
+        notes.insert(0, adversary)
+    if verdict.label is Label.NO_METRICS and is_of_before(record, metric):
+        notes.insert(0, "the trial ran before such results were recorded: `run --again` runs it once more")
     verdict = replace(verdict, reason="; ".join((verdict.reason, *notes)))
-    return verdict.with_flags(*_flags(found), *beside.flags, *children.flags)
+    return verdict.with_flags(*beside.flags, *children.flags)
 
 
 def _without_trial(record: Record) -> Verdict:

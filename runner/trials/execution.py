@@ -177,6 +177,7 @@ def _record(
         disk_full=ending.cut is Cut.DISK,
         probe_started=channel.probe_started,
         peak_memory_bytes=ending.peak_memory_bytes,
+        probe=channel.probe,
         python=channel.python,
         exception=channel.exception,
         message="It wrote more into the record channel than is read." if ending.cut is Cut.CHANNEL else None,

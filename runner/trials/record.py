@@ -178,6 +178,8 @@ class Record(_Frozen):
     disk_full: bool = False
     probe_started: bool = False
     peak_memory_bytes: int | None = None
+    probe: str | None = None
+    """The version of the probe, as it said itself; None in records from before results and children were told."""
     python: str | None = None
     """The interpreter's exact release, as it said itself."""
     exception: ScriptException | None = None
