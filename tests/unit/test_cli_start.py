@@ -125,9 +125,12 @@ def test_what_the_project_pins_is_taken_over_and_an_address_is_a_question(tmp_pa
     assert "# requirements: [" in (tmp_path / "matrix.yaml").read_text()
 
 
-def test_what_the_script_prints_is_offered_as_metrics(tmp_path: Path) -> None:
+def test_what_the_script_prints_is_read_as_metrics_and_offered_beside_keras(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import sklearn\nprint(f'Test accuracy: {0.9}')\n")
-    made(tmp_path)
+    assert made(tmp_path).judging.metric == "test_accuracy"
+    assert "# criterion: test_accuracy >= 0.9\n" in (tmp_path / "matrix.yaml").read_text()
+    (tmp_path / "train.py").write_text("import keras\nprint(f'Test accuracy: {0.9}')\n")
+    assert made(tmp_path).judging.metric == "loss"
     assert r"#   test_accuracy: 'Test accuracy: (\S+)'" in (tmp_path / "matrix.yaml").read_text()
 
 
