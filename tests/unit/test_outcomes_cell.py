@@ -128,6 +128,15 @@ def test_a_crash_is_no_sample_so_that_two_are_not_few():
     assert two.reason == "ModuleNotFoundError: No module named 'keras.layers' in stage import"
 
 
+def test_copies_that_broke_alike_break_a_cell_as_well_and_are_one_observation():
+    crashed = crash("'val_acc'", kind="KeyError", stage="after-training")
+    copies = [trial(*LEARNS, seed=seed, weights="same", **crashed) for seed in range(2)]
+    outcome = judge_cell(CELL, copies, Seeds())
+    assert (outcome.label, outcome.counted) == ("breaks (crashed-after-training)", 1)
+    assert outcome.flags == ("seed-insensitive",)
+    assert outcome.reason == "settled at loss 0.139, then KeyError: 'val_acc'"
+
+
 def test_crashes_whose_messages_print_a_set_in_another_order_are_alike():
     pair = [
         trial(seed=seed, **crash(f"unknown: {{{names}}} at 0x{seed}", stage="build-model"))
