@@ -144,15 +144,21 @@ def clean(
     engine: Engine = None,
     base: Base = None,
     older_than: Annotated[
-        int, typer.Option("--older-than", min=0, metavar="DAYS", help="Only what was not used for so many days.")
+        int,
+        typer.Option(
+            "--older-than", min=0, metavar="DAYS", help="Remove only images that were not used for this many days."
+        ),
     ] = 0,
     keep_last: Annotated[
-        int, typer.Option("--keep-last", min=0, metavar="N", help="All but the N images that were used last.")
+        int,
+        typer.Option(
+            "--keep-last", min=0, metavar="N", help="Keep the N images that were used last, and remove the others."
+        ),
     ] = 0,
     records: Annotated[
         bool,
         typer.Option(
-            "--records", help="Also the records, logs and artifacts of this matrix: its trials will run again."
+            "--records", help="Remove the records, logs and artifacts of this matrix too: its trials will run again."
         ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,

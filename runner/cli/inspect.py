@@ -58,11 +58,14 @@ def plan(
     github_matrix: Annotated[
         bool,
         typer.Option(
-            "--github-matrix", help="Only print JSON for `strategy.matrix`: a job an environment, or a shard."
+            "--github-matrix", help="Only print JSON for `strategy.matrix`, with one job for each environment or shard."
         ),
     ] = False,
     shards: Annotated[
-        int | None, typer.Option("--shards", min=1, help="With --github-matrix: so many jobs of about equal length.")
+        int | None,
+        typer.Option(
+            "--shards", min=1, help="With --github-matrix: divide the cells into this many jobs of about equal length."
+        ),
     ] = None,
     output: Output = Format.TABLE,
 ) -> int:
@@ -84,7 +87,9 @@ def logs(
     matrix: MatrixOption = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of this seed; else of every seed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Print the trial of this seed only, instead of every seed's.")
+    ] = None,
 ) -> int:
     """Print what the trials of a cell wrote to standard output and error."""
     with opened(context, matrix, options(engine, base, only=cell)) as session:
@@ -111,7 +116,7 @@ def shell(
     engine: Engine = None,
     base: Base = None,
     command: Annotated[
-        str | None, typer.Option("--command", "-c", help="Run this in the shell instead of asking.")
+        str | None, typer.Option("--command", "-c", help="Run this command in the shell instead of opening a prompt.")
     ] = None,
 ) -> int:
     """Open a shell in the very environment of a cell, with a copy of its script."""

@@ -77,17 +77,21 @@ Base = Annotated[
     ),
 ]
 Only = Annotated[
-    str | None, typer.Option("--only", metavar="AXIS=VALUE,…", help="Only the cells with these axis values.")
+    str | None, typer.Option("--only", metavar="AXIS=VALUE,…", help="Take only the cells with these axis values.")
 ]
 Seeds = Annotated[
-    int | None, typer.Option("--seeds", min=1, help="So many seeds per cell, instead of the matrix's `seeds:`.")
+    int | None,
+    typer.Option("--seeds", min=1, help="Run this many seeds in each cell, instead of the matrix's `seeds:`."),
 ]
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="How many trials run at once.")]
 PruneImages = Annotated[
     bool, typer.Option("--prune-images", help="Remove each image when its cells are decided: for small disks.")
 ]
 Shard = Annotated[
-    str, typer.Option("--shard", metavar="I/N", help="Only the Ith of N parts, balanced by what trials took before.")
+    str,
+    typer.Option(
+        "--shard", metavar="I/N", help="Run only the Ith of N parts, balanced by how long trials took before."
+    ),
 ]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the outcomes as JUnit XML.")]
 FailOnOption = Annotated[
@@ -101,14 +105,14 @@ FailOnOption = Annotated[
 Baseline = Annotated[
     Path | None,
     typer.Option(
-        "--baseline", metavar="RESULTS", help="Hold each cell against an earlier results.json, by the same statistics."
+        "--baseline", metavar="RESULTS", help="Compare each cell with an earlier results.json, by the same statistics."
     ),
 ]
 Annotations = Annotated[
     bool | None,
     typer.Option(
         "--annotations/--no-annotations",
-        help="GitHub annotations on the script lines that raised; without either, in a GitHub workflow only.",
+        help="Print GitHub annotations on the script lines that raised. Default: only in a GitHub workflow.",
     ),
 ]
 CellName = Annotated[str, typer.Argument(metavar="CELL", help="A cell, as `AXIS=VALUE,…`: enough values to name one.")]

@@ -17,6 +17,7 @@ from runner.engines.choice import describe_build_client
 from runner.engines.protocol import EngineKind
 from runner.errors import RunnerError, UsageError
 from runner.laboratory.equipment import World
+from runner.plurals import counted
 from runner.reports.notation import size
 from runner.reports.terminal.console import print_records
 
@@ -33,8 +34,8 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
 ) -> int:
     """Write a commented matrix for a script."""
+    from runner.cli.first_matrix import propose  # noqa: PLC0415 - only here
     from runner.matrix.template import template  # noqa: PLC0415 - only here
-    from runner.scripts.script import read_script  # noqa: PLC0415 - only here
 
     if output.exists() and not force:
         raise UsageError(f"{output} is there already. Use --force to overwrite it, or --output for another name.")
@@ -42,9 +43,10 @@ def init(
     path = Path(script).absolute()
     if not path.is_relative_to(folder):
         raise UsageError(f"{script} is not below {folder}: the matrix stands in a folder that holds the script.")
-    read = read_script(folder, path.relative_to(folder).as_posix())
-    output.write_text(template(read.path, imports=read.imports), "utf-8")
-    sys.stdout.write(f"Wrote {output}. Look at it, then: convergence-matrix plan {output}\n")
+    found = propose(folder, path.relative_to(folder).as_posix())
+    output.write_text(template(found), "utf-8")
+    asks = f" It has {counted(len(found.questions), 'question')} for you, as comments." if found.questions else ""
+    sys.stdout.write(f"Wrote {output}.{asks} Look at it, then: convergence-matrix plan {output}\n")
     return 0
 
 

@@ -109,9 +109,14 @@ def table(
     baseline: Baseline = None,
     annotate: Annotations = None,
     recorded: Annotated[
-        bool, typer.Option("--recorded", help="Of whatever engine and machine it ran on; no engine is asked.")
+        bool,
+        typer.Option(
+            "--recorded", help="Show stored trials of whatever engine and machine they ran on; no engine is asked."
+        ),
     ] = False,
-    wide: Annotated[bool, typer.Option("--wide", help="All columns, a line for each cell, nothing cut.")] = False,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Print all columns and a line for each cell, and shorten nothing.")
+    ] = False,
     output: Annotated[TableFormat, typer.Option("--format")] = TableFormat.TABLE,
 ) -> int:
     """Print the outcomes of the trials that are stored; nothing is run."""
@@ -242,10 +247,16 @@ def _say(lines: Sequence[str]) -> None:
 
 
 Source = Annotated[
-    Path | None, typer.Option("--from", metavar="RESULTS", help="Of this results.json alone; no matrix is read.")
+    Path | None,
+    typer.Option("--from", metavar="RESULTS", help="Make the site from this results.json alone; no matrix is read."),
 ]
 To = Annotated[
-    Path | None, typer.Option("--to", metavar="FOLDER", help="Where; else reports/site beside the matrix, or ./site.")
+    Path | None,
+    typer.Option(
+        "--to",
+        metavar="FOLDER",
+        help="The folder to write. Default: reports/site beside the matrix, or ./site with --from.",
+    ),
 ]
 
 
@@ -287,7 +298,9 @@ def _from_results(source: Path, to: Path | None) -> Written:
 
 
 def merge(
-    stores: Annotated[list[Path], typer.Argument(metavar="STORE…", help="`.runner` folders, or folders with one.")],
+    stores: Annotated[
+        list[Path], typer.Argument(metavar="STORE…", help="`.runner` folders, or folders that have one inside.")
+    ],
     matrix: MatrixOption = DEFAULT_MATRIX,
 ) -> int:
     """Join the records, logs and artifacts of other `.runner` folders into this matrix's own."""

@@ -117,7 +117,10 @@ def check(kind: AxisKind, text: str, folder: Path) -> None:
                 raise RefusedError(f"{quoted(text)} is not a CPython minor release that the runner knows", hint)
         case AxisKind.IMPORT:
             if text not in IMPORT_FLAVOURS:
-                raise RefusedError(f"{quoted(text)} is not an import flavour", nearest(text, IMPORT_FLAVOURS))
+                raise RefusedError(
+                    f"{quoted(text)} is not a Keras that imports can mean",
+                    nearest(text, IMPORT_FLAVOURS),
+                )
         case AxisKind.SCRIPT:
             check_script(text, folder)
         case AxisKind.PRELUDE:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from runner.matrix.axes import IMPORT_FLAVOURS, AxisKind
 from runner.matrix.experiment import VARIABLES, ArgumentList, ExperimentSection
 from runner.matrix.mistakes import Position, RefusedError, nearest, quoted
-from runner.matrix.model import Judging, Mode, Resources, Seeds
+from runner.matrix.model import Fits, Judging, Mode, Resources, Seeds
 from runner.matrix.nodes import Entries, Nothing, Text, shape
 from runner.matrix.releases import EXAMPLE, Every
 from runner.matrix.scalars import COUNT, COUNT_FROM_ZERO, SEED_COUNT, SIZE, TRUTH, date_or
@@ -300,6 +300,12 @@ class MatrixSections:
         COUNT_FROM_ZERO,
         "How many first epochs are not judged. Default: 0.",
         _JUDGING.skip,
+    )
+    fits: Fits = key(
+        Word({"last": "last", "all": "all", "best": "best"}),
+        "Which training is judged where a trial has several: the last one that reported the metric, all of them (by "
+        "the worst), or the best. Default: last.",
+        _JUDGING.fits,
     )
     baseline: Match | None = key(
         _match(),

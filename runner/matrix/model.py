@@ -19,6 +19,10 @@ Mode = Literal["min", "max"]
 """The direction in which a metric is better."""
 
 
+Fits = Literal["last", "all", "best"]
+"""Which of several trainings is judged."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AxisValue:
     """One value of an axis, always text (`1.10` stays "1.10"), with its place in the file."""
@@ -162,6 +166,8 @@ class Judging:
     """`best` judges the best value so far, as checkpoints keep it."""
     skip: int = 0
     """The number of first epochs that are left out."""
+    fits: Fits = "last"
+    """The training that is judged where several report the metric: the last one, the worst (`all`) or the best."""
 
 
 @dataclass(frozen=True, kw_only=True)

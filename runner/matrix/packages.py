@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from runner.matrix.axis_reader import AxisReader
     from runner.matrix.declaration import PackageEntry
 
+_FILES = (".txt", ".toml", ".yml", ".yaml")
+"""The ends of the names of files that `requirements:` takes."""
+
 
 def read_packages(node: tuple[PackageEntry, ...], axes: Collection[str], reader: AxisReader) -> tuple[Requirement, ...]:
     """The requirements of the list `packages:`; mistakes are noted. A package that is one of the `axes` is one."""
@@ -90,6 +93,8 @@ def _canonical(text: str, axes: Collection[str]) -> str:
         raise RefusedError(
             f"{quoted(text)} is an option, not a package", "the runner's own settings go to the resolver"
         )
+    if text.endswith(_FILES):
+        raise RefusedError(f"{quoted(text)} is a file, not a package", f"write requirements: [{text}]")
     requirement = parsed_requirement(text)
     if requirement.url:
         raise RefusedError(f"{quoted(text)} names an address or a path", "packages come from the package index")

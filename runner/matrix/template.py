@@ -1,34 +1,33 @@
-"""The commented matrix that `init script.py` writes: script and imports → text that loads without a mistake."""
+"""The commented matrix that `init script.py` writes: what was found in a project → text that loads as it stands."""
 
 from __future__ import annotations
 
 import json
 import re
-import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
-_DISTRIBUTIONS = {
-    "Bio": "biopython",
-    "PIL": "pillow",
-    "attr": "attrs",
-    "bs4": "beautifulsoup4",
-    "cv2": "opencv-python-headless",
-    "dateutil": "python-dateutil",
-    "dotenv": "python-dotenv",
-    "git": "gitpython",
-    "mpl_toolkits": "matplotlib",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "umap": "umap-learn",
-    "yaml": "pyyaml",
-}
-"""Import names that differ from their package's."""
+    from runner.matrix.starting_axes import StartingAxes
 
-_WITH_TENSORFLOW = frozenset({"tensorflow", "keras", "tf_keras", "numpy", "tensorboard"})
-"""The packages that the axes bring already."""
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What a new matrix says of one script; paths are relative to the matrix."""
+
+    script: str
+    axes: StartingAxes
+    packages: tuple[str, ...] = ()
+    """Further requirements (PEP 508), each known to be one."""
+    questions: tuple[str, ...] = ()
+    """What only the user knows: a comment each, without its mark."""
+    requirement_files: tuple[str, ...] = ()
+    """The files that say what the project needs."""
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    """The patterns of what the script prints."""
+
 
 _TEMPLATE = """\
 # What is tried: one training script, many library versions. Run it with
@@ -52,7 +51,7 @@ axes:
   # network: true            # off unless asked for
 
 {packages}
-# When training has converged; without it, the shape of the loss decides.
+{metrics}# When training has converged; without it, the shape of the loss decides.
 # criterion: [loss < 1e-4, val_accuracy >= 0.9 within 5 epochs]
 
 # Seeds per cell: a number, as-written, or as many as it takes for one side to lead.
@@ -64,12 +63,8 @@ resources:
 
 # What must come out; where it does not, the exit code is 1.
 # expect:
-#   - {{tensorflow: 1.13.1, outcome: converges}}
+#   - {{{first}, outcome: converges}}
 """
-
-_PAIRED_AXES = """\
-  tensorflow: [1.13.1, 2.10.1]
-  keras: [2.2.4, 2.10.0]"""
 
 _PAIRS = """\
 # Combinations that make no sense; each line leaves out all cells that match it.
@@ -83,37 +78,69 @@ include:
 
 """
 
-_SINGLE_AXIS = "  tensorflow: [1.13.1, 2.10.1, 2.16.1]"
-
-_RANGE = """\
-  # tensorflow: {range: ">=1.13,<2.17", every: minor}     # the latest patch of each; or latest, latest-3"""
-
 _ERA = """
   # keras: era                            # with each TensorFlow the Keras of its time; no exclude, no include"""
 
 _PACKAGES = """\
 # What else the script imports, in every cell; for some of them: {numpy: "<1.20", when: "tensorflow<2.4"}.
 """
+_METRICS = """\
+# Metrics that are read from what the script prints.
+"""
 
 
-def template(script: str, *, imports: Collection[str]) -> str:
-    """The matrix for a script, whose path is relative to the matrix; `imports` are the top names that it imports."""
-    paired = "keras" in imports
-    packages = sorted(
-        {
-            _DISTRIBUTIONS.get(name, name)
-            for name in imports
-            if name not in _WITH_TENSORFLOW and name not in sys.stdlib_module_names
-        }
-    )
-    listed = f"[{', '.join(packages)}]" if packages else "[pandas, scikit-learn>=0.20]"
-    mark = "" if packages else "# "
+def template(found: Proposal) -> str:
+    """The text of the matrix."""
+    package, versions = found.axes.packages[0]
     return _TEMPLATE.format(
-        axes=_PAIRED_AXES if paired else _SINGLE_AXIS,
-        ranges=_RANGE + (_ERA if paired else ""),
-        pairs=_PAIRS if paired else "",
-        script=script
-        if re.fullmatch(r"[A-Za-z][\w./-]*", script, re.ASCII)
-        else json.dumps(script, ensure_ascii=False),
-        packages=f"{_PACKAGES}{mark}packages: {listed}\n",
+        axes="\n".join(f"  {name}: {_listed(values)}" for name, values in found.axes.packages),
+        ranges=_range(package, versions) + (_ERA if found.axes.paired else ""),
+        pairs=_PAIRS if found.axes.paired else "",
+        script=_plain(found.script),
+        packages=_packages(found),
+        metrics=_metrics(found.metrics),
+        first=f"{package}: {versions[0]}",
     )
+
+
+def _listed(values: tuple[str, ...]) -> str:
+    return values[0] if values == ("era",) else f"[{', '.join(values)}]"
+
+
+def _range(package: str, versions: tuple[str, ...]) -> str:
+    shown = ">=1.13,<2.17" if package == "tensorflow" else f">={versions[0]}"
+    return f'  # {package}: {{range: "{shown}", every: minor}}     # the latest patch of each; or latest, latest-3'
+
+
+def _packages(found: Proposal) -> str:
+    """The section `packages:` with what is not sure as comments; an example where there is nothing to name."""
+    mark = "" if found.packages else "# "
+    if found.packages or found.questions:
+        lines = [f"{mark}packages:", *(f"  - {_plain(text)}" for text in found.packages)]
+    else:
+        lines = ["# packages: [pandas, scikit-learn>=0.20]"]
+    lines += [f"{'  # ' if found.packages else '#   '}{question}" for question in found.questions]
+    if found.requirement_files:
+        files = ", ".join(_plain(file) for file in found.requirement_files)
+        lines += ["# All that the project's own files name, in every cell; what is an axis is left to the axis."]
+        lines += [f"# requirements: [{files}]"]
+    return _PACKAGES + "".join(f"{line}\n" for line in lines)
+
+
+def _metrics(patterns: Mapping[str, str]) -> str:
+    if not patterns:
+        return ""
+    return (
+        _METRICS
+        + "\n".join(["# metrics:", *(f"#   {name}: {_quoted(text)}" for name, text in patterns.items())])
+        + "\n\n"
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _plain(text: str) -> str:
+    """A text as YAML, in quotes unless it reads as itself without them."""
+    return text if re.fullmatch(r"[A-Za-z][\w./-]*", text, re.ASCII) else json.dumps(text, ensure_ascii=False)

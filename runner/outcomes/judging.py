@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from runner.matrix.model import Judging
 from runner.outcomes.fingerprint import signal_name
+from runner.outcomes.fits import adversaries, companions, judged_fit
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
-from runner.outcomes.reported_metric import ReportedMetric, reported, seen
+from runner.outcomes.reported_metric import ReportedMetric, seen
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
 
 if TYPE_CHECKING:
@@ -191,8 +192,9 @@ def verdict_of(
     if record.stage in {"image-build", "install"}:
         return _without_trial(record)
     target = criterion[0] if criterion else None
-    found = reported(record, judging.metric if target is None else target.metric)
-    unmet = (_unmet(record, comparison, judging) for comparison in criterion[1:])
+    metric = judging.metric if target is None else target.metric
+    found = judged_fit(record, metric, judging, target)
+    unmet = (_unmet(record, comparison, judging, found) for comparison in criterion[1:])
     arguments = {
         "metric": judging.metric,
         "mode": judging.mode or found.mode,
@@ -223,7 +225,11 @@ def verdict_of(
     if verdict.label is Label.NO_METRICS:
         names = ", ".join(seen(record)) or "nothing"
         verdict = replace(verdict, reason=f"{verdict.reason}; what was reported: {names}")
-    return verdict.with_flags(*_flags(found))
+    beside = companions(record, found, metric, judging)
+    adversary = adversaries(record, found) if target is None and metric == "loss" else None
+    notes = (*filter(None, [adversary]), *beside.notes)
+    verdict = replace(verdict, reason="; ".join((verdict.reason, *notes)))
+    return verdict.with_flags(*_flags(found), *beside.flags)
 
 
 def _without_trial(record: Record) -> Verdict:
@@ -236,9 +242,9 @@ def _without_trial(record: Record) -> Verdict:
     )
 
 
-def _unmet(record: Record, comparison: Comparison, judging: Judging) -> str | None:
+def _unmet(record: Record, comparison: Comparison, judging: Judging, beside: ReportedMetric) -> str | None:
     """Why a comparison does not hold in a record; None where it does."""
-    found = reported(record, comparison.metric)
+    found = judged_fit(record, comparison.metric, judging, comparison, beside)
     verdict = judge_series(found.values, target=comparison, at=judging.at, skip=judging.skip, steps=found.steps)
     if verdict.label is Label.CONVERGED:
         return None

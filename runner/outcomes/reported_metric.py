@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.matrix.model import Mode
-    from runner.trials.record import Epoch, Evaluation, Phase, Record
+    from runner.trials.record import Epoch, Phase, Record
 
 _ASKED = re.compile(r"(evaluate|score)(?:\.([1-9][0-9]*))?(?:\.(.+))?")
 
@@ -28,7 +28,7 @@ class ReportedMetric:
 
     values: tuple[float | None, ...]
     phases: tuple[str, ...] = ()
-    """The names of the fits or loops that the values come from; of results that were asked for, none."""
+    """The names of the fits or loops that the values come from, or that the model was asked for results after."""
     steps: tuple[float, ...] = ()
     planned: int | None = None
     non_finite: tuple[str, ...] = ()
@@ -133,17 +133,23 @@ def _asked_for(record: Record, metric: str) -> tuple[ReportedMetric, ...]:
         return ()
     kind, number, name = match[1], match[2], match[3] or "score"
     by_model: dict[object, dict[int, float]] = {}
+    phases: dict[object, str] = {}
     for one in record.evaluations:
         value = value_of(one.logs, name) if one.kind == kind and number in (None, str(one.number)) else None
         if value is not None:
-            rounds = by_model.pop(_model_of(one), {})  # so that the last one asked is the last one here
-            by_model[_model_of(one)] = {**rounds, one.round: value}
-    mode: Mode | None = "max" if kind == "score" else None
-    return tuple(ReportedMetric(values=tuple(rounds.values()), mode=mode) for rounds in by_model.values())
-
-
-def _model_of(one: Evaluation) -> object:
-    return one.model if one.model_number is None else one.model_number
+            model = one.model if one.model_number is None else one.model_number
+            rounds = by_model.pop(model, {})  # so that the last one asked is the last one here
+            by_model[model] = {**rounds, one.round: value}
+            phases[model] = one.phase
+    return tuple(
+        ReportedMetric(
+            values=tuple(rounds.values()),
+            phases=(phases[model],) if phases[model] else (),
+            non_finite=_non_finite([epoch for epoch in record.epochs if epoch.phase == phases[model]], metric),
+            mode="max" if kind == "score" else None,
+        )
+        for model, rounds in by_model.items()
+    )
 
 
 def _steps(record: Record, phase: str, metric: str) -> tuple[float, ...]:

@@ -36,7 +36,7 @@ def rewritten(script: Script, flavour: str) -> Script:
     if flavour == "as-written":
         return script
     if flavour not in FLAVOURS:
-        raise UsageError(f"{flavour!r} is not an import flavour. There are: {', '.join(FLAVOURS)}.")
+        raise UsageError(f"Imports can't be made to mean {flavour!r}. They can mean: {', '.join(FLAVOURS)}.")
     from runner.scripts.codemod import rewrite  # noqa: PLC0415 - LibCST is heavy, most runs rewrite nothing
 
     contents = {file.path: content_of(script, file) for file in script.sources}

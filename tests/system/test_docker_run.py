@@ -86,7 +86,7 @@ def test_a_fork_bomb_is_contained_and_ends_with_the_time(
     job = job_of("fork_without_end.py", tmp_path, limits=replace(LIMITS, processes=100, timeout_s=1.5, grace_s=0.1))
     ending = docker_engine.run(docker_image, job)
     assert ending.cut is Cut.TIMEOUT
-    assert ending.duration_s < 15
+    assert ending.duration_s < 60
 
 
 def test_links_that_lead_out_of_the_container_are_not_followed(

@@ -12,7 +12,10 @@ import pytest
 from fake_engine import FakeEngine, world_of, write_matrix
 
 from runner.cli.app import run_command_line
+from runner.cli.first_matrix import propose
 from runner.cli.start import name_in
+from runner.matrix.matrix_file import Matrix
+from runner.matrix.template import template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,3 +69,42 @@ def test_a_module_of_the_users_own_that_hides_this_tool_is_named(tmp_path: Path)
     assert "runner/__init__.py of this folder" in name_in(tmp_path).found
     assert name_in(tmp_path).remedy == "Type `convergence-matrix` here."
     assert name_in(Path(__file__).parents[2]).remedy == "", "this repository is the tool itself"
+
+
+def made(folder: Path, script: str = "train.py") -> Matrix:
+    (folder / "matrix.yaml").write_text(template(propose(folder, script)))
+    return Matrix.load(folder / "matrix.yaml")
+
+
+def test_a_local_module_is_never_a_package_of_the_index(tmp_path: Path) -> None:
+    for name, text in {
+        "train.py": "import mypkg, pandas, elsewhere, requests\nfrom tools import x\n",
+        "mypkg/__init__.py": "import sklearn\n",
+        "tools.py": "import stranger\n",
+        "src/elsewhere/__init__.py": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = propose(tmp_path, "train.py")
+    assert found.packages == ("pandas", "requests")
+    assert [question.split()[:2] for question in found.questions] == [["elsewhere", "is"], ["-", "stranger"]]
+    assert [axis.name for axis in made(tmp_path).axes] == ["scikit-learn"]
+
+
+def test_what_the_project_pins_is_taken_over_and_an_address_is_a_question(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import torch, torchvision, pandas, own_thing, numpy\n")
+    (tmp_path / "requirements.txt").write_text(
+        "torch==2.2.2\ntorchvision==0.17.2\nnumpy==1.26.0\npandas==2.2.1\nown-thing @ https://host.example/x.zip\n"
+    )
+    found = propose(tmp_path, "train.py")
+    assert found.packages == ("pandas==2.2.1", "torchvision")
+    assert len(found.questions) == 1
+    assert "requirements.txt has an address for own-thing" in found.questions[0]
+    assert [value.text for value in made(tmp_path).axes[0].values] == ["2.2.2", "2.6.0"]
+    assert "# requirements: [" in (tmp_path / "matrix.yaml").read_text()
+
+
+def test_what_the_script_prints_is_offered_as_metrics(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import sklearn\nprint(f'Test accuracy: {0.9}')\n")
+    made(tmp_path)
+    assert r"#   test_accuracy: 'Test accuracy: (\S+)'" in (tmp_path / "matrix.yaml").read_text()

@@ -63,6 +63,7 @@ def test_a_whole_matrix_is_read(tmp_path: Path) -> None:
         mode: max
         at: best
         skip: 1
+        fits: all
         baseline: {tensorflow: 2.16.1}
         control: true
         seeds: {lead: 3, cap: 9}
@@ -104,7 +105,7 @@ def test_a_whole_matrix_is_read(tmp_path: Path) -> None:
         Comparison(metric="loss", operator=Operator.LESS, target=1e-4),
         Comparison(metric="val_accuracy", operator=Operator.GREATER_EQUAL, target=0.9, within=5),
     )
-    assert matrix.judging == Judging(metric="loss", mode="max", at="best", skip=1)
+    assert matrix.judging == Judging(metric="loss", mode="max", at="best", skip=1, fits="all")
     assert matrix.baseline is not None
     assert (matrix.baseline.values, matrix.control) == ({"tensorflow": "2.16.1"}, True)
     assert matrix.seeds == Seeds(lead=3, cap=9)

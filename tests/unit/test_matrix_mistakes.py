@@ -64,7 +64,10 @@ flavour: gpu
             "{k: 1, python: 3.7.16}",
             "1:22: python: '3.7.16' is not a CPython minor release that the runner knows (did you mean '3.7'?)",
         ),
-        ("{k: 1, import: tf.kears}", "1:22: import: 'tf.kears' is not an import flavour (did you mean 'tf.keras'?)"),
+        (
+            "{k: 1, import: tf.kears}",
+            "1:22: import: 'tf.kears' is not a Keras that imports can mean (did you mean 'tf.keras'?)",
+        ),
         (
             "{k: latest-0}",
             (
@@ -380,7 +383,7 @@ def test_a_mistake_in_the_experiment_says_what_is_wrong_and_where(
             "y-mine: 1",
             (
                 "3:1: unknown key 'y-mine' (possible: axes, include, exclude, experiment, packages, requirements, "
-                "criterion, metric, mode, at, skip, baseline, …)"
+                "criterion, metric, mode, at, skip, fits, …)"
             ),
         ),
         (

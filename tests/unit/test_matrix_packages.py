@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from matrix_files import FakeIndex, loaded
+from matrix_files import FakeIndex, loaded, mistakes_in
 
 from runner.matrix.cells import expand
 from runner.matrix.model import Condition, Requirement
@@ -80,3 +80,9 @@ def test_the_packages_of_a_cell_are_sorted_and_none_comes_twice(tmp_path: Path) 
     entries = "[scipy, pandas, {pandas: '', when: tensorflow<2}, {pandas: <2, when: tensorflow<2}]"
     matrix = loaded(tmp_path, f"{AXES}packages: {entries}\n")
     assert by_cell(matrix)["1.13.1,python=3.7"] == ("pandas", "pandas<2", "scipy")
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml", "environment.yml"])
+def test_a_file_given_as_a_package_is_pointed_to_requirements(tmp_path: Path, name: str) -> None:
+    [mistake] = mistakes_in(tmp_path, f"{AXES}packages: [{name}]\n")
+    assert f"'{name}' is a file, not a package (write requirements: [{name}])" in mistake

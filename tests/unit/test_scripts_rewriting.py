@@ -247,7 +247,7 @@ def test_a_name_that_is_made_of_itself_many_times_over_takes_no_time(tmp_path: P
 
 def test_a_flavour_that_does_not_exist_is_said_to_be_none(tmp_path: Path) -> None:
     write(tmp_path, train="")
-    with pytest.raises(UsageError, match=r"'theano' is not an import flavour\. There are: as-written, keras"):
+    with pytest.raises(UsageError, match=r"Imports can't be made to mean 'theano'\. They can mean: as-written, keras"):
         rewritten(read_script(tmp_path, "train.py"), "theano")
 
 

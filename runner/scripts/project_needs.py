@@ -1,0 +1,124 @@
+"""What a project's own files say that it needs: requirements files, pyproject.toml, environment.yml, setup.cfg.
+
+It is read to propose a matrix, so what can't be read is passed over; `requirements:` is what reads them strictly.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+_LARGEST_BYTES = 1024**2
+_CONDA = re.compile(r"^(?P<name>[\w.-]+)\s*(?P<versions>[=<>!~].*)?$")
+_CONDA_NAMES = {"pytorch": "torch", "opencv": "opencv-python", "pytables": "tables"}
+"""Names of conda's that differ from the package index's."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectNeed:
+    """One distribution that a file of the project names; `versions` are its specifiers (PEP 440), mostly empty."""
+
+    name: str
+    versions: str
+    file: str
+    address: bool = False
+    """True where the file names an address or a repository in place of a release."""
+
+    @property
+    def pin(self) -> str | None:
+        """The one version that is allowed, None where there are several."""
+        found = re.fullmatch(r"===?\s*([^*,]+)", self.versions)
+        return found[1] if found else None
+
+
+def project_needs(folders: Iterable[Path]) -> Mapping[str, ProjectNeed]:
+    """The needs by normalised name, of each the first in the order of `_READERS`, in the first folder that has it."""
+    found: dict[str, ProjectNeed] = {}
+    for folder in dict.fromkeys(folders):
+        for pattern, lines_of in _READERS:
+            for path in sorted(folder.glob(pattern)):
+                for line in _lines(path, lines_of):
+                    need = _need(line, path.name)
+                    if need is not None:
+                        found.setdefault(need.name, need)
+    return found
+
+
+def _lines(path: Path, lines_of: Callable[[str], Iterable[Any]]) -> list[str]:
+    try:
+        if path.stat().st_size > _LARGEST_BYTES:
+            return []
+        return [line for line in lines_of(path.read_text("utf-8-sig")) if isinstance(line, str)]
+    except (OSError, ValueError, TypeError, AttributeError, configparser.Error, yaml.YAMLError):
+        return []  # not the file that its name says
+
+
+def _need(line: str, file: str) -> ProjectNeed | None:
+    text = re.sub(r"(^|\s)#.*$|\s+--hash.*$|\s*\\$", "", line).strip()
+    try:
+        written = Requirement(text)
+    except InvalidRequirement:
+        egg = re.search(r"[#&]egg=([\w.-]+)", line)
+        return ProjectNeed(name=canonicalize_name(egg[1]), versions="", file=file, address=True) if egg else None
+    return ProjectNeed(
+        name=canonicalize_name(written.name), versions=str(written.specifier), file=file, address=bool(written.url)
+    )
+
+
+def _of_pyproject(text: str) -> Iterator[Any]:
+    data = tomllib.loads(text)
+    project = data.get("project", {})
+    yield from project.get("dependencies", ())
+    for group in (*project.get("optional-dependencies", {}).values(), *data.get("dependency-groups", {}).values()):
+        yield from group
+    for name, versions in data.get("tool", {}).get("poetry", {}).get("dependencies", {}).items():
+        if name != "python":
+            yield name if not isinstance(versions, str) or not re.match(r"[<>=!~]", versions) else f"{name}{versions}"
+
+
+def _of_environment(text: str) -> Iterator[Any]:
+    for entry in (yaml.safe_load(text) or {}).get("dependencies", ()):
+        if isinstance(entry, dict):
+            yield from entry.get("pip", ())
+        elif (found := _CONDA.match(entry.rpartition("::")[2])) and found["name"] != "python":
+            yield f"{_CONDA_NAMES.get(found['name'], found['name'])}{_from_conda(found['versions'] or '')}"
+
+
+def _from_conda(versions: str) -> str:
+    """The versions of conda as PEP 440 has them: `=1.2` is any release of 1.2; after a second `=` stands a build."""
+    one = re.fullmatch(r"(={1,2})\s*([\d.]+)(\.\*)?(?:=.*)?", versions)
+    if one is None:
+        return versions if re.match(r"[<>!~]", versions) else ""
+    exact = one[1] == "==" or one[2].count(".") >= 2
+    return f"=={one[2]}" if exact and not one[3] else f"=={one[2]}.*"
+
+
+def _of_setup_cfg(text: str) -> Iterator[Any]:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(text)
+    yield from parser.get("options", "install_requires", fallback="").splitlines()
+    if parser.has_section("options.extras_require"):
+        for _, lines in parser.items("options.extras_require"):
+            yield from lines.splitlines()
+
+
+_READERS: tuple[tuple[str, Callable[[str], Iterable[Any]]], ...] = (
+    ("requirements.txt", str.splitlines),
+    ("pyproject.toml", _of_pyproject),
+    ("environment.y*ml", _of_environment),
+    ("setup.cfg", _of_setup_cfg),
+    ("requirements*.txt", str.splitlines),
+    ("requirements/*.txt", str.splitlines),
+    ("constraints*.txt", str.splitlines),
+)

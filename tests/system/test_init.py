@@ -1,0 +1,46 @@
+"""The matrix that `init` writes runs as it stands, in real environments, and takes no stranger's package."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from command import runner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROJECT = {
+    "train.py": """\
+import json, os
+import numpy as np
+import six
+from mypkg import rate
+weights, target = np.zeros(3), np.arange(3.0)
+with open(os.environ["RUNNER_METRICS"], "a") as metrics:
+    for epoch in range(30):
+        weights += rate() * (target - weights)
+        print(json.dumps({"epoch": epoch, "loss": float(((target - weights) ** 2).sum())}), file=metrics, flush=True)
+""",
+    "mypkg/__init__.py": "from mypkg.rates import rate\n",
+    "mypkg/rates.py": "def rate():\n    return 0.5\n",
+    "requirements.txt": "numpy==1.26.4\nsix>=1.15,<2\npytest\n",
+}
+
+
+@pytest.mark.network
+def test_what_init_writes_for_a_project_runs_and_converges(tmp_path: Path) -> None:
+    for name, text in PROJECT.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    written = runner(tmp_path, "init", "train.py")
+    assert written.returncode == 0, written.stderr
+    done = runner(tmp_path, "run", "--engine", "venv", "--seeds", "1", "--fail-on", "not-good")
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = json.loads(runner(tmp_path, "table", "--engine", "venv", "--seeds", "1", "--format", "json").stdout)
+    assert [(cell["numpy"], cell["kind"]) for cell in shown] == [("1.26.4", "good"), ("2.1.3", "good")]
+    locked = "".join(lock.read_text() for lock in (tmp_path / "locks").glob("*.txt"))
+    assert "six==1.1" in locked
+    assert "mypkg" not in locked
+    assert "pytest" not in locked
