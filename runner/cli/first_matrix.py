@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 from runner.matrix.starting_axes import starting_axes
 from runner.matrix.template import Proposal
 from runner.scripts.distributions import distribution_of
+from runner.scripts.named_files import named_files
 from runner.scripts.printed_metrics import patterns_in
 from runner.scripts.project_needs import project_needs
-from runner.scripts.script import content_of, read_script
+from runner.scripts.script import content_of, imports_relatively, read_script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from runner.matrix.starting_axes import StartingAxes
     from runner.scripts.project_needs import ProjectNeed
 
+_COPIED_BYTES = 20 * 1000**2
+"""The largest file or folder of which every trial gets a copy."""
 _SOURCES = ("", "src")
 """The folders of a project that its own packages lie in."""
 
@@ -29,6 +32,13 @@ def propose(folder: Path, path: str) -> Proposal:
     Raises UsageError where the script can't be read.
     """
     script = read_script(folder, path)
+    module = _module(path, content_of(script, script.files[0]))
+    if module:
+        script = read_script(folder, path, module=module)
+    contents = [content_of(script, file) for file in script.sources]
+    beside = path.rpartition("/")[0]
+    named = sorted({name for content in contents for name in _named(content, folder, beside)})
+    large = tuple(name for name in named if _bytes(folder, name) > _COPIED_BYTES)
     needs = project_needs([folder, (folder / path).parent])
     foreign = sorted(name for name in script.imports if name not in sys.stdlib_module_names)
     own = [name for name in foreign if _lies_in(folder, name)]
@@ -53,8 +63,31 @@ def propose(folder: Path, path: str) -> Proposal:
             ),
         ),
         requirement_files=tuple(dict.fromkeys(need.file for need in needs.values() if need.file != "setup.cfg")),
-        metrics={name: text for file in script.files for name, text in patterns_in(content_of(script, file)).items()},
+        module=module,
+        files=tuple(name for name in named if name not in large),
+        data=large,
+        metrics={name: text for content in contents for name, text in patterns_in(content).items()},
     )
+
+
+def _module(path: str, content: bytes) -> str:
+    """The dotted name of a script that imports its neighbours relatively; empty for any other."""
+    parts = path.removesuffix(".py").split("/")
+    runs_as_module = len(parts) > 1 and all(map(str.isidentifier, parts)) and imports_relatively(content)
+    return ".".join(parts) if runs_as_module else ""
+
+
+def _named(content: bytes, folder: Path, beside: str) -> Iterator[str]:
+    """The files that a source names, seen from the working directory and from the script's own folder."""
+    yield from named_files(content, folder)
+    if beside:
+        yield from (f"{beside}/{name}" for name in named_files(content, folder / beside))
+
+
+def _bytes(folder: Path, name: str) -> int:
+    places = [folder / name] if "*" not in name else list(folder.glob(name))
+    files = (file for place in places for file in (place.rglob("*") if place.is_dir() else [place]))
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _lies_in(folder: Path, name: str) -> bool:

@@ -25,6 +25,7 @@ from runner.cli.parameters import (
     Only,
     Output,
     Seeds,
+    looked_at,
     opened,
     options,
 )
@@ -92,15 +93,13 @@ def logs(
     ] = None,
 ) -> int:
     """Print what the trials of a cell wrote to standard output and error."""
-    with opened(context, matrix, options(engine, base, only=cell)) as session:
+    with looked_at(context, matrix, options(engine, base, only=cell)) as session:
         session.only_cell()
-        results = session.results()
+        results = session.last_results()
         records = [record for record in results.outcomes[0].records if seed is None or record.seed == seed]
         logs_of = [(record, session.laboratory.equipment.workplace.log(record.key)) for record in records]
     if not logs_of:
-        raise UsageError(
-            f"There is no finished trial of {cell}{'' if seed is None else f' with seed {seed}'} under this engine yet."
-        )
+        raise UsageError(f"There is no finished trial of {cell}{'' if seed is None else f' with seed {seed}'} yet.")
     for record, path in logs_of:
         sys.stdout.write(f"--- {results.cells[0].id} seed {record.seed}, {record.engine}, {record.started_at}\n")
         sys.stdout.write(
@@ -198,13 +197,15 @@ def show(
     context: typer.Context,
     cell: CellName,
     matrix: MatrixOption = DEFAULT_MATRIX,
+    engine: Engine = None,
+    base: Base = None,
     seeds: Seeds = None,
     output: Output = Format.TABLE,
 ) -> int:
     """Show all that is known of one cell: verdicts with their rules, exception, versions, how to reproduce it."""
-    with opened(context, matrix, options(None, None, only=cell, seeds=seeds)) as session:
+    with looked_at(context, matrix, options(engine, base, only=cell, seeds=seeds)) as session:
         session.only_cell()
-        report = session.results(recorded=True).result
+        report = session.last_results().result
     if output == "json":
         sys.stdout.write(report.cells[0].model_dump_json(indent=2) + "\n")
         return 0

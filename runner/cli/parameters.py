@@ -6,6 +6,7 @@ import enum
 import os
 import tomllib
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ import typer
 from runner.cli.progress import observer_for_terminal
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
+from runner.session.last_run import read_last_run
 from runner.session.options import Options
 from runner.session.results import FailOn
 from runner.session.session import open_session
@@ -131,6 +133,7 @@ def options(
     jobs: int | None = None,
     shard: str = "",
     fail_fast: bool = False,
+    again: tuple[str, ...] | None = None,
     prune_images: bool = False,
     earlier: Result | None = None,
 ) -> Options:
@@ -144,6 +147,7 @@ def options(
         seeds=seeds,
         jobs=jobs,
         fail_fast=fail_fast,
+        again=again,
         prune_images=prune_images,
         earlier=earlier,
     )
@@ -171,6 +175,18 @@ def configuration() -> dict[str, str]:
         if value not in allowed[key]:
             raise UsageError(f"{path}: {key} is {value!r}; it can be {', '.join(allowed[key])}.")
     return values
+
+
+@contextmanager
+def looked_at(context: typer.Context, matrix: Path, chosen: Options) -> Iterator[Session]:
+    """A session that shows what the last run came to, with its number of seeds where none is given."""
+    loaded = Matrix.load(matrix)
+    last = read_last_run(loaded.folder.absolute() / ".runner", loaded)
+    seeds = last.seeds if last and last.is_meant(chosen) and not chosen.seeds else None
+    with opened(context, matrix, replace(chosen, seeds=chosen.seeds or seeds)) as session:
+        if seeds:
+            session.observer.note(f"As the last run: --seeds {seeds}.")
+        yield session
 
 
 @contextmanager

@@ -13,8 +13,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from runner.cli.live_matrix import LiveMatrix
+from runner.outcomes.outcome import UNDECIDED
 from runner.plurals import counted
 from runner.reports.notation import distinct_name, duration
+from runner.reports.terminal.console import symbols_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 _LONGEST_EXCEPTION = 100
 
 REFRESH_PER_S = 4
+_OTHER_LINES = 3
+"""Of the display, beside the matrix and what is under way."""
 
 
 @contextmanager
@@ -60,8 +65,9 @@ class PlainProgress:
         """Report something about the whole run."""
         self._line(text)
 
-    def planned(self, cells: Sequence[Cell], *, stored: int) -> None:
+    def planned(self, cells: Sequence[Cell], known: Sequence[JudgedCell]) -> None:
         """Report the subject of the run."""
+        stored = sum(outcome.n_trials for outcome in known)
         self._line(f"{counted(len(cells), 'cell')}, {counted(stored, 'finished trial')} stored")
 
     def environment(self, name: str, text: str) -> None:
@@ -135,7 +141,7 @@ class _Times:
 
 
 class LiveProgress:
-    """A live display: environments being built, trials with their epoch, outcomes so far, and the time to go."""
+    """A live display: the matrix as it fills up, environments being made, trials with their epoch, the time to go."""
 
     def __init__(self, console: Console) -> None:
         """Lines that stay are printed above the display."""
@@ -143,6 +149,7 @@ class LiveProgress:
         self._lock = threading.Lock()
         self._begun = time.monotonic()
         self._cells: Sequence[Cell] = ()
+        self._matrix = LiveMatrix(())
         self._decided: set[CellId] = set()
         self._environments: dict[str, str] = {}
         self._running: dict[str, _Running] = {}
@@ -153,12 +160,17 @@ class LiveProgress:
         """Print a line about the whole run above the display."""
         self._console.print(Text(text, style="yellow"))
 
-    def planned(self, cells: Sequence[Cell], *, stored: int) -> None:
-        """Take the cells that the run is about."""
+    def planned(self, cells: Sequence[Cell], known: Sequence[JudgedCell]) -> None:
+        """Take the cells that the run is about, with what is stored of them."""
         with self._lock:
             self._cells = cells
-        if stored:
-            self._console.print(Text(f"{stored} finished trials are stored and not repeated.", style="dim"))
+            self._matrix = LiveMatrix([cell.id for cell in cells])
+            for outcome in known:
+                so_far = self._matrix.so_far[outcome.id]
+                so_far.labels = [verdict.label for _, verdict in outcome.trials]
+                if outcome.outcome != UNDECIDED:
+                    so_far.outcome = outcome.outcome
+                    self._decided.add(outcome.id)
 
     def environment(self, name: str, text: str) -> None:
         """Show what is done for an environment."""
@@ -172,26 +184,23 @@ class LiveProgress:
         """Show a trial."""
         with self._lock:
             self._running[trial.key] = _Running(trial=trial, folder=folder, begun=time.monotonic())
+            self._matrix.so_far[trial.setting.cell.id].running += 1
 
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
         """Take a trial's end."""
         with self._lock:
-            self._running.pop(record.key, None)
+            so_far = self._matrix.so_far[cell.id]
+            so_far.running -= self._running.pop(record.key, None) is not None
+            so_far.labels.append(verdict.label)
             self._environments.pop(record.lock or "", None)
             self._times.take(cell, record.duration_s)
             self._trials += 1
-        line = Text.assemble(
-            (f"{self._name(cell)}  ", ""),
-            (f"seed {record.seed}  ", "dim"),
-            _verdict_line(record, verdict),
-            (f"  {duration(record.duration_s)}", "dim"),
-        )
-        self._console.print(line)
 
-    def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:  # noqa: ARG002 - the observer's signature
+    def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
         """Take a cell's outcome."""
         with self._lock:
             self._decided.add(cell.id)
+            self._matrix.so_far[cell.id].outcome = outcome.outcome
 
     def render(self) -> RenderableType:
         """The display as it is now."""
@@ -209,7 +218,11 @@ class LiveProgress:
                 elapsed = duration(time.monotonic() - running.begun)
                 words = f"seed {trial.seed}  {running.words()}  {elapsed}"
                 table.add_row(Text("running", style="green"), Text(self._name(trial.setting.cell)), Text(words))
-            return Group(table, Text(self._summary(), style="bold"))
+            size = self._console.size
+            left = size.height - len(self._environments) - len(self._running) - _OTHER_LINES
+            matrix = self._matrix.drawn(symbols_for(self._console), size.width, left)
+            between: list[RenderableType] = [Text(), table] if table.row_count else []
+            return Group(matrix, *between, Text(self._summary(), style="bold"))
 
     def _summary(self) -> str:
         if not self._cells:

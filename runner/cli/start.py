@@ -85,7 +85,7 @@ def examine(chosen: Options, folder: Path, world: World) -> tuple[Finding, ...]:
 def _engine(chosen: Options, world: World) -> Iterator[Finding]:
     """The engine that a run would take, each way that was tried before it, and the command that builds its images."""
     try:
-        engine, notes = world.engine(chosen.engine, base=chosen.base)
+        engine, notes = world.engine(chosen.engine, base=chosen.base, before=None)
     except RunnerError as error:
         yield _failed("engine", error)
         return

@@ -33,6 +33,7 @@ from runner.cli.parameters import (
     Seeds,
     Shard,
     TableFormat,
+    looked_at,
     opened,
     options,
 )
@@ -56,11 +57,20 @@ if TYPE_CHECKING:
 def run(
     context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
+    cells: Annotated[
+        list[str] | None, typer.Argument(metavar="[CELL]…", help="With --again: the cells, as `AXIS=VALUE,…`.")
+    ] = None,
     engine: Engine = None,
     base: Base = None,
     only: Only = None,
     seeds: Seeds = None,
     jobs: Jobs = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Run the stored trials of the cells once more; the old ones count until the new are there."
+        ),
+    ] = False,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first cell that is not as it should be.")
     ] = False,
@@ -75,6 +85,11 @@ def run(
 ) -> int:
     """Run the matrix: make what is missing, run every trial that is not stored yet, print the outcomes."""
     wanted = asked(junit, fail_on, baseline, annotate)
+    named = tuple(cells or ())
+    if "=" in str(matrix) and not matrix.exists():  # `run --again CELL` means the matrix of this folder
+        matrix, named = DEFAULT_MATRIX, (str(matrix), *named)
+    if named and not again:
+        raise typer.BadParameter(f"{named[0]}: cells stand behind --again; `--only {named[0]}` runs a cell.")
     chosen = options(
         engine,
         base,
@@ -82,6 +97,7 @@ def run(
         shard=shard,
         seeds=seeds,
         jobs=jobs,
+        again=named if again else None,
         fail_fast=fail_fast,
         prune_images=prune_images,
         earlier=wanted.baseline,
@@ -111,7 +127,8 @@ def table(
     recorded: Annotated[
         bool,
         typer.Option(
-            "--recorded", help="Show stored trials of whatever engine and machine they ran on; no engine is asked."
+            "--recorded",
+            help="Show stored trials of whatever engine and machine they ran on, not of the last run alone.",
         ),
     ] = False,
     wide: Annotated[
@@ -122,8 +139,8 @@ def table(
     """Print the outcomes of the trials that are stored; nothing is run."""
     wanted = asked(junit, fail_on, baseline, annotate)
     chosen = options(engine, base, only=only, shard=shard, seeds=seeds, earlier=wanted.baseline)
-    with opened(context, matrix, chosen) as session:
-        results = session.results(recorded=recorded)
+    with looked_at(context, matrix, chosen) as session:
+        results = session.results(recorded=True) if recorded else session.last_results()
         print_result(results.result, output, wide=wide, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
@@ -131,13 +148,15 @@ def table(
 def judge(
     context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
+    engine: Engine = None,
+    base: Base = None,
     only: Only = None,
     seeds: Seeds = None,
     output: Output = Format.TABLE,
 ) -> int:
-    """Judge the stored trials again and say why each is labelled as it is; nothing is run, no engine is asked."""
-    with opened(context, matrix, options(None, None, only=only, seeds=seeds)) as session:
-        results = session.results(recorded=True)
+    """Judge the stored trials again and say why each is labelled as it is; nothing is run."""
+    with looked_at(context, matrix, options(engine, base, only=only, seeds=seeds)) as session:
+        results = session.last_results()
         result = results.result
     print_verdicts(result, output, missed=list(map(str, results.misses)))
     return results.exit_code
@@ -272,9 +291,7 @@ def publish(
 ) -> int:
     """Write the report site of the stored trials, a folder that opens from disk; nothing is run."""
     chosen = options(engine, base, only=only, seeds=seeds)
-    written = (
-        _from_results(source, to) if source else _from_matrix(context, matrix, chosen, to, recorded=engine is None)
-    )
+    written = _from_results(source, to) if source else _from_matrix(context, matrix, chosen, to)
     sys.stdout.write(
         f"{written.folder / 'index.html'}\n"
         f"{counted(written.written, 'file')} written, {written.kept} as they were, {written.removed} removed.\n"
@@ -282,12 +299,12 @@ def publish(
     return 0
 
 
-def _from_matrix(context: typer.Context, matrix: Path, chosen: Options, to: Path | None, *, recorded: bool) -> Written:
-    """The site of what is stored: on the engine that was named, else on whatever engine ran last."""
+def _from_matrix(context: typer.Context, matrix: Path, chosen: Options, to: Path | None) -> Written:
+    """The site of what is stored: of the last run, unless another engine is named."""
     from runner.session.reporting import publish as publish_results  # noqa: PLC0415 - templates, numpy
 
-    with opened(context, matrix, chosen) as session:
-        return publish_results(session.results(recorded=recorded), to)
+    with looked_at(context, matrix, chosen) as session:
+        return publish_results(session.last_results(), to)
 
 
 def _from_results(source: Path, to: Path | None) -> Written:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
 
 class Layer(enum.Enum):
@@ -27,6 +28,21 @@ class Layer(enum.Enum):
 
 _LONGEST_NAME = 120
 """Characters; a file system takes 255, with an ending and what goes around it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnPackage:
+    """The user's own project as its build backend describes it; no lock names it, since its code changes daily."""
+
+    folder: Path
+    name: str
+    requires: tuple[str, ...]
+    """What it requires (PEP 508), the axes included."""
+    requires_python: str
+    digest: str
+    """SHA-256 over what it does: comments, docstrings and layout of its Python sources are not part of it."""
+    modules: tuple[str, ...]
+    """The top-level names that it installs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +62,16 @@ class Environment:
     date."""
     dates: tuple[tuple[str, str], ...] = ()
     """Packages with a rule of their own, sorted: `none` or a date, up to which they may be from."""
+    own: OwnPackage | None = None
+    """The user's own project, where it is installed beside the lock."""
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """What is installed beside the lock, as texts: `own mine, for CPython >=3.8`."""
+        if self.own is None:
+            return ()
+        wanted = f", for CPython {self.own.requires_python}" if self.own.requires_python else ""
+        return (f"own {self.own.name}{wanted}",)
 
     @property
     def base(self) -> tuple[str, str]:
@@ -62,13 +88,14 @@ class Environment:
     def name(self) -> str:
         """The stem of the lock's file name: `tensorflow-1.13.1+keras-2.2.4`.
 
-        Then `+py3.7` and the flavour where they are asked for, and 8 hex digits of the further requirements and of
-        rules of time that are not the usual one. Where that is too long, the base and 12 hex digits of all.
+        Then `+py3.7` and the flavour where they are asked for, and 8 hex digits of the further requirements, of rules
+        of time that are not the usual one, and of what is installed beside. Where that is too long, the base and 12 hex
+        digits of all.
         """
         parts = [f"{name}-{version}" for name, version in self.pins]
         parts += [f"py{self.python}"] if self.python else []
         parts += [self.flavour] if self.flavour != "auto" else []
-        further = [*self.packages, *self.time_rules]
+        further = [*self.packages, *self.time_rules, *self.beside]
         if further:
             parts.append(hashlib.sha256("\n".join(further).encode()).hexdigest()[:8])
         name = "+".join(parts)
@@ -104,9 +131,13 @@ class Lock:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over CPython, layers, releases and hashes: two locks that install the same have the same digest."""
+        """SHA-256 over CPython, layers, releases, hashes and what the user's own project does.
+
+        Two locks that install the same have the same digest.
+        """
         lines = [f"python {self.python}"]
         lines += [f"{p.layer.value} {p.name}=={p.version} {' '.join(sorted(p.hashes))}" for p in self.packages]
+        lines += [f"own {self.environment.own.name} {self.environment.own.digest}"] if self.environment.own else []
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
     def of_layer(self, layer: Layer) -> tuple[LockedPackage, ...]:

@@ -108,6 +108,7 @@ def inputs_digest(environment: Environment) -> str:
     """A digest over all that a lock depends on, the index apart."""
     inputs = [environment.pins, environment.packages, environment.python, environment.flavour, platform_name()]
     inputs += [environment.time_rules] if environment.time_rules else []
+    inputs += [environment.beside] if environment.beside else []
     return _digest(json.dumps(inputs))
 
 
@@ -122,6 +123,8 @@ def _header(lock: Lock) -> Iterator[str]:
     yield f"# asked cpython: {environment.python or 'newest that fits'}"
     if environment.time_rules:
         yield f"# asked times: {_join(environment.time_rules)}"
+    if environment.beside:
+        yield f"# beside it: {_join(environment.beside)}"
     yield f"# platform: {platform_name()}"
     yield f"# inputs: {inputs_digest(environment)}"
     yield f"# cpython: {lock.python}"
@@ -188,6 +191,7 @@ def _difference(header: dict[str, str], environment: Environment) -> str:
         "flavour": environment.flavour,
         "asked cpython": environment.python or "newest that fits",
         "asked times": _join(environment.time_rules),
+        "beside it": _join(environment.beside),
         "platform": platform_name(),
     }
     for key, value in wanted.items():

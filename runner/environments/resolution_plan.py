@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from runner.environments.file_store import obtain
 from runner.environments.sdists import built
 from runner.environments.solver import NoSolutionError
-from runner.environments.target import accepts, first_release, installable, machine, minor_of, wheel_tags
+from runner.environments.target import accepts, first_release, installable, machine, minor_of, takes_python, wheel_tags
 from runner.environments.times import UNDATED, day_after, times_of
 from runner.errors import UsageError
 from runner.matrix.axes import SAME_FILES
@@ -134,7 +134,7 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
     times = times_of(environment.as_of, environment.dates)
     releases = {name: _release(name, version, catalog) for name, version in environment.pins}
     _check_times(releases, times)
-    python = _python(environment, releases, pythons, times)
+    python = _python(environment, releases, _taken(environment, pythons), times)
     installed = {name: name for name in releases}
     slim = _slim_release(environment, releases, python, catalog)
     if slim is not None:
@@ -150,7 +150,10 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
         packages=tuple(one.requirement for one in wanted if not one.is_constraint),
         constraints=tuple(str(one.requirement) for one in wanted if one.is_constraint),
         allowed=_allowed(wanted),
-        banned=tuple(other for name in pins for other in SAME_FILES.get(name, ()) if other not in pins),
+        banned=(
+            *(other for name in pins for other in SAME_FILES.get(name, ()) if other not in pins),
+            *([environment.own.name] if environment.own else ()),
+        ),
         times=times,
     )
 
@@ -220,6 +223,18 @@ def _check_times(releases: Mapping[str, Release], times: Times) -> None:
             f"as_of: the package index does not say when {base} {release.version} came out, so nothing can be resolved"
             " as of its release. Name a date for all packages, or `as_of: none`."
         )
+
+
+def _taken(environment: Environment, pythons: Sequence[str]) -> Sequence[str]:
+    """The CPythons that the user's own project takes. Raises NoSolutionError where the wanted one is not among them."""
+    own = environment.own
+    if own is None or not own.requires_python:
+        return pythons
+    taken = [python for python in pythons if takes_python(own.requires_python, python)]
+    if not taken or (environment.python in pythons and environment.python not in taken):
+        wanted = environment.python or f"those of this engine: {', '.join(pythons)}"
+        raise NoSolutionError(f"{own.name} requires CPython {own.requires_python}, which rules out {wanted}.")
+    return taken
 
 
 def _python(environment: Environment, releases: Mapping[str, Release], pythons: Sequence[str], times: Times) -> str:

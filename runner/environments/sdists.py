@@ -102,7 +102,9 @@ def _build(sdist: Path, folder: Path, tools: list[str], python: str, toolchain: 
         done = toolchain.uv(["build", "--wheel", sdist.name, "--out-dir", "made", *tools], folder=work)
         wheels = list((work / "made").glob("*.whl"))
         if done.returncode or len(wheels) != 1:
-            raise BuildFailedError("install", _why_not(sdist, without_addresses(done.stderr), python, toolchain))
+            raise BuildFailedError(
+                "install", why_not_built(sdist.name, without_addresses(done.stderr), python, toolchain)
+            )
         target = folder / sha256_of(wheels[0]) / wheels[0].name
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")
@@ -110,11 +112,12 @@ def _build(sdist: Path, folder: Path, tools: list[str], python: str, toolchain: 
         return part.replace(target)
 
 
-def _why_not(sdist: Path, said: str, python: str, toolchain: Toolchain) -> str:
+def why_not_built(name: str, said: str, python: str, toolchain: Toolchain) -> str:
+    """The reason why something can't be built: the lack of a compiler, else the builder's last words."""
     if (line := missing_compiler(said)) is None:
-        return "\n".join([f"{sdist.name} can't be built:", *said.strip().splitlines()[-_LAST_LINES:]])
+        return "\n".join([f"{name} can't be built:", *said.strip().splitlines()[-_LAST_LINES:]])
     return (
-        f"{sdist.name} must be compiled for CPython {python}, and there is no compiler {toolchain.place}.\n"
+        f"{name} must be compiled for CPython {python}, and there is no compiler {toolchain.place}.\n"
         f"Choose another release of the package, or another CPython (`python:`), for which the index has a wheel;"
         f" or {toolchain.with_compiler}.\nIts builder said: {line}"
     )

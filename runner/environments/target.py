@@ -112,11 +112,12 @@ def rank(filename: str, python: str) -> int | None:
 
 def accepts(file: IndexFile, python: str) -> bool:
     """True where a file's Requires-Python takes a CPython minor release (in its later patch releases)."""
-    return not file.requires_python or _takes(file.requires_python, python)
+    return not file.requires_python or takes_python(file.requires_python, python)
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _takes(requires_python: str, python: str) -> bool:
+def takes_python(requires_python: str, python: str) -> bool:
+    """True where a Requires-Python takes a CPython minor release (in its later patch releases)."""
     try:
         return SpecifierSet(requires_python).contains(f"{python}.99")
     except InvalidSpecifier:  # old uploads hold what no tool reads; installers take no notice either

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner.environments.file_store import check_space, obtain, present, sha256_of, state_of, stored
 from runner.environments.lock import Layer
+from runner.environments.own_project import own_wheel
 from runner.environments.sdists import built
 from runner.environments.target import rank
 from runner.errors import BuildFailedError, MachineError
@@ -110,7 +111,7 @@ class WheelFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wheelhouse:
-    """All wheels that one lock installs."""
+    """All wheels that one lock installs, and that of the user's own project."""
 
     wheels: tuple[WheelFile, ...]
 
@@ -141,6 +142,9 @@ def fetch(
                 lock.packages,
             )
         )
+    if own := lock.environment.own:
+        path = own_wheel(own, lock.python, toolchain, say)
+        wheels = (*wheels, WheelFile(path=path, sha256=sha256_of(path), layer=Layer.OVERLAY))
     refuse_overlaps(wheel.path for wheel in wheels)
     return Wheelhouse(wheels=wheels)
 

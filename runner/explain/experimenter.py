@@ -188,8 +188,9 @@ class Experimenter:
             return {}
         progress = self._stored(dict.fromkeys(map(self.cell, combinations)), seeds)
         if run:
-            stored = sum(one.ran for one in progress.values())
-            self.observer.planned([one.cell for one in progress.values()], stored=stored)
+            begun = [one for one in progress.values() if one.trials]
+            known = [judge_cell(one.cell.id, one.finished, seeds) for one in begun]
+            self.observer.planned([one.cell for one in progress.values()], known)
             self._run(progress, {cell: one.wanted for cell, one in progress.items() if one.wanted})
         self._keep(combinations, progress)
         return progress
@@ -222,7 +223,12 @@ class Experimenter:
             return more
 
         requests = [
-            Request(cell=progress[cell].cell, seeds=progress[cell].begin(number), further=further)
+            Request(
+                cell=progress[cell].cell,
+                before=len(progress[cell].trials),
+                seeds=progress[cell].begin(number),
+                further=further,
+            )
             for cell, number in wanted.items()
         ]
         unmade = self.laboratory.run(self.setup, requests, take)

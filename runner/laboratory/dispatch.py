@@ -215,8 +215,10 @@ class Dispatch:
             return
         group.image = made
         group.under_way += 1  # its image stays until every request has begun
-        for request in group.requests:
-            self._ask(group, request, self._setting(request, made), request.seeds)
+        asked = [(request, self._setting(request, made)) for request in group.requests]
+        for part in (slice(1), slice(1, None)):  # first a look at each
+            for request, setting in asked:
+                self._ask(group, request, setting, request.seeds[part])
         group.under_way -= 1
         self._end_if_done(group)
 
@@ -252,8 +254,9 @@ class Dispatch:
             message=obstacle.message,
         )
         lock = self._environments.locked(environment)
-        if lock is None or engine.known_identity(lock.python):
-            self._equipment.store.put(record)  # a CPython that is missing now may be there next time
+        missing = lock is not None and not engine.known_identity(lock.python)
+        # a CPython that is missing now may be there next time: a run looks for the key without the ending
+        self._equipment.store.put(record.model_copy(update={"key": f"{record.key}-now"}) if missing else record)
         return record
 
     # -- trials ------------------------------------------------------------------------------------------------------
@@ -262,7 +265,7 @@ class Dispatch:
         """Hand over the trials that are stored, and run the others."""
         wanted = list(seeds)
         while wanted:
-            stored = self._records.stored(setting, wanted)
+            stored = {} if request.again else self._records.stored(setting, wanted)
             for seed in wanted:
                 group.asked[request.cell.id] += 1
                 if seed not in stored:

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from runner.engines.choice import Way
     from runner.engines.protocol import Engine, Image
     from runner.environments.index.project import Release
     from runner.laboratory.executor import Executor
-    from runner.laboratory.request import Known, More, Request, Watcher
+    from runner.laboratory.request import Known, More, Request, Stored, Watcher
     from runner.laboratory.setup import Setup
     from runner.matrix.cell_id import CellId
     from runner.matrix.model import Cell
@@ -96,14 +97,14 @@ class Laboratory:
             return dispatch.run(requests, prune_images=self._prune_images)
 
     def known(
-        self, setup: Setup, cells: Sequence[Cell], seeds: Iterable[int], *, recorded: bool = False
+        self, setup: Setup, cells: Sequence[Cell], seeds: Iterable[int], *, stored: Stored | None = None
     ) -> list[Known]:
         """The stored records of cells, in their order, of these seeds; nothing is run.
 
-        Of what ran on this engine; with `recorded` on whatever engine ran it last, and no engine is asked. Raises
+        Of what ran on this engine; with `stored` of what that says, and no engine is asked. Raises
         UsageError where a lock or a script can't be used.
         """
-        return self.records.known(setup, cells, tuple(seeds), recorded=recorded)
+        return self.records.known(setup, cells, tuple(seeds), stored=stored)
 
     def trials_at_once(self, setup: Setup) -> int:
         """The number of trials of a setup that run side by side."""
@@ -179,6 +180,7 @@ def open_laboratory(
     *,
     engine: str = "auto",
     base: str = "auto",
+    before: Way | None = None,
     undated: Callable[[str], bool] | None = None,
     observer: Watcher | None = None,
     world: World | None = None,
@@ -187,13 +189,13 @@ def open_laboratory(
 ) -> Laboratory:
     """A laboratory with an engine and a package index of the world; both are opened when something needs them.
 
-    `engine` is docker, venv or auto, `base` registry, offline or auto; `undated` tells the packages whose files may
-    lack a time of upload.
+    `engine` is docker, venv or auto, `base` registry, offline or auto; `before` is the way that is tried first where
+    neither is named; `undated` tells the packages whose files may lack a time of upload.
     """
     heard, outside = observer or Silence(), world or World()
 
     def opened() -> Engine:
-        found, note = outside.engine(engine, base=base)
+        found, note = outside.engine(engine, base=base, before=before)
         for line in note.splitlines():
             heard.note(line)
         return found

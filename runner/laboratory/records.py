@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from runner.engines.protocol import EngineKind
-from runner.laboratory.request import Known
+from runner.laboratory.request import Known, Stored
 from runner.laboratory.setup import Settings, groups_of
 from runner.trials.execution import remove
 from runner.trials.trial import stored_trials
@@ -37,19 +37,19 @@ class Records:
 
     def script(self, cell: Cell, setup: Setup) -> Script:
         """The script of a cell as it runs. Raises UsageError where it can't be read or rewritten."""
-        return self._settings.script(cell, setup.experiment)
+        return self._settings.script(cell, setup)
 
     def setting(self, cell: Cell, setup: Setup, lock: Lock, origin: Origin) -> Setting:
         """All that the trials of a cell share."""
         return self._settings.of(cell, setup, lock, origin, self._equipment.store)
 
-    def known(self, setup: Setup, cells: Sequence[Cell], seeds: Sequence[int], *, recorded: bool) -> list[Known]:
+    def known(self, setup: Setup, cells: Sequence[Cell], seeds: Sequence[int], *, stored: Stored | None) -> list[Known]:
         """The stored records of cells, in their order, of these seeds."""
         environments: dict[CellId, Environment] = {}
         settings: dict[CellId, list[Setting]] = {}
         for group in groups_of(setup, cells):
             lock = self._environments.locked(group.environment)
-            origins = self._origins(lock, recorded=recorded) if lock else []
+            origins = self._origins(lock, stored) if lock else []
             for cell in group.cells:
                 environments[cell.id] = group.environment
                 settings[cell.id] = [self.setting(cell, setup, lock, origin) for origin in origins] if lock else []
@@ -57,7 +57,7 @@ class Records:
             return [Known(cell=cell, setting=next(iter(settings[cell.id]), None)) for cell in cells]
         trials = iter(stored_trials(self._equipment.store, [one for own in settings.values() for one in own], seeds))
         found = {cell: [(one, next(trials)) for one in own] for cell, own in settings.items()}
-        return [self._of(cell, environments[cell.id], found[cell.id], recorded=recorded) for cell in cells]
+        return [self._of(cell, environments[cell.id], found[cell.id], stored) for cell in cells]
 
     def stored(self, setting: Setting, seeds: Iterable[int]) -> dict[int, Record]:
         """The finished trials of a setting by seed."""
@@ -78,9 +78,11 @@ class Records:
             remove(self._equipment.workplace.artifacts(key))
         return self._equipment.store.drop(keys)
 
-    def _origins(self, lock: Lock, *, recorded: bool) -> list[Origin]:
-        """Where the trials of a lock run now; with `recorded` where they ran, the latest first."""
-        if recorded:
+    def _origins(self, lock: Lock, stored: Stored | None) -> list[Origin]:
+        """Where the trials of a lock run now, or where those that are `stored` ran; of any the latest first."""
+        if stored and stored.engine:
+            return [(stored.engine, identity) for python, identity in stored.identities if python == lock.python]
+        if stored:
             return [(EngineKind(kind), identity) for kind, identity in self._equipment.store.origins(lock.digest)]
         engine = self._equipment.engine
         identity = engine.known_identity(lock.python)
@@ -91,15 +93,15 @@ class Records:
         cell: Cell,
         environment: Environment,
         found: Sequence[tuple[Setting, dict[int, Record]]],
-        *,
-        recorded: bool,
+        stored: Stored | None,
     ) -> Known:
         """The finished trials of a cell under the first setting that has some, else why none can run."""
         for setting, records in found:
             if records:
                 return Known(cell=cell, setting=setting, records=records)
-        if recorded:
-            record = self._equipment.store.blocked(environment.name, cell.id.values)
+        if stored:
+            engine = stored.engine.value if stored.engine else None
+            record = self._equipment.store.blocked(environment.name, cell.id.values, engine)
         else:
             key = self.blocked_key(environment, cell)
             record = self._equipment.store.get([key]).get(key)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from runner.engines.protocol import JobFolder
+    from runner.engines.protocol import EngineKind, JobFolder
     from runner.matrix.model import Cell
     from runner.trials.record import Record
     from runner.trials.trial import Setting, Trial
@@ -55,6 +55,8 @@ class Request:
     """The number of trials that the cell has already: a first look at all cells comes before a second look at one."""
     further: bool = False
     """The environment was made for this cell before: where it can't be made now, that is no finding about the cell."""
+    again: bool = False
+    """Run although it is stored: what comes takes the place of what is there."""
     fresh: bool = False
     """Run in an image that is made anew, where the engine makes images."""
 
@@ -68,6 +70,16 @@ class Answer:
     record: Record
     stored: bool = False
     """It was there before, and nothing ran for it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """Which stored records are looked at without asking an engine: those of any, or of one with its base images."""
+
+    engine: EngineKind | None = None
+    """None: of whatever engine and base images ran last."""
+    identities: tuple[tuple[str, str], ...] = ()
+    """The identity of all that a lock does not pin, by CPython."""
 
 
 @dataclass(frozen=True, kw_only=True)

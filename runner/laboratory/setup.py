@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING
 from runner.environments.lock import Environment
 from runner.errors import UsageError
 from runner.matrix.cells import requirements_of
+from runner.matrix.model import Requirement
+from runner.matrix.requirement_files import axis_of
 from runner.preludes.prelude import Prelude, catalogue
 from runner.scripts.rewriting import rewritten
 from runner.scripts.script import read_script
 from runner.trials.trial import Setting, data_digest_of, mounts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from runner.engines.protocol import EngineKind, Mount
-    from runner.environments.lock import Lock
+    from runner.environments.lock import Lock, OwnPackage
     from runner.matrix.matrix_file import Matrix
-    from runner.matrix.model import Cell, DataMapping, Experiment, Requirement, Resources
+    from runner.matrix.model import Cell, DataMapping, Experiment, Install, Resources
     from runner.scripts.script import Script
     from runner.trials.store import Store
 
@@ -48,19 +50,28 @@ class Setup:
     flavour: str = "auto"
     as_of: str = "release"
     dates: tuple[tuple[str, str], ...] = ()
+    own: OwnPackage | None = None
+    """The user's own project, where it is installed into every environment."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of what is installed: what was left to an axis."""
 
     @classmethod
     def of(cls, matrix: Matrix) -> Setup:
-        """The setup of a matrix's own cells."""
+        """The setup of a matrix's own cells. Raises UsageError where its project can't be built or locked."""
+        install = matrix.experiment.install
+        own = _own(install) if install else None
+        needed, notes = _needed(own, {axis.name for axis in matrix.axes}) if own else ((), ())
         return cls(
             name=matrix.path.name,
             experiment=matrix.experiment,
             resources=matrix.resources,
             seeded=not matrix.seeds.as_written,
-            packages=matrix.packages,
+            packages=(*matrix.packages, *needed),
             flavour=matrix.flavour,
             as_of=matrix.as_of,
             dates=matrix.dates,
+            own=own,
+            notes=(*matrix.notes, *notes),
         )
 
     def keeping(self, artifacts: Iterable[str]) -> Setup:
@@ -77,7 +88,38 @@ class Setup:
             flavour=self.flavour,
             as_of=self.as_of,
             dates=self.dates,
+            own=self.own,
         )
+
+
+def _own(install: Install) -> OwnPackage:
+    from runner.environments.own_project import own_package  # noqa: PLC0415 - most matrices install no project
+
+    return own_package(install.folder, install.extras)
+
+
+def _needed(own: OwnPackage, axes: Collection[str]) -> tuple[tuple[Requirement, ...], tuple[str, ...]]:
+    """The requirements of a project that join those of the matrix, and notes on those that are left to an axis."""
+    from packaging.requirements import Requirement as Parsed  # noqa: PLC0415 - as above
+    from packaging.utils import canonicalize_name  # noqa: PLC0415
+
+    if own.name in axes:
+        raise UsageError(f"install: the project is {own.name}, which is an axis too. Leave one of them out.")
+    needed, notes = [], []
+    for text in own.requires:
+        parsed = Parsed(text)
+        parsed.name = str(canonicalize_name(parsed.name))
+        axis = axis_of(parsed.name, axes)
+        if axis is not None:
+            notes.append(f"install: {own.name} requires {text}, which is left to the axis {axis}")
+        elif parsed.url:
+            raise UsageError(
+                f"install: {own.name} requires {parsed.name} by an address, and only releases of the package index can"
+                " be locked as of a date. Name a release of it."
+            )
+        elif parsed.name != own.name:
+            needed.append(Requirement(text=str(parsed)))
+    return tuple(needed), tuple(notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +155,7 @@ class Settings:
         return Setting(
             cell=cell,
             lock=lock,
-            script=self.script(cell, setup.experiment),
+            script=self.script(cell, setup),
             experiment=setup.experiment,
             resources=setup.resources,
             mounts=mounts,
@@ -124,11 +166,15 @@ class Settings:
             preludes=tuple(map(self._prelude, cell.preludes)),
         )
 
-    def script(self, cell: Cell, experiment: Experiment) -> Script:
+    def script(self, cell: Cell, setup: Setup) -> Script:
         """The script of a cell, and what goes with it, with the imports of its flavour.
+
+        The modules of an installed project come from the environment; only what runs as a module is the project's.
 
         Raises UsageError where it can't be read, or its imports can't be rewritten.
         """
+        experiment = setup.experiment
+        installed = frozenset(setup.own.modules if setup.own else ()) - {experiment.module.partition(".")[0]}
         pythonpath = dict(experiment.variables(cell)).get("PYTHONPATH", "")
         source = cell.script, experiment.module, pythonpath, *experiment.files
         key = source, cell.import_flavour
@@ -140,6 +186,7 @@ class Settings:
                     module=experiment.module,
                     files=experiment.files,
                     pythonpath=pythonpath,
+                    installed=installed,
                 )
             self._scripts[key] = rewritten(self._sources[source], cell.import_flavour)
         return self._scripts[key]

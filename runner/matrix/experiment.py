@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import glob
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
+from packaging.utils import canonicalize_name
+
 from runner.matrix.axes import check_script, module_path, sorted_variables
 from runner.matrix.mistakes import RefusedError, quoted
-from runner.matrix.model import DataMapping, Experiment
+from runner.matrix.model import DataMapping, Experiment, Install
 from runner.matrix.nodes import Items, Text
 from runner.matrix.scalars import DURATION, TRUTH
 from runner.matrix.shapes import Either, Key, ListOf, MappingOf, NodePlace, Scalar, Shape, key
@@ -39,6 +42,7 @@ class ArgumentList(Shape[Text]):
         return self._items.schema()
 
 
+_PROJECT = re.compile(r"^(?P<folder>[^\[\]]+?)\s*(?:\[(?P<extras>[^\[\]]*)\])?$")
 TEXT = Scalar()
 _STRING = Scalar({"type": "string"})
 VARIABLES = MappingOf(others=Key(shape=TEXT, description=""), names="^[A-Za-z_][A-Za-z0-9_]*$")
@@ -61,6 +65,12 @@ class ExperimentSection:
         None,
     )
     args: tuple[Text, ...] = key(ListOf(TEXT), "The script's arguments; those of an axis named args come after.", ())
+    install: Text | None = key(
+        Scalar({"type": "string", "examples": [".", ".[train]"]}),
+        "The project's own package, installed into every environment: a folder with a pyproject.toml or setup.py, as "
+        "pip takes it ('.', '.[train]'). Its dependencies join `packages`, but for those that are an axis.",
+        None,
+    )
     env: Pairs = key(
         VARIABLES, "Environment variables of every trial, by name; those of an axis named env win over them.", {}
     )
@@ -97,7 +107,23 @@ def read_experiment(section: ExperimentSection, folder: Path, mistakes: Mistakes
         timeout_s=section.timeout,
         artifacts=tuple(str(pattern) for pattern in section.artifacts),
         network=section.network,
+        install=_install(section.install, folder, mistakes),
     )
+
+
+def _install(node: Text | None, folder: Path, mistakes: Mistakes) -> Install | None:
+    if node is None:
+        return None
+    written = _PROJECT.match(node)
+    if written is None or "://" in node:
+        mistakes.add(node.position, f"install: {quoted(node)} is not a folder of the project", "such as . or .[train]")
+        return None
+    project = (folder / written["folder"]).absolute()
+    if not any((project / name).is_file() for name in ("pyproject.toml", "setup.py")):
+        hint = "what can be installed has one"
+        mistakes.add(node.position, f"install: there is no pyproject.toml or setup.py in {project}", hint)
+    extras = (part for part in re.split(r"[,\s]+", written["extras"] or "") if part)
+    return Install(folder=project, extras=frozenset(str(canonicalize_name(part)) for part in extras))
 
 
 def _script(section: ExperimentSection, folder: Path, mistakes: Mistakes) -> str | None:

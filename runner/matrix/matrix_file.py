@@ -92,14 +92,15 @@ def load_matrix(path: Path) -> Matrix:
     as_of, dates = read_as_of(file.as_of, mistakes)
     criterion = read_criterion(file.criterion, mistakes)
     names = {axis.name for axis in axes}
-    files = RequirementFiles(reader=reader, axes=names)
+    experiment = read_experiment(file.experiment, path.parent, mistakes)
+    files = RequirementFiles(reader=reader, axes=names, own=experiment.install.folder if experiment.install else None)
     required = files.read(file.requirements)
     matrix = Matrix(
         path=path,
         axes=axes,
         include=include,
         exclude=exclude,
-        experiment=read_experiment(file.experiment, path.parent, mistakes),
+        experiment=experiment,
         packages=(*read_packages(file.packages, names, reader), *required),
         notes=tuple(files.notes),
         criterion=criterion,

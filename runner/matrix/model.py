@@ -105,6 +105,14 @@ class DataMapping:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Install:
+    """A project that is installed into every environment: its folder and the extras that are wanted, normalised."""
+
+    folder: Path
+    extras: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:
     """The trial that every cell runs: a script (None where an axis names it), its arguments and its world."""
 
@@ -121,6 +129,8 @@ class Experiment:
     timeout_s: float = 1800.0
     artifacts: tuple[str, ...] = ()
     network: bool = False
+    install: Install | None = None
+    """The user's own project, where it is installed as a package."""
 
     def command(self, cell: Cell) -> tuple[str, ...]:
         """What Python is started with in a cell: the script or its module, and all arguments."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _NAMED = re.compile(r"^(?P<file>[^\[\]]+?)\s*(?:\[(?P<extras>[^\[\]]*)\])?$")
 _OTHER_FILE = re.compile(r"^(?P<option>-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+|(?<=^-[rc]))(?P<path>.+)$")
 _HASH = re.compile(r"^--hash[=\s]\s*(?P<hash>[a-z0-9]+:[0-9a-f]+)$")
+_FOLDER = re.compile(r"^(?:(?:-e|--editable)[=\s]\s*)?(?P<path>\.[^\[\s]*)(?:\[[^\[\]]*\])?$")
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _REPOSITORY = re.compile(r"^(?:[\w.\[\],-]+\s*@\s*)?(?:git|hg|svn|bzr)\+")
 _PATH = re.compile(r"^(?:\.{0,2}/|\.{1,2}$|~|file:|https?://)|\.(?:whl|zip|tar\.gz)$|^[^@;<>=!~\[ ]+/")
@@ -57,6 +58,8 @@ class RequirementFiles:
 
     reader: AxisReader
     axes: Collection[str]
+    own: Path | None = None
+    """The project that is installed anyway: `-e .` means it."""
     notes: dict[str, None] = field(default_factory=dict)
 
     def read(self, entries: Iterable[Text | RequirementsSection]) -> tuple[Requirement, ...]:
@@ -138,10 +141,15 @@ class _Source:
             if other := _OTHER_FILE.match(line):
                 is_constraint = constraint or other["option"] in {"-c", "--constraint"}
                 yield from self._other(other["path"].strip().strip("\"'"), constraint=is_constraint)
-            elif line != "--require-hashes":
+            elif line != "--require-hashes" and not self._is_own(line):
                 yield from self.requirement(number, line, constraint=constraint)
         except RefusedError as error:
             self.mistake(number, error)
+
+    def _is_own(self, line: str) -> bool:
+        """True for a line that asks for the project that is installed anyway."""
+        own, asked = self.files.own, _FOLDER.match(line)
+        return own is not None and asked is not None and (self.path.parent / asked["path"]).resolve() == own.resolve()
 
     def _other(self, name: str, *, constraint: bool) -> Iterator[str]:
         if "://" in name:

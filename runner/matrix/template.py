@@ -25,6 +25,12 @@ class Proposal:
     """What only the user knows: a comment each, without its mark."""
     requirement_files: tuple[str, ...] = ()
     """The files that say what the project needs."""
+    module: str = ""
+    """The dotted name that the script runs by, where it is a module of a package."""
+    files: tuple[str, ...] = ()
+    """The files of the project that the script names, small enough for a copy of their own in every trial."""
+    data: tuple[str, ...] = ()
+    """The large ones, which are shown to every trial."""
     metrics: Mapping[str, str] = field(default_factory=dict)
     """The patterns of what the script prints."""
 
@@ -43,9 +49,10 @@ axes:
   # env: ["", TF_DETERMINISTIC_OPS=1]     # sets of environment variables
 
 {pairs}experiment:
-  script: {script}
+  {script}
   # args: [--epochs, 10]
-  # data: [data/train.csv, {{shared/mnist.npz: ~/.keras/datasets/mnist.npz}}]     # what the script reads
+{files}
+{data}
   timeout: 30m
   # artifacts: ["*.png"]     # files that come back from each trial
   # network: true            # off unless asked for
@@ -81,6 +88,7 @@ include:
 _ERA = """
   # keras: era                            # with each TensorFlow the Keras of its time; no exclude, no include"""
 
+_DATA = "  # data: [data, {shared/mnist.npz: ~/.keras/datasets/mnist.npz}]     # what the script reads and never writes"
 _PACKAGES = """\
 # What else the script imports, in every cell; for some of them: {numpy: "<1.20", when: "tensorflow<2.4"}.
 """
@@ -96,7 +104,9 @@ def template(found: Proposal) -> str:
         axes="\n".join(f"  {name}: {_listed(values)}" for name, values in found.axes.packages),
         ranges=_range(package, versions) + (_ERA if found.axes.paired else ""),
         pairs=_PAIRS if found.axes.paired else "",
-        script=_plain(found.script),
+        script=f"module: {found.module}" if found.module else f"script: {_plain(found.script)}",
+        files=_paths("files", found.files) or "  # files: [conf.yaml, data/*.csv]     # what each trial has a copy of",
+        data=_paths("data", found.data) or _DATA,
         packages=_packages(found),
         metrics=_metrics(found.metrics),
         first=f"{package}: {versions[0]}",
@@ -110,6 +120,10 @@ def _listed(values: tuple[str, ...]) -> str:
 def _range(package: str, versions: tuple[str, ...]) -> str:
     shown = ">=1.13,<2.17" if package == "tensorflow" else f">={versions[0]}"
     return f'  # {package}: {{range: "{shown}", every: minor}}     # the latest patch of each; or latest, latest-3'
+
+
+def _paths(key: str, paths: tuple[str, ...]) -> str:
+    return f"  {key}: [{', '.join(map(_plain, paths))}]" if paths else ""
 
 
 def _packages(found: Proposal) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from runner.matrix.axes import axis_kind
 from runner.outcomes.failures import FailureGroup, failure_groups
 from runner.outcomes.layout import changes
-from runner.outcomes.outcome import OutcomeKind
+from runner.outcomes.outcome import NOT_RUN, OutcomeKind
 from runner.outcomes.ranges import sentences
 from runner.outcomes.reported_metric import reported
 from runner.outcomes.result import (
@@ -158,7 +158,8 @@ def complaint(cells: Sequence[JudgedCell]) -> str:
     if not any(cell.n_trials for cell in cells):
         return "Nothing was executed: no cell has a finished trial."
     if undecided * 2 > len(cells):
-        return f"Most cells are undecided: {undecided} of {len(cells)}."
+        words = "undecided or not run" if any(cell.outcome == NOT_RUN for cell in cells) else "undecided"
+        return f"Most cells are {words}: {undecided} of {len(cells)}."
     return ""
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runner.outcomes.fingerprint import Fingerprint, fingerprint
-from runner.outcomes.outcome import UNDECIDED, Leaning, Outcome, OutcomeKind
+from runner.outcomes.outcome import NOT_RUN, UNDECIDED, Leaning, Outcome, OutcomeKind
 from runner.outcomes.plot import plot
 from runner.outcomes.significance import clopper_pearson
 from runner.outcomes.tally import ENOUGH_RUNS, SEED_INSENSITIVE, Tally, tally
@@ -140,9 +140,10 @@ def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
         example = _example(counts.failures)
         return Outcome(OutcomeKind.BAD, example[1].label), f"{listed}; {example[1].reason}", example
     missing = f"{counts.n} of the {seeds.lead} needed trials count"
+    if not counts.trials:
+        return NOT_RUN, f"{missing}: none ran", None
     trouble = counts.failures or counts.blocked or counts.not_counted
-    reason = f"{missing}: {_listed(counts)}" if counts.trials else f"{missing}: none ran"
-    return UNDECIDED, reason, _example(trouble) if trouble else None
+    return UNDECIDED, f"{missing}: {_listed(counts)}", _example(trouble) if trouble else None
 
 
 def _success(counts: Tally) -> Label:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, assert_never
 
 from runner.matrix.model import Judging
+from runner.outcomes.child_processes import of_children
 from runner.outcomes.fingerprint import signal_name
 from runner.outcomes.fits import adversaries, companions, judged_fit
 from runner.outcomes.judge import Value
@@ -225,11 +226,11 @@ def verdict_of(
     if verdict.label is Label.NO_METRICS:
         names = ", ".join(seen(record)) or "nothing"
         verdict = replace(verdict, reason=f"{verdict.reason}; what was reported: {names}")
-    beside = companions(record, found, metric, judging)
+    beside, children = companions(record, found, metric, judging), of_children(record, found)
     adversary = adversaries(record, found) if target is None and metric == "loss" else None
-    notes = (*filter(None, [adversary]), *beside.notes)
+    notes = (*filter(None, [adversary]), *beside.notes, *children.notes)
     verdict = replace(verdict, reason="; ".join((verdict.reason, *notes)))
-    return verdict.with_flags(*_flags(found), *beside.flags)
+    return verdict.with_flags(*_flags(found), *beside.flags, *children.flags)
 
 
 def _without_trial(record: Record) -> Verdict:

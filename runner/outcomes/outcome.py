@@ -27,7 +27,13 @@ class Leaning(enum.StrEnum):
     COIN_FLIP = "coin flip"
 
 
-Reason = Label | Leaning | None
+class Absence(enum.StrEnum):
+    """Why there is nothing to judge a cell by."""
+
+    NOT_RUN = "not run"
+
+
+Reason = Label | Leaning | Absence | None
 """A trial label of a good, bad or untestable cell; of an undecided one where it leans, None where it lacks trials."""
 _UNDECIDED = "undecided"
 
@@ -96,7 +102,7 @@ class Outcome:
             case OutcomeKind.UNTESTABLE:
                 return f"blocked ({self.reason})"
             case OutcomeKind.UNDECIDED:
-                return _UNDECIDED if self.reason is None else f"flaky ({self.reason})"
+                return f"flaky ({self.reason})" if self.flaky else str(self.reason or _UNDECIDED)
             case _:
                 assert_never(self.kind)
 
@@ -110,7 +116,7 @@ class Outcome:
             case OutcomeKind.UNTESTABLE:
                 wanted = Standing.BLOCKED
             case OutcomeKind.UNDECIDED:
-                return self.reason is None or isinstance(self.reason, Leaning)
+                return self.reason is None or isinstance(self.reason, Leaning | Absence)
             case _:
                 assert_never(self.kind)
         return isinstance(self.reason, Label) and standing(self.reason) is wanted
@@ -118,10 +124,13 @@ class Outcome:
 
 UNDECIDED = Outcome(OutcomeKind.UNDECIDED)
 """Too few trials count."""
+NOT_RUN = Outcome(OutcomeKind.UNDECIDED, Absence.NOT_RUN)
+"""There is no trial at all."""
 OUTCOMES: tuple[Outcome, ...] = (
     *(Outcome.of_label(label) for label in Label if standing(label) is not Standing.NOT_COUNTED),
     *(Outcome(OutcomeKind.UNDECIDED, leaning) for leaning in Leaning),
     UNDECIDED,
+    NOT_RUN,
 )
 """Every outcome that a cell can have."""
 _BY_TEXT = {str(outcome): outcome for outcome in OUTCOMES}

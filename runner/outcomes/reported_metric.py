@@ -137,7 +137,7 @@ def _asked_for(record: Record, metric: str) -> tuple[ReportedMetric, ...]:
     for one in record.evaluations:
         value = value_of(one.logs, name) if one.kind == kind and number in (None, str(one.number)) else None
         if value is not None:
-            model = one.model if one.model_number is None else one.model_number
+            model = one.process, one.model if one.model_number is None else one.model_number
             rounds = by_model.pop(model, {})  # so that the last one asked is the last one here
             by_model[model] = {**rounds, one.round: value}
             phases[model] = one.phase

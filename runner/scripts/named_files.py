@@ -12,28 +12,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_JOINING = frozenset({"join", "joinpath", "Path", "PurePath"})
+_JOINING = frozenset({"join", "joinpath", "Path", "PurePath", "walk"})
+_OF_FOLDERS = ("dir", "directory", "folder")
+"""The ends of the names of functions that take a folder: `os.listdir`, `flow_from_directory`, `ImageFolder`."""
 _LONGEST = 200
 _NO_PATH = re.compile(r"[\x00-\x1f\\<>|\"]")
 
 
 def named_files(source: bytes, folder: Path) -> tuple[str, ...]:
-    """The files, folders with a slash at their end, and globs of the folder that texts of a source name, sorted.
+    """The files, folders and globs of a folder that texts of a source name, sorted; nothing that another one covers.
 
-    A single word is a folder only where it is the beginning of a path that is joined; sources of Python are left out.
+    A single word is a folder only where a path begins with it or a function takes folders. Python's files are left out.
     """
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return ()
-    return tuple(sorted({found for node in ast.walk(tree) for found in _named(node, folder)}))
+    nodes = list(ast.walk(tree))
+    longer = {id(node.left) for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)}
+    found = {path for node in nodes if id(node) not in longer for path in _named(node, folder)}
+    return tuple(sorted(path for path in found if not any(path.startswith(f"{other}/") for other in found)))
 
 
 def _named(node: ast.AST, folder: Path) -> Iterator[str]:
     match node:
         case ast.Constant(value=str() as text):
             yield from _found(text, folder, joined=False)
-        case ast.Call(func=ast.Attribute(attr=called) | ast.Name(id=called), args=args) if called in _JOINING:
+        case ast.Call(func=ast.Attribute(attr=called) | ast.Name(id=called), args=args) if (
+            called in _JOINING or called.lower().endswith(_OF_FOLDERS)
+        ):
             yield from _found("/".join(_leading_texts(args)), folder, joined=True)
         case ast.BinOp(op=ast.Div()):
             yield from _found("/".join(_leading_texts(_divided(node))), folder, joined=True)
@@ -73,17 +80,19 @@ def _found(text: str, folder: Path, *, joined: bool) -> Iterator[str]:
     path = PurePosixPath(text)
     if ".." in path.parts or not path.parts or path.parts[0].startswith(".") or path.suffix == ".py":
         return
-    if "*" in text:
-        yield from [path.as_posix()] if "/" in text and any(folder.glob(path.as_posix())) else []
-        return
-    place = folder / path
     try:
-        if place.is_file():
+        if _is_there(folder / path, is_folder=joined or "/" in text) or ("*" in text and _matches(folder, path)):
             yield path.as_posix()
-        elif place.is_dir() and (joined or "/" in text) and _has_data(place):
-            yield f"{path.as_posix()}/"
-    except (OSError, ValueError):  # a name that no file system takes
+    except (OSError, ValueError, NotImplementedError):  # a name that no file system takes, a glob that is none
         return
+
+
+def _is_there(place: Path, *, is_folder: bool) -> bool:
+    return place.is_file() or (is_folder and place.is_dir() and _has_data(place))
+
+
+def _matches(folder: Path, pattern: PurePosixPath) -> bool:
+    return len(pattern.parts) > 1 and any(folder.glob(pattern.as_posix()))
 
 
 def _has_data(folder: Path) -> bool:

@@ -77,15 +77,22 @@ class Script:
 
 
 def read_script(
-    folder: Path, path: str, *, module: str = "", files: Sequence[str] = (), pythonpath: str = ""
+    folder: Path,
+    path: str,
+    *,
+    module: str = "",
+    files: Sequence[str] = (),
+    pythonpath: str = "",
+    installed: frozenset[str] = frozenset(),
 ) -> Script:
     """Read the script at `folder / path` with all that goes with it.
 
     A `module` is what the file runs as (`python -m`); `files` are globs of the project, and `pythonpath` is the
-    variable as the trial has it. Raises UsageError where a file can't be read or there is too much.
+    variable as the trial has it. `installed` are top-level names that come from the environment, though they may lie
+    in the project too. Raises UsageError where a file can't be read or there is too much.
     """
     beside = "" if module else path.rpartition("/")[0]
-    reader = _ProjectReader(folder=folder, path=path)
+    reader = _ProjectReader(folder=folder, path=path, installed=installed)
     reader.search({beside, *relative_folders(pythonpath.split(os.pathsep))})
     reader.take(folder / path)
     if "." in module:
@@ -110,6 +117,7 @@ class _ProjectReader:
 
     folder: Path
     path: str
+    installed: frozenset[str]
     contents: dict[Path, bytes] = field(default_factory=dict)
     """The sources by path, the script first."""
     names: dict[str, None] = field(default_factory=dict)
@@ -139,14 +147,14 @@ class _ProjectReader:
         """Look for modules in these folders of the project too."""
         for folder in sorted(set(folders) - self._folders.keys()):
             self._folders[folder] = None
-            for name in list(self.names):
+            for name in sorted(self.names.keys() - self.installed):
                 self._look_in(folder, name)
 
     def look_for(self, name: str) -> None:
         """Take the module of this top-level name from every folder that has one."""
         if name not in self.names:
             self.names[name] = None
-            for folder in list(self._folders):
+            for folder in list(self._folders) if name not in self.installed else ():
                 self._look_in(folder, name)
 
     def _look_in(self, folder: str, name: str) -> None:
@@ -193,6 +201,15 @@ def imported_names(source: bytes) -> frozenset[str]:
             case _:
                 pass
     return frozenset(names)
+
+
+def imports_relatively(source: bytes) -> bool:
+    """True where a source has an import such as `from . import data`: it runs only as a module of its package."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    return any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in ast.walk(tree))
 
 
 def _local_files(beside: Path, name: str) -> Iterator[Path]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from runner.laboratory.laboratory import Laboratory
+    from runner.laboratory.request import Stored
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
@@ -104,6 +105,13 @@ class Progress:
         """The next `wanted` seeds that are not there yet, the lowest first; they are under way from now on."""
         seeds = tuple(self._next(wanted))
         self.under_way += len(seeds)
+        return seeds
+
+    def begin_again(self) -> tuple[int, ...]:
+        """The seeds of the finished trials, which count no more and are under way anew; what is stored stays there."""
+        seeds = tuple(sorted(self.trials))
+        self.trials, self.stored, self._added_up = {}, {}, None
+        self.under_way = len(seeds)
         return seeds
 
     def answer(self, record: Record, seed: int) -> Verdict:
@@ -228,18 +236,18 @@ def ledger_of(
     cells: Sequence[Cell],
     selected: Sequence[Cell],
     *,
-    recorded: bool = False,
+    stored: Stored | None = None,
     lacking: Callable[[JudgedMatrix], Sequence[int]] | None = None,
 ) -> Ledger:
     """The stored knowledge of every cell of a matrix; `cells` are all of them.
 
-    Of what ran on the laboratory's engine; with `recorded` on whatever engine ran it last, and no engine is asked.
+    Of what ran on the laboratory's engine; with `stored` of what that says, and no engine is asked.
     """
     setup = Setup.of(matrix)
     seeds = range(most_trials(matrix.seeds))
 
     def progress(some: Sequence[Cell]) -> dict[CellId, Progress]:
-        found = laboratory.known(setup, some, seeds, recorded=recorded)
+        found = laboratory.known(setup, some, seeds, stored=stored)
         return {
             one.cell.id: Progress(cell=one.cell, matrix=matrix, setting=one.setting, stored=one.records)
             for one in found
@@ -247,8 +255,8 @@ def ledger_of(
 
     def copy_of(one: Progress) -> Progress:
         own = range(FIRST_CONTROL_SEED, FIRST_CONTROL_SEED + most_trials(matrix.seeds))
-        stored = laboratory.records.stored(one.setting, own) if one.setting else {}
-        return replace(one, stored=stored, first_seed=FIRST_CONTROL_SEED, trials={}, under_way=0)
+        found = laboratory.records.stored(one.setting, own) if one.setting else {}
+        return replace(one, stored=found, first_seed=FIRST_CONTROL_SEED, trials={}, under_way=0)
 
     known = {cell.id: Progress(cell=cell, matrix=matrix) for cell in cells}
     known |= progress(selected)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Observer(Watcher, Protocol):
     """Hears of everything that a user would want to see, in the order in which it happens to a cell."""
 
-    def planned(self, cells: Sequence[Cell], *, stored: int) -> None:
-        """Take the cells that the run is about, and how many finished trials are there already."""
+    def planned(self, cells: Sequence[Cell], known: Sequence[JudgedCell]) -> None:
+        """Take the cells that the run is about, and what those that have finished trials already come to by them."""
 
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
         """Take note that a trial ended and its record is kept."""
@@ -35,7 +35,7 @@ class Observer(Watcher, Protocol):
 class Unwatched(Silence):
     """An observer that says nothing."""
 
-    def planned(self, cells: Sequence[Cell], *, stored: int) -> None:
+    def planned(self, cells: Sequence[Cell], known: Sequence[JudgedCell]) -> None:
         """Ignore it."""
 
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
@@ -64,6 +64,8 @@ class Options:
     fail_fast: bool = False
     earlier: Result | None = None
     """A result to hold this one against: cells that look different from it get the trials that it takes to be sure."""
+    again: tuple[str, ...] | None = None
+    """Selections of cells whose stored trials run once more, and no other cells; of none all; None: no trial does."""
     prune_images: bool = False
     """True where an image is removed as soon as its cells are decided, so that a large matrix needs little disk."""
 

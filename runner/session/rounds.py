@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runner.laboratory.setup import Setup
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
+    from runner.outcomes.judged_cell import JudgedCell
     from runner.session.ledger import Ledger, Progress
     from runner.session.options import Observer
 
@@ -50,6 +51,16 @@ class Rounds:
         for progress in self._ledger.selected:
             if not progress.wanted:
                 self._stop_if_asked(progress)
+
+    def known(self) -> list[JudgedCell]:
+        """What the selected cells that have trials come to by them."""
+        begun = [one for one in self._ledger.selected if one.trials]
+        return [judge_cell(one.cell.id, one.finished, self._matrix.seeds) for one in begun]
+
+    def again(self) -> list[Request]:
+        """The finished trials of the selected cells, to be run once more."""
+        begun = [one for one in self._ledger.selected if one.trials]
+        return [Request(cell=one.cell, seeds=one.begin_again(), again=True) for one in begun]
 
     def next(self) -> list[Request]:
         """The trials of the next round; none when the matrix is done."""

@@ -16,11 +16,14 @@ from runner.environments.lock import Lock
 from runner.environments.times import undated_in
 from runner.errors import BuildFailedError, MatrixError, UsageError
 from runner.laboratory.laboratory import open_laboratory
+from runner.laboratory.request import Stored
 from runner.laboratory.setup import Group, Setup, groups_of
 from runner.matrix.cell_id import CellId
 from runner.matrix.cells import expand, select
 from runner.matrix.model import Seeds
 from runner.matrix.settle import missing_versions, settle
+from runner.plurals import counted
+from runner.session.last_run import keep_last_run, read_last_run
 from runner.session.ledger import lacking_for, ledger_of
 from runner.session.options import Observer, Options, Unwatched
 from runner.session.plan import CellPlan, EnvironmentPlan, Plan
@@ -71,9 +74,10 @@ class Session:
     @cached_property
     def setup(self) -> Setup:
         """The setup that the trials of all cells share; what a user should know of it is told."""
-        for note in self.matrix.notes:
+        setup = Setup.of(self.matrix)
+        for note in setup.notes:
             self.observer.note(note)
-        return Setup.of(self.matrix)
+        return setup
 
     @cached_property
     def all_cells(self) -> tuple[Cell, ...]:
@@ -83,7 +87,11 @@ class Session:
     @cached_property
     def chosen(self) -> tuple[Cell, ...]:
         """The cells of the matrix that `only` selects, whichever part they are in."""
-        return select(self.all_cells, self.options.only) if self.options.only else self.all_cells
+        chosen = select(self.all_cells, self.options.only) if self.options.only else self.all_cells
+        if not self.options.again:
+            return chosen
+        named = {cell.id for text in self.options.again for cell in select(chosen, text)}
+        return tuple(cell for cell in chosen if cell.id in named)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -103,7 +111,7 @@ class Session:
 
     # -- what is known without doing anything ------------------------------------------------------------------------
 
-    def ledger(self, *, recorded: bool = False) -> Ledger:
+    def ledger(self, stored: Stored | None = None) -> Ledger:
         """The stored knowledge of every cell of the matrix, held against each other."""
         earlier = self.options.earlier
         return ledger_of(
@@ -111,7 +119,7 @@ class Session:
             self.matrix,
             self.all_cells,
             self.cells,
-            recorded=recorded,
+            stored=stored,
             lacking=lacking_for(self.matrix, self.chosen, earlier) if earlier else None,
         )
 
@@ -148,10 +156,21 @@ class Session:
 
         Those of trials on this session's engine; with `recorded` on whatever engine ran last, and no engine is asked.
         """
+        return self._results_of(Stored() if recorded else None)
+
+    def last_results(self) -> Results:
+        """The outcomes of what the last run of this matrix came to; no engine is asked, unless another one is named.
+
+        Where nobody knows how it was run, those of whatever engine ran last.
+        """
+        last = read_last_run(self.laboratory.equipment.workplace.root, self._given)
+        if last and not last.is_meant(self.options):
+            return self._results_of(None)
+        return self._results_of(last.stored if last else Stored())
+
+    def _results_of(self, stored: Stored | None) -> Results:
         kept = read_comparisons(self.laboratory.equipment.workplace.root, self.matrix)
-        return results_of(
-            self.matrix, self.cells, self.ledger(recorded=recorded), executed=0, kept=kept, assemble=self.assemble
-        )
+        return results_of(self.matrix, self.cells, self.ledger(stored), executed=0, kept=kept, assemble=self.assemble)
 
     def assemble(self, results: Results) -> Result:
         """The one result that outcomes give, with the locks, logs and accounts of this workplace."""
@@ -192,18 +211,32 @@ class Session:
             self._read_scripts()
             ledger = self.ledger()
             rounds = Rounds(self.laboratory, self.matrix, ledger, self.observer, fail_fast=self.options.fail_fast)
-            rounds.stop_if_decided()
-            self.observer.planned(self.cells, stored=sum(progress.ran for progress in ledger.selected))
-            while requests := rounds.next():
-                self.check_versions(self.setup.environment(request.cell) for request in requests)
-                rounds.run(self.setup, requests)
+            again = rounds.again() if self.options.again is not None else []
+            if again:
+                number = sum(len(request.seeds) for request in again)
+                self.observer.note(f"{counted(number, 'stored trial')} to run once more.")
+            else:
+                rounds.stop_if_decided()
+            self.observer.planned(self.cells, rounds.known())
             root = self.laboratory.equipment.workplace.root
+            try:
+                while requests := again or rounds.next():
+                    again = []
+                    self.check_versions(self.setup.environment(request.cell) for request in requests)
+                    rounds.run(self.setup, requests)
+            finally:
+                keep_last_run(root, self.matrix, self.laboratory.equipment.engine, self._pythons(), self.options)
             kept = read_comparisons(root, self.matrix)
             results = results_of(
                 self.matrix, self.cells, ledger, executed=rounds.executed, kept=kept, assemble=self.assemble
             )
             keep_comparisons(root, results)
             return results
+
+    def _pythons(self) -> set[str]:
+        """The CPython minor releases of the locks that are there."""
+        locks = (self.laboratory.environments.locked(group.environment) for group in self.groups)
+        return {lock.python for lock in locks if lock}
 
     def _read_scripts(self) -> None:
         """Read every script before anything is made, and tell what an import flavour had to leave alone."""
@@ -283,10 +316,12 @@ def open_session(
 ) -> Iterator[Session]:
     """A session in a laboratory of its own, beside the matrix; `world` opens what it needs."""
     chosen, watching = options or Options(), observer or Unwatched()
+    last = read_last_run(matrix.folder.absolute() / ".runner", matrix)
     with open_laboratory(
         matrix.folder,
         engine=chosen.engine,
         base=chosen.base,
+        before=last.way if last and last.found else None,
         undated=undated_in(matrix.as_of, matrix.dates),
         observer=watching,
         world=world,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from runner.trials.record import Evaluation, Package, Phase, PreludeRun, ScriptException, Stage
+    from runner.trials.record import ChildProcess, Evaluation, Package, Phase, PreludeRun, ScriptException, Stage
 
 SCRIPT_PHASE: Final = "script"
 """The phase of the epochs that come from $RUNNER_METRICS."""
@@ -43,6 +43,7 @@ class Channel:
     steps: dict[str, tuple[float, ...]] = field(default_factory=dict)
     phases: tuple[Phase, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+    children: tuple[ChildProcess, ...] = ()
     packages: dict[str, Package] = field(default_factory=dict)
     configs: dict[str, str] = field(default_factory=dict)
     """JSON text by `PHASE/model`, `PHASE/optimizer` and `PHASE/loss`, each where it differs from those before."""
@@ -67,20 +68,21 @@ def read_channel(path: Path, metrics: Path | None, limit_bytes: int = 64 * 1024*
     return Channel(
         stage=stage,
         phase=phase,
-        probe_started=told.started,
-        python=told.python,
+        probe_started=told.first.started,
+        python=told.first.python,
         exception=told.exception(has_metrics=bool(script_epochs)),
-        exit=told.exit,
+        exit=told.first.exit,
         epochs=(*told.epochs(), *script_epochs),
         steps=told.steps(),
         phases=told.phases(),
         evaluations=told.evaluations(),
-        packages=told.packages,
-        configs=told.configs,
-        seeding=told.seeding,
-        preludes=told.preludes,
+        children=told.children(),
+        packages=told.packages(),
+        configs=told.configs(),
+        seeding=told.first.seeding,
+        preludes=told.preludes(),
         bad_lines=bad_lines,
-        probe_errors=tuple(told.probe_errors),
+        probe_errors=told.probe_errors(),
     )
 
 

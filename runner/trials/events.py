@@ -29,7 +29,9 @@ class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     t: Finite
-    """Seconds since the probe started."""
+    """Seconds since the probe started in the process that tells."""
+    process: Count | None = None
+    """The number of a process that the script started; None: the one that the trial began with."""
 
 
 class Start(_Event):

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.cache import disk_full
 from runner.engines.protocol import Cut, Job, JobFolder, Limits
 from runner.errors import EngineLostError, MachineError, StoppedError
 from runner.preludes.prelude import lay_out
@@ -33,6 +34,8 @@ MAX_FILES = 1000
 MAX_BYTES = 1024**3
 _TAIL_BYTES = 4096
 _ATTEMPTS = 3
+_SPARE_BYTES = 16 * 1024**2
+"""With less than this free, the end of a trial that failed says nothing of its script."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +102,8 @@ def _attempt(trial: Trial, image: Image, engine: Engine, workplace: Workplace, c
     ending = engine.run(image, job_of(trial, folder, cpus))
     if ending.cut is Cut.INTERRUPTED:
         raise StoppedError
+    if ending.exit_code != 0 and ending.cut is None and shutil.disk_usage(folder.root).free < _SPARE_BYTES:
+        raise disk_full(folder.root, _SPARE_BYTES)  # what ended it may be the machine, not the script
     keep = workplace.log(trial.key)
     keep.parent.mkdir(parents=True, exist_ok=True)
     if folder.log.is_file():
@@ -168,6 +173,7 @@ def _record(
         steps=channel.steps,
         phases=channel.phases,
         evaluations=channel.evaluations,
+        children=channel.children,
         packages=channel.packages,
         configs=channel.configs,
         seeding=channel.seeding,

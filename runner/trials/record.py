@@ -85,6 +85,18 @@ class Phase(_Frozen):
     """Seconds since the process began: the first and the latest step of a loop, the two ends of a fit."""
 
 
+class ChildProcess(_Frozen):
+    """A process that the script started and that trained, was asked for results or raised an exception."""
+
+    name: str
+    """`child-1`, … in the order in which they joined; their fits are `child-1:fit-1`, …"""
+    pid: int
+    """Its number in the trial's own world."""
+    command: tuple[str, ...] = ()
+    exception: ScriptException | None = None
+    """The exception that nothing in it caught."""
+
+
 class Evaluation(_Frozen):
     """The results of one call of `evaluate` or `score`; `number` counts the calls of its kind from 1."""
 
@@ -96,6 +108,8 @@ class Evaluation(_Frozen):
     model_number: int | None = None
     phase: str = ""
     """The phase that trained last before the call; empty where none was seen."""
+    process: str = ""
+    """The name of the child process that asked; empty where it was none."""
     logs: dict[str, Number]
 
 
@@ -157,6 +171,7 @@ class Record(_Frozen):
     """Per-step losses by phase, where asked for."""
     phases: tuple[Phase, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+    children: tuple[ChildProcess, ...] = ()
     packages: dict[str, Package] = Field(default_factory=dict)
     configs: dict[str, str] = Field(default_factory=dict)
     """Live configs of model, optimizer and loss as JSON text, by phase."""

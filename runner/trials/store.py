@@ -132,10 +132,13 @@ class Store:
         """
         return [(str(engine), str(identity)) for engine, identity in self._rows(query, (lock_digest,))]
 
-    def blocked(self, lock: str, cell: Mapping[str, str]) -> Record | None:
+    def blocked(self, lock: str, cell: Mapping[str, str], engine: str | None = None) -> Record | None:
         """The latest record that says why no trial of a cell can run, by the name of its environment."""
-        query = "SELECT key FROM records WHERE blocked AND lock = ? AND cell = ? ORDER BY started_at DESC LIMIT 1"
-        keys = [str(key) for (key,) in self._rows(query, (lock, _canonical(json.dumps(dict(cell)))))]
+        query = """
+            SELECT key FROM records WHERE blocked AND lock = ?1 AND cell = ?2 AND (?3 IS NULL OR engine = ?3)
+            ORDER BY started_at DESC LIMIT 1
+        """
+        keys = [str(key) for (key,) in self._rows(query, (lock, _canonical(json.dumps(dict(cell))), engine))]
         return next(iter(self.get(keys).values()), None)
 
     def keys(self) -> list[str]:

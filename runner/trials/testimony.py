@@ -1,15 +1,24 @@
-"""What a trial's process told, event by event, put together to the parts of a record.
+"""What the processes of a trial told, event by event, put together to the parts of a record.
 
-It may tell anything: what does not fit what it told before, or is too much, is not taken.
+They may tell anything: what does not fit what was told before, or is too much, is not taken.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from runner.trials import events
-from runner.trials.record import Epoch, Evaluation, Package, Phase, PreludeRun, ScriptException
+from runner.trials.record import (
+    ChildProcess,
+    Epoch,
+    Evaluation,
+    Package,
+    Phase,
+    PreludeRun,
+    ScriptException,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,15 +30,140 @@ PHASES: Final = 20_000
 STEPS: Final = 2_000_000
 EVALUATIONS: Final = 500
 """So many of the first results are kept, and so many of the last."""
+CHILDREN: Final = 1000
 CONFIGS: Final = 300
 PROBE_ERRORS: Final = 20
 PRELUDES: Final = 100
 
 
+_OF_EVENT = {"event", "t", "process"}
+_FAILED_CHILD = "subprocess.CalledProcessError"
+
+
 class Testimony:
-    """The sum of the events of one channel."""
+    """The sum of the events of a channel, of the trial's first process and of those that the script started."""
 
     def __init__(self) -> None:
+        self.first = ProcessTestimony()
+        self._children: dict[int, ProcessTestimony] = {}
+        self._phase_order: dict[str, int] = {}
+        self._evaluation_counts = {"evaluate": 0, "score": 0}
+        self._first_evaluations: list[Evaluation] = []
+        self._last_evaluations: deque[Evaluation] = deque(maxlen=EVALUATIONS)
+
+    def take(self, event: events.Event) -> bool:
+        """Add an event; True where it fits those before it (one start, one beginning of a phase, no flood)."""
+        if event.process is not None and isinstance(event, events.Start):
+            if event.process in self._children or len(self._children) >= CHILDREN:
+                return False
+            self._children[event.process] = ProcessTestimony(f"child-{len(self._children) + 1}")
+        process = self.first if event.process is None else self._children.get(event.process)
+        if process is None:
+            return False
+        if isinstance(event, events.Evaluated):
+            self._take_evaluation(event, process)
+            return True
+        taken = process.take(event)
+        if taken and isinstance(event, events.PhaseBegin):
+            self._phase_order[process.named(event.name)] = len(self._phase_order)
+        return taken
+
+    def _take_evaluation(self, event: events.Evaluated, process: ProcessTestimony) -> None:
+        self._evaluation_counts[event.kind] += 1
+        fields = event.model_dump(exclude={*_OF_EVENT, "phase"})
+        phase = process.named(event.phase) if event.phase else ""
+        found = Evaluation(number=self._evaluation_counts[event.kind], process=process.name, phase=phase, **fields)
+        if len(self._first_evaluations) < EVALUATIONS:
+            self._first_evaluations.append(found)
+        else:
+            self._last_evaluations.append(found)
+
+    def place(self, *, has_metrics: bool) -> tuple[Stage, str]:
+        """Stage and phase that the script was in when it ended; `has_metrics`: it reported metrics by itself."""
+        exception = self.exception(has_metrics=has_metrics)
+        if exception is not None:
+            return exception.stage, exception.phase
+        stage, phase = self.first.place()
+        return self._lifted(stage, has_metrics), phase
+
+    def exception(self, *, has_metrics: bool) -> ScriptException | None:
+        """The exception that nothing caught; of one that says that a process failed, what that process raised."""
+        own = self.first.exception()
+        if own is None:
+            return None
+        causes = [child.exception() for child in self._children.values()] if own.type == _FAILED_CHILD else []
+        cause = next((one for one in reversed(causes) if one is not None), None)
+        if cause is None:
+            return own.model_copy(update={"stage": self._lifted(own.stage, has_metrics)})
+        return cause.model_copy(update={"traceback": f"{cause.traceback}\n{own.traceback}"})
+
+    def _lifted(self, stage: Stage, has_metrics: bool) -> Stage:
+        """The stage, which is `training` at least with the first metric or with a child that trains."""
+        if stage not in ("import", "build-model"):
+            return stage
+        trained = [child.place()[0] for child in self._children.values() if child.phases()]
+        if trained:
+            return "training" if "training" in trained else "after-training"
+        return "training" if has_metrics else stage
+
+    def children(self) -> tuple[ChildProcess, ...]:
+        """The processes that the script started, in the order in which they joined."""
+        return tuple(
+            ChildProcess(name=one.name, pid=pid, command=one.command, exception=one.exception())
+            for pid, one in self._children.items()
+        )
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The fits and loops of all processes, in the order in which they began."""
+        found = chain.from_iterable(process.phases() for process in self._all())
+        return tuple(sorted(found, key=lambda phase: self._phase_order[phase.name]))
+
+    def epochs(self) -> tuple[Epoch, ...]:
+        """The epochs of fits and the blocks of equally many steps that stand for epochs in loops."""
+        return tuple(chain.from_iterable(process.epochs() for process in self._all()))
+
+    def steps(self) -> dict[str, tuple[float, ...]]:
+        """The losses of single steps by phase, where they were asked for."""
+        return {phase: losses for process in self._all() for phase, losses in process.steps().items()}
+
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """The results that were asked for, in the order of the calls."""
+        return (*self._first_evaluations, *self._last_evaluations)
+
+    def packages(self) -> dict[str, Package]:
+        """The packages that were imported; where processes differ, those of the trial's first one."""
+        return {name: package for process in reversed(self._all()) for name, package in process.packages.items()}
+
+    def configs(self) -> dict[str, str]:
+        """JSON text by `PHASE/model`, `PHASE/optimizer` and `PHASE/loss`."""
+        return {process.named(key): text for process in self._all() for key, text in process.configs.items()}
+
+    def preludes(self) -> dict[str, PreludeRun]:
+        """What became of each prelude: made where it was made in a process, failed where it failed in one."""
+        found: dict[str, PreludeRun] = {}
+        for run in chain.from_iterable(process.preludes.values() for process in self._all()):
+            before = found.get(run.name, run)
+            found[run.name] = PreludeRun(
+                name=run.name,
+                applied=before.applied or run.applied,
+                note=before.note or run.note,
+                error=before.error or run.error,
+            )
+        return found
+
+    def probe_errors(self) -> tuple[str, ...]:
+        """The failures inside of the probe."""
+        return tuple(chain.from_iterable(process.probe_errors for process in self._all()))
+
+    def _all(self) -> list[ProcessTestimony]:
+        return [self.first, *self._children.values()]
+
+
+class ProcessTestimony:
+    """The sum of the events of one process; `name` is empty for the one that the trial began with."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self.exit: str | None = None
         self.seeding: str | None = None
         self.preludes: dict[str, PreludeRun] = {}
@@ -45,9 +179,6 @@ class Testimony:
         self._step_count = 0
         self._phases: dict[str, events.PhaseBegin] = {}
         self._ends: dict[str, events.PhaseEnd] = {}
-        self._evaluation_counts = {"evaluate": 0, "score": 0}
-        self._first_evaluations: list[Evaluation] = []
-        self._last_evaluations: deque[Evaluation] = deque(maxlen=EVALUATIONS)
 
     def take(self, event: events.Event) -> bool:  # noqa: C901, PLR0911, PLR0912 - one case an event
         """Add an event; True where it fits those before it (one start, one beginning of a phase, no flood)."""
@@ -75,7 +206,7 @@ class Testimony:
             case events.EpochEnd():
                 if len(self._epochs) >= EPOCHS:
                     return False
-                self._epochs.append(Epoch(**event.model_dump(exclude={"event", "t"})))
+                self._epochs.append(self._epoch(event))
             case events.StepLosses():
                 return self._take_losses(event)
             case events.Loop(phase=phase):
@@ -83,7 +214,7 @@ class Testimony:
                     return False
                 self._loops[phase] = event
             case events.Evaluated():
-                self._take_evaluation(event)
+                return False
             case events.Config(phase=phase, what=what, config=config):
                 if len(self.configs) >= CONFIGS:
                     return False
@@ -107,14 +238,6 @@ class Testimony:
         self._steps.setdefault(event.phase, []).extend(event.losses)
         return True
 
-    def _take_evaluation(self, event: events.Evaluated) -> None:
-        self._evaluation_counts[event.kind] += 1
-        found = Evaluation(number=self._evaluation_counts[event.kind], **event.model_dump(exclude={"event", "t"}))
-        if len(self._first_evaluations) < EVALUATIONS:
-            self._first_evaluations.append(found)
-        else:
-            self._last_evaluations.append(found)
-
     @property
     def started(self) -> bool:
         """True where the probe said that it is there."""
@@ -125,18 +248,26 @@ class Testimony:
         """The interpreter's exact release."""
         return None if self._start is None else self._start.python
 
-    def place(self, *, has_metrics: bool) -> tuple[Stage, str]:
-        """Stage and phase that the script was in when it ended; `has_metrics`: it reported metrics by itself."""
-        last = self._exception or self._stage
-        stage: Stage = "import" if last is None else last.stage
-        return _lifted(stage, has_metrics), "" if last is None else last.phase
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words that it was started with."""
+        return () if self._start is None else tuple(self._start.argv)
 
-    def exception(self, *, has_metrics: bool) -> ScriptException | None:
-        """The exception that nothing caught; `has_metrics`: the script reported metrics by itself."""
+    def named(self, phase: str) -> str:
+        """The name of a fit or loop of this process among those of all."""
+        return f"{self.name}:{phase}" if self.name else phase
+
+    def place(self) -> tuple[Stage, str]:
+        """Stage and phase that the process was in when it ended."""
+        last = self._exception or self._stage
+        return ("import", "") if last is None else (last.stage, self.named(last.phase) if last.phase else "")
+
+    def exception(self) -> ScriptException | None:
+        """The exception that nothing caught."""
         if self._exception is None:
             return None
-        fields = self._exception.model_dump(exclude={"event", "t", "stage"})
-        return ScriptException(**fields, stage=_lifted(self._exception.stage, has_metrics))
+        fields = self._exception.model_dump(exclude={*_OF_EVENT, "phase"})
+        return ScriptException(**fields, phase=self.named(self._exception.phase) if self._exception.phase else "")
 
     def phases(self) -> tuple[Phase, ...]:
         """The fits and loops, in the order in which they began."""
@@ -148,16 +279,12 @@ class Testimony:
 
     def steps(self) -> dict[str, tuple[float, ...]]:
         """The losses of single steps by phase, where they were asked for."""
-        return {phase: tuple(losses) for phase, losses in self._steps.items()}
-
-    def evaluations(self) -> tuple[Evaluation, ...]:
-        """The results that were asked for, in the order of the calls."""
-        return (*self._first_evaluations, *self._last_evaluations)
+        return {self.named(phase): tuple(losses) for phase, losses in self._steps.items()}
 
     def _phase(self, begin: events.PhaseBegin) -> Phase:
         end, loop = self._ends.get(begin.name), self._loops.get(begin.name)
         return Phase(
-            name=begin.name,
+            name=self.named(begin.name),
             model=begin.model,
             planned_epochs=begin.planned_epochs,
             steps=begin.steps if loop is None else loop.steps,
@@ -171,16 +298,14 @@ class Testimony:
             ended_s=begin.t + loop.seconds if loop is not None else None if end is None else end.t,
         )
 
+    def _epoch(self, event: events.EpochEnd) -> Epoch:
+        return Epoch(phase=self.named(event.phase), **event.model_dump(exclude={*_OF_EVENT, "phase"}))
+
     def _loop_epochs(self) -> Iterator[Epoch]:
         for phase, loop in self._loops.items():
             for number in range(max(map(len, loop.logs.values()), default=0)):
                 logs = {name: values[number] for name, values in loop.logs.items() if number < len(values)}
-                yield Epoch(phase=phase, epoch=number + 1, logs=logs)
-
-
-def _lifted(stage: Stage, has_metrics: bool) -> Stage:
-    """`training` begins with the first metric at the latest, and the probe does not see those of the script."""
-    return "training" if has_metrics and stage in ("import", "build-model") else stage
+                yield Epoch(phase=self.named(phase), epoch=number + 1, logs=logs)
 
 
 def _prelude(event: events.PreludeState, before: PreludeRun | None) -> PreludeRun:

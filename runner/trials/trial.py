@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from runner.code_digest import code_digest
 from runner.engines.protocol import Mount
@@ -166,11 +166,15 @@ def _files(source: Path) -> Iterator[Path]:
         yield source
         return
     seen: set[str] = set()
-    for folder, folders, names in os.walk(source, followlinks=True):
+    for folder, folders, names in os.walk(source, onerror=_refused, followlinks=True):
         real = os.path.realpath(folder)
         folders[:] = [] if real in seen else sorted(folders)  # a link that leads back up is walked once
         seen.add(real)
         yield from (file for name in sorted(names) if (file := Path(folder, name)).is_file())
+
+
+def _refused(error: OSError) -> NoReturn:
+    raise UsageError(f"The data folder {error.filename} can't be read: {error.strerror}.") from error
 
 
 def _sha256(file: Path, store: Store) -> str:

@@ -107,6 +107,52 @@ own.fit(x, y, epochs=2, verbose=0)
 
 
 @pytest.mark.parametrize("name", STACKS)
+def test_folds_results_models_in_turn_and_training_in_a_child_are_told_apart(
+    name: str, stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    script = (
+        HEAD.format(flavour="keras" if name == KERAS3 else "tf.keras")
+        + """
+import os, subprocess
+if len(sys.argv) > 1:
+    make("alone").fit(x, y, epochs=2, verbose=0)
+    sys.exit()
+for fold in range(3):
+    model = make("fold")
+    model.fit(x, y * (float("nan") if fold == 1 else 1), epochs=2, validation_split=0.25, verbose=0)
+    model.evaluate(x, y, verbose=0)
+critic = make("critic")
+critic.trainable = False
+generator = keras.models.Sequential([keras.layers.Dense(4, input_shape=(4,))])
+gan = keras.models.Sequential([generator, critic], name="gan")
+gan.compile("sgd", "mse")
+for step in range(5):
+    critic.train_on_batch(x, y)
+    gan.train_on_batch(x, y)
+subprocess.check_call([sys.executable, "train.py", "child"], env=dict(os.environ, FOLD="4"))
+"""
+    )
+    run = execute(stack(name), tmp_path, script)
+    told = run.channel
+    assert run.exit_code == 0, run.errors
+    assert (told.probe_errors, told.bad_lines, told.exit) == ((), 0, "normal")
+    names = ["fit-1", "fit-2", "fit-3", "batches-1", "batches-2", "child-1:fit-1"]
+    assert [phase.name for phase in told.phases] == names
+    architectures = [phase.architecture for phase in told.phases]
+    assert architectures[:4] == [architectures[0]] * 4 == [architectures[-1]] * 4
+    assert architectures[4] not in (None, architectures[0])
+    assert [phase.model_number for phase in told.phases] == [1, 2, 3, 4, 5, 1]
+    critic, gan = told.phases[3:5]
+    assert critic.ended_s is not None
+    assert gan.began_s is not None
+    assert gan.began_s < critic.ended_s
+    results = [(one.number, one.round, one.model_number, one.phase) for one in told.evaluations]
+    assert results == [(1, 1, 1, "fit-1"), (2, 2, 2, "fit-2"), (3, 3, 3, "fit-3")]
+    assert all(len(one.logs) == 2 and "loss" in one.logs for one in told.evaluations)
+    assert [one.command[1:] for one in told.children] == [("train.py", "child")]
+
+
+@pytest.mark.parametrize("name", STACKS)
 def test_an_error_is_told_with_the_script_s_line_and_its_stage(
     name: str, stack: Callable[[str], Path], tmp_path: Path
 ) -> None:

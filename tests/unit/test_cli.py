@@ -366,7 +366,7 @@ def test_the_configuration_file_gives_defaults_and_is_checked(
 ) -> None:
     asked: list[tuple[str, str]] = []
 
-    def open_engine(choice: str, *, base: str) -> tuple[FakeEngine, str]:
+    def open_engine(choice: str, *, base: str, before: object) -> tuple[FakeEngine, str]:
         asked.append((choice, base))
         return FakeEngine(), ""
 

@@ -108,3 +108,26 @@ def test_what_the_script_prints_is_offered_as_metrics(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import sklearn\nprint(f'Test accuracy: {0.9}')\n")
     made(tmp_path)
     assert r"#   test_accuracy: 'Test accuracy: (\S+)'" in (tmp_path / "matrix.yaml").read_text()
+
+
+def test_the_files_that_the_script_names_go_with_it_and_large_ones_are_data(tmp_path: Path) -> None:
+    for name, size in {"conf/a.yaml": 1, "data/big.bin": 21 * 1000**2, "jobs/near.csv": 1}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+    (tmp_path / "jobs" / "train.py").write_text(
+        "import numpy, pathlib\nopen('conf/a.yaml'); open('data/big.bin'); pathlib.Path(__file__).parent / 'near.csv'\n"
+    )
+    matrix = made(tmp_path, "jobs/train.py")
+    assert matrix.experiment.files == ("conf/a.yaml", "jobs/near.csv")
+    assert [mapping.target for mapping in matrix.experiment.data] == ["data/big.bin"]
+
+
+def test_a_script_with_relative_imports_is_run_as_a_module(tmp_path: Path) -> None:
+    (tmp_path / "mypkg").mkdir()
+    for name in ("__init__.py", "data.py"):
+        (tmp_path / "mypkg" / name).touch()
+    (tmp_path / "mypkg" / "train.py").write_text("from . import data\nimport keras\n")
+    assert made(tmp_path, "mypkg/train.py").experiment.module == "mypkg.train"
+    (tmp_path / "mypkg" / "train.py").write_text("import keras\n")
+    assert made(tmp_path, "mypkg/train.py").experiment.module == ""

@@ -13,6 +13,7 @@ from runner.engines.docker.container import LAYOUT, mounts, prepare, settings
 from runner.engines.job_limits import Seen
 from runner.engines.protocol import Cut, Job, JobFolder, Limits, Mount
 from runner.engines.world import world_of
+from runner.errors import MachineError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,3 +119,16 @@ def test_the_end_of_a_container_is_told_as_it_was(
     ending = container._ending(words, Seen(cut=cut, peak_memory_bytes=7), truncated=True)
     assert (ending.exit_code, ending.signal, ending.cut) == expected
     assert (ending.duration_s, ending.peak_memory_bytes, ending.log_truncated) == (2.5, 7, True)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="trials run as the same user")
+def test_data_that_trials_may_not_read_is_the_machines_trouble_and_not_the_scripts(job: Job, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "train.csv").write_text("1,2\n")
+    (folder / "train.csv").chmod(0o600)
+    closed = replace(job, mounts=(Mount(source=folder, target="data"),))
+    with pytest.raises(MachineError, match=r"train\.csv can't be read by trials(.|\n)*chmod -R o\+rX"):
+        prepare(closed, world_of(closed, LAYOUT))
+    (folder / "train.csv").chmod(0o644)
+    prepare(closed, world_of(closed, LAYOUT))

@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 from matrix_files import SMALLEST, loaded
 
 from runner.matrix.declaration import json_schema
-from runner.matrix.template import template
+from runner.matrix.starting_axes import starting_axes
+from runner.matrix.template import Proposal, template
 
 COMMITTED = Path(__file__).parents[2] / "schema" / "matrix.schema.json"
 VALIDATOR = Draft202012Validator(json_schema())
@@ -70,7 +71,10 @@ def test_the_schema_is_a_valid_one_and_every_key_has_a_description() -> None:
     assert all(described.values()), described
 
 
-@pytest.mark.parametrize("text", [SMALLEST, WHOLE, UNSETTLED, INCLUDED, template("train.py", imports={"keras"})])
+WRITTEN = template(Proposal(script="train.py", axes=starting_axes({"keras"}, {})))
+
+
+@pytest.mark.parametrize("text", [SMALLEST, WHOLE, UNSETTLED, INCLUDED, WRITTEN])
 def test_what_loads_validates(tmp_path: Path, text: str) -> None:
     loaded(tmp_path, text)
     assert not list(VALIDATOR.iter_errors(as_an_editor_reads(text)))

@@ -116,6 +116,7 @@ def test_schema_and_reader_agree_on_every_field_of_an_event(kind: str) -> None:
     event = {"event": kind, "t": 0.5, **EVENTS[kind]}
     assert is_event(event)
     assert not is_event({**event, "forged": 1})
+    assert [is_event({**event, "process": process}) for process in (7, None, -1, "7")] == [True, True, False, False]
     assert not is_event({**event, "event": "other"})
     for name in event:
         assert not is_event({key: value for key, value in event.items() if key != name})
@@ -127,4 +128,4 @@ def test_the_reader_gives_back_what_the_probe_wrote() -> None:
     event = {"event": "epoch", "t": 0.5, **EVENTS["epoch"]}
     parsed = parse(json.dumps(event).encode())
     assert parsed is not None
-    assert parsed.model_dump() == {**event, "logs": {"loss": 0.25, "val_loss": float("inf")}}
+    assert parsed.model_dump() == {**event, "process": None, "logs": {"loss": 0.25, "val_loss": float("inf")}}

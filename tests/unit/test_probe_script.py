@@ -85,30 +85,6 @@ Mine().fit([old.Loss()])
 
 
 @EVERY_PYTHON
-def test_processes_that_the_script_starts_write_nothing(python: Path, tmp_path: Path) -> None:
-    script = """
-import multiprocessing, os, sys
-import keras
-def work(number):
-    keras.models.Model().fit([float(number)])
-    return number * 2
-if __name__ == "__main__":
-    keras.models.Model().fit([7.0])
-    child = os.fork()
-    if not child:
-        keras.models.Model().fit([8.0])
-        sys.exit(3)
-    assert os.waitpid(child, 0)[1] == 3 << 8
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        print(pool.map(work, [1, 2]))
-"""
-    told = run(python, tmp_path, script)
-    assert (told.out, told.exit_code) == ("[2, 4]\n", 0)
-    assert [epoch["logs"]["loss"] for epoch in told.of("epoch")] == [7.0]
-    assert len(told.of("start")) == len(told.of("exit")) == 1
-
-
-@EVERY_PYTHON
 def test_a_script_that_closes_moves_deletes_and_replaces_still_gets_a_true_record(python: Path, tmp_path: Path) -> None:
     script = """
 import os, shutil, sys

@@ -338,3 +338,15 @@ def test_slots_share_no_processor_unless_more_are_asked_for(monkeypatch: pytest.
     assert slots_of(2, None) == [(1, 3), (5, 7)]
     assert slots_of(3, 2) == [(1, 3, 5), (7, 1, 3)]
     assert slots_of(8, None) == [(1, 3, 5, 7)]
+
+
+def test_a_trial_that_fails_where_the_disk_is_full_is_no_result(
+    engine: FakeEngine, matrix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.exits = lambda _job: 1
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=1000))
+    with pytest.raises(MachineError, match=r"^The disk of .* is full"):
+        run(engine, matrix, only="six=1.15.0,script=a.py")
+    monkeypatch.undo()
+    engine.exits = lambda _job: 0
+    assert labels(run(engine, matrix, only="six=1.15.0,script=a.py")) == ["converges"]

@@ -7,7 +7,9 @@ root; it writes into three folders and two files of this machine, and sees nothi
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import stat
 import threading
 import time
 from dataclasses import replace
@@ -140,7 +142,8 @@ def mounts(world: TrialWorld) -> list[DockerMount]:
 def prepare(job: Job, world: TrialWorld) -> str:
     """Make the job's folder ready for its container; gives the user that it runs as, who owns what is in there.
 
-    The places of mapped data are made here, or the engine would make them, as root.
+    The places of mapped data are made here, or the engine would make them, as root. Raises MachineError where that
+    user may not read the data.
     """
     make_places(job, world)
     for data in world.data:
@@ -150,9 +153,33 @@ def prepare(job: Job, world: TrialWorld) -> str:
             data.place.touch()
     if os.getuid() != 0:
         return f"{os.getuid()}:{os.getgid()}"
+    for seen in (*world.read_only, *world.data):
+        _check_open(seen.source)
     for path in _everything(job.folder):
         os.chown(path, _NOBODY, _NOBODY, follow_symlinks=False)
     return f"{_NOBODY}:{_NOBODY}"
+
+
+@functools.cache
+def _check_open(source: Path) -> None:
+    """Raise MachineError where only owner or group may read some of what a trial is to see."""
+    everything = (Path(place, name) for place, _, files in os.walk(source) for name in ("", *files))
+    for path in (source,) if source.is_file() else everything:
+        if not _is_open(path):
+            raise MachineError(
+                f"{path} can't be read by trials: the runner is root and trials are not, and only owner or group may"
+                f" read it. Let everybody read it (`chmod -R o+rX {source}`), or start the runner as another user."
+            )
+
+
+def _is_open(path: Path) -> bool:
+    """True where everybody may read a file, or enter and list a folder; a link that leads nowhere is no obstacle."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return True
+    needed = stat.S_IROTH | stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH
+    return mode & needed == needed
 
 
 def _everything(folder: JobFolder) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from runner.environments.lock import Layer
 from runner.environments.target import build_tools_date, stamp
 from runner.environments.times import UNDATED, day_after
 from runner.environments.wheelhouse import best_file
+from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +45,14 @@ _MOUNTS = (
 def recipe(lock: Lock, interpreter: InterpreterImage, address: str | None, catalog: Catalog) -> str:
     """The text of the Dockerfile; `address` is what FROM names, None where only this machine has the base image.
 
-    Raises MachineError where the index does not answer, or no longer has a file.
+    Raises MachineError where the index does not answer, or no longer has a file; UsageError where an image holds what
+    is on no index.
     """
+    if lock.environment.own:
+        raise UsageError(
+            f"The image holds {lock.environment.own.name}, which is built from this project and is on no index: a"
+            " Dockerfile that stands alone can't install it. Leave `install:` out to print one for all else."
+        )
     lines = [*_head(lock, interpreter, address), f"FROM {address or interpreter.base_tag}", ""]
     lines += [
         "RUN --mount=type=bind,target=/mnt \\",

@@ -7,19 +7,24 @@ said in `events.schema.json` beside this package; the runner reads it with `runn
 VERSION = "3"
 
 
-def start(settings: "dict[str, str]") -> None:
-    """Open the channel, say so, seed, and get ready to see imports, training and the end of the process."""
-    from . import emitter
+def start(settings: "dict[str, str]", folder: str) -> None:
+    """Open the channel, say so, seed, and get ready to see imports, training, further processes and the end."""
+    import os
 
-    line = emitter.open_channel(settings["RUNNER_CHANNEL"])
-    line.write_start(VERSION)
+    from . import emitter, entrance
 
-    from . import ending, preparation, watched_imports
+    line = emitter.open_channel(settings["RUNNER_CHANNEL"], VERSION, settings.get(entrance.FIRST))
+    settings.setdefault(entrance.FIRST, str(os.getpid()))
+
+    from . import children, ending, preparation, watched_imports
 
     where = emitter.ScriptProgress(line)
     seed = preparation.wanted_seed(settings)
+    if line.is_child() and children.is_worker():
+        seed = None
     line.emit("seeding", mode="as-written" if seed is None else "seeded", seed=seed)
     hooks = watched_imports.training_hooks(line, where, steps=settings.get("RUNNER_STEPS") == "1")
+    hooks.append(("subprocess", children.Environment(settings, folder, line).watch))
     if seed is not None:
         line.shielded(preparation.seed_random)(seed)
         hooks.extend(preparation.seed_hooks(seed, line))

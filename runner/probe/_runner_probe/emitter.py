@@ -1,7 +1,7 @@
 """The record channel as the probe writes it, one JSON line with one `write`, and where the script is by now.
 
-The script may close every descriptor, fork, change directory or fill the disk: what can't be written is lost, and the
-script never notices.
+The script may close every descriptor, change directory or fill the disk: what can't be written is lost, and the script
+never notices. It may fork and start further processes, which write into the same file: a line is appended whole.
 """
 
 import functools
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 BUDGET_BYTES = 32 * 1024**2
-"""Where this much is written, only what a record can't do without is written still: the engine ends a job whose channel
-grows past its limit (64 MiB), and that must not be the probe's doing."""
+"""Where the channel holds this much, only what a record can't do without is written still: the engine ends a job whose
+channel grows past its limit (64 MiB), and that must not be the probe's doing."""
 
 BUDGETS = dict.fromkeys(["start", "seeding", "exception", "packages", "exit"], float("inf"))
 BUDGETS["stage"] = 48 * 1024**2
+JOINING = frozenset(["phase", "evaluation", "exception"])
+"""With one of these events a process that the script started joins; most never do, and nothing is written of them."""
+WAITING = frozenset(["start", "seeding", "prelude", "stage", "probe-error"])
+"""What such a process tells once it has joined, of the time before."""
 MARKERS = 100
 """The number of changes of phase that are told that are neither a change of stage nor a fit: two models that are
 trained in turn, or a loop around `predict`, would fill the channel."""
@@ -28,9 +32,16 @@ FAILURES = 20
 """The number of failures of its own the probe reports; one that repeats in every epoch would fill the channel."""
 
 
-def open_channel(path: str) -> "Emitter":
-    """The channel in the file at `path`, which must be there. Raises OSError."""
-    return Emitter(os.path.abspath(path))
+def open_channel(path: str, version: str, first: "str | None") -> "Emitter":
+    """The channel in the file at `path`, with the start told; `first` names the process that the trial began with.
+
+    In that process the file must be there: raises OSError. A process that replaced itself has told its start before.
+    """
+    own = str(os.getpid())
+    channel = Emitter(os.path.abspath(path), version, child=first not in (None, own))
+    if first != own:
+        channel.tell_start()
+    return channel
 
 
 def plain(value: "Any") -> "Any":
@@ -49,46 +60,76 @@ def plain(value: "Any") -> "Any":
 
 
 class Emitter:
-    """The open file, the process that it belongs to, and the clock of the trial."""
+    """The open file, the process that it belongs to, and the clock of that process."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, version: str, child: bool) -> None:
         self._path = path
-        self._pid = os.getpid()
-        self._begun = time.time()
+        self._version = version
+        self._child = child
         self._descriptor: Any = None
         self._identity: Any = None
-        self._written = 0
-        self._failures = 0
-        self._open()
+        self._forked: list[Callable[[], object]] = []
+        self._waiting: list[dict[str, Any]] | None = None
+        self._begin()
+        if not child:
+            self._open()
 
-    def mine(self) -> bool:
-        """True where this is the process that the probe started in, and not a fork of it."""
-        return os.getpid() == self._pid
+    def settle(self) -> None:
+        """Where this process is a fork of the one that was: go on as a child of it."""
+        if os.getpid() != self._pid:
+            self._child = True
+            self._begin()
+            self.tell_start()
+            for act in self._forked:
+                act()
 
-    def write_start(self, version: str) -> None:
-        """The first event."""
-        self.emit(
-            "start",
-            probe=version,
-            python="%d.%d.%d" % sys.version_info[:3],
-            implementation=sys.implementation.name,
-            executable=sys.executable or "",
-            argv=_command_line(),
-            pid=self._pid,
-            time=self._begun,
-        )
+    def after_fork(self, act: "Callable[[], object]") -> None:
+        """Have `act` called in each process that is a fork of this one."""
+        self._forked.append(act)
+
+    def is_child(self) -> bool:
+        """True in a process that the script started."""
+        return self._child
+
+    def is_silent(self) -> bool:
+        """True where this process has not joined."""
+        return self._waiting is not None
 
     def emit(self, event: str, **fields: "Any") -> None:
         """Append one event; never raises, never blocks on anything but the disk."""
         try:
-            if not self.mine() or self._written > BUDGETS.get(event, BUDGET_BYTES):
-                return
+            self.settle()
             fields["event"] = event
             fields["t"] = round(time.time() - self._begun, 4)
-            line = json.dumps(plain(fields), allow_nan=False, separators=(",", ":")) + "\n"
-            self._write(line.encode("ascii"))
+            if self._child:
+                fields["process"] = self._pid
+            if self._waiting is not None and event not in JOINING:
+                self._waiting = _waiting_with(self._waiting, fields)
+                return
+            waiting, self._waiting = self._waiting or [], None
+            for one in [*waiting, fields]:
+                self._write(one)
         except Exception:
             pass
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._begun = time.time()
+        self._failures = 0
+        self._waiting = [] if self._child else None
+
+    def tell_start(self) -> None:
+        """The first event of a process."""
+        self.emit(
+            "start",
+            probe=self._version,
+            python="%d.%d.%d" % sys.version_info[:3],
+            implementation=sys.implementation.name,
+            executable=sys.executable or "",
+            argv=command_line(),
+            pid=self._pid,
+            time=self._begun,
+        )
 
     def failed(self, place: str, error: "BaseException") -> None:
         """Report a failure inside of the probe."""
@@ -113,22 +154,30 @@ class Emitter:
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
         self._descriptor = _moved_up(os.open(self._path, flags))
-        self._identity = _identity(self._descriptor)
+        self._identity = _identity(os.fstat(self._descriptor))
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, fields: "dict[str, Any]") -> None:
+        line = json.dumps(plain(fields), allow_nan=False, separators=(",", ":")) + "\n"
         # The script may have closed the descriptor, and its number may be a file of the script's by now.
         try:
-            lost = _identity(self._descriptor) != self._identity
-        except OSError:
-            lost = True
-        if lost:
+            status: Any = os.fstat(self._descriptor)
+        except (OSError, TypeError):
+            status = None
+        if status is None or _identity(status) != self._identity:
             self._open()
-        self._written += len(data)
-        os.write(self._descriptor, data)
+            status = os.fstat(self._descriptor)
+        if status.st_size <= BUDGETS.get(fields["event"], BUDGET_BYTES):
+            os.write(self._descriptor, line.encode("ascii"))
 
 
-def _identity(descriptor: int) -> "tuple[int, int]":
-    status = os.fstat(descriptor)
+def _waiting_with(waiting: "list[dict[str, Any]]", fields: "dict[str, Any]") -> "list[dict[str, Any]]":
+    """What waits to be told, with one event more; of stages the last one holds."""
+    event = fields["event"]
+    kept = [one for one in waiting if event != "stage" or one["event"] != event]
+    return [*kept, fields] if event in WAITING and len(kept) < MARKERS else kept
+
+
+def _identity(status: "os.stat_result") -> "tuple[int, int]":
     return status.st_dev, status.st_ino
 
 
@@ -147,7 +196,8 @@ def _moved_up(descriptor: int) -> int:
     return high
 
 
-def _command_line() -> "list[str]":
+def command_line() -> "list[str]":
+    """The words that this process was started with; none where the system does not tell."""
     try:
         with open("/proc/self/cmdline", "rb") as file:
             words = file.read(65536).split(b"\0")[:-1]
@@ -163,6 +213,10 @@ class ScriptProgress:
         self._channel = channel
         self._markers = 0
         self._blamed: Any = None
+        self._begin_process()
+        channel.after_fork(self._begin_process)
+
+    def _begin_process(self) -> None:
         self.stage = "import"
         self.phase = ""
 

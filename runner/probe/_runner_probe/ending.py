@@ -57,15 +57,16 @@ class _Ending:
         atexit.register(self._channel.shielded(self._at_exit))
 
     def _excepthook(self, kind: "type[BaseException]", error: "BaseException", trace: "Any") -> None:
-        if self._channel.mine():
-            self._tell(error, trace)
+        self._channel.settle()
+        self._tell(error, trace)
         self._next_hook(kind, error, trace)  # which prints it, without the probe's frames
 
     def _at_exit(self) -> None:
-        if not self._channel.mine():
-            return
+        self._channel.settle()
         if sys.excepthook != self._excepthook and not self._raised:
             self._look_back()
+        if self._channel.is_silent():
+            return
         self._channel.emit("packages", packages=imported_packages())
         self._channel.emit("exit", kind="exception" if self._raised else "normal")
 

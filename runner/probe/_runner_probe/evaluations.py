@@ -39,10 +39,14 @@ class Evaluations:
         self._models = models
         self._round = 0
         self._has_trained = False
-        self._depths = {"evaluate": 0, "score": 0}
+        self._begin_process()
+        channel.after_fork(self._begin_process)
         self._named: Any = None
         self._phase = ""
         self.end = channel.shielded(self.end)
+
+    def _begin_process(self) -> None:
+        self._depths = {"evaluate": 0, "score": 0}
 
     def trained(self, phase: str) -> None:
         """Training has begun or went on since the last result."""

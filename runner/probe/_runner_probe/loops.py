@@ -5,6 +5,7 @@ of at most 64 blocks of equally many consecutive steps. A block doubles when 64 
 """
 
 import atexit
+import sys
 import time
 import weakref
 
@@ -126,9 +127,13 @@ class Batches:
         self._where = where
         self._models = models
         self._results = results
+        self._close = channel.shielded(self._close)
+        self._begin_process()
+        channel.after_fork(self._begin_process)
+
+    def _begin_process(self) -> None:
         self._loops: dict[Any, Any] = {}
         self._numbers = {"batches": 0, "loop": 0}
-        self._close = channel.shielded(self._close)
 
     def begin(self, model: "Any", backend: str) -> "Any":
         """A call of `train_on_batch` begins; the loop that it belongs to."""
@@ -187,7 +192,7 @@ class Batches:
 
     def _new_loop(self, owner: "Any", kind: str, variables: "Any", read: "Any", session: "Any" = None) -> "StepLoop":
         if not any(self._numbers.values()):
-            atexit.register(self._close_all)
+            self._close_at_end()
         self._numbers[kind] += 1
         loop = StepLoop(self._channel, "%s-%d" % (kind, self._numbers[kind]), owner, variables, read, session)
         self._loops[kind, id(owner)] = loop
@@ -209,11 +214,17 @@ class Batches:
     def _write(self, loop: "StepLoop") -> None:
         self._channel.emit("loop", **loop.event())
 
+    def _close_at_end(self) -> None:
+        """Registered after TensorFlow's own handlers, and so called before they take its state down."""
+        atexit.register(self._close_all)
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None and self._channel.is_child():
+            util.Finalize(None, self._close_all, exitpriority=0)  # a fork that multiprocessing made has no atexit
+
     def _close_all(self) -> None:
-        """Registered after TensorFlow's own handlers, and so before they take its state down."""
-        if self._channel.mine():
-            for loop in list(self._loops.values()):
-                self._close(loop)
+        self._channel.settle()
+        for key in list(self._loops):
+            self._close(self._loops.pop(key))
 
     def _close(self, loop: "StepLoop") -> None:
         owner = loop.owner()

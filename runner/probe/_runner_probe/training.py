@@ -23,15 +23,22 @@ class Training:
         self._channel = channel
         self._where = where
         self._steps = steps
-        self._fits = 0
-        self._stacks: dict[Any, Any] = {}
-        self._inside = 0
-        self._configs: set[Any] = set()
-        self._in_callbacks = 0
+        self._process = 0
+        self._begin_process()
+        channel.after_fork(self._begin_process)
         self._models = evaluations.Models()
         self._results = evaluations.Evaluations(channel, self._models)
         self._batches = loops.Batches(channel, where, self._models, self._results)
         self._sessions = loops.Sessions(self._batches)
+
+    def _begin_process(self) -> None:
+        """In a fork: what its parent is in the middle of goes on there."""
+        self._process += 1
+        self._fits = 0
+        self._stacks: dict[Any, Any] = {}
+        self._inside = 0
+        self._in_callbacks = 0
+        self._configs: set[Any] = set()
 
     def watch_models(self, module: "Any", backend: str) -> None:
         """A module that defines classes with `fit`."""
@@ -83,20 +90,23 @@ class Training:
         self._put_around(module.BaseSession, "close", self._enter_close, wrapping.nothing)
 
     def _put_around(self, cls: "Any", name: str, enter: "Any", leave: "Any", *given: "Any") -> None:
-        def enter_if_mine(args: "Any", kwargs: "Any") -> "Any":
-            return enter(args, kwargs, *given) if self._channel.mine() else None
+        def enter_here(args: "Any", kwargs: "Any") -> "Any":
+            self._channel.settle()
+            token = enter(args, kwargs, *given)
+            return None if token is None else (self._process, token)
 
-        def leave_if_entered(token: "Any", result: "Any", error: "Any") -> None:
-            if token is not None:
-                leave(token, result, error)
+        def leave_if_entered(entered: "Any", result: "Any", error: "Any") -> None:
+            self._channel.settle()
+            if entered is not None and entered[0] == self._process:
+                leave(entered[1], result, error)
 
         shielded = self._channel.shielded
-        wrapping.put_around(cls, name, shielded(enter_if_mine), shielded(leave_if_entered))
+        wrapping.put_around(cls, name, shielded(enter_here), shielded(leave_if_entered))
 
     def _watch_making(self, cls: "Any") -> None:
         def building() -> None:
-            if self._channel.mine():
-                self._where.building()
+            self._channel.settle()
+            self._where.building()
 
         wrapping.once(cls, "__init__", self._channel.shielded(building))
 

@@ -1,0 +1,47 @@
+"""The live display: the matrix as it fills up, provisional until a cell is decided, within its lines and columns."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from runner.cli.live_matrix import LiveMatrix
+from runner.matrix.cell_id import CellId
+from runner.outcomes.outcome import Outcome
+from runner.outcomes.verdict import Label
+from runner.reports.notation import SYMBOLS
+
+CELLS = [CellId.of({"six": six, "script": script}) for six in ("1.15.0", "1.16.0") for script in ("a.py", "b.py")]
+
+
+def drawn(matrix: LiveMatrix, width: int = 80, height: int = 20) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console.print(matrix.drawn(SYMBOLS, width, height))
+    return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+
+
+def filled() -> LiveMatrix:
+    matrix = LiveMatrix(CELLS)
+    decided, looked_at, running, _ = (matrix.so_far[cell] for cell in CELLS)
+    decided.outcome = Outcome.parse("fails (nan)")
+    looked_at.labels = [Label.CONVERGED, Label.CONVERGED, Label.NAN]
+    looked_at.running = running.running = 1
+    return matrix
+
+
+def test_every_cell_has_a_mark_and_what_may_change_has_a_question_mark() -> None:
+    assert drawn(filled()) == [
+        "script by six 1.15.0 1.16.0",
+        "a.py ✗ nan running…",
+        "b.py converged? 2/3… .",
+    ]
+
+
+def test_where_it_does_not_fit_the_marks_are_counted() -> None:
+    for width, height in ((20, 20), (80, 2)):
+        assert "✗ nan: 1" in " ".join(drawn(filled(), width, height))
+
+
+def test_a_matrix_of_one_cell_is_its_mark() -> None:
+    assert drawn(LiveMatrix(CELLS[:1])) == [".: 1"]

@@ -1,0 +1,69 @@
+"""Training in processes that the script started: whichever reported the metric last is judged, and others are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from outcomes_records import BREAKS, LEARNS, epochs, record
+
+from runner.matrix.criterion import parse
+from runner.outcomes.judging import verdict_of
+from runner.outcomes.verdict import Label
+from runner.trials.record import ChildProcess, Phase, Record, ScriptException
+
+COMMAND = ("/env/bin/python", "fold.py", "--fold")
+ERROR = {"type": "ValueError", "message": "no data\nat all", "traceback": "", "stage": "training", "phase": ""}
+
+
+def child(number: int, *command: str, raised: bool = False) -> ChildProcess:
+    error = ScriptException.model_validate(ERROR) if raised else None
+    return ChildProcess(
+        name=f"child-{number}", pid=40 + number, command=command or (*COMMAND, str(number)), exception=error
+    )
+
+
+def trained(**series: tuple[float, ...]) -> dict[str, Any]:
+    """Phases and epochs: `child_1` is the one fit of that child, `first` of the script's first process."""
+    names = {name: "fit-1" if name == "first" else f"{name.replace('_', '-')}:fit-1" for name in series}
+    told = [epochs(names[name], *({"loss": loss} for loss in losses)) for name, losses in series.items()]
+    return {
+        "phases": tuple(Phase(name=name, finished=True) for name in names.values()),
+        "epochs": tuple(epoch for one in told for epoch in one),
+    }
+
+
+def made(*children: ChildProcess, **changes: Any) -> Record:
+    return record(children=children, **changes)
+
+
+def test_the_process_that_reported_the_metric_last_is_judged_and_named() -> None:
+    verdict = verdict_of(made(child(1), child(2), **trained(child_1=BREAKS, child_2=LEARNS)))
+    assert (verdict.label, verdict.flags) == (Label.SETTLED, ("earlier-fit-nan", "trained-in-child"))
+    assert verdict.reason.endswith(
+        "; child-1:fit-1 ended in NaN (epoch 3); trained in child-2 (python fold.py --fold 2)"
+    )
+
+
+def test_workers_that_only_raised_do_not_disturb_a_verdict() -> None:
+    verdict = verdict_of(made(child(1, raised=True), **trained(first=LEARNS)))
+    assert (verdict.label, verdict.flags) == (Label.SETTLED, ())
+
+
+def test_a_child_that_trained_and_raised_is_told_where_the_script_went_on() -> None:
+    verdict = verdict_of(made(child(1, raised=True), **trained(child_1=BREAKS, first=LEARNS)))
+    assert (verdict.label, verdict.flags) == (Label.SETTLED, ("earlier-fit-nan", "child-raised"))
+    assert verdict.reason.endswith("child-1 (python fold.py --fold 1) raised ValueError: no data")
+
+
+def test_where_nothing_was_reported_what_children_raised_is_told() -> None:
+    worker = child(1, "/env/bin/python", "-c", "import x\n" * 9, "--multiprocessing-fork", raised=True)
+    verdict = verdict_of(made(worker, phases=(), epochs=()), (parse("loss < 1"),))
+    assert (verdict.label, verdict.flags) == (Label.NO_METRICS, ("child-raised",))
+    assert verdict.reason.endswith("; child-1 (a worker of multiprocessing) raised ValueError: no data")
+
+
+def test_what_a_child_raised_and_the_script_passed_on_is_told_once() -> None:
+    own = ScriptException.model_validate({**ERROR, "phase": "child-1:fit-1"})
+    crashed = made(child(1, raised=True), exception=own, stage="training", exit_code=1, **trained(child_1=()))
+    verdict = verdict_of(crashed)
+    assert (verdict.label, verdict.flags) == (Label.CRASHED_TRAINING, ())
