@@ -34,7 +34,7 @@ def toolchain(_):
 
 def resolved(*pins, catalog=None, toolchain=toolchain, **options):
     environment = Environment(pins=tuple(tuple(pin.split("==")) for pin in pins), **options)
-    catalog = catalog or Catalog(undated=undated_in(environment.as_of, environment.dates))
+    catalog = catalog or Catalog(undated=undated_in(environment.as_of, environment.dates), indexes=environment.indexes)
     return resolve(environment, catalog=catalog, pythons=(PYTHON,), toolchain=toolchain)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from typing import TYPE_CHECKING
 
 from runner.matrix.starting_axes import starting_axes
@@ -14,7 +15,7 @@ from runner.scripts.project_needs import project_needs
 from runner.scripts.script import content_of, imports_relatively, read_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from runner.matrix.starting_axes import StartingAxes
@@ -36,38 +37,44 @@ def propose(folder: Path, path: str) -> Proposal:
     if module:
         script = read_script(folder, path, module=module)
     contents = [content_of(script, file) for file in script.sources]
-    beside = path.rpartition("/")[0]
-    named = sorted({name for content in contents for name in _named(content, folder, beside)})
-    large = tuple(name for name in named if _bytes(folder, name) > _COPIED_BYTES)
     needs = project_needs([folder, (folder / path).parent])
     foreign = sorted(name for name in script.imports if name not in sys.stdlib_module_names)
     own = [name for name in foreign if _lies_in(folder, name)]
+    install = bool(own) and _can_be_installed(folder)
     known = {name: distribution_of(name, needs.keys()) for name in foreign if name not in own}
     pins = {name: need.pin for name, need in needs.items() if need.pin is not None}
     axes = starting_axes({name for name in known.values() if name}, pins)
+    files, data = _files(folder, path.rpartition("/")[0], contents)
     return Proposal(
         script=script.path,
         axes=axes,
         packages=tuple(sorted({text for name in known.values() if (text := _package(name, axes, needs))})),
-        questions=(
-            *(f"{name} is in this project, but not where the script looks for it: is it installed?" for name in own),
-            *(
-                f"- {name}     # the script imports {name}: which package of the index has it?"
-                for name in known
-                if known[name] is None
-            ),
-            *(
-                f"{need.file} has an address for {need.name}: which release is meant?"
-                for name in known.values()
-                if name and (need := needs.get(name)) and need.address
-            ),
-        ),
-        requirement_files=tuple(dict.fromkeys(need.file for need in needs.values() if need.file != "setup.cfg")),
+        questions=tuple(_questions([] if install else own, known, needs)),
+        requirement_files=tuple(dict.fromkeys(need.file for need in needs.values() if need.is_required)),
         module=module,
-        files=tuple(name for name in named if name not in large),
-        data=large,
+        install=install,
+        files=files,
+        data=data,
         metrics={name: text for content in contents for name, text in patterns_in(content).items()},
     )
+
+
+def _questions(own: Iterable[str], known: Mapping[str, str | None], needs: Mapping[str, ProjectNeed]) -> Iterator[str]:
+    """What the project's files leave open: its own modules that the script can't reach, strangers, addresses."""
+    yield from (f"{name} is in this project, but not where the script looks for it: is it installed?" for name in own)
+    for name, distribution in known.items():
+        need = needs.get(distribution or "")
+        if distribution is None:
+            yield f"- {name}     # the script imports {name}: which package of the index has it?"
+        elif need is not None and need.address:
+            yield f"- {distribution}     # {need.file} has an address for it: which release is meant?"
+
+
+def _files(folder: Path, beside: str, contents: Iterable[bytes]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The files that the sources name: those that every trial gets a copy of, and the large ones."""
+    named = sorted({name for content in contents for name in _named(content, folder, beside)})
+    large = tuple(name for name in named if _bytes(folder, name) > _COPIED_BYTES)
+    return tuple(name for name in named if name not in large), large
 
 
 def _module(path: str, content: bytes) -> str:
@@ -93,6 +100,14 @@ def _bytes(folder: Path, name: str) -> int:
 def _lies_in(folder: Path, name: str) -> bool:
     places = [folder / source / name for source in _SOURCES]
     return any(place.with_suffix(".py").is_file() or any(place.glob("*.py")) for place in places)
+
+
+def _can_be_installed(folder: Path) -> bool:
+    try:
+        tables = frozenset(tomllib.loads((folder / "pyproject.toml").read_text("utf-8")))
+    except (OSError, ValueError):
+        tables = frozenset()
+    return bool(tables & {"project", "build-system"}) or (folder / "setup.py").is_file()
 
 
 def _package(name: str | None, axes: StartingAxes, needs: Mapping[str, ProjectNeed]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cache import cache_folder, disk_full, disk_trouble
-from runner.errors import MachineError
+from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +50,22 @@ def obtain(file: IndexFile, connection: Connection, say: Callable[[str], None]) 
     """
     with _at_work.setdefault(file.sha256, threading.Lock()):
         return stored(file.sha256) or _download(file, connection, say)
+
+
+def keep(file: Path, sha256: str) -> Path:
+    """Keep a file of the user's own among those of the index. Raises UsageError where it is not what it was."""
+    target = _folder(sha256) / file.name
+    parts = cache_folder() / "parts"
+    try:
+        parts.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=parts) as folder:
+            part = Path(shutil.copyfile(file, Path(folder, file.name)))
+            if sha256_of(part) != sha256:
+                raise UsageError(f"{file} changed while it was read. Start again.")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            return part.replace(target)
+    except OSError as error:
+        raise disk_trouble(target, error, file.stat().st_size) from error
 
 
 def sha256_of(path: Path) -> str:

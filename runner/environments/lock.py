@@ -62,16 +62,19 @@ class Environment:
     date."""
     dates: tuple[tuple[str, str], ...] = ()
     """Packages with a rule of their own, sorted: `none` or a date, up to which they may be from."""
+    indexes: tuple[str, ...] = ()
+    """Further package indexes, beside the one that the user's configuration names."""
     own: OwnPackage | None = None
     """The user's own project, where it is installed beside the lock."""
 
     @property
     def beside(self) -> tuple[str, ...]:
-        """What is installed beside the lock, as texts: `own mine, for CPython >=3.8`."""
+        """What comes from beside the package index, as texts: `own mine, for CPython >=3.8`, `index https://…`."""
+        indexes = tuple(f"index {address}" for address in self.indexes)
         if self.own is None:
-            return ()
+            return indexes
         wanted = f", for CPython {self.own.requires_python}" if self.own.requires_python else ""
-        return (f"own {self.own.name}{wanted}",)
+        return (f"own {self.own.name}{wanted}", *indexes)
 
     @property
     def base(self) -> tuple[str, str]:

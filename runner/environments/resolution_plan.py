@@ -15,6 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from runner.environments.file_store import obtain
+from runner.environments.local_wheels import fitting, local_wheel, those_taking
 from runner.environments.sdists import built
 from runner.environments.solver import NoSolutionError
 from runner.environments.target import accepts, first_release, installable, machine, minor_of, takes_python, wheel_tags
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from runner.environments.index.catalog import Catalog
     from runner.environments.index.project import IndexFile, Release
     from runner.environments.interpreters import Toolchain
+    from runner.environments.local_wheels import LocalWheel
     from runner.environments.lock import Environment
     from runner.environments.times import Times
 
@@ -109,6 +111,9 @@ class ResolutionPlan:
     """Requirements that hold for what comes in, and bring nothing in."""
     allowed: Mapping[str, frozenset[str]]
     """Name to the hashes (`sha256:…`) of the files that may be taken, for those that the user gave hashes of."""
+    indexes: tuple[str, ...]
+    wheels: tuple[LocalWheel, ...]
+    """Wheel files of the project, one of each name."""
     banned: tuple[str, ...]
     """Names that must not come in beside those that are installed in their place."""
     times: Times
@@ -130,11 +135,14 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
     Raises NoSolutionError where it lacks one, or no CPython fits; UsageError for requirements that can't be locked and
     rules of time that mean nothing.
     """
-    wanted = tuple(_requirement(line) for line in environment.packages)
+    wheels = tuple(filter(None, map(local_wheel, environment.packages)))
+    wanted = tuple(_requirement(line) for line in environment.packages if local_wheel(line) is None)
     times = times_of(environment.as_of, environment.dates)
     releases = {name: _release(name, version, catalog) for name, version in environment.pins}
+    undated = {name: None for name in releases if catalog.has_undated(name)}
+    times = replace(times, own={**undated, **times.own})  # a pin is exact: no newer one can come in by this
     _check_times(releases, times)
-    python = _python(environment, releases, _taken(environment, pythons), times)
+    python = _python(environment, releases, _taken(environment, wheels, pythons), times)
     installed = {name: name for name in releases}
     slim = _slim_release(environment, releases, python, catalog)
     if slim is not None:
@@ -150,6 +158,8 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
         packages=tuple(one.requirement for one in wanted if not one.is_constraint),
         constraints=tuple(str(one.requirement) for one in wanted if one.is_constraint),
         allowed=_allowed(wanted),
+        indexes=environment.indexes,
+        wheels=fitting(wheels, python) or (),
         banned=(
             *(other for name in pins for other in SAME_FILES.get(name, ()) if other not in pins),
             *([environment.own.name] if environment.own else ()),
@@ -225,16 +235,23 @@ def _check_times(releases: Mapping[str, Release], times: Times) -> None:
         )
 
 
-def _taken(environment: Environment, pythons: Sequence[str]) -> Sequence[str]:
-    """The CPythons that the user's own project takes. Raises NoSolutionError where the wanted one is not among them."""
+def _taken(environment: Environment, wheels: Sequence[LocalWheel], pythons: Sequence[str]) -> Sequence[str]:
+    """The CPythons that the project takes: as its own package says, and as its wheel files fit.
+
+    Raises NoSolutionError where the wanted one is not among them.
+    """
     own = environment.own
-    if own is None or not own.requires_python:
-        return pythons
-    taken = [python for python in pythons if takes_python(own.requires_python, python)]
-    if not taken or (environment.python in pythons and environment.python not in taken):
-        wanted = environment.python or f"those of this engine: {', '.join(pythons)}"
-        raise NoSolutionError(f"{own.name} requires CPython {own.requires_python}, which rules out {wanted}.")
-    return taken
+    taken = [python for python in pythons if own is None or takes_python(own.requires_python, python)]
+    _check_taken(environment, pythons, taken, f"{own.name} requires CPython {own.requires_python}" if own else "")
+    fit = those_taking(wheels, taken)
+    _check_taken(environment, taken, fit, f"packages: {', '.join(wheel.filename for wheel in wheels)} must fit")
+    return fit
+
+
+def _check_taken(environment: Environment, pythons: Sequence[str], taken: Sequence[str], why: str) -> None:
+    if (pythons and not taken) or (environment.python in pythons and environment.python not in taken):
+        ruled_out = environment.python or f"those of this engine: {', '.join(pythons)}"
+        raise NoSolutionError(f"{why}, which rules out {ruled_out}.")
 
 
 def _python(environment: Environment, releases: Mapping[str, Release], pythons: Sequence[str], times: Times) -> str:

@@ -133,7 +133,10 @@ def _solve_base(means: _Means) -> tuple[_Found, datetime | None]:
     def attempt(as_of: datetime | None) -> tuple[_Found, datetime | None]:
         others = (name for name in plan.pins if name != plan.base)
         question = ResolverQuestion(
-            requirements=(f"{plan.base}=={plan.pins[plan.base]}",), as_of=as_of, excludes=(*others, *plan.banned)
+            requirements=(f"{plan.base}=={plan.pins[plan.base]}",),
+            as_of=as_of,
+            excludes=(*others, *plan.banned),
+            indexes=plan.indexes,
         )
         newer = tuple((name, until) for name, until in plan.newer_than(as_of) if name == plan.base)
         return _least_exempt(question, newer, means, held=_Found()), as_of
@@ -161,6 +164,8 @@ def _solve_all(means: _Means, base: _Found, as_of: datetime | None) -> _Found:
         as_of=as_of,
         excludes=plan.banned,
         constraints=plan.constraints,
+        wheels=plan.wheels,
+        indexes=plan.indexes,
         preferences=base.packages,
     )
     return _least_exempt(question, plan.newer_than(as_of), means, held=base)
@@ -204,7 +209,7 @@ def _locked(
     packages: tuple[Solved, ...], base: tuple[Solved, ...], plan: ResolutionPlan, catalog: Catalog
 ) -> tuple[LockedPackage, ...]:
     kept = {(one.name, one.version) for one in base}
-    catalog.read_ahead(one.name for one in packages)
+    catalog.read_ahead({one.name for one in packages} - {wheel.name for wheel in plan.wheels})
     return tuple(
         LockedPackage(
             name=one.name,
@@ -223,6 +228,8 @@ def _hashes(one: Solved, plan: ResolutionPlan, catalog: Catalog) -> tuple[str, .
     Raises NoSolutionError where these are not among the hashes that the user gave.
     """
     python = plan.python
+    if wheel := next((wheel for wheel in plan.wheels if wheel.name == one.name), None):
+        return (f"sha256:{wheel.sha256}",)
     files = _files(one, catalog.project(one.name), python)
     if not files:  # the resolver saw a release that came out since the catalog looked
         files = _files(one, catalog.renewed(one.name), python)

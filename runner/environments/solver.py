@@ -18,7 +18,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from runner.environments.index.catalog import FRESH_S
-from runner.environments.index.index_address import INDEX_NAME, index_address, is_offline, without_addresses
+from runner.environments.index.index_address import (
+    INDEX_NAME,
+    IndexAddress,
+    index_address,
+    is_offline,
+    without_addresses,
+)
 from runner.environments.target import platform_name, stamp
 from runner.errors import MachineError
 
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from runner.environments.interpreters import Toolchain
+    from runner.environments.local_wheels import LocalWheel
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)(?:\s*#\s*via (?P<via>.*))?$")
 _BROKEN = re.compile(r"`(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^`]+)` has invalid metadata")
@@ -51,6 +58,10 @@ class ResolverQuestion:
     excludes: tuple[str, ...] = ()
     """Names that no package may bring in."""
     constraints: tuple[str, ...] = ()
+    wheels: tuple[LocalWheel, ...] = ()
+    """Wheel files that are offered beside what the index has, each in its version."""
+    indexes: tuple[str, ...] = ()
+    """Further indexes; the newest release of all counts, not the first index that has some."""
     preferences: tuple[Solved, ...] = ()
     """Releases to keep where nothing speaks against them."""
     mended: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
@@ -111,8 +122,10 @@ def _ask(question: ResolverQuestion, toolchain: Toolchain) -> tuple[tuple[Solved
 
 
 def _write(folder: Path, question: ResolverQuestion) -> None:
+    for wheel in question.wheels:
+        wheel.offer(folder)
     lines = {
-        "wanted.in": question.requirements,
+        "wanted.in": (*question.requirements, *(f"{wheel.name}=={wheel.version}" for wheel in question.wheels)),
         "excludes.txt": question.excludes,
         "constraints.txt": question.constraints,
         "locked.txt": tuple(f"{one.name}=={one.version}" for one in question.preferences),
@@ -125,6 +138,9 @@ def _write(folder: Path, question: ResolverQuestion) -> None:
 def _settings(question: ResolverQuestion) -> Iterator[str]:
     """The lines of uv's own configuration; JSON's texts and lists are TOML's."""
     yield f"[[index]]\nname = {json.dumps(INDEX_NAME)}\nurl = {json.dumps(index_address().url)}\ndefault = true\n"
+    for number, address in enumerate(question.indexes):
+        further = IndexAddress.parse(address)
+        yield f"[[index]]\nname = {json.dumps(further.name or f'further-{number}')}\nurl = {json.dumps(further.url)}\n"
     if _is_past(question):
         yield f'cache-control = {{ api = "max-age={FRESH_S:.0f}", files = "max-age=31536000, immutable" }}\n'
     for name, version, needs in question.mended:
@@ -157,6 +173,8 @@ def _arguments(question: ResolverQuestion) -> list[str]:
     arguments += ["--exclude-newer", stamp(question.as_of)] if question.as_of else []
     for name, until in question.exemptions:
         arguments += ["--exclude-newer-package", f"{name}={stamp(until) if until else 'false'}"]
+    arguments += ["--index-strategy", "unsafe-best-match"] if question.indexes else []
+    arguments += ["--find-links", "."] if question.wheels else []
     arguments += ["--excludes", "excludes.txt"] if question.excludes else []
     arguments += ["--constraints", "constraints.txt"] if question.constraints else []
     return arguments

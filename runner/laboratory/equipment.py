@@ -84,11 +84,11 @@ def _lock(stream: TextIO) -> None:
     stream.flush()
 
 
-def open_catalog(undated: Callable[[str], bool] | None = None) -> Catalog:
-    """The package index that the user's configuration names."""
+def open_catalog(undated: Callable[[str], bool] | None = None, indexes: tuple[str, ...] = ()) -> Catalog:
+    """The package index that the user's configuration names, with further ones."""
     from runner.environments.index.catalog import Catalog  # noqa: PLC0415 - not needed where all is locked
 
-    return Catalog(undated=undated)
+    return Catalog(undated=undated, indexes=indexes)
 
 
 def resolve_environment(environment: Environment, **means: Any) -> Lock | Unresolvable:

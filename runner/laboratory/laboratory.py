@@ -182,6 +182,7 @@ def open_laboratory(
     base: str = "auto",
     before: Way | None = None,
     undated: Callable[[str], bool] | None = None,
+    indexes: tuple[str, ...] = (),
     observer: Watcher | None = None,
     world: World | None = None,
     jobs: int | None = None,
@@ -190,7 +191,7 @@ def open_laboratory(
     """A laboratory with an engine and a package index of the world; both are opened when something needs them.
 
     `engine` is docker, venv or auto, `base` registry, offline or auto; `before` is the way that is tried first where
-    neither is named; `undated` tells the packages whose files may lack a time of upload.
+    neither is named; `undated` tells the packages whose files may lack a time of upload; `indexes` are further indexes.
     """
     heard, outside = observer or Silence(), world or World()
 
@@ -200,6 +201,6 @@ def open_laboratory(
             heard.note(line)
         return found
 
-    catalog = partial(outside.catalog, undated)
+    catalog = partial(outside.catalog, undated, indexes)
     equipment = Equipment(folder, engine=opened, catalog=catalog, observer=heard, resolve=outside.resolve)
     return Laboratory(equipment, jobs=jobs, prune_images=prune_images)

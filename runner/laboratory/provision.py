@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from runner.engines.protocol import EngineKind
@@ -91,9 +92,11 @@ class Preparation:
         from runner.environments.wheelhouse import fetch  # noqa: PLC0415 - not needed where all is made
 
         say = functools.partial(self._tell, lock.environment.name)
-        say("fetching files")
+        say("fetching files" if engine.known_identity(lock.python) else f"fetching files, and CPython {lock.python}")
         builder = functools.partial(engine.toolchain, lock.python)  # the image's own, whatever the host has
-        wheelhouse = fetch(lock, catalog=self._equipment.catalog, toolchain=builder, say=say)
+        with ThreadPoolExecutor(1, "base") as beside:
+            beside.submit(engine.base_identity, lock.python)  # made meanwhile; why it can't be, `make` says again
+            wheelhouse = fetch(lock, catalog=self._equipment.catalog, toolchain=builder, say=say)
         with self._making:  # the next environment's files are fetched meanwhile, its installation waits
             say("installing")
             image = engine.make(lock, wheelhouse, say, labels=_labels(lock, purpose))

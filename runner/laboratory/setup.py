@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from runner.environments.local_wheels import keep_wheels
 from runner.environments.lock import Environment
 from runner.errors import UsageError
 from runner.matrix.cells import requirements_of
@@ -50,6 +51,7 @@ class Setup:
     flavour: str = "auto"
     as_of: str = "release"
     dates: tuple[tuple[str, str], ...] = ()
+    indexes: tuple[str, ...] = ()
     own: OwnPackage | None = None
     """The user's own project, where it is installed into every environment."""
     notes: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ class Setup:
         install = matrix.experiment.install
         own = _own(install) if install else None
         needed, notes = _needed(own, {axis.name for axis in matrix.axes}) if own else ((), ())
+        keep_wheels((one.text for one in matrix.packages), matrix.folder)
         return cls(
             name=matrix.path.name,
             experiment=matrix.experiment,
@@ -70,6 +73,7 @@ class Setup:
             flavour=matrix.flavour,
             as_of=matrix.as_of,
             dates=matrix.dates,
+            indexes=matrix.indexes,
             own=own,
             notes=(*matrix.notes, *notes),
         )
@@ -88,6 +92,7 @@ class Setup:
             flavour=self.flavour,
             as_of=self.as_of,
             dates=self.dates,
+            indexes=self.indexes,
             own=self.own,
         )
 

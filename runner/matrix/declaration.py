@@ -16,7 +16,7 @@ from runner.matrix.mistakes import Position, RefusedError, nearest, quoted
 from runner.matrix.model import Fits, Judging, Mode, Resources, Seeds
 from runner.matrix.nodes import Entries, Nothing, Text, shape
 from runner.matrix.releases import EXAMPLE, Every
-from runner.matrix.scalars import COUNT, COUNT_FROM_ZERO, SEED_COUNT, SIZE, TRUTH, date_or
+from runner.matrix.scalars import COUNT, COUNT_FROM_ZERO, INDEX_ADDRESS, SEED_COUNT, SIZE, TRUTH, date_or
 from runner.matrix.shapes import Either, Key, ListOf, MappingOf, NodePlace, OneOrMore, Reads, Scalar, Section, Word, key
 from runner.matrix.versions import specifiers
 
@@ -278,6 +278,12 @@ class MatrixSections:
         _REQUIREMENTS,
         "Files that say what the project needs: requirements files, pyproject.toml (pyproject.toml[train] with "
         "extras), the pip part of an environment.yml. What they say of an axis is left to the axis.",
+        (),
+    )
+    indexes: tuple[str, ...] = key(
+        OneOrMore(INDEX_ADDRESS, least=0),
+        "Further package indexes, such as the one that has a framework's wheels for processors only: an address, or "
+        "name=address with its credentials in UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD.",
         (),
     )
     criterion: tuple[Text, ...] = key(

@@ -39,6 +39,8 @@ class Matrix(Grid):
     """Those of `packages:`, then those of the files of `requirements:`."""
     notes: tuple[str, ...] = ()
     """What a user should know of those files: what was left to an axis, what was not taken."""
+    indexes: tuple[str, ...] = ()
+    """Further package indexes, beside the one that the user's configuration names."""
     criterion: tuple[Comparison, ...] = ()
     judging: Judging = field(default_factory=Judging)
     baseline: Partial | None = None
@@ -103,6 +105,7 @@ def load_matrix(path: Path) -> Matrix:
         experiment=experiment,
         packages=(*read_packages(file.packages, names, reader), *required),
         notes=tuple(files.notes),
+        indexes=file.indexes,
         criterion=criterion,
         judging=read_judging(file, criterion, mistakes),
         baseline=_baseline(file, reader),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import zipfile
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from runner.matrix.axes import AxisKind, axis_kind, axis_name
@@ -12,6 +16,7 @@ from runner.matrix.versions import specifiers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
 
     from packaging.requirements import Requirement as Parsed
 
@@ -28,7 +33,7 @@ def read_packages(node: tuple[PackageEntry, ...], axes: Collection[str], reader:
     for entry in node:
         if isinstance(entry, Text):
             try:
-                found[Requirement(text=_canonical(entry, axes))] = None
+                found[Requirement(text=_canonical(entry, axes, reader.folder))] = None
             except RefusedError as error:
                 reader.mistakes.refuse(error, entry.position)
         else:
@@ -47,13 +52,15 @@ def _with_conditions(
         reader.mistakes.add(place, "this entry names no package", 'such as {numpy: "<1.20", when: "tensorflow<2.4"}')
     for key, value in packages:
         try:
-            yield Requirement(text=_canonical(_joined(key, value), axes), when=when)
+            yield Requirement(text=_canonical(_joined(key, value), axes, reader.folder), when=when)
         except RefusedError as error:
             reader.mistakes.refuse(error, key.position)
 
 
 def _joined(key: Text, value: Text) -> str:
-    """A package's name and its versions as one requirement."""
+    """A package's name and its versions as one requirement; a wheel file as it is."""
+    if key.endswith(".whl") and value in {"", "*"}:
+        return key
     named = parsed_requirement(key)
     if named.specifier or named.marker:
         raise RefusedError(f"{quoted(key)} is more than a package's name", "write its versions after the colon")
@@ -87,8 +94,10 @@ def _condition(text: Text, reader: AxisReader) -> Condition:
     return Condition(axis=axis, specifiers=str(written.specifier))
 
 
-def _canonical(text: str, axes: Collection[str]) -> str:
-    """A requirement as the resolver takes it (PEP 508), its name normalised."""
+def _canonical(text: str, axes: Collection[str], folder: Path) -> str:
+    """A requirement as the resolver takes it (PEP 508), its name normalised; a wheel file with its hash."""
+    if text.endswith(".whl") and "@" not in text:
+        return _wheel(text, axes, folder)
     if text.startswith("-"):
         raise RefusedError(
             f"{quoted(text)} is an option, not a package", "the runner's own settings go to the resolver"
@@ -102,6 +111,33 @@ def _canonical(text: str, axes: Collection[str]) -> str:
     if requirement.name in axes:
         raise RefusedError(f"{quoted(requirement.name)} is an axis already", "leave it out here")
     return str(requirement)
+
+
+def _wheel(text: str, axes: Collection[str], folder: Path) -> str:
+    """A wheel file of the project as a requirement: `x @ wheels/x-1.0-py3-none-any.whl#sha256=…`."""
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # noqa: PLC0415 - most matrices name none
+
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or "://" in text or re.search(r"[\s#]", text):
+        raise RefusedError(
+            f"{quoted(text)} is not inside the matrix's folder", "such as ./wheels/x-1.0-py3-none-any.whl"
+        )
+    try:
+        name = parse_wheel_filename(path.name)[0]
+    except InvalidWheelFilename:
+        hint = "it says name, version and what it fits: x-1.0-py3-none-any.whl"
+        raise RefusedError(f"{quoted(path.name)} is not the name of a wheel", hint) from None
+    if name in axes:
+        raise RefusedError(f"{quoted(name)} is an axis already", "leave it out here")
+    try:
+        with (folder / path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            is_wheel = zipfile.is_zipfile(file)
+    except OSError as error:
+        raise RefusedError(f"{quoted(text)} can't be read: {error.strerror}") from None
+    if not is_wheel:
+        raise RefusedError(f"{quoted(text)} is not a wheel", "it is no zip archive")
+    return f"{name} @ {path.as_posix()}#sha256={digest}"
 
 
 def parsed_requirement(text: str) -> Parsed:

@@ -91,6 +91,27 @@ def date_or(*words: str) -> Reads[str]:
     return Reads(read, {"type": "string", "pattern": f"^({'|'.join(words)}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})$"})
 
 
+def index_address_text(text: Text) -> str:
+    """The address of a package index, `https://…` or `name=https://…`; credentials never stand in it."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - most matrices name none
+
+    name, sign, rest = text.partition("=")
+    is_named = bool(sign) and re.fullmatch(r"[A-Za-z0-9_.-]+", name) is not None
+    address = rest if is_named else str(text)
+    try:
+        parts = urlsplit(address)
+        scheme, host, has_secret = parts.scheme, parts.hostname, "@" in parts.netloc
+    except ValueError:
+        scheme, host, has_secret = "", None, "@" in address
+    if has_secret:
+        hint = "name it, as in mine=https://…, and set UV_INDEX_MINE_USERNAME and UV_INDEX_MINE_PASSWORD"
+        raise RefusedError("an address with credentials may not stand in a file", hint)
+    if host is None or scheme not in {"http", "https"} or "?" in address or "#" in address:
+        raise RefusedError(f"{quoted(address)} is not an http or https address", "such as https://host/simple")
+    return f"{name}={address.rstrip('/')}/" if is_named else f"{address.rstrip('/')}/"
+
+
+INDEX_ADDRESS = Reads(index_address_text, {"type": "string", "pattern": "^([A-Za-z0-9_.-]+=)?https?://[^@]+$"})
 COUNT = Reads(count, {"type": "integer", "minimum": 1})
 SIZE = Reads(
     size_bytes,

@@ -27,6 +27,8 @@ class Proposal:
     """The files that say what the project needs."""
     module: str = ""
     """The dotted name that the script runs by, where it is a module of a package."""
+    install: bool = False
+    """True where the script imports the project's own package from where it is installed."""
     files: tuple[str, ...] = ()
     """The files of the project that the script names, small enough for a copy of their own in every trial."""
     data: tuple[str, ...] = ()
@@ -50,7 +52,7 @@ axes:
 
 {pairs}experiment:
   {script}
-  # args: [--epochs, 10]
+{install}  # args: [--epochs, 10]
 {files}
 {data}
   timeout: 30m
@@ -105,6 +107,7 @@ def template(found: Proposal) -> str:
         ranges=_range(package, versions) + (_ERA if found.axes.paired else ""),
         pairs=_PAIRS if found.axes.paired else "",
         script=f"module: {found.module}" if found.module else f"script: {_plain(found.script)}",
+        install="  install: .     # the script imports this project's own package\n" if found.install else "",
         files=_paths("files", found.files) or "  # files: [conf.yaml, data/*.csv]     # what each trial has a copy of",
         data=_paths("data", found.data) or _DATA,
         packages=_packages(found),

@@ -16,7 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _LARGEST_BYTES = 1024**2
@@ -36,20 +36,28 @@ class ProjectNeed:
     """True where the file names an address or a repository in place of a release."""
 
     @property
+    def is_required(self) -> bool:
+        """True where the file is one that `requirements:` takes as a whole."""
+        return not self.file.rpartition("/")[2].startswith(("setup.", "constraints"))
+
+    @property
     def pin(self) -> str | None:
         """The one version that is allowed, None where there are several."""
         found = re.fullmatch(r"===?\s*([^*,]+)", self.versions)
         return found[1] if found else None
 
 
-def project_needs(folders: Iterable[Path]) -> Mapping[str, ProjectNeed]:
-    """The needs by normalised name, of each the first in the order of `_READERS`, in the first folder that has it."""
+def project_needs(folders: Sequence[Path]) -> Mapping[str, ProjectNeed]:
+    """The needs by normalised name, of each the first in the order of `_READERS`, in the first folder that has it.
+
+    Files are named as they lie from the first folder, in which the others are.
+    """
     found: dict[str, ProjectNeed] = {}
     for folder in dict.fromkeys(folders):
         for pattern, lines_of in _READERS:
             for path in sorted(folder.glob(pattern)):
                 for line in _lines(path, lines_of):
-                    need = _need(line, path.name)
+                    need = _need(line, path.relative_to(folders[0]).as_posix())
                     if need is not None:
                         found.setdefault(need.name, need)
     return found

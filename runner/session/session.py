@@ -323,6 +323,7 @@ def open_session(
         base=chosen.base,
         before=last.way if last and last.found else None,
         undated=undated_in(matrix.as_of, matrix.dates),
+        indexes=matrix.indexes,
         observer=watching,
         world=world,
         jobs=chosen.jobs,

@@ -152,7 +152,7 @@ NO_INDEX = SimpleNamespace(connection=SimpleNamespace(close=lambda: None))
 
 def world_of(engine: FakeEngine, catalog: object = None) -> World:
     """A world in which every choice of engine gives this one."""
-    return World(engine=lambda *_choice, **_base: (engine, ""), catalog=lambda _undated: catalog or NO_INDEX)  # type: ignore[arg-type,return-value]
+    return World(engine=lambda *_choice, **_base: (engine, ""), catalog=lambda *_which: catalog or NO_INDEX)  # type: ignore[arg-type,return-value]
 
 
 def _refused(*_choice: object, **_base: object) -> tuple[FakeEngine, str]:

@@ -91,6 +91,22 @@ def test_a_local_module_is_never_a_package_of_the_index(tmp_path: Path) -> None:
     assert [axis.name for axis in made(tmp_path).axes] == ["scikit-learn"]
 
 
+def test_the_project_s_own_package_is_installed_where_the_script_needs_that(tmp_path: Path) -> None:
+    for name, text in {
+        "jobs/train.py": "import mine, numpy\n",
+        "src/mine/__init__.py": "",
+        "pyproject.toml": "[project]\nname = 'mine'\nversion = '1'\ndependencies = ['pandas']\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert propose(tmp_path, "jobs/train.py").questions == ()
+    install = made(tmp_path, "jobs/train.py").experiment.install
+    assert install is not None
+    assert install.folder == tmp_path
+    (tmp_path / "jobs" / "train.py").write_text("import numpy\n")
+    assert not made(tmp_path, "jobs/train.py").experiment.install
+
+
 def test_what_the_project_pins_is_taken_over_and_an_address_is_a_question(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import torch, torchvision, pandas, own_thing, numpy\n")
     (tmp_path / "requirements.txt").write_text(
@@ -98,8 +114,9 @@ def test_what_the_project_pins_is_taken_over_and_an_address_is_a_question(tmp_pa
     )
     found = propose(tmp_path, "train.py")
     assert found.packages == ("pandas==2.2.1", "torchvision")
-    assert len(found.questions) == 1
-    assert "requirements.txt has an address for own-thing" in found.questions[0]
+    assert [question.partition(":")[0] for question in found.questions] == [
+        "- own-thing     # requirements.txt has an address for it"
+    ]
     assert [value.text for value in made(tmp_path).axes[0].values] == ["2.2.2", "2.6.0"]
     assert "# requirements: [" in (tmp_path / "matrix.yaml").read_text()
 

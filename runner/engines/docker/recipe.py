@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from runner.engines.docker.base_images import recipe_folder
 from runner.environments.interpreters import REPRODUCIBLE
+from runner.environments.local_wheels import local_wheel
 from runner.environments.lock import Layer
 from runner.environments.target import build_tools_date, stamp
 from runner.environments.times import UNDATED, day_after
@@ -48,10 +49,12 @@ def recipe(lock: Lock, interpreter: InterpreterImage, address: str | None, catal
     Raises MachineError where the index does not answer, or no longer has a file; UsageError where an image holds what
     is on no index.
     """
-    if lock.environment.own:
+    environment = lock.environment
+    wheels = [wheel.filename for wheel in map(local_wheel, environment.packages) if wheel]
+    if files := [*([environment.own.name] if environment.own else []), *wheels]:
         raise UsageError(
-            f"The image holds {lock.environment.own.name}, which is built from this project and is on no index: a"
-            " Dockerfile that stands alone can't install it. Leave `install:` out to print one for all else."
+            f"The image holds {', '.join(files)} of this project, which no index has: a Dockerfile that stands alone"
+            " can't install it. Leave it out of the matrix to print one for all else."
         )
     lines = [*_head(lock, interpreter, address), f"FROM {address or interpreter.base_tag}", ""]
     lines += [

@@ -20,8 +20,17 @@ from packaging.version import InvalidVersion, Version
 
 from runner.cache import cache_folder, read_sealed, write_sealed
 from runner.environments.index.connection import Connection, IndexSilentError
-from runner.environments.index.index_address import without_addresses
-from runner.environments.index.project import ACCEPTED, SDIST_ENDINGS, IndexFile, Project, Release, files_of, is_json
+from runner.environments.index.index_address import IndexAddress, without_addresses
+from runner.environments.index.project import (
+    ACCEPTED,
+    SDIST_ENDINGS,
+    IndexFile,
+    Project,
+    Release,
+    files_of,
+    is_json,
+    joined,
+)
 from runner.environments.times import UNDATED
 from runner.errors import MachineError, UsageError
 
@@ -70,9 +79,17 @@ class Catalog:
         *,
         folder: Path | None = None,
         undated: Callable[[str], bool] | None = None,
+        indexes: Iterable[str] = (),
+        address: IndexAddress | None = None,
     ) -> None:
-        """`undated` says whether a package's files may lack a time of upload (`times.undated_in`); None: no one's."""
-        self.connection = connection or Connection()
+        """`undated` says whether a package's files may lack a time of upload (`times.undated_in`); None: no one's.
+
+        What `indexes` have is added to what the index has, which is that of `address`, None: of the connection.
+        """
+        others = [IndexAddress.parse(address) for address in indexes]
+        self.connection = connection or Connection(others=others)
+        self._address = address
+        self._further = [Catalog(self.connection, address=other, undated=lambda _: True) for other in others]
         self._given_folder = folder
         self._undated = undated or (lambda _: False)
         self._known: Once[Project | None] = Once()
@@ -100,6 +117,12 @@ class Catalog:
         self._known.forget(canonicalize_name(name))
         return self._project(canonicalize_name(name), 0.0)
 
+    def has_undated(self, name: str) -> bool:
+        """True where a further index has files of a package without times of upload, which no limit lets through."""
+        further = (one.project(name) for one in self._further)
+        releases = (release for project in further if project for release in project.releases)
+        return any(file.uploaded == UNDATED for release in releases for file in release.files)
+
     def versions(self, name: str) -> tuple[str, ...] | None:
         """All versions of a project, oldest first; None where the index knows no such project."""
         project = self.project(name)
@@ -112,27 +135,36 @@ class Catalog:
 
     def describe(self) -> str:
         """The index's host, for `doctor`, once it answered. Raises MachineError or UsageError where it does not."""
-        answer = self.connection.get(urljoin(self.connection.address.url, "pip/"), {"Accept": ACCEPTED})
+        answer = self.connection.get(urljoin(self.address.url, "pip/"), {"Accept": ACCEPTED})
         if not is_json(answer):
-            raise _no_upload_times(self.connection.address.host, "pip")
-        return f"{self.connection.address.host} answers, with upload times"
+            raise _no_upload_times(self.address.host, "pip")
+        return f"{self.address.host} answers, with upload times"
+
+    @property
+    def address(self) -> IndexAddress:
+        """The address of the index."""
+        return self._address or self.connection.address
 
     @cached_property
     def _folder(self) -> Path:
         if self._given_folder is not None:
             return self._given_folder
-        index = hashlib.sha256(self.connection.address.url.encode()).hexdigest()[:16]
+        index = hashlib.sha256(self.address.url.encode()).hexdigest()[:16]
         return cache_folder() / "index" / index
 
     def _project(self, name: str, fresh_s: float) -> Project | None:
         def read() -> Project | None:
+            further = [one.renewed(name) if fresh_s == 0 else one.project(name) for one in self._further]
+            return joined(read_own(), [project for project in further if project is not None])
+
+        def read_own() -> Project | None:
             page = self._page(name, fresh_s)
             if page is None:
                 return None
             dated = any(file["uploaded"] for file in page["files"])
             undated = self._undated(name)
             if page["files"] and not dated and not undated:
-                raise _no_upload_times(self.connection.address.host, name)
+                raise _no_upload_times(self.address.host, name)
             return _project(name, page, with_undated=undated)
 
         return self._known.get(name, read)
@@ -157,7 +189,7 @@ class Catalog:
     def _ask(self, name: str, cached: dict[str, Any] | None) -> dict[str, Any] | None:
         if self._silent is not None:
             raise self._silent
-        url = urljoin(self.connection.address.url, f"{name}/")
+        url = urljoin(self.address.url, f"{name}/")
         headers = {"Accept": ACCEPTED}
         if cached is not None and cached["etag"]:
             headers["If-None-Match"] = cached["etag"]
@@ -166,7 +198,7 @@ class Catalog:
             return cached | {"asked_at": time.time()}
         if answer.status_code in {404, 410}:
             return None
-        host = self.connection.address.host
+        host = self.address.host
         if not answer.is_success:
             raise MachineError(
                 f"The package index at {host} refused the question for {name} (HTTP {answer.status_code}). Where it"

@@ -13,7 +13,7 @@ from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import httpx
 
@@ -30,10 +30,11 @@ class IndexSilentError(MachineError):
 
 
 class Connection:
-    """HTTP to one index. May be used from several threads; opened at the first use."""
+    """HTTP to one index, and to the files of `others`. May be used from several threads; opened at the first use."""
 
-    def __init__(self, address: IndexAddress | None = None) -> None:
+    def __init__(self, address: IndexAddress | None = None, others: Sequence[IndexAddress] = ()) -> None:
         self._address = address
+        self._others = others
         self._opening = threading.Lock()
         self._opened: httpx.Client | None = None
 
@@ -86,9 +87,9 @@ class Connection:
             return self._opened
 
     def _auth(self, url: str) -> tuple[str, str] | None:
-        mine = self.address
-        if (mine.user or mine.password) and urlsplit(url).netloc == mine.host:
-            return (mine.user, mine.password)
+        for one in (self.address, *self._others):
+            if (one.user or one.password) and urlsplit(url).netloc == one.host:
+                return (one.user, one.password)
         return None
 
     def _retried(self, ask: Callable[[], _T], url: str) -> _T:

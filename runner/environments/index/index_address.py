@@ -22,6 +22,7 @@ from runner.errors import MachineError, UsageError
 
 _NAMED = re.compile(r"^(?P<name>[A-Za-z0-9_.-]+)=(?P<url>https?://.*)$")
 _ADDRESS = re.compile(r"\b(?:https?|file)://[^\s`'\")>,]+")
+_CREDENTIALS = re.compile(r"UV_INDEX_[A-Z0-9_]+_(?:USERNAME|PASSWORD)")
 INDEX_NAME = "runner"
 """The name of the index in a configuration file of uv, so that its credentials need not stand in that file."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -42,6 +43,8 @@ class IndexAddress:
     """The address of a simple index without its credentials, and these apart."""
 
     url: str
+    name: str = ""
+    """The name by which uv's variables give its credentials."""
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
 
@@ -60,6 +63,7 @@ class IndexAddress:
         prefix = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', named['name'].upper())}_" if named else ""
         return cls(
             url=urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", "")),
+            name=named["name"] if named else "",
             user=unquote(parts.username or "") or (os.environ.get(f"{prefix}USERNAME", "") if named else ""),
             password=unquote(parts.password or "") or (os.environ.get(f"{prefix}PASSWORD", "") if named else ""),
         )
@@ -149,6 +153,7 @@ def network_settings() -> dict[str, str]:
         settings |= {f"UV_INDEX_{INDEX_NAME.upper()}_USERNAME": index.user}
         settings |= {f"UV_INDEX_{INDEX_NAME.upper()}_PASSWORD": index.password}
     settings |= {name: os.environ[name] for name in _UV_NETWORK if name in os.environ}
+    settings |= {name: text for name, text in os.environ.items() if _CREDENTIALS.fullmatch(name)}
     for name in _PROXIES:
         settings |= {variant: os.environ[variant] for variant in (name, name.lower()) if variant in os.environ}
     if certificates := certificate_file():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,10 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from packaging.version import InvalidVersion, Version
 
+from runner.environments.times import UNDATED
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     import httpx
@@ -74,6 +76,28 @@ class Project:
             return self._by_version.get(Version(version))
         except InvalidVersion:
             return None
+
+
+def joined(own: Project | None, further: Sequence[Project]) -> Project | None:
+    """A project of the index with what further indexes have of it; None where none knows it.
+
+    Where these give no time of upload, that of the release counts, a build of it (`2.1.0+cpu`) included.
+    """
+    if not further:
+        return own
+    releases: dict[Version, list[IndexFile]] = {}
+    for release in own.releases if own else ():
+        releases[release.version] = list(release.files)
+    since = {version: min(file.uploaded for file in files) for version, files in releases.items()}
+    for release in (one for project in further for one in project.releases):
+        known = releases.setdefault(release.version, [])
+        then = since.get(Version(release.version.public))
+        names = {file.filename for file in known}
+        for file in release.files:
+            if file.filename not in names:
+                known.append(replace(file, uploaded=then) if then and file.uploaded == UNDATED else file)
+    made = (Release(version=version, files=tuple(files)) for version, files in sorted(releases.items()))
+    return Project(name=(own or further[0]).name, releases=tuple(made))
 
 
 JSON = "application/vnd.pypi.simple.v1+json"
