@@ -48,9 +48,16 @@ WORDS = {
     "good": "converges",
     "bad": "fails (nan)",
     "undecided": "flaky (mostly converges)",
-    "untestable": "blocked (crashed-build-model)",
+    "broken": "breaks (crashed-build-model)",
+    "untestable": "blocked (install-failed)",
 }
-LABELS = {"good": "converged", "bad": "nan", "undecided": "converged", "untestable": "crashed-build-model"}
+LABELS = {
+    "good": "converged",
+    "bad": "nan",
+    "undecided": "converged",
+    "broken": "crashed-build-model",
+    "untestable": "install-failed",
+}
 EXCEPTION = ExceptionResult(
     type="TypeError",
     message='The added layer must be an instance of class Layer. Found: Tensor("input_1:0", shape=(2, 4, 1))',
@@ -155,9 +162,9 @@ def _kind(values: Mapping[str, str], early: bool, random: Random) -> str:
     if random.random() < 0.04:
         return "undecided"
     if values.get("script", "").startswith("sequential_input") and early:
-        return "untestable"
+        return "broken"
     if next(iter(values.values())).startswith("2.16"):
-        return "untestable"
+        return "untestable" if values.get("import") == "keras" else "broken"
     return "bad" if early and values.get("import", "keras") in {"keras", "1.0.0"} else "good"
 
 
@@ -181,20 +188,21 @@ def _lock(values: Mapping[str, str]) -> tuple[str, LockResult]:
 
 def _cell(values: dict[str, str], kind: str, lock: str, random: Random, seeds: int, epochs: int) -> CellResult:
     name = ",".join(f"{axis}={value}" for axis, value in values.items())
-    labels = [LABELS[kind]] * (seeds if kind != "untestable" else min(2, seeds))
+    labels = [LABELS[kind]] * {"untestable": 1, "broken": min(2, seeds)}.get(kind, seeds)
     if kind == "undecided":
         labels[-1] = "oscillating"
     converged = labels.count("converged")
     trials = tuple(_trial(name, seed, label, random, epochs, kind) for seed, label in enumerate(labels))
     counted = 0 if kind == "untestable" else len(trials)
     finals = sorted(trial.final for trial in trials if trial.final is not None)
-    good = {"good": "better", "bad": "worse"}.get(kind, "inconclusive")
+    against = {"good": "better", "bad": "worse", "broken": "breaks", "untestable": "blocked"}.get(kind, "inconclusive")
+    reasons = {"broken": "TypeError while the model was built", "untestable": "no wheel of tensorflow for CPython 3.7"}
     return CellResult(
         id=hashlib.sha256(name.encode()).hexdigest()[:12],
         values=values,
         outcome=WORDS[kind],
-        kind=kind,  # type: ignore[arg-type]
-        reason=f"{converged} of {counted} converged" if counted else "2 trials with the same exception",
+        kind="bad" if kind == "broken" else kind,  # type: ignore[arg-type]
+        reason=reasons.get(kind, f"{converged} of {counted} converged"),
         converged=converged,
         counted=counted,
         interval=IntervalResult(low=0.398, high=1.0) if kind == "good" else None,
@@ -202,9 +210,11 @@ def _cell(values: dict[str, str], kind: str, lock: str, random: Random, seeds: i
         final=finals[len(finals) // 2] if finals else (math.nan if kind == "bad" else None),
         epoch_s=round(random.uniform(0.2, 0.6), 4),
         peak_memory_bytes=random.randrange(200, 900) * 1_000_000,
-        exception=EXCEPTION if kind == "untestable" else None,
-        failures={"bad": (0,), "untestable": (1,), "undecided": (2,)}.get(kind, ()),
-        comparison=ComparisonResult(label=good, reason=f"succeeds in {converged} of {counted} against 4 of 4", p=0.029),
+        exception=EXCEPTION if kind == "broken" else None,
+        failures={"bad": (0,), "broken": (1,), "undecided": (2,), "untestable": (3,)}.get(kind, ()),
+        comparison=ComparisonResult(
+            label=against, reason=f"succeeds in {converged} of {counted} against 4 of 4", p=0.029
+        ),
         python="3.7.17",
         engine="docker",
         image="convergence-matrix/tensorflow:0a1b2c3d4e5f",
@@ -225,7 +235,8 @@ def _cell(values: dict[str, str], kind: str, lock: str, random: Random, seeds: i
 
 
 def _trial(cell: str, seed: int, label: str, random: Random, epochs: int, kind: str) -> TrialResult:
-    built = label != "crashed-build-model"
+    built = label not in {"crashed-build-model", "install-failed"}
+    unbuilt = "install" if label == "install-failed" else "build-model"
     losses = _losses(label, random, epochs) if built else []
     last = losses[-1] if losses else None
     nan = next((epoch for epoch, loss in enumerate(losses, 1) if not math.isfinite(loss)), None)
@@ -245,7 +256,7 @@ def _trial(cell: str, seed: int, label: str, random: Random, epochs: int, kind: 
         planned_epochs=epochs,
         epochs=tuple(range(1, len(losses) + 1)),
         curves={"loss": tuple(losses), "val_loss": tuple(loss * 1.1 for loss in losses)} if losses else {},
-        stage="after-training" if built else "build-model",
+        stage="after-training" if built else unbuilt,
         exit_code=0 if built else 1,
         started_at="2026-03-01T10:00:00+00:00",
         duration_s=round(random.uniform(4, 9), 3),
@@ -253,7 +264,7 @@ def _trial(cell: str, seed: int, label: str, random: Random, epochs: int, kind: 
         epoch_seconds=tuple(round(random.uniform(0.28, 0.35), 4) for _ in losses),
         memory_bytes=tuple(300_000_000 + 100_000 * epoch for epoch in range(len(losses))),
         peak_memory_bytes=320_000_000,
-        exception=None if built else EXCEPTION,
+        exception=EXCEPTION if label == "crashed-build-model" else None,
         log=LOG if seed == 0 else "",
         log_bytes=len(LOG),
     )
@@ -274,6 +285,7 @@ def _failures(cells: Sequence[CellResult]) -> tuple[FailureResult, ...]:
         ("nan", "loss is NaN from epoch 2 on", "", ""),
         ("crashed-build-model", f"TypeError: {EXCEPTION.message[:51]}", "TypeError", "build-model"),
         ("oscillating", "loss goes up and down by more than a tenth of its start", "", ""),
+        ("install-failed", "no wheel of tensorflow for CPython 3.7", "", "install"),
     )
     return tuple(
         FailureResult(

@@ -112,7 +112,7 @@ def with_command(arguments: list[str]) -> list[str] | None:
     word = arguments[0]
     if word in names:
         return arguments
-    if word.endswith(".py"):
+    if word.endswith((".py", ".ipynb")):
         _complain(f"{word} is a script, not a matrix. `init {word}` writes a matrix for it.")
         return None
     if not word.startswith("-") and not Path(word).exists() and "." not in word and "/" not in word:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -39,8 +40,8 @@ def init(
 
     if output.exists() and not force:
         raise UsageError(f"{output} is there already. Use --force to overwrite it, or --output for another name.")
-    folder = output.absolute().parent
-    path = Path(script).absolute()
+    folder = Path(os.path.abspath(output)).parent  # noqa: PTH100 - without `..`, which a matrix refuses
+    path = Path(os.path.abspath(script))  # noqa: PTH100
     if not path.is_relative_to(folder):
         raise UsageError(f"{script} is not below {folder}: the matrix stands in a folder that holds the script.")
     found = propose(folder, path.relative_to(folder).as_posix())

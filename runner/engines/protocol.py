@@ -133,7 +133,7 @@ class JobFolder:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One execution: `argv` is what Python is started with in the working directory: the script and its arguments."""
+    """One execution: `argv` is what Python is started with where it starts: the script and its arguments."""
 
     key: str
     folder: JobFolder
@@ -142,6 +142,8 @@ class Job:
     limits: Limits
     cpus: tuple[int, ...]
     """The processors of the slot that the job runs in."""
+    start: str = ""
+    """The folder that it starts in, relative to the working directory."""
     mounts: tuple[Mount, ...] = ()
     network: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)

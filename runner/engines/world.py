@@ -65,8 +65,8 @@ class TrialWorld:
     """Variables of the script, and of a shell in its world."""
     probing: Mapping[str, str]
     """Variables of the probe, which removes most of them before the script starts."""
-    work: str
-    """The working directory."""
+    start: str
+    """The folder that the trial starts in: the working directory, or one in it."""
     writable: tuple[Binding, ...]
     """The trial's own folders and files."""
     read_only: tuple[Binding, ...]
@@ -108,7 +108,7 @@ def world_of(job: Job, layout: Layout) -> TrialWorld:
         command=(f"{layout.environment}/bin/python", *job.argv),
         variables=_variables(job, layout),
         probing=_probing(job, layout),
-        work=layout.work,
+        start=posixpath.join(layout.work, job.start) if job.start else layout.work,
         writable=tuple(Binding(source=source, target=target) for source, target in writable),
         read_only=tuple(Binding(source=source, target=target) for source, target in read_only),
         data=tuple(_mapped(mount.source, mount.target, folder, layout) for mount in job.mounts),

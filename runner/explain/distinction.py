@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from runner.investigate.belief import SHAPELESS, fault_of
 from runner.matrix.criterion import Comparison, Operator
-from runner.outcomes.fingerprint import fingerprint
 from runner.outcomes.significance import SAME_DECADES, mann_whitney
 from runner.outcomes.verdict import Label, Standing, standing
 
@@ -34,6 +33,7 @@ _ORDERLY = frozenset(
         Label.SETTLED,
         Label.IMPROVING,
         Label.PLATEAUED,
+        Label.MISSED,
         Label.OSCILLATING,
         Label.DIVERGED,
         Label.TOO_SHORT,
@@ -86,8 +86,7 @@ class Distinction:
         passes = verdict.label in _ORDERLY or (verdict.label is Label.NAN and self.fault != Label.NAN)
         if self.kind is not DistinctionKind.ENDING or not passes:
             return trial
-        # a failure after the training has the verdict of its losses: here it is the failure that counts
-        return record, replace(verdict, label=Label.CRASHED_TRAINING if fingerprint(record) else Label.CONVERGED)
+        return record, replace(verdict, label=Label.CONVERGED)
 
 
 def distinction_between(good: Sequence[Trial], bad: Sequence[Trial], *, criterion: bool = False) -> Distinction | None:
@@ -145,8 +144,7 @@ def _share_of(fault: str, trials: Sequence[Trial]) -> float:
 
 
 def _failed(trials: Sequence[Trial]) -> list[Trial]:
-    """Those that did not succeed, or did and then ended in a failure."""
-    return [trial for trial in trials if standing(trial[1].label) is not Standing.SUCCESS or fingerprint(trial[0])]
+    return [trial for trial in trials if standing(trial[1].label) is not Standing.SUCCESS]
 
 
 def _successes(trials: Sequence[Trial]) -> float:

@@ -15,9 +15,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from runner.outcomes.account import Counts, Decision
-from runner.outcomes.fingerprint import fingerprint
+from runner.outcomes.fingerprint import fault
 from runner.outcomes.tally import seeds_wanted, tally
-from runner.outcomes.verdict import Label, Standing, standing
+from runner.outcomes.verdict import Label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,13 +39,12 @@ LEANING = 0.15
 SHAPELESS = "does not converge"
 """The fault of a trial that ended in order with a loss that is neither good nor NaN; its shape differs by seed."""
 
-_ENVIRONMENT = frozenset({Label.UNRESOLVABLE, Label.IMAGE_BUILD_FAILED, Label.INSTALL_FAILED, Label.DOWNLOAD_FAILED})
-"""Labels of trials whose script was never put to the test."""
+_BY_CHANCE = frozenset({Label.CRASHED_TRAINING, Label.CRASHED_AFTER_TRAINING})
+"""Labels of trials that broke when chance had played its part already."""
 _GONE_TYPES = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError"})
 _GONE = re.compile(r".*? has no attribute '\w+'|cannot import name '\w+'|No module named '[\w.]+'")
 _NO_LIMIT = 1_000_000
 """No limit: the search says how many seeds a combination gets."""
-_SAYS_NOTHING = frozenset({Label.UNKNOWN, Label.TOO_SHORT, Label.NO_METRICS})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +59,7 @@ class Evidence:
     trials: int = 0
     """The number of trials that ran, whether they count or not."""
     certain: bool = False
-    """True where chance plays no part: the trials are copies of each other, or crashed alike before training."""
+    """True where chance plays no part: the trials are copies of each other, or broke alike before they trained."""
     exhausted: bool = False
     """True where further trials would tell, or be, nothing more."""
     blocked: str = ""
@@ -106,22 +105,22 @@ class Evidence:
 def evidence_of(trials: Sequence[Trial], seeds: Seeds, *, contents: tuple[tuple[str, str], ...] = ()) -> Evidence:
     """The evidence in a cell's trials with their verdicts; `contents` is what the lock holds.
 
-    Unlike an outcome it keeps apart why trials failed, and counts what blocks a cell or ends by a limit: where the bad
-    cell hangs, or crashes before it trains, that is the fault to look for.
+    Unlike an outcome it keeps apart why trials failed: where the bad cell hangs, or crashes before it trains, that is
+    the fault to look for. Two that broke alike in or after training decide a cell, and still leave a search in doubt.
     """
     counts = tally(trials)
-    telling = [*counts.failures, *(trial for trial in (*counts.blocked, *counts.not_counted) if _tells(trial))]
-    faults = Counter(fault_of(trial) for trial in telling)
-    environment = [verdict for _, verdict in counts.blocked if verdict.label in _ENVIRONMENT]
+    faults = Counter(fault_of(trial) for trial in counts.failures)
     endless = seeds if seeds.fixed else replace(seeds, lead=_NO_LIMIT, cap=_NO_LIMIT)
-    alike = bool(counts.blocking(seeds)) or (len(telling) > 1 and not counts.counted_trials and len(faults) == 1)
+    broke = counts.breaking(endless)
+    by_chance = bool(broke) and broke[0][1].label in _BY_CHANCE
+    enough = counts.counted_trials >= endless.cap if by_chance else seeds_wanted(trials, endless) == 0
     return Evidence(
         good=len(counts.successes),
         faults=tuple(sorted(faults.items(), key=lambda item: (-item[1], item[0]))),
         trials=sum(record.ran for record, _ in counts.trials),
-        certain=counts.seed_insensitive or alike,
-        exhausted=bool(trials) and seeds_wanted(trials, endless) == 0,
-        blocked=environment[0].reason if environment and not counts.counted_trials else "",
+        certain=counts.seed_insensitive or bool(counts.blocking(seeds)) or (bool(broke) and not by_chance),
+        exhausted=bool(trials) and enough,
+        blocked=counts.blocked[0][1].reason if counts.blocked and not counts.counted_trials else "",
         contents=contents,
     )
 
@@ -133,18 +132,11 @@ def fault_of(trial: Trial) -> str:
     shapes of a loss, which differ from seed to seed. Where something is not there the advice that follows is left out:
     releases word it differently.
     """
-    record, verdict = trial
-    if (found := fingerprint(record)) is not None:
+    verdict = trial[1]
+    if (found := fault(trial)) is not None:
         gone = _GONE.match(found.message) if found.type in _GONE_TYPES else None
         return str(replace(found, message=gone.group()) if gone else found)
     return str(verdict.label) if verdict.label is Label.NAN else SHAPELESS
-
-
-def _tells(trial: Trial) -> bool:
-    _, verdict = trial
-    if standing(verdict.label) is Standing.BLOCKED:
-        return verdict.label not in _ENVIRONMENT
-    return verdict.label not in _SAYS_NOTHING
 
 
 @cache

@@ -31,16 +31,18 @@ if TYPE_CHECKING:
 OUTCOME_LABELS: dict[str, tuple[str, ...]] = {
     "converges": (),
     "settles": (),
-    "fails": ("improving", "plateaued", "diverged", "nan", "oscillating", "crashed-training"),
-    "flaky": ("mostly converges", "mostly settles", "mostly fails", "coin flip"),
-    "blocked": (
-        "unresolvable",
-        "image-build-failed",
-        "install-failed",
-        "download-failed",
+    "fails": ("improving", "plateaued", "missed", "diverged", "nan", "oscillating"),
+    "breaks": (
         "crashed-import",
+        "crashed-at-start",
         "crashed-build-model",
+        "crashed-training",
+        "crashed-after-training",
+        "timeout",
+        "out-of-memory",
     ),
+    "flaky": ("mostly converges", "mostly settles", "mostly fails", "neither leads", "too few to say"),
+    "blocked": ("unresolvable", "image-build-failed", "install-failed", "download-failed"),
     "undecided": (),
 }
 """The outcomes of a cell, and what may stand in brackets after each: mostly the trial label that its trials have."""
@@ -49,9 +51,11 @@ MEANT = {
     **{label: f"{word} ({label})" for word, labels in OUTCOME_LABELS.items() for label in labels},
     "converged": "converges",
     "settled": "settles",
-    **dict.fromkeys(("timeout", "out-of-memory", "too-short", "no-metrics", "unknown"), "undecided"),
+    "coin flip": "flaky (neither leads)",
+    **dict.fromkeys(("too-short", "no-metrics", "unknown"), "undecided"),
 }
-"""The outcome that goes with a trial label; the last five are not counted, so they leave a cell undecided."""
+"""The outcome that goes with a trial label or with an earlier word for it; the last three are not counted, so they
+leave a cell undecided."""
 
 
 def outcome_words(text: str) -> str:
@@ -178,7 +182,8 @@ def _match(**outcome: Key[Text | Pairs]) -> MappingOf[Text | Pairs]:
 
 _OUTCOME: Key[Text | Pairs] = Key(
     shape=Scalar({"type": "string", "pattern": f"^({'|'.join(OUTCOME_LABELS)})( *\\([a-z -]+\\))?$"}),
-    description="The outcome that must come out: converges, fails, fails (nan), blocked (unresolvable), …",
+    description="The outcome that must come out: converges, fails (nan), fails (any that is bad), "
+    "breaks (crashed-import), blocked (unresolvable), …",
     example="outcome: converges",
     required=True,
 )

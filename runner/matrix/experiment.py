@@ -15,10 +15,10 @@ from packaging.utils import canonicalize_name
 
 from runner.matrix.axes import check_script, module_path, sorted_variables
 from runner.matrix.mistakes import RefusedError, quoted
-from runner.matrix.model import DataMapping, Experiment, Install
+from runner.matrix.model import DataMapping, ExitCode, Experiment, Install, Judging
 from runner.matrix.nodes import Items, Text
 from runner.matrix.scalars import DURATION, TRUTH
-from runner.matrix.shapes import Either, Key, ListOf, MappingOf, NodePlace, Scalar, Shape, key
+from runner.matrix.shapes import Either, Key, ListOf, MappingOf, NodePlace, Scalar, Shape, Word, key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -88,6 +88,12 @@ class ExperimentSection:
     )
     timeout: float = key(DURATION, "The longest that one trial may take: 30m, 90s. Default: 30m.", _DEFAULT.timeout_s)
     artifacts: tuple[Text, ...] = key(ListOf(TEXT), "Globs of the files that are kept from a trial.", ())
+    exit_code: ExitCode = key(
+        Word({"zero": "zero", "any": "any"}),
+        "The exit code that a trial must end with after its training; any: how it ended then does not matter. "
+        "Default: zero.",
+        Judging().exit_code,
+    )
     network: bool = key(TRUTH, "Let the script use the network; the report shows it. Default: false.", _DEFAULT.network)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -15,8 +17,12 @@ if TYPE_CHECKING:
     from runner.matrix.mistakes import Position
     from runner.matrix.releases import Rule
 
+_REQUIRED = re.compile(r"[^A-Za-z0-9._-]")
+"""What ends the name that a requirement begins with."""
 Mode = Literal["min", "max"]
 """The direction in which a metric is better."""
+ExitCode = Literal["zero", "any"]
+"""The exit codes that a trial may end with after its training."""
 
 
 Fits = Literal["last", "all", "best"]
@@ -83,6 +89,11 @@ class Requirement:
     text: str
     when: tuple[Condition, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """The package's name, normalised."""
+        return _REQUIRED.split(self.text, maxsplit=1)[0]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Became:
@@ -132,10 +143,18 @@ class Experiment:
     install: Install | None = None
     """The user's own project, where it is installed as a package."""
 
+    def start(self, cell: Cell) -> str:
+        """The folder that a cell's trials start in, relative to the matrix's: that of a notebook, as in Jupyter."""
+        return cell.script.rpartition("/")[0] if cell.script.endswith(".ipynb") else ""
+
     def command(self, cell: Cell) -> tuple[str, ...]:
         """What Python is started with in a cell: the script or its module, and all arguments."""
-        started = ("-m", self.module) if self.module else (cell.script,)
-        return (*started, *self.args, *cell.args)
+        script = cell.script.removeprefix(f"{self.start(cell)}/")
+        return (*(("-m", self.module) if self.module else (script,)), *self.args, *cell.args)
+
+    def command_text(self, cell: Cell) -> str:
+        """The command as a shell takes it; of a notebook, which only the runner makes a script of, with a note."""
+        return shlex.join(self.command(cell)) + (" (its cells as one script)" if cell.script.endswith(".ipynb") else "")
 
     def variables(self, cell: Cell) -> tuple[tuple[str, str], ...]:
         """The environment variables of a cell, sorted by name; those of its axis win over those of every trial."""
@@ -178,6 +197,8 @@ class Judging:
     """The number of first epochs that are left out."""
     fits: Fits = "last"
     """The training that is judged where several report the metric: the last one, the worst (`all`) or the best."""
+    exit_code: ExitCode = "zero"
+    """`any`: how the script ended after its training does not matter."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,14 @@ def read_judging(file: MatrixSections, criterion: tuple[Comparison, ...], mistak
         message = f"the criterion judges {quoted(criterion[0].metric)}, and another metric is named here"
         mistakes.add(file.metric.position, message, "leave it out, or name it there first")
     metric = Judging().metric if file.metric is None else str(file.metric)
-    return Judging(metric=metric, mode=file.mode, at=file.at, skip=file.skip, fits=file.fits)
+    return Judging(
+        metric=metric,
+        mode=file.mode,
+        at=file.at,
+        skip=file.skip,
+        fits=file.fits,
+        exit_code=file.experiment.exit_code,
+    )
 
 
 def read_as_of(node: AsOf, mistakes: Mistakes) -> tuple[str, tuple[tuple[str, str], ...]]:

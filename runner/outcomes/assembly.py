@@ -247,7 +247,7 @@ class _Assembly:
             final=_median(finals),
             epoch_s=median(seconds) if seconds else None,
             peak_memory_bytes=max(peaks, default=None),
-            exception=_exception(judged.example[0]) if judged.example else None,
+            exception=_exception(judged.example[0]) if judged.fingerprint and judged.example else None,
             failures=tuple(self._failures_of.get(cell.id, ())),
             comparison=self.known.compared.get(cell.id),
             python=_all_of(record.python for record in ran),
@@ -387,10 +387,9 @@ def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None) -> Reproductio
     with_runner = (f"convergence-matrix {file} --only {only}", f"convergence-matrix shell {only} --matrix {file}")
     if lock is None:
         return ReproductionCommands(with_runner=with_runner, without_runner=())
-    command = shlex.join(matrix.experiment.command(cell))
+    command = matrix.experiment.command_text(cell)
     env = "".join(f"{name}={shlex.quote(value)} " for name, value in matrix.experiment.variables(cell))
-    rewritten = cell.import_flavour != "as-written"
-    preludes = ", ".join(cell.preludes)
+    rewritten, preludes = cell.import_flavour != "as-written", ", ".join(cell.preludes)
     without = (
         *([f"# only with the runner: the prelude {preludes}, so this runs the script without it"] if preludes else []),
         f"uv venv --python {lock.shown.python} cell",

@@ -152,8 +152,8 @@ class Pair:
 
     @property
     def testable(self) -> bool:
-        """True where no side is blocked."""
-        return self.footing is not Footing.BLOCKED
+        """True where chance plays a part: no side is blocked, and not one alone breaks."""
+        return self.footing not in {Footing.BLOCKED, Footing.BREAKS}
 
     @property
     def apart(self) -> bool:
@@ -172,11 +172,11 @@ class Pair:
 def pair_of(cell: JudgedCell, baseline: JudgedCell) -> Pair:
     """The two side by side."""
     ours, theirs = cell.counts, baseline.counts
-    kind = footing(cell.kind, baseline.kind)
+    kind = footing(cell.outcome, baseline.outcome)
     finals = (finite(verdict.final for _, verdict in counts.successes) for counts in (ours, theirs))
     levels = next(finals), next(finals)
     enough = min(map(len, levels)) >= ENOUGH_VALUES
-    comparable = kind is not Footing.BLOCKED and enough and not unlike_starts((cell, baseline))
+    comparable = enough and not unlike_starts((cell, baseline))
     return Pair(
         cell=cell, baseline=baseline, footing=kind, ours=ours, theirs=theirs, levels=levels if comparable else None
     )

@@ -23,6 +23,7 @@ class ComparisonLabel(enum.StrEnum):
     """The label of a cell against the baseline (docs/verdicts.md)."""
 
     BLOCKED = "blocked"
+    BREAKS = "breaks"
     WORSE = "worse"
     BETTER = "better"
     LEVEL_DIFFERS = "level-differs"
@@ -32,7 +33,12 @@ class ComparisonLabel(enum.StrEnum):
     @property
     def different(self) -> bool:
         """True where the two cells were called different."""
-        return self in {ComparisonLabel.WORSE, ComparisonLabel.BETTER, ComparisonLabel.LEVEL_DIFFERS}
+        return self in {
+            ComparisonLabel.BREAKS,
+            ComparisonLabel.WORSE,
+            ComparisonLabel.BETTER,
+            ComparisonLabel.LEVEL_DIFFERS,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +79,7 @@ class CellComparison:
     baseline: JudgedCell
     footing: Footing
     rates: RateDifference | None
-    """None where a side is blocked."""
+    """None where a side is blocked, and where one breaks while the other succeeds."""
     level: SampleDifference | None
     """The final values of successes; None with fewer than 4 on a side, or where they can't be compared."""
     epoch_s: SampleDifference | None
@@ -89,6 +95,8 @@ class CellComparison:
     @property
     def label(self) -> ComparisonLabel:
         """The label; the first that holds wins."""
+        if self.footing is Footing.BREAKS:
+            return ComparisonLabel.BREAKS if self.cell.outcome.breaks else ComparisonLabel.BETTER
         if self.rates is None:
             return ComparisonLabel.BLOCKED
         if self.rates.sure:
@@ -112,10 +120,8 @@ def in_words(comparison: CellComparison) -> str:
     match comparison.label:
         case ComparisonLabel.BLOCKED:
             return f"can't be compared: {_blocked(comparison)}"
-        case ComparisonLabel.WORSE:
-            return f"succeeds less often: {_rates(comparison)}"
-        case ComparisonLabel.BETTER:
-            return f"succeeds more often: {_rates(comparison)}"
+        case ComparisonLabel.BREAKS | ComparisonLabel.WORSE | ComparisonLabel.BETTER:
+            return _success(comparison)
         case ComparisonLabel.LEVEL_DIFFERS:
             return f"succeeds at another level: {_level(comparison)}; {_counts(comparison)}"
         case ComparisonLabel.EQUIVALENT:
@@ -124,6 +130,15 @@ def in_words(comparison: CellComparison) -> str:
             return _inconclusive(comparison)
         case _:
             assert_never(comparison.label)
+
+
+def _success(comparison: CellComparison) -> str:
+    """How one succeeds more than the other, which is sure."""
+    if comparison.footing is Footing.BREAKS and comparison.cell.outcome.breaks:
+        return f"breaks where the baseline {comparison.baseline.outcome}: {comparison.cell.reason}"
+    if comparison.footing is Footing.BREAKS:
+        return f"{comparison.cell.outcome} where the baseline breaks: {comparison.baseline.reason}"
+    return f"succeeds {'less' if comparison.label is ComparisonLabel.WORSE else 'more'} often: {_rates(comparison)}"
 
 
 def figure_in_words(difference: SampleDifference, name: str, unit: str = "") -> str:
@@ -210,7 +225,7 @@ def _inconclusive(comparison: CellComparison) -> str:
             found = f"both succeed ({_counts(comparison)}); {_level(comparison)}"
         case Footing.FAIL:
             found = f"both fail ({_counts(comparison)}): no difference found"
-        case Footing.BLOCKED:
+        case Footing.BLOCKED | Footing.BREAKS:
             found = _blocked(comparison)
         case _:
             assert_never(comparison.footing)

@@ -51,6 +51,7 @@ class CellEvidence:
     converged: int
     counted: int
     """Distinct observations, as the outcome counts them."""
+    reason: str = ""
     metric: str = "loss"
     maximised: bool = False
     finals: tuple[float, ...] = ()
@@ -80,7 +81,8 @@ class Earlier:
     then: CellEvidence | None
     """None: the cell is new."""
     rates: RateDifference | None = None
-    """None where they are not tested: a side is missing or blocked, or both are the very same trials."""
+    """None where they are not tested: a side is missing or blocked, one breaks where the other succeeds or breaks too,
+    or both are the very same trials."""
     level: SampleDifference | None = None
     tests: int = 0
     """The number of comparisons of rates it was corrected for."""
@@ -125,7 +127,9 @@ class Earlier:
         if self.obstacle:
             return f"{step}; {self.obstacle}"
         if self.rates is None:
-            return f"the very same trials: {self.now.outcome}" if _same(self.now, self.then) else step
+            same = f"the very same trials: {self.now.outcome}"
+            why = f": {self.now.reason}" if self.now.reason and _is_out(self.now) else ""
+            return same if _same(self.now, self.then) else f"{step}{why}"
         counts = f"{_counts(self.now)} trials succeed, were {_counts(self.then)}"
         tested = f"p = {self.rates.p:.2g}"
         if self.tests > 1:
@@ -206,6 +210,7 @@ def evidence(cell: CellResult) -> CellEvidence:
         outcome=cell.outcome,
         converged=cell.converged,
         counted=cell.counted,
+        reason=cell.reason,
         metric=first.metric if first else "loss",
         maximised=first is not None and first.mode == "max",
         finals=tuple(trial.final for trial in successes if trial.final is not None),
@@ -241,8 +246,8 @@ def held_against(
 ) -> tuple[Earlier, ...]:
     """Hold each cell of a result against the same cell of an earlier one; cells can be new or gone.
 
-    `obstacle` says why nothing can be told from comparing the two. A blocked cell is not a matter of chance:
-    one that succeeded and can't run now is worse, without a test.
+    `obstacle` says why nothing can be told from comparing the two. A cell that is blocked or breaks is not a matter of
+    chance: one that succeeded and does not run or breaks now is worse, without a test.
     """
     cells = dict.fromkeys((*now, *then))
     found = [Earlier(cell=cell, now=now.get(cell), then=then.get(cell), obstacle=obstacle) for cell in cells]
@@ -266,7 +271,8 @@ def _measured(one: Earlier) -> Earlier:
     now, then = one.now, one.then
     if now is None or then is None or one.obstacle or _same(now, then):
         return one
-    if footing(now.kind, then.kind) is Footing.BLOCKED:
+    both_break = now.outcome.breaks and then.outcome.breaks
+    if both_break or footing(now.outcome, then.outcome) in {Footing.BLOCKED, Footing.BREAKS}:
         return one
     successes, counted = (now.converged, then.converged), (now.counted, then.counted)
     p = fisher(successes, counted)
@@ -286,11 +292,16 @@ def _corrected(ps: Iterable[float | None]) -> list[float | None]:
 def _untested(now: CellEvidence, then: CellEvidence) -> EarlierLabel:
     if _same(now, then) or now.outcome == then.outcome:
         return EarlierLabel.EQUIVALENT
-    if now.kind is OutcomeKind.UNTESTABLE and then.converged:
+    if _is_out(now) and then.converged:
         return EarlierLabel.WORSE
-    if then.kind is OutcomeKind.UNTESTABLE and now.converged:
+    if _is_out(then) and now.converged:
         return EarlierLabel.BETTER
     return EarlierLabel.INCONCLUSIVE
+
+
+def _is_out(evidence: CellEvidence) -> bool:
+    """True where no number of trials would be needed to see that the cell does not succeed."""
+    return evidence.kind is OutcomeKind.UNTESTABLE or evidence.outcome.breaks
 
 
 def _of_level(level: SampleDifference | None, *, both_good: bool) -> EarlierLabel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.outcomes.fingerprint import Fingerprint, fingerprint
+from runner.outcomes.fingerprint import Fingerprint, fault
 from runner.outcomes.verdict import Label, Standing, standing
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def failure_groups(cells: Iterable[JudgedCell]) -> tuple[FailureGroup, ...]:
     found: dict[Hashable, list[tuple[JudgedCell, Trial]]] = {}
     for cell in cells:
         for trial in cell.trials:
-            record, verdict = trial
+            _, verdict = trial
             if standing(verdict.label) is not Standing.SUCCESS:
-                found.setdefault((verdict.label, fingerprint(record)), []).append((cell, trial))
+                found.setdefault((verdict.label, fault(trial)), []).append((cell, trial))
     made = [
         FailureGroup(
             label=members[0][1][1].label,
-            fingerprint=fingerprint(members[0][1][0]),
+            fingerprint=fault(members[0][1]),
             cells=tuple({cell.id: cell for cell, _ in members}.values()),
             trials=tuple(trial for _, trial in members),
         )

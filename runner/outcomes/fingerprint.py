@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import re
 import signal as signals
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runner.outcomes.verdict import Basis
+
 if TYPE_CHECKING:
-    from runner.trials.record import Record
+    from runner.outcomes.verdict import Verdict
+    from runner.trials.record import Record, ScriptException
 
 _LONGEST_MESSAGE = 2000
-_FRAME = re.compile(r'^\s*File "(?P<file>[^"\n]+)", line \d+, in (?P<function>.+)$', re.MULTILINE)
+_PLACE = re.compile(r'^\s*File "(?P<file>[^"\n]+)", line \d+(?:, in (?P<function>.+))?$', re.MULTILINE)
+"""A frame of a traceback; the place of a SyntaxError has no function."""
 _LIBRARY = re.compile(r"^(?:.*/(?:site-packages|dist-packages|lib/python3\.\d+)/|(?=<frozen ))")
+_INSTALLED = re.compile(r"/(?:site|dist)-packages/")
+_IMPORT_STATEMENT = re.compile(r"(?:import|from)\s")
+_PIECES = re.compile(r"""(?<!\w)'(?:[^'\\]|\\.)*'|(?<!\w)"(?:[^"\\]|\\.)*"|.""", re.DOTALL)
+"""Text in quotes, and single characters."""
+_PAIRS = {")": "(", "]": "[", "}": "{"}
 _VARYING = (
     (re.compile(r"\b0x[0-9a-fA-F]+"), "<address>"),
     (re.compile(r"(?<![\w.])(?:~?/[\w.+@-]+){2,}/?|\b[A-Za-z]:\\[^\s'\":]+"), "<path>"),
@@ -35,7 +44,7 @@ class Fingerprint:
 
     @property
     def cause(self) -> tuple[str, str]:
-        """The part that two trials must have in common to be blocked alike."""
+        """The part that two trials must have in common to have ended alike."""
         return self.type, self.message
 
     def __str__(self) -> str:
@@ -59,15 +68,78 @@ def fingerprint(record: Record) -> Fingerprint | None:
     return Fingerprint(type=ending, message=normalised(record.message or ""), stage=record.stage)
 
 
-def normalised(message: str) -> str:
-    """A message without what differs from run to run: addresses, paths, temporary tensors' names, numbers.
+def fault(trial: tuple[Record, Verdict]) -> Fingerprint | None:
+    """The fingerprint of what ended a trial, where that gave it its label; None where its series did."""
+    record, verdict = trial
+    return fingerprint(record) if verdict.basis is Basis.PROCESS else None
 
-    Digits that belong to a word stay (`float32`), those that count it do not (`dense_1`).
+
+def normalised(message: str) -> str:
+    """A message without what differs from run to run: addresses, paths, temporary tensors' names, numbers, order.
+
+    Digits that belong to a word stay (`float32`), those that count it do not (`dense_1`). The members of printed sets
+    and dicts are sorted: a set's order differs by process.
     """
     text = message[:_LONGEST_MESSAGE]
     for pattern, placeholder in _VARYING:
         text = pattern.sub(placeholder, text)
-    return text.strip()
+    return _with_sorted_members(text.strip(), cut=len(message) > _LONGEST_MESSAGE)
+
+
+@dataclass(kw_only=True)
+class _Bracket:
+    """An open bracket while a message is read: its finished members, and what is read of the next one."""
+
+    opener: str = ""
+    members: list[str] = field(default_factory=list)
+    text: str = ""
+
+    @property
+    def unfinished(self) -> str:
+        return self.opener + ",".join([*self.members, self.text])
+
+    def closed(self, closer: str) -> str:
+        if self.opener != "{":
+            return self.unfinished + closer
+        return "{" + ", ".join(sorted(member.strip() for member in (*self.members, self.text))) + closer
+
+
+def _with_sorted_members(text: str, *, cut: bool) -> str:
+    """The text with the members of all braces sorted; of one that a `cut` message has not closed nothing is kept."""
+    found = [_Bracket()]
+    for piece in _PIECES.findall(text):
+        opened = _PAIRS.get(piece)
+        if piece in "([{":
+            found.append(_Bracket(opener=piece))
+        elif opened is not None and any(one.opener == opened for one in found):
+            while found[-1].opener != opened:
+                unfinished = found.pop().unfinished
+                found[-1].text += unfinished
+            closed = found.pop().closed(piece)
+            found[-1].text += closed
+        elif piece == "," and found[-1].opener == "{":
+            found[-1].members.append(found[-1].text)
+            found[-1].text = ""
+        else:
+            found[-1].text += piece
+    if cut and (first := next((i for i, one in enumerate(found) if one.opener == "{"), 0)):
+        return "".join(one.unfinished for one in found[:first]) + "{…"
+    return "".join(one.unfinished for one in found)
+
+
+def raised_at_import(exception: ScriptException) -> bool:
+    """True where an exception was raised inside the import of an installed distribution.
+
+    Then a module of one was being executed, could not be compiled, or the statement that failed is the import itself
+    (of an extension module, which has no frames).
+    """
+    last = exception.traceback.rpartition("Traceback (most recent call last)")[2]
+    places = list(_PLACE.finditer(last))
+    if any(_INSTALLED.search(one["file"]) for one in places if one["function"] in {None, "<module>"}):
+        return True
+    if not places or places[-1]["function"] is None:
+        return False
+    return _IMPORT_STATEMENT.match(last[places[-1].end() :].lstrip()) is not None
 
 
 def signal_name(signal: int | str) -> str:
@@ -92,6 +164,6 @@ def _ending(record: Record) -> str:
 
 
 def _library_frame(traceback: str) -> str:
-    frames = [(m["file"].replace("\\", "/"), m["function"]) for m in _FRAME.finditer(traceback)]
+    frames = [(m["file"].replace("\\", "/"), m["function"]) for m in _PLACE.finditer(traceback) if m["function"]]
     library = [(_LIBRARY.sub("", file), function) for file, function in frames if _LIBRARY.match(file)]
     return f"{library[-1][0]} in {library[-1][1]}" if library else ""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _FROM_BEST_TO_WORST = (
     *(Label.CONVERGED, Label.SETTLED, Label.IMPROVING, Label.TOO_SHORT),
-    *(Label.PLATEAUED, Label.OSCILLATING, Label.DIVERGED, Label.NAN),
+    *(Label.MISSED, Label.PLATEAUED, Label.OSCILLATING, Label.DIVERGED, Label.NAN),
 )
 _MOST_TOLD = 3
 """So many of the others are told one by one in a reason; all are flags."""
@@ -91,7 +91,7 @@ def _verdict(one: ReportedMetric, metric: str, judging: Judging, target: Compari
 
 
 def _badness(verdict: Verdict) -> tuple[int, float]:
-    label = verdict.label
+    label = verdict.label.value
     rank = _FROM_BEST_TO_WORST.index(label) if label in _FROM_BEST_TO_WORST else len(_FROM_BEST_TO_WORST)
     final = verdict.final if verdict.final is not None else 0.0
     return rank, final if verdict.mode == "min" else -final

@@ -26,6 +26,7 @@ def judge(
     target: str | Comparison | None = None,
     at: Literal["last", "best"] = "last",
     planned: int | None = None,
+    complete: bool = True,
     skip: int = 0,
     steps: Sequence[Value] | None = None,
     ref: float | None = None,
@@ -36,9 +37,10 @@ def judge(
 
     The target's metric and direction win over `metric` and `mode`; without both the metric's name tells the direction.
     `at`: "best" judges the best value so far (a checkpointed run). `planned` is the number of epochs that a script
-    which ended by itself had asked for. The first `skip` epochs are left out. `steps`: per-step values, judged where a
-    single epoch was reported. `ref` and `ref_scale` are the baseline's final value and S. `unmet` says which other
-    criteria do not hold: then a met target does not suffice. Raises UsageError for a target that does not parse.
+    which ended by itself had asked for; `complete` says that it ended by itself. The first `skip` epochs are left out.
+    `steps`: per-step values, judged where a single epoch was reported. `ref` and `ref_scale` are the baseline's final
+    value and S. `unmet` says which other criteria do not hold: then a met target does not suffice. Raises UsageError
+    for a target that does not parse.
     """
     comparison = _parsed(target)
     metric = metric if comparison is None else comparison.metric
@@ -59,6 +61,7 @@ def judge(
             reach=None if comparison is None else reach(comparison, series, quantities, sign),
             unmet=tuple(unmet),
             stopped_itself=planned is not None and len(values) < planned,
+            complete=complete,
             ref=ref,
             ref_scale=ref_scale,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.outcomes.fingerprint import Fingerprint, fingerprint
+from runner.outcomes.fingerprint import Fingerprint, fault
 from runner.outcomes.outcome import NOT_RUN, UNDECIDED, Leaning, Outcome, OutcomeKind
 from runner.outcomes.plot import plot
 from runner.outcomes.significance import clopper_pearson
@@ -87,7 +87,7 @@ class JudgedCell:
     @property
     def fingerprint(self) -> Fingerprint | None:
         """The fingerprint of the failure that names the outcome, where it left one."""
-        return fingerprint(self.example[0]) if self.example is not None else None
+        return fault(self.example) if self.example is not None else None
 
     def plot(self) -> alt.LayerChart:
         """The judged metric of every seed as an Altair chart.
@@ -103,15 +103,18 @@ def judge_cell(cell: CellId, trials: Iterable[Trial], seeds: Seeds) -> JudgedCel
 
     Unanimous cells are decided by `seeds.lead` counted observations. So a fixed number of seeds (`--seeds 1`) decides
     by the seeds that were asked for: docs/verdicts.md would call fewer than 4 undecided, but whoever asks for one seed
-    wants to see what it did. The flag `few-seeds` marks every cell decided by fewer than 4. Trials that are copies of
-    each other decide with one observation, without an interval, under the flag `seed-insensitive`.
+    wants to see what it did. The flag `few-seeds` marks every cell decided by fewer than 4; not one that breaks, as a
+    crash is no sample. Trials that are copies of each other decide with one observation, without an interval, under the
+    flag `seed-insensitive`.
     """
     counts = tally(trials)
     outcome, reason, example = _decision(counts, seeds)
     flags = [flag for _, verdict in counts.trials for flag in verdict.flags]
     decided = outcome.kind in {OutcomeKind.GOOD, OutcomeKind.BAD}
-    if decided and counts.n < ENOUGH_RUNS:
-        flags.insert(0, SEED_INSENSITIVE if counts.seed_insensitive else "few-seeds")
+    if decided and counts.seed_insensitive:
+        flags.insert(0, SEED_INSENSITIVE)
+    elif decided and counts.n < ENOUGH_RUNS and not counts.breaking(seeds):
+        flags.insert(0, "few-seeds")
     return JudgedCell(
         id=cell,
         outcome=outcome,
@@ -125,9 +128,9 @@ def judge_cell(cell: CellId, trials: Iterable[Trial], seeds: Seeds) -> JudgedCel
 
 
 def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
-    if blocking := counts.blocking(seeds):
-        _, verdict = blocking[0]
-        return Outcome(OutcomeKind.UNTESTABLE, verdict.label), verdict.reason, blocking[0]
+    if alike := counts.blocking(seeds) or counts.breaking(seeds):
+        _, verdict = alike[0]
+        return Outcome.of_label(verdict.label), verdict.reason, alike[0]
     seen = f"{counts.c} of {counts.n} counted trials succeeded"
     if counts.seed_insensitive:
         seen = f"{counts.counted_trials} identical trials count as one"
@@ -153,9 +156,11 @@ def _success(counts: Tally) -> Label:
 
 
 def _leaning(counts: Tally, seeds: Seeds) -> Leaning:
+    if counts.n < ENOUGH_RUNS:
+        return Leaning.TOO_FEW
     lead = ENOUGH_RUNS if seeds.fixed else seeds.lead
     if counts.lead < lead:
-        return Leaning.COIN_FLIP
+        return Leaning.NEITHER
     if len(counts.successes) < len(counts.failures):
         return Leaning.FAILS
     return Leaning.SETTLES if _success(counts) is Label.SETTLED else Leaning.CONVERGES
@@ -164,7 +169,7 @@ def _leaning(counts: Tally, seeds: Seeds) -> Leaning:
 def _example(trials: tuple[Trial, ...]) -> Trial:
     """The first trial that has the most frequent label and, of those, the most frequent fingerprint."""
     label = _by_frequency(trials)[0][0]
-    alike = [(fingerprint(record), (record, verdict)) for record, verdict in trials if verdict.label is label]
+    alike = [(fault(trial), trial) for trial in trials if trial[1].label is label]
     frequent = Counter(found for found, _ in alike).most_common(1)[0][0]
     return next(trial for found, trial in alike if found == frequent)
 
@@ -177,4 +182,5 @@ def _by_frequency(trials: tuple[Trial, ...]) -> tuple[tuple[Label, int], ...]:
 
 
 def _listed(counts: Tally) -> str:
-    return ", ".join(f"{number} {label}" for label, number in _by_frequency(counts.trials))
+    called = {verdict.label: verdict.called for _, verdict in counts.trials}
+    return ", ".join(f"{number} {called[label]}" for label, number in _by_frequency(counts.trials))

@@ -7,18 +7,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, assert_never
 
 from runner.matrix.model import Judging
+from runner.outcomes.advice import advice
 from runner.outcomes.child_processes import of_children
-from runner.outcomes.fingerprint import signal_name
+from runner.outcomes.fingerprint import raised_at_import, signal_name
 from runner.outcomes.fits import adversaries, companions, judged_fit
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
-from runner.outcomes.reported_metric import ReportedMetric, seen
+from runner.outcomes.reported_metric import ReportedMetric, is_of_before, reported, seen
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.matrix.criterion import Comparison
+    from runner.matrix.model import ExitCode
     from runner.trials.record import Record, ScriptException, Stage
 
 _OUT_OF_MEMORY = re.compile(r"ResourceExhausted|OOM when allocating|CUDA_ERROR_OUT_OF_MEMORY|MemoryError|bad_alloc")
@@ -42,6 +44,10 @@ class TrialEnding:
     disk_full: bool = False
     orderly: bool | None = None
     """True where the interpreter shut down in order; None where that is not known."""
+    at_import: bool = False
+    """True where the exception was raised inside the import of an installed distribution."""
+    exit_code: ExitCode = "zero"
+    """`any`: how the script ended after the training does not matter."""
     message: str | None = None
     """The engine's words about the end."""
     text: str = ""
@@ -50,6 +56,11 @@ class TrialEnding:
     def ended_well(self) -> bool:
         """True where the script ran to its own end; one that was told to stop did not, whatever it then returned."""
         return self.exit == 0 and not self.timed_out
+
+    @property
+    def is_judged(self) -> bool:
+        """True where the trial is judged by its series."""
+        return self.ended_well or (self.exit_code == "any" and self.stage == "after-training")
 
     @property
     def left_early(self) -> bool:
@@ -84,9 +95,10 @@ def failure(ending: TrialEnding) -> tuple[Label, str]:
         return Label.DOWNLOAD_FAILED, f"wanted something from outside {where} ({found.group()}): {ending.in_words}"
     if ending.timed_out:
         return Label.TIMEOUT, f"the time was up {where}"
-    if _exception_name(ending.exception) in _IMPORT_ERRORS:
-        return Label.CRASHED_IMPORT, f"{ending.in_words} {where}"
-    return _crash(ending.stage), f"{ending.in_words} {where}"
+    by_signal = ending.stage == "import" and ending.signal is not None
+    imports = by_signal or ending.at_import or _exception_name(ending.exception) in _IMPORT_ERRORS
+    label = Label.CRASHED_IMPORT if imports else _crash(ending.stage)
+    return label, ending.in_words if label is Label.CRASHED_AFTER_TRAINING else f"{ending.in_words} {where}"
 
 
 def _exception_name(exception: str | None) -> str:
@@ -101,13 +113,13 @@ def _crash(stage: Stage) -> Label:
         case "install":
             return Label.INSTALL_FAILED
         case "import":
-            return Label.CRASHED_IMPORT
+            return Label.CRASHED_AT_START
         case "build-model":
             return Label.CRASHED_BUILD_MODEL
         case "training":
             return Label.CRASHED_TRAINING
-        case "after-training":  # what the training did was not reported: a crash after it says nothing of it
-            return Label.NO_METRICS
+        case "after-training":
+            return Label.CRASHED_AFTER_TRAINING
         case _:
             assert_never(stage)
 
@@ -125,6 +137,8 @@ def label_trial(
     timed_out: bool = False,
     disk_full: bool = False,
     orderly: bool | None = None,
+    at_import: bool = False,
+    exit_code: ExitCode = "zero",
     probe_started: bool = True,
     series: Sequence[Value] | None = None,
     judge: Mapping[str, Any] | None = None,
@@ -134,7 +148,8 @@ def label_trial(
     """Label a trial by how its process ended and by the series of its judged metric.
 
     `exception` is "type: message"; `message` is what the engine says of the end; `orderly` whether the interpreter shut
-    down in order (None: not known). `judge` holds arguments of `judge`.
+    down in order (None: not known); `at_import` whether the exception was raised inside the import of an installed
+    distribution; `exit_code` what the matrix says of it. `judge` holds arguments of `judge`.
     `text` is more of what the trial said of its end (a chain of exceptions, the tail of the log), searched for lack of
     memory and failed downloads. There is no label of its own for a full disk: it is the crash of the stage that it
     happened in, and the reason says so.
@@ -148,6 +163,8 @@ def label_trial(
         timed_out=timed_out,
         disk_full=disk_full,
         orderly=orderly,
+        at_import=at_import,
+        exit_code=exit_code,
         message=message,
         text=text,
     )
@@ -158,8 +175,8 @@ def label_trial(
         reason = f"the probe never said that it started: nothing is known of the script ({ending.in_words})"
         return Verdict(label=Label.UNKNOWN, basis=Basis.PROCESS, reason=reason)
     arguments = dict(judge or {})
-    if not ending.ended_well:
-        arguments["planned"] = None  # a script that was stopped did not stop itself
+    if not ending.ended_well and ending.stage != "after-training":
+        arguments |= {"planned": None, "complete": False}  # a script that was stopped did not stop itself
     return _ended(ending, judge_series(series or (), **arguments))
 
 
@@ -168,14 +185,22 @@ def _ended(ending: TrialEnding, verdict: Verdict) -> Verdict:
     if ending.ended_well:
         return verdict.with_flags("left-without-shutdown") if ending.left_early else verdict
     label, reason = failure(ending)
-    if ending.stage == "after-training" and (verdict.basis is not Basis.NO_VALUE or label is Label.NO_METRICS):
+    if ending.is_judged:
         verdict = replace(verdict, reason=f"{verdict.reason}; then: {reason}")
         return verdict.with_flags("crashed-after-training")
-    if verdict.basis is Basis.TARGET:
-        verdict = replace(verdict, reason=f"{verdict.reason}; then: {reason}")
-        return verdict.with_flags(f"target-met-before-{label}")
+    if ending.stage == "after-training":
+        reason = f"{_came_to(verdict)}, then {reason}"
+    elif verdict.basis is Basis.TARGET:
+        reason = f"{reason}; the target was met already: {verdict.reason}"
     shape = None if verdict.basis is Basis.NO_VALUE else verdict.label
     return replace(verdict, label=label, basis=Basis.PROCESS, reason=reason, shape=shape)
+
+
+def _came_to(verdict: Verdict) -> str:
+    """What the training had come to: `converged at loss 0.0056`."""
+    if verdict.basis in {Basis.NO_VALUE, Basis.NON_FINITE} or verdict.end is None:
+        return verdict.reason
+    return f"{verdict.label} at {verdict.metric} {verdict.end:.3g}"
 
 
 def verdict_of(
@@ -217,20 +242,53 @@ def verdict_of(
         timed_out=record.timed_out,
         disk_full=record.disk_full,
         orderly=record.orderly,
+        at_import=record.exception is not None and raised_at_import(record.exception),
+        exit_code=judging.exit_code,
         probe_started=record.probe_started,
         series=found.values,
         judge=arguments,
         message=record.message,
         text=_chain(record.exception) if record.exception is not None else record.log_tail,
     )
-    if verdict.label is Label.NO_METRICS:
-        names = ", ".join(seen(record)) or "nothing"
-        verdict = replace(verdict, reason=f"{verdict.reason}; what was reported: {names}")
-    beside, children = companions(record, found, metric, judging), of_children(record, found)
-    adversary = adversaries(record, found) if target is None and metric == "loss" else None
-    notes = (*filter(None, [adversary]), *beside.notes, *children.notes)
+    verdict = _unreported(verdict, record, criterion)
+    verdict = verdict.with_flags(*_flags(found))
+    return _with_companions(verdict, record, found, metric, judging, by_default=target is None and metric == "loss")
+
+
+def _with_companions(
+    verdict: Verdict, record: Record, judged: ReportedMetric, metric: str, judging: Judging, *, by_default: bool
+) -> Verdict:
+    """The verdict with what is to be told of other trainings, of other processes, and of how it came about."""
+    beside, children = companions(record, judged, metric, judging), of_children(record, judged)
+    notes = [*beside.notes, *children.notes, *advice(record)]
+    if by_default and (adversary := adversaries(record, judged)) is not None:
+        notes.insert(0, adversary)
+    if verdict.label is Label.NO_METRICS and is_of_before(record, metric):
+        notes.insert(0, "the trial ran before such results were recorded: `run --again` runs it once more")
     verdict = replace(verdict, reason="; ".join((verdict.reason, *notes)))
-    return verdict.with_flags(*_flags(found), *beside.flags, *children.flags)
+    return verdict.with_flags(*beside.flags, *children.flags)
+
+
+def _unreported(verdict: Verdict, record: Record, criterion: tuple[Comparison, ...]) -> Verdict:
+    """`no-metrics` where a metric of the criterion has no value, with what was reported.
+
+    NaN stands: a training that ended there has failed by any criterion.
+    """
+    if verdict.basis in {Basis.PROCESS, Basis.NON_FINITE}:
+        return verdict
+    missing = [verdict.metric] if verdict.label is Label.NO_METRICS else []
+    missing += [one.metric for one in criterion[1:] if set(reported(record, one.metric).values) <= {None}]
+    if not missing:
+        return verdict
+    told = ", ".join(seen(record)) or "nothing"
+    reason = f"{' and '.join(missing)} {'was' if len(missing) == 1 else 'were'} never reported"
+    return replace(
+        verdict,
+        label=Label.NO_METRICS,
+        basis=Basis.NO_VALUE,
+        metric=missing[0],
+        reason=f"{reason}; what was reported: {told}",
+    )
 
 
 def _without_trial(record: Record) -> Verdict:

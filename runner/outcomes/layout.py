@@ -182,8 +182,10 @@ def patterns_of(layout: MatrixLayout, outcomes: Mapping[CellId, Outcome]) -> tup
         for box in boxes(alike)
     ]
 
-    def rank(one: Pattern) -> tuple[int, int, list[int]]:
-        return _WORST_FIRST.index(one.outcome.kind), -len(one.cells), [place[cell] for cell in one.cells]
+    def rank(one: Pattern) -> tuple[int, bool, int, list[int]]:
+        """What trains and fails, which nobody sees, comes before what raises."""
+        where = [place[cell] for cell in one.cells]
+        return _WORST_FIRST.index(one.outcome.kind), one.outcome.breaks, -len(one.cells), where
 
     return tuple(sorted(made, key=rank))
 

@@ -51,8 +51,8 @@ def repetition(record: Record) -> Repetition | None:
     phases = {phase.name: phase for phase in record.phases}
     if len(longest) < FEWEST or any(in_turn(phases[a[-1]], phases[b[0]]) for a, b in pairwise(longest)):
         return None
-    settings = any(f"{names[0]}/optimizer" in record.configs for names in longest[1:])
-    return Repetition(trainings=tuple(map(tuple, longest)), same_settings=not settings)
+    settings = {record.configs.get(f"{names[0]}/optimizer") for names in longest} - {None}  # told where it is new
+    return Repetition(trainings=tuple(map(tuple, longest)), same_settings=len(settings) < 2)
 
 
 def _freshness(record: Record) -> Iterator[tuple[Phase, bool]]:

@@ -24,7 +24,9 @@ class Leaning(enum.StrEnum):
     CONVERGES = "mostly converges"
     SETTLES = "mostly settles"
     FAILS = "mostly fails"
-    COIN_FLIP = "coin flip"
+    NEITHER = "neither leads"
+    TOO_FEW = "too few to say"
+    """Fewer than 4 trials count."""
 
 
 class Absence(enum.StrEnum):
@@ -56,7 +58,7 @@ class Outcome:
         match standing(label):
             case Standing.SUCCESS:
                 return cls(OutcomeKind.GOOD, label)
-            case Standing.FAILURE:
+            case Standing.FAILURE | Standing.BREAK:
                 return cls(OutcomeKind.BAD, label)
             case Standing.BLOCKED:
                 return cls(OutcomeKind.UNTESTABLE, label)
@@ -67,25 +69,34 @@ class Outcome:
 
     @classmethod
     def parse(cls, text: str) -> Outcome:
-        """The outcome that `str` printed. Raises ValueError for any other text."""
+        """The outcome that `str` printed, or an earlier version's. Raises ValueError for any other text."""
         try:
             return _BY_TEXT[text]
         except KeyError:
-            raise ValueError(f"{text!r} is not an outcome; the outcomes are {', '.join(_BY_TEXT)}") from None
+            raise ValueError(f"{text!r} is not an outcome; the outcomes are {', '.join(map(str, OUTCOMES))}") from None
 
     @property
     def flaky(self) -> bool:
         """True where some trials succeed and others fail."""
         return isinstance(self.reason, Leaning)
 
+    @property
+    def breaks(self) -> bool:
+        """True of a bad cell whose trials end in a way that is not training: an exception, a limit."""
+        return isinstance(self.reason, Label) and standing(self.reason) is Standing.BREAK
+
     def meets(self, expected: str) -> bool:
-        """True where this is what `expect:` asks for: one outcome, or `fails`, `flaky`, `blocked` for all of these.
+        """True where this is what `expect:` asks for: one outcome, or `breaks`, `flaky`, `blocked` for all of these.
+
+        `fails` is every bad outcome: what breaks has failed too.
 
         Raises ValueError for text that `expect:` does not allow.
         """
         match expected:
             case "fails":
                 return self.kind is OutcomeKind.BAD
+            case "breaks":
+                return self.breaks
             case "flaky":
                 return self.flaky
             case "blocked":
@@ -98,7 +109,7 @@ class Outcome:
             case OutcomeKind.GOOD:
                 return "settles" if self.reason is Label.SETTLED else "converges"
             case OutcomeKind.BAD:
-                return f"fails ({self.reason})"
+                return f"{'breaks' if self.breaks else 'fails'} ({self.reason})"
             case OutcomeKind.UNTESTABLE:
                 return f"blocked ({self.reason})"
             case OutcomeKind.UNDECIDED:
@@ -110,16 +121,16 @@ class Outcome:
     def _fits(self) -> bool:
         match self.kind:
             case OutcomeKind.GOOD:
-                wanted = Standing.SUCCESS
+                wanted = {Standing.SUCCESS}
             case OutcomeKind.BAD:
-                wanted = Standing.FAILURE
+                wanted = {Standing.FAILURE, Standing.BREAK}
             case OutcomeKind.UNTESTABLE:
-                wanted = Standing.BLOCKED
+                wanted = {Standing.BLOCKED}
             case OutcomeKind.UNDECIDED:
                 return self.reason is None or isinstance(self.reason, Leaning | Absence)
             case _:
                 assert_never(self.kind)
-        return isinstance(self.reason, Label) and standing(self.reason) is wanted
+        return isinstance(self.reason, Label) and standing(self.reason) in wanted
 
 
 UNDECIDED = Outcome(OutcomeKind.UNDECIDED)
@@ -133,29 +144,49 @@ OUTCOMES: tuple[Outcome, ...] = (
     NOT_RUN,
 )
 """Every outcome that a cell can have."""
-_BY_TEXT = {str(outcome): outcome for outcome in OUTCOMES}
+_EARLIER = {
+    **{
+        f"{word} ({label})": Outcome.of_label(label)
+        for word, label in (
+            ("fails", Label.CRASHED_TRAINING),
+            ("blocked", Label.CRASHED_IMPORT),
+            ("blocked", Label.CRASHED_BUILD_MODEL),
+        )
+    },
+    "flaky (coin flip)": Outcome(OutcomeKind.UNDECIDED, Leaning.NEITHER),
+}
+"""What results of earlier versions call outcomes that have another name now."""
+_BY_TEXT = {**_EARLIER, **{str(outcome): outcome for outcome in OUTCOMES}}
 
 
 class Footing(enum.Enum):
     """The question that a pair of outcomes allows."""
 
     BLOCKED = "a side can't be tested"
+    BREAKS = "one breaks, the other succeeds"
     APART = "one succeeds, the other fails"
     SUCCEED = "both succeed"
     FAIL = "both fail"
     UNSURE = "a side is undecided"
 
 
-def footing(one: OutcomeKind, other: OutcomeKind) -> Footing:
-    """The question that two outcomes allow when they are compared; whoever adds a kind of outcome must decide here."""
-    match one, other:
+def footing(one: Outcome, other: Outcome) -> Footing:
+    """The question that two outcomes allow when they are compared; whoever adds a kind of outcome must decide here.
+
+    That one breaks where the other succeeds is no matter of how often: it needs no statistics.
+    """
+    match one.kind, other.kind:
         case (OutcomeKind.UNTESTABLE, _) | (_, OutcomeKind.UNTESTABLE):
             return Footing.BLOCKED
         case (OutcomeKind.UNDECIDED, _) | (_, OutcomeKind.UNDECIDED):
             return Footing.UNSURE
         case (OutcomeKind.GOOD, OutcomeKind.GOOD | OutcomeKind.BAD):
-            return Footing.SUCCEED if other is one else Footing.APART
+            return Footing.SUCCEED if other.kind is one.kind else _apart(one, other)
         case (OutcomeKind.BAD, OutcomeKind.GOOD | OutcomeKind.BAD):
-            return Footing.FAIL if other is one else Footing.APART
+            return Footing.FAIL if other.kind is one.kind else _apart(one, other)
         case unexpected:
             assert_never(unexpected)
+
+
+def _apart(one: Outcome, other: Outcome) -> Footing:
+    return Footing.BREAKS if one.breaks or other.breaks else Footing.APART

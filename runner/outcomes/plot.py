@@ -25,6 +25,7 @@ _WIDE = 100.0
 _LOOKS: dict[str, tuple[str, list[int]]] = {
     Standing.SUCCESS.value: ("#0072b2", [1, 0]),
     Standing.FAILURE.value: ("#d55e00", [6, 3]),
+    Standing.BREAK.value: ("#d55e00", [6, 2, 1, 2]),
     Standing.NOT_COUNTED.value: ("#767676", [2, 2]),
     Standing.BLOCKED.value: ("#767676", [1, 4]),
 }

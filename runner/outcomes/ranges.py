@@ -184,7 +184,7 @@ def predicate_of(outcome: Outcome, metric: str = "loss") -> Predicate:
         case OutcomeKind.UNDECIDED:
             return Predicate(f"is {outcome}", f"are {outcome}")
         case OutcomeKind.BAD:
-            return _failing(outcome, metric)
+            return _breaking(outcome) if outcome.breaks else _failing(outcome, metric)
         case OutcomeKind.UNTESTABLE:
             return _blocked(outcome)
         case _:
@@ -199,10 +199,31 @@ def _failing(outcome: Outcome, metric: str) -> Predicate:
             return Predicate("diverges", "diverge", f"the {metric}")
         case Label.IMPROVING:
             return Predicate("does not converge in time (improving)", "do not converge in time (improving)")
-        case Label.CRASHED_TRAINING:
-            return Predicate("crashes in training", "crash in training")
+        case Label.MISSED:
+            return Predicate("misses its criterion", "miss their criterion")
         case reason:
             return Predicate(f"does not converge ({reason})", f"do not converge ({reason})")
+
+
+def _breaking(outcome: Outcome) -> Predicate:
+    match outcome.reason:
+        case Label.CRASHED_IMPORT:
+            one, many = "crashes at import", "crash at import"
+        case Label.CRASHED_AT_START:
+            one, many = "crashes at its start", "crash at their start"
+        case Label.CRASHED_BUILD_MODEL:
+            one, many = "crashes while its model is built", "crash while their model is built"
+        case Label.CRASHED_TRAINING:
+            one, many = "crashes in training", "crash in training"
+        case Label.CRASHED_AFTER_TRAINING:
+            one, many = "crashes after training", "crash after training"
+        case Label.TIMEOUT:
+            one, many = "does not end in time", "do not end in time"
+        case Label.OUT_OF_MEMORY:
+            one, many = "runs out of memory", "run out of memory"
+        case _:
+            one, many = f"is {outcome}", f"are {outcome}"
+    return Predicate(one, many)
 
 
 def _blocked(outcome: Outcome) -> Predicate:
@@ -213,10 +234,6 @@ def _blocked(outcome: Outcome) -> Predicate:
             one = many = "can't be installed"
         case Label.IMAGE_BUILD_FAILED:
             one, many = "gets no image", "get no image"
-        case Label.CRASHED_IMPORT:
-            one = many = "can't be imported"
-        case Label.CRASHED_BUILD_MODEL:
-            one, many = "can't build its model", "can't build their model"
         case Label.DOWNLOAD_FAILED:
             one, many = "can't download its data", "can't download their data"
         case _:

@@ -64,6 +64,11 @@ def seen(record: Record) -> tuple[str, ...]:
     return tuple(sorted(names | asked))
 
 
+def is_of_before(record: Record, metric: str) -> bool:
+    """True where a metric is a result that was asked for, and the trial ran before such results were recorded."""
+    return record.ran and record.probe is None and _ASKED.fullmatch(metric) is not None
+
+
 def value_of(logs: Mapping[str, float], metric: str) -> float | None:
     """The value of a metric among others: by its exact name, else by one that means the same."""
     if metric in logs:

@@ -5,6 +5,7 @@ Made by `assembly` from the judged cells of a matrix; read back from disk, also 
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 
 from runner.errors import UsageError
@@ -63,9 +65,19 @@ class ExceptionResult(_Frozen):
     traceback: str
     file: str | None = None
     line: int | None = None
+    cell: int | None = None
+    """The cell that the line is in, where the file is a notebook."""
     source: str | None = None
     stage: str
     phase: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it was raised: `train.py:12`, or `study.ipynb, cell 3, line 4`; empty where no line is known."""
+        if self.line is None:
+            return ""
+        within = f":{self.line}" if self.cell is None else f", cell {self.cell}, line {self.line}"
+        return f"{self.file or 'script'}{within}"
 
 
 class TrialResult(_Frozen):
@@ -136,8 +148,8 @@ class ComparisonResult(_Frozen):
     """A cell against the baseline."""
 
     label: str
-    """`baseline` of the baseline itself, else `worse`, `better`, `level-differs`, `equivalent`, `inconclusive`,
-    `blocked`."""
+    """`baseline` of the baseline itself, else `breaks`, `worse`, `better`, `level-differs`, `equivalent`,
+    `inconclusive`, `blocked`."""
     reason: str
     p: float | None = None
     """Of how often the two succeed, corrected over the matrix."""
@@ -193,14 +205,27 @@ class ReproductionCommands(_Frozen):
     """Shell commands that need no more than the files of this repository and of the report."""
 
 
-class CellResult(_Frozen):
+class _OfAnOutcome(_Frozen):
+    """What has an outcome and its kind."""
+
+    outcome: OutcomeField
+    kind: OutcomeKind
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_of_its_outcome(cls, values: Any) -> Any:
+        """What an earlier version called untestable, and which breaks, is bad."""
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            return {**values, "kind": Outcome.parse(str(values["outcome"])).kind}
+        return values
+
+
+class CellResult(_OfAnOutcome):
     """One cell: its outcome with all the evidence."""
 
     id: str = Field(pattern="^[0-9a-f]{12}$")
     """12 hex digits, the same in every report for the same axis values."""
     values: dict[str, str]
-    outcome: OutcomeField
-    kind: OutcomeKind
     reason: str
     converged: int
     counted: int
@@ -256,11 +281,9 @@ class NeighbourChange(_Frozen):
     after: str
 
 
-class PastCell(_Frozen):
+class PastCell(_OfAnOutcome):
     """One cell as a past run knew it."""
 
-    outcome: OutcomeField
-    kind: OutcomeKind
     final: Number | None = None
     epoch_s: float | None = None
 

@@ -130,6 +130,8 @@ class Case:
     unmet: tuple[str, ...] = ()
     """Of several criteria: why others than `target` do not hold."""
     stopped_itself: bool = False
+    complete: bool = True
+    """True where the script ended by itself: what it came to is all that it would."""
     ref: float | None = None
     ref_scale: float | None = None
 
@@ -210,15 +212,30 @@ def _few_epochs(case: Case) -> RuleFinding | None:
     q = case.quantities
     if q.n >= 5:
         return None
+    if case.target is not None and case.complete:
+        reason = f"{_not_met(case, f'ended at {case.say(q.end)}')} ({_values(q)})"
+        return RuleFinding(label=Label.MISSED, basis=Basis.TARGET_MISSED, reason=reason)
     if q.y0 - q.best > MATERIAL * q.scale and q.end <= q.lowest:
         reason = (
             f"{case.metric} got better from {case.say(q.y0)} to {case.say(q.end)} ({case.share(q.y0 - q.end)}) in "
-            f"{q.n} values, its best at the end"
+            f"{_values(q)}, its best at the end"
         )
         return RuleFinding(label=Label.IMPROVING, basis=Basis.FEW_EPOCHS, reason=reason)
-    values = "1 value" if q.n == 1 else f"{q.n} values"
-    reason = f"{case.metric} has {values} from {case.say(q.y0)} to {case.say(q.end)}: fewer than 5 show no shape"
+    reason = f"{case.metric} has {_values(q)} from {case.say(q.y0)} to {case.say(q.end)}: fewer than 5 show no shape"
     return RuleFinding(label=Label.TOO_SHORT, basis=Basis.FEW_EPOCHS, reason=reason)
+
+
+def _values(q: Quantities) -> str:
+    return "1 value" if q.n == 1 else f"{q.n} values"
+
+
+def _not_met(case: Case, level: str) -> str:
+    """Why the criterion does not hold; `level` says where the series was at its end."""
+    if case.unmet:
+        return f"{case.metric} {level}; not met: {'; '.join(case.unmet)}"
+    if case.target is not None and case.target.within and case.reach is not None and case.reach.first_epoch is not None:
+        return f"{case.target}: first met in epoch {case.reach.first_epoch}, too late"
+    return f"{case.target}: {level}"
 
 
 def _oscillating(case: Case) -> RuleFinding | None:
@@ -269,12 +286,8 @@ def _target_missed(case: Case) -> RuleFinding | None:
     q = case.quantities
     if case.target is None:
         return None
-    if case.unmet:
-        reason = f"{case.metric} flattened at {case.say(q.final)}; not met: {'; '.join(case.unmet)}"
-    elif case.target.within is not None and case.reach is not None and case.reach.first_epoch is not None:
-        reason = f"{case.target}: first met in epoch {case.reach.first_epoch}, too late"
-    else:
-        reason = f"{case.target}: flattened at {case.say(q.final)} (ended at {case.say(q.end)})"
+    ended = "" if case.unmet else f" (ended at {case.say(q.end)})"
+    reason = _not_met(case, f"flattened at {case.say(q.final)}{ended}")
     return RuleFinding(label=Label.PLATEAUED, basis=Basis.TARGET_MISSED, reason=reason)
 
 

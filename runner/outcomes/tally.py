@@ -9,11 +9,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.outcomes.fingerprint import fingerprint
-from runner.outcomes.verdict import Label, Standing, runs_that_block, standing
+from runner.outcomes.fingerprint import fault
+from runner.outcomes.verdict import Label, Standing, runs_alike, standing
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from runner.matrix.model import Seeds
     from runner.outcomes.verdict import Verdict
@@ -37,6 +37,7 @@ class Tally:
     successes: tuple[Trial, ...]
     """Distinct observations: of identical trials the first."""
     failures: tuple[Trial, ...]
+    """Those that trained and failed, and those that broke."""
     not_counted: tuple[Trial, ...]
     blocked: tuple[Trial, ...]
     copies: frozenset[tuple[int, str]]
@@ -68,14 +69,34 @@ class Tally:
         return self.n == 1 < self.counted_trials
 
     def blocking(self, seeds: Seeds) -> tuple[Trial, ...]:
-        """The trials that together block the cell: enough that failed alike, and none that counts."""
-        alike: dict[Hashable, list[Trial]] = {}
-        for record, verdict in self.blocked if not self.counted_trials else ():
-            print_ = fingerprint(record)
-            alike.setdefault((verdict.label, print_ and print_.cause), []).append((record, verdict))
-        largest = max(alike.values(), key=len, default=[])
-        needed = min(runs_that_block(largest[0][1].label), seeds.lead) if largest else 1
-        return tuple(largest) if len(largest) >= needed else ()
+        """The trials that together block the cell: enough that ended alike, and none that counts."""
+        largest = max(_alike(self.blocked).values(), key=len, default=())
+        return largest if not self.counted_trials and _enough(largest, seeds) else ()
+
+    def breaking(self, seeds: Seeds) -> tuple[Trial, ...]:
+        """The trials that together break the cell: enough that ended alike, and none that counts and ended otherwise.
+
+        Copies are left out of `failures`, so that trials which broke alike after the same training are one.
+        """
+        groups = _alike(self.failures)
+        broke = next(iter(groups.values()), ())
+        if self.successes or len(groups) != 1 or standing(broke[0][1].label) is not Standing.BREAK:
+            return ()
+        return broke if _enough(broke, seeds) else ()
+
+
+def _alike(trials: Iterable[Trial]) -> Mapping[Hashable, tuple[Trial, ...]]:
+    """The trials that ended alike: with the same label, and the same type and message of what ended them."""
+    alike: dict[Hashable, tuple[Trial, ...]] = {}
+    for trial in trials:
+        found = fault(trial)
+        key = (trial[1].label, found and found.cause)
+        alike[key] = (*alike.get(key, ()), trial)
+    return alike
+
+
+def _enough(alike: Sequence[Trial], seeds: Seeds) -> bool:
+    return bool(alike) and len(alike) >= min(runs_alike(alike[0][1].label), seeds.lead)
 
 
 def tally(trials: Iterable[Trial]) -> Tally:
@@ -86,13 +107,13 @@ def tally(trials: Iterable[Trial]) -> Tally:
     copies = []
     for record, verdict in ordered:
         kind = standing(verdict.label)
-        if kind in {Standing.SUCCESS, Standing.FAILURE}:
+        if kind.counts:
             identity = (verdict.label, record.identity)
             if identity[1] is not None and identity in known:
                 copies.append((record.seed, record.key))
                 continue
             known.add(identity)
-        by_standing[kind].append((record, verdict))
+        by_standing[Standing.FAILURE if kind is Standing.BREAK else kind].append((record, verdict))
     return Tally(
         trials=ordered,
         successes=tuple(by_standing[Standing.SUCCESS]),
@@ -111,10 +132,10 @@ def wants_more(trials: Sequence[Trial], seeds: Seeds) -> bool:
 def seeds_wanted(trials: Sequence[Trial], seeds: Seeds) -> int:
     """The number of further trials the cell needs at the least; they may run side by side.
 
-    One more while fewer than `cap` count and neither side leads by `lead`. Over with two blocked trials that failed
-    alike (one where the script was never reached) and with two identical trials. Trials that do not count are replaced,
-    at most `RETRIES` of them; of a fixed number of seeds only `unknown` ones are, and where nothing counts the same
-    label twice is enough.
+    One more while fewer than `cap` count and neither side leads by `lead`. Over with two trials that broke or were
+    blocked alike (one where the script was never reached) and with two identical trials. Trials that do not count are
+    replaced, at most `RETRIES` of them; of a fixed number of seeds only `unknown` ones are, and where nothing counts
+    the same label twice is enough.
     """
     return wanted_beyond(tally(trials), seeds)
 
@@ -123,7 +144,7 @@ def wanted_beyond(counts: Tally, seeds: Seeds) -> int:
     """The same for trials that are added up already."""
     if not counts.trials:
         return min(2, seeds.cap)
-    if counts.seed_insensitive or counts.blocking(seeds) or _given_up(counts, seeds):
+    if counts.seed_insensitive or counts.blocking(seeds) or counts.breaking(seeds) or _given_up(counts, seeds):
         return 0
     left = seeds.cap - counts.counted_trials
     if seeds.fixed:

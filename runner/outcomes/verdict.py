@@ -24,8 +24,10 @@ class Label(enum.StrEnum):
     DOWNLOAD_FAILED = "download-failed"
     TIMEOUT = "timeout"
     CRASHED_IMPORT = "crashed-import"
+    CRASHED_AT_START = "crashed-at-start"
     CRASHED_BUILD_MODEL = "crashed-build-model"
     CRASHED_TRAINING = "crashed-training"
+    CRASHED_AFTER_TRAINING = "crashed-after-training"
     NO_METRICS = "no-metrics"
     NAN = "nan"
     CONVERGED = "converged"
@@ -33,12 +35,21 @@ class Label(enum.StrEnum):
     TOO_SHORT = "too-short"
     OSCILLATING = "oscillating"
     PLATEAUED = "plateaued"
+    MISSED = "missed"
     IMPROVING = "improving"
     SETTLED = "settled"
 
 
-CRASHES = frozenset({Label.CRASHED_IMPORT, Label.CRASHED_BUILD_MODEL, Label.CRASHED_TRAINING})
-"""The labels of trials that ended with an exception of their own."""
+CRASHES = frozenset(
+    {
+        Label.CRASHED_IMPORT,
+        Label.CRASHED_AT_START,
+        Label.CRASHED_BUILD_MODEL,
+        Label.CRASHED_TRAINING,
+        Label.CRASHED_AFTER_TRAINING,
+    }
+)
+"""The labels of trials that ended with an exception of their own, a signal or an exit code that is not 0."""
 
 
 class Standing(enum.Enum):
@@ -46,8 +57,16 @@ class Standing(enum.Enum):
 
     SUCCESS = "success"
     FAILURE = "failure"
+    BREAK = "break"
+    """A failure too: the trial ended in a way that is not training."""
     NOT_COUNTED = "not counted"
     BLOCKED = "blocked"
+    """The script was never put to the test."""
+
+    @property
+    def counts(self) -> bool:
+        """True where the trial is an observation of its cell."""
+        return self in {Standing.SUCCESS, Standing.FAILURE, Standing.BREAK}
 
 
 def standing(label: Label) -> Standing:
@@ -55,30 +74,28 @@ def standing(label: Label) -> Standing:
     match label:
         case Label.CONVERGED | Label.SETTLED:
             return Standing.SUCCESS
-        case (
-            Label.IMPROVING | Label.PLATEAUED | Label.DIVERGED | Label.NAN | Label.OSCILLATING | Label.CRASHED_TRAINING
-        ):
+        case Label.IMPROVING | Label.PLATEAUED | Label.MISSED | Label.DIVERGED | Label.NAN | Label.OSCILLATING:
             return Standing.FAILURE
-        case Label.TIMEOUT | Label.OUT_OF_MEMORY | Label.TOO_SHORT | Label.NO_METRICS | Label.UNKNOWN:
-            return Standing.NOT_COUNTED
         case (
-            Label.UNRESOLVABLE
-            | Label.IMAGE_BUILD_FAILED
-            | Label.INSTALL_FAILED
-            | Label.DOWNLOAD_FAILED
-            | Label.CRASHED_IMPORT
+            Label.CRASHED_IMPORT
+            | Label.CRASHED_AT_START
             | Label.CRASHED_BUILD_MODEL
+            | Label.CRASHED_TRAINING
+            | Label.CRASHED_AFTER_TRAINING
+            | Label.TIMEOUT
+            | Label.OUT_OF_MEMORY
         ):
+            return Standing.BREAK
+        case Label.TOO_SHORT | Label.NO_METRICS | Label.UNKNOWN:
+            return Standing.NOT_COUNTED
+        case Label.UNRESOLVABLE | Label.IMAGE_BUILD_FAILED | Label.INSTALL_FAILED | Label.DOWNLOAD_FAILED:
             return Standing.BLOCKED
         case _:
             assert_never(label)
 
 
-def runs_that_block(label: Label) -> int:
-    """The number of trials with this blocked label, failing alike, that decide a cell.
-
-    What never ran the script needs one.
-    """
+def runs_alike(label: Label) -> int:
+    """The number of trials with this label, ending alike, that decide a cell; what never ran the script needs one."""
     return 1 if label in {Label.UNRESOLVABLE, Label.IMAGE_BUILD_FAILED, Label.INSTALL_FAILED} else 2
 
 
@@ -95,7 +112,7 @@ class Basis(enum.StrEnum):
     ABOVE_OWN_BEST = "above-own-best"  # R6
     NEVER_LEARNED = "never-learned"  # R7
     TREND = "trend"  # R8
-    TARGET_MISSED = "target-missed"  # R9
+    TARGET_MISSED = "target-missed"  # R4, R9
     ABOVE_BASELINE = "above-baseline"  # R10
     REFERENCE = "reference"  # R10
     SHAPE = "shape"  # R11
@@ -132,6 +149,11 @@ class Verdict:
     first_non_finite_step: int | None = None
     first_met_epoch: int | None = None
     """The first epoch that met the target."""
+
+    @property
+    def called(self) -> str:
+        """The label as it is listed: `no-metrics (test_mae)` names the metric that has no value."""
+        return f"{self.label} ({self.metric})" if self.label is Label.NO_METRICS else str(self.label)
 
     def with_flags(self, *flags: str) -> Verdict:
         """The same verdict with more flags."""

@@ -22,6 +22,7 @@ class _Place(NamedTuple):
     level: str
     file: str
     line: int
+    cell: int | None
     type: str
     message: str
 
@@ -31,14 +32,14 @@ def workflow_commands(report: Result, folder: str = "") -> str:
 
     An error where a cell is not as it should be, a warning where it can't run and nothing was expected of it, a notice
     where the exception is what the matrix expects, or did not keep the cell from being good. The same exception on the
-    same line appears once, with its cells.
+    same line appears once, with its cells. A notebook's line is told in the message: the lines of its file are others.
     """
     found: dict[_Place, list[CellResult]] = {}
     for cell in report.cells:
         raised = cell.exception
         if raised is None or raised.file is None or raised.line is None:
             continue
-        place = _Place(_level(cell), raised.file, raised.line, raised.type, stripped(raised.message))
+        place = _Place(_level(cell), raised.file, raised.line, raised.cell, raised.type, stripped(raised.message))
         found.setdefault(place, []).append(cell)
     lines = []
     for level in ("error", "warning", "notice"):
@@ -59,8 +60,10 @@ def _command(place: _Place, cells: list[CellResult], folder: str) -> str:
     title = f"{one_line(place.type, _LONGEST_TYPE)} in {counted(len(cells), 'cell')}"
     names = [one_line(cell_name(cell)) for cell in cells[:_MOST_NAMES]]
     names += [f"and {len(cells) - _MOST_NAMES} more"] if len(cells) > _MOST_NAMES else []
-    message = "\n".join((f"{stripped(place.type)}: {place.message}", *names))
-    return f"::{place.level} file={_property(path)},line={place.line},title={_property(title)}::{_data(message)}"
+    within = "" if place.cell is None else f"cell {place.cell}, line {place.line}: "
+    message = "\n".join((f"{within}{stripped(place.type)}: {place.message}", *names))
+    line = f",line={place.line}" if place.cell is None else ""
+    return f"::{place.level} file={_property(path)}{line},title={_property(title)}::{_data(message)}"
 
 
 def _data(text: str) -> str:

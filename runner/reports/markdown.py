@@ -132,9 +132,10 @@ def _why(cell: CellResult, source: str) -> str:
     found = cell.exception
     if found is None or found.line is None or found.file is None:
         return words
-    place = escaped(f"{found.file}:{found.line}")
+    place = escaped(found.place)
     if source and ".." not in found.file.split("/"):
-        place = f"[{place}]({source}/{quote(one_line(found.file))}#L{found.line})"
+        line = f"#L{found.line}" if found.cell is None else ""
+        place = f"[{place}]({source}/{quote(one_line(found.file))}{line})"
     return f"{words} ({place})"
 
 

@@ -142,8 +142,7 @@ def _exception(cell: CellResult) -> str:
 
 def _line(cell: CellResult) -> str:
     """The file and line of the script that raised."""
-    raised = cell.exception
-    return "" if raised is None or raised.line is None else f"{raised.file or 'script'}:{raised.line}"
+    return "" if cell.exception is None else cell.exception.place
 
 
 def _guarded(value: Scalar) -> Scalar:

@@ -15,7 +15,7 @@ from runner.code_digest import code_digest
 from runner.errors import UsageError
 from runner.scripts.counterparts import ALIASES, ROOTS, Counterparts
 from runner.scripts.script import content_of, imported_names
-from runner.scripts.source import decode
+from runner.scripts.source import NotRewritableError, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,13 @@ def rewritten(script: Script, flavour: str) -> Script:
     contents = {file.path: content_of(script, file) for file in script.sources}
     to = _counterparts(script, contents, flavour)
     sources = {path: decode(content, path) for path, content in contents.items() if _may_use_keras(content)}
-    results = rewrite({path: source.text for path, source in sources.items()}, to)
+    try:
+        results = rewrite({path: source.text for path, source in sources.items()}, to)
+    except NotRewritableError as error:
+        place = script.cell_of(error.line) if error.path == script.path else None
+        if place is None:
+            raise
+        raise NotRewritableError(path=f"{error.path}, cell {place[0]}", line=place[1], reason=error.reason) from error
     changed = {
         path: sources[path].with_text(result.text)
         for path, result in results.items()
@@ -64,7 +70,7 @@ def rewritten(script: Script, flavour: str) -> Script:
         ),
         imports=frozenset(imports - to.local),
         diff="".join(_diff(path, sources[path], results[path].text) for path in changed),
-        left_alone=tuple(line for result in results.values() for line in result.left_alone),
+        left_alone=tuple(script.in_cells(line) for result in results.values() for line in result.left_alone),
     )
 
 

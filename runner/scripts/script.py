@@ -11,17 +11,20 @@ import glob
 import hashlib
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.code_digest import code_digest
 from runner.errors import UsageError
+from runner.scripts.notebook_source import ENDING, cell_of, in_cells, notebook_source
 from runner.scripts.search_path import relative_folders, search_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from runner.scripts.notebook_source import NotebookSource, TakenOut
 
 _IMPORT_LINE = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
 _NAME = re.compile(r"[^\W\d][\w.]*")
@@ -59,11 +62,30 @@ class Script:
     """The changes that rewriting made, as a unified diff of all files."""
     left_alone: tuple[str, ...] = ()
     """The uses of Keras that could not be rewritten, as `path:line: use (reason)`."""
+    taken_out: tuple[TakenOut, ...] = ()
+    """The lines of a notebook that install something."""
 
     @property
     def sources(self) -> tuple[SourceFile, ...]:
         """The files that are Python: the script and its modules."""
         return tuple(file for file in self.files if file.path == self.path or file.path.endswith(".py"))
+
+    def in_cells(self, text: str) -> str:
+        """A text with the places in the script told by cell and line where it is a notebook."""
+        return in_cells(text, self._cells, self.path) if self.is_notebook else text
+
+    def cell_of(self, line: int) -> tuple[int, int] | None:
+        """The cell, and the line in it, of a line of what runs; None where the script is no notebook."""
+        return cell_of(self._cells, line) if self.is_notebook else None
+
+    @property
+    def _cells(self) -> str:
+        return (self.files[0].rewritten or b"").decode()
+
+    @property
+    def is_notebook(self) -> bool:
+        """True where the script is a notebook, of which a source runs that was made of its cells."""
+        return self.path.endswith(ENDING)
 
     @cached_property
     def digest(self) -> str:
@@ -92,7 +114,8 @@ def read_script(
     in the project too. Raises UsageError where a file can't be read or there is too much.
     """
     beside = "" if module else path.rpartition("/")[0]
-    reader = _ProjectReader(folder=folder, path=path, installed=installed)
+    notebook = notebook_source(_read(folder / path), path) if path.endswith(ENDING) else None
+    reader = _ProjectReader(folder=folder, path=path, notebook=notebook, installed=installed)
     reader.search({beside, *relative_folders(pythonpath.split(os.pathsep))})
     reader.take(folder / path)
     if "." in module:
@@ -102,12 +125,15 @@ def read_script(
         if file.suffix == ".py":
             reader.take(file)
     found = [_source_file(folder, file, content) for file, content in reader.contents.items()]
+    if notebook:
+        found[0] = replace(found[0], rewritten=notebook.source)
     found += [_other_file(folder, file) for file in others if file not in reader.contents]
     return Script(
         folder=folder,
         path=path,
         files=(found[0], *sorted(found[1:], key=lambda file: file.path)),
         imports=frozenset(name for name in reader.names if not reader.is_local(name)),
+        taken_out=notebook.taken_out if notebook else (),
     )
 
 
@@ -117,6 +143,8 @@ class _ProjectReader:
 
     folder: Path
     path: str
+    notebook: NotebookSource | None
+    """The source of the script where it is a notebook."""
     installed: frozenset[str]
     contents: dict[Path, bytes] = field(default_factory=dict)
     """The sources by path, the script first."""
@@ -133,13 +161,15 @@ class _ProjectReader:
         """Read a source and all that it brings with it."""
         if file in self.contents:
             return
-        content = self.contents[file] = _read(file)
+        own = self.notebook is not None and not self.contents
+        content = self.contents[file] = self.notebook.source if self.notebook and own else _read(file)
         if len(self.contents) > _MAX_FILES:
             raise UsageError(
                 f"{self.path} imports local packages of more than {_MAX_FILES} files; give large folders as `data:` "
                 "instead."
             )
-        self.search(search_folders(content, file.relative_to(self.folder).as_posix()))
+        path = file.relative_to(self.folder).as_posix()
+        self.search(search_folders(content, path, self.path.rpartition("/")[0] if self.notebook else ""))
         for name in imported_names(content):
             self.look_for(name)
 

@@ -23,6 +23,7 @@ class NotRewritableError(UsageError):
     def __init__(self, *, path: str, line: int, reason: str) -> None:
         self.path = path
         self.line = line
+        self.reason = reason
         super().__init__(
             f"{path}:{line}: the Keras imports of this file can't be rewritten: {reason}. Use `import: as-written`, or "
             f"write one script per import and an axis named `script`."

@@ -186,11 +186,12 @@ class FailOn(enum.StrEnum):
     """The values of `--fail-on`."""
 
     WORSE = "worse"
-    """A cell succeeds less often, surely, than in the earlier result; without one, than the matrix's baseline."""
+    """A cell breaks, or succeeds less often, surely, than in the earlier result; without one, than the matrix's
+    baseline."""
     FLAKY = "flaky"
     """Some trials of a cell succeed and others fail."""
     CRASH = "crash"
-    """A trial of a cell ended with an exception: at import, while the model was built, or in training."""
+    """A trial of a cell ended with an exception, a signal or an exit code that is not 0, at whatever stage."""
     NOT_GOOD = "not-good"
     """A cell is bad, undecided or untestable."""
 
@@ -219,7 +220,7 @@ def _found(kind: FailOn, cells: Sequence[CellResult], earlier: Sequence[Earlier]
 
 def _worse(cells: Sequence[CellResult]) -> Iterator[str]:
     for cell in cells:
-        if cell.comparison and cell.comparison.label == ComparisonLabel.WORSE:
+        if cell.comparison and cell.comparison.label in {ComparisonLabel.BREAKS, ComparisonLabel.WORSE}:
             yield f"worse than the baseline: {_said(cell, cell.comparison.reason)}"
 
 

@@ -239,11 +239,17 @@ class Session:
         return {lock.python for lock in locks if lock}
 
     def _read_scripts(self) -> None:
-        """Read every script before anything is made, and tell what an import flavour had to leave alone."""
+        """Read every script before anything is made, and tell what was left alone or taken out of it."""
+        told: set[str] = set()
         scripts = {(cell.script, cell.import_flavour): cell for cell in self.cells}
         for (_, flavour), cell in scripts.items():
-            for use in self.laboratory.records.script(cell, self.setup).left_alone:
+            script = self.laboratory.records.script(cell, self.setup)
+            for use in script.left_alone:
                 self.observer.note(f"import={flavour} leaves alone {use}")
+            there = {*dict(cell.pins), *(one.name for one in self.matrix.packages)}
+            told.update(line for taken in script.taken_out if (line := taken.told(there)))
+        for line in sorted(told):
+            self.observer.note(line)
 
     def check_versions(self, environments: Iterable[Environment]) -> None:
         """Raise MatrixError where the index lacks a version that the matrix names, for environments without a lock."""

@@ -35,6 +35,7 @@ class Channel:
     stage: Stage = "import"
     phase: str = ""
     probe_started: bool = False
+    probe: str | None = None
     python: str | None = None
     exception: ScriptException | None = None
     exit: str | None = None
@@ -69,6 +70,7 @@ def read_channel(path: Path, metrics: Path | None, limit_bytes: int = 64 * 1024*
         stage=stage,
         phase=phase,
         probe_started=told.first.started,
+        probe=told.first.probe,
         python=told.first.python,
         exception=told.exception(has_metrics=bool(script_epochs)),
         exit=told.first.exit,

@@ -7,6 +7,7 @@ files only, no link of any kind is followed, and number and size are bounded.
 from __future__ import annotations
 
 import os
+import posixpath
 import shutil
 import stat
 from dataclasses import dataclass
@@ -20,12 +21,15 @@ from runner.engines.protocol import Cut, Job, JobFolder, Limits
 from runner.errors import EngineLostError, MachineError, StoppedError
 from runner.preludes.prelude import lay_out
 from runner.scripts.script import copy_script
+from runner.trials.file_trouble import ProjectView, file_trouble
 from runner.trials.record import PreludeRun, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from runner.engines.protocol import Ending, Engine, Image
+    from runner.scripts.script import Script
+    from runner.trials.record import ScriptException
     from runner.trials.trial import Trial
 
 
@@ -107,7 +111,7 @@ def _attempt(trial: Trial, image: Image, engine: Engine, workplace: Workplace, c
     keep = workplace.log(trial.key)
     keep.parent.mkdir(parents=True, exist_ok=True)
     if folder.log.is_file():
-        shutil.copyfile(folder.log, keep)
+        _keep_log(folder.log, keep, trial.setting.script)
     artifacts = collect(folder.work, trial.setting.experiment.artifacts, workplace.artifacts(trial.key))
     return _record(trial, image, folder=folder, ending=ending, started=started, artifacts=artifacts)
 
@@ -132,6 +136,7 @@ def job_of(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
             timeout_s=setting.experiment.timeout_s,
         ),
         cpus=cpus,
+        start=setting.experiment.start(setting.cell),
         mounts=setting.mounts,
         network=setting.experiment.network,
         labels={"cell": str(setting.cell.id), "seed": str(trial.seed)},
@@ -166,8 +171,10 @@ def _record(
         disk_full=ending.cut is Cut.DISK,
         probe_started=channel.probe_started,
         peak_memory_bytes=ending.peak_memory_bytes,
+        probe=channel.probe,
         python=channel.python,
-        exception=channel.exception,
+        exception=_placed(channel.exception, trial),
+        file_trouble=file_trouble(channel.exception, _view(trial, folder)),
         message="It wrote more into the record channel than is read." if ending.cut is Cut.CHANNEL else None,
         epochs=channel.epochs,
         steps=channel.steps,
@@ -181,12 +188,49 @@ def _record(
         log_truncated=ending.log_truncated,
         bad_lines=channel.bad_lines,
         artifacts=artifacts,
-        log_tail=_tail(folder.log),
+        log_tail=setting.script.in_cells(_tail(folder.log)),
         rewritten=setting.script.diff,
         preludes=tuple(
             channel.preludes.get(prelude.name, PreludeRun(name=prelude.name)) for prelude in setting.preludes
         ),
     )
+
+
+def _view(trial: Trial, folder: JobFolder) -> ProjectView:
+    from runner.engines.docker.container import LAYOUT  # noqa: PLC0415 - only of a trial that ran
+
+    setting = trial.setting
+    script = setting.script.path
+    return ProjectView(
+        project=setting.script.folder.absolute(),
+        work=folder.work,
+        works=(LAYOUT.work, str(folder.work)),
+        homes=(LAYOUT.home, str(folder.home)),
+        start=setting.experiment.start(setting.cell),
+        searched="" if setting.experiment.module else script.rpartition("/")[0],
+        data=tuple(mount.target for mount in setting.mounts),
+    )
+
+
+def _placed(exception: ScriptException | None, trial: Trial) -> ScriptException | None:
+    """The exception with its place as the user knows it: from the matrix's folder, in a notebook by cell."""
+    script = trial.setting.script
+    if exception is None or not script.is_notebook:
+        return exception
+    start = trial.setting.experiment.start(trial.setting.cell)
+    file = None if exception.file is None else posixpath.normpath(posixpath.join(start, exception.file))
+    found = script.cell_of(exception.line) if file == script.path and exception.line else None
+    cell, line = found or (None, exception.line)
+    said = {"message": script.in_cells(exception.message), "traceback": script.in_cells(exception.traceback)}
+    return exception.model_copy(update={"file": file, "cell": cell, "line": line, **said})
+
+
+def _keep_log(log: Path, keep: Path, script: Script) -> None:
+    if script.is_notebook:
+        text = log.read_bytes().decode("utf-8", "surrogateescape")
+        keep.write_bytes(script.in_cells(text).encode("utf-8", "surrogateescape"))
+    else:
+        shutil.copyfile(log, keep)
 
 
 def _tail(log: Path) -> str:

@@ -45,9 +45,23 @@ class ScriptException(_Frozen):
     """Line of the script's own innermost frame."""
     file: str | None = None
     """The script or local module that the line is in, relative to the working directory."""
+    cell: int | None = None
+    """The cell that the line is in, where the file is a notebook."""
     source: str | None = None
     stage: Stage
     phase: str
+
+
+class FileTrouble(_Frozen):
+    """A file or module of the project that a trial could not use, as the exception that ended it shows."""
+
+    sought: str
+    """How the script named it."""
+    lies: str
+    """Where it lies in the project."""
+    trouble: Literal["not-given", "not-reached", "read-only"]
+    """The trial had no copy of it; it is a module in a folder that Python did not look in; it is data that is mounted
+    read-only."""
 
 
 class Epoch(_Frozen):
@@ -159,9 +173,13 @@ class Record(_Frozen):
     disk_full: bool = False
     probe_started: bool = False
     peak_memory_bytes: int | None = None
+    probe: str | None = None
+    """The version of the probe, as it said itself; None in records from before results and children were told."""
     python: str | None = None
     """The interpreter's exact release, as it said itself."""
     exception: ScriptException | None = None
+    file_trouble: FileTrouble | None = None
+    """What of the project it lacked."""
     unresolvable: bool = False
     """No set of releases satisfies the cell; `message` has the resolver's reason."""
     message: str | None = None

@@ -249,6 +249,11 @@ class ProcessTestimony:
         return None if self._start is None else self._start.python
 
     @property
+    def probe(self) -> str | None:
+        """The version of the probe."""
+        return None if self._start is None else self._start.probe
+
+    @property
     def command(self) -> tuple[str, ...]:
         """The words that it was started with."""
         return () if self._start is None else tuple(self._start.argv)

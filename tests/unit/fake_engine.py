@@ -97,6 +97,9 @@ class FakeEngine:
     def pythons(self) -> tuple[str, ...]:
         return ("3.11",)
 
+    def base_identity(self, python: str) -> str:
+        return str(self.identity)
+
     def known_identity(self, python: str) -> str | None:
         return self.identity
 

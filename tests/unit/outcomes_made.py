@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 GOOD, NAN, FLAT = "converges", "fails (nan)", "fails (plateaued)"
-IMPORT, BUILD = "blocked (crashed-import)", "blocked (crashed-build-model)"
-OPEN, FLAKY = "undecided", "flaky (coin flip)"
+IMPORT, BUILD = "breaks (crashed-import)", "breaks (crashed-build-model)"
+OPEN, FLAKY = "undecided", "flaky (neither leads)"
 LABELS = (GOOD, NAN, FLAT, IMPORT, BUILD, OPEN, FLAKY)
 
 

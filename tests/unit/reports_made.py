@@ -106,13 +106,13 @@ def hostile_report(text: str) -> Result:
     raised = exception(text, type=text, file=text or "a.py", traceback=text)
     bad = cell(
         1,
-        outcome="blocked (crashed-import)",
+        outcome="blocked (download-failed)",
         kind="untestable",
         values={"six": "1.1.0", "script": text},
         reason=text,
         exception=raised,
         diff=text,
-        trials=(trial("crashed-import", log=text, exception=raised, message=text),),
+        trials=(trial("download-failed", log=text, exception=raised, message=text),),
     )
     failing = cell(
         2, outcome="fails (nan)", kind="bad", values={"six": "1.2.0", "script": text}, reason=text, exception=raised

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 
 GOOD, NAN, FLAT = "converges", "fails (nan)", "fails (plateaued)"
-IMPORT, BUILD = "blocked (crashed-import)", "blocked (crashed-build-model)"
-OPEN, FLAKY = "undecided", "flaky (coin flip)"
-OUTCOMES = (GOOD, NAN, FLAT, IMPORT, BUILD, OPEN, FLAKY)
+IMPORT, BUILD = "breaks (crashed-import)", "breaks (crashed-build-model)"
+INSTALL = "blocked (install-failed)"
+OPEN, FLAKY = "undecided", "flaky (neither leads)"
+OUTCOMES = (GOOD, NAN, FLAT, IMPORT, BUILD, INSTALL, OPEN, FLAKY)
 LONG = "The added layer must be an instance of class Layer. " + "Found a tensor of a shape that nobody expected. " * 5
 SCRIPTS = (
     "functional_tf_keras",
@@ -44,7 +45,7 @@ _FOUNDING = {
     ("2.10.1", "2.10.0"): (GOOD,) * 5,
     ("2.16.1", "3.3.3"): (BUILD,) * 5,
 }
-_KINDS = {"fails": "bad", "blocked": "untestable", "converges": "good"}
+_KINDS = {"fails": "bad", "breaks": "bad", "blocked": "untestable", "converges": "good"}
 _EXCEPTIONS = {
     BUILD: ("TypeError", LONG, "build-model"),
     IMPORT: ("ModuleNotFoundError", "No module named 'keras'", "import"),
@@ -148,7 +149,7 @@ def _failures(cells: Sequence[CellResult]) -> list[FailureResult]:
 
 
 def accuracies(*, hostile: str = "=cmd()") -> Result:
-    """Four cells, one of each kind, judged by accuracy; a script wrote `hostile` into the reason of one."""
+    """A cell of each kind, and one that breaks, judged by accuracy; a script wrote `hostile` into the reason of one."""
     digest = "sha256:" + "0a1b2c3d" * 8
     lock = LockResult(
         name="tensorflow-1.13.1",
@@ -199,18 +200,28 @@ def accuracies(*, hostile: str = "=cmd()") -> Result:
         trials=tuple(_accuracy(seed, 0.5, float("nan")) for seed in range(4)),
         **environment,
     )
-    blocked = made(
+    broken = made(
         BUILD,
         {"tensorflow": "2.16.1", "import": "tf.keras"},
         reason="TypeError in stage build-model",
-        comparison=ComparisonResult(label="blocked", reason="can't be compared"),
+        counted=2,
+        interval=IntervalResult(low=0.0, high=0.842),
+        as_expected=False,
+        comparison=ComparisonResult(label="breaks", reason="breaks where the baseline converges: TypeError"),
         trials=(trial("crashed-build-model", curves={}, final=None, n=0, exit_code=1, log="last words\n"),),
+    )
+    blocked = made(
+        INSTALL,
+        {"tensorflow": "2.18.0", "import": "keras"},
+        reason="no wheel",
+        comparison=ComparisonResult(label="blocked", reason="can't be compared"),
+        trials=(trial("install-failed", curves={}, final=None, n=0, exit_code=1, stage="install"),),
     )
     undecided = made(
         OPEN, {"tensorflow": "2.16.1", "import": "keras"}, reason=hostile, trials=(trial("unknown", curves={}),)
     )
     return result_of(
-        [good, bad, blocked, undecided],
+        [good, bad, broken, undecided, blocked],
         criterion=("accuracy > 0.5",),
         metric="accuracy",
         sentences=("With import=keras the accuracy ends in NaN on tensorflow 1.13.1.",),

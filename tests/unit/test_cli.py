@@ -65,15 +65,15 @@ def test_judge_says_of_every_trial_why_it_is_labelled_so(
     [verdict] = json.loads(capsys.readouterr().out)
     assert verdict["cell"] == "six=1.16.0,script=b.py"
     assert (verdict["label"], verdict["basis"], verdict["y0"], verdict["final"]) == (
-        "improving",
-        "few-epochs",
+        "missed",
+        "target-missed",
         "1",
         "1e-06",
     )
     assert verdict["reason"]
     assert command("judge --seeds 1") == 0
     out = capsys.readouterr().out
-    assert out.count("few-epochs") == 4
+    assert out.count("target-missed") == 4
     assert "4 cells, 4 trials stored." in out
 
 

@@ -47,6 +47,8 @@ def test_init_writes_a_matrix_that_loads_and_never_overwrites_one(
     assert "pandas" in (here / "new.yaml").read_text()
     assert command("plan new.yaml") == 0
     assert command("init ../train.py -o newer.yaml") == 2
+    assert command("init ../here/train.py -o ../here/newer.yaml") == 0
+    assert Matrix.load(here / "newer.yaml").experiment.script == "train.py"
 
 
 def test_version_is_told_by_the_console_script_and_by_the_module(

@@ -39,7 +39,7 @@ def layout(request: pytest.FixtureRequest, tmp_path: Path) -> Layout:
 def test_a_trial_is_told_where_its_folders_its_channel_and_the_probe_are(layout: Layout, tmp_path: Path) -> None:
     world = world_of(job(tmp_path), layout)
     assert world.command == (f"{layout.environment}/bin/python", "train.py")
-    assert world.work == layout.work
+    assert world.start == layout.work
     assert {**world.variables, **world.probing, "TMPDIR": layout.tmp} == {
         "HOME": layout.home,
         "LANG": "C.UTF-8",

@@ -25,7 +25,7 @@ def test_every_trial_label_leads_to_the_outcome_that_goes_with_it() -> None:
     [
         ("fails", "fails"),
         (" fails( nan ) ", "fails (nan)"),
-        ("flaky (coin flip)", "flaky (coin flip)"),
+        ("flaky (neither leads)", "flaky (neither leads)"),
         ("unresolvable", "blocked (unresolvable)"),
     ],
 )

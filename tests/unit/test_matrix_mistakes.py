@@ -201,7 +201,15 @@ def test_a_mistake_in_an_axis_says_what_is_wrong_and_where(tmp_path: Path, axes:
         ("expect: [{outcome: fails (nen)}]", "3:20: 'fails (nen)' is not an outcome (did you mean 'fails (nan)'?)"),
         (
             "expect: [{outcome: fails (timeout)}]",
-            "3:20: 'fails (timeout)' is not an outcome (did you mean 'undecided'?)",
+            "3:20: 'fails (timeout)' is not an outcome (did you mean 'breaks (timeout)'?)",
+        ),
+        (
+            "expect: [{outcome: blocked (crashed-import)}]",
+            "3:20: 'blocked (crashed-import)' is not an outcome (did you mean 'breaks (crashed-import)'?)",
+        ),
+        (
+            "expect: [{outcome: flaky (coin flip)}]",
+            "3:20: 'flaky (coin flip)' is not an outcome (did you mean 'flaky (neither leads)'?)",
         ),
         (
             (

@@ -102,7 +102,7 @@ def test_a_median_of_losses_that_are_mostly_nan_is_nan():
 
 def test_an_exception_stands_with_its_line_of_the_script():
     found = cell_result((), (), **crash("no 'lr'", kind="TypeError", stage="build-model"))
-    assert str(found.outcome) == "blocked (crashed-build-model)"
+    assert str(found.outcome) == "breaks (crashed-build-model)"
     assert (found.exception.type, found.exception.message, found.exception.file) == (
         "TypeError",
         "no 'lr'",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from outcomes_records import BREAKS, cell, crash, outcome, record, settling, trial
+from outcomes_records import BREAKS, cell, outcome, record, settling, trial
 
 from runner.matrix.cell_id import CellId
 from runner.matrix.criterion import parse
@@ -42,7 +42,7 @@ def test_a_trial_within_ten_per_cent_of_the_baselines_start_is_level_with_it():
 def test_one_cell_is_not_held_against_itself():
     judged = judge_matrix([cell("1", *[GOOD] * 4)], Seeds())
     assert (labels(judged), judged.baseline, judged.reference) == (["settles"], None, None)
-    blocked = cell("2", (), (), **crash("no", kind="ImportError", stage="import"))
+    blocked = cell("2", stage="install", exit_code=1)
     assert judge_matrix([cell("1", *[GOOD] * 4), blocked], Seeds()).reason == (
         "fewer than two cells have a judged trial: there is nothing to compare"
     )
@@ -140,7 +140,7 @@ def test_how_a_trial_that_ran_out_of_time_looked_is_held_against_the_baseline_to
 def test_a_cell_that_the_second_pass_makes_flaky_asks_for_more_seeds():
     mixed = cell("1", POOR, POOR, GOOD, GOOD)
     judged = judge_matrix([mixed, cell("2", *[GOOD] * 4)], Seeds())
-    assert labels(judged) == ["flaky (coin flip)", "converges"]
+    assert labels(judged) == ["flaky (neither leads)", "converges"]
     assert judged.seeds_wanted(Seeds()) == (4, 0)
     assert judge_matrix([mixed], Seeds()).seeds_wanted(Seeds()) == (0,)
 

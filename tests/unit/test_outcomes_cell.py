@@ -18,7 +18,7 @@ from runner.outcomes.judging import verdict_of
 from runner.outcomes.outcome import OUTCOMES, Outcome, OutcomeKind
 from runner.outcomes.significance import clopper_pearson
 from runner.outcomes.tally import most_trials, seeds_wanted, wants_more
-from runner.outcomes.verdict import Label
+from runner.outcomes.verdict import Label, standing
 
 CELL = CellId.of({"tensorflow": "2.9.3"})
 TIMEOUT = {"stage": "training", "exit_code": None, "timed_out": True}
@@ -43,8 +43,16 @@ def lost(seed):
     return trial(seed=seed, **UNKNOWN)
 
 
-def blocked(seed):
+def broken(seed):
     return trial(seed=seed, **NO_MODULE)
+
+
+def offline(seed):
+    return trial(seed=seed, **crash("<urlopen error x>", kind="urllib.error.URLError", stage="import"))
+
+
+def short(seed):
+    return trial(1.0, seed=seed)
 
 
 def trials(*kinds):
@@ -60,14 +68,21 @@ def fixed(number):
     [
         ([good] * 4, "settles", "good", (4, 4)),
         ([bad] * 4, "fails (nan)", "bad", (0, 4)),
-        ([good, bad] * 5, "flaky (coin flip)", "undecided", (5, 10)),
+        ([good, bad] * 5, "flaky (neither leads)", "undecided", (5, 10)),
+        ([good, bad], "flaky (too few to say)", "undecided", (1, 2)),
         ([good] * 5 + [bad], "flaky (mostly settles)", "undecided", (5, 6)),
         ([good] + [bad] * 5, "flaky (mostly fails)", "undecided", (1, 6)),
         ([good] * 3, "undecided", "undecided", (3, 3)),
         ([], "not run", "undecided", (0, 0)),
-        ([blocked] * 2, "blocked (crashed-import)", "untestable", (0, 0)),
-        ([blocked] * 2 + [good] * 4, "settles", "good", (4, 4)),
-        ([cut] * 2, "undecided", "undecided", (0, 0)),
+        ([broken] * 2, "breaks (crashed-import)", "bad", (0, 2)),
+        ([broken] * 3 + [cut] * 2, "breaks (crashed-import)", "bad", (0, 5)),
+        ([bad] * 3 + [broken] * 2, "fails (nan)", "bad", (0, 5)),
+        ([broken] * 2 + [good] * 4, "flaky (neither leads)", "undecided", (4, 6)),
+        ([cut] * 2, "breaks (timeout)", "bad", (0, 2)),
+        ([cut, lost, cut, short], "breaks (timeout)", "bad", (0, 2)),
+        ([offline] * 2, "blocked (download-failed)", "untestable", (0, 0)),
+        ([offline] * 2 + [good] * 4, "settles", "good", (4, 4)),
+        ([short] * 2, "undecided", "undecided", (0, 0)),
     ],
 )
 def test_a_cell_is_named_after_what_its_trials_did(kinds, label, kind, counted):
@@ -82,30 +97,49 @@ def test_a_cell_with_a_target_converges():
 
 
 def test_an_undecided_cell_lists_what_did_not_count():
-    outcome = judge_cell(CELL, trials(good, cut, cut, lost), Seeds())
-    assert outcome.reason == "1 of the 4 needed trials count: 2 timeout, 1 unknown, 1 settled"
+    outcome = judge_cell(CELL, trials(good, short, short, lost), Seeds())
+    assert outcome.reason == "1 of the 4 needed trials count: 2 too-short, 1 unknown, 1 settled"
     assert judge_cell(CELL, [], Seeds()).reason == "0 of the 4 needed trials count: none ran"
 
 
-def test_one_failed_installation_blocks_a_cell_and_one_failed_import_does_not():
+def test_what_has_no_value_is_listed_with_its_name():
+    made = [(record, verdict_of(record, (parse("test_mae < 1"),))) for record, _ in trials(good, good)]
+    assert judge_cell(CELL, made, Seeds()).reason == "0 of the 4 needed trials count: 2 no-metrics (test_mae)"
+
+
+def test_one_failed_installation_blocks_a_cell_and_one_failed_import_does_not_break_it():
     assert judge_cell(CELL, [trial(**INSTALL)], Seeds()).label == "blocked (install-failed)"
     unresolvable = judge_cell(CELL, [trial(**INSTALL, unresolvable=True)], Seeds())
     assert (unresolvable.label, unresolvable.reason) == ("blocked (unresolvable)", "no wheel")
-    assert judge_cell(CELL, trials(blocked), Seeds()).label == "undecided"
+    assert judge_cell(CELL, trials(broken), Seeds()).label == "undecided"
 
 
-def test_two_failures_to_import_for_different_reasons_do_not_block():
+def test_two_failures_to_import_for_different_reasons_do_not_break_a_cell():
     other = trial(seed=1, **crash("cannot import name 'x'", kind="ImportError", stage="import"))
-    pair = [blocked(0), other]
+    pair = [broken(0), other]
     assert judge_cell(CELL, pair, Seeds()).label == "undecided"
-    assert wants_more(pair, Seeds())
-    assert judge_cell(CELL, [*pair, blocked(2)], Seeds()).label == "blocked (crashed-import)"
+    assert wants_more([*pair, broken(2)], Seeds())
+    assert judge_cell(CELL, [*pair, broken(2), broken(3)], Seeds()).label == "breaks (crashed-import)"
+
+
+def test_a_crash_is_no_sample_so_that_two_are_not_few():
+    two = judge_cell(CELL, trials(broken, broken), Seeds())
+    assert two.flags == ()
+    assert two.reason == "ModuleNotFoundError: No module named 'keras.layers' in stage import"
+
+
+def test_crashes_whose_messages_print_a_set_in_another_order_are_alike():
+    pair = [
+        trial(seed=seed, **crash(f"unknown: {{{names}}} at 0x{seed}", stage="build-model"))
+        for seed, names in enumerate(("'a', {'y', 'x'}, 'b'", "{'x', 'y'}, 'b', 'a'"))
+    ]
+    assert judge_cell(CELL, pair, Seeds()).label == "breaks (crashed-build-model)"
 
 
 def test_one_asked_for_seed_decides_and_is_flagged():
     outcome = judge_cell(CELL, trials(good), fixed(1))
     assert (outcome.label, outcome.kind, outcome.flags) == ("settles", OutcomeKind.GOOD, ("few-seeds",))
-    assert judge_cell(CELL, trials(blocked), fixed(1)).label == "blocked (crashed-import)"
+    assert judge_cell(CELL, trials(broken), fixed(1)).label == "breaks (crashed-import)"
     assert judge_cell(CELL, trials(good), Seeds()).label == "undecided"
     assert judge_cell(CELL, trials(good, good, good, good), fixed(4)).flags == ()
 
@@ -132,13 +166,14 @@ def test_where_weights_are_not_seen_the_same_series_is_the_same_trial():
 def test_crashes_before_any_metric_are_not_taken_for_copies():
     crashes = [trial(seed=seed, weights=None, **crash()) for seed in range(4)]
     outcome = judge_cell(CELL, crashes, Seeds())
-    assert (outcome.label, outcome.counted) == ("fails (crashed-training)", 4)
-    assert outcome.reason == (
-        "0 of 4 counted trials succeeded: 4 crashed-training; ValueError: bad shape in stage training"
-    )
+    assert (outcome.label, outcome.counted) == ("breaks (crashed-training)", 4)
+    assert outcome.reason == "ValueError: bad shape in stage training"
 
 
-@given(st.lists(st.sampled_from([good, bad, cut, lost, blocked]), max_size=12), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.sampled_from([good, bad, cut, lost, short, broken, offline]), max_size=12),
+    st.randoms(use_true_random=False),
+)
 def test_an_outcome_does_not_depend_on_the_order_of_the_trials(kinds, shuffler):
     in_order = trials(*kinds)
     shuffled = list(in_order)
@@ -150,12 +185,12 @@ def test_an_outcome_does_not_depend_on_the_order_of_the_trials(kinds, shuffler):
 @given(st.integers(0, 10**6), st.sampled_from([Seeds(), Seeds(lead=3, cap=9), fixed(1), fixed(2), fixed(5)]))
 def test_asking_for_seeds_comes_to_an_end_within_the_most_trials(luck, seeds):
     draw = random.Random(luck)
-    kinds = draw.sample([good, bad, cut, lost, blocked], draw.randint(1, 5))
+    kinds = draw.sample([good, bad, cut, lost, short, broken, offline], draw.randint(1, 7))
     done = []
     while wanted := seeds_wanted(done, seeds):
         done += [draw.choice(kinds)(len(done) + number) for number in range(wanted)]
         assert len(done) <= most_trials(seeds)
-    counted = [verdict for _, verdict in done if verdict.label in {"settled", "nan"}]
+    counted = [verdict for _, verdict in done if standing(verdict.label).counts]
     assert len(counted) <= seeds.cap
 
 
@@ -170,15 +205,20 @@ def test_asking_for_seeds_comes_to_an_end_within_the_most_trials(luck, seeds):
         ([good] * 4, Seeds(), 0),
         ([good, bad] * 5, Seeds(), 0),
         ([good, bad] * 4 + [good], Seeds(), 1),
-        ([blocked], Seeds(), 1),
-        ([blocked, blocked], Seeds(), 0),
+        ([offline], Seeds(), 1),
+        ([offline, offline], Seeds(), 0),
+        ([broken], Seeds(), 1),
+        ([broken, broken], Seeds(), 0),
+        ([broken, broken, bad], Seeds(), 1),
         ([cut], Seeds(), 1),
         ([cut, cut], Seeds(), 0),
-        ([good, cut, cut], Seeds(), 1),
-        ([good, good, cut, cut, cut], Seeds(), 0),
+        ([short, short], Seeds(), 0),
+        ([good, short, short], Seeds(), 1),
+        ([good, good, short, short, short], Seeds(), 0),
         ([lost, lost], Seeds(), 1),
         ([lost, lost, lost], Seeds(), 0),
         ([cut], fixed(1), 0),
+        ([cut, cut], fixed(4), 0),
         ([lost], fixed(1), 1),
         ([good, bad], fixed(4), 2),
     ],
@@ -196,9 +236,13 @@ def test_as_many_seeds_are_asked_for_as_are_needed_at_the_least(kinds, seeds, wa
         ("settles", "converges", False),
         ("flaky (mostly converges)", "flaky", True),
         ("blocked (unresolvable)", "blocked", True),
-        ("blocked (crashed-import)", "blocked (unresolvable)", False),
+        ("blocked (install-failed)", "blocked (unresolvable)", False),
+        ("breaks (crashed-import)", "breaks", True),
+        ("breaks (crashed-import)", "fails", True),
+        ("breaks (timeout)", "blocked", False),
+        ("fails (nan)", "breaks", False),
         ("undecided", "flaky", False),
-        ("flaky (coin flip)", "undecided", False),
+        ("flaky (neither leads)", "undecided", False),
     ],
 )
 def test_an_expectation_is_one_outcome_or_a_word_for_several(label, expected, matches):
@@ -218,6 +262,19 @@ def test_text_of_an_outcome_is_read_back_as_the_same_outcome():
 def test_any_other_text_is_not_an_outcome(text):
     with pytest.raises(ValueError, match="is not an outcome; the outcomes are "):
         Outcome.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now"),
+    [
+        ("blocked (crashed-import)", "breaks (crashed-import)"),
+        ("blocked (crashed-build-model)", "breaks (crashed-build-model)"),
+        ("fails (crashed-training)", "breaks (crashed-training)"),
+        ("flaky (coin flip)", "flaky (neither leads)"),
+    ],
+)
+def test_what_an_earlier_version_called_otherwise_is_read_by_its_new_name(earlier, now):
+    assert str(Outcome.parse(earlier)) == now
 
 
 def test_a_reason_of_another_kind_is_refused():

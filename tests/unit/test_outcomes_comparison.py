@@ -16,7 +16,7 @@ from runner.outcomes.comparing import all_pairs, compare, comparisons, control, 
 from runner.outcomes.comparison import ComparisonLabel, figure_in_words
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.judged_matrix import judge_matrix
-from runner.outcomes.outcome import Footing, OutcomeKind, footing
+from runner.outcomes.outcome import OUTCOMES, Footing, OutcomeKind, footing
 
 SPREAD = (0.0100, 0.0101, 0.0102, 0.0103, 0.0104, 0.0105, 0.0106)
 
@@ -34,6 +34,10 @@ def flaky(name="f"):
 
 
 def blocked(name="x"):
+    return outcome(name, (), stage="install", exit_code=1, message="no wheel")
+
+
+def broken(name="i"):
     return outcome(name, (), (), **crash("no lstm", kind="ImportError", stage="import"))
 
 
@@ -47,8 +51,12 @@ def copies(name="c"):
         (bad, good, "worse", "succeeds less often: 0 of 4 against 4 of 4 trials succeed (-100 points, 95 % interval"),
         (good, bad, "better", "succeeds more often: 4 of 4 against 0 of 4 trials succeed (+100 points, 95 % interval"),
         (good, good, "equivalent", "both succeed, at the same level: median final loss 0.0101 against 0.0101 (1 times"),
-        (blocked, good, "blocked", "can't be compared: the cell is blocked (crashed-import)"),
-        (good, blocked, "blocked", "can't be compared: the baseline is blocked (crashed-import)"),
+        (blocked, good, "blocked", "can't be compared: the cell is blocked (install-failed)"),
+        (good, blocked, "blocked", "can't be compared: the baseline is blocked (install-failed)"),
+        (broken, good, "breaks", "breaks where the baseline settles: ImportError: no lstm in stage import"),
+        (good, broken, "better", "settles where the baseline breaks: ImportError: no lstm in stage import"),
+        (broken, bad, "inconclusive", "both fail (0 of 2 against 0 of 4 trials succeed): no difference found"),
+        (flaky, broken, "inconclusive", "no difference found: 5 of 10 against 0 of 2 trials succeed (+50 points"),
         (bad, bad, "inconclusive", "both fail (0 of 4 against 0 of 4 trials succeed): no difference found"),
         (flaky, good, "inconclusive", "no difference found: 5 of 10 against 4 of 4 trials succeed (-50 points"),
         (copies, good, "inconclusive", "look different, which is not sure: 0 of 1 against 4 of 4 trials succeed"),
@@ -166,10 +174,24 @@ def test_trials_that_crashed_half_way_are_not_timed():
 
 
 def test_every_pair_of_outcomes_has_its_footing():
-    pairs = {(one, other): footing(one, other) for one in OutcomeKind for other in OutcomeKind}
+    pairs = {(one, other): footing(one, other) for one in OUTCOMES for other in OUTCOMES}
     blocked_pairs = {pair for pair, found in pairs.items() if found is Footing.BLOCKED}
-    assert blocked_pairs == {pair for pair in pairs if OutcomeKind.UNTESTABLE in pair}
+    assert blocked_pairs == {pair for pair in pairs if OutcomeKind.UNTESTABLE in {one.kind for one in pair}}
+    broken_pairs = {pair for pair, found in pairs.items() if found is Footing.BREAKS}
+    assert broken_pairs == {
+        (one, other)
+        for one, other in pairs
+        if (one.breaks and other.kind is OutcomeKind.GOOD) or (other.breaks and one.kind is OutcomeKind.GOOD)
+    }
     assert all(footing(other, one) is found for (one, other), found in pairs.items())
+
+
+def test_a_break_has_no_p_value_is_not_corrected_for_and_asks_for_no_seeds():
+    base = good("base")
+    made = comparisons([base, bad(), broken()], base, named=True)
+    assert [(one.label.value, one.tests) for one in made] == [("worse", 1), ("breaks", 1)]
+    assert (made[1].rates, made[1].seeds_needed, made[1].label.different) == (None, (0, 0), True)
+    assert top_up([base, broken()], base) == (0, 0)
 
 
 MIRRORED = {ComparisonLabel.WORSE: ComparisonLabel.BETTER, ComparisonLabel.BETTER: ComparisonLabel.WORSE}

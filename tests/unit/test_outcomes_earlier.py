@@ -28,10 +28,11 @@ def evidence(converged: int, counted: int = 4, level: float = 1e-6, **changes: A
     return CellEvidence(converged=converged, counted=counted, **{**values, **changes})
 
 
-BLOCKED = CellEvidence(
-    outcome=Outcome.parse("blocked (crashed-import)"),
+BROKEN = CellEvidence(
+    outcome=Outcome.parse("breaks (crashed-import)"),
     converged=0,
-    counted=0,
+    counted=2,
+    reason="ImportError: no lstm",
     runs=frozenset({("k", "t")}),
 )
 
@@ -127,13 +128,13 @@ def test_the_very_same_trials_are_equivalent_however_few_they_are() -> None:
     assert one(judged_otherwise, few).label is EarlierLabel.INCONCLUSIVE
 
 
-def test_what_can_not_run_any_more_is_worse_without_a_test() -> None:
-    assert one(BLOCKED, evidence(4)).label is EarlierLabel.WORSE
-    assert one(BLOCKED, evidence(4)).reason == "blocked (crashed-import), was converges"
-    assert one(evidence(4), BLOCKED).label is EarlierLabel.BETTER
-    assert one(BLOCKED, evidence(0)).label is EarlierLabel.INCONCLUSIVE
-    assert one(replace(BLOCKED, runs=frozenset()), BLOCKED).label is EarlierLabel.EQUIVALENT
-    assert one(replace(BLOCKED, outcome=Outcome.parse("blocked (unresolvable)")), BLOCKED).notable
+def test_what_breaks_now_is_worse_without_a_test_and_its_exception_says_why() -> None:
+    assert one(BROKEN, evidence(4)).label is EarlierLabel.WORSE
+    assert one(BROKEN, evidence(4)).reason == "breaks (crashed-import), was converges: ImportError: no lstm"
+    assert one(evidence(4), BROKEN).label is EarlierLabel.BETTER
+    assert one(BROKEN, evidence(0)).label is EarlierLabel.INCONCLUSIVE
+    assert one(replace(BROKEN, runs=frozenset()), BROKEN).label is EarlierLabel.EQUIVALENT
+    assert one(replace(BROKEN, outcome=Outcome.parse("blocked (unresolvable)")), BROKEN).notable
 
 
 def test_cells_that_one_side_lacks_are_new_or_gone() -> None:

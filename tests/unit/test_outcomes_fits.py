@@ -128,6 +128,13 @@ def test_fresh_weights_under_other_settings_of_the_optimizer_are_a_search_and_no
     assert "the optimizer with other settings" in verdict.reason
 
 
+def test_folds_in_processes_of_their_own_are_folds_where_their_optimizers_are_alike() -> None:
+    phases = tuple(fit(n, name=f"child-{n}:fit-1", model_number=1) for n in (1, 2, 3))
+    for texts, flag in (("aaa", "3-folds"), ("aba", "3-fits")):
+        configs = {f"child-{n}:fit-1/optimizer": text for n, text in enumerate(texts, 1)}
+        assert verdict_of(trained(LEARNS, LEARNS, LEARNS, phases=phases, configs=configs)).flags[0] == flag
+
+
 @pytest.mark.parametrize(
     "phases",
     [

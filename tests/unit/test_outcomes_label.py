@@ -27,12 +27,13 @@ def test_every_label_counts_in_one_way_as_the_specification_lists_them():
     by_standing = {kind: {label.value for label in Label if standing(label) is kind} for kind in Standing}
     assert by_standing == {
         Standing.SUCCESS: {"converged", "settled"},
-        Standing.FAILURE: {"improving", "plateaued", "diverged", "nan", "oscillating", "crashed-training"},
-        Standing.NOT_COUNTED: {"timeout", "out-of-memory", "too-short", "no-metrics", "unknown"},
-        Standing.BLOCKED: {
-            *("unresolvable", "image-build-failed", "install-failed"),
-            *("download-failed", "crashed-import", "crashed-build-model"),
+        Standing.FAILURE: {"improving", "plateaued", "missed", "diverged", "nan", "oscillating"},
+        Standing.BREAK: {
+            *("crashed-import", "crashed-at-start", "crashed-build-model", "crashed-training"),
+            *("crashed-after-training", "timeout", "out-of-memory"),
         },
+        Standing.NOT_COUNTED: {"too-short", "no-metrics", "unknown"},
+        Standing.BLOCKED: {"unresolvable", "image-build-failed", "install-failed", "download-failed"},
     }
 
 
@@ -64,9 +65,10 @@ def test_a_trial_whose_probe_never_started_is_unknown_whatever_its_exit():
         ),
         (
             {"stage": "after-training", "exit": 1, "exception": "ValueError: no"},
-            Label.NO_METRICS,
-            "loss was never reported; then: ValueError: no in stage after-training",
+            Label.CRASHED_AFTER_TRAINING,
+            "loss was never reported, then ValueError: no",
         ),
+        ({"stage": "import", "exit": 2}, Label.CRASHED_AT_START, "ended with exit code 2 in stage import"),
     ],
 )
 def test_an_ending_is_named_with_what_was_seen(ending, label, reason):
@@ -82,24 +84,93 @@ def test_a_timeout_keeps_the_shape_so_far():
     )
 
 
-def test_a_target_that_was_met_survives_a_later_crash():
+def test_a_crash_in_training_says_that_the_target_was_met_already():
     verdict = label_trial(
         stage="training", exit=1, exception="ValueError: x", series=LEARNS, judge={"target": "loss < 0.2"}
     )
-    assert verdict.label is Label.CONVERGED
-    assert verdict.flags == ("target-met-before-crashed-training",)
+    assert (verdict.label, verdict.shape) == (Label.CRASHED_TRAINING, Label.CONVERGED)
+    assert verdict.reason == ("ValueError: x in stage training; the target was met already: loss < 0.2: ended at 0.139")
 
 
-def test_a_crash_after_the_training_is_flagged_and_keeps_the_verdict_of_the_series():
-    verdict = verdict_of(record(*LEARNS, **crash(stage="after-training")))
+@pytest.mark.parametrize(
+    ("series", "criterion", "shape", "reason"),
+    [
+        (LEARNS, (), Label.SETTLED, "settled at loss 0.139, then KeyError: 'val_acc'"),
+        (LEARNS, ("loss < 0.2",), Label.CONVERGED, "converged at loss 0.139, then KeyError: 'val_acc'"),
+        ((0.5,), ("loss < 0.2",), Label.MISSED, "missed at loss 0.5, then KeyError: 'val_acc'"),
+        (BREAKS, (), Label.NAN, "loss ended at NaN or infinity, first in epoch 3, then KeyError: 'val_acc'"),
+        ((), (), None, "loss was never reported, then KeyError: 'val_acc'"),
+    ],
+)
+def test_a_crash_after_training_begins_with_what_the_training_had_come_to(series, criterion, shape, reason):
+    crashed = record(*series, **crash("'val_acc'", kind="KeyError", stage="after-training"))
+    verdict = verdict_of(crashed, tuple(map(parse, criterion)))
+    assert (verdict.label, verdict.shape, verdict.reason) == (Label.CRASHED_AFTER_TRAINING, shape, reason)
+
+
+def test_where_the_exit_code_does_not_matter_a_crash_after_training_is_a_flag():
+    anyhow = Judging(exit_code="any")
+    verdict = verdict_of(record(*LEARNS, **crash(stage="after-training")), judging=anyhow)
     assert (verdict.label, verdict.flags) == (Label.SETTLED, ("crashed-after-training",))
+    assert verdict.reason.endswith("; then: ValueError: bad shape")
+    assert verdict_of(record(*LEARNS, **crash()), judging=anyhow).label is Label.CRASHED_TRAINING
 
 
 def test_a_script_that_was_stopped_did_not_stop_itself():
     falling = (1.0, 0.8, 0.6, 0.4, 0.2)
-    stopped = label_trial(stage="after-training", exit=1, series=falling, judge={"planned": 50})
-    assert stopped.label is Label.IMPROVING
+    stopped = label_trial(stage="training", exit=1, series=falling, judge={"planned": 50})
+    assert stopped.shape is Label.IMPROVING
+    few = {"target": "loss < 0.1"}
+    assert label_trial(stage="training", exit=1, series=falling[:3], judge=few).shape is Label.IMPROVING
     assert label_trial(stage="after-training", exit=0, series=falling, judge={"planned": 50}).label is Label.SETTLED
+    assert label_trial(stage="after-training", exit=1, series=falling, judge={"planned": 50}).shape is Label.SETTLED
+
+
+AT_IMPORT = """Traceback (most recent call last):
+  File "/work/script.py", line 3, in <module>
+    import keras
+  File "/x/lib/python3.7/site-packages/keras/__init__.py", line 3, in <module>
+    from . import activations
+  File "/x/lib/python3.7/site-packages/keras/activations.py", line 9, in <module>
+    float_ = np.object
+AttributeError: module 'numpy' has no attribute 'object'
+"""
+IN_A_CALL = """Traceback (most recent call last):
+  File "/work/script.py", line 9, in <module>
+    load('x.csv')
+  File "/x/lib/python3.7/site-packages/keras/io.py", line 9, in load
+    return open(path)
+AttributeError: module 'numpy' has no attribute 'object'
+"""
+EXTENSION = """Traceback (most recent call last):
+  File "/work/script.py", line 3, in <module>
+    import cv2
+RuntimeError: module compiled against another API
+"""
+SYNTAX = """Traceback (most recent call last):
+  File "/work/script.py", line 3, in <module>
+    import {0}
+  File "{1}/{0}.py", line 3
+    print 1
+          ^
+SyntaxError: invalid syntax
+"""
+
+
+@pytest.mark.parametrize(
+    ("traceback", "label"),
+    [
+        (AT_IMPORT, Label.CRASHED_IMPORT),
+        (IN_A_CALL, Label.CRASHED_AT_START),
+        (f"{AT_IMPORT}\nDuring handling …\n\n{IN_A_CALL}", Label.CRASHED_AT_START),
+        (EXTENSION, Label.CRASHED_IMPORT),
+        (SYNTAX.format("six", "/x/lib/python3.7/site-packages"), Label.CRASHED_IMPORT),
+        (SYNTAX.format("mine", "/work"), Label.CRASHED_AT_START),
+    ],
+)
+def test_an_exception_inside_the_import_of_a_distribution_is_told_from_one_of_the_script(traceback, label):
+    raised = crash("…", kind="AttributeError", stage="import", traceback=traceback)
+    assert verdict_of(record(**raised)).label is label
 
 
 def test_a_chain_of_exceptions_that_began_with_a_download_is_a_failed_download():
@@ -110,7 +181,7 @@ def test_a_chain_of_exceptions_that_began_with_a_download_is_a_failed_download()
 
 def test_a_source_line_that_names_an_exception_is_not_that_exception():
     chain = 'Traceback …\n  File "script.py", line 3\n    except ConnectionError:\nValueError: bad'
-    assert verdict_of(record(**crash("bad", stage="import", traceback=chain))).label is Label.CRASHED_IMPORT
+    assert verdict_of(record(**crash("bad", stage="import", traceback=chain))).label is Label.CRASHED_AT_START
 
 
 def test_a_cell_that_has_no_trial_keeps_the_builders_or_resolvers_words():
@@ -143,11 +214,25 @@ def test_all_comparisons_of_a_criterion_must_hold():
     logs = tuple({"loss": value, "acc": 1 - value / 3} for value in LEARNS)
     made = record(epochs=epochs("fit-1", *logs))
     assert verdict_of(made, (parse("loss < 0.2"), parse("accuracy > 0.9"))).label is Label.CONVERGED
-    missed = verdict_of(made, (parse("loss < 0.2"), parse("accuracy > 0.99"), parse("val_loss < 1")))
+    missed = verdict_of(made, (parse("loss < 0.2"), parse("accuracy > 0.99")))
     assert (missed.label, missed.basis) == (Label.PLATEAUED, Basis.TARGET_MISSED)
-    assert missed.reason == (
-        "loss flattened at 0.139; not met: accuracy > 0.99 (ended at 0.9537); val_loss < 1 (val_loss has no value)"
-    )
+    assert missed.reason == "loss flattened at 0.139; not met: accuracy > 0.99 (ended at 0.9537)"
+
+
+def test_every_name_of_the_criterion_that_was_never_reported_is_told():
+    criterion = (parse("loss < 0.2"), parse("test_mae < 1"), parse("val_loss < 1"))
+    verdict = verdict_of(record(*LEARNS), criterion)
+    assert (verdict.called, verdict.basis) == ("no-metrics (test_mae)", Basis.NO_VALUE)
+    assert verdict.reason == "test_mae and val_loss were never reported; what was reported: loss"
+    assert verdict_of(record(*BREAKS), criterion).label is Label.NAN
+
+
+def test_a_criterion_that_few_values_do_not_meet_is_missed():
+    verdict = verdict_of(record(epochs=epochs("fit-1", {"test_accuracy": 0.943})), (parse("test_accuracy > 0.96"),))
+    assert (verdict.label, verdict.basis) == (Label.MISSED, Basis.TARGET_MISSED)
+    assert verdict.reason == "test_accuracy > 0.96: ended at 0.943 (1 value)"
+    late = verdict_of(record(1.0, 0.1), (parse("loss < 0.2 within 1 epoch"),))
+    assert late.reason == "loss < 0.2 within 1 epoch: first met in epoch 2, too late (2 values)"
 
 
 def test_the_last_phase_with_the_metric_is_judged():
@@ -179,7 +264,7 @@ def test_the_steps_of_a_single_epoch_are_judged_for_the_loss_alone():
     steps = {"fit-1": tuple(2.3 - 0.003 * step for step in range(500))}
     assert verdict_of(record(1.6, steps=steps)).label is Label.IMPROVING
     made = record(steps=steps, epochs=epochs("fit-1", {"loss": 1.6, "mae": 1.0}))
-    assert verdict_of(made, (parse("mae < 0.1"),)).label is Label.TOO_SHORT
+    assert verdict_of(made, (parse("mae < 0.1"),)).label is Label.MISSED
 
 
 def test_without_a_criterion_the_metric_its_direction_the_skipped_epochs_and_the_best_value_can_be_told():

@@ -43,8 +43,9 @@ def test_two_imports_that_differ_are_told_in_ranges_of_versions() -> None:
 def test_the_founding_matrix_is_told_worst_first_and_keras_is_no_axis_of_its_own() -> None:
     assert said(founding()) == (
         "With script functional_keras.py the loss ends in NaN on tensorflow 1.13.1; "
-        "with every script it can't build its model on 2.16.1; "
-        "with script sequential_input_tf_keras.py or sequential_input_keras.py it can't build its model on 1.13.1; "
+        "with every script it crashes while its model is built on 2.16.1; "
+        "with script sequential_input_tf_keras.py or sequential_input_keras.py it crashes while its model is built "
+        "on 1.13.1; "
         "the other 7 cells converge."
     )
 
@@ -72,7 +73,7 @@ def test_what_a_range_does_not_cover_is_named() -> None:
     assert said(outcomes + gap) == (
         "With script a.py the loss ends in NaN from tensorflow 1.3 on; "
         "with script b.py it does not converge (plateaued) from 1.0 to 1.2 (1.1 left out); "
-        "and 2 more patterns: 2 cells converge, 1 can't be imported and 1 is flaky (coin flip)."
+        "and 2 more patterns: 2 cells converge, 1 crashes at import and 1 is flaky (neither leads)."
     )
 
 
@@ -96,8 +97,8 @@ def test_of_many_patterns_the_two_that_matter_most_are_said() -> None:
     outcomes = [one for name, row in labels.items() for one in line("tensorflow", TEN[:3], row, env=f"N={name}")]
     assert said(outcomes) == (
         "With env N=b the loss ends in NaN from tensorflow 1.0 to 1.1; with env N=a the loss ends in NaN on 1.0; "
-        "and 7 more patterns: 6 cells converge, 1 does not converge (plateaued), 1 can't build its model "
-        "and 1 can't be imported."
+        "and 7 more patterns: 6 cells converge, 1 does not converge (plateaued), "
+        "1 crashes while its model is built and 1 crashes at import."
     )
 
 
@@ -199,7 +200,7 @@ def test_the_order_of_the_cells_changes_no_pattern(labels: dict[tuple[str, str],
     assert found[0] == found[1]
 
 
-_WORDS = {"it converges": GOOD, "the loss ends in NaN": NAN, "it can't be imported": IMPORT, "it is undecided": OPEN}
+_WORDS = {"it converges": GOOD, "the loss ends in NaN": NAN, "it crashes at import": IMPORT, "it is undecided": OPEN}
 _STATEMENT = re.compile(
     r"^(?:with (?P<where>import=\S+|every import) )?(?P<what>" + "|".join(_WORDS) + r")(?P<when>.*)$"
 )

@@ -92,3 +92,10 @@ def test_one_of_several_models_is_named_before_its_metric() -> None:
     assert reported(made, "critic.loss").values == (0.5, 0.4)
     assert reported(made, "gan.loss").values == reported(made, "loss").values == (2.0,)
     assert reported(made, "other.loss").values == ()
+
+
+def test_a_trial_of_before_says_why_it_has_no_results() -> None:
+    old, new = record(*LEARNS), record(*LEARNS, probe="3")
+    found = [verdict_of(made, (parse("evaluate.accuracy > 0.9"),)) for made in (old, new)]
+    assert [one.label for one in found] == [Label.NO_METRICS] * 2
+    assert ["`run --again`" in one.reason for one in found] == [True, False]

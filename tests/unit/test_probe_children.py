@@ -132,7 +132,7 @@ for command in ([sys.executable, "-I"], [sys.executable, "-S"], [sys.executable,
         sys.stdout.flush()
         code = "echo 1" if command == ["sh"] else "print(1)"
         subprocess.check_call(command + ["-c", code])
-""".replace("PYTHON_2", repr([str(PYTHON_2)] if PYTHON_2.exists() else []))
+""".replace("PYTHON_2", repr([str(PYTHON_2), "-B"] if PYTHON_2.exists() else []))
     done = run(python, tmp_path, script)
     assert (set(done.out.split()), done.err, done.exit_code) == ({"1"}, "", 0)
     assert told(done).children == ()

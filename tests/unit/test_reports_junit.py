@@ -29,7 +29,7 @@ def test_it_is_xml_whatever_text_there_is(text: str) -> None:
 
 
 def test_each_cell_is_a_case_and_each_kind_is_told_as_what_it_is() -> None:
-    blocked = {"outcome": "blocked (crashed-import)", "kind": "untestable"}
+    blocked = {"outcome": "blocked (install-failed)", "kind": "untestable"}
     made = report(
         cell(1),
         cell(2, outcome="fails (nan)", kind="bad", reason="4 nan"),
@@ -49,8 +49,8 @@ def test_each_cell_is_a_case_and_each_kind_is_told_as_what_it_is() -> None:
         None,
         Failure,
     ]
-    assert results[2][0].message == "blocked (crashed-import): ValueError: no module"
-    assert results[5][0].message == "expected converges, got blocked (crashed-import)"
+    assert results[2][0].message == "blocked (install-failed): ValueError: no module"
+    assert results[5][0].message == "expected converges, got blocked (install-failed)"
     case = next(iter(suite))
     assert (case.name, case.time) == ("six=1.1.0,script=a.py", 6.0)
     properties = {one.get("name"): one.get("value") for one in case._elem.iter("property")}
@@ -59,7 +59,7 @@ def test_each_cell_is_a_case_and_each_kind_is_told_as_what_it_is() -> None:
 
 
 def test_a_failure_has_its_traceback_its_log_and_how_to_see_it_again() -> None:
-    failing = cell(1, outcome="fails (crashed-training)", kind="bad", exception=exception("bad shape"))
+    failing = cell(1, outcome="breaks (crashed-training)", kind="bad", exception=exception("bad shape"))
     failing = failing.model_copy(update={"trials": (trial("crashed-training", log="\x1b[1mlast words"),)})
     [suite] = list(read(junit(report(failing))))
     case = next(iter(suite))

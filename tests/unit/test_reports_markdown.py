@@ -60,14 +60,14 @@ def test_a_report_has_its_sentences_table_changes_and_failures() -> None:
     made = report(
         cell(1),
         cell(2, outcome="fails (nan)", kind="bad", final=7.0, comparison=ComparisonResult(label="worse", reason="r")),
-        cell(3, outcome="blocked (crashed-import)", kind="untestable", exception=exception("no | pipe")),
+        cell(3, outcome="breaks (crashed-import)", kind="bad", exception=exception("no | pipe")),
         sentences=("It breaks from 1.2.0 on.",),
         changes=(NeighbourChange(axis="six", before=f"{1:012x}", after=f"{2:012x}"),),
         failures=(FailureResult(label="nan", reason="nan", cells=(f"{2:012x}",), trials=4),),
         control="1 of 1 alike",
     )
     found = report_md(made, source="https://x/blob/c")
-    assert found.startswith("# here\n\nIt breaks from 1.2.0 on.\n\n1 of 3 cells converge, 1 fails, 1 can't run.\n")
+    assert found.startswith("# here\n\nIt breaks from 1.2.0 on.\n\n1 of 3 cells converge, 2 fail.\n")
     assert "| 1.1.0 | a.py | ✓ converges | 4/4 | 40-100 % | 2.5e-06 |  |  |  |\n" in found
     assert "| 1.2.0 | a.py | ✗ fails (nan) | 0/4 |  | NaN |  | worse |" in found
     assert "ValueError: no &#124; pipe ([a.py:7](https://x/blob/c/a.py#L7))" in found
@@ -84,10 +84,10 @@ def test_what_is_not_green_comes_first() -> None:
 
 def test_what_is_new_against_an_earlier_result_is_told_and_what_is_not_is_counted() -> None:
     earlier = report(cell(1), cell(2))
-    now = report(cell(1), cell(2, outcome="blocked (crashed-import)", kind="untestable"))
+    now = report(cell(1), cell(2, outcome="breaks (crashed-import)", kind="bad"))
     found = report_md(now, earlier=against(now, earlier))
     assert "1 equivalent, 1 worse.\n" in found
-    assert "| six=1.2.0,script=a.py | worse | blocked (crashed-import), was converges |" in found
+    assert "| six=1.2.0,script=a.py | worse | breaks (crashed-import), was converges" in found
 
 
 def test_of_very_many_cells_those_that_fail_are_shown_and_the_page_fits() -> None:

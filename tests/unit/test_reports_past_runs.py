@@ -17,14 +17,23 @@ if TYPE_CHECKING:
     from runner.outcomes.result import Result
 
 
+OF_KIND = {
+    "good": "converges",
+    "bad": "fails (nan)",
+    "undecided": "flaky (neither leads)",
+    "untestable": "blocked (unresolvable)",
+}
+
+
 @pytest.fixture(scope="module")
 def first() -> Result:
     return report_of_sizes({"tensorflow": 3, "script": 2}, seeds=2, epochs=4)
 
 
 def later(report: Result, day: int, **cell: object) -> Result:
-    """The report of a later run, in which the first cell is otherwise."""
-    changed = CellResult.model_validate({**dict(report.cells[0]), **cell})
+    """The report of a later run, in which the first cell is otherwise; a kind alone stands for an outcome of it."""
+    of_kind = {"outcome": OF_KIND[str(cell["kind"])]} if "kind" in cell else {}
+    changed = CellResult.model_validate({**dict(report.cells[0]), **of_kind, **cell})
     cells = (changed, *report.cells[1:])
     return report.model_copy(update={"made_at": f"2026-04-{day:02}T00:00:00+00:00", "cells": cells, "history": ()})
 
@@ -46,7 +55,7 @@ def test_a_run_in_which_nothing_changed_is_the_previous_one_also_where_a_value_i
 
 
 def test_where_only_words_changed_the_run_is_not_added_to_the_history(first: Result) -> None:
-    second = continued(later(first, 2, kind="undecided", outcome="flaky (coin flip)"), first)
+    second = continued(later(first, 2, kind="undecided", outcome="flaky (mostly fails)"), first)
     third = continued(later(second, 3, reason="said otherwise"), second)
     assert [run.made_at for run in third.history] == [first.made_at]
 

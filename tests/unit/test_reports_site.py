@@ -138,10 +138,10 @@ def test_a_folder_that_cannot_be_written_is_told(small: Result, tmp_path: Path) 
         write_site(small, tmp_path / "site")
 
 
-def test_a_page_of_a_blocked_cell_says_where_it_broke() -> None:
+def test_a_page_of_a_cell_that_breaks_says_where_it_broke() -> None:
     report = era_report()
-    blocked = next(cell for cell in report.cells if cell.kind == "untestable")
-    page = CellPages(report).page(blocked)
+    broken = next(cell for cell in report.cells if cell.outcome.breaks)
+    page = CellPages(report).page(broken)
     for words in ("TypeError", "in stage build-model, train.py:14", "model.add(Input(batch_shape=(2, 4, 1)))"):
         assert words in page
 

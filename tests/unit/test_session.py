@@ -88,7 +88,7 @@ def test_every_cell_gets_a_first_look_before_any_gets_a_second_and_no_third_whil
 def test_where_seeds_disagree_more_are_spent_up_to_the_cap(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1) if seed % 2 else 0.1 + seed / 100)
     results = run(engine, matrix, only="six=1.15.0,script=a.py")
-    assert labels(results) == ["flaky (coin flip)"]
+    assert labels(results) == ["flaky (neither leads)"]
     assert sorted(seed for _, seed in engine.ran) == list(range(10))
 
 

@@ -195,7 +195,7 @@ def test_stored_trials_are_judged_without_an_engine(engine: FakeEngine, write: C
     with open_session(Matrix.load(path), world=WITHOUT_ENGINE) as session:
         again = session.results(recorded=True)
     assert labels(first) == ["converges"] * 2 + ["blocked (install-failed)"] * 2
-    assert labels(again) == ["fails (improving)"] * 2 + ["blocked (install-failed)"] * 2
+    assert labels(again) == ["fails (missed)"] * 2 + ["blocked (install-failed)"] * 2
     assert again.executed == 0
 
 

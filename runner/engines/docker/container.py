@@ -104,7 +104,7 @@ def settings(job: Job, world: TrialWorld, *, user: str, owner: str) -> dict[str,
     return {
         "command": list(world.command),
         "user": user,
-        "working_dir": world.work,
+        "working_dir": world.start,
         "hostname": "trial",
         "environment": {**world.variables, **world.probing},
         "use_config_proxy": False,

@@ -129,7 +129,7 @@ class VenvJob:
         spec = {
             "argv": world.command,
             "env": {**world.variables, **world.probing, ownership.TRIAL: job.key, ownership.OWNER: owner},
-            "folder": world.work,
+            "folder": world.start,
             "cpus": list(job.cpus),
             "file_bytes": world.file_bytes,
             "processes": job.limits.processes,

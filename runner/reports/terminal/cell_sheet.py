@@ -96,7 +96,8 @@ def _exception(exception: ExceptionResult) -> Iterator[str]:
     yield f"in the stage {exception.stage}{f', phase {exception.phase}' if exception.phase else ''}"
     if exception.file is not None:
         source = f": {exception.source.strip()}" if exception.source else ""
-        yield f"{exception.file}, line {exception.line}{source}"
+        cell = "" if exception.cell is None else f"cell {exception.cell}, "
+        yield f"{exception.file}, {cell}line {exception.line}{source}"
     lines = stripped(exception.traceback).splitlines()
     if len(lines) > _TRACEBACK_LINES:
         yield f"… {counted(len(lines) - _TRACEBACK_LINES, 'line')} of the traceback left out; `logs` has them all"
