@@ -113,6 +113,6 @@ class Line(Connection):
 
 def test_leaving_a_laboratory_lets_go_of_the_index(matrix: Matrix) -> None:
     line = Line()
-    with open_laboratory(matrix.folder, world=World(catalog=lambda _undated: Catalog(line))) as laboratory:
+    with open_laboratory(matrix.folder, world=World(catalog=lambda *_means: Catalog(line))) as laboratory:
         assert laboratory.equipment.catalog.connection is line
     assert not line.is_open

@@ -6,10 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 
 from runner.engines.venv import supervisor
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def launched(*lines: bytes) -> subprocess.CompletedProcess[bytes]:
@@ -17,14 +22,10 @@ def launched(*lines: bytes) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, input=b"".join(lines), capture_output=True, timeout=20, check=True)
 
 
-def spec(*argv: str, folder: str = "/") -> bytes:
+def spec(*argv: str, folder: str = "/", **more: object) -> bytes:
     cpu = min(os.sched_getaffinity(0))
-    return (
-        json.dumps(
-            {"argv": argv, "env": {}, "folder": folder, "cpus": [cpu], "file_bytes": 4096, "processes": 9}
-        ).encode()
-        + b"\n"
-    )
+    given = {"argv": argv, "env": {}, "folder": folder, "cpus": [cpu], "file_bytes": 4096, "processes": 9, **more}
+    return json.dumps(given).encode() + b"\n"
 
 
 def test_the_end_of_its_input_ends_the_job() -> None:
@@ -56,3 +57,26 @@ def test_descendants_are_found_over_generations() -> None:
         process.stdout.readline()
         found = supervisor.descendants(os.getpid())
         assert found.index(process.pid) < found.index(psutil.Process(process.pid).children()[0].pid)
+
+
+def test_read_only_paths_can_not_be_written_and_the_jobs_own_folder_in_them_can(tmp_path: Path) -> None:
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine allows no mount of its own")
+    root, file = tmp_path / "data/jobs/one", tmp_path / "file.csv"
+    root.mkdir(parents=True)
+    file.touch()
+    lines = [f"echo x > {tmp_path}/data/new", f"echo x >> {file}", f"echo x > {root}/new && echo x > {tmp_path}/other"]
+    command = "; ".join(f"({line})" for line in lines)
+    paths = [str(tmp_path / "data"), str(file)]
+    supervising = [sys.executable, "-I", "-S", supervisor.__file__]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(supervising, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(spec("/bin/sh", "-c", command, read_only=paths, root=str(root)))
+        assert json.loads(process.stdout.readline())["status"] == 0
+        assert process.stderr.read().count(b"Read-only file system") == 2
+    assert file.read_text() == ""
+    assert (tmp_path / "other").read_text() == (root / "new").read_text() == "x\n"
+    assert not (tmp_path / "data/new").exists()

@@ -1,8 +1,8 @@
 """Supervises one job that has no container around it: starts it, passes orders on, ends everything that it left behind.
 
 The `venv` engine runs this file by itself (`python -I -S supervisor.py`): standard library only, nothing of `runner`.
-Standard input brings one line of JSON (`argv`, `env`, `folder`, `cpus`, `file_bytes`, `processes`), then orders: `T`
-asks the job to end, `K` ends it and all its descendants, and so does the end of the input, which means that the runner
+Standard input brings one line of JSON (`argv`, `env`, `folder`, `cpus`, `file_bytes`, `processes`, and `read_only` paths
+with the `root` of what the job may write), then orders: `T` asks the job to end, `K` ends it and all its descendants, and so does the end of the input, which means that the runner
 is gone. Standard output takes one line of JSON at the end; the job writes to this process's standard error.
 """
 
@@ -21,6 +21,11 @@ import time
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNS = 0x20000
+CLONE_NEWUSER = 0x10000000
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
+MS_KEPT = 0x2 | 0x4 | 0x8
+"""nosuid, nodev and noexec, which a mount keeps."""
 GIVE_UP_S = 10.0
 SPARE_THREADS = 1024
 """Room for the user's other programs and jobs, so that what they start does not count against this job."""
@@ -37,6 +42,37 @@ def prctl(option: int, value: int) -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
         number = ctypes.get_errno()
         raise OSError(number, f"prctl {option}: {os.strerror(number)}")
+
+
+def mount(source: "str | None", target: str, flags: int) -> None:
+    """One mount, as mount(2) makes it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(source and os.fsencode(source), os.fsencode(target), None, ctypes.c_ulong(flags), None):
+        number = ctypes.get_errno()
+        raise OSError(number, f"mount {target}: {os.strerror(number)}")
+
+
+def protect(read_only: "list[str]", root: str) -> None:
+    """Make paths read-only for this process and what it starts, but for what is below `root`.
+
+    That takes mounts of its own, and where it is not privileged a user namespace. Raises OSError where the kernel does
+    not allow it.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS):
+        if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS):
+            number = ctypes.get_errno()
+            raise OSError(number, f"unshare: {os.strerror(number)}")
+        prctl(PR_SET_DUMPABLE, 1)  # or the files below belong to root
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+    mount(None, "/", MS_REC | MS_PRIVATE)
+    mount(root, root, MS_BIND)
+    for path in read_only:
+        mount(path, path, MS_BIND | MS_REC)
+        mount(None, path, MS_REMOUNT | MS_BIND | MS_RDONLY | os.statvfs(path).f_flag & MS_KEPT)
 
 
 def read_spec() -> dict[str, Any]:
@@ -87,6 +123,9 @@ def set_limits(file_bytes: int, processes_allowed: int) -> None:
 def become(spec: dict[str, Any], supervisor: int) -> None:
     """Turn this forked process into the job; returns only by an exception."""
     os.setsid()
+    if spec.get("read_only") and sys.platform == "linux":
+        with contextlib.suppress(OSError):  # then only its permissions keep the job from writing there
+            protect(spec["read_only"], spec["root"])
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:
         os._exit(1)

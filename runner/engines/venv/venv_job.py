@@ -54,7 +54,7 @@ class Reported:
 def lay_out(job: Job, world: TrialWorld) -> None:
     """Make the job's folders and map its data in.
 
-    A mapped file or folder is a symlink to its source: nothing keeps the job from writing there but its permissions.
+    A mapped file or folder is a symlink to its source, which the job's supervisor makes read-only for it.
     """
     make_places(job, world)
     for data in world.data:
@@ -130,6 +130,8 @@ class VenvJob:
             "argv": world.command,
             "env": {**world.variables, **world.probing, ownership.TRIAL: job.key, ownership.OWNER: owner},
             "folder": world.start,
+            "root": str(job.folder.root),
+            "read_only": [str(data.source) for data in world.data],
             "cpus": list(job.cpus),
             "file_bytes": world.file_bytes,
             "processes": job.limits.processes,
