@@ -319,7 +319,8 @@ class Dispatch:
         )
 
     def _finished(self, group: _Group, request: Request, trial: Trial, record: Record) -> None:
-        further = self._tell(Answer(cell=request.cell, seed=trial.seed, record=record))
+        read = self._records.read(record, self._setup.experiment.metrics)
+        further = self._tell(Answer(cell=request.cell, seed=trial.seed, record=read))
         self._ask(group, request, trial.setting, further)
         group.under_way -= 1
         self._end_if_done(group)

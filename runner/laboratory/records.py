@@ -10,6 +10,8 @@ from runner.engines.protocol import EngineKind
 from runner.laboratory.request import Known, Stored
 from runner.laboratory.setup import Settings, groups_of
 from runner.trials.execution import remove
+from runner.trials.printed import search_log
+from runner.trials.script_metrics import read_with
 from runner.trials.trial import stored_trials
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from runner.laboratory.provision import Preparation
     from runner.laboratory.setup import Origin, Setup
     from runner.matrix.cell_id import CellId
-    from runner.matrix.model import Cell
+    from runner.matrix.model import Cell, Metrics
     from runner.scripts.script import Script
     from runner.trials.record import Record
     from runner.trials.trial import Setting
@@ -61,7 +63,21 @@ class Records:
 
     def stored(self, setting: Setting, seeds: Iterable[int]) -> dict[int, Record]:
         """The finished trials of a setting by seed."""
-        return stored_trials(self._equipment.store, [setting], seeds)[0]
+        found = stored_trials(self._equipment.store, [setting], seeds)[0]
+        return {seed: self.read(record, setting.experiment.metrics) for seed, record in found.items()}
+
+    def read(self, record: Record, metrics: Metrics) -> Record:
+        """A record with the metrics that are looked for; a pattern that is new is looked for in the log that is kept.
+
+        What it finds is kept in the record: the next time no log is read.
+        """
+        new = [pattern for _, pattern in metrics.patterns if pattern not in record.printed]
+        if new and record.ran:
+            found = search_log(self._equipment.workplace.log(record.key), new)
+            if found:
+                record = record.model_copy(update={"printed": {**record.printed, **found}})
+                self._equipment.store.put(record)
+        return read_with(record, metrics)
 
     def blocked_key(self, environment: Environment, cell: Cell) -> str:
         """The key of the record that says why a cell can't run: another lock, or another CPython, is another key."""
@@ -98,7 +114,9 @@ class Records:
         """The finished trials of a cell under the first setting that has some, else why none can run."""
         for setting, records in found:
             if records:
-                return Known(cell=cell, setting=setting, records=records)
+                metrics = setting.experiment.metrics
+                read = {seed: self.read(record, metrics) for seed, record in records.items()}
+                return Known(cell=cell, setting=setting, records=read)
         if stored:
             engine = stored.engine.value if stored.engine else None
             record = self._equipment.store.blocked(environment.name, cell.id.values, engine)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from runner.matrix.axes import IMPORT_FLAVOURS, AxisKind
 from runner.matrix.experiment import VARIABLES, ArgumentList, ExperimentSection
+from runner.matrix.metric_patterns import METRICS, MetricSources
 from runner.matrix.mistakes import Position, RefusedError, nearest, quoted
 from runner.matrix.model import Fits, Judging, Mode, Resources, Seeds
 from runner.matrix.nodes import Entries, Nothing, Text, shape
@@ -297,7 +298,16 @@ class MatrixSections:
         "names the judged metric.",
         (),
     )
-    metric: Text | None = key(_STRING, "The judged metric where no criterion names it. Default: loss.", None)
+    metrics: MetricSources = key(
+        METRICS,
+        "Metrics that are read from what the script prints, by name, and from the files that it writes.",
+        {},
+    )
+    metric: Text | None = key(
+        _STRING,
+        "The judged metric where no criterion names it. Default: the first pattern of `metrics`, else loss.",
+        None,
+    )
     mode: Mode | None = key(
         Word({"min": "min", "max": "max"}), "Which way the metric is better. Default: as its name suggests.", None
     )

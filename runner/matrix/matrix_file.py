@@ -11,6 +11,7 @@ from runner.matrix.axis_reader import AxisReader, require_value
 from runner.matrix.cells import adds_cell, cells, requirements_of
 from runner.matrix.declaration import outcome_words, read_sections
 from runner.matrix.experiment import read_experiment
+from runner.matrix.metric_patterns import read_metrics
 from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
 from runner.matrix.model import Axis, Expectation, Grid, Judging, Resources, Seeds
 from runner.matrix.nodes import Text, compose, read_text
@@ -102,7 +103,7 @@ def load_matrix(path: Path) -> Matrix:
         axes=axes,
         include=include,
         exclude=exclude,
-        experiment=experiment,
+        experiment=replace(experiment, metrics=read_metrics(file.metrics, mistakes)),
         packages=(*read_packages(file.packages, names, reader), *required),
         notes=tuple(files.notes),
         indexes=file.indexes,

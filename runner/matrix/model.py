@@ -116,6 +116,16 @@ class DataMapping:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Metrics:
+    """The places where a trial's further metrics are found; what they hold is read when a trial is judged."""
+
+    patterns: tuple[tuple[str, str], ...] = ()
+    """The name of each metric with the pattern (RE2) that finds its value in a line of the output."""
+    files: tuple[str, ...] = ()
+    """Globs of tables and event files, relative to the working directory; a folder means all in it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Install:
     """A project that is installed into every environment: its folder and the extras that are wanted, normalised."""
 
@@ -140,6 +150,8 @@ class Experiment:
     timeout_s: float = 1800.0
     artifacts: tuple[str, ...] = ()
     network: bool = False
+    metrics: Metrics = field(default_factory=Metrics)
+    """Not part of a trial's key: what a trial does never depends on where its metrics are looked for."""
     install: Install | None = None
     """The user's own project, where it is installed as a package."""
 

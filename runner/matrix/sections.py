@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.matrix.axes import RESERVED_AXES, axis_name
 from runner.matrix.criterion import EXAMPLE, Comparison, CriterionError, parse
+from runner.matrix.metric_patterns import FROM
 from runner.matrix.mistakes import Mistakes, RefusedError, quoted
 from runner.matrix.model import Judging
 
@@ -32,7 +33,7 @@ def read_judging(file: MatrixSections, criterion: tuple[Comparison, ...], mistak
     if criterion and file.metric is not None and file.metric != criterion[0].metric:
         message = f"the criterion judges {quoted(criterion[0].metric)}, and another metric is named here"
         mistakes.add(file.metric.position, message, "leave it out, or name it there first")
-    metric = Judging().metric if file.metric is None else str(file.metric)
+    metric = str(file.metric or next((name for name in file.metrics if name != FROM), Judging().metric))
     return Judging(
         metric=metric,
         mode=file.mode,

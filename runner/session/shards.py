@@ -24,7 +24,8 @@ from runner.laboratory.setup import Setup, groups_of
 from runner.matrix.cell_id import CellId
 from runner.matrix.cells import select
 from runner.plurals import counted
-from runner.trials.execution import Workplace, collect, remove
+from runner.trials.execution import Workplace, remove
+from runner.trials.job_files import collect
 from runner.trials.store import Store
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ def _take(part: Workplace, workplace: Workplace, store: Store, merged: Merged) -
         own = store.get(record.key for record in records)
         for record in records:
             ours = own.get(record.key)
-            if ours == record or (ours and ours.model_dump_json() == record.model_dump_json()):  # NaN is not itself
+            if ours and _told(ours) == _told(record):
                 merged.same += 1
                 _copy(record, part, workplace, replacing=False)
                 continue
@@ -312,6 +313,11 @@ def _records(part: Workplace) -> tuple[list[Record], int]:
             found = store.get(key for key in keys if _KEY.fullmatch(key))
     sound = [record for key, record in found.items() if record.key == key]
     return sound, len(keys) - len(sound)
+
+
+def _told(record: Record) -> str:
+    """A record as text: NaN is not itself. What patterns found in its log is no part of it: that is read again."""
+    return record.model_dump_json(exclude={"printed"})
 
 
 def _copy(record: Record, part: Workplace, workplace: Workplace, *, replacing: bool) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable  # noqa: TC003 - pydantic reads annotations
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 SCHEMA_VERSION: Literal[1] = 1
+PRINTED_PHASE: Final = "printed"
+"""The phase of the epochs that patterns found in the output."""
 
 _NON_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 
@@ -145,6 +147,23 @@ class PreludeRun(_Frozen):
     """Why it failed; empty where it did not."""
 
 
+class Printed(_Frozen):
+    """The values that one pattern found in the output, each with the number of its line (blank ones not counted)."""
+
+    lines: tuple[int, ...] = ()
+    values: tuple[Number, ...] = ()
+    other: str = ""
+    """The first text that it found and that is not a number."""
+
+
+class Table(_Frozen):
+    """The numbers in a file that the script wrote: a column for each name, None where a row has none."""
+
+    columns: dict[str, tuple[Number | None, ...]] = Field(default_factory=dict)
+    problem: str = ""
+    """Why it was not read."""
+
+
 class Record(_Frozen):
     """One finished trial. `key` hashes all that could change it; `cell` is the cell's axis values."""
 
@@ -201,6 +220,12 @@ class Record(_Frozen):
     """Lines of the channel that did not fit the schema."""
     artifacts: tuple[str, ...] = ()
     log_tail: str = ""
+    printed: dict[str, Printed] = Field(default_factory=dict)
+    """The values in the output by the pattern that found them; a pattern that is not here was never looked for."""
+    tables: dict[str, Table] = Field(default_factory=dict)
+    """The tables and event files that the script wrote, by their path in its working directory."""
+    loop: str = ""
+    """The line of the script that looks like its training loop, as `train.py:12: for epoch in range(10):`."""
     preludes: tuple[PreludeRun, ...] = ()
     rewritten: str = ""
     """The changes of the import flavour to the script, as a unified diff."""
@@ -216,7 +241,7 @@ class Record(_Frozen):
 
         Initial and final weights of every phase, else the reported series bit for bit.
 
-        None where neither was seen: then no trial is known to be a copy.
+        None where neither was seen: then no trial is known to be a copy. What was printed is rounded, and shows none.
         """
         weights = tuple((phase.initial_weights, phase.final_weights) for phase in self.phases)
         if weights and all(initial is not None and final is not None for initial, final in weights):
@@ -224,5 +249,6 @@ class Record(_Frozen):
         series = tuple(
             (epoch.phase, epoch.epoch, *((name, value.hex()) for name, value in sorted(epoch.logs.items())))
             for epoch in self.epochs
+            if epoch.phase != PRINTED_PHASE
         )
         return (weights, series) if series else None

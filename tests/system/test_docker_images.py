@@ -17,7 +17,7 @@ from runner.engines.docker.base_images import FROM
 from runner.engines.docker.buildkit import Builder, build_client
 from runner.engines.docker.docker_engine import DockerToolchain
 from runner.engines.docker.environment_images import EnvironmentImages
-from runner.engines.docker.offline_images import write_tar
+from runner.engines.docker.interpreter_files import write_tar
 from runner.environments.interpreters import newest_of
 from runner.environments.lock import Layer, LockedPackage
 from runner.environments.wheelhouse import WheelFile, Wheelhouse

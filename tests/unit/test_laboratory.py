@@ -116,3 +116,22 @@ def test_leaving_a_laboratory_lets_go_of_the_index(matrix: Matrix) -> None:
     with open_laboratory(matrix.folder, world=World(catalog=lambda *_means: Catalog(line))) as laboratory:
         assert laboratory.equipment.catalog.connection is line
     assert not line.is_open
+
+
+def test_a_pattern_that_is_new_is_looked_for_in_the_log_and_repeats_no_trial(tmp_path: Path) -> None:
+    engine = FakeEngine(log=b"epoch 1 acc 0.5\nepoch 2 acc 0.75\n")
+    path = write_matrix(tmp_path / "here")
+    text = path.read_text("utf-8").replace("criterion: loss < 1e-4", "seeds: 1")
+    seen = []
+    for pattern in ("epoch (\\d)", "acc (\\S+)", "acc (\\S+)"):
+        path.write_text(f"{text}metrics: {{acc: '{pattern}'}}\n", "utf-8")
+        matrix = Matrix.load(path)
+        with opened(matrix, engine) as laboratory:
+            cells = expand(matrix)[:1]
+            laboratory.run(Setup.of(matrix), [Request(cell=cells[0], seeds=(0,))], lambda _answer: ())
+            (known,) = laboratory.known(Setup.of(matrix), cells, (0,))
+            seen.append([epoch.logs["acc"] for epoch in known.records[0].epochs if "acc" in epoch.logs])
+            if len(seen) == 2:  # what was found is kept, and the log is not needed any more
+                laboratory.equipment.workplace.log(known.records[0].key).unlink()
+    assert seen == [[1.0, 2.0], [0.5, 0.75], [0.5, 0.75]]
+    assert len(engine.ran) == 1

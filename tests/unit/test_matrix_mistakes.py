@@ -391,7 +391,7 @@ def test_a_mistake_in_the_experiment_says_what_is_wrong_and_where(
             "y-mine: 1",
             (
                 "3:1: unknown key 'y-mine' (possible: axes, include, exclude, experiment, packages, requirements, "
-                "indexes, criterion, metric, mode, at, skip, …)"
+                "indexes, criterion, metrics, metric, mode, at, …)"
             ),
         ),
         (

@@ -24,7 +24,7 @@ def start(settings: "dict[str, str]", folder: str) -> None:
         seed = None
     line.emit("seeding", mode="as-written" if seed is None else "seeded", seed=seed)
     hooks = watched_imports.training_hooks(line, where, steps=settings.get("RUNNER_STEPS") == "1")
-    hooks.append(("subprocess", children.Environment(settings, folder, line).watch))
+    hooks.append(("subprocess", children.ChildEnvironment(settings, folder, line).watch))
     if seed is not None:
         line.shielded(preparation.seed_random)(seed)
         hooks.extend(preparation.seed_hooks(seed, line))

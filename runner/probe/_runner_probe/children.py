@@ -21,7 +21,7 @@ def is_worker() -> bool:
     return any(word == "--multiprocessing-fork" or "multiprocessing.forkserver" in word for word in command_line())
 
 
-class Environment:
+class ChildEnvironment:
     """The settings of the probe, as they are put into environments of children."""
 
     def __init__(self, settings: "dict[str, str]", folder: str, channel: "Emitter") -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.trials import execution
-from runner.trials.execution import collect
+from runner.trials import job_files
+from runner.trials.job_files import collect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,9 +47,9 @@ def test_no_link_leads_out_of_the_folder(work: Path, tmp_path: Path) -> None:
 
 
 def test_number_and_size_are_bounded(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "MAX_BYTES", 2)
+    monkeypatch.setattr(job_files, "MAX_BYTES", 2)
     assert collect(work, ["*"], tmp_path / "out") == ("models/a.h5", "notes.txt")
-    monkeypatch.setattr(execution, "MAX_FILES", 1)
+    monkeypatch.setattr(job_files, "MAX_FILES", 1)
     assert len(collect(work, ["*"], tmp_path / "out")) == 1
 
 
@@ -57,3 +57,14 @@ def test_what_an_earlier_trial_left_is_not_mixed_in(work: Path, tmp_path: Path) 
     collect(work, ["*.txt"], tmp_path / "out")
     collect(work, ["*.h5"], tmp_path / "out")
     assert not (tmp_path / "out/notes.txt").exists()
+
+
+def test_folders_in_folders_are_left_alone_from_some_depth_on(tmp_path: Path) -> None:
+    deep = tmp_path / "work"
+    for _ in range(100):
+        deep = deep / "d"
+    deep.mkdir(parents=True)
+    (deep / "a.csv").touch()
+    (tmp_path / "work" / "d" / "b.csv").touch()
+
+    assert collect(tmp_path / "work", ["*.csv"], tmp_path / "out") == ("d/b.csv",)

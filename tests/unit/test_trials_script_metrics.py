@@ -1,0 +1,87 @@
+"""A record as the `metrics:` of its matrix read it."""
+
+from __future__ import annotations
+
+import pytest
+from outcomes_records import record
+
+from runner.matrix.criterion import parse
+from runner.matrix.model import Judging, Metrics
+from runner.outcomes.judging import verdict_of
+from runner.outcomes.reported_metric import reported
+from runner.outcomes.verdict import Label
+from runner.trials.record import Printed, Record, Table
+from runner.trials.script_metrics import read_with
+
+
+def printed(**patterns: Printed) -> Record:
+    return record(stage="import", phases=(), epochs=(), printed=patterns)
+
+
+def test_a_pattern_that_matches_once_is_a_final_value_and_often_is_a_series() -> None:
+    raw = printed(L=Printed(lines=(1, 3, 5), values=(0.9, 0.5, 0.1)), A=Printed(lines=(9,), values=(0.93,)))
+
+    read = read_with(raw, Metrics(patterns=(("loss", "L"), ("test_accuracy", "A"))))
+
+    assert reported(read, "loss").values == (0.9, 0.5, 0.1)
+    assert [epoch.logs for epoch in read.epochs][-1] == {"loss": 0.1, "test_accuracy": 0.93}
+    assert read.stage == "training"
+    assert verdict_of(read, (parse("test_accuracy > 0.9"),)).label is Label.CONVERGED
+    assert verdict_of(read, (parse("loss < 0.2"), parse("test_accuracy > 0.95"))).label is not Label.CONVERGED
+
+
+def test_what_is_printed_counts_in_place_of_what_keras_reported() -> None:
+    raw = record(0.5, 0.4, printed={"L": Printed(lines=(1,), values=(7.0,))})
+    metrics = Metrics(patterns=(("loss", "L"),))
+
+    assert reported(read_with(raw, metrics), "loss").values == (7.0,)
+    assert read_with(read_with(raw, metrics), metrics) == read_with(raw, metrics)
+    assert read_with(raw, Metrics()) is raw
+
+
+def test_a_final_nan_is_nan() -> None:
+    raw = printed(L=Printed(lines=(1, 2), values=(0.5, float("nan"))))
+
+    read = read_with(raw, Metrics(patterns=(("loss", "L"),)))
+
+    assert verdict_of(read, judging=Judging(metric="loss")).label is Label.NAN
+
+
+def test_rounded_values_that_are_equal_make_no_copies() -> None:
+    read = read_with(printed(A=Printed(lines=(1,), values=(0.93,))), Metrics(patterns=(("acc", "A"),)))
+
+    assert read.identity is None
+
+
+@pytest.mark.parametrize(
+    ("paths", "globs", "names"),
+    [
+        (["logs/log.csv"], ("logs/*.csv",), {"loss"}),
+        (["logs/a.csv", "logs/b.csv"], ("logs",), {"a/loss", "b/loss"}),
+        (["r/train/events.out.tfevents.1", "r/train/events.out.tfevents.2"], ("r/**/*tfevents*",), {"loss"}),
+        (
+            ["r/train/events.out.tfevents.1", "r/validation/events.out.tfevents.2"],
+            ("r",),
+            {"train/loss", "validation/loss"},
+        ),
+        (["r/events.out.tfevents.1", "r/x/events.out.tfevents.2"], ("r",), {"loss", "x/loss"}),
+        (["a.csv", "b.csv"], ("b.csv",), {"loss"}),
+        (["a.csv"], ("b.csv",), set()),
+    ],
+)
+def test_columns_are_metrics_and_say_their_file_where_there_are_several(
+    paths: list[str], globs: tuple[str, ...], names: set[str]
+) -> None:
+    raw = record(epochs=(), tables={path: Table(columns={"loss": (0.5, None, 0.1)}) for path in paths})
+
+    read = read_with(raw, Metrics(files=globs))
+
+    assert {name for epoch in read.epochs for name in epoch.logs} == names
+
+
+def test_a_tag_is_a_name_that_a_criterion_can_have() -> None:
+    raw = record(epochs=(), tables={"a.csv": Table(columns={"Loss/train (mean)": (1.0,), "0": (2.0,)})})
+
+    assert [epoch.logs for epoch in read_with(raw, Metrics(files=("a.csv",))).epochs] == [
+        {"Loss/train__mean_": 1.0, "_0": 2.0}
+    ]
