@@ -158,9 +158,10 @@ def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
     if not counts.trials:
         return NOT_RUN, f"{missing}: none ran", None
     trouble = counts.failures or counts.blocked or counts.not_counted
-    example = _example(trouble) if trouble else None
-    why = "" if example is None else f"; {example[1].reason}"
-    return UNDECIDED, f"{missing}: {_listed(counts)}{why}", example
+    if not trouble:
+        return UNDECIDED, f"{missing}: {_listed(counts)}", None
+    example = _example(trouble)
+    return UNDECIDED, f"{missing}: {_listed(counts)}; {example[1].reason}", example
 
 
 def _troubles(counts: Tally) -> tuple[str, ...]:
