@@ -154,7 +154,10 @@ def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
             return Outcome(OutcomeKind.GOOD, _success(counts)), "; ".join((listed, *_troubles(counts))), None
         example = _example(counts.failures)
         return Outcome(OutcomeKind.BAD, example[1].label), f"{listed}; {example[1].reason}", example
-    missing = f"{counts.n} of the {seeds.lead} needed trials count"
+    return _undecided(counts, f"{counts.n} of the {seeds.lead} needed trials count")
+
+
+def _undecided(counts: Tally, missing: str) -> tuple[Outcome, str, Trial | None]:
     if not counts.trials:
         return NOT_RUN, f"{missing}: none ran", None
     trouble = counts.failures or counts.blocked or counts.not_counted
