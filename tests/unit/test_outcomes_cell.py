@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -98,13 +99,25 @@ def test_a_cell_with_a_target_converges():
 
 def test_an_undecided_cell_lists_what_did_not_count():
     outcome = judge_cell(CELL, trials(good, short, short, lost), Seeds())
-    assert outcome.reason == "1 of the 4 needed trials count: 2 too-short, 1 unknown, 1 settled"
+    listed = "1 of the 4 needed trials count: 2 too-short, 1 unknown, 1 settled"
+    assert outcome.reason == f"{listed}; {outcome.trials[1][1].reason}"
     assert judge_cell(CELL, [], Seeds()).reason == "0 of the 4 needed trials count: none ran"
 
 
 def test_what_has_no_value_is_listed_with_its_name():
     made = [(record, verdict_of(record, (parse("test_mae < 1"),))) for record, _ in trials(good, good)]
-    assert judge_cell(CELL, made, Seeds()).reason == "0 of the 4 needed trials count: 2 no-metrics (test_mae)"
+    listed = "0 of the 4 needed trials count: 2 no-metrics (test_mae)"
+    assert judge_cell(CELL, made, Seeds()).reason == f"{listed}; {made[0][1].reason}"
+
+
+@pytest.mark.parametrize("flag", ["earlier-fit-nan", "later-fit-raised", "other-model-nan", "crashed-after-training"])
+def test_what_went_wrong_beside_a_success_is_in_the_cell_s_reason(flag):
+    record, verdict = good(0)
+    troubled = replace(verdict.with_flags(flag), reason=f"{verdict.reason}; fold 3 ended in NaN")
+    judged = judge_cell(CELL, [(record, troubled), *map(good, (1, 2, 3))], Seeds())
+    assert judged.label == "settles"
+    assert judged.reason == f"4 of 4 counted trials succeeded: 4 settled; {troubled.reason}"
+    assert judge_cell(CELL, trials(good, good, good, good), Seeds()).reason.endswith("4 settled")
 
 
 def test_one_failed_installation_blocks_a_cell_and_one_failed_import_does_not_break_it():
