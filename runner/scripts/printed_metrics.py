@@ -26,6 +26,13 @@ _METRIC = re.compile(
 )
 """The words by which a metric is known."""
 _LABEL = re.compile(r"([A-Za-z][A-Za-z0-9_./@ -]{0,59}?)(\s*(?:[:=]|->|=>|is)?\s*)\Z")
+_COUNTED = re.compile(
+    r"\s(?:(?:after|at|in|for|of|on)\s)?(?:the\s)?(?:iter(?:ation)?|epoch|step|batch|round|fold)s?(?:\s?(?:#|number))?\Z",
+    re.IGNORECASE,
+)
+"""What ends a label whose value counts: `Loss after iteration` in "Loss after iteration 100: 0.3"."""
+_SIGNS = frozenset({"", ":", "=", ",", "-", "->", "is"})
+_AFTER_COUNT = re.compile(r"[^\s:=,]{1,99}(\s?[:=,]\s?|\s)(?=[-+.\d])")
 _BETWEEN = re.compile(r"[,;|()\[\]{}:=\n\t]|\s-+\s|-->?")
 """The marks between what is told of one metric and of the next."""
 _PERCENT = re.compile(r"%(?:\(\w+\))?[-+ #0]*(\*|\d*)(?:\.(?:\*|\d+))?[hlL]?([diouxXeEfFgGcrsa%])")
@@ -43,6 +50,34 @@ class _Hole:
     source: str
     """The names in the expression, joined by spaces."""
     padded: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Label:
+    """What stands before a value in a line."""
+
+    text: str
+    between: str
+    """What stands between it and the value, or the count that it ends with."""
+    after: str = ""
+    """What stands between that count and the value."""
+    starts: bool = False
+    """True where the line begins with it."""
+
+    @property
+    def name(self) -> str:
+        """The metric's name, without what it says of a count."""
+        return _name(_COUNTED.sub("", self.text))
+
+    def pattern(self, *, padded: bool = False) -> str:
+        """The regular expression that finds the value."""
+        head = _escaped(self.text + self.between.rstrip())
+        if not self.after:
+            blank = r"\s*" if padded else _blank(self.between)
+            return rf"{head}{blank}(\S+)"
+        gap = r"\s+" if self.after[-1].isspace() else r"\s*"
+        before = r"\s*" if self.after[0].isspace() and self.after.strip() else ""
+        return rf"{head}\s*\S+?{before}{_escaped(self.after.strip())}{gap}(\S+)"
 
 
 _Template = tuple["str | _Hole", ...]
@@ -75,36 +110,61 @@ def pattern_for(line: str, wanted: str = "") -> tuple[str, str] | None:
     """
     labelled = re.compile(rf"([A-Za-z][A-Za-z0-9_ /-]{{0,59}}?)(\s{{0,9}}[:=]\s{{0,9}}|\s)(?={NUMBER})", re.IGNORECASE)
     found = [
-        (_label_of(match[1]), match[2])
+        label
         for match in labelled.finditer(line[:1000])
         if _METRIC.search(match[1]) or (wanted and _words(wanted) <= _words(match[1]))
+        if (label := _printed_label(match, line)) is not None
     ]
     if not found:
         return None
     meant = _words(wanted)
-    label, between = max(found, key=lambda one: len(meant & _words(one[0])))
-    name = wanted if meant and meant <= _words(label) else _name(label)
-    return name, f"{_escaped(label + between.rstrip())}{_blank(between)}(\\S+)"
+    label = max(found, key=lambda one: len(meant & _words(one.text)))
+    return wanted if meant and meant <= _words(label.text) else label.name, label.pattern()
+
+
+def _printed_label(match: re.Match[str], line: str) -> _Label | None:
+    """The label of a number in a line; None where it only counts, and no other number comes after it."""
+    text = _label_of(match[1])
+    if not _COUNTED.search(text):
+        return _Label(text=text, between=match[2])
+    value = _AFTER_COUNT.match(line, match.end())
+    return None if value is None else _Label(text=text, between=match[2], after=value[1])
 
 
 def _offer(found: dict[str, str], line: _Template, position: int, lines: Sequence[_Template]) -> None:
     """Add the pattern of one hole, where there is one that finds it and nothing else."""
-    before = line[position - 1] if position and isinstance(line[position - 1], str) else ""
     hole = line[position]
     assert isinstance(hole, _Hole)  # noqa: S101 - what it is called with
-    match = _LABEL.search(str(before)) if before else None
-    label = _label_of(match[1]) if match else ""
-    if not match or not label or not (_METRIC.search(label) or _METRIC.search(hole.source)):
+    label = _label_before(line, position)
+    if label is None or not (_METRIC.search(label.text) or _METRIC.search(hole.source)):
         return
-    between = r"\s*" if hole.padded else _blank(match[2])
-    text = f"{_escaped(label + match[2].rstrip())}{between}(\\S+)"
-    starts = position == 1 and str(before).lstrip() == label + match[2].lstrip("\n")
-    for pattern in (text, rf"\b{text}", *([rf"^{text}"] if starts else [])):
+    text = label.pattern(padded=hole.padded)
+    for pattern in (text, rf"\b{text}", *([rf"^{text}"] if label.starts else [])):
         if _finds(pattern, line, position, lines):
-            _keep(
-                found, _name(label if _METRIC.search(label) else f"{label} {_METRIC.findall(hole.source)[0]}"), pattern
+            name = (
+                label.name if _METRIC.search(label.name) else _name(f"{label.text} {_METRIC.findall(hole.source)[0]}")
             )
+            _keep(found, name, pattern)
             return
+
+
+def _label_before(line: _Template, position: int) -> _Label | None:
+    """The label of a hole; of one behind a count that has a label the same; None of the count itself."""
+    before = _text_at(line, position - 1)
+    match = _LABEL.search(before)
+    text = _label_of(match[1]) if match else ""
+    if match and text:
+        starts = position == 1 and before.lstrip() == text + match[2].lstrip("\n")
+        return None if _COUNTED.search(text) else _Label(text=text, between=match[2], starts=starts)
+    counted = _LABEL.search(_text_at(line, position - 3)) if position >= 3 and before.strip() in _SIGNS else None
+    if counted and _COUNTED.search(text := _label_of(counted[1])):
+        return _Label(text=text, between=counted[2], after=before)
+    return None
+
+
+def _text_at(line: _Template, position: int) -> str:
+    part = line[position] if position >= 0 else ""
+    return part if isinstance(part, str) else ""
 
 
 def _keep(found: dict[str, str], name: str, pattern: str) -> None:

@@ -21,6 +21,10 @@ from runner.scripts.printed_metrics import pattern_for, patterns_in
         ('sys.stdout.write("step %d\\tloss = %g\\n" % (i, l))', "loss", "step 3\tloss = 0.93"),
         ('print("Result:", score)', "result_score", "Result: 0.93"),
         ('print("Resultat:\\n\\nprécision:", p)', None, ""),
+        ('print("Loss after iteration %i: %f" % (i, f(model)))', "loss", "Loss after iteration 100: 0.93"),
+        ('print("Cost after epoch {:3d} = {:.2f}".format(i, c))', "cost", "Cost after epoch   7 = 0.93"),
+        ('print("loss at step", i, c)', "loss", "loss at step 100 0.93"),
+        ('print("loss step", step)', None, ""),
         ('print("val_loss %f loss %f" % (a, b))', "loss", "val_loss 7 loss 0.93"),
     ],
 )
@@ -53,6 +57,8 @@ def test_a_line_of_output_gives_the_pattern_of_the_metric_that_is_wanted():
 
     assert pattern_for(line, "test_mae") == ("test_mae", r"Test MAE: (\S+)")
     assert pattern_for(line, "loss") == ("loss", r"loss: (\S+)")
+    assert pattern_for("Loss after iteration 100: 0.93") == ("loss", r"Loss after iteration\s*\S+?:\s+(\S+)")
+    assert pattern_for("error in batch 7", "error") is None
     assert pattern_for("took 3.2 s, 300 parameters", "loss") is None
 
 
