@@ -145,8 +145,17 @@ def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
     missing = f"{counts.n} of the {seeds.lead} needed trials count"
     if not counts.trials:
         return NOT_RUN, f"{missing}: none ran", None
+    return UNDECIDED, *_trouble(counts, f"{missing}: {_listed(counts)}")
+
+
+def _trouble(counts: Tally, listed: str) -> tuple[str, Trial | None]:
+    """The reason of a cell that lacks trials, and an example; where a trial reported nothing, what to do."""
     trouble = counts.failures or counts.blocked or counts.not_counted
-    return UNDECIDED, f"{missing}: {_listed(counts)}", _example(trouble) if trouble else None
+    if not trouble:
+        return listed, None
+    example = _example(trouble)
+    unseen = example[1].label is Label.NO_METRICS
+    return f"{listed}; {example[1].reason}" if unseen else listed, example
 
 
 def _success(counts: Tally) -> Label:

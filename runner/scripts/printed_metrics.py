@@ -25,7 +25,12 @@ _METRIC = re.compile(
     re.IGNORECASE,
 )
 """The words by which a metric is known."""
+_PARTS_OF_DATA = frozenset({"train", "training", "val", "valid", "validation", "test", "dev", "eval"})
 _LABEL = re.compile(r"([A-Za-z][A-Za-z0-9_./@ -]{0,59}?)(\s*(?:[:=]|->|=>|is)?\s*)\Z")
+_LABELLED = re.compile(
+    rf"(?<![A-Za-z'])([A-Za-z][A-Za-z0-9_ /-]{{0,59}}?)(\s{{0,9}}[:=]\s{{0,9}}|\s)(?={NUMBER})", re.IGNORECASE
+)
+"""A label in a line that was printed, before its number."""
 _BETWEEN = re.compile(r"[,;|()\[\]{}:=\n\t]|\s-+\s|-->?")
 """The marks between what is told of one metric and of the next."""
 _PERCENT = re.compile(r"%(?:\(\w+\))?[-+ #0]*(\*|\d*)(?:\.(?:\*|\d+))?[hlL]?([diouxXeEfFgGcrsa%])")
@@ -71,19 +76,19 @@ def patterns_in(source: str | bytes) -> dict[str, str]:
 def pattern_for(line: str, wanted: str = "") -> tuple[str, str] | None:
     """Name and pattern of a metric in a line that was printed, the one nearest to a `wanted` name; None without any.
 
-    A label that has the words of the wanted name gets that name.
+    A label that has the words of the wanted name gets that name, unless it says that it is of other data.
     """
-    labelled = re.compile(rf"([A-Za-z][A-Za-z0-9_ /-]{{0,59}}?)(\s{{0,9}}[:=]\s{{0,9}}|\s)(?={NUMBER})", re.IGNORECASE)
     found = [
         (_label_of(match[1]), match[2])
-        for match in labelled.finditer(line[:1000])
+        for match in _LABELLED.finditer(line[:1000])
         if _METRIC.search(match[1]) or (wanted and _words(wanted) <= _words(match[1]))
     ]
     if not found:
         return None
     meant = _words(wanted)
     label, between = max(found, key=lambda one: len(meant & _words(one[0])))
-    name = wanted if meant and meant <= _words(label) else _name(label)
+    same = meant and meant <= _words(label) and not (_words(label) - meant) & _PARTS_OF_DATA
+    name = wanted if same else _name(label)
     return name, f"{_escaped(label + between.rstrip())}{_blank(between)}(\\S+)"
 
 

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from runner.matrix.metric_patterns import EVENTS
-from runner.trials.record import PRINTED_PHASE, Epoch
+from runner.trials.record import PRINTED_PHASE, Epoch, Printed
 from runner.trials.tables import named
 
 if TYPE_CHECKING:
@@ -20,22 +20,24 @@ if TYPE_CHECKING:
     from runner.matrix.model import Metrics
     from runner.trials.record import Record, Table
 
+_UNREAD = Printed(problem="the log of this trial is gone, so run it again")
 FILE_PHASE = "file:"
 """Begins the phase of the epochs that come from a file."""
 
 
 def read_with(record: Record, metrics: Metrics) -> Record:
     """The record with the metrics that are looked for: phases of its own, after those that the probe saw."""
-    if not metrics.patterns and not metrics.files:
+    if not (metrics.patterns or metrics.files or record.printed) or not record.ran:
         return record
+    printed = {pattern: record.printed.get(pattern, _UNREAD) for _, pattern in metrics.patterns}
     found = (*_from_files(record, metrics), *_from_output(record, metrics))
     names = {name for epoch in found for name in epoch.logs}
     stage = "training" if found and record.stage in {"import", "build-model"} else record.stage
     error = record.exception
     if error is not None and stage != record.stage:
         error = error.model_copy(update={"stage": stage})
-    update = {"epochs": (*_others(record, names), *found), "stage": stage, "exception": error}
-    return record.model_copy(update=update)
+    epochs = (*_others(record, names), *found)
+    return record.model_copy(update={"epochs": epochs, "stage": stage, "exception": error, "printed": printed})
 
 
 def _others(record: Record, names: set[str]) -> Iterator[Epoch]:
