@@ -20,7 +20,7 @@ class RunnerError(Exception):
 
 
 class ExpectationFailed(RunnerError):  # noqa: N818 - an outcome that differs is a finding, not an error
-    """An expectation of the matrix did not hold, or nothing was executed."""
+    """A finding: an expectation of the matrix did not hold, nothing was executed, or nothing is good."""
 
     return_code = 1
 

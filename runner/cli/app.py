@@ -60,8 +60,9 @@ def application() -> typer.Typer:
         "\n\nA cell is one combination of the values in the matrix, such as keras=2.2.4,import=keras. A trial is one"
         " run of a cell with one seed. A prelude is a source that runs before the script and changes one thing;"
         " a switch is a prelude that comes with this tool."
-        "\n\nExit codes: 0 all as expected, 1 an expectation failed, --fail-on found something or nothing was executed,"
-        " 2 wrong usage or matrix, 3 no engine, 4 the machine failed, 130 interrupted.",
+        "\n\nExit codes: 0 all as expected; 1 an expectation failed, --fail-on found something, nothing was executed,"
+        " no cell is good or most are undecided; 2 wrong usage or matrix; 3 no engine; 4 the machine failed;"
+        " 130 interrupted.",
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

@@ -6,12 +6,14 @@ import sys
 import tomllib
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from runner.matrix.starting_axes import starting_axes
 from runner.matrix.template import Proposal
 from runner.scripts.distributions import distribution_of
 from runner.scripts.named_files import named_files
 from runner.scripts.printed_metrics import patterns_in
-from runner.scripts.project_needs import project_needs
+from runner.scripts.project_needs import project_needs, read_need
 from runner.scripts.script import content_of, imports_relatively, read_script
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.matrix.starting_axes import StartingAxes
+    from runner.scripts.notebook_source import TakenOut
     from runner.scripts.project_needs import ProjectNeed
 
 _COPIED_BYTES = 20 * 1000**2
@@ -37,18 +40,20 @@ def propose(folder: Path, path: str) -> Proposal:
     if module:
         script = read_script(folder, path, module=module)
     contents = [content_of(script, file) for file in script.sources]
-    needs = project_needs([folder, (folder / path).parent])
+    installed = {need.name: need for line in script.taken_out for need in _installed(line, path)}
+    needs = {**installed, **project_needs([folder, (folder / path).parent])}
     foreign = sorted(name for name in script.imports if name not in sys.stdlib_module_names)
     own = [name for name in foreign if _lies_in(folder, name)]
     install = bool(own) and _can_be_installed(folder)
     known = {name: distribution_of(name, needs.keys()) for name in foreign if name not in own}
     pins = {name: need.pin for name, need in needs.items() if need.pin is not None}
-    axes = starting_axes({name for name in known.values() if name}, pins)
+    distributions = {name for name in (*known.values(), *installed) if name}
+    axes = starting_axes(distributions, pins)
     files, data = _files(folder, path.rpartition("/")[0], contents)
     return Proposal(
         script=script.path,
         axes=axes,
-        packages=tuple(sorted({text for name in known.values() if (text := _package(name, axes, needs))})),
+        packages=tuple(sorted({text for name in distributions if (text := _package(name, axes, needs))})),
         questions=tuple(_questions([] if install else own, known, needs)),
         requirement_files=tuple(dict.fromkeys(need.file for need in needs.values() if need.is_required)),
         module=module,
@@ -75,6 +80,14 @@ def _files(folder: Path, beside: str, contents: Iterable[bytes]) -> tuple[tuple[
     named = sorted({name for content in contents for name in _named(content, folder, beside)})
     large = tuple(name for name in named if _bytes(folder, name) > _COPIED_BYTES)
     return tuple(name for name in named if name not in large), large
+
+
+def _installed(taken_out: TakenOut, file: str) -> Iterator[ProjectNeed]:
+    """The needs that a line of a notebook installs, such as `!pip install -q "numpy<2"`."""
+    for word in taken_out.line.replace('"', " ").replace("'", " ").split():
+        need = read_need(word, file)
+        if need is not None and need.name in {str(canonicalize_name(name)) for name in taken_out.packages}:
+            yield need
 
 
 def _module(path: str, content: bytes) -> str:
@@ -110,9 +123,9 @@ def _can_be_installed(folder: Path) -> bool:
     return bool(tables & {"project", "build-system"}) or (folder / "setup.py").is_file()
 
 
-def _package(name: str | None, axes: StartingAxes, needs: Mapping[str, ProjectNeed]) -> str:
+def _package(name: str, axes: StartingAxes, needs: Mapping[str, ProjectNeed]) -> str:
     """The entry of `packages:` for a distribution; empty where the axes bring it, or it has an address."""
-    if name is None or name in axes.brings or any(name == axis for axis, _ in axes.packages):
+    if name in axes.brings or any(name == axis for axis, _ in axes.packages):
         return ""
     need = needs.get(name)
     if need is None or name in axes.floating:

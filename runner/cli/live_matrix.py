@@ -13,7 +13,6 @@ from runner.outcomes.layout import layout_of
 from runner.outcomes.outcome import Outcome, OutcomeKind
 from runner.outcomes.ranges import short_scripts
 from runner.reports.terminal.console import STYLES
-from runner.reports.terminal.grid import short_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,13 +32,15 @@ class CellSoFar:
     labels: list[Label] = field(default_factory=list)
     running: int = 0
     outcome: Outcome | None = None
+    short: str = ""
+    """The outcome's short name."""
 
     def mark(self, symbols: Mapping[str, str]) -> Text:
         """The outcome; before that the most frequent label with a question mark, dimmed."""
         more = "…" if self.running else ""
         if self.outcome is not None:
             kind = self.outcome.kind.value
-            return Text(f"{symbols[kind]} {short_name(self.outcome)}{more}", style=STYLES[kind])
+            return Text(f"{symbols[kind]} {self.short}{more}", style=STYLES[kind])
         if self.labels:
             label, number = Counter(self.labels).most_common(1)[0]
             return Text(f"{label}? {number}/{len(self.labels)}{more}", style=f"dim {STYLES[_kind(label)]}")

@@ -18,6 +18,7 @@ from runner.outcomes.outcome import UNDECIDED
 from runner.plurals import counted
 from runner.reports.notation import distinct_name, duration
 from runner.reports.terminal.console import symbols_for
+from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +85,7 @@ class PlainProgress:
 
     def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
         """Report the outcome of a cell."""
-        self._line(f"{cell.id}: {outcome.outcome}")
+        self._line(f"{cell.id}: {outcome.told}")
 
     def _line(self, text: str) -> None:
         self._console.print(f"[{time.monotonic() - self._begun:6.1f} s] {text}", markup=False, soft_wrap=True)
@@ -169,7 +170,7 @@ class LiveProgress:
                 so_far = self._matrix.so_far[outcome.id]
                 so_far.labels = [verdict.label for _, verdict in outcome.trials]
                 if outcome.outcome != UNDECIDED:
-                    so_far.outcome = outcome.outcome
+                    so_far.outcome, so_far.short = outcome.outcome, one_line(outcome.short)
                     self._decided.add(outcome.id)
 
     def environment(self, name: str, text: str) -> None:
@@ -200,7 +201,8 @@ class LiveProgress:
         """Take a cell's outcome."""
         with self._lock:
             self._decided.add(cell.id)
-            self._matrix.so_far[cell.id].outcome = outcome.outcome
+            so_far = self._matrix.so_far[cell.id]
+            so_far.outcome, so_far.short = outcome.outcome, one_line(outcome.short)
 
     def render(self) -> RenderableType:
         """The display as it is now."""

@@ -60,8 +60,8 @@ axes:
   # network: true            # off unless asked for
 
 {packages}
-{metrics}# When training has converged; without it, the shape of the loss decides.
-# criterion: [loss < 1e-4, val_accuracy >= 0.9 within 5 epochs]
+{metrics}# When training has converged; without it, the shape of the judged metric's curve decides.
+# criterion: {criterion}
 
 # Seeds per cell: a number, as-written, or as many as it takes for one side to lead.
 # seeds: {{lead: 4, cap: 10}}
@@ -90,12 +90,13 @@ include:
 _ERA = """
   # keras: era                            # with each TensorFlow the Keras of its time; no exclude, no include"""
 
+_MORE_IS_BETTER = re.compile("acc|auc|precision|recall|f1|iou|dice|r2|score|bleu|psnr|ssim|reward")
 _DATA = "  # data: [data, {shared/mnist.npz: ~/.keras/datasets/mnist.npz}]     # what the script reads and never writes"
 _PACKAGES = """\
 # What else the script imports, in every cell; for some of them: {numpy: "<1.20", when: "tensorflow<2.4"}.
 """
 _METRICS = """\
-# Metrics that are read from what the script prints.
+# Metrics that are read from what the script prints; the first one is judged unless a criterion names another.
 """
 
 
@@ -111,7 +112,8 @@ def template(found: Proposal) -> str:
         files=_paths("files", found.files) or "  # files: [conf.yaml, data/*.csv]     # what each trial has a copy of",
         data=_paths("data", found.data) or _DATA,
         packages=_packages(found),
-        metrics=_metrics(found.metrics),
+        metrics=_metrics(found.metrics, is_live=package != "tensorflow"),
+        criterion=_criterion(next(iter(found.metrics), "") if package != "tensorflow" else ""),
         first=f"{package}: {versions[0]}",
     )
 
@@ -144,14 +146,20 @@ def _packages(found: Proposal) -> str:
     return _PACKAGES + "".join(f"{line}\n" for line in lines)
 
 
-def _metrics(patterns: Mapping[str, str]) -> str:
+def _metrics(patterns: Mapping[str, str], *, is_live: bool) -> str:
+    """The section `metrics:`; as a comment beside Keras, whose training is seen by itself."""
     if not patterns:
         return ""
-    return (
-        _METRICS
-        + "\n".join(["# metrics:", *(f"#   {name}: {_quoted(text)}" for name, text in patterns.items())])
-        + "\n\n"
-    )
+    mark = "" if is_live else "# "
+    lines = ["metrics:", *(f"  {name}: {_quoted(text)}" for name, text in patterns.items())]
+    return _METRICS + "".join(f"{mark}{line}\n" for line in lines) + "\n"
+
+
+def _criterion(metric: str) -> str:
+    """An example of a criterion, of a metric that the script prints where there is one."""
+    if not metric:
+        return "[loss < 1e-4, val_accuracy >= 0.9 within 5 epochs]"
+    return f"{metric} >= 0.9" if _MORE_IS_BETTER.search(metric) else f"{metric} < 0.1"
 
 
 def _quoted(text: str) -> str:

@@ -15,9 +15,10 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.matrix.axes import axis_kind
+from runner.outcomes.expectations import complaint, expected, is_as_expected
 from runner.outcomes.failures import FailureGroup, failure_groups
 from runner.outcomes.layout import changes
-from runner.outcomes.outcome import NOT_RUN, OutcomeKind
+from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import sentences
 from runner.outcomes.reported_metric import reported
 from runner.outcomes.result import (
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
-    from runner.matrix.model import Cell, Expectation
+    from runner.matrix.model import Cell
     from runner.outcomes.account import Account
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.judged_matrix import JudgedMatrix
@@ -152,32 +153,6 @@ def judged_metric(matrix: Matrix) -> str:
     return matrix.criterion[0].metric if matrix.criterion else matrix.judging.metric
 
 
-def complaint(cells: Sequence[JudgedCell]) -> str:
-    """Why cells are not green whatever was expected of them; empty where they may be."""
-    undecided = sum(cell.kind is OutcomeKind.UNDECIDED for cell in cells)
-    if not any(cell.n_trials for cell in cells):
-        return "Nothing was executed: no cell has a finished trial."
-    if undecided * 2 > len(cells):
-        words = "undecided or not run" if any(cell.outcome == NOT_RUN for cell in cells) else "undecided"
-        return f"Most cells are {words}: {undecided} of {len(cells)}."
-    return ""
-
-
-def missed(matrix: Matrix, cell: JudgedCell) -> tuple[Expectation, ...]:
-    """The expectations of the matrix for a cell that its outcome does not meet."""
-    return tuple(one for one in _expected(matrix, cell.id) if not cell.outcome.meets(one.outcome))
-
-
-def is_as_expected(matrix: Matrix, cell: JudgedCell) -> bool:
-    """True where a cell is as the matrix expects.
-
-    Where it expects nothing of the cell, whether its outcome is not bad.
-    """
-    if any(_expected(matrix, cell.id)):
-        return not missed(matrix, cell)
-    return cell.kind is not OutcomeKind.BAD
-
-
 @dataclass(kw_only=True)
 class _Assembly:
     known: ResultInput
@@ -195,7 +170,7 @@ class _Assembly:
             base=matrix.base.name,
             criterion=tuple(map(str, matrix.criterion)),
             metric=metric,
-            complaint=complaint(self._cells),
+            complaint=complaint(matrix, self._cells),
             sentences=sentences(outcomes, base=matrix.base.name, metric=metric),
             changes=tuple(
                 NeighbourChange(axis=one.axis, before=one.before.digest, after=one.after.digest)
@@ -257,7 +232,7 @@ class _Assembly:
             imported=_imported(ran),
             diff=next((record.rewritten for record in ran if record.rewritten), ""),
             network=any(record.network for record in ran),
-            expected=", ".join(one.outcome for one in _expected(matrix, cell.id)),
+            expected=", ".join(one.outcome for one in expected(matrix, cell.id)),
             as_expected=is_as_expected(matrix, judged),
             commands=_commands(matrix, cell, lock),
             trials=tuple(
@@ -312,10 +287,6 @@ class _Assembly:
 def _shown(cell: JudgedCell) -> Record | None:
     """The record whose log is kept: of the failure that names the outcome, else the first."""
     return cell.example[0] if cell.example else next(iter(cell.records), None)
-
-
-def _expected(matrix: Matrix, cell: CellId) -> Iterator[Expectation]:
-    return (one for one in matrix.expect if cell.matches(one.match.values))
 
 
 def _failure(group: FailureGroup) -> FailureResult:

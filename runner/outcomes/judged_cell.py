@@ -54,6 +54,17 @@ class JudgedCell:
         return str(self.outcome)
 
     @property
+    def told(self) -> str:
+        """The outcome as people read it, with counts where it wavers."""
+        return self.outcome.told(self.converged, self.counted)
+
+    @property
+    def short(self) -> str:
+        """The part of the outcome that a symbol leaves open."""
+        raised = self.example[0].exception if self.example else None
+        return self.outcome.short(self.converged, self.counted, raised.type if raised else "")
+
+    @property
     def copies(self) -> bool:
         """True where it was decided by trials that are copies of one: the seed changes nothing."""
         return SEED_INSENSITIVE in self.flags

@@ -233,7 +233,7 @@ def baseline_of(cells: Sequence[JudgedCell], named: Mapping[str, str] | None = N
         return _none(f"{unlike}; name a baseline to compare how often cells succeed")
     best = _best(candidates)
     if best is None:
-        return _none(f"no cell has {ENOUGH_RUNS} judged trials, most of them good; name a baseline to have one")
+        return _none(f"no cell has {ENOUGH_RUNS} judged trials, most of which succeed; name a baseline to have one")
     level = best.level
     return Baseline(
         cell=best.cell,
@@ -246,11 +246,11 @@ def _named(fitting: list[_Candidate], named: Mapping[str, str], unlike: str) -> 
     words = ", ".join(f"{axis} {value}" for axis, value in named.items())
     chosen = fitting[0] if len(fitting) == 1 else _best(fitting)
     if chosen is None:
-        why = "none of its cells has 4 judged trials, most of them good" if fitting else "no cell has these values"
+        why = "none of its cells has 4 judged trials, most of which succeed" if fitting else "no cell has these values"
         return _none(f"the named baseline ({words}) is none: {why}")
     reason, reference = f"named ({words})", None
     if not chosen.successes:
-        reason = f"{reason}; none of its trials is good, so that it has no level"
+        reason = f"{reason}; none of its trials succeeds, so that it has no level"
     elif chosen.settles and unlike:
         reason = f"{reason}; {unlike}"
     elif chosen.settles:

@@ -117,6 +117,29 @@ class Outcome:
             case _:
                 assert_never(self.kind)
 
+    def told(self, succeeded: int, counted: int) -> str:
+        """The outcome of a cell of which so many trials succeeded: `flaky (5 of 10)`, `1 of 2: too few to say`."""
+        match self.reason:
+            case Leaning.TOO_FEW:
+                return f"{succeeded} of {counted}: {self.reason}"
+            case Leaning.NEITHER:
+                return f"flaky ({succeeded} of {counted})"
+            case _:
+                return str(self)
+
+    def short(self, succeeded: int, counted: int, exception: str = "") -> str:
+        """The part that a symbol leaves open: `nan`, `install-failed`, `5 of 10`.
+
+        Where an exception broke the cell, its type: `KeyError`.
+        """
+        if self.flaky:
+            return f"{succeeded} of {counted}"
+        if self.breaks and exception:
+            return exception.rpartition(".")[2]
+        if self.kind in {OutcomeKind.BAD, OutcomeKind.UNTESTABLE}:
+            return str(self.reason).removeprefix("crashed-")
+        return str(self)
+
     @property
     def _fits(self) -> bool:
         match self.kind:

@@ -267,6 +267,16 @@ class CellResult(_OfAnOutcome):
         return SEED_INSENSITIVE in self.flags
 
     @property
+    def told(self) -> str:
+        """Its outcome as people read it, with counts where it wavers."""
+        return self.outcome.told(self.converged, self.counted)
+
+    @property
+    def short(self) -> str:
+        """The part of its outcome that a symbol leaves open."""
+        return self.outcome.short(self.converged, self.counted, self.exception.type if self.exception else "")
+
+    @property
     def seeds(self) -> int:
         """The number of trials that ran, counted or not."""
         return sum(trial.ran for trial in self.trials)

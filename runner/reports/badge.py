@@ -37,7 +37,7 @@ def _message(report: Result) -> tuple[str, str]:
     if not any(cell.seeds for cell in report.cells):
         return "nothing ran", _GREY
     unknown = sum(cell.kind == "undecided" for cell in report.cells)
-    if report.complaint:
+    if unknown * 2 > total:
         return f"{unknown}/{total} undecided", _GREY
     words = f"{good}/{total} converge"
     if any(cell.expected and not cell.as_expected for cell in report.cells):

@@ -83,11 +83,11 @@ def _troubles(cell: CellResult) -> Iterator[ET.Element]:
     """The one element that JUnit has for what is wrong with a cell, or nothing."""
     if cell.expected:
         if not cell.as_expected:
-            yield _trouble("failure", "expectation", f"expected {cell.expected}, got {cell.outcome}", cell)
+            yield _trouble("failure", "expectation", f"expected {cell.expected}, got {cell.told}", cell)
     elif cell.kind == "bad":
-        yield _trouble("failure", str(cell.outcome), f"{cell.outcome}: {cause(cell)}", cell)
+        yield _trouble("failure", str(cell.outcome), f"{cell.told}: {cause(cell)}", cell)
     elif cell.kind == "undecided":
-        yield _trouble("error", str(cell.outcome), f"{cell.outcome}: {cell.reason}", cell)
+        yield _trouble("error", str(cell.outcome), f"{cell.told}: {cell.reason}", cell)
     elif cell.kind == "untestable":
         yield ET.Element("skipped", {"message": one_line(f"{cell.outcome}: {cause(cell)}", _LONGEST)})
 

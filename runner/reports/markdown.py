@@ -119,7 +119,7 @@ def _accounts(report: Result) -> Iterator[str]:
 
 def _figures(cell: CellResult) -> tuple[str, ...]:
     return (
-        f"{SYMBOLS[cell.kind]} {escaped(str(cell.outcome))}",
+        f"{SYMBOLS[cell.kind]} {escaped(cell.told)}",
         convergence(cell),
         interval(cell),
         final_figure(cell),

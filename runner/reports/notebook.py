@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _COLOURS = {"good": "#0072b2", "bad": "#d55e00", "undecided": "#b58900", "untestable": "#767676"}
 _MOST_COLUMNS, _MOST_ROWS = 12, 200
-_LONGEST = 200
+_LONGEST, _SHORT = 200, 40
 _CELL = "text-align:left;padding:.25em .6em;vertical-align:top"
 
 
@@ -100,11 +100,12 @@ def _head(text: str) -> str:
 def _cell(cell: CellResult | None) -> str:
     if cell is None:
         return f'<td style="{_CELL}"></td>'
-    figures = " ".join(filter(None, (convergence(cell), final_figure(cell))))
     why = cause(cell) or cell.reason
+    figures = " ".join(filter(None, (convergence(cell), final_figure(cell))))
+    figures = f"{figures} {one_line(why, _SHORT)}" if cell.outcome.breaks else figures
     return (
         f'<td style="{_CELL};border-left:4px solid {_COLOURS[cell.kind]}" title="{_text(why)}">'
-        f"{SYMBOLS[cell.kind]} {_text(str(cell.outcome))}<br><small>{_text(figures)}</small></td>"
+        f"{SYMBOLS[cell.kind]} {_text(cell.told)}<br><small>{_text(figures)}</small></td>"
     )
 
 

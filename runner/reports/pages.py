@@ -41,7 +41,8 @@ def matrix_script(report: Result) -> str:
     cells = report.cells
     places = {cell.id: place for place, cell in enumerate(cells)}
     words = {
-        "outcome": [str(cell.outcome) for cell in cells],
+        "outcome": [cell.told for cell in cells],
+        "short": [cell.short for cell in cells],
         "reason": [cell.reason for cell in cells],
         "exception": [_exception(cell) for cell in cells],
         "compared": [cell.comparison.label if cell.comparison else "" for cell in cells],
@@ -91,7 +92,7 @@ def cell_script(cell: CellResult) -> str:
     found = {
         "id": cell.id,
         "values": cell.values,
-        "outcome": str(cell.outcome),
+        "outcome": cell.told,
         "kind": cell.kind,
         "reason": cell.reason,
         "converged": cell.converged,

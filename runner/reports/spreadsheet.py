@@ -71,7 +71,7 @@ def readable(result: Result) -> list[list[str]]:
     lines = [
         [
             *(cell.values.get(axis, "") for axis in axes),
-            f"{cell.outcome} [{', '.join(cell.flags)}]" if cell.flags else str(cell.outcome),
+            f"{cell.told} [{', '.join(cell.flags)}]" if cell.flags else cell.told,
             convergence(cell),
             interval(cell),
             final_figure(cell),

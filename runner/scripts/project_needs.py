@@ -38,7 +38,8 @@ class ProjectNeed:
     @property
     def is_required(self) -> bool:
         """True where the file is one that `requirements:` takes as a whole."""
-        return not self.file.rpartition("/")[2].startswith(("setup.", "constraints"))
+        name = self.file.rpartition("/")[2]
+        return not name.endswith(".ipynb") and not name.startswith(("setup.", "constraints"))
 
     @property
     def pin(self) -> str | None:
@@ -57,7 +58,7 @@ def project_needs(folders: Sequence[Path]) -> Mapping[str, ProjectNeed]:
         for pattern, lines_of in _READERS:
             for path in sorted(folder.glob(pattern)):
                 for line in _lines(path, lines_of):
-                    need = _need(line, path.relative_to(folders[0]).as_posix())
+                    need = read_need(line, path.relative_to(folders[0]).as_posix())
                     if need is not None:
                         found.setdefault(need.name, need)
     return found
@@ -72,7 +73,8 @@ def _lines(path: Path, lines_of: Callable[[str], Iterable[Any]]) -> list[str]:
         return []  # not the file that its name says
 
 
-def _need(line: str, file: str) -> ProjectNeed | None:
+def read_need(line: str, file: str) -> ProjectNeed | None:
+    """The need that a line of a requirements file names; None where it names none."""
     text = re.sub(r"(^|\s)#.*$|\s+--hash.*$|\s*\\$", "", line).strip()
     try:
         written = Requirement(text)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, assert_never
 
 from pydantic import ValidationError
 
-from runner.outcomes.assembly import compared, complaint, judged_metric, kept_comparisons, missed
+from runner.outcomes.assembly import compared, judged_metric, kept_comparisons
 from runner.outcomes.comparison import ComparisonLabel
 from runner.outcomes.earlier import EarlierLabel
+from runner.outcomes.expectations import complaint, missed
 from runner.outcomes.failures import failure_groups
 from runner.outcomes.layout import changes
 from runner.outcomes.outcome import OutcomeKind
@@ -47,7 +48,8 @@ class Miss:
 
     cell: CellId
     expected: str
-    outcome: Outcome
+    outcome: str
+    """Its outcome, as people read it."""
     line: int
     """Line of the expectation in the matrix file."""
 
@@ -115,7 +117,7 @@ class Results:
     def misses(self) -> tuple[Miss, ...]:
         """Every expectation of the matrix that did not hold."""
         return tuple(
-            Miss(cell=cell.id, expected=one.outcome, outcome=cell.outcome, line=one.match.position.line)
+            Miss(cell=cell.id, expected=one.outcome, outcome=cell.told, line=one.match.position.line)
             for cell in self.outcomes
             for one in missed(self.matrix, cell)
         )
@@ -123,11 +125,11 @@ class Results:
     @property
     def complaint(self) -> str:
         """Why this is not green whatever was expected; empty where it may be. The first line that a user must see."""
-        return complaint(self.outcomes)
+        return complaint(self.matrix, self.outcomes)
 
     @property
     def exit_code(self) -> int:
-        """0 all as expected, 1 an expectation failed, nothing was executed or most cells are undecided."""
+        """0 all as expected, 1 an expectation failed, nothing was executed, no cell is good or most are undecided."""
         return 1 if self.misses or self.complaint else 0
 
 
@@ -232,4 +234,4 @@ def _worse_than_before(cells: Sequence[CellResult], earlier: Sequence[Earlier]) 
 
 
 def _said(cell: CellResult, reason: str) -> str:
-    return f"{cell_name(cell)} {cell.outcome}: {reason}"
+    return f"{cell_name(cell)} {cell.told}: {reason}"

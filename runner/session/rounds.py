@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import ExpectationFailed
 from runner.laboratory.request import Request
-from runner.outcomes.assembly import is_as_expected
+from runner.outcomes.expectations import is_as_expected
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.verdict import Label
 

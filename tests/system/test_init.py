@@ -28,6 +28,23 @@ with open(os.environ["RUNNER_METRICS"], "a") as metrics:
     "requirements.txt": "numpy==1.26.4\nsix>=1.15,<2\npytest\n",
 }
 
+PRINTING = """\
+import numpy as np
+weights, target = np.zeros(3), np.arange(3.0)
+for epoch in range(30):
+    weights += 0.5 * (target - weights)
+    print(f"Epoch {epoch + 1}/30 - loss: {((target - weights) ** 2).sum():.6f}")
+"""
+
+
+@pytest.mark.network
+def test_a_script_that_only_prints_is_judged_by_what_init_saw(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(PRINTING)
+    (tmp_path / "requirements.txt").write_text("numpy==1.26.4\n")
+    assert runner(tmp_path, "init", "train.py").returncode == 0
+    done = runner(tmp_path, "run", "--engine", "venv", "--seeds", "1", "--fail-on", "not-good")
+    assert done.returncode == 0, done.stdout + done.stderr
+
 
 @pytest.mark.network
 def test_what_init_writes_for_a_project_runs_and_converges(tmp_path: Path) -> None:

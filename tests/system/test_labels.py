@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -37,8 +38,8 @@ LABELS = {
     "trains_nothing.py": "no-metrics",
     "imports_what_is_not_there.py": "crashed-import",
     "aborts_on_import.py": "crashed-import",
-    "exits_with_4.py": "crashed-import",
-    "leaves_with_4.py": "crashed-import",
+    "exits_with_4.py": "crashed-at-start",
+    "leaves_with_4.py": "crashed-at-start",
     "terminates_itself.py": "crashed-import",
     "compiles_wrongly.py": "crashed-build-model",
     "fits_wrong_shapes.py": "crashed-training",
@@ -46,7 +47,7 @@ LABELS = {
     "eats_memory.py": "out-of-memory",
     "downloads.py": "download-failed",
     "destroys_its_record.py": "unknown",
-    "fails_after_training.py": "settled",
+    "fails_after_training.py": "crashed-after-training",
     "leaves_at_once.py": "settled",
 }
 MATRIX = """\
@@ -116,9 +117,9 @@ def test_a_single_epoch_is_judged_by_its_steps_where_they_were_asked_for(folder:
     assert [len(steps) for steps in with_steps[0].steps.values()] == [512]
 
 
-def test_the_scripts_reach_sixteen_labels_in_containers(trials: Trials, trials_with_target: Trials) -> None:
+def test_the_scripts_reach_eighteen_labels_in_containers(trials: Trials, trials_with_target: Trials) -> None:
     every = [*trials.values(), *trials_with_target.values()]
-    assert len({verdict.label for _, verdict in every}) == 16
+    assert len({verdict.label for _, verdict in every}) == 18
     assert {record.engine for record, _ in every} == {"docker"}
 
 
@@ -147,7 +148,7 @@ def test_exits_and_signals_are_told_apart(trials: Trials) -> None:
     seen = {
         script: (record.exit_code, record.signal, record.orderly, verdict.reason)
         for script, (record, verdict) in trials.items()
-        if LABELS[script] == "crashed-import" and record.exception is None
+        if LABELS[script] in {"crashed-import", "crashed-at-start"} and record.exception is None
     }
     assert seen == {
         "exits_with_4.py": (4, None, True, "ended with exit code 4 in stage import"),
@@ -184,7 +185,9 @@ def test_a_record_that_was_destroyed_is_said_to_be_so_and_nothing_is_guessed(tri
 def test_series_are_explained_by_their_rule_and_flags(trials: Trials) -> None:
     _, broken = trials["nan_from_epoch_3.py"]
     assert broken.first_non_finite_epoch == 3
-    assert "crashed-after-training" in trials["fails_after_training.py"][1].flags
+    _, after = trials["fails_after_training.py"]
+    assert after.shape == "settled"
+    assert re.match(r"settled at loss [\d.e-]+, then FileNotFoundError: ", after.reason)
     left, verdict = trials["leaves_at_once.py"]
     assert (left.exit_code, left.orderly, left.phases[0].finished, len(left.epochs)) == (0, False, False, 6)
     assert "left-without-shutdown" in verdict.flags

@@ -61,7 +61,7 @@ def test_judge_says_of_every_trial_why_it_is_labelled_so(
     command("matrix.yaml --seeds 1")
     capsys.readouterr()
     (here / "matrix.yaml").write_text(MATRIX.replace("1e-4", "1e-9"))
-    assert command("judge --seeds 1 --only six=1.16.0,script=b.py --format json") == 0
+    assert command("judge --seeds 1 --only six=1.16.0,script=b.py --format json") == 1
     [verdict] = json.loads(capsys.readouterr().out)
     assert verdict["cell"] == "six=1.16.0,script=b.py"
     assert (verdict["label"], verdict["basis"], verdict["y0"], verdict["final"]) == (
@@ -71,9 +71,10 @@ def test_judge_says_of_every_trial_why_it_is_labelled_so(
         "1e-06",
     )
     assert verdict["reason"]
-    assert command("judge --seeds 1") == 0
+    assert command("judge --seeds 1") == 1
     out = capsys.readouterr().out
     assert out.count("target-missed") == 4
+    assert "No cell is good: 4 failed." in out
     assert "4 cells, 4 trials stored." in out
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_engine import FakeEngine, world_of, write_matrix
+from nbformat import writes
+from nbformat.v4 import new_code_cell, new_notebook
 
 from runner.cli.app import run_command_line
 from runner.cli.first_matrix import propose
@@ -123,9 +125,12 @@ def test_what_the_project_pins_is_taken_over_and_an_address_is_a_question(tmp_pa
     assert "# requirements: [" in (tmp_path / "matrix.yaml").read_text()
 
 
-def test_what_the_script_prints_is_offered_as_metrics(tmp_path: Path) -> None:
+def test_what_the_script_prints_is_read_as_metrics_and_offered_beside_keras(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import sklearn\nprint(f'Test accuracy: {0.9}')\n")
-    made(tmp_path)
+    assert made(tmp_path).judging.metric == "test_accuracy"
+    assert "# criterion: test_accuracy >= 0.9\n" in (tmp_path / "matrix.yaml").read_text()
+    (tmp_path / "train.py").write_text("import keras\nprint(f'Test accuracy: {0.9}')\n")
+    assert made(tmp_path).judging.metric == "loss"
     assert r"#   test_accuracy: 'Test accuracy: (\S+)'" in (tmp_path / "matrix.yaml").read_text()
 
 
@@ -150,3 +155,19 @@ def test_a_script_with_relative_imports_is_run_as_a_module(tmp_path: Path) -> No
     assert made(tmp_path, "mypkg/train.py").experiment.module == "mypkg.train"
     (tmp_path / "mypkg" / "train.py").write_text("import keras\n")
     assert made(tmp_path, "mypkg/train.py").experiment.module == ""
+
+
+def test_a_notebook_is_read_by_its_cells_and_what_it_installs_is_named(tmp_path: Path) -> None:
+    cells = [
+        "!pip install -q my_tools 'stranger<3' torch==2.2.2\n%matplotlib inline",
+        "import torch, einops, mine\nimport my_tools as t",
+    ]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in cells])  # type: ignore[no-untyped-call]
+    (tmp_path / "mine.py").touch()
+    (tmp_path / "study.ipynb").write_text(writes(notebook))  # type: ignore[no-untyped-call]
+    found = propose(tmp_path, "study.ipynb")
+    assert found.packages == ("einops", "my-tools", "stranger<3")
+    assert found.questions == ()
+    matrix = made(tmp_path, "study.ipynb")
+    assert [value.text for value in matrix.axes[0].values] == ["2.2.2", "2.6.0"]
+    assert matrix.experiment.script == "study.ipynb"

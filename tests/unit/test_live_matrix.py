@@ -24,7 +24,7 @@ def drawn(matrix: LiveMatrix, width: int = 80, height: int = 20) -> list[str]:
 def filled() -> LiveMatrix:
     matrix = LiveMatrix(CELLS)
     decided, looked_at, running, _ = (matrix.so_far[cell] for cell in CELLS)
-    decided.outcome = Outcome.parse("fails (nan)")
+    decided.outcome, decided.short = Outcome.parse("fails (nan)"), "nan"
     looked_at.labels = [Label.CONVERGED, Label.CONVERGED, Label.NAN]
     looked_at.running = running.running = 1
     return matrix

@@ -77,7 +77,7 @@ def test_a_named_baseline_needs_no_four_trials_and_may_have_no_level():
     failing = judge_matrix([cell("1", *[BREAKS] * 4), cell("2", *[POOR] * 4)], Seeds(), baseline={"tensorflow": "1"})
     assert (labels(failing), failing.reference) == (["fails (nan)", "settles"], None)
     assert failing.baseline is failing.cells[0]
-    assert failing.reason == "named (tensorflow 1); none of its trials is good, so that it has no level"
+    assert failing.reason == "named (tensorflow 1); none of its trials succeeds, so that it has no level"
 
 
 def test_of_several_cells_that_a_name_fits_the_best_is_taken_and_a_name_that_fits_none_is_told():
@@ -94,7 +94,7 @@ def test_a_cell_with_few_trials_mostly_failing_or_only_copies_is_no_baseline():
     copies = outcome("3", GOOD, GOOD, weights="same")
     found = baseline_of([few, flaky, copies])
     assert (found.cell, found.reference) == (None, None)
-    assert found.reason == "no cell has 4 judged trials, most of them good; name a baseline to have one"
+    assert found.reason == "no cell has 4 judged trials, most of which succeed; name a baseline to have one"
     poor = outcome("4", *[POOR] * 4)
     assert baseline_of([few, flaky, copies, poor]).cell == poor.id
 

@@ -65,9 +65,20 @@ def test_results_of_an_older_version_still_make_every_page(path: Path, tmp_path:
     index = (tmp_path / "index.html").read_text("utf-8")
     assert len(older.cells) == 4
     for cell in older.cells:
-        assert str(cell.outcome) in (tmp_path / "cells" / f"{cell.id}.html").read_text("utf-8")
+        assert cell.told in (tmp_path / "cells" / f"{cell.id}.html").read_text("utf-8")
         assert cell.id in index or cell.id in (tmp_path / "data" / "matrix.js").read_text("utf-8")
     assert read_result(tmp_path / "results.json") == older
+
+
+def test_what_an_earlier_version_called_untestable_and_breaks_is_bad_today() -> None:
+    older = read_result(Path(__file__).parent / "fixtures" / "results-1-2026-11-crashes.json")
+    assert [(str(cell.outcome), cell.kind.value) for cell in older.cells] == [
+        ("converges", "good"),
+        ("breaks (crashed-training)", "bad"),
+        ("breaks (crashed-import)", "bad"),
+        ("flaky (neither leads)", "undecided"),
+    ]
+    assert older.cells[3].told == "flaky (5 of 10)"
 
 
 def test_only_the_files_of_a_cell_that_changed_are_written_and_those_of_a_lost_one_removed(

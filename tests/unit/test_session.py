@@ -241,6 +241,17 @@ def test_mostly_undecided_is_not_green(engine: FakeEngine, matrix: Path) -> None
     assert results.exit_code == 1
 
 
+def test_a_run_in_which_nothing_is_good_is_not_green_unless_that_is_what_was_expected(
+    engine: FakeEngine, matrix: Path
+) -> None:
+    engine.losses = lambda _job, seed: (1.0 + seed, float("nan"))
+    results = run(engine, matrix)
+    assert results.complaint == "No cell is good: 4 failed."
+    assert results.exit_code == 1
+    matrix.write_text(f"{matrix.read_text()}expect: [{{outcome: fails}}]\n")
+    assert run(engine, matrix).exit_code == 0
+
+
 def test_two_runs_of_one_matrix_at_once_are_refused(engine: FakeEngine, matrix: Path) -> None:
     with (
         Claim(matrix.parent / ".runner").held(),

@@ -24,7 +24,7 @@ def test_worse_means_than_the_baseline_or_than_before_where_an_earlier_result_is
 
 
 def test_flaky_and_crash_name_the_cells_that_are() -> None:
-    flaky = cell(2, outcome="flaky (neither leads)", kind="undecided", reason="2 of 4")
+    flaky = cell(2, outcome="flaky (neither leads)", kind="undecided", reason="why", converged=2, counted=4)
     crashed = cell(
         3,
         outcome="breaks (crashed-import)",
@@ -33,13 +33,13 @@ def test_flaky_and_crash_name_the_cells_that_are() -> None:
         trials=(trial("crashed-import"),),
     )
     made = report(cell(1), flaky, crashed)
-    assert broken(made, [FailOn.FLAKY]) == ("flaky: six=1.2.0,script=a.py flaky (neither leads): 2 of 4",)
+    assert broken(made, [FailOn.FLAKY]) == ("flaky: six=1.2.0,script=a.py flaky (2 of 4): why",)
     assert broken(made, [FailOn.CRASH]) == (
         "crash: six=1.3.0,script=a.py breaks (crashed-import): ValueError: bad shape",
     )
     assert len(broken(made, [FailOn.CRASH, FailOn.FLAKY, FailOn.CRASH])) == 2
     assert broken(made, [FailOn.NOT_GOOD]) == (
-        "not good: six=1.2.0,script=a.py flaky (neither leads): 2 of 4",
+        "not good: six=1.2.0,script=a.py flaky (2 of 4): why",
         f"not good: six=1.3.0,script=a.py breaks (crashed-import): {crashed.reason}",
     )
     assert broken(made, []) == ()

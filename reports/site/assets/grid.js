@@ -164,13 +164,10 @@ site.grid = (() => {
     return make(
       "a",
       { class: `cell ${kind}${cells.missed[place] ? " missed" : ""}`, href: `cells/${cells.id[place]}.html`, "data-place": place, tabindex: "-1" },
-      make("span", { class: "word" }, symbol, shortWord(words.outcome[cells.outcome[place]])),
+      make("span", { class: "word" }, symbol, words.short[cells.short[place]]),
       make("span", { class: "numbers" }, figures || "–"),
     );
   }
-
-  /** The outcome in as few words as tell it apart: what blocks is what counts of a blocked cell. */
-  const shortWord = (outcome) => outcome.replace(/^(?:blocked|flaky) \((.*)\)$/, "$1").replace(/^crashed-/, "");
 
   /** All places of the grid that the keyboard can go to, made or not: rows that are not there yet are made first. */
   function move(from, rows, columns) {

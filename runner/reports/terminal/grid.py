@@ -14,10 +14,11 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from runner.outcomes.layout import layout_of
-from runner.outcomes.outcome import Outcome, OutcomeKind
+from runner.outcomes.outcome import Outcome
 from runner.outcomes.ranges import cells_in_words, short_scripts
 from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
 from runner.reports.terminal.console import STYLES, side_by_side
+from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,7 +33,10 @@ MOST_LINES = 60
 """Of a matrix; of a longer one there are counts, and if these are longer too nothing but the legend."""
 _GAP = 2
 _MOST_NAMES = 3
+_LONGEST_NAME = 24
 
+Mark = tuple[Outcome, str]
+"""The outcome of a cell, and its short name."""
 Word = tuple[str, str]
 """A text and its style."""
 _NOTHING: Word = ("", "")
@@ -44,8 +48,8 @@ class _Group:
 
     name: tuple[str, str]
     """In two parts: `1.2.0` and `to 1.8.0`, or the second empty."""
-    marks: tuple[Outcome | None, ...]
-    """The outcome of each row; None where there is no cell."""
+    marks: tuple[Mark | None, ...]
+    """The mark of each row; None where there is no cell."""
     places: tuple[int, ...]
 
 
@@ -63,27 +67,36 @@ class _Drawing:
     symbols: Mapping[str, str]
     width: int
 
-    def mark(self, outcome: Outcome | None, word: str) -> Word:
-        if outcome is None:
-            return ".", "dim"
+    def sign(self, outcome: Outcome, word: str) -> Word:
         return f"{self.symbols[outcome.kind.value]}{word}", STYLES[outcome.kind.value]
+
+    def mark(self, mark: Mark | None, letters: Mapping[Outcome, str] | None = None) -> Word:
+        """The sign of a cell with its short name, or with its letter."""
+        if mark is None:
+            return ".", "dim"
+        return self.sign(mark[0], f" {mark[1]}" if letters is None else letters[mark[0]])
 
 
 def grid_lines(result: Result, width: int, *, ascii_only: bool = False) -> list[Text]:
     """The matrix with its legend; nothing where cells do not vary."""
-    drawing = _drawing(result.cells, result.base, width, ascii_only=ascii_only)
-    if drawing is None:
+    named = _drawing(result, width, ascii_only=ascii_only, exceptions=True)
+    drawing = _drawing(result, width, ascii_only=ascii_only, exceptions=False)
+    if named is None or drawing is None:
         return []
     letters = _letters(drawing)
-    for lines, keys in (*_by_length(_in_words(drawing)), (_in_letters(drawing, letters), letters)):
+    in_words = (*_by_length(_in_words(named)), *_by_length(_in_words(drawing)))
+    for lines, keys in (*in_words, (_in_letters(drawing, letters), letters)):
         if lines and len(lines) <= MOST_LINES:
             return [*lines, *_legend(drawing, keys)]
     counted = _in_counts(drawing, letters)
     return [*(counted if len(counted) <= MOST_LINES else ()), *_legend(drawing, letters)]
 
 
-def _drawing(cells: Sequence[CellResult], base: str, width: int, *, ascii_only: bool) -> _Drawing | None:
+def _drawing(result: Result, width: int, *, ascii_only: bool, exceptions: bool) -> _Drawing | None:
+    """What is drawn, with the types of `exceptions` or the stages that they were raised in."""
+    cells, base = result.cells, result.base
     by_id = {cell.cell_id: cell for cell in cells}
+    marks = {cell.cell_id: _mark(cell, exceptions=exceptions) for cell in cells}
     layout = layout_of(by_id, base)
     if layout.line is None and layout.others:
         longest = max(layout.others, key=lambda one: len(one.values))
@@ -93,7 +106,7 @@ def _drawing(cells: Sequence[CellResult], base: str, width: int, *, ascii_only: 
     places = range(len(layout.line.values))
     names = [tuple(_shown(other, row[axis]) for axis, other in enumerate(layout.others)) for row in layout.rows]
     axes = tuple(other.name for other in layout.others)
-    rows = [tuple(by_id[row[at]].outcome if at in row else None for at in places) for row in layout.rows.values()]
+    rows = [tuple(marks[row[at]] if at in row else None for at in places) for row in layout.rows.values()]
     if len(rows) > MOST_ROWS:
         alike = _alike(rows, names)
         rows, names, axes = list(alike), [(_some_names(found),) for found in alike.values()], (" ".join(axes),)
@@ -109,6 +122,11 @@ def _drawing(cells: Sequence[CellResult], base: str, width: int, *, ascii_only: 
     )
 
 
+def _mark(cell: CellResult, *, exceptions: bool) -> Mark:
+    short = cell.short if exceptions else cell.outcome.short(cell.converged, cell.counted)
+    return cell.outcome, one_line(short, _LONGEST_NAME)
+
+
 def _shown(dimension: Dimension, value: str | None) -> str:
     if value is None:
         return f"no {dimension.name}"
@@ -116,7 +134,7 @@ def _shown(dimension: Dimension, value: str | None) -> str:
     return scripts.get(value, value)
 
 
-def _groups(line: Dimension, marks: Sequence[tuple[Outcome | None, ...]]) -> Iterator[_Group]:
+def _groups(line: Dimension, marks: Sequence[tuple[Mark | None, ...]]) -> Iterator[_Group]:
     """Neighbours that are alike; only versions have neighbours."""
     for _, found in groupby(range(len(marks)), key=lambda place: marks[place] if line.ordered else place):
         places = tuple(found)
@@ -136,9 +154,7 @@ def _in_words(drawing: _Drawing) -> Iterator[list[Text]]:
     """Both ways to draw the matrix with a word in every cell, where they fit."""
     heads = [_word(axis) for axis in drawing.axes]
     across_heads = [*heads[:-1], *(_word(f"{axis} by {drawing.line.name}") for axis in drawing.axes[-1:])]
-    marks = [
-        [drawing.mark(one, f" {short_name(one)}" if one else "") for one in group.marks] for group in drawing.groups
-    ]
+    marks = [[drawing.mark(one) for one in group.marks] for group in drawing.groups]
     across = [
         [*across_heads, *(_word(group.name[0]) for group in drawing.groups)],
         *([[_NOTHING] * len(heads) + [_word(group.name[1]) for group in drawing.groups]] if _any_long(drawing) else []),
@@ -162,13 +178,6 @@ def _any_long(drawing: _Drawing) -> bool:
     return any(group.name[1] for group in drawing.groups)
 
 
-def short_name(outcome: Outcome) -> str:
-    """`nan` for `fails (nan)`, `import` for `blocked (crashed-import)`: the part that the symbol leaves open."""
-    if outcome.kind in {OutcomeKind.BAD, OutcomeKind.UNTESTABLE}:
-        return str(outcome.reason).removeprefix("crashed-")
-    return "flaky" if outcome.flaky else str(outcome)
-
-
 # -- letters ---------------------------------------------------------------------------------------------------------
 
 
@@ -177,14 +186,10 @@ def _letters(drawing: _Drawing) -> dict[Outcome, str]:
     letters: dict[Outcome, str] = {}
     order = list(STYLES)
     for outcome in sorted(drawing.outcomes, key=lambda one: (order.index(one.kind.value), str(one))):
-        word = str(outcome) if outcome.flaky else short_name(outcome)
+        word = str(outcome) if outcome.flaky else outcome.short(0, 0)
         candidates = [letter.upper() for letter in f"{word}abcdefghijklmnopqrstuvwxyz" if letter.isalpha()]
         letters[outcome] = next(letter for letter in candidates if letter not in letters.values())
     return letters
-
-
-def _letter(letters: Mapping[Outcome, str], outcome: Outcome | None) -> str:
-    return "" if outcome is None else letters[outcome]
 
 
 def _in_letters(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
@@ -199,7 +204,7 @@ def _in_letters(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]
         block = numbered[start : start + fit]
         table = [[_word(drawing.line.name), *(_word(str(number)) for number, _ in block)]]
         for place, group in enumerate(drawing.groups):
-            marks = (drawing.mark(column[place], _letter(letters, column[place])) for _, column in block)
+            marks = (drawing.mark(column[place], letters) for _, column in block)
             table.append([_word(" ".join(group.name).strip()), *marks])
         lines += _aligned(table)
     keys = [f"{number} {_some_names(names)}" for (number, _), names in zip(numbered, columns.values(), strict=True)]
@@ -207,10 +212,10 @@ def _in_letters(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]
 
 
 def _alike(
-    rows: Iterable[tuple[Outcome | None, ...]], names: Iterable[tuple[str, ...]]
-) -> dict[tuple[Outcome | None, ...], list[tuple[str, ...]]]:
+    rows: Iterable[tuple[Mark | None, ...]], names: Iterable[tuple[str, ...]]
+) -> dict[tuple[Mark | None, ...], list[tuple[str, ...]]]:
     """The different rows, each with the names of those that have these marks."""
-    found: dict[tuple[Outcome | None, ...], list[tuple[str, ...]]] = {}
+    found: dict[tuple[Mark | None, ...], list[tuple[str, ...]]] = {}
     for row, name in zip(rows, names, strict=True):
         found.setdefault(row, []).append(name)
     return found
@@ -226,8 +231,8 @@ def _some_names(names: Sequence[tuple[str, ...]]) -> str:
 
 def _in_counts(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
     """For each version the number of cells with each outcome."""
-    table = [[_word(drawing.line.name), *(drawing.mark(outcome, letter) for outcome, letter in letters.items())]]
-    counted = [Counter(group.marks) for group in drawing.groups]
+    table = [[_word(drawing.line.name), *(drawing.sign(outcome, letter) for outcome, letter in letters.items())]]
+    counted = [Counter(mark and mark[0] for mark in group.marks) for group in drawing.groups]
     for alike, found in groupby(range(len(counted)), key=lambda place: sorted(counted[place].items(), key=str)):
         groups = [drawing.groups[place] for place in found]
         last = groups[-1].name[1] or f"to {groups[-1].name[0]}"
@@ -243,7 +248,7 @@ def _in_counts(drawing: _Drawing, letters: Mapping[Outcome, str]) -> list[Text]:
 def _legend(drawing: _Drawing, letters: Mapping[Outcome, str]) -> Iterator[Text]:
     counts = Counter(cell.outcome for cell in drawing.cells)
     entries = [
-        f"{drawing.mark(outcome, letters.get(outcome, ''))[0]} {outcome}: {cells_in_words(count)}"
+        f"{drawing.sign(outcome, letters.get(outcome, ''))[0]} {outcome}: {cells_in_words(count)}"
         for outcome, count in counts.most_common()
     ]
     if any(mark is None for group in drawing.groups for mark in group.marks):

@@ -141,7 +141,7 @@ def _figures(result: Result) -> dict[str, list[str]]:
     cells = result.cells
     compared = [cell.comparison.label if cell.comparison else "" for cell in cells]
     return {
-        "outcome": [str(cell.outcome) for cell in cells],
+        "outcome": [cell.told for cell in cells],
         "converged": list(map(convergence, cells)),
         f"final {result.metric}": list(map(final_figure, cells)),
         "s/epoch": [figure(cell.epoch_s) for cell in cells],
