@@ -52,7 +52,7 @@ def made_account(**changes: object) -> Account:
         "good": Side(values=GOOD, outcome="converges", converged=4, counted=4, finals=(1e-8,)),
         "bad": Side(values=BAD, outcome="fails (nan)", converged=0, counted=4),
         "shared": {"tensorflow": "1.13.1", "keras": "2.2.4"},
-        "telling": "good: the trial succeeds by the matrix's own criterion; bad: nan",
+        "telling": "a trial passes that succeeds by the matrix's own criterion; what fails: nan",
         "fault": "nan",
         "real": True,
         "comparison": "succeeds less often",

@@ -85,11 +85,21 @@ def _difference(account: Account) -> str:
     chance = (
         f" (p = {account.p:.2g}, from the trials that the matrix's `seeds:` ask for)" if account.p is not None else ""
     )
+    if account.real and account.ending:
+        return _ending(account)
     sides = account.good, account.bad
     good, bad = (f"{_named(side, account)} {_held(side, account)}" for side in sides)
     if account.real:
         return f"The difference is real: {good}; {bad}{chance}."
     return f"No difference was shown: {good}; {bad}. Their comparison: {account.comparison}."
+
+
+def _ending(account: Account) -> str:
+    """How the bad cell ends, and how often; what raises is told by its exception, and needs no statistics."""
+    bad, good = (
+        f"{_named(side, account)} in {_fails(side, account)} ({_outcome(side)})" for side in (account.bad, account.good)
+    )
+    return f"The difference is real: the trial ends with {account.fault}: {bad}; {good}."
 
 
 def _no_effect(account: Account) -> Iterator[str]:
@@ -103,12 +113,25 @@ def _no_effect(account: Account) -> Iterator[str]:
 
 def _held(side: Side, account: Account) -> str:
     """The counts of a cell by the distinction of the account, which is not always what its own verdicts say."""
-    values = {axis: value for axis, value in side.values.items() if account.shared.get(axis) != value}
-    counts = next((one.counts for one in account.tried if one.values == values), None)
+    counts = _counts(side, account)
+    return _side(side) if counts is None else f"passes in {_of(counts)} ({_outcome(side)})"
+
+
+def _fails(side: Side, account: Account) -> str:
+    counts = _counts(side, account)
     if counts is None:
-        return _side(side)
+        return f"{side.counted - side.converged} of {counted(side.counted, 'trial')}"
+    return f"{counts.bad} of {counted(_total(counts), 'trial')}"
+
+
+def _counts(side: Side, account: Account) -> Counts | None:
+    values = {axis: value for axis, value in side.values.items() if account.shared.get(axis) != value}
+    return next((one.counts for one in account.tried if one.values == values), None)
+
+
+def _outcome(side: Side) -> str:
     level = f", median final {median(side.finals):.3g}" if side.finals else ""
-    return f"is good in {_of(counts)} ({side.outcome}{level})"
+    return f"{side.outcome}{level}"
 
 
 def _side(side: Side) -> str:
@@ -237,15 +260,15 @@ def _mechanism(account: Account) -> Iterator[str]:
 
 
 def _evidence(one: SwitchFinding) -> str:
-    text = f"with it the bad cell is good in {_of(one.on)}"
+    text = f"with it the bad cell passes in {_of(one.on)}"
     if one.off is not None:
-        text += f", without it bad in {one.off.bad} of {_total(one.off)}"
+        text += f", without it it fails in {one.off.bad} of {_total(one.off)}"
     if one.reversed is Decision.UNTESTABLE:
         text += f"; its reverse, {one.reverse}, could not be tested in the good cell"
     elif one.reversed_counts is not None:
         broken = one.reversed_counts.bad
         breaks = f"breaks the good cell in {broken} of {counted(_total(one.reversed_counts), 'trial')}"
-        leaves = f"does not break the good cell (good in {_of(one.reversed_counts)})"
+        leaves = f"does not break the good cell (it passes in {_of(one.reversed_counts)})"
         text += f"; its reverse, {one.reverse}, {breaks if broken else leaves}"
     elif one.standing is SwitchStanding.CAUSED_BY:
         text += "; no switch does the reverse in the good cell"

@@ -68,14 +68,14 @@ class Distinction:
     """The condition for good, of a `LEVEL`; it then replaces the matrix's own criterion."""
 
     def __str__(self) -> str:
-        """The meaning of good and bad in words."""
+        """The meaning of passing and failing in words."""
         match self.kind:
             case DistinctionKind.OUTCOME:
-                return f"good: the trial succeeds by the matrix's own criterion; bad: {self.fault}"
+                return f"a trial passes that succeeds by the matrix's own criterion; what fails: {self.fault}"
             case DistinctionKind.ENDING:
-                return f"good: the trial does not end this way; bad: {self.fault}"
+                return f"a trial passes that does not end this way: {self.fault}"
             case DistinctionKind.LEVEL:
-                return f"good: {self.level}, half-way between the two cells; bad: it does not get there"
+                return f"a trial passes with {self.level}, half-way between the two cells"
 
     def relabelled(self, trials: Iterable[Trial]) -> list[Trial]:
         """The trials with the labels that this rule gives them."""

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runner.explain.account_sentences import sentences_of, unknown_of
-from runner.explain.distinction import distinction_between, finals
+from runner.explain.distinction import DistinctionKind, distinction_between, finals
 from runner.explain.experimenter import Budget, Experimenter
 from runner.explain.removal import removed_name
 from runner.explain.step_comparison import compare_steps
@@ -92,6 +92,7 @@ class Investigation:
             shared=dict(experimenter.shared.values),
             telling=str(self.distinction or ""),
             fault=self.distinction.fault if self.distinction else "",
+            ending=self.distinction is not None and self.distinction.kind is DistinctionKind.ENDING,
             real=self.real,
             comparison=self._comparison(),
             p=rates.adjusted_p if rates and rates.sure else level.adjusted_p if level else None,
@@ -117,7 +118,7 @@ class Investigation:
         moves = self.attribution.moves
         ends = [one.tried.counts for one in moves if one.combination in {self.good, self.bad}]
         (good, of_good), (bad, of_bad) = [_successes(counts) for counts in ends[:2]]
-        text = f"good in {good} of {of_good} against {bad} of {of_bad}"
+        text = f"{good} of {of_good} trials pass against {bad} of {of_bad}"
         if not (of_good and of_bad):
             return text
         low, high = rate_interval((bad, good), (of_bad, of_good))
@@ -145,7 +146,7 @@ class Investigation:
 
 
 def _successes(counts: Counts) -> tuple[int, int]:
-    """The number of trials that are good, and of how many that count."""
+    """The number of trials that pass, and of how many that count."""
     return counts.good, counts.good + counts.bad + counts.other
 
 

@@ -166,7 +166,7 @@ def walk(
     return Walk(
         bisection=found,
         shared=dict(shared.values),
-        telling=str(distinction or "good: the trial succeeds by the matrix's own criterion"),
+        telling=str(distinction or "a trial passes that succeeds by the matrix's own criterion"),
         sentence=flips_sentence(found),
         trials=experimenter.budget.executed,
         seconds=round(time.monotonic() - experimenter.budget.begun, 1),

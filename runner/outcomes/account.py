@@ -270,7 +270,7 @@ class Walk(_Frozen):
     shared: dict[str, str]
     """The other axis values of all its places."""
     telling: str
-    """The meaning of good and bad."""
+    """When a trial passes: cells and releases are good where their trials do."""
     sentence: str
     trials: int
     seconds: float
@@ -294,8 +294,10 @@ class Account(_Frozen):
     shared: dict[str, str]
     """The axis values that both have."""
     telling: str
-    """The meaning of good and bad."""
+    """When a trial passes: cells and releases are good where their trials do."""
     fault: str
+    ending: bool = False
+    """True where a trial fails by the way that it ends, the fault: with an exception, at a limit."""
     real: bool
     comparison: str
     """Effect and p value, in words."""

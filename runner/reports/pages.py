@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from runner.outcomes.outcome import Leaning
 from runner.reports.charts import bundle_name
 from runner.reports.notation import ANSWER_KINDS, SYMBOLS, epoch_time, figure, kind_counts, minute, size
 from runner.reports.past_runs import News, gone, news_of, strips
@@ -42,7 +43,8 @@ def matrix_script(report: Result) -> str:
     places = {cell.id: place for place, cell in enumerate(cells)}
     words = {
         "outcome": [cell.told for cell in cells],
-        "short": [cell.short for cell in cells],
+        "short": [_short(cell) for cell in cells],
+        "stage": [_stage(cell) for cell in cells],
         "reason": [cell.reason for cell in cells],
         "exception": [_exception(cell) for cell in cells],
         "compared": [cell.comparison.label if cell.comparison else "" for cell in cells],
@@ -85,6 +87,19 @@ def matrix_script(report: Result) -> str:
         ],
     }
     return _script("matrix", found)
+
+
+def _short(cell: CellResult) -> str:
+    """The outcome in a cell of the grid, above its counts."""
+    if cell.outcome.flaky:
+        return "flaky" if cell.outcome.reason is Leaning.NEITHER else str(cell.outcome.reason)
+    return cell.short
+
+
+def _stage(cell: CellResult) -> str:
+    """Where an exception broke the cell; empty where its short name says that already."""
+    stage = cell.outcome.short(0, 0) if cell.outcome.breaks else ""
+    return "" if stage == cell.short else stage
 
 
 def cell_script(cell: CellResult) -> str:

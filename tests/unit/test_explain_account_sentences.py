@@ -132,6 +132,16 @@ def test_cells_that_do_not_differ_are_compared_and_nothing_else_is_said_of_them(
     assert len(list(sentences_of(account.model_copy(update={"good": made_account().good})))) == 2
 
 
+def test_a_difference_in_how_trials_end_is_told_by_the_exception_and_without_a_p_value() -> None:
+    broken = made_account().bad.model_copy(update={"outcome": "breaks (crashed-import)", "counted": 2})
+    account = made_account(ending=True, fault="AttributeError: no 'object' (import)", bad=broken, p=0.029, tried=())
+    first, *_ = sentences_of(account)
+    assert first == (
+        "The difference is real: the trial ends with AttributeError: no 'object' (import): import=keras in 2 of 2"
+        " trials (breaks (crashed-import)); import=tf.keras in 0 of 4 trials (converges, median final 1e-08)."
+    )
+
+
 def test_a_reverse_that_could_not_be_tried_or_leaves_the_good_cell_good_is_not_said_to_break_it() -> None:
     untested = CURES.model_copy(
         update={"reversed": Decision.UNTESTABLE, "reversed_counts": Counts(other=2, trials=2), "off": None}
@@ -139,7 +149,7 @@ def test_a_reverse_that_could_not_be_tried_or_leaves_the_good_cell_good_is_not_s
     (sentence,) = naming(made_account(switches=(untested,)), "cures", "turned")
     assert " of 2" not in sentence, "trials that tested nothing are no evidence"
     harmless = CURES.model_copy(update={"reversed": Decision.GOOD, "reversed_counts": Counts(good=2, trials=2)})
-    (sentence,) = naming(made_account(switches=(harmless,)), "turned", "good in 2 of 2")
+    (sentence,) = naming(made_account(switches=(harmless,)), "turned", "passes in 2 of 2")
     assert "0 of 2" not in sentence
 
 

@@ -308,7 +308,7 @@ def test_versions_that_the_matrix_does_not_name_may_be_explained(engine: FakeEng
 def test_a_criterion_that_tells_all_trials_apart_is_not_replaced_by_a_level(engine: FakeEngine, matrix: Path) -> None:
     engine.losses = lambda job, seed: stuck(seed) if values(job)["script"] == "b.py" else good(seed)
     account = explained(engine, matrix, "script=a.py,six=1.0.0", "script=b.py,six=1.0.0")
-    assert account.telling.startswith("good: the trial succeeds by the matrix's own criterion")
+    assert account.telling.startswith("a trial passes that succeeds by the matrix's own criterion")
 
 
 def test_only_places_with_trials_of_their_own_stand_for_a_side() -> None:

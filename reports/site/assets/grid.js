@@ -160,7 +160,7 @@ site.grid = (() => {
     const { cells, words } = matrix;
     const kind = matrix.kinds[cells.kind[place]];
     const symbol = make("span", { class: "symbol", "aria-hidden": "true" }, symbols[kind]);
-    const figures = [cells.counted[place] ? `${cells.converged[place]}/${cells.counted[place]}` : "", figure(cells.final[place])].filter(Boolean).join(" · ");
+    const figures = [words.stage[cells.stage[place]], cells.counted[place] ? `${cells.converged[place]}/${cells.counted[place]}` : "", figure(cells.final[place])].filter(Boolean).join(" · ");
     return make(
       "a",
       { class: `cell ${kind}${cells.missed[place] ? " missed" : ""}`, href: `cells/${cells.id[place]}.html`, "data-place": place, tabindex: "-1" },

@@ -53,11 +53,13 @@ site.given("matrix").then((matrix) => {
       button.addEventListener("click", () => ask(`failure:${failure.at + 1}`));
       const links = failure.cells.slice(0, LINKS).map((place) => make("li", {}, make("a", { href: `cells/${matrix.cells.id[place]}.html` }, name(place))));
       const more = failure.cells.length > LINKS ? [make("li", { class: "muted" }, `and ${failure.cells.length - LINKS} more`)] : [];
-      const count = `${failure.cells.length} ${failure.cells.length === 1 ? "cell" : "cells"}`;
+      const count = numberOf(failure.cells.length);
       return make("li", { class: "failure" }, make("p", { class: "reason" }, failure.reason), make("p", { class: "muted" }, `${failure.label}, ${count} `, button), make("details", {}, make("summary", {}, "Its cells"), make("ul", {}, ...links, ...more)));
     };
     $("failures").replaceChildren(found.length ? make("ol", {}, ...found.map(item)) : make("p", { class: "muted" }, "None among these cells."));
   }
+
+  const numberOf = (count) => `${count} ${count === 1 ? "cell" : "cells"}`;
 
   function drawKinds() {
     const counts = matrix.kinds.map(() => 0);
@@ -77,7 +79,7 @@ site.given("matrix").then((matrix) => {
       const only = Object.entries(view.only);
       shown = matrix.cells.id.map((_, place) => place).filter((place) => only.every(([axis, value]) => matrix.cells.values[axis][place] === value) && test(place));
       note.classList.remove("wrong");
-      note.textContent = shown.length === matrix.cells.id.length ? `${shown.length} cells` : `${shown.length} of ${matrix.cells.id.length} cells`;
+      note.textContent = shown.length === matrix.cells.id.length ? numberOf(shown.length) : `${shown.length} of ${numberOf(matrix.cells.id.length)}`;
     } catch (error) {
       if (!(error instanceof query.QueryError)) throw error;
       note.classList.add("wrong");

@@ -132,7 +132,7 @@ def print_account(account: Account, console: Console) -> None:
     for sentence in account.unknown:
         console.print(Text(f"? {stripped(sentence)}", style="dim"))
     if account.telling:
-        _title(console, "What counts as good and bad")
+        _title(console, "What passes and what fails")
         console.print(Text(stripped(account.telling)))
     if len(account.tried) > 2:
         _title(console, "Which axis")
@@ -203,4 +203,4 @@ def _counts(counts: Counts) -> str:
     if not counts.trials:
         return "not tried"
     other = f", {counts.other} otherwise" if counts.other else ""
-    return f"{counts.good} good, {counts.bad} bad{other} of {counted(counts.trials, 'trial')}"
+    return f"{counts.good} pass, {counts.bad} fail{other} of {counted(counts.trials, 'trial')}"
