@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -150,23 +151,32 @@ def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
         return Outcome(OutcomeKind.UNDECIDED, _leaning(counts, seeds)), listed, _example(counts.failures)
     if counts.n >= seeds.lead or counts.seed_insensitive:
         if counts.successes:
-            return Outcome(OutcomeKind.GOOD, _success(counts)), listed, None
+            return Outcome(OutcomeKind.GOOD, _success(counts)), "; ".join((listed, *_troubles(counts))), None
         example = _example(counts.failures)
         return Outcome(OutcomeKind.BAD, example[1].label), f"{listed}; {example[1].reason}", example
-    missing = f"{counts.n} of the {seeds.lead} needed trials count"
+    return _undecided(counts, f"{counts.n} of the {seeds.lead} needed trials count")
+
+
+def _undecided(counts: Tally, missing: str) -> tuple[Outcome, str, Trial | None]:
     if not counts.trials:
         return NOT_RUN, f"{missing}: none ran", None
-    return UNDECIDED, *_trouble(counts, f"{missing}: {_listed(counts)}")
-
-
-def _trouble(counts: Tally, listed: str) -> tuple[str, Trial | None]:
-    """The reason of a cell that lacks trials, and an example; where a trial reported nothing, what to do."""
     trouble = counts.failures or counts.blocked or counts.not_counted
     if not trouble:
-        return listed, None
+        return UNDECIDED, f"{missing}: {_listed(counts)}", None
     example = _example(trouble)
-    unseen = example[1].label is Label.NO_METRICS
-    return f"{listed}; {example[1].reason}" if unseen else listed, example
+    return UNDECIDED, f"{missing}: {_listed(counts)}; {example[1].reason}", example
+
+
+def _troubles(counts: Tally) -> tuple[str, ...]:
+    """The reason of the first success beside which something went wrong; nothing where all went well."""
+    troubled = (verdict.reason for _, verdict in counts.successes if any(map(_is_trouble, verdict.flags)))
+    return tuple(itertools.islice(troubled, 1))
+
+
+def _is_trouble(flag: str) -> bool:
+    return flag in {"child-raised", "crashed-after-training"} or flag.startswith(
+        ("earlier-fit-", "later-fit-", "other-model-")
+    )
 
 
 def _success(counts: Tally) -> Label:

@@ -76,11 +76,11 @@ class Tally:
     def breaking(self, seeds: Seeds) -> tuple[Trial, ...]:
         """The trials that together break the cell: enough that ended alike, and none that counts and ended otherwise.
 
-        Copies are left out of `failures`, so that trials which broke alike after the same training are one.
+        Copies are among them: that the training was the same makes the crash no less sure.
         """
-        groups = _alike(self.failures)
+        groups = _alike(trial for trial in self.trials if standing(trial[1].label).counts)
         broke = next(iter(groups.values()), ())
-        if self.successes or len(groups) != 1 or standing(broke[0][1].label) is not Standing.BREAK:
+        if len(groups) != 1 or standing(broke[0][1].label) is not Standing.BREAK:
             return ()
         return broke if _enough(broke, seeds) else ()
 

@@ -64,7 +64,7 @@ def test_the_matrix_is_there_with_its_sentence_outcomes_and_failures(page: Page,
     expect(page.get_by_text(report.sentences[0])).to_be_visible()
     expect(page.locator("a.cell")).to_have_count(100)
     first = page.locator("a.cell").first
-    expect(first).to_have_text(re.compile(r"✗.*fails \(nan\).*0/4 · NaN"))
+    expect(first).to_have_text(re.compile(r"✗.*nan.*0/4 · NaN"))
     expect(page.locator("thead").first).to_contain_text("keras 2.2.4")
     expect(page.locator(".failure")).to_have_count(len([one for one in report.failures if one.cells]))
     page.locator(".failure summary").first.click()
@@ -158,7 +158,8 @@ def test_pointing_at_a_cell_tells_of_it_and_a_click_opens_it(page: Page, site: P
 
 
 def test_a_cell_shows_its_evidence(page: Page, site: Path, report: Result) -> None:
-    open_page(page, site, f"cells/{cell_of(report, 'untestable')}.html")
+    broken = next(cell.id for cell in report.cells if cell.outcome.breaks)
+    open_page(page, site, f"cells/{broken}.html")
     for words in ("TypeError", "in stage build-model, train.py:14", "model.add(Input(batch_shape=(2, 4, 1)))"):
         expect(page.locator(".exception")).to_contain_text(words)
     expect(page.locator("#log-text .ansi-yellow")).to_have_text("WARNING")

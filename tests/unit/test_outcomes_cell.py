@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -98,14 +99,25 @@ def test_a_cell_with_a_target_converges():
 
 def test_an_undecided_cell_lists_what_did_not_count():
     outcome = judge_cell(CELL, trials(good, short, short, lost), Seeds())
-    assert outcome.reason == "1 of the 4 needed trials count: 2 too-short, 1 unknown, 1 settled"
+    listed = "1 of the 4 needed trials count: 2 too-short, 1 unknown, 1 settled"
+    assert outcome.reason == f"{listed}; {outcome.trials[1][1].reason}"
     assert judge_cell(CELL, [], Seeds()).reason == "0 of the 4 needed trials count: none ran"
 
 
 def test_what_has_no_value_is_listed_with_its_name():
     made = [(record, verdict_of(record, (parse("test_mae < 1"),))) for record, _ in trials(good, good)]
-    reason = judge_cell(CELL, made, Seeds()).reason
-    assert reason.startswith("0 of the 4 needed trials count: 2 no-metrics (test_mae); test_mae was never reported; ")
+    listed = "0 of the 4 needed trials count: 2 no-metrics (test_mae)"
+    assert judge_cell(CELL, made, Seeds()).reason == f"{listed}; {made[0][1].reason}"
+
+
+@pytest.mark.parametrize("flag", ["earlier-fit-nan", "later-fit-raised", "other-model-nan", "crashed-after-training"])
+def test_what_went_wrong_beside_a_success_is_in_the_cell_s_reason(flag):
+    record, verdict = good(0)
+    troubled = replace(verdict.with_flags(flag), reason=f"{verdict.reason}; fold 3 ended in NaN")
+    judged = judge_cell(CELL, [(record, troubled), *map(good, (1, 2, 3))], Seeds())
+    assert judged.label == "settles"
+    assert judged.reason == f"4 of 4 counted trials succeeded: 4 settled; {troubled.reason}"
+    assert judge_cell(CELL, trials(good, good, good, good), Seeds()).reason.endswith("4 settled")
 
 
 def test_one_failed_installation_blocks_a_cell_and_one_failed_import_does_not_break_it():
@@ -127,6 +139,15 @@ def test_a_crash_is_no_sample_so_that_two_are_not_few():
     two = judge_cell(CELL, trials(broken, broken), Seeds())
     assert two.flags == ()
     assert two.reason == "ModuleNotFoundError: No module named 'keras.layers' in stage import"
+
+
+def test_copies_that_broke_alike_break_a_cell_as_well_and_are_one_observation():
+    crashed = crash("'val_acc'", kind="KeyError", stage="after-training")
+    copies = [trial(*LEARNS, seed=seed, weights="same", **crashed) for seed in range(2)]
+    outcome = judge_cell(CELL, copies, Seeds())
+    assert (outcome.label, outcome.counted) == ("breaks (crashed-after-training)", 1)
+    assert outcome.flags == ("seed-insensitive",)
+    assert outcome.reason == "settled at loss 0.139, then KeyError: 'val_acc'"
 
 
 def test_crashes_whose_messages_print_a_set_in_another_order_are_alike():

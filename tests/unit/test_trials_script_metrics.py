@@ -66,6 +66,12 @@ def test_rounded_values_that_are_equal_make_no_copies() -> None:
         ),
         (["r/events.out.tfevents.1", "r/x/events.out.tfevents.2"], ("r",), {"loss", "x/loss"}),
         (["a.csv", "b.csv"], ("b.csv",), {"loss"}),
+        (["log.csv", "r/train/events.out.tfevents.1"], ("*",), {"loss"}),
+        (
+            ["r/20261128-1200/train/events.out.tfevents.1", "r/20261129-1201/train/events.out.tfevents.2"],
+            ("r",),
+            {"_1/train/loss", "_2/train/loss"},
+        ),
         (["a.csv"], ("b.csv",), set()),
     ],
 )

@@ -1,13 +1,13 @@
-import json
-import os
-import random
 import sys
 
-slope = 0.0
-with open(os.environ["RUNNER_METRICS"], "a") as metrics:
-    for epoch in range(30):
-        x = random.uniform(0.5, 1)
-        print(json.dumps({"epoch": epoch, "loss": (slope - 3) ** 2}), file=metrics, flush=True)
-        slope -= (slope * x - 3 * x) * x
+import numpy as np
+from tensorflow import keras
+
+rng = np.random.default_rng()
+x = rng.normal(size=(256, 4)).astype("float32")
+y = x.sum(axis=1, keepdims=True)
+model = keras.Sequential([keras.layers.Dense(1, input_shape=(4,))])
+model.compile(optimizer=keras.optimizers.Adam(0.1), loss="mse")
+history = model.fit(x, y, epochs=15, batch_size=32, verbose=0)
 
 sys.exit(3)

@@ -7,10 +7,10 @@ discriminator = keras.Sequential(
     [keras.layers.Dense(8, activation="tanh", input_shape=(1,)), keras.layers.Dense(1, activation="sigmoid")],
     name="discriminator",
 )
-discriminator.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy")
+discriminator.compile(optimizer=keras.optimizers.Adam(1e-4), loss="binary_crossentropy")
 discriminator.trainable = False
 gan = keras.Sequential([generator, discriminator], name="gan")
-gan.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy")
+gan.compile(optimizer=keras.optimizers.Adam(1e-4), loss="binary_crossentropy")
 for step in range(60):
     noise = rng.normal(size=(16, 2))
     real, fake = rng.normal(3, 1, size=(16, 1)), generator.predict_on_batch(noise)

@@ -13,7 +13,8 @@ data = [(x, 3 * x) for x in (random.random() for _ in range(100))]
 slope = 0.0
 with open(os.environ["RUNNER_METRICS"], "a") as metrics:
     for epoch in range(asked.epochs):
-        loss = sum((slope * x - y) ** 2 for x, y in data) / len(data)
+        errors = [slope * x - y for x, y in data]
+        loss = sum(error * error for error in errors) / len(data)
         for x, y in data:
             slope -= asked.rate * (slope * x - y) * x
         print(json.dumps({"epoch": epoch, "loss": loss}), file=metrics, flush=True)

@@ -8,5 +8,5 @@ weights = np.zeros((4, 1), "float32")
 with tf.summary.create_file_writer("logs/train").as_default():
     for epoch in range(15):
         error = x @ weights - y
-        weights -= 0.1 * x.T @ error / len(x)
+        weights -= 0.3 * x.T @ error / len(x)
         tf.summary.scalar("error", np.mean(error**2), step=epoch)
