@@ -21,7 +21,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from runner.matrix.cell_id import CellId
 from runner.outcomes.comparing import compare, comparisons, top_up
-from runner.outcomes.outcome import OutcomeKind
+from runner.outcomes.outcome import Leaning, OutcomeKind
 from runner.outcomes.significance import clopper_pearson, fisher, rate_interval
 
 if TYPE_CHECKING:
@@ -189,7 +189,13 @@ def lean(counts: Counts) -> int:
     """1 where the outcome's label leans to success, -1 to failure, 0 for a coin flip."""
     made = outcome(counts)
     if made.kind is OutcomeKind.UNDECIDED:
-        return 0 if "coin flip" in made.label else 1 if "mostly converges" in made.label else -1
+        return (
+            0
+            if made.outcome.reason in {Leaning.NEITHER, Leaning.TOO_FEW}
+            else 1
+            if "mostly converges" in made.label
+            else -1
+        )
     return 1 if made.kind is OutcomeKind.GOOD else -1
 
 
