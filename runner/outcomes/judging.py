@@ -49,6 +49,8 @@ class TrialEnding:
     """True where the exception was raised inside the import of an installed distribution."""
     exit_code: ExitCode = "zero"
     """`any`: how the script ended after the training does not matter."""
+    in_fit: bool = True
+    """False where no `fit` was under way, and so nothing tells whether the training was over."""
     message: str | None = None
     """The engine's words about the end."""
     text: str = ""
@@ -61,7 +63,14 @@ class TrialEnding:
     @property
     def is_judged(self) -> bool:
         """True where the trial is judged by its series."""
-        return self.ended_well or (self.exit_code == "any" and self.stage == "after-training")
+        return self.ended_well or (self.exit_code == "any" and (self.stage == "after-training" or self._left_a_loop))
+
+    @property
+    def _left_a_loop(self) -> bool:
+        """True where a script that trains in a way of its own ended by `sys.exit`: then its training was over."""
+        own = self.stage == "training" and not self.in_fit
+        by_itself = self.exception is None and self.exit is not None and not (self.oom_killed or self.timed_out)
+        return own and by_itself and self.orderly is True
 
     @property
     def left_early(self) -> bool:
@@ -140,6 +149,7 @@ def label_trial(
     orderly: bool | None = None,
     at_import: bool = False,
     exit_code: ExitCode = "zero",
+    in_fit: bool = True,
     probe_started: bool = True,
     series: Sequence[Value] | None = None,
     judge: Mapping[str, Any] | None = None,
@@ -150,7 +160,8 @@ def label_trial(
 
     `exception` is "type: message"; `message` is what the engine says of the end; `orderly` whether the interpreter shut
     down in order (None: not known); `at_import` whether the exception was raised inside the import of an installed
-    distribution; `exit_code` what the matrix says of it. `judge` holds arguments of `judge`.
+    distribution; `exit_code` what the matrix says of it, `in_fit` whether a `fit` was under way. `judge` holds
+    arguments of `judge`.
     `text` is more of what the trial said of its end (a chain of exceptions, the tail of the log), searched for lack of
     memory and failed downloads. There is no label of its own for a full disk: it is the crash of the stage that it
     happened in, and the reason says so.
@@ -166,6 +177,7 @@ def label_trial(
         orderly=orderly,
         at_import=at_import,
         exit_code=exit_code,
+        in_fit=in_fit,
         message=message,
         text=text,
     )
@@ -176,7 +188,7 @@ def label_trial(
         reason = f"the probe never said that it started: nothing is known of the script ({ending.in_words})"
         return Verdict(label=Label.UNKNOWN, basis=Basis.PROCESS, reason=reason)
     arguments = dict(judge or {})
-    if not ending.ended_well and ending.stage != "after-training":
+    if not ending.is_judged and ending.stage != "after-training":
         arguments |= {"planned": None, "complete": False}  # a script that was stopped did not stop itself
     return _ended(ending, judge_series(series or (), **arguments))
 
@@ -245,6 +257,7 @@ def verdict_of(
         orderly=record.orderly,
         at_import=record.exception is not None and raised_at_import(record.exception),
         exit_code=judging.exit_code,
+        in_fit=any("fit-" in phase.name and not phase.finished for phase in record.phases),
         probe_started=record.probe_started,
         series=found.values,
         judge=arguments,

@@ -116,6 +116,24 @@ def test_where_the_exit_code_does_not_matter_a_crash_after_training_is_a_flag():
     assert verdict_of(record(*LEARNS, **crash()), judging=anyhow).label is Label.CRASHED_TRAINING
 
 
+@pytest.mark.parametrize(
+    ("phases", "changes", "label"),
+    [
+        ((), {}, Label.SETTLED),
+        ((Phase(name="loop-1"),), {}, Label.SETTLED),
+        ((Phase(name="fit-1", finished=True), Phase(name="batches-1")), {}, Label.SETTLED),
+        ((Phase(name="fit-1"),), {}, Label.CRASHED_TRAINING),
+        ((), {"orderly": False}, Label.CRASHED_TRAINING),
+        ((), crash(), Label.CRASHED_TRAINING),
+        ((), {"exit_code": None, "timed_out": True}, Label.TIMEOUT),
+    ],
+)
+def test_where_the_exit_code_does_not_matter_sys_exit_ends_a_training_that_is_no_fit(phases, changes, label):
+    ended = record(*LEARNS, **{"stage": "training", "exit_code": 3, "orderly": True, "phases": phases, **changes})
+    assert verdict_of(ended, judging=Judging(exit_code="any")).label is label
+    assert verdict_of(ended).label is not Label.SETTLED
+
+
 def test_a_script_that_was_stopped_did_not_stop_itself():
     falling = (1.0, 0.8, 0.6, 0.4, 0.2)
     stopped = label_trial(stage="training", exit=1, series=falling, judge={"planned": 50})
