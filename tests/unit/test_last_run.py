@@ -139,7 +139,7 @@ def test_again_runs_the_stored_trials_of_the_named_cells_once_more_and_theirs_al
         "six=1.16.0,script=b.py",
     }
     engine.ran.clear()
-    assert machine.does("run --again --only script=b.py") == 0
+    assert machine.does("run --again --only script=b.py") == 1
     assert {cell for cell, _ in engine.ran} == {"six=1.15.0,script=b.py", "six=1.16.0,script=b.py"}
 
 
