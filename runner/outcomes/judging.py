@@ -13,7 +13,8 @@ from runner.outcomes.fingerprint import raised_at_import, signal_name
 from runner.outcomes.fits import adversaries, companions, judged_fit
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
-from runner.outcomes.reported_metric import ReportedMetric, is_of_before, reported, seen
+from runner.outcomes.reported_metric import ReportedMetric, is_of_before, reported
+from runner.outcomes.unreported import unreported
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ def _with_companions(
 
 
 def _unreported(verdict: Verdict, record: Record, criterion: tuple[Comparison, ...]) -> Verdict:
-    """`no-metrics` where a metric of the criterion has no value, with what was reported.
+    """`no-metrics` where a metric of the criterion has no value, with what was reported and what to do.
 
     NaN stands: a training that ended there has failed by any criterion.
     """
@@ -293,14 +294,12 @@ def _unreported(verdict: Verdict, record: Record, criterion: tuple[Comparison, .
     missing += [one.metric for one in criterion[1:] if set(reported(record, one.metric).values) <= {None}]
     if not missing:
         return verdict
-    told = ", ".join(seen(record)) or "nothing"
-    reason = f"{' and '.join(missing)} {'was' if len(missing) == 1 else 'were'} never reported"
     return replace(
         verdict,
         label=Label.NO_METRICS,
         basis=Basis.NO_VALUE,
         metric=missing[0],
-        reason=f"{reason}; what was reported: {told}",
+        reason=unreported(record, missing),
     )
 
 

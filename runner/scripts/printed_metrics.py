@@ -25,6 +25,7 @@ _METRIC = re.compile(
     re.IGNORECASE,
 )
 """The words by which a metric is known."""
+_PARTS_OF_DATA = frozenset({"train", "training", "val", "valid", "validation", "test", "dev", "eval"})
 _LABEL = re.compile(r"([A-Za-z][A-Za-z0-9_./@ -]{0,59}?)(\s*(?:[:=]|->|=>|is)?\s*)\Z")
 _COUNTED = re.compile(
     r"\s(?:(?:after|at|in|for|of|on)\s)?(?:the\s)?(?:iter(?:ation)?|epoch|step|batch|round|fold)s?(?:\s?(?:#|number))?\Z",
@@ -33,6 +34,10 @@ _COUNTED = re.compile(
 """What ends a label whose value counts: `Loss after iteration` in "Loss after iteration 100: 0.3"."""
 _SIGNS = frozenset({"", ":", "=", ",", "-", "->", "is"})
 _AFTER_COUNT = re.compile(r"[^\s:=,]{1,99}(\s?[:=,]\s?|\s)(?=[-+.\d])")
+_LABELLED = re.compile(
+    rf"(?<![A-Za-z'])([A-Za-z][A-Za-z0-9_ /-]{{0,59}}?)(\s{{0,9}}[:=]\s{{0,9}}|\s)(?={NUMBER})", re.IGNORECASE
+)
+"""A label in a line that was printed, before its number."""
 _BETWEEN = re.compile(r"[,;|()\[\]{}:=\n\t]|\s-+\s|-->?")
 """The marks between what is told of one metric and of the next."""
 _PERCENT = re.compile(r"%(?:\(\w+\))?[-+ #0]*(\*|\d*)(?:\.(?:\*|\d+))?[hlL]?([diouxXeEfFgGcrsa%])")
@@ -106,12 +111,11 @@ def patterns_in(source: str | bytes) -> dict[str, str]:
 def pattern_for(line: str, wanted: str = "") -> tuple[str, str] | None:
     """Name and pattern of a metric in a line that was printed, the one nearest to a `wanted` name; None without any.
 
-    A label that has the words of the wanted name gets that name.
+    A label that has the words of the wanted name gets that name, unless it says that it is of other data.
     """
-    labelled = re.compile(rf"([A-Za-z][A-Za-z0-9_ /-]{{0,59}}?)(\s{{0,9}}[:=]\s{{0,9}}|\s)(?={NUMBER})", re.IGNORECASE)
     found = [
         label
-        for match in labelled.finditer(line[:1000])
+        for match in _LABELLED.finditer(line[:1000])
         if _METRIC.search(match[1]) or (wanted and _words(wanted) <= _words(match[1]))
         if (label := _printed_label(match, line)) is not None
     ]
@@ -119,7 +123,9 @@ def pattern_for(line: str, wanted: str = "") -> tuple[str, str] | None:
         return None
     meant = _words(wanted)
     label = max(found, key=lambda one: len(meant & _words(one.text)))
-    return wanted if meant and meant <= _words(label.text) else label.name, label.pattern()
+    words = _words(label.text)
+    same = meant and meant <= words and not (words - meant) & _PARTS_OF_DATA
+    return wanted if same else label.name, label.pattern()
 
 
 def _printed_label(match: re.Match[str], line: str) -> _Label | None:

@@ -120,10 +120,13 @@ def _attempt(trial: Trial, image: Image, engine: Engine, workplace: Workplace, c
 def _loop(trial: Trial) -> str:
     """The first line of the script, or of its modules, that looks like a training loop."""
     script = trial.setting.script
-    for file in script.files:
+    for file in script.sources:
         found = loop_line(content_of(script, file))
         if found is not None:
-            return f"{file.path}:{found[0]}: {found[1]}"
+            line, text = found
+            cell = script.cell_of(line) if file.path == script.path else None
+            place = f"{file.path}:{line}" if cell is None else f"{file.path}, cell {cell[0]}, line {cell[1]}"
+            return f"{place}: {text}"
     return ""
 
 

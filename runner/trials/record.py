@@ -154,6 +154,8 @@ class Printed(_Frozen):
     values: tuple[Number, ...] = ()
     other: str = ""
     """The first text that it found and that is not a number."""
+    problem: str = ""
+    """Why it could not be looked for."""
 
 
 class Table(_Frozen):

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from runner.matrix.metric_patterns import EVENTS
-from runner.trials.record import PRINTED_PHASE, Epoch
+from runner.trials.record import PRINTED_PHASE, Epoch, Printed
 from runner.trials.tables import named
 
 if TYPE_CHECKING:
@@ -20,22 +20,25 @@ if TYPE_CHECKING:
     from runner.matrix.model import Metrics
     from runner.trials.record import Record, Table
 
+_UNREAD = Printed(problem="the log of this trial is gone, so run it again")
 FILE_PHASE = "file:"
 """Begins the phase of the epochs that come from a file."""
+_TIME = re.compile(r"\d{6}|\d\d[-_.:]\d\d[-_.:]\d\d")
 
 
 def read_with(record: Record, metrics: Metrics) -> Record:
     """The record with the metrics that are looked for: phases of its own, after those that the probe saw."""
-    if not metrics.patterns and not metrics.files:
+    if not (metrics.patterns or metrics.files or record.printed) or not record.ran:
         return record
+    printed = {pattern: record.printed.get(pattern, _UNREAD) for _, pattern in metrics.patterns}
     found = (*_from_files(record, metrics), *_from_output(record, metrics))
     names = {name for epoch in found for name in epoch.logs}
     stage = "training" if found and record.stage in {"import", "build-model"} else record.stage
     error = record.exception
     if error is not None and stage != record.stage:
         error = error.model_copy(update={"stage": stage})
-    update = {"epochs": (*_others(record, names), *found), "stage": stage, "exception": error}
-    return record.model_copy(update=update)
+    epochs = (*_others(record, names), *found)
+    return record.model_copy(update={"epochs": epochs, "stage": stage, "exception": error, "printed": printed})
 
 
 def _others(record: Record, names: set[str]) -> Iterator[Epoch]:
@@ -69,22 +72,28 @@ def _from_output(record: Record, metrics: Metrics) -> Iterator[Epoch]:
 
 def _from_files(record: Record, metrics: Metrics) -> Iterator[Epoch]:
     """A phase for each table, and for the event files of each folder; where there are several, names say which."""
-    groups: dict[str, list[Table]] = {}
+    tables: dict[str, list[Table]] = {}
+    events: dict[str, list[Table]] = {}
     for path, table in record.tables.items():
         if named(path, metrics.files) and table.columns:
-            is_events = EVENTS in posixpath.basename(path)
-            group = posixpath.dirname(path) if is_events else posixpath.splitext(path)[0]
-            groups.setdefault(group, []).append(table)
-    prefixes = _prefixes(tuple(groups))
-    for group, tables in groups.items():
-        columns = _joined(tables)
-        for number in range(max(map(len, columns.values()))):
-            logs = {
-                metric_name(f"{prefixes[group]}{name}"): value
-                for name, values in columns.items()
-                if number < len(values) and (value := values[number]) is not None
-            }
-            yield Epoch(phase=f"{FILE_PHASE}{group}", epoch=number + 1, logs=logs)
+            if EVENTS in posixpath.basename(path):
+                events.setdefault(posixpath.dirname(path), []).append(table)
+            else:
+                tables.setdefault(posixpath.splitext(path)[0], []).append(table)
+    for ending, groups in (("", tables), ("/", events)):
+        prefixes = _prefixes(tuple(groups))
+        for group, own in groups.items():
+            yield from _epochs(f"{FILE_PHASE}{group}{ending}", prefixes[group], _joined(own))
+
+
+def _epochs(phase: str, prefix: str, columns: Mapping[str, tuple[float | None, ...]]) -> Iterator[Epoch]:
+    for number in range(max(map(len, columns.values()))):
+        logs = {
+            metric_name(f"{prefix}{name}"): value
+            for name, values in columns.items()
+            if number < len(values) and (value := values[number]) is not None
+        }
+        yield Epoch(phase=phase, epoch=number + 1, logs=logs)
 
 
 def _joined(tables: list[Table]) -> Mapping[str, tuple[float | None, ...]]:
@@ -96,14 +105,19 @@ def _joined(tables: list[Table]) -> Mapping[str, tuple[float | None, ...]]:
 
 
 def _prefixes(groups: tuple[str, ...]) -> dict[str, str]:
-    """What is before the names of each group: nothing for a single one, else its path without what all share."""
+    """What is before the names of each group: nothing for a single one, else its path without what all share.
+
+    A folder that is named after a time has another name in every trial: its number is taken in its place.
+    """
     split = [group.split("/") for group in groups]
     shared = 0
     while len(split) > 1 and len({tuple(parts[: shared + 1]) for parts in split}) == 1:
         shared += 1
     if len(split) == 1:
         return {groups[0]: ""}
-    own = ["/".join(parts[shared:]) for parts in split]
+    times = sorted({part for parts in split for part in parts[shared:] if _TIME.search(part)})
+    numbers = {part: str(number) for number, part in enumerate(times, 1)}
+    own = ["/".join(numbers.get(part, part) for part in parts[shared:]) for parts in split]
     return {group: f"{rest}/" if rest else "" for group, rest in zip(groups, own, strict=True)}
 
 

@@ -36,7 +36,7 @@ def test_what_is_printed_counts_in_place_of_what_keras_reported() -> None:
 
     assert reported(read_with(raw, metrics), "loss").values == (7.0,)
     assert read_with(read_with(raw, metrics), metrics) == read_with(raw, metrics)
-    assert read_with(raw, Metrics()) is raw
+    assert reported(read_with(raw, Metrics()), "loss").values == (0.5, 0.4)
 
 
 def test_a_final_nan_is_nan() -> None:
@@ -66,6 +66,12 @@ def test_rounded_values_that_are_equal_make_no_copies() -> None:
         ),
         (["r/events.out.tfevents.1", "r/x/events.out.tfevents.2"], ("r",), {"loss", "x/loss"}),
         (["a.csv", "b.csv"], ("b.csv",), {"loss"}),
+        (["log.csv", "r/train/events.out.tfevents.1"], ("*",), {"loss"}),
+        (
+            ["r/20261128-1200/train/events.out.tfevents.1", "r/20261129-1201/train/events.out.tfevents.2"],
+            ("r",),
+            {"_1/train/loss", "_2/train/loss"},
+        ),
         (["a.csv"], ("b.csv",), set()),
     ],
 )
