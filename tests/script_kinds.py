@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -54,8 +53,6 @@ class Kind:
     """Words that the run says on its way."""
     cheap: bool = False
     long: bool = False
-    awaits: str = ""
-    """What is not there yet that it needs; it is neither run nor told of."""
 
     @property
     def written(self) -> dict[str, Any]:
@@ -74,8 +71,7 @@ class Kind:
 
 def kinds() -> list[Kind]:
     """All of kinds.yaml, in its order."""
-    entries = [_kind(entry) for entry in yaml.safe_load((FOLDER / "kinds.yaml").read_text("utf-8"))]
-    return [one for one in entries if not one.awaits or os.environ.get("RUNNER_AWAITED_KINDS") == "1"]
+    return [_kind(entry) for entry in yaml.safe_load((FOLDER / "kinds.yaml").read_text("utf-8"))]
 
 
 def _kind(entry: dict[str, Any]) -> Kind:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.cli.live_matrix import LiveMatrix
+from runner.outcomes.fingerprint import message_told
 from runner.outcomes.outcome import UNDECIDED
 from runner.plurals import counted
 from runner.reports.notation import distinct_name, duration
@@ -249,7 +250,7 @@ class LiveProgress:
 def _verdict_line(record: Record, verdict: Verdict) -> str:
     """A trial's verdict with the figure or the exception behind it."""
     if record.exception and not verdict.n:
-        text = f"{record.exception.type}: {record.exception.message}".partition("\n")[0]
+        text = f"{record.exception.type}: {message_told(record.exception.message)}".partition("\n")[0]
         return f"{verdict.label} ({text[:_LONGEST_EXCEPTION]})"
     if record.message:
         return f"{verdict.label} ({record.message.partition(chr(10))[0][:_LONGEST_EXCEPTION]})"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from runner.matrix.axes import axis_kind
 from runner.outcomes.expectations import complaint, expected, is_as_expected
 from runner.outcomes.failures import FailureGroup, failure_groups
+from runner.outcomes.fingerprint import message_told
 from runner.outcomes.layout import changes
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import sentences
@@ -294,6 +295,7 @@ def _failure(group: FailureGroup) -> FailureResult:
     return FailureResult(
         label=group.label,
         reason=group.reason,
+        advice=group.advice,
         type=found.type if found else "",
         message=found.message if found else "",
         stage=found.stage if found else "",
@@ -318,7 +320,9 @@ def _axes(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[AxisResult]:
 
 def _exception(record: Record) -> ExceptionResult | None:
     found = record.exception
-    return None if found is None else ExceptionResult.model_validate(found.model_dump())
+    if found is None:
+        return None
+    return ExceptionResult.model_validate({**found.model_dump(), "message": message_told(found.message)})
 
 
 def _final(verdict: Verdict) -> float | None:

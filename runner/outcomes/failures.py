@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.outcomes.advice import advice
 from runner.outcomes.fingerprint import Fingerprint, fault
 from runner.outcomes.verdict import Label, Standing, standing
 
@@ -35,6 +36,12 @@ class FailureGroup:
     def reason(self) -> str:
         """The reason in one line."""
         return str(self.label) if self.fingerprint is None else f"{self.label}: {self.fingerprint}"
+
+    @property
+    def advice(self) -> str:
+        """What a user can do about its example; empty where nothing is known."""
+        record, verdict = self.example
+        return verdict.reason if verdict.label is Label.NO_METRICS else "; ".join(advice(record))
 
 
 def failure_groups(cells: Iterable[JudgedCell]) -> tuple[FailureGroup, ...]:

@@ -86,6 +86,15 @@ def normalised(message: str) -> str:
     return _with_sorted_members(text.strip(), cut=len(message) > _LONGEST_MESSAGE)
 
 
+_OF_A_TRIAL = re.compile(r"[^\s'\"]{1,500}/\.runner/jobs/[0-9a-f]{8,64}/(?:work|home)/")
+_FRAMES = re.compile(r"\Ain user code:\n\s*(?: *File \"[^\n]*\n(?: {8}[^\n]*\n)?)+\s*")
+
+
+def message_told(message: str) -> str:
+    """A message as people read it: a trial's own files by their place in its folder, traced code without its frames."""
+    return _OF_A_TRIAL.sub("", _FRAMES.sub("", message))
+
+
 @dataclass(kw_only=True)
 class _Bracket:
     """An open bracket while a message is read: its finished members, and what is read of the next one."""

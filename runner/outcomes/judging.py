@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from runner.matrix.model import Judging
 from runner.outcomes.advice import advice
 from runner.outcomes.child_processes import of_children
-from runner.outcomes.fingerprint import raised_at_import, signal_name
+from runner.outcomes.fingerprint import message_told, raised_at_import, signal_name
 from runner.outcomes.fits import adversaries, companions, judged_fit
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
@@ -325,7 +325,7 @@ def _unmet(record: Record, comparison: Comparison, judging: Judging, beside: Rep
 
 
 def _in_words(exception: ScriptException | None) -> str | None:
-    return None if exception is None else f"{exception.type}: {exception.message}"
+    return None if exception is None else f"{exception.type}: {message_told(exception.message)}"
 
 
 def _chain(exception: ScriptException) -> str:

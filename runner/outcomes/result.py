@@ -169,6 +169,8 @@ class FailureResult(_Frozen):
     label: Label
     reason: str
     """The reason in one line."""
+    advice: str = ""
+    """What a user can do about it; empty where nothing is known."""
     type: str = ""
     message: str = ""
     """Without what varies from trial to trial."""

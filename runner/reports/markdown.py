@@ -169,11 +169,10 @@ def _failures(report: Result) -> Iterator[str]:
     names = {cell.id: cell_name(cell) for cell in report.cells}
     rows = []
     for failure in report.failures[:_MOST_REASONS]:
+        reason = f"{failure.reason}. {failure.advice}" if failure.advice else failure.reason
         more = len(failure.cells) - _MOST_NAMES
         cells = "; ".join(names.get(cell, cell) for cell in failure.cells[:_MOST_NAMES])
-        rows.append(
-            [escaped(failure.reason), str(failure.trials), escaped(f"{cells}; and {more} more" if more > 0 else cells)]
-        )
+        rows.append([escaped(reason), str(failure.trials), escaped(f"{cells}; and {more} more" if more > 0 else cells)])
     yield "## Failures by reason\n"
     yield _head(["reason", "trials", "cells"]) + "".join(map(_row, rows))
     if len(report.failures) > _MOST_REASONS:

@@ -77,9 +77,8 @@ def _print_findings(result: Result, console: Console, executed: int, *, listed: 
             console.print(drawn)
     console.print()
     print_lines(console, result.sentences, "bold")
-    if len(result.cells) > 1:
-        for line in (*_change_lines(result, console.width), *_failure_lines(result, console.width)):
-            console.print(Text(line, style="dim"))
+    for line in (*_change_lines(result, console.width), *_failure_lines(result, console.width)):
+        console.print(Text(line, style="dim"))
     print_lines(console, _footer(result, executed, listed=listed), "dim")
 
 
@@ -195,6 +194,7 @@ def _failure_lines(result: Result, width: int) -> Iterator[str]:
     for failure in result.failures[:_MOST_REASONS]:
         ids = set(failure.cells)
         yield from _entry(failure.reason, [cell for cell in result.cells if cell.id in ids], result, width)
+        yield from fitted(failure.advice, width, indent=" " * 12, most=None)
     if len(result.failures) > _MOST_REASONS:
         yield f"  and {len(result.failures) - _MOST_REASONS} more reasons"
 
