@@ -30,6 +30,9 @@ def _of_file(found: FileTrouble) -> str:
     match found.trouble:
         case "not-given":
             return _not_given(found)
+        case "elsewhere":
+            mapped = f"`data: [{{{found.lies}: {found.sought.removeprefix('./')}}}]`"
+            return f"{found.lies} is given, but the script looks in the working directory: {mapped} puts it there too"
         case "not-reached":
             folder = found.lies.removesuffix("/__init__.py").rpartition("/")[0] or "."
             return f"{found.lies} is there, but Python does not look in its folder: `env: {{PYTHONPATH: {folder}}}`"

@@ -90,9 +90,12 @@ def _missing(path: str, view: ProjectView) -> FileTrouble | None:
     if inside is None or inside.startswith("~/"):
         return None
     elsewhere = _within(posixpath.join(view.searched, path)) if not path.startswith("/") else None
+    sought = next((inside for one in view.works if path.startswith(f"{one}/")), path)
     for place in dict.fromkeys((inside, elsewhere)):
         if place and view.lacks(place):
-            return FileTrouble(sought=path, lies=place, trouble="not-given")
+            return FileTrouble(sought=sought, lies=place, trouble="not-given")
+    if elsewhere and not _exists(view.work / inside) and _exists(view.work / elsewhere):
+        return FileTrouble(sought=path, lies=elsewhere, trouble="elsewhere")
     return None
 
 

@@ -61,9 +61,9 @@ class FileTrouble(_Frozen):
     """How the script named it."""
     lies: str
     """Where it lies in the project."""
-    trouble: Literal["not-given", "not-reached", "read-only"]
-    """The trial had no copy of it; it is a module in a folder that Python did not look in; it is data that is mounted
-    read-only."""
+    trouble: Literal["not-given", "elsewhere", "not-reached", "read-only"]
+    """The trial had no copy of it; it had one in the script's folder and looked in the working directory; it is a
+    module in a folder that Python did not look in; it is data that is mounted read-only."""
 
 
 class Epoch(_Frozen):

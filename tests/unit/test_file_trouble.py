@@ -99,6 +99,22 @@ def test_nothing_is_said_of_what_is_not_in_the_project_or_was_given(
     assert file_trouble(raised(type_, message), view) is None
 
 
+def test_a_file_is_told_by_its_place_in_the_trial_s_own_folder(view: ProjectView) -> None:
+    found = file_trouble(raised("FileNotFoundError", f"No such file or directory: '{view.work}/data/train.csv'"), view)
+    assert found == FileTrouble(sought="data/train.csv", lies="data/train.csv", trouble="not-given")
+
+
+def test_a_file_that_was_given_in_the_script_s_folder_is_told_where_the_script_looks_elsewhere(
+    view: ProjectView,
+) -> None:
+    (view.work / "sub").mkdir()
+    (view.work / "sub/deep.csv").touch()
+    found = file_trouble(raised("FileNotFoundError", "No such file or directory: './deep.csv'"), view)
+    assert found == FileTrouble(sought="./deep.csv", lies="sub/deep.csv", trouble="elsewhere")
+    (said,) = advice(record(raised("FileNotFoundError", "x"), found))
+    assert "`data: [{sub/deep.csv: deep.csv}]`" in said
+
+
 @pytest.mark.parametrize(
     ("path", "target"),
     [

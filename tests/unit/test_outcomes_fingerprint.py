@@ -7,7 +7,7 @@ from outcomes_records import LEARNS, crash, record, trial
 
 from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
-from runner.outcomes.fingerprint import fingerprint, normalised
+from runner.outcomes.fingerprint import fingerprint, message_told, normalised
 from runner.outcomes.judged_cell import judge_cell
 
 TRACEBACK = """Traceback (most recent call last):
@@ -82,3 +82,22 @@ def test_an_outcome_has_the_fingerprint_that_most_of_its_failures_share():
     common = [trial(seed=seed, **crash(f"common {seed}")) for seed in (1, 2, 3)]
     outcome = judge_cell(CellId.of({"keras": "2.2.4"}), [rare, *common], Seeds())
     assert outcome.fingerprint.message == "common #"
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("No such file: '/home/me/p/.runner/jobs/847bde801164b288/work/a.csv'", "No such file: 'a.csv'"),
+        ("No such file: '/work/a.csv'", "No such file: '/work/a.csv'"),
+        (
+            (
+                'in user code:\n\n    File "/x/a.py", line 7, in train_step  *\n        y = model(x)\n'
+                '    File "/x/b.py", line 9, in call  **\n        raise e\n\n    AttributeError: no Variable\n'
+            ),
+            "AttributeError: no Variable\n",
+        ),
+        ("in user code: nothing of the kind", "in user code: nothing of the kind"),
+    ],
+)
+def test_a_message_is_told_without_the_trial_s_folder_and_the_frames_of_traced_code(message, told):
+    assert message_told(message) == told

@@ -287,3 +287,13 @@ def test_flaky_cells_of_two_sorts_have_letters_of_their_own() -> None:
         found[1]: found[0] for text in lines for found in re.findall(r"(\S+) ([a-z]+ \([a-z -]+\)|undecided):", text)
     }
     assert len(set(marks.values())) == len(marks) >= 3
+
+
+def test_what_to_do_about_a_failure_stands_below_the_table_of_a_single_cell_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = result_of([made(IMPORT, {"tensorflow": "1.0.0"})])
+    (failure,) = result.failures
+    advised = failure.model_copy(update={"advice": "data/train.csv is there, but not under `files:`"})
+    print_result(result.model_copy(update={"failures": (advised,)}), "table")
+    assert "data/train.csv is there, but not under `files:`" in capsys.readouterr().out
