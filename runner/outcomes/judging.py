@@ -16,6 +16,7 @@ from runner.outcomes.judge import judge as judge_series
 from runner.outcomes.reported_metric import ReportedMetric, is_of_before, reported
 from runner.outcomes.unreported import unreported
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
+from runner.trials.record import PRINTED_PHASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -265,7 +266,7 @@ def verdict_of(
         text=_chain(record.exception) if record.exception is not None else record.log_tail,
     )
     verdict = _unreported(verdict, record, criterion)
-    verdict = verdict.with_flags(*_flags(found))
+    verdict = verdict.with_flags(*_flags(found, record))
     return _with_companions(verdict, record, found, metric, judging, by_default=target is None and metric == "loss")
 
 
@@ -333,6 +334,7 @@ def _chain(exception: ScriptException) -> str:
     return "\n".join(line for line in exception.traceback.splitlines() if not line.startswith(" "))
 
 
-def _flags(found: ReportedMetric) -> tuple[str, ...]:
+def _flags(found: ReportedMetric, record: Record) -> tuple[str, ...]:
     joined = (f"joined-{len(found.phases)}-phases",) if len(found.phases) > 1 else ()
-    return (*joined, *(f"nonfinite:{name}" for name in found.non_finite))
+    cut = ("log-truncated",) if record.log_truncated and PRINTED_PHASE in found.phases else ()
+    return (*joined, *cut, *(f"nonfinite:{name}" for name in found.non_finite))

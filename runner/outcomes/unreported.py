@@ -51,7 +51,7 @@ def _problems(record: Record) -> list[str]:
     found: list[str] = []
     for pattern, printed in record.printed.items():
         if printed.problem:
-            found.append(f"{pattern} was not looked for: {printed.problem}")
+            found.append(f"nothing is known of {pattern}: {printed.problem}")
         elif printed.other and not printed.values:
             found.append(f"{pattern} found {_plain(printed.other)!r}, which is not a number")
         elif not printed.values:

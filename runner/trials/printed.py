@@ -27,6 +27,7 @@ MOST_VALUES = 100_000
 """Of one pattern."""
 
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+_LEFT_OUT = re.compile(rb"\[\.\.\. \d+ bytes left out \.\.\.\]")
 _OPENED = re.compile(r"(?:[A-Za-z_][\w.]*)?[(\[{<]")
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:_\d+)*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 _NON_FINITE = re.compile(r"[-+]?(?:nan|inf(?:inity)?)(?![A-Za-z0-9_])", re.IGNORECASE)
@@ -48,12 +49,14 @@ def search_log(log: Path, patterns: Iterable[str]) -> dict[str, Printed]:
             data = stream.read(LOG_BYTES)
     except OSError:
         return {}
+    cut = 0
     for number, line in enumerate(islice(shown_lines(data), MOST_LINES), 1):
+        cut = number if _LEFT_OUT.fullmatch(line) else cut
         for pattern, values in searched.values():
             match = pattern.regex.search(line)
             if match is not None:
                 values.take(number, (match[pattern.group] or b"").decode("utf-8", "replace"))
-    return {text: values.printed() for text, (_, values) in searched.items()}
+    return {text: values.printed(cut) for text, (_, values) in searched.items()}
 
 
 def shown_lines(data: bytes) -> Iterator[bytes]:
@@ -99,5 +102,5 @@ class _Values:
             self._lines.append(line)
             self._values.append(value)
 
-    def printed(self) -> Printed:
-        return Printed(lines=tuple(self._lines), values=tuple(self._values), other=self._other)
+    def printed(self, cut: int) -> Printed:
+        return Printed(lines=tuple(self._lines), values=tuple(self._values), other=self._other, cut=cut)

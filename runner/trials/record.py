@@ -154,6 +154,8 @@ class Printed(_Frozen):
     values: tuple[Number, ...] = ()
     other: str = ""
     """The first text that it found and that is not a number."""
+    cut: int = 0
+    """The line where the log says that output was left out; 0 where it is whole."""
     problem: str = ""
     """Why it could not be looked for."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runner.trials.record import Record, Table
 
 _UNREAD = Printed(problem="the log of this trial is gone, so run it again")
+_UNSURE = Printed(problem="the script printed more than a log keeps, and output was left out after its last value")
 FILE_PHASE = "file:"
 """Begins the phase of the epochs that come from a file."""
 _TIME = re.compile(r"\d{6}|\d\d[-_.:]\d\d[-_.:]\d\d")
@@ -31,7 +32,9 @@ def read_with(record: Record, metrics: Metrics) -> Record:
     if not (metrics.patterns or metrics.files or record.printed) or not record.ran:
         return record
     printed = {pattern: record.printed.get(pattern, _UNREAD) for _, pattern in metrics.patterns}
-    found = (*_from_files(record, metrics), *_from_output(record, metrics))
+    if record.log_truncated:
+        printed = {pattern: _UNSURE if _is_unsure(one) else one for pattern, one in printed.items()}
+    found = (*_from_files(record, metrics), *_from_output(printed, metrics))
     names = {name for epoch in found for name in epoch.logs}
     stage = "training" if found and record.stage in {"import", "build-model"} else record.stage
     error = record.exception
@@ -53,12 +56,17 @@ def _others(record: Record, names: set[str]) -> Iterator[Epoch]:
             yield epoch.model_copy(update={"logs": kept})
 
 
-def _from_output(record: Record, metrics: Metrics) -> Iterator[Epoch]:
+def _is_unsure(printed: Printed) -> bool:
+    """True where output was left out after the last value: that may not be the last one."""
+    return printed.cut > 0 and (not printed.lines or printed.lines[-1] < printed.cut)
+
+
+def _from_output(found_by: Mapping[str, Printed], metrics: Metrics) -> Iterator[Epoch]:
     """What was printed, in the order of the lines: an epoch ends where a metric comes again."""
     found = sorted(
         (line, order, name, value)
         for order, (name, pattern) in enumerate(metrics.patterns)
-        if (printed := record.printed.get(pattern)) is not None
+        if (printed := found_by.get(pattern)) is not None
         for line, value in zip(printed.lines, printed.values, strict=False)
     )
     epochs: list[dict[str, float]] = []

@@ -63,7 +63,7 @@ def test_a_name_that_is_nearly_one_that_was_reported_is_told() -> None:
     [
         ({"x (a)": Printed()}, "no line of the output matches x (a)"),
         ({"x (a)": Printed(other="abc")}, "x (a) found 'abc', which is not a number"),
-        ({}, "x (a) was not looked for: the log of this trial is gone"),
+        ({}, "nothing is known of x (a): the log of this trial is gone"),
     ],
 )
 def test_a_pattern_that_finds_no_value_says_why(printed: dict[str, Printed], part: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runner.engines.job_limits import LogFile
 from runner.trials.printed import number_of, search_log, shown_lines
 
 if TYPE_CHECKING:
@@ -107,6 +108,16 @@ def test_no_log_and_no_pattern_takes_long(tmp_path: Path, name: str, pattern: st
 
     assert time.monotonic() - began < 15
     assert len(values) <= 100_000
+
+
+def test_the_place_where_output_was_left_out_is_known(tmp_path: Path) -> None:
+    with LogFile(tmp_path / "log", 1000) as log:
+        log.write(b"accuracy: 0.1\n" + b"x" * 5000 + b"\naccuracy: 0.2\n")
+
+    printed = search_log(tmp_path / "log", [ACCURACY])[ACCURACY]
+
+    assert printed.values == (0.1, 0.2)
+    assert printed.lines[0] < printed.cut < printed.lines[1]
 
 
 def test_lines_are_shortened() -> None:

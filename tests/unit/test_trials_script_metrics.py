@@ -91,3 +91,26 @@ def test_a_tag_is_a_name_that_a_criterion_can_have() -> None:
     assert [epoch.logs for epoch in read_with(raw, Metrics(files=("a.csv",))).epochs] == [
         {"Loss/train__mean_": 1.0, "_0": 2.0}
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "cut", "values", "flags"),
+    [
+        ((1, 9), 5, (0.9, 0.5), {"log-truncated"}),
+        ((1, 2), 5, (), set()),
+        ((), 5, (), set()),
+        ((1, 9), 0, (0.9, 0.5), set()),
+    ],
+)
+def test_where_output_was_left_out_after_the_last_value_nothing_is_known(
+    lines: tuple[int, ...], cut: int, values: tuple[float, ...], flags: set[str]
+) -> None:
+    found = Printed(lines=lines, values=(0.9, 0.5)[: len(lines)], cut=cut)
+    raw = record(epochs=(), phases=(), printed={"L": found}, log_truncated=cut > 0)
+
+    read = read_with(raw, Metrics(patterns=(("loss", "L"),)))
+
+    assert reported(read, "loss").values == values
+    verdict = verdict_of(read, (parse("loss < 0.1"),))
+    assert set(verdict.flags) & {"log-truncated"} == flags
+    assert (verdict.label is Label.NO_METRICS) == (not values)
