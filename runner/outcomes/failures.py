@@ -41,6 +41,9 @@ class FailureGroup:
     def advice(self) -> str:
         """What a user can do about its example; empty where nothing is known."""
         record, verdict = self.example
+        if verdict.label is Label.TOO_SHORT:
+            sign = "<" if verdict.mode == "min" else ">"
+            return f"{verdict.reason}; a criterion judges the last one: `criterion: {verdict.metric} {sign} …`"
         return verdict.reason if verdict.label is Label.NO_METRICS else "; ".join(advice(record))
 
 

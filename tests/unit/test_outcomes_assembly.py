@@ -16,6 +16,7 @@ from runner.outcomes.failures import failure_groups
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.judged_matrix import judge_matrix
 from runner.outcomes.verdict import Label
+from runner.trials.record import FileTrouble
 
 NO_LR = crash("argument 'lr' at 0x7f3a", kind="TypeError", stage="build-model")
 
@@ -56,6 +57,17 @@ def test_cells_that_can_not_be_made_are_grouped_by_the_resolvers_words():
     found = failure_groups([*same, unresolvable("3", "no CPython has wheels")])
     assert [names(group) for group in found] == [["1", "2"], ["3"]]
     assert found[0].reason == "unresolvable: exit code 1: keras==# needs numpy<# (install)"
+
+
+def test_a_group_says_what_to_do_where_that_is_known():
+    missing = FileTrouble(sought="a.csv", lies="a.csv", trouble="not-given")
+    lacking = {**crash("No such file: 'a.csv'", kind="FileNotFoundError", stage="import"), "file_trouble": missing}
+    found = failure_groups([outcome("1", (), **lacking), outcome("2", (0.9,)), outcome("3", ()), outcome("4", BREAKS)])
+    told = {group.label: group.advice for group in found}
+    assert told[Label.CRASHED_AT_START] == "a.csv is there, but not under `files:` or `data:`"
+    assert told[Label.TOO_SHORT].endswith("a criterion judges the last one: `criterion: loss < …`")
+    assert "$RUNNER_METRICS" in told[Label.NO_METRICS]
+    assert told[Label.NAN] == ""
 
 
 def test_a_matrix_without_failures_has_no_groups():
