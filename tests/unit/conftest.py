@@ -1,4 +1,4 @@
-"""What unit tests share: golden pages, which `RUNNER_ACCEPT=1 python -m pytest …` writes anew."""
+"""What unit tests share: a folder with a matrix, and golden pages (`RUNNER_ACCEPT=1 pytest tests/unit` writes them anew)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from fake_engine import write_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,3 +28,14 @@ def golden() -> Callable[[str, str], None]:
         assert text == path.read_text("utf-8"), f"{name} reads otherwise; RUNNER_ACCEPT=1 accepts it"
 
     return same
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a matrix, to work in; nothing of this machine says how it is run."""
+    write_matrix(tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("RUNNER_CONFIG", str(tmp_path / "config.toml"))
+    for name in ("RUNNER_ENGINE", "RUNNER_BASE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "here"

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import FakeEngine, world_of, write_matrix
+from fake_engine import FakeEngine, world_of
 
 from runner.cli.app import run_command_line
 
@@ -23,16 +23,6 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
     monkeypatch.setattr("runner.reports.charts.bundle", lambda: b"// a library")
     return fake
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_matrix(tmp_path / "here")
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setenv("RUNNER_CONFIG", str(tmp_path / "config.toml"))
-    for name in ("RUNNER_ENGINE", "RUNNER_BASE"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path / "here"
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import MATRIX, FakeEngine, lost, world_of, write_matrix
+from fake_engine import MATRIX, FakeEngine, lost, world_of
 
 from runner.cli.app import run_command_line
 from runner.engines.protocol import EngineKind
@@ -15,16 +15,6 @@ from runner.laboratory.equipment import World
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_matrix(tmp_path / "here")
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setenv("RUNNER_CONFIG", str(tmp_path / "config.toml"))
-    for name in ("RUNNER_ENGINE", "RUNNER_BASE"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path / "here"
 
 
 class Machine:

@@ -225,55 +225,6 @@ def test_a_mistake_in_a_partial_match_names_the_nearest_right_word(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("experiment", "expected"),
-    [
-        (
-            "{script: ../x.py}",
-            "2:22: the script '../x.py' is not inside the matrix's folder (write its path from there)",
-        ),
-        ("{script: /x.py}", "2:22: the script '/x.py' is not inside the matrix's folder (write its path from there)"),
-        ("{script: sub}", "2:22: there is no script 'sub' in FOLDER (possible: train.py)"),
-        ("{script: sub/othr.py}", "2:22: there is no script 'sub/othr.py' in FOLDER (did you mean 'other.py'?)"),
-        (
-            "{}",
-            (
-                "1:1: there is no script "
-                "(write experiment: {script: train.py} or {module: mypkg.train}, or an axis named script)"
-            ),
-        ),
-        ("{script: train.py, args: --fast}", "2:38: experiment.args must be a list, not a text"),
-        ("{script: train.py, data: [no.csv]}", "2:39: there is no data 'no.csv' (looked for no.csv)"),
-        (
-            "{script: train.py, data: [train.py, train.py]}",
-            "2:49: two data mappings have the target 'train.py'",
-        ),
-        (
-            "{script: train.py, data: [{train.py: ~/../x}]}",
-            (
-                "2:40: the data target '~/../x' is neither in the working directory nor under ~/ "
-                "(name one: {source: target})"
-            ),
-        ),
-        ("{script: train.py, artifacts: [../x]}", "2:44: the artifact '../x' is not inside the working directory"),
-        ("{script: train.py, network: yes}", "2:41: experiment.network: 'yes' is neither true nor false"),
-        (
-            "{script: train.py, timeout: 0}",
-            (
-                "2:41: experiment.timeout: '0' is not a duration between 0 seconds and 30 days "
-                "(write it like 30m, 90s or 1h30m)"
-            ),
-        ),
-        ("{script: train.py, arg: [1]}", "2:32: unknown key 'arg' (did you mean 'args'?)"),
-        ("train.py", "2:13: experiment must be a mapping, not a text"),
-    ],
-)
-def test_a_mistake_in_the_experiment_says_what_is_wrong_and_where(
-    tmp_path: Path, experiment: str, expected: str
-) -> None:
-    assert mistakes_in(tmp_path, f"{HEAD}experiment: {experiment}\n") == [f"matrix.yaml:{expected}"]
-
-
-@pytest.mark.parametrize(
     ("section", "expected"),
     [
         (
@@ -409,22 +360,3 @@ def test_a_mistake_in_the_experiment_says_what_is_wrong_and_where(
 )
 def test_a_mistake_in_another_section_says_what_is_wrong_and_where(tmp_path: Path, section: str, expected: str) -> None:
     assert mistakes_in(tmp_path, f"{HEAD}{EXPERIMENT}{section}\n") == [f"matrix.yaml:{expected}"]
-
-
-def test_a_script_in_the_experiment_and_as_an_axis_is_one_too_many(tmp_path: Path) -> None:
-    text = "axes: {keras: 2.2.4, script: sub/other.py}\nexperiment: {script: train.py}\n"
-    assert mistakes_in(tmp_path, text) == [
-        "matrix.yaml:2:22: a script is named here, and there is an axis named script too (the axis is on line 1)"
-    ]
-
-
-def test_every_value_of_a_script_axis_must_be_there(tmp_path: Path) -> None:
-    assert mistakes_in(tmp_path, "axes: {keras: 2.2.4, script: [train.py, tarin.py]}\n") == [
-        "matrix.yaml:1:41: script: there is no script 'tarin.py' in FOLDER (did you mean 'train.py'?)"
-    ]
-
-
-def test_an_included_cell_needs_a_script_where_an_axis_names_them(tmp_path: Path) -> None:
-    text = "axes: {keras: 2.2.4, script: train.py}\ninclude: [{keras: 2.3.1}]\n"
-    (mistake,) = mistakes_in(tmp_path, text)
-    assert mistake.startswith("matrix.yaml:2:12: this makes a new cell, which needs a value for script")
