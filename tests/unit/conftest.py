@@ -1,4 +1,4 @@
-"""What unit tests share: a folder with a matrix, and golden pages (`RUNNER_ACCEPT=1 pytest tests/unit` writes them anew)."""
+"""What unit tests share: a folder with a matrix, and golden pages, which `RUNNER_ACCEPT=1` writes anew."""
 
 from __future__ import annotations
 
