@@ -97,7 +97,7 @@ class PhaseEnd(_Event):
 
 
 class EpochEnd(_Event):
-    """An epoch of a fit is over."""
+    """An epoch of a fit, or of a loop whose epochs show, is over."""
 
     event: Literal["epoch"]
     phase: Name
@@ -120,7 +120,7 @@ class StepLosses(_Event):
 
 
 class Loop(_Event):
-    """The state of a loop without epochs."""
+    """The state of a loop; its numbers stand for epochs where it tells none."""
 
     event: Literal["loop"]
     phase: Name

@@ -96,6 +96,8 @@ class Phase(_Frozen):
     """Tells the models of a process apart; None where there is none, and in records from before this was kept."""
     architecture: str | None = None
     """Digest of the classes of the model's layers and of the shapes of its weights, where it was looked at."""
+    weight_norm: Number | None = None
+    """The norm of all weights at its end, not finite where a weight is not; None where it was not looked at."""
     began_s: float | None = None
     ended_s: float | None = None
     """Seconds since the process began: the first and the latest step of a loop, the two ends of a fit."""

@@ -279,7 +279,7 @@ class ProcessTestimony:
         return tuple(self._phase(begin) for begin in self._phases.values())
 
     def epochs(self) -> tuple[Epoch, ...]:
-        """The epochs of fits, then the blocks of equally many steps that stand for epochs in loops."""
+        """The epochs of fits and loops, then the blocks of equally many steps that stand for them in other loops."""
         return (*self._epochs, *self._loop_epochs())
 
     def steps(self) -> dict[str, tuple[float, ...]]:
@@ -300,6 +300,7 @@ class ProcessTestimony:
             model_number=begin.model_number,
             architecture=begin.architecture,
             began_s=begin.t,
+            weight_norm=end.weight_norm if end is not None else None if loop is None else loop.weight_norm,
             ended_s=begin.t + loop.seconds if loop is not None else None if end is None else end.t,
         )
 
@@ -307,7 +308,10 @@ class ProcessTestimony:
         return Epoch(phase=self.named(event.phase), **event.model_dump(exclude={*_OF_EVENT, "phase"}))
 
     def _loop_epochs(self) -> Iterator[Epoch]:
+        told = {epoch.phase for epoch in self._epochs}
         for phase, loop in self._loops.items():
+            if self.named(phase) in told:
+                continue
             for number in range(max(map(len, loop.logs.values()), default=0)):
                 logs = {name: values[number] for name, values in loop.logs.items() if number < len(values)}
                 yield Epoch(phase=self.named(phase), epoch=number + 1, logs=logs)

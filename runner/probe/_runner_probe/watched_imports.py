@@ -5,7 +5,7 @@ TensorFlow, and their private folders (`src`, `_impl`). How a module is found do
 """
 
 import sys
-from functools import partial
+from functools import lru_cache, partial
 
 from .enclosing_importlib_bootstrap import enclosed
 
@@ -118,14 +118,18 @@ class PostImport:
 
 def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> "list[Hook]":
     """(module name, hook) for all that is watched. What is needed to watch training is imported with the first hook."""
-    trainings: list[Any] = []
 
+    @lru_cache(maxsize=None)
+    def trainings() -> "Any":
+        from . import trainings as module
+
+        return module.Trainings(channel, where, steps)
+
+    @lru_cache(maxsize=None)
     def training() -> "Any":
-        if not trainings:
-            from . import training as module
+        from . import keras_training
 
-            trainings.append(module.Training(channel, where, steps))
-        return trainings[0]
+        return keras_training.KerasTraining(trainings())
 
     def watch_optimizers(backend: str, module: "Any") -> None:
         training().watch_optimizers(module, backend)
