@@ -45,6 +45,7 @@ class Start(_Event):
     argv: Annotated[list[Text], Field(max_length=100)]
     pid: Count
     time: Finite
+    rank: Count | None = None
 
 
 class Seeding(_Event):
@@ -97,7 +98,7 @@ class PhaseEnd(_Event):
 
 
 class EpochEnd(_Event):
-    """An epoch of a fit is over."""
+    """An epoch of a fit, or of a loop whose epochs show, is over."""
 
     event: Literal["epoch"]
     phase: Name
@@ -120,7 +121,7 @@ class StepLosses(_Event):
 
 
 class Loop(_Event):
-    """The state of a loop without epochs."""
+    """The state of a loop; its numbers stand for epochs where it tells none."""
 
     event: Literal["loop"]
     phase: Name
@@ -150,6 +151,14 @@ class Config(_Event):
     phase: Name
     what: Literal["model", "optimizer", "loss"]
     config: Annotated[str, StringConstraints(max_length=65536)]
+
+
+class NotConverged(_Event):
+    """A library said itself that a training did not converge."""
+
+    event: Literal["warning"]
+    phase: Name
+    message: Text
 
 
 class Uncaught(_Event):
@@ -209,6 +218,7 @@ Event = (
     | Loop
     | Evaluated
     | Config
+    | NotConverged
     | Uncaught
     | Packages
     | Exit

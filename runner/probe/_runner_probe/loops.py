@@ -1,27 +1,29 @@
-"""Training that is no `fit`: loops around `train_on_batch`, and loops of the script's own around an optimizer.
+"""Training that is no `fit`: the steps that an optimizer, a model or an operation takes in a loop of the script's own.
 
-Such a loop has no epochs that could be seen, so none are made up: the metrics of all its steps are kept as the means
-of at most 64 blocks of equally many consecutive steps. A block doubles when 64 are full.
+Whatever framework takes the step tells it here. Where nothing shows the loop's epochs none are made up: the numbers
+of all its steps are kept as the means of at most 64 blocks of equally many consecutive steps. A block doubles when 64
+are full.
 """
 
+import _thread
 import atexit
 import sys
 import time
 import weakref
 
-from . import evaluations, phases, weights
+from . import phases, weights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from .emitter import Emitter, ScriptProgress
+    from .evaluations import Evaluations, Models
 
 BLOCKS = 64
 SECONDS = 10.0
-LOOKED_AT = 200
-"""The number of operations that are looked at to tell whether a fetch trains; a step's own is a few control inputs
-away."""
+UNTOLD = 8
+"""Where a worker hands on a result, a loop is told of if one in so many of its steps were not yet."""
 
 
 class Blocks:
@@ -57,27 +59,63 @@ class Blocks:
         return {name: [block[name] for block in blocks if name in block] for name in names}
 
 
-class StepLoop:
-    """One loop: the steps that one model, one optimizer, or one operation of a graph took outside of any `fit`."""
+class EpochMeans:
+    """The means of the steps since the last epoch ended."""
 
-    def __init__(
-        self, channel: "Emitter", name: str, owner: "Any", variables: "list[Any]", read: "Any", session: "Any" = None
-    ) -> None:
+    def __init__(self) -> None:
+        self.steps = 0
+        self._began = time.perf_counter()
+        self._sums: dict[str, Any] = {}
+
+    def add(self, values: "dict[str, float]") -> None:
+        """One step's numbers by name."""
+        self.steps += 1
+        for name, value in values.items():
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = total + value, count + 1
+
+    def means(self) -> "dict[str, float]":
+        """{name: mean over the steps that had it}."""
+        return {name: total / count for name, (total, count) in self._sums.items()}
+
+    def seconds(self) -> float:
+        """The time since the epoch began."""
+        return round(time.perf_counter() - self._began, 6)
+
+
+class StepLoop:
+    """One loop: the steps that one model, one optimizer, or one operation of a graph took outside of any `fit`.
+
+    `read` gives what it trains as NumPy arrays, `rate` its learning rate.
+    """
+
+    def __init__(self, channel: "Emitter", name: str, owner: "Any", read: "Any", rate: "Any", session: "Any") -> None:
         self.name = name
         self.blocks = Blocks()
+        self.epoch = EpochMeans()
+        self.epochs = 0
         self.steps = 0
-        self.traced = False
-        self.norm, self.digest = channel.shielded(self.norm), channel.shielded(self.digest)
         self.session = session
+        self.norm, self.digest = channel.shielded(self.norm), channel.shielded(self.digest)
+        self.rate = channel.shielded(rate)
+        self.settle_steps: Any = None
+        """Gives the number of steps where they can't be counted one by one; asked when the loop is over."""
+        self.state: Any = None
+        """Gives digest and norm of what it trains where that is no list of variables."""
         self._read = read
         self._owner = weakref.ref(owner)
-        self._variables = [weakref.ref(variable) for variable in variables]
+        self._variables: list[Any] = []
         self._began = time.time()
         self._written = self._latest = self._began
+        self._told = 0
 
     def owner(self) -> "Any":
         """The model, optimizer or operation; None when it is gone."""
         return self._owner()
+
+    def train(self, variables: "Any") -> None:
+        """From now on the loop trains these, and no others."""
+        self._variables = [weakref.ref(variable) for variable in variables]
 
     def count(self) -> bool:
         """A step is over; True where to write now: at every power of two, and where ten seconds have passed."""
@@ -85,20 +123,26 @@ class StepLoop:
         self._latest = time.time()
         return self.steps & (self.steps - 1) == 0 or self._latest - self._written > SECONDS
 
-    def event(self) -> "dict[str, Any]":
+    def untold(self) -> int:
+        """The number of steps since the loop was told of."""
+        return self.steps - self._told
+
+    def event(self, with_norm: bool = True) -> "dict[str, Any]":
         """The event of the loop so far; it supersedes what was written before."""
-        self._written = time.time()
+        self._written, self._told = time.time(), self.steps
         return {
             "phase": self.name,
             "steps": self.steps,
             "seconds": round(self._latest - self._began, 4),
             "block": self.blocks.size,
             "logs": self.blocks.means(),
-            "weight_norm": self.norm(),
+            "weight_norm": self.norm() if with_norm else None,
         }
 
     def norm(self) -> "float | None":
         """The norm of what the loop trains; None where it is gone or too large."""
+        if self.state is not None:
+            return self.state.norm()  # type: ignore[no-any-return]
         variables = self._living()
         if not variables or weights.count(variables) > weights.NORM_PARAMETERS:
             return None
@@ -107,22 +151,18 @@ class StepLoop:
 
     def digest(self) -> "str | None":
         """The digest of what the loop trains."""
+        if self.state is not None:
+            return self.state.digest()  # type: ignore[no-any-return]
         return weights.digest(self._living(), self._read)
 
     def _living(self) -> "list[Any]":
         return [variable for variable in (reference() for reference in self._variables) if variable is not None]
 
 
-class Batches:
+class Loops:
     """All loops of the process."""
 
-    def __init__(
-        self,
-        channel: "Emitter",
-        where: "ScriptProgress",
-        models: "evaluations.Models",
-        results: "evaluations.Evaluations",
-    ) -> None:
+    def __init__(self, channel: "Emitter", where: "ScriptProgress", models: "Models", results: "Evaluations") -> None:
         self._channel = channel
         self._where = where
         self._models = models
@@ -130,54 +170,93 @@ class Batches:
         self._close = channel.shielded(self._close)
         self._begin_process()
         channel.after_fork(self._begin_process)
+        channel.before_handing_over(channel.shielded(self._hand_over))
 
     def _begin_process(self) -> None:
         self._loops: dict[Any, Any] = {}
         self._numbers = {"batches": 0, "loop": 0}
+        self._told: dict[str, float] = {}
+        self._thread = 0
 
-    def begin(self, model: "Any", backend: str) -> "Any":
-        """A call of `train_on_batch` begins; the loop that it belongs to."""
-        loop = self._loop_of(model, "batches")
-        if loop is None:
-            loop = self._new_loop(model, "batches", weights.variables_of(model), weights.reader(backend))
+    def known(self, owner: "Any", kind: str = "loop") -> "StepLoop | None":
+        """The loop of an owner that has one, which the script is in from now on."""
+        loop = self._loops.get((kind, id(owner)))
+        if loop is None or loop.owner() is not owner:
+            return None
         self._where.move("training", loop.name)
-        self._results.pop_names()
+        return loop  # type: ignore[no-any-return]
+
+    def begin(
+        self,
+        owner: "Any",
+        variables: "Any",
+        read: "Any",
+        kind: str = "loop",
+        rate: "Any" = None,
+        session: "Any" = None,
+        readable: bool = True,
+        state: "Any" = None,
+        architecture: "str | None" = None,
+    ) -> "StepLoop":
+        """A new loop, which trains `variables`; the script is in it from now on.
+
+        `kind` is `batches` where the owner is a model. `readable`: False where reading would add ops to a graph.
+        `state` gives digest and norm of what is trained where that is no list of variables.
+        """
+        if not any(self._numbers.values()):
+            self._close_at_end()
+        self._numbers[kind] += 1
+        number = self._numbers[kind]
+        loop = StepLoop(self._channel, "%s-%d" % (kind, number), owner, read, rate or _no_rate, session)
+        loop.train(variables)
+        loop.state = state
+        self._loops[kind, id(owner)] = loop
+        is_model, is_sampled = kind == "batches", phases.is_sampled(number)
+        self._where.move("training", loop.name)
+        self._channel.emit(
+            "phase",
+            name=loop.name,
+            model=phases.model_name(owner) if is_model else None,
+            model_number=self._models.number(owner) if is_model else None,
+            architecture=architecture or (phases.architecture(owner, variables) if is_model and is_sampled else None),
+            planned_epochs=None,
+            steps=None,
+            initial_weights=loop.digest() if readable and is_sampled else None,
+            weight_norm=loop.norm() if readable and is_sampled else None,
+        )
         return loop
 
-    def end(self, loop: "StepLoop", result: "Any") -> None:
-        """The call returned `result`: the loss, or a list, or a dict of metrics."""
-        named = evaluations.named(loop.owner(), self._results.pop_names() or result)
-        loop.blocks.add({str(name)[:200]: float(value) for name, value in named.items()})
-        self.end_step(loop)
+    def tell(self, name: str, value: float) -> None:
+        """A number of the step that is being taken, whichever loop it turns out to be of."""
+        self._told[name] = value
 
-    def apply(self, optimizer: "Any", variables: "Any", backend: str) -> None:
-        """An optimizer is about to change variables: a step of a loop, or the tracing of one into a function."""
-        if weights.is_first_graph():
-            self._where.building()  # TensorFlow 1: the step is made here, and taken by a session later
-            return
-        loop = self._loop_of(optimizer, "loop")
-        if loop is None:
-            loop = self._new_loop(optimizer, "loop", variables, weights.reader(backend))
-        self._where.move("training", loop.name)
-        if not weights.is_eager():
-            loop.traced = True
-            return
-        self.end_step(loop)
-
-    def session_loop(self, operation: "Any", variables: "Any", read: "Any", session: "Any") -> "StepLoop | None":
-        """A session is about to run an operation that trains; its loop, None where its variables are gone."""
-        loop = self._loop_of(operation, "loop")
-        if loop is None and variables:
-            loop = self._new_loop(operation, "loop", variables, read, session)
-        if loop is not None:
-            self._where.move("training", loop.name)
-        return loop
-
-    def end_step(self, loop: "StepLoop") -> None:
-        """A step is over."""
+    def end_step(self, loop: "StepLoop", values: "dict[str, float] | None" = None) -> None:
+        """A step is over; its numbers are `values` and what was told since the last one."""
+        numbers, self._told = dict(self._told, **(values or {})), {}
+        if numbers:
+            loop.blocks.add(numbers)
+        loop.epoch.add(numbers)
+        self._thread = _thread.get_ident()
         self._results.trained(loop.name)
         if loop.count():
             self._write(loop)
+
+    def end_epoch(self, loop: "StepLoop", logs: "dict[str, float] | None" = None) -> None:
+        """An epoch of the loop is over: the means of its steps, and `logs`, which win over them."""
+        epoch, loop.epoch = loop.epoch, EpochMeans()
+        loop.epochs += 1
+        is_looked_at = phases.is_sampled(loop.epochs)
+        self._channel.emit(
+            "epoch",
+            phase=loop.name,
+            epoch=loop.epochs,
+            logs=dict(epoch.means(), **(logs or {})),
+            time_s=epoch.seconds(),
+            learning_rate=loop.rate() if is_looked_at else None,
+            weight_norm=loop.norm() if is_looked_at else None,
+            update_norm=None,
+            rss_bytes=phases.resident_bytes() if is_looked_at else None,
+        )
 
     def end_session(self, session: "Any") -> None:
         """The loops of a session are over."""
@@ -186,30 +265,15 @@ class Batches:
                 del self._loops[key]
                 self._close(loop)
 
-    def _loop_of(self, owner: "Any", kind: str) -> "StepLoop | None":
-        loop = self._loops.get((kind, id(owner)))
-        return loop if loop is not None and loop.owner() is owner else None
+    def _hand_over(self, at_end: bool) -> None:
+        """Tell how far the loops are where much of them was not told yet; at the end all, and without reading weights.
 
-    def _new_loop(self, owner: "Any", kind: str, variables: "Any", read: "Any", session: "Any" = None) -> "StepLoop":
-        if not any(self._numbers.values()):
-            self._close_at_end()
-        self._numbers[kind] += 1
-        loop = StepLoop(self._channel, "%s-%d" % (kind, self._numbers[kind]), owner, variables, read, session)
-        self._loops[kind, id(owner)] = loop
-        is_model, is_sampled = kind == "batches", phases.is_sampled(self._numbers[kind])
-        readable = is_sampled and (session is not None or weights.is_eager())
-        self._channel.emit(
-            "phase",
-            name=loop.name,
-            model=phases.model_name(owner) if is_model else None,
-            model_number=self._models.number(owner) if is_model else None,
-            architecture=phases.architecture(owner, variables) if is_model and is_sampled else None,
-            planned_epochs=None,
-            steps=None,
-            initial_weights=loop.digest() if readable else None,
-            weight_norm=loop.norm() if readable else None,
-        )
-        return loop
+        Another thread than the one that trains can't tell, since it may be in the middle of a step.
+        """
+        if self._thread == _thread.get_ident():
+            for loop in list(self._loops.values()):
+                if loop.untold() * (1 if at_end else UNTOLD) > (0 if at_end else loop.steps):
+                    self._channel.emit("loop", **loop.event(with_norm=not at_end))
 
     def _write(self, loop: "StepLoop") -> None:
         self._channel.emit("loop", **loop.event())
@@ -227,104 +291,15 @@ class Batches:
             self._close(self._loops.pop(key))
 
     def _close(self, loop: "StepLoop") -> None:
-        owner = loop.owner()
-        if loop.traced and owner is not None and weights.is_eager():
-            loop.steps = max(loop.steps, int(owner.iterations.numpy()))
+        if loop.settle_steps is not None and loop.owner() is not None:
+            loop.steps = max(loop.steps, loop.settle_steps())
+        if loop.epochs and loop.epoch.steps:
+            self.end_epoch(loop)
         self._write(loop)
         self._channel.emit(
             "phase-end", name=loop.name, final_weights=loop.digest(), weight_norm=loop.norm(), error=False
         )
 
 
-class Sessions:
-    """Custom loops of TensorFlow 1: the operations in a graph that train, and what the sessions do with them.
-
-    Such an operation is seen when `apply_gradients` (or `minimize`, which calls it) returns; each run of it is a
-    step, seen at `Session.run`, also where what is fetched only depends on it, as `tf.group` and
-    `control_dependencies` make it.
-    """
-
-    def __init__(self, batches: "Batches") -> None:
-        self._batches = batches
-        self._steps: dict[Any, Any] = {}
-        self._fetched: dict[Any, Any] = {}
-
-    def made(self, operation: "Any", variables: "Any") -> None:
-        """An optimizer has made an operation that changes variables."""
-        self._steps[id(operation)] = weakref.ref(operation), [weakref.ref(variable) for variable in variables]
-        self._fetched.clear()  # what was looked at before may depend on it only by a chance of equal ids
-
-    def begin(self, session: "Any", fetches: "Any") -> "Any":
-        """A session is about to run something; the loops that it is a step of."""
-        if not self._steps:
-            return []
-        found = []
-        for element in _elements(fetches):
-            for operation, variables in self._trained_by(session, element):
-                loop = self._batches.session_loop(operation, variables, _reader(session), id(session))
-                if loop is not None and loop not in found:
-                    found.append(loop)
-        return found
-
-    def closing(self, session: "Any") -> None:
-        """A session is about to be closed: after that its variables can't be read."""
-        self._batches.end_session(id(session))
-
-    def _trained_by(self, session: "Any", element: "Any") -> "Any":
-        """(operation, variables) of every step that a fetched element runs."""
-        if isinstance(element, str):
-            element = session.graph.as_graph_element(element)
-        operation = getattr(element, "op", element)
-        known = self._fetched.get(id(operation))
-        if known is None or known[0]() is not operation:
-            try:
-                known = weakref.ref(operation), self._search(operation)
-            except TypeError:
-                return []
-            self._fetched[id(operation)] = known
-        return [(step, variables) for step, variables in map(self._living, known[1]) if step is not None]
-
-    def _search(self, operation: "Any") -> "list[int]":
-        """The ids of the steps among an operation and those that it waits for."""
-        waiting, found = [operation], []
-        seen: set[int] = set()
-        while waiting and len(seen) < LOOKED_AT:
-            one = waiting.pop(0)
-            if id(one) in seen:
-                continue
-            seen.add(id(one))
-            if self._living(id(one))[0] is one:
-                found.append(id(one))
-            else:
-                waiting += list(getattr(one, "control_inputs", ()))
-        return found
-
-    def _living(self, number: int) -> "tuple[Any, list[Any]]":
-        operation, variables = self._steps.get(number, (lambda: None, ()))
-        return operation(), [variable for variable in (reference() for reference in variables) if variable is not None]
-
-
-def _elements(fetches: "Any") -> "list[Any]":
-    """The fetched elements, out of any nesting of lists, tuples and dicts."""
-    found: list[Any] = []
-    waiting = [fetches]
-    while waiting and len(found) < 1000:
-        one = waiting.pop()
-        if isinstance(one, (list, tuple)):
-            waiting += one
-        elif isinstance(one, dict):
-            waiting += one.values()
-        elif one is not None:
-            found.append(one)
-    return found
-
-
-def _reader(session: "Any") -> "Any":
-    """Reads variables by that session; nothing once it is gone or closed."""
-    known = weakref.ref(session)
-
-    def read(variables: "Any") -> "Any":
-        living = known()
-        return iter(() if living is None or living._closed else living.run(list(variables)))
-
-    return read
+def _no_rate() -> None:
+    """For a loop whose learning rate nobody knows."""

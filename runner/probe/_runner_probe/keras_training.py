@@ -1,44 +1,41 @@
-"""Sees training wherever it happens: `fit` of any Keras as phases with epochs, `train_on_batch`, and custom loops.
+"""Training with any Keras: `fit` as phases with epochs, `train_on_batch`, and loops around its optimizers.
 
 Nothing is added that a script could see in its callbacks: the list that calls the callbacks is listened to instead.
 """
 
 import _thread
+import weakref
+from functools import partial
 
-from . import evaluations, loops, phases, weights, wrapping
+from . import evaluations, phases, tensorflow_sessions, weights, wrapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .emitter import Emitter, ScriptProgress
+    from .loops import StepLoop
+    from .trainings import Trainings
 
 FINER = ("compile", "predict")
 
 
-class Training:
+class KerasTraining:
     """All phases of the process, and what happens around the methods of Keras' classes."""
 
-    def __init__(self, channel: "Emitter", where: "ScriptProgress", steps: bool) -> None:
-        self._channel = channel
-        self._where = where
-        self._steps = steps
-        self._process = 0
+    def __init__(self, trainings: "Trainings") -> None:
+        self._trainings = trainings
+        self._channel, self._where = trainings.channel, trainings.where
         self._begin_process()
-        channel.after_fork(self._begin_process)
-        self._models = evaluations.Models()
-        self._results = evaluations.Evaluations(channel, self._models)
-        self._batches = loops.Batches(channel, where, self._models, self._results)
-        self._sessions = loops.Sessions(self._batches)
+        trainings.channel.after_fork(self._begin_process)
+        self._models, self._results = trainings.models, trainings.results
+        self._loops = trainings.loops
+        self._sessions = tensorflow_sessions.Sessions(trainings.loops)
+        self._put_around = trainings.put_around
 
     def _begin_process(self) -> None:
         """In a fork: what its parent is in the middle of goes on there."""
-        self._process += 1
-        self._fits = 0
         self._stacks: dict[Any, Any] = {}
-        self._inside = 0
         self._in_callbacks = 0
-        self._configs: set[Any] = set()
 
     def watch_models(self, module: "Any", backend: str) -> None:
         """A module that defines classes with `fit`."""
@@ -54,11 +51,6 @@ class Training:
                 self._put_around(cls, "_flatten_metrics_in_order", self._enter_flatten, wrapping.nothing)
                 self._watch_making(cls)
 
-    def watch_scores(self, module: "Any") -> None:
-        """A module that defines classes with `score`: scikit-learn's base, and what wraps a Keras for it."""
-        for cls in wrapping.own_classes(module):
-            self._put_around(cls, "score", self._enter_score, self._leave_score)
-
     def watch_layers(self, module: "Any") -> None:
         """A module that defines the class that all layers inherit from."""
         for cls in wrapping.own_classes(module):
@@ -72,7 +64,7 @@ class Training:
             return
         self._put_around(cls, "on_epoch_begin", self._enter_epoch_begin, self._leave_epoch_begin)
         self._put_around(cls, "on_epoch_end", self._enter_epoch_end, self._leave_epoch_end)
-        if self._steps:
+        if self._trainings.steps:
             self._put_around(cls, "_call_batch_hook", self._enter_batch_hook, self._leave_batch_end)
             self._put_around(cls, "on_train_batch_end", self._enter_batch_end, self._leave_batch_end)
             if "_call_batch_hook" not in vars(cls) and "on_train_batch_end" not in vars(cls):
@@ -89,20 +81,6 @@ class Training:
         self._put_around(module.BaseSession, "run", self._enter_run, self._leave_run)
         self._put_around(module.BaseSession, "close", self._enter_close, wrapping.nothing)
 
-    def _put_around(self, cls: "Any", name: str, enter: "Any", leave: "Any", *given: "Any") -> None:
-        def enter_here(args: "Any", kwargs: "Any") -> "Any":
-            self._channel.settle()
-            token = enter(args, kwargs, *given)
-            return None if token is None else (self._process, token)
-
-        def leave_if_entered(entered: "Any", result: "Any", error: "Any") -> None:
-            self._channel.settle()
-            if entered is not None and entered[0] == self._process:
-                leave(entered[1], result, error)
-
-        shielded = self._channel.shielded
-        wrapping.put_around(cls, name, shielded(enter_here), shielded(leave_if_entered))
-
     def _watch_making(self, cls: "Any") -> None:
         def building() -> None:
             self._channel.settle()
@@ -114,19 +92,17 @@ class Training:
         model = args[0]
         stack = self._stack()
         if not stack or stack[-1].begun or not _is_same(stack[-1].model, model):
-            self._fits += 1
-            phase = phases.FitPhase(
-                self._channel, "fit-%d" % self._fits, self._fits, model, self._models.number(model), backend
-            )
+            name, number = self._trainings.next_fit()
+            phase = phases.FitPhase(self._channel, name, number, model, self._models.number(model), backend)
             self._where.move("training", phase.name)
             self._results.trained(phase.name)
             stack.append(phase)
-        self._inside += 1
+        self._trainings.inside += 1
         stack[-1].depth += 1
         return stack[-1]
 
     def _leave_fit(self, phase: "phases.FitPhase", result: "Any", error: "Any") -> None:
-        self._inside -= 1
+        self._trainings.inside -= 1
         phase.depth -= 1
         if phase.depth:
             return
@@ -141,7 +117,7 @@ class Training:
             self._where.move("after-training")
 
     def _enter_finer(self, args: "Any", kwargs: "Any", name: str) -> "Any":
-        if self._inside:
+        if self._trainings.inside:
             return None
         before = self._where.phase
         self._where.building(name)
@@ -154,7 +130,7 @@ class Training:
         self._where.move(self._where.stage, token[0])
 
     def _enter_evaluate(self, args: "Any", kwargs: "Any") -> "Any":
-        if self._inside > self._in_callbacks:
+        if self._trainings.inside > self._in_callbacks:
             return None  # the validation of a fit
         self._results.begin("evaluate")
         return args[0], self._enter_finer(args, kwargs, "evaluate")
@@ -168,29 +144,27 @@ class Training:
     def _enter_flatten(self, args: "Any", kwargs: "Any") -> None:
         self._results.names(_argument(args, kwargs, 1, "logs"))
 
-    def _enter_score(self, args: "Any", kwargs: "Any") -> "Any":
-        self._results.begin("score")
-        return args[0]
-
-    def _leave_score(self, model: "Any", result: "Any", error: "Any") -> None:
-        self._results.end("score", model, result, error)
-
     def _enter_batch(self, args: "Any", kwargs: "Any", backend: str) -> "Any":
-        if self._inside:
+        if self._trainings.inside:
             return None
-        loop = self._batches.begin(args[0], backend)
-        self._inside += 1  # what the call calls belongs to it
+        model = args[0]
+        loop = self._loops.known(model, "batches") or self._loops.begin(
+            model, weights.variables_of(model), weights.reader(backend), "batches", readable=weights.is_eager()
+        )
+        self._results.pop_names()
+        self._trainings.inside += 1  # what the call calls belongs to it
         return loop
 
-    def _leave_batch(self, loop: "Any", result: "Any", error: "Any") -> None:
-        self._inside -= 1
-        if error is None:
-            self._batches.end(loop, result)
-        else:
+    def _leave_batch(self, loop: "StepLoop", result: "Any", error: "Any") -> None:
+        self._trainings.inside -= 1
+        if error is not None:
             self._where.blame(error)
+            return
+        named = evaluations.named(loop.owner(), self._results.pop_names() or result)
+        self._loops.end_step(loop, {str(name)[:200]: float(value) for name, value in named.items()})
 
     def _enter_apply_gradients(self, args: "Any", kwargs: "Any", backend: str) -> "Any":
-        if self._inside:
+        if self._trainings.inside:
             return None
         pairs = list(args[1] if len(args) > 1 else kwargs["grads_and_vars"])
         if len(args) > 1:  # it is often a zip, which can be read only once
@@ -200,50 +174,62 @@ class Training:
         return self._begin_apply(args[0], [variable for _, variable in pairs], backend)
 
     def _enter_apply(self, args: "Any", kwargs: "Any", backend: str) -> "Any":
-        if self._inside:
+        if self._trainings.inside:
             return None
         variables = _argument(args, kwargs, 2, "trainable_variables")
         return self._begin_apply(args[0], list(variables or args[0]._trainable_variables), backend)
 
     def _begin_apply(self, optimizer: "Any", variables: "Any", backend: str) -> "Any":
-        self._batches.apply(optimizer, variables, backend)
-        self._inside += 1
-        return variables
+        """An optimizer is about to change variables: a step of a loop, or the tracing of one into a function."""
+        self._trainings.inside += 1
+        if weights.is_first_graph():
+            self._where.building()  # TensorFlow 1: the step is made here, and taken by a session later
+            return variables, None
+        eager = weights.is_eager()
+        loop = self._loops.known(optimizer) or self._loops.begin(
+            optimizer, variables, weights.reader(backend), readable=eager
+        )
+        if not eager:
+            loop.settle_steps = partial(_iterations, weakref.ref(optimizer))
+        return variables, loop if eager else None
 
-    def _leave_apply(self, variables: "Any", result: "Any", error: "Any") -> None:
-        self._inside -= 1
+    def _leave_apply(self, token: "Any", result: "Any", error: "Any") -> None:
+        variables, loop = token
+        self._trainings.inside -= 1
         if error is not None:
             self._where.blame(error)
+        elif loop is not None:
+            self._loops.end_step(loop)
         elif result is not None and weights.is_first_graph():
             self._sessions.made(result, variables)
 
     def _enter_run(self, args: "Any", kwargs: "Any") -> "Any":
-        if self._inside:
+        if self._trainings.inside:
             return None
-        self._inside += 1  # what is read meanwhile is read by sessions too
+        self._trainings.inside += 1  # what is read meanwhile is read by sessions too
         try:
             return self._sessions.begin(args[0], _argument(args, kwargs, 1, "fetches")) or None
         finally:
-            self._inside -= 1
+            self._trainings.inside -= 1
 
     def _leave_run(self, loops: "Any", result: "Any", error: "Any") -> None:
         if error is not None:
             self._where.blame(error)
             return
-        self._inside += 1
+        self._trainings.inside += 1
         try:
             for loop in loops:
-                self._batches.end_step(loop)
+                self._loops.end_step(loop)
         finally:
-            self._inside -= 1
+            self._trainings.inside -= 1
 
     def _enter_close(self, args: "Any", kwargs: "Any") -> None:
-        if not self._inside:
-            self._inside += 1
+        if not self._trainings.inside:
+            self._trainings.inside += 1
             try:
                 self._sessions.closing(args[0])
             finally:
-                self._inside -= 1
+                self._trainings.inside -= 1
 
     def _enter_epoch_begin(self, args: "Any", kwargs: "Any") -> "Any":
         phase = self._phase() if _is_training(args, kwargs) else None
@@ -256,7 +242,7 @@ class Training:
         if not phase.begun:
             phase.begin(dict(_params(callbacks), initial_epoch=epoch))
             if phase.is_sampled():
-                self._tell_configs(phase)
+                self._trainings.tell_configs(phase.name, phases.config_texts(phase.model))
         phase.begin_epoch()
 
     def _enter_epoch_end(self, args: "Any", kwargs: "Any") -> "Any":
@@ -273,7 +259,7 @@ class Training:
 
     def _enter_callbacks(self) -> int:
         """From here on the script's own callbacks run; what was true before."""
-        before, self._in_callbacks = self._in_callbacks, self._inside
+        before, self._in_callbacks = self._in_callbacks, self._trainings.inside
         return before
 
     def _enter_batch_hook(self, args: "Any", kwargs: "Any") -> "Any":
@@ -291,18 +277,17 @@ class Training:
         if logs and "loss" in logs:
             phase.add_loss(int(batch), float(logs["loss"]))
 
-    def _tell_configs(self, phase: "phases.FitPhase") -> None:
-        for what, text in phases.config_texts(phase.model):
-            if text not in self._configs:
-                self._configs.add(text)
-                self._channel.emit("config", phase=phase.name, what=what, config=text)
-
     def _stack(self) -> "Any":
         return self._stacks.setdefault(_thread.get_ident(), [])
 
     def _phase(self) -> "Any":
         stack = self._stack()
         return stack[-1] if stack else None
+
+
+def _iterations(reference: "Any") -> int:
+    """The number of steps that an optimizer counted itself."""
+    return int(reference().iterations.numpy()) if weights.is_eager() else 0
 
 
 def _is_same(outer: "Any", model: "Any") -> bool:
