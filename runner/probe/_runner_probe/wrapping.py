@@ -19,13 +19,14 @@ def own_classes(module: "Any") -> "list[type]":
 
 def put_around(cls: "Any", name: str, enter: "Callable[..., Any]", leave: "Callable[..., Any]") -> "Any":
     """Enclose the method `name` where `cls` itself defines it; None where it does not, else the new method."""
-    original = vars(cls).get(name)
+    found = vars(cls).get(name)
+    original = found.__func__ if isinstance(found, staticmethod) else found  # as `__new__` is
     if not inspect.isfunction(original):
         return None
     method: Any = enclosed(original, enter, leave)
     # getfullargspec, which scikit-learn's wrappers ask what `fit` takes, does not look through __wrapped__.
     method.__signature__ = inspect.signature(original)
-    setattr(cls, name, method)
+    setattr(cls, name, method if original is found else staticmethod(method))
     return method
 
 
