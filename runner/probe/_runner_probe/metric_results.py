@@ -8,7 +8,7 @@ import sys
 import types
 import weakref
 
-from . import loops, wrapping
+from . import step_loop, wrapping
 from .enclosing_importlib_bootstrap import enclosed
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ class MetricResults:
         if error is not None or metric is None:
             return
         for inner, one in result.items() if isinstance(result, dict) else [("", result)]:
-            value = loops.number(one)
+            value = step_loop.number(one)
             if value is not None:
                 name = self._name(metric, str(getattr(metric, "name", "metric")))
                 self._tell(("%s.%s" % (name, inner) if inner else name), value)
@@ -81,7 +81,7 @@ class MetricResults:
 
     def _enter_scalar(self, args: "Any", kwargs: "Any") -> "Any":
         given = dict(zip(("name", "data"), args), **kwargs)
-        return None if self._trainings.inside else (str(given["name"]), loops.number(given["data"]))
+        return None if self._trainings.inside else (str(given["name"]), step_loop.number(given["data"]))
 
     def _leave_scalar(self, token: "Any", result: "Any", error: "Any") -> None:
         name, value = token

@@ -6,13 +6,13 @@ that is traced into a `tf.function`, the numbers are those that the outermost ca
 
 import weakref
 
-from . import loops, weights
+from . import step_loop, weights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .loops import StepLoop
+    from .step_loop import StepLoop
     from .tensorflow_sessions import Sessions
     from .trainings import Trainings
 
@@ -94,12 +94,12 @@ class TensorflowLoops:
         scaled = self._unscaled.pop(id(target), None)
         if scaled is not None and scaled[0] is target:
             target = scaled[1]
-        values = [loops.number(one) for one in flat(target)]
+        values = [step_loop.number(one) for one in flat(target)]
         return None if None in values or not values else sum(values)  # type: ignore[arg-type]
 
     def _enter_scaling(self, args: "Any", kwargs: "Any") -> "Any":
         loss = args[1] if len(args) > 1 else kwargs.get("loss")
-        return None if self._trainings.inside or loops.number(loss) is None else loss
+        return None if self._trainings.inside or step_loop.number(loss) is None else loss
 
     def _leave_scaling(self, loss: "Any", result: "Any", error: "Any") -> None:
         if error is None:
@@ -284,7 +284,7 @@ def named_scalars(result: "Any") -> "Values":
         return _of_pairs(zip(result._fields, result))
     found: Values = {}
     for place, one in enumerate(result if isinstance(result, (list, tuple)) else [result]):
-        value = loops.number(one)
+        value = step_loop.number(one)
         if value is not None:
             is_loss = not found and "int" not in str(getattr(one, "dtype", "float"))
             found["loss" if is_loss else "output-%d" % place] = value
@@ -305,7 +305,7 @@ def flat(nested: "Any") -> "list[Any]":
 def _of_pairs(pairs: "Any") -> "Values":
     found: Values = {}
     for name, one in pairs:
-        value = loops.number(one)
+        value = step_loop.number(one)
         if value is not None:
             found[str(name)[:200]] = value
         elif isinstance(one, dict):

@@ -3,13 +3,13 @@
 import sys
 import weakref
 
-from . import loops, weights, wrapping
+from . import step_loop, weights, wrapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .loops import StepLoop
+    from .step_loop import StepLoop
     from .trainings import Trainings
 
     Fetched = list[tuple[Any, Any, str]]
@@ -256,14 +256,14 @@ def _named(fetched: "Fetched", losses: "list[Any]") -> "dict[str, float]":
         name = key or ("" if is_loss else str(getattr(getattr(element, "op", None), "name", "")))
         if isinstance(value, bytes):
             found.update(_summarised(value))
-        elif name and loops.number(value) is not None and "int" not in type(value).__name__:
+        elif name and step_loop.number(value) is not None and "int" not in type(value).__name__:
             found[name[:200]] = float(value)
     return found
 
 
 def _value_of(loss: "Any", fetched: "Fetched") -> "dict[str, float]":
     for element, value, _ in fetched if loss is not None else ():
-        if element is loss and loops.number(value) is not None:
+        if element is loss and step_loop.number(value) is not None:
             return {"loss": float(value)}
     return {}
 
