@@ -152,12 +152,12 @@ class StepLoop:
         if weights.count(variables) > most:
             return None
         arrays = list(self._read(variables)) if variables else []
-        return weights.norm(arrays) if arrays else self._last_seen[1]  # type: ignore[no-any-return]
+        return weights.norm(arrays) if arrays else self._last_seen[1]
 
     def digest(self) -> "str | None":
         """The digest of what the loop trains, as it was last seen."""
         own = weights.digest(self._living(), self._read) if self.state is None else self.state.digest()
-        return own or self._last_seen[0]  # type: ignore[no-any-return]
+        return own or self._last_seen[0]
 
     def _living(self) -> "list[Any]":
         return [variable for variable in (reference() for reference in self._variables) if variable is not None]

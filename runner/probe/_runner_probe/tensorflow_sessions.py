@@ -119,14 +119,14 @@ class Sessions:
             self._trainings.inside -= 1
 
     def _leave_run(self, token: "Any", result: "Any", error: "Any") -> None:
-        found, *run = token
+        found, fetches, session = token
         if error is not None:
             if found:
                 self._trainings.where.blame(error)
             return
         self._trainings.inside += 1
         try:
-            self._end_run(found, *run, result)
+            self._end_run(found, fetches, session, result)
         finally:
             self._trainings.inside -= 1
 

@@ -75,9 +75,14 @@ def digest(variables: "Any", read: "Any") -> "str | None":
     return found.hexdigest() if number else None
 
 
-def norm(arrays: "Any") -> float:
-    """The Euclidean norm over all arrays together, in double precision; not finite where a weight is not."""
-    numpy = sys.modules["numpy"]
+def norm(arrays: "Any") -> "float | None":
+    """The Euclidean norm over all arrays together, in double precision; not finite where a weight is not.
+
+    None where there is no NumPy to take it with.
+    """
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is None:
+        return None
     total = 0.0
     with numpy.errstate(all="ignore"):
         for array in arrays:
