@@ -167,7 +167,7 @@ class StepTrace:
             "batch": None
             if batch is None
             else [model_reading.batch_digest(batch.inputs), model_reading.batch_digest(batch.targets)],
-            "learning_rate": float(rest[-1]) if rate else weights.learning_rate(fit.model, fit.read),
+            "learning_rate": float(rest[-1]) if rate else weights.learning_rate(fit.model.optimizer, fit.read),
             "loss": loss,
             "loss_error": error,
             "outputs": None
