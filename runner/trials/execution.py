@@ -221,7 +221,7 @@ def _view(trial: Trial, folder: JobFolder) -> ProjectView:
         works=(LAYOUT.work, str(folder.work)),
         homes=(LAYOUT.home, str(folder.home)),
         start=setting.experiment.start(setting.cell),
-        searched="" if setting.experiment.module else script.rpartition("/")[0],
+        searched="" if setting.experiment.own_module else script.rpartition("/")[0],
         data=tuple(mount.target for mount in setting.mounts),
     )
 

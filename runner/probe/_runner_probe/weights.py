@@ -43,10 +43,16 @@ def reader(backend: str) -> "Callable[[Any], Any]":
 
     def read(variables: "Any") -> "Any":
         if not variables or is_eager():
-            return (variable.numpy() for variable in variables)
+            return (_of_this_process(variable).numpy() for variable in variables)
         return iter(sys.modules[backend].get_session().run(list(variables)))
 
     return read
+
+
+def _of_this_process(variable: "Any") -> "Any":
+    """The first replica of a variable that has several: reading them all may wait for other processes to read too."""
+    replicas = getattr(variable, "_values", None)
+    return replicas[0] if isinstance(replicas, tuple) and replicas else variable
 
 
 def digest(variables: "Any", read: "Any") -> "str | None":
