@@ -100,6 +100,8 @@ class StepLoop:
         self.rate = channel.shielded(rate)
         self.settle_steps: Any = None
         """Gives the number of steps where they can't be counted one by one; asked when the loop is over."""
+        self.state: Any = None
+        """Gives digest and norm of what it trains where that is no list of variables."""
         self._read = read
         self._owner = weakref.ref(owner)
         self._variables: list[Any] = []
@@ -139,6 +141,8 @@ class StepLoop:
 
     def norm(self) -> "float | None":
         """The norm of what the loop trains; None where it is gone or too large."""
+        if self.state is not None:
+            return self.state.norm()  # type: ignore[no-any-return]
         variables = self._living()
         if not variables or weights.count(variables) > weights.NORM_PARAMETERS:
             return None
@@ -147,6 +151,8 @@ class StepLoop:
 
     def digest(self) -> "str | None":
         """The digest of what the loop trains."""
+        if self.state is not None:
+            return self.state.digest()  # type: ignore[no-any-return]
         return weights.digest(self._living(), self._read)
 
     def _living(self) -> "list[Any]":
@@ -189,10 +195,13 @@ class Loops:
         rate: "Any" = None,
         session: "Any" = None,
         readable: bool = True,
+        state: "Any" = None,
+        architecture: "str | None" = None,
     ) -> "StepLoop":
         """A new loop, which trains `variables`; the script is in it from now on.
 
         `kind` is `batches` where the owner is a model. `readable`: False where reading would add ops to a graph.
+        `state` gives digest and norm of what is trained where that is no list of variables.
         """
         if not any(self._numbers.values()):
             self._close_at_end()
@@ -200,6 +209,7 @@ class Loops:
         number = self._numbers[kind]
         loop = StepLoop(self._channel, "%s-%d" % (kind, number), owner, read, rate or _no_rate, session)
         loop.train(variables)
+        loop.state = state
         self._loops[kind, id(owner)] = loop
         is_model, is_sampled = kind == "batches", phases.is_sampled(number)
         self._where.move("training", loop.name)
@@ -208,7 +218,7 @@ class Loops:
             name=loop.name,
             model=phases.model_name(owner) if is_model else None,
             model_number=self._models.number(owner) if is_model else None,
-            architecture=phases.architecture(owner, variables) if is_model and is_sampled else None,
+            architecture=architecture or (phases.architecture(owner, variables) if is_model and is_sampled else None),
             planned_epochs=None,
             steps=None,
             initial_weights=loop.digest() if readable and is_sampled else None,
