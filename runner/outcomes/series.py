@@ -28,11 +28,12 @@ _ALIASES = {
 _MAXIMISED = (
     *("acc", "auc", "precision", "recall", "f1", "iou", "io_u", "dice_coef", "r2"),
     *("psnr", "ssim", "bleu", "top_k", "reward"),
+    *("validation_score", "best_score", "oob_score", "train_score", "lower_bound", "loglike"),
 )
 MOST_POINTS = 120
 """Of a longer series so many epochs are kept."""
-NOT_METRICS = frozenset({"lr", "learning_rate"})
-"""Values that Keras writes into its logs beside the metrics."""
+NOT_METRICS = frozenset({"lr", "learning_rate", "global_step"})
+"""Values that Keras and estimators write into their logs beside the metrics."""
 
 
 def canonical(name: str) -> str:

@@ -45,6 +45,7 @@ class Start(_Event):
     argv: Annotated[list[Text], Field(max_length=100)]
     pid: Count
     time: Finite
+    rank: Count | None = None
 
 
 class Seeding(_Event):
@@ -152,6 +153,14 @@ class Config(_Event):
     config: Annotated[str, StringConstraints(max_length=65536)]
 
 
+class NotConverged(_Event):
+    """A library said itself that a training did not converge."""
+
+    event: Literal["warning"]
+    phase: Name
+    message: Text
+
+
 class Uncaught(_Event):
     """An exception that nothing caught."""
 
@@ -209,6 +218,7 @@ Event = (
     | Loop
     | Evaluated
     | Config
+    | NotConverged
     | Uncaught
     | Packages
     | Exit

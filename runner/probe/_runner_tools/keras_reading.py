@@ -60,7 +60,7 @@ class KerasReading:
 
     def learning_rate(self) -> "float | None":
         """The learning rate where it is no variable."""
-        return weights.learning_rate(self._model, self._read)
+        return weights.learning_rate(self._model.optimizer, self._read)
 
     def read(self, variables: "Any") -> "Any":
         """Variables as arrays; Keras on JAX keeps their values elsewhere while it trains, until it is asked."""
