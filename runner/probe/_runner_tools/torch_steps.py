@@ -9,7 +9,7 @@ import gc
 import os
 import sys
 
-from _runner_probe import wrapping
+from _runner_probe import ranks, wrapping
 
 from .model_reading import Batch, Layer, Seen
 from .steps import PROCESS, shared
@@ -243,6 +243,9 @@ class TorchSteps:
         """From here on what all optimizers so far train is looked at."""
         if self._call_of_modules is not None:
             sys.modules["torch.nn"].Module.__call__ = self._call_of_modules
+        if ranks.rank():
+            self.alive = False  # the first of those that train together is looked at
+            return
         self._loop = TorchLoop(list(self._optimizers))
         self._loop.loaded, self._optimizers = self._loaded_first, []
         shared.loops.append(self)
@@ -275,7 +278,7 @@ class TorchSteps:
         if self._loop is None:
             self._begin()
         loop, optimizer = self._loop, args[0]
-        if not any(optimizer is one for one in loop.optimizers):
+        if loop is None or not any(optimizer is one for one in loop.optimizers):
             return optimizer
         loop.stepping = optimizer
         self._listener.begin(loop, self._step)
@@ -284,7 +287,7 @@ class TorchSteps:
     def _leave_step(self, optimizer: "Any", result: "Any", error: "Any") -> None:
         self._depth -= 1
         loop = self._loop
-        if self._depth or not any(optimizer is one for one in loop.optimizers):
+        if self._depth or loop is None or not any(optimizer is one for one in loop.optimizers):
             return
         if error is None:
             self._listener.end(loop, self._step, self._step, {})
