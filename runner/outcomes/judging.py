@@ -14,7 +14,6 @@ from runner.outcomes.fits import adversaries, companions, judged_fit, unconverge
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
 from runner.outcomes.reported_metric import ReportedMetric, is_of_before, reported, trainings
-from runner.outcomes.unreported import unreported
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
 from runner.trials.record import PRINTED_PHASE
 
@@ -306,6 +305,8 @@ def _unreported(verdict: Verdict, record: Record, criterion: tuple[Comparison, .
     missing += [one.metric for one in criterion[1:] if set(reported(record, one.metric).values) <= {None}]
     if not missing:
         return verdict
+    from runner.outcomes.unreported import unreported  # noqa: PLC0415 - only where a metric has no value
+
     return replace(
         verdict,
         label=Label.NO_METRICS,
