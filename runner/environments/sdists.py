@@ -135,9 +135,8 @@ def _build(sdist: Path, folder: Path, tools: list[str], python: str, toolchain: 
 def why_not_built(name: str, said: str, python: str, toolchain: Toolchain) -> str:
     """The reason why something can't be built: the lack of a compiler, else the builder's last words."""
     if (line := missing_compiler(said)) is None:
-        return "\n".join(
-            [f"{name} can't be built: {essential_line(said)}".rstrip(), *said.strip().splitlines()[-_LAST_LINES:]]
-        )
+        first = f"{name} can't be built: {essential_line(said)}".rstrip()
+        return "\n".join([first, *said.strip().splitlines()[-_LAST_LINES:]])
     return (
         f"{name} must be compiled for CPython {python}, and there is no compiler {toolchain.place}.\n"
         f"Choose another release of the package, or another CPython (`python:`), for which the index has a wheel;"
