@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from chromium import chromium  # noqa: E402 - the tests' folder is on the path by now
 
-from runner.cli.live_matrix import LiveMatrix  # noqa: E402 - as above
+from runner.cli.progress import LiveMatrix  # noqa: E402 - as above
 from runner.matrix.cell_id import CellId  # noqa: E402 - as above
 from runner.outcomes.account import Account  # noqa: E402 - as above
 from runner.outcomes.result import read_result  # noqa: E402 - as above
