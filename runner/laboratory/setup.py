@@ -16,7 +16,6 @@ from runner.matrix.cells import requirements_of
 from runner.matrix.model import Requirement
 from runner.matrix.requirement_files import axis_of
 from runner.preludes.prelude import Prelude, catalogue
-from runner.scripts.rewriting import rewritten
 from runner.scripts.script import read_script
 from runner.trials.trial import Setting, data_digest_of, mounts_of
 
@@ -180,21 +179,21 @@ class Settings:
         Raises UsageError where it can't be read, or its imports can't be rewritten.
         """
         experiment = setup.experiment
-        installed = frozenset(setup.own.modules if setup.own else ()) - {experiment.module.partition(".")[0]}
+        installed = frozenset(setup.own.modules if setup.own else ()) - {experiment.own_module.partition(".")[0]}
         pythonpath = dict(experiment.variables(cell)).get("PYTHONPATH", "")
-        source = cell.script, experiment.module, pythonpath, *experiment.files
+        source = cell.script, experiment.own_module, pythonpath, *experiment.files
         key = source, cell.import_flavour
         if key not in self._scripts:
             if source not in self._sources:
                 self._sources[source] = read_script(
                     self._folder,
                     cell.script,
-                    module=experiment.module,
+                    module=experiment.own_module,
                     files=experiment.files,
                     pythonpath=pythonpath,
                     installed=installed,
                 )
-            self._scripts[key] = rewritten(self._sources[source], cell.import_flavour)
+            self._scripts[key] = _in_flavour(self._sources[source], cell.import_flavour)
         return self._scripts[key]
 
     def _prelude(self, name: str) -> Prelude:
@@ -215,3 +214,11 @@ class Settings:
             mounts = mounts_of(data, self._folder)
             self._data[data] = mounts, data_digest_of(mounts, store)
         return self._data[data]
+
+
+def _in_flavour(script: Script, flavour: str) -> Script:
+    if flavour == "as-written":
+        return script
+    from runner.scripts.rewriting import rewritten  # noqa: PLC0415 - most runs rewrite nothing
+
+    return rewritten(script, flavour)
