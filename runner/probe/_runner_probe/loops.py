@@ -38,14 +38,15 @@ class Blocks:
     def add(self, values: "dict[str, float]") -> None:
         """One step's numbers by name."""
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = total + value, count + 1
         self._count += 1
         if self._count == self.size:
-            self._full.append({name: total / self._count for name, total in self._sums.items()})
+            self._full.append({name: total / count for name, (total, count) in self._sums.items()})
             self._sums, self._count = {}, 0
         if len(self._full) == BLOCKS:
             pairs = zip(self._full[::2], self._full[1::2])
-            self._full = [{name: (one[name] + two.get(name, one[name])) / 2 for name in one} for one, two in pairs]
+            self._full = [{**two, **{name: (one[name] + two.get(name, one[name])) / 2 for name in one}} for one, two in pairs]
             self.size *= 2
 
     def means(self) -> "dict[str, list[float]]":
@@ -53,8 +54,8 @@ class Blocks:
         blocks = [dict(block) for block in self._full]
         if self._count and blocks:
             share = self._count / float(self.size + self._count)
-            for name, total in self._sums.items():
-                blocks[-1][name] = blocks[-1].get(name, 0.0) * (1 - share) + share * total / self._count
+            for name, (total, count) in self._sums.items():
+                blocks[-1][name] = blocks[-1].get(name, 0.0) * (1 - share) + share * total / count
         names = sorted({name for block in blocks for name in block})
         return {name: [block[name] for block in blocks if name in block] for name in names}
 
@@ -100,6 +101,8 @@ class StepLoop:
         self.rate = channel.shielded(rate)
         self.settle_steps: Any = None
         """Gives the number of steps where they can't be counted one by one; asked when the loop is over."""
+        self.is_sampled = False
+        """True where the numbers of some steps only are told."""
         self.state: Any = None
         """Gives digest and norm of what it trains where that is no list of variables."""
         self._read = read
@@ -233,7 +236,7 @@ class Loops:
     def end_step(self, loop: "StepLoop", values: "dict[str, float] | None" = None) -> None:
         """A step is over; its numbers are `values` and what was told since the last one."""
         numbers, self._told = dict(self._told, **(values or {})), {}
-        if numbers:
+        if numbers or loop.is_sampled:
             loop.blocks.add(numbers)
         loop.epoch.add(numbers)
         self._thread = _thread.get_ident()

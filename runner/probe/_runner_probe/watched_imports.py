@@ -50,6 +50,7 @@ OPTIMIZERS = (
 )
 SCORES = ("wrappers.scikit_learn", "wrappers.sklearn_wrapper")
 ESTIMATORS = "sklearn.*"
+FLAX_COMPILATION = "flax.nnx.transforms.compilation"
 OTHER_SCORES = ("scikeras.wrappers",)
 TENSORFLOW_OPTIMIZERS = ("tensorflow.python.training.optimizer", "tensorflow_core.python.training.optimizer")
 
@@ -146,6 +147,12 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
 
         return sklearn_training.SklearnTraining(trainings())
 
+    @lru_cache(maxsize=None)
+    def gradients() -> "Any":
+        from . import jax_training
+
+        return jax_training.JaxTraining(trainings())
+
     def watch_optimizers(backend: str, module: "Any") -> None:
         training().watch_optimizers(module, backend)
 
@@ -158,6 +165,9 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
     found += [(name, lambda module: training().watch_sessions(module)) for name in SESSIONS]
     found += [(name, lambda module: estimators().watch_scores(module)) for name in OTHER_SCORES]
     found.append((ESTIMATORS, lambda module: estimators().watch(module)))
+    found.append(("jax", lambda module: gradients().watch(module)))
+    found.append(("optax", lambda module: gradients().watch_optimizers(module)))
+    found.append((FLAX_COMPILATION, lambda module: gradients().watch_modules(module)))
     return found
 
 
