@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 COMPILERS = ("jit", "pmap")
 GRADIENTS = ("value_and_grad", "grad")
-WAITING = 32
-"""So many steps are told at once, or those of a second."""
+PARTS = 4
+"""So many steps of a block are looked at: reading a number takes as long as a small step."""
+WAITING = 16
+LATEST = 2
+"""So many are told at once, or those of a second, but for the latest ones, which may not have their values yet."""
 LOOPS = 50
 
 
@@ -38,9 +41,14 @@ class JaxTraining:
         self._wrapped: dict[int, Any] = {}
         self._begin_process()
         trainings.channel.after_fork(self._begin_process)
+        trainings.loops.at_end(self._settle)
 
     def _begin_process(self) -> None:
         self._stacks: dict[int, list[Any]] = {}
+
+    def _settle(self) -> None:
+        for loop in [loop for loops in self._loops.values() for loop in loops]:
+            loop.settle()
 
     def watch(self, module: "Any") -> None:
         """The module `jax`."""
@@ -138,6 +146,7 @@ class GradientFunction:
         self._training = training
         self._maker = maker
         self._settings = settings
+        self._takes = maker == "nnx" or jax_results.donates(settings)
         self._loops = loops
         self._plan: Any = None
 
@@ -149,7 +158,7 @@ class GradientFunction:
 
     def keep(self, args: "Any", kwargs: "Any") -> "Any":
         """Copies of those arguments with which a loop begins that the call takes the memory of, or changes."""
-        if self._maker != "nnx" and not jax_results.donates(self._settings):
+        if not self._takes:
             return {}
         if self._plan is not None and self._loop_with(self._plan.given(args, kwargs)) is not None:
             return {}
@@ -193,12 +202,12 @@ class JaxLoop:
         self._training = training
         self._loops = training.trainings.loops
         self._waiting: list[Any] = []
+        self._latest: Any = None
+        self._since = 0
         self._told = time.monotonic()
-        self._loop: Any = self._loops.begin(
+        self._loop = self._loops.begin(
             self, (), None, state=jax_results.ArrayState(self), architecture=jax_results.architecture(initial)
         )
-        self._loop.is_sampled = True
-        self._loop.settle_steps = training.trainings.channel.shielded(self._settle)
         if training.optimizer is not None:
             training.trainings.tell_configs(self._loop.name, [("optimizer", training.optimizer)])
 
@@ -233,20 +242,26 @@ class JaxLoop:
         if comes_back:
             self._given = self._newest
         self._steps += 1
-        is_looked_at = self._steps % max(1, self._loop.blocks.size // 4) == 0
-        self._waiting.append((values, is_looked_at))
-        if len(self._waiting) >= WAITING or time.monotonic() - self._told > 1:
-            self._tell(self._waiting[:-2])
-            self._waiting = self._waiting[-2:]
+        self._since, self._latest = self._since + 1, values
+        if self._since >= self._loop.blocks.size // PARTS:
+            self._waiting.append((values, self._since))
+            self._since = 0
+            if len(self._waiting) >= WAITING or time.monotonic() - self._told > 1:
+                self._tell(len(self._waiting) - LATEST)
 
-    def _tell(self, waiting: "Any") -> None:
+    def settle(self) -> None:
+        """The script is over: its last steps are told, whenever they will be there."""
+        if self._since:
+            self._waiting.append((self._latest, self._since))
+            self._since = 0
+        self._tell(len(self._waiting))
+
+    def _tell(self, count: int) -> None:
         self._told = time.monotonic()
-        self._loops.known(self)
-        for values, is_looked_at in waiting:
-            for numbers in jax_results.numbers(values) if is_looked_at else [{}]:
-                self._loops.end_step(self._loop, numbers)
-
-    def _settle(self) -> int:
-        waiting, self._waiting = self._waiting, []
-        self._tell([(values, True) for values, _ in waiting])
-        return int(self._loop.steps)
+        waiting, self._waiting = self._waiting[:count], self._waiting[count:]
+        if waiting:
+            self._loops.known(self)
+        for values, steps in waiting:
+            found = jax_results.numbers(values)
+            for numbers in found:
+                self._loops.end_step(self._loop, numbers, steps)

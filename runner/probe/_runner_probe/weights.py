@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 DIGEST_BYTES = 512 * 1024**2
 NORM_PARAMETERS = 50 * 10**6
+FINAL_PARAMETERS = 4 * 10**9
 UPDATE_PARAMETERS = 10 * 10**6
-"""Above these sizes a model's digest, norm and update norm (which keeps a copy of the weights) are left out."""
+"""Above these sizes a model's digest, norm, norm at the end of a training, and update norm (which keeps a copy of the
+weights) are left out."""
+CHUNK = 1 << 20
 
 
 def variables_of(model: "Any") -> "list[Any]":
@@ -43,10 +46,27 @@ def reader(backend: str) -> "Callable[[Any], Any]":
 
     def read(variables: "Any") -> "Any":
         if not variables or is_eager():
-            return (variable.numpy() for variable in variables)
-        return iter(sys.modules[backend].get_session().run(list(variables)))
+            return (_of_this_process(variable).numpy() for variable in variables)
+        if is_first_graph():
+            return iter(sys.modules[backend].get_session().run(list(variables)))
+        return iter(_outside(variables))
 
     return read
+
+
+def _of_this_process(variable: "Any") -> "Any":
+    """The first replica of a variable that has several: reading them all may wait for other processes to read too."""
+    replicas = getattr(variable, "_values", None)
+    return replicas[0] if isinstance(replicas, tuple) and replicas else variable
+
+
+def _outside(variables: "Any") -> "list[Any]":
+    """What variables hold while a function is traced; nothing where they get their values only when it runs."""
+    try:
+        with _tensorflow("framework.ops").init_scope():
+            return [_of_this_process(variable).numpy() for variable in variables]
+    except Exception:
+        return []
 
 
 def digest(variables: "Any", read: "Any") -> "str | None":
@@ -61,12 +81,21 @@ def digest(variables: "Any", read: "Any") -> "str | None":
     return found.hexdigest() if number else None
 
 
-def norm(arrays: "Any") -> float:
-    """The Euclidean norm over all arrays together, in double precision; not finite where a weight is not."""
-    numpy = sys.modules["numpy"]
+def norm(arrays: "Any") -> "float | None":
+    """The Euclidean norm over all arrays together, in double precision; not finite where a weight is not.
+
+    None where there is no NumPy to take it with.
+    """
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is None:
+        return None
+    total = 0.0
     with numpy.errstate(all="ignore"):
-        squares = [numpy.square(numpy.asarray(array, dtype="float64")).sum() for array in arrays]
-        return float(numpy.sqrt(sum(squares)))
+        for array in arrays:
+            flat = numpy.asarray(array).reshape(-1)
+            for first in range(0, flat.size, CHUNK):  # a large array's double would need as much memory again, twice
+                total += float(numpy.square(flat[first : first + CHUNK].astype("float64")).sum())
+        return float(numpy.sqrt(total))
 
 
 def difference(after: "Any", before: "Any") -> "list[Any]":
@@ -78,9 +107,8 @@ def difference(after: "Any", before: "Any") -> "list[Any]":
         ]
 
 
-def learning_rate(model: "Any", read: "Any") -> "float | None":
+def learning_rate(optimizer: "Any", read: "Any") -> "float | None":
     """The optimizer's learning rate as it stands; None where only a new op could tell it."""
-    optimizer: Any = getattr(model, "optimizer", None)
     for name in ("learning_rate", "lr", "_lr"):
         value = getattr(optimizer, name, None)
         if value is not None:
@@ -105,6 +133,12 @@ def is_eager() -> bool:
     if context is None:  # TensorFlow 1.3 and older, or none at all
         return _tensorflow("framework.ops") is None
     return bool(context.executing_eagerly() if hasattr(context, "executing_eagerly") else context.in_eager_mode())
+
+
+def is_stateless() -> bool:
+    """True where Keras 3 computes new values of variables and changes none: a function of JAX' does that."""
+    module = sys.modules.get("keras.src.backend.common.stateless_scope")
+    return module is not None and bool(module.in_stateless_scope())
 
 
 def is_first_graph() -> bool:
