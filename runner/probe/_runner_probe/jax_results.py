@@ -272,7 +272,8 @@ def _read(arrays: "Any") -> "Any":
 def _host(array: "Any") -> "Any":
     """A copy: a view would keep the memory from being given away, and so would one that the array itself holds."""
     part = array.addressable_data(0) if hasattr(array, "addressable_data") else array
-    return sys.modules["numpy"].array(part)
+    numpy: Any = sys.modules.get("numpy")
+    return part if numpy is None else numpy.array(part)
 
 
 def _shapes(value: "Any") -> "Any":

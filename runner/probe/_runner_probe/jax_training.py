@@ -79,7 +79,8 @@ class JaxTraining:
         return known[1], self._enter(known[1], args[1:], kwargs)
 
     def _leave_wrapped(self, token: "Any", result: "Any", error: "Any") -> None:
-        self._leave(*token, result, error)
+        function, entered = token
+        self._leave(function, entered, result, error)
 
     def _loops_of(self, maker: str, function: "Any") -> "list[Any]":
         """The loops around a function, which is known by its code where it is made anew in each step."""
@@ -247,6 +248,7 @@ class JaxLoop:
             self._waiting.append((values, self._since))
             self._since = 0
             if len(self._waiting) >= WAITING or time.monotonic() - self._told > 1:
+                self._loops.known(self)
                 self._tell(len(self._waiting) - LATEST)
 
     def settle(self) -> None:
@@ -259,8 +261,6 @@ class JaxLoop:
     def _tell(self, count: int) -> None:
         self._told = time.monotonic()
         waiting, self._waiting = self._waiting[:count], self._waiting[count:]
-        if waiting:
-            self._loops.known(self)
         for values, steps in waiting:
             found = jax_results.numbers(values)
             for numbers in found:

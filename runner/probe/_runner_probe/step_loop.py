@@ -147,7 +147,8 @@ class StepLoop:
     def norm(self, most: int = weights.FINAL_PARAMETERS) -> "float | None":
         """The norm of what the loop trains, as it was last seen; None where that is more than `most` parameters."""
         if self.state is not None:
-            return self.state.norm() or self._last_seen[1]  # type: ignore[no-any-return]
+            found = self.state.norm()
+            return self._last_seen[1] if found is None else found  # type: ignore[no-any-return]
         variables = self._living()
         if weights.count(variables) > most:
             return None
