@@ -14,16 +14,22 @@ if TYPE_CHECKING:
 
 
 def enclosed(
-    original: "Callable[..., Any]", enter: "Callable[..., Any]", leave: "Callable[..., Any]"
+    original: "Callable[..., Any]",
+    enter: "Callable[..., Any]",
+    leave: "Callable[..., Any]",
+    unless: "Callable[[], bool] | None" = None,
 ) -> "Callable[..., Any]":
     """`original` with something before and after it.
 
     `enter(args, kwargs)` may replace arguments in place (args is a list) and gives a token; `leave(token, result,
-    error)` gets it back, with the exception where one leaves the call. Both must be shielded.
+    error)` gets it back, with the exception where one leaves the call. Both must be shielded. `unless()` is true where
+    nothing is to happen: under PyTorch's compiler, which knows by that what to leave out of what it compiles.
     """
 
     @functools.wraps(original)
     def call(*args: "Any", **kwargs: "Any") -> "Any":
+        if unless is not None and unless():
+            return original(*args, **kwargs)
         given = list(args)
         token = enter(given, kwargs)
         try:

@@ -34,7 +34,6 @@ class KerasTraining:
 
     def _begin_process(self) -> None:
         """In a fork: what its parent is in the middle of goes on there."""
-        self._fits = 0
         self._stacks: dict[Any, Any] = {}
         self._in_callbacks = 0
         self._configs: set[Any] = set()
@@ -99,9 +98,9 @@ class KerasTraining:
         model = args[0]
         stack = self._stack()
         if not stack or stack[-1].begun or not _is_same(stack[-1].model, model):
-            self._fits += 1
+            number = self._loops.number("fit")
             phase = phases.FitPhase(
-                self._channel, "fit-%d" % self._fits, self._fits, model, self._models.number(model), backend
+                self._channel, "fit-%d" % number, number, model, self._models.number(model), backend
             )
             self._where.move("training", phase.name)
             self._results.trained(phase.name)

@@ -80,6 +80,27 @@ class EpochMeans:
         return round(time.perf_counter() - self._began, 6)
 
 
+class Subject:
+    """What is known of a loop's model when the loop begins; all of it may be unknown."""
+
+    def __init__(
+        self,
+        model: "Any" = None,
+        architecture: "Any" = phases.architecture,
+        initial: "Any" = None,
+        number: "int | None" = None,
+        planned_epochs: "int | None" = None,
+    ) -> None:
+        self.model = model
+        self.architecture = architecture
+        """Gives the digest of a model and its variables."""
+        self.initial = initial
+        """Digest and norm of the weights, where they were read before."""
+        self.number = number
+        """The loop's own among those of its kind, where it was given one before."""
+        self.planned_epochs = planned_epochs
+
+
 class StepLoop:
     """One loop: the steps that one model, one optimizer, or one operation of a graph took outside of any `fit`.
 
@@ -91,6 +112,8 @@ class StepLoop:
         self.blocks = Blocks()
         self.epoch = EpochMeans()
         self.epochs = 0
+        self.usual_steps = 0
+        """The number of steps that its last epoch had."""
         self.steps = 0
         self.session = session
         self.norm, self.digest = channel.shielded(self.norm), channel.shielded(self.digest)
@@ -131,18 +154,16 @@ class StepLoop:
 
     def norm(self) -> "float | None":
         """The norm of what the loop trains; None where it is gone or too large."""
-        variables = self._living()
-        if not variables or weights.count(variables) > weights.NORM_PARAMETERS:
-            return None
-        arrays = list(self._read(variables))
-        return weights.norm(arrays) if arrays else None
+        return weights.norm_of(self._living(), self._read)
 
     def digest(self) -> "str | None":
         """The digest of what the loop trains."""
         return weights.digest(self._living(), self._read)
 
     def _living(self) -> "list[Any]":
-        return [variable for variable in (reference() for reference in self._variables) if variable is not None]
+        """What the loop trains; nothing where some of it is gone."""
+        found = [reference() for reference in self._variables]
+        return [] if any(variable is None for variable in found) else found
 
 
 class Loops:
@@ -159,8 +180,11 @@ class Loops:
 
     def _begin_process(self) -> None:
         self._loops: dict[Any, Any] = {}
-        self._numbers = {"batches": 0, "loop": 0}
+        self._numbers = {"batches": 0, "loop": 0, "fit": 0}
         self._told: dict[str, float] = {}
+        self._ends = False
+        self.taken = 0
+        """The number of steps that were taken in all loops."""
 
     def known(self, owner: "Any", kind: str = "loop") -> "StepLoop | None":
         """The loop of an owner that has one, which the script is in from now on."""
@@ -169,6 +193,11 @@ class Loops:
             return None
         self._where.move("training", loop.name)
         return loop  # type: ignore[no-any-return]
+
+    def number(self, kind: str) -> int:
+        """The number of the next loop, or `fit`, of its kind."""
+        self._numbers[kind] += 1
+        return self._numbers[kind]
 
     def begin(
         self,
@@ -179,32 +208,38 @@ class Loops:
         rate: "Any" = None,
         session: "Any" = None,
         readable: bool = True,
+        subject: "Subject | None" = None,
     ) -> "StepLoop":
         """A new loop, which trains `variables`; the script is in it from now on.
 
-        `kind` is `batches` where the owner is a model. `readable`: False where reading would add ops to a graph.
+        `kind` is `batches` where the owner is a model, `fit` where it is a trainer. `readable`: False where reading
+        would add ops to a graph.
         """
-        if not any(self._numbers.values()):
+        if not self._ends:
             self._close_at_end()
-        self._numbers[kind] += 1
-        number = self._numbers[kind]
+        about = subject or Subject(owner if kind == "batches" else None)
+        number = about.number or self.number(kind)
         loop = StepLoop(self._channel, "%s-%d" % (kind, number), owner, read, rate or _no_rate, session)
         loop.train(variables)
         self._loops[kind, id(owner)] = loop
-        is_model, is_sampled = kind == "batches", phases.is_sampled(number)
         self._where.move("training", loop.name)
+        self._tell_begin(loop, variables, about, number, readable)
+        return loop
+
+    def _tell_begin(self, loop: "StepLoop", variables: "Any", about: "Subject", number: int, readable: bool) -> None:
+        model, is_sampled = about.model, phases.is_sampled(number)
+        initial = (about.initial or (loop.digest(), loop.norm())) if readable and is_sampled else (None, None)
         self._channel.emit(
             "phase",
             name=loop.name,
-            model=phases.model_name(owner) if is_model else None,
-            model_number=self._models.number(owner) if is_model else None,
-            architecture=phases.architecture(owner, variables) if is_model and is_sampled else None,
-            planned_epochs=None,
+            model=None if model is None else phases.model_name(model),
+            model_number=None if model is None else self._models.number(model),
+            architecture=about.architecture(model, variables) if model is not None and is_sampled else None,
+            planned_epochs=about.planned_epochs,
             steps=None,
-            initial_weights=loop.digest() if readable and is_sampled else None,
-            weight_norm=loop.norm() if readable and is_sampled else None,
+            initial_weights=initial[0],
+            weight_norm=initial[1],
         )
-        return loop
 
     def tell(self, name: str, value: float) -> None:
         """A number of the step that is being taken, whichever loop it turns out to be of."""
@@ -212,6 +247,7 @@ class Loops:
 
     def end_step(self, loop: "StepLoop", values: "dict[str, float] | None" = None) -> None:
         """A step is over; its numbers are `values` and what was told since the last one."""
+        self.taken += 1
         numbers, self._told = dict(self._told, **(values or {})), {}
         if numbers:
             loop.blocks.add(numbers)
@@ -223,6 +259,7 @@ class Loops:
     def end_epoch(self, loop: "StepLoop", logs: "dict[str, float] | None" = None) -> None:
         """An epoch of the loop is over: the means of its steps, and `logs`, which win over them."""
         epoch, loop.epoch = loop.epoch, EpochMeans()
+        loop.usual_steps = epoch.steps
         loop.epochs += 1
         is_looked_at = phases.is_sampled(loop.epochs)
         self._channel.emit(
@@ -237,6 +274,25 @@ class Loops:
             rss_bytes=phases.resident_bytes() if is_looked_at else None,
         )
 
+    def begin_epochs(self) -> "dict[Any, int]":
+        """Something that makes an epoch begins: the number of steps that each loop has taken by now, for its end."""
+        for loop in self._loops.values():
+            if not loop.epoch.steps:
+                loop.epoch = EpochMeans()  # what came before, such as validation, takes none of its time
+        return {key: loop.steps for key, loop in self._loops.items()}
+
+    def end_epochs(self, since: "dict[Any, int]") -> None:
+        """Something that makes an epoch is over: of each loop that took steps since then, and has told of none yet."""
+        for key, loop in list(self._loops.items()):
+            if loop.epoch.steps and loop.steps > since.get(key, 0):
+                self.end_epoch(loop)
+
+    def end(self, loop: "StepLoop", failed: bool) -> None:
+        """A loop is over before the process is."""
+        for key in [key for key, one in self._loops.items() if one is loop]:
+            del self._loops[key]
+            self._close(loop, failed)
+
     def end_session(self, session: "Any") -> None:
         """The loops of a session are over."""
         for key, loop in list(self._loops.items()):
@@ -249,6 +305,7 @@ class Loops:
 
     def _close_at_end(self) -> None:
         """Registered after TensorFlow's own handlers, and so called before they take its state down."""
+        self._ends = True
         atexit.register(self._close_all)
         util = sys.modules.get("multiprocessing.util")
         if util is not None and self._channel.is_child():
@@ -259,14 +316,14 @@ class Loops:
         for key in list(self._loops):
             self._close(self._loops.pop(key))
 
-    def _close(self, loop: "StepLoop") -> None:
+    def _close(self, loop: "StepLoop", failed: bool = False) -> None:
         if loop.settle_steps is not None and loop.owner() is not None:
             loop.steps = max(loop.steps, loop.settle_steps())
         if loop.epochs and loop.epoch.steps:
             self.end_epoch(loop)
         self._write(loop)
         self._channel.emit(
-            "phase-end", name=loop.name, final_weights=loop.digest(), weight_norm=loop.norm(), error=False
+            "phase-end", name=loop.name, final_weights=loop.digest(), weight_norm=loop.norm(), error=failed
         )
 
 

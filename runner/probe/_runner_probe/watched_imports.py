@@ -131,6 +131,12 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
 
         return keras_training.KerasTraining(trainings())
 
+    @lru_cache(maxsize=None)
+    def torch() -> "Any":
+        from . import torch_training
+
+        return torch_training.TorchTraining(trainings())
+
     def watch_optimizers(backend: str, module: "Any") -> None:
         training().watch_optimizers(module, backend)
 
@@ -142,6 +148,8 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
         found.append((name, partial(watch_optimizers, backend)))
     found += [(name, lambda module: training().watch_sessions(module)) for name in SESSIONS]
     found += [(name, lambda module: training().watch_scores(module)) for name in OTHER_SCORES]
+    found.append(("torch", lambda module: torch().watch(module)))
+    found.append(("torch.utils.data.dataloader", lambda module: torch().watch_loaders(module)))
     return found
 
 

@@ -17,16 +17,27 @@ def own_classes(module: "Any") -> "list[type]":
     ]
 
 
-def put_around(cls: "Any", name: str, enter: "Callable[..., Any]", leave: "Callable[..., Any]") -> "Any":
+def put_around(
+    cls: "Any",
+    name: str,
+    enter: "Callable[..., Any]",
+    leave: "Callable[..., Any]",
+    unless: "Callable[[], bool] | None" = None,
+) -> "Any":
     """Enclose the method `name` where `cls` itself defines it; None where it does not, else the new method."""
     original = vars(cls).get(name)
     if not inspect.isfunction(original):
         return None
-    method: Any = enclosed(original, enter, leave)
+    method: Any = enclosed(original, enter, leave, unless)
     # getfullargspec, which scikit-learn's wrappers ask what `fit` takes, does not look through __wrapped__.
     method.__signature__ = inspect.signature(original)
     setattr(cls, name, method)
     return method
+
+
+def first_argument(args: "Any", kwargs: "Any") -> "Any":
+    """The object that a method belongs to: all that many an end of a call asks for."""
+    return args[0]
 
 
 def nothing(*_: "Any") -> None:
