@@ -174,8 +174,8 @@ def _troubles(counts: Tally) -> tuple[str, ...]:
 
 
 def _is_trouble(flag: str) -> bool:
-    return flag in {"child-raised", "crashed-after-training"} or flag.startswith(
-        ("earlier-fit-", "later-fit-", "other-model-")
+    return flag in {"child-raised", "children-at-once", "crashed-after-training"} or flag.startswith(
+        ("earlier-fit-", "later-fit-", "other-model-", "other-rank-")
     )
 
 

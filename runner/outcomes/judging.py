@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from runner.matrix.model import Judging
 from runner.outcomes.advice import advice
-from runner.outcomes.child_processes import of_children
+from runner.outcomes.child_processes import judged_rank, of_children
 from runner.outcomes.fingerprint import message_told, raised_at_import, signal_name
 from runner.outcomes.fits import adversaries, companions, judged_fit
 from runner.outcomes.judge import Value
@@ -233,6 +233,7 @@ def verdict_of(
         return _without_trial(record)
     target = criterion[0] if criterion else None
     metric = judging.metric if target is None else target.metric
+    whole, record = record, judged_rank(record, metric)
     found = judged_fit(record, metric, judging, target)
     unmet = (_unmet(record, comparison, judging, found) for comparison in criterion[1:])
     arguments = {
@@ -267,21 +268,24 @@ def verdict_of(
     )
     verdict = _unreported(verdict, record, criterion)
     verdict = verdict.with_flags(*_flags(found, record))
-    return _with_companions(verdict, record, found, metric, judging, by_default=target is None and metric == "loss")
+    verdict = _with_companions(verdict, record, found, metric, judging, by_default=target is None and metric == "loss")
+    children = of_children(whole, found, metric)
+    notes = (verdict.reason, *children.notes, *advice(record))
+    return replace(verdict, reason="; ".join(notes)).with_flags(*children.flags)
 
 
 def _with_companions(
     verdict: Verdict, record: Record, judged: ReportedMetric, metric: str, judging: Judging, *, by_default: bool
 ) -> Verdict:
-    """The verdict with what is to be told of other trainings, of other processes, and of how it came about."""
-    beside, children = companions(record, judged, metric, judging), of_children(record, judged)
-    notes = [*beside.notes, *children.notes, *advice(record)]
+    """The verdict with what is to be told of other trainings of the process, and of how it came about."""
+    beside = companions(record, judged, metric, judging)
+    notes = [*beside.notes]
     if by_default and (adversary := adversaries(record, judged)) is not None:
         notes.insert(0, adversary)
     if verdict.label is Label.NO_METRICS and is_of_before(record, metric):
         notes.insert(0, "the trial ran before such results were recorded: `run --again` runs it once more")
     verdict = replace(verdict, reason="; ".join((verdict.reason, *notes)))
-    return verdict.with_flags(*beside.flags, *children.flags)
+    return verdict.with_flags(*beside.flags)
 
 
 def _unreported(verdict: Verdict, record: Record, criterion: tuple[Comparison, ...]) -> Verdict:

@@ -45,6 +45,7 @@ class Start(_Event):
     argv: Annotated[list[Text], Field(max_length=100)]
     pid: Count
     time: Finite
+    rank: Count | None = None
 
 
 class Seeding(_Event):

@@ -107,9 +107,14 @@ class ChildProcess(_Frozen):
     """A process that the script started and that trained, was asked for results or raised an exception."""
 
     name: str
-    """`child-1`, … in the order in which they joined; their fits are `child-1:fit-1`, …"""
+    """`child-1`, … in the order in which they joined; their fits are `child-1:fit-1`, … One that has a rank is
+    `rank-0`, or `rank-0-2` where it is the second one of that rank."""
     pid: int
     """Its number in the trial's own world."""
+    rank: int | None = None
+    """Its number among the processes that train one model together; None where it trains by itself."""
+    began_s: float | None = None
+    """Seconds from the start of the trial's first process to its own."""
     command: tuple[str, ...] = ()
     exception: ScriptException | None = None
     """The exception that nothing in it caught."""
@@ -249,12 +254,17 @@ class Record(_Frozen):
 
         None where neither was seen: then no trial is known to be a copy. What was printed is rounded, and shows none.
         """
-        weights = tuple((phase.initial_weights, phase.final_weights) for phase in self.phases)
+        others = {child.name for child in self.children if child.rank}  # they join in any order
+        weights = tuple(
+            (phase.initial_weights, phase.final_weights)
+            for phase in self.phases
+            if phase.name.partition(":")[0] not in others
+        )
         if weights and all(initial is not None and final is not None for initial, final in weights):
             return weights
         series = tuple(
             (epoch.phase, epoch.epoch, *((name, value.hex()) for name, value in sorted(epoch.logs.items())))
             for epoch in self.epochs
-            if epoch.phase != PRINTED_PHASE
+            if epoch.phase != PRINTED_PHASE and epoch.phase.partition(":")[0] not in others
         )
         return (weights, series) if series else None

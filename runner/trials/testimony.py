@@ -37,7 +37,13 @@ PRELUDES: Final = 100
 
 
 _OF_EVENT = {"event", "t", "process"}
-_FAILED_CHILD = "subprocess.CalledProcessError"
+_FAILED_CHILD = {
+    "subprocess.CalledProcessError",
+    "torch.distributed.elastic.multiprocessing.errors.ChildFailedError",
+    "torch.multiprocessing.spawn.ProcessRaisedException",
+    "torch.multiprocessing.spawn.ProcessExitedException",
+}
+"""The exceptions that say no more than that another process failed."""
 
 
 class Testimony:
@@ -56,7 +62,7 @@ class Testimony:
         if event.process is not None and isinstance(event, events.Start):
             if event.process in self._children or len(self._children) >= CHILDREN:
                 return False
-            self._children[event.process] = ProcessTestimony(f"child-{len(self._children) + 1}")
+            self._children[event.process] = ProcessTestimony(self._name(event))
         process = self.first if event.process is None else self._children.get(event.process)
         if process is None:
             return False
@@ -67,6 +73,13 @@ class Testimony:
         if taken and isinstance(event, events.PhaseBegin):
             self._phase_order[process.named(event.name)] = len(self._phase_order)
         return taken
+
+    def _name(self, event: events.Start) -> str:
+        """What a process that joins is called; those that have a rank join in any order."""
+        if event.rank is None:
+            return f"child-{len(self._children) + 1}"
+        before = sum(one.rank == event.rank for one in self._children.values())
+        return f"rank-{event.rank}-{before + 1}" if before else f"rank-{event.rank}"
 
     def _take_evaluation(self, event: events.Evaluated, process: ProcessTestimony) -> None:
         self._evaluation_counts[event.kind] += 1
@@ -91,11 +104,20 @@ class Testimony:
         own = self.first.exception()
         if own is None:
             return None
-        causes = [child.exception() for child in self._children.values()] if own.type == _FAILED_CHILD else []
-        cause = next((one for one in reversed(causes) if one is not None), None)
+        cause = self._raised_first() if own.type in _FAILED_CHILD else None
         if cause is None:
             return own.model_copy(update={"stage": self._lifted(own.stage, has_metrics)})
         return cause.model_copy(update={"traceback": f"{cause.traceback}\n{own.traceback}"})
+
+    def _raised_first(self) -> ScriptException | None:
+        """What the process raised that failed last; of those that trained together, the one that failed first."""
+        failed = [(child, error) for child in self._children.values() if (error := child.exception()) is not None]
+        failed = [(child, error) for child, error in failed if error.type not in _FAILED_CHILD]
+        if not failed:
+            return None
+        if failed[-1][0].rank is not None:
+            return min((one for one in failed if one[0].rank is not None), key=lambda one: one[0].raised_at)[1]
+        return failed[-1][1]
 
     def _lifted(self, stage: Stage, has_metrics: bool) -> Stage:
         """The stage, which is `training` at least with the first metric or with a child that trains."""
@@ -109,7 +131,14 @@ class Testimony:
     def children(self) -> tuple[ChildProcess, ...]:
         """The processes that the script started, in the order in which they joined."""
         return tuple(
-            ChildProcess(name=one.name, pid=pid, command=one.command, exception=one.exception())
+            ChildProcess(
+                name=one.name,
+                pid=pid,
+                rank=one.rank,
+                began_s=round(one.began_at - self.first.began_at, 3),
+                command=one.command,
+                exception=one.exception(),
+            )
             for pid, one in self._children.items()
         )
 
@@ -252,6 +281,21 @@ class ProcessTestimony:
     def probe(self) -> str | None:
         """The version of the probe."""
         return None if self._start is None else self._start.probe
+
+    @property
+    def rank(self) -> int | None:
+        """Its number among those that train together."""
+        return None if self._start is None else self._start.rank
+
+    @property
+    def began_at(self) -> float:
+        """The start of the process, in seconds since 1970 by the trial's clock."""
+        return 0.0 if self._start is None else self._start.time
+
+    @property
+    def raised_at(self) -> float:
+        """The moment of the exception that nothing caught, by the same clock."""
+        return self.began_at + (0.0 if self._exception is None else self._exception.t)
 
     @property
     def command(self) -> tuple[str, ...]:

@@ -15,6 +15,10 @@ COMMAND = ("/env/bin/python", "fold.py", "--fold")
 ERROR = {"type": "ValueError", "message": "no data\nat all", "traceback": "", "stage": "training", "phase": ""}
 
 
+def rank(number: int, raised: bool = False) -> ChildProcess:
+    return child(number, raised=raised).model_copy(update={"name": f"rank-{number}", "rank": number})
+
+
 def child(number: int, *command: str, raised: bool = False) -> ChildProcess:
     error = ScriptException.model_validate(ERROR) if raised else None
     return ChildProcess(
@@ -67,3 +71,54 @@ def test_what_a_child_raised_and_the_script_passed_on_is_told_once() -> None:
     crashed = made(child(1, raised=True), exception=own, stage="training", exit_code=1, **trained(child_1=()))
     verdict = verdict_of(crashed)
     assert (verdict.label, verdict.flags) == (Label.CRASHED_TRAINING, ())
+
+
+def test_rank_0_is_judged_whichever_began_last_and_a_lost_rank_is_told() -> None:
+    verdict = verdict_of(made(rank(0), rank(1), **trained(rank_0=LEARNS, rank_1=BREAKS)))
+    assert (verdict.label, verdict.flags) == (Label.SETTLED, ("trained-in-child", "other-rank-nan"))
+    assert verdict.reason.endswith("; trained in rank-0 of 2 (python fold.py --fold 0); rank-1 ended in NaN")
+    verdict = verdict_of(made(rank(1), rank(0), **trained(rank_1=LEARNS, rank_0=BREAKS)))
+    assert (verdict.label, verdict.flags) == (Label.NAN, ("trained-in-child",))
+
+
+def test_a_metric_that_only_another_rank_reported_is_judged_there() -> None:
+    verdict = verdict_of(made(rank(0), rank(1), **trained(rank_0=(), rank_1=LEARNS)))
+    assert (verdict.label, verdict.flags) == (Label.SETTLED, ("trained-in-child",))
+
+
+def test_a_script_that_trains_itself_beside_its_ranks_is_rank_0() -> None:
+    verdict = verdict_of(made(rank(1), **trained(first=BREAKS, rank_1=LEARNS)))
+    assert (verdict.label, verdict.flags) == (Label.NAN, ())
+
+
+def test_three_ranks_of_one_model_are_no_folds() -> None:
+    ranks = trained(rank_0=LEARNS, rank_1=LEARNS, rank_2=LEARNS)
+    phases = tuple(
+        phase.model_copy(update={"architecture": "a" * 64, "model_number": 1, "initial_weights": f"{n}" * 64})
+        for n, phase in enumerate(ranks["phases"])
+    )
+    verdict = verdict_of(made(rank(0), rank(1), rank(2), phases=phases, epochs=ranks["epochs"]))
+    assert verdict.flags == ("trained-in-child",)
+
+
+def test_what_ranks_trained_is_the_same_whichever_joined_first() -> None:
+    def joined(first: int, second: int) -> Record:
+        names = {f"rank_{number}": (1.0, 0.5 + number) for number in (first, second)}
+        return made(rank(first), rank(second), **trained(**names))
+
+    assert joined(0, 1).identity == joined(1, 0).identity
+
+
+def test_processes_that_trained_at_the_same_time_are_told() -> None:
+    def at(begins: float, number: int) -> ChildProcess:
+        return child(number).model_copy(update={"began_s": begins})
+
+    told = trained(child_1=LEARNS, child_2=LEARNS)
+    phases = tuple(phase.model_copy(update={"began_s": 1.0, "ended_s": 5.0}) for phase in told["phases"])
+    together = verdict_of(made(at(0.0, 1), at(2.0, 2), phases=phases, epochs=told["epochs"]))
+    assert together.flags == ("trained-in-child", "children-at-once")
+    assert together.reason.endswith(
+        "child-1 trained at the same time: which one is judged is chance, `fits: all` judges the worst"
+    )
+    apart = verdict_of(made(at(0.0, 1), at(4.5, 2), phases=phases, epochs=told["epochs"]))
+    assert apart.flags == ("trained-in-child",)

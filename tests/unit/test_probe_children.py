@@ -240,3 +240,143 @@ if __name__ == "__main__":
     found = read_channel(done.channel, None)
     assert (found.bad_lines, len(found.children)) == (0, 8)
     assert done.channel.read_bytes().count(b'"event":"evaluation"') == 1600
+
+
+@OLDEST_AND_NEWEST
+def test_environments_that_go_through_os_lead_to_the_probe_too(python: Path, tmp_path: Path) -> None:
+    script = """
+import os, sys
+command, env = [sys.executable, "-c", TRAINS], dict(os.environ, MINE="1")
+os.spawnve(os.P_WAIT, sys.executable, command + ["1"], env)
+os.spawnv(os.P_WAIT, sys.executable, command + ["2"])
+spawn = getattr(os, "posix_spawn", lambda *given: os.spawnve(os.P_NOWAIT, *given))
+os.waitpid(spawn(sys.executable, command + ["3"], env), 0)
+os.environ["PYTHONPATH"] = os.environ["PYTHONPATH"] + os.pathsep + "/nowhere"
+os.system(sys.executable + " -c '" + TRAINS + "' 4")
+path = os.environ.pop("PYTHONPATH")
+os.system("env PYTHONPATH=$PYTHONPATH:" + path + " " + sys.executable + " -c '" + TRAINS + "' 5")
+if os.fork() == 0:
+    os.execve(sys.executable, command + ["6"], dict(env, PYTHONPATH=path))
+os.wait()
+""".replace("TRAINS", repr(TRAINS))
+    done = run(python, tmp_path, script)
+    assert (done.err, done.exit_code) == ("", 0)
+    assert [loss for (loss,) in losses(told(done)).values()] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+
+
+@OLDEST_AND_NEWEST
+def test_workers_that_are_ended_have_told_how_far_their_loops_were(python: Path, tmp_path: Path) -> None:
+    script = """
+import multiprocessing, os, time
+import keras
+def work(steps, result=None):
+    model = keras.models.Model()
+    for step in range(steps):
+        loss = model.train_on_batch(100.0 - step)
+    if result is not None:
+        result.send(loss[0])
+        time.sleep(60)
+if __name__ == "__main__":
+    mine, result = multiprocessing.Pipe()
+    worker = multiprocessing.get_context("fork").Process(target=work, args=(50, result))
+    worker.start()
+    print(mine.recv())
+    worker.terminate()
+    worker.join()
+    if os.fork() == 0:
+        work(30)
+        os._exit(0)
+    os.wait()
+"""
+    done = run(python, tmp_path, script)
+    found = told(done)
+    assert (done.out, done.err, done.exit_code) == ("51.0\n", "", 0)
+    assert [(phase.name, phase.steps, phase.finished) for phase in found.phases] == [
+        ("child-1:batches-1", 50, False),
+        ("child-2:batches-1", 30, False),
+    ]
+    assert [series[-1] for series in losses(found).values()] == [51.0, 71.0]
+
+
+@OLDEST_AND_NEWEST
+def test_what_a_process_of_multiprocessing_raised_is_told_and_printed_as_ever(python: Path, tmp_path: Path) -> None:
+    script = """
+import multiprocessing, sys
+def work(number):
+    try:
+        raise ValueError("no data %d" % number)
+    except ValueError:
+        if number:
+            sys.exit(number)
+        raise
+if __name__ == "__main__":
+    for number in (0, 1):
+        worker = multiprocessing.get_context("fork").Process(target=work, args=(number,))
+        worker.start()
+        worker.join()
+        print(worker.exitcode)
+"""
+    done = run(python, tmp_path, script)
+    assert done.out == "1\n1\n"
+    raised = [child.exception for child in told(done).children]
+    assert [(one.message, one.file, one.line) for one in raised if one] == [
+        ("no data 0", "train.py", 5),
+        ("no data 1", "train.py", 5),
+    ]
+    plain = run(python, tmp_path, script, probe=False)
+    if python == Path(sys.executable):
+        assert done.err == plain.err
+
+
+@OLDEST_AND_NEWEST
+def test_processes_that_train_together_are_named_by_their_ranks(python: Path, tmp_path: Path) -> None:
+    script = """
+import json, os, subprocess, sys
+cluster = {"worker": ["localhost:1", "localhost:2"], "chief": ["localhost:3"]}
+def start(number, **more):
+    subprocess.check_call([sys.executable, "-c", TRAINS, str(number)], env=dict(os.environ, **more))
+start(1, RANK="1")
+start(2, RANK="0", LOCAL_RANK="3")
+start(3, OMPI_COMM_WORLD_RANK="0")
+start(4, TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 1}}))
+start(5, TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "chief", "index": 0}}))
+start(6, TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "evaluator", "index": 0}}), RANK="none")
+subprocess.check_call([sys.executable, "-c", "import torch.distributed\\n" + TRAINS, "7"])
+""".replace("TRAINS", repr(TRAINS))
+    torch = tmp_path / "work" / "torch"
+    torch.mkdir(parents=True)
+    (torch / "__init__.py").write_text("def manual_seed(seed): pass\n")
+    (torch / "distributed.py").write_text("def is_initialized(): return True\ndef get_rank(): return 4\n")
+    found = told(run(python, tmp_path, script))
+    assert [(child.name, child.rank) for child in found.children] == [
+        ("rank-1", 1),
+        ("rank-0", 0),
+        ("rank-0-2", 0),
+        ("rank-2", 2),
+        ("rank-0-3", 0),
+        ("child-6", None),
+        ("rank-4", 4),
+    ]
+    assert [phase.name for phase in found.phases][:2] == ["rank-1:fit-1", "rank-0:fit-1"]
+
+
+def test_the_exception_of_the_rank_that_failed_first_is_the_reason(tmp_path: Path) -> None:
+    start = '{"event":"start","t":0,"probe":"3","python":"3.11.7","implementation":"cpython","executable":"","argv":[],'
+    raised = '{"event":"exception","t":%s,%s"type":"%s","message":"m","traceback":"","file":null,"line":null,'
+    raised += '"source":null,"stage":"training","phase":""}'
+    failed = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError"
+    lines = [
+        start + '"pid":1,"time":100,"rank":null}',
+        start + '"pid":2,"time":101,"rank":0,"process":2}',
+        start + '"pid":3,"time":103,"rank":1,"process":3}',
+        raised % (2, '"process":3,', "ValueError"),
+        raised % (5, '"process":2,', "ConnectionError"),
+        raised % (9, "", failed),
+    ]
+    channel = tmp_path / "channel"
+    channel.write_text("\n".join(lines) + "\n")
+    found = read_channel(channel, None)
+    assert found.bad_lines == 0
+    assert found.exception is not None
+    assert found.exception.type == "ValueError"
+    assert [(child.name, child.began_s) for child in found.children] == [("rank-0", 1.0), ("rank-1", 3.0)]

@@ -24,11 +24,11 @@ def start(settings: "dict[str, str]", folder: str) -> None:
         seed = None
     line.emit("seeding", mode="as-written" if seed is None else "seeded", seed=seed)
     hooks = watched_imports.training_hooks(line, where, steps=settings.get("RUNNER_STEPS") == "1")
-    hooks.append(("subprocess", children.ChildEnvironment(settings, folder, line).watch))
+    hooks.extend(children.install(settings, folder, line))
     if seed is not None:
         line.shielded(preparation.seed_random)(seed)
         hooks.extend(preparation.seed_hooks(seed, line))
     if settings.get("RUNNER_PRELUDES"):
         hooks.extend(preparation.run_preludes(settings["RUNNER_PRELUDES"], line))
+    hooks.extend(ending.install(line, where))
     watched_imports.install(hooks, line)
-    ending.install(line, where)

@@ -10,6 +10,8 @@ import os
 import sys
 import time
 
+from . import ranks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +71,7 @@ class Emitter:
         self._descriptor: Any = None
         self._identity: Any = None
         self._forked: list[Callable[[], object]] = []
+        self._handing: list[Callable[[bool], object]] = []
         self._waiting: list[dict[str, Any]] | None = None
         self._begin()
         if not child:
@@ -86,6 +89,16 @@ class Emitter:
     def after_fork(self, act: "Callable[[], object]") -> None:
         """Have `act` called in each process that is a fork of this one."""
         self._forked.append(act)
+
+    def before_handing_over(self, act: "Callable[[bool], object]") -> None:
+        """Have `act` called before a result leaves this process; with True where the process ends without a word."""
+        self._handing.append(act)
+
+    def hand_over(self, at_end: bool = False) -> None:
+        """A result leaves this process, or all of it is over."""
+        self.settle()
+        for act in self._handing:
+            act(at_end)
 
     def is_child(self) -> bool:
         """True in a process that the script started."""
@@ -108,6 +121,8 @@ class Emitter:
                 return
             waiting, self._waiting = self._waiting or [], None
             for one in [*waiting, fields]:
+                if one["event"] == "start":
+                    one["rank"] = ranks.rank()
                 self._write(one)
         except Exception:
             pass

@@ -9,11 +9,15 @@ import os
 import re
 import sys
 
+from .enclosing_importlib_bootstrap import enclosed
+from .wrapping import nothing, put_around
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from .emitter import Emitter, ScriptProgress
+    from .watched_imports import Hook
 
 MESSAGE_CHARACTERS = 8000
 TRACEBACK_CHARACTERS = 32000
@@ -37,9 +41,11 @@ NESTED = ("tensorflow.python.keras", "tensorflow_core.python.keras", "tensorflow
 _PROBE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def install(channel: "Emitter", where: "ScriptProgress") -> None:
-    """See uncaught exceptions and the interpreter's orderly end."""
-    _Ending(channel, where).install()
+def install(channel: "Emitter", where: "ScriptProgress") -> "list[Hook]":
+    """See uncaught exceptions and the interpreter's orderly end; (module name, hook) for ends of another kind."""
+    ending = _Ending(channel, where)
+    ending.install()
+    return [("multiprocessing.process", ending.watch_processes)]
 
 
 class _Ending:
@@ -55,6 +61,25 @@ class _Ending:
         self._next_hook = sys.excepthook
         sys.excepthook = self._excepthook
         atexit.register(self._channel.shielded(self._at_exit))
+
+    def watch_processes(self, module: "Any") -> None:
+        """The module of multiprocessing's processes, which print an exception themselves and end with exit code 1."""
+
+        def enter(args: "Any", kwargs: "Any") -> None:
+            args[0].run = enclosed(args[0].run, nothing, self._channel.shielded(self._leave_run))
+
+        put_around(module.BaseProcess, "_bootstrap", self._channel.shielded(enter), nothing)
+
+    def _leave_run(self, token: "Any", result: "Any", error: "Any") -> None:
+        if error is None:
+            return
+        trace = error.__traceback__ = error.__traceback__.tb_next  # without the frame that leaves for here
+        if isinstance(error, SystemExit):  # PyTorch's workers catch what is raised, and exit
+            error = error.__context__ if error.code else None
+            trace = getattr(error, "__traceback__", None)
+        if isinstance(error, Exception):
+            self._channel.settle()
+            self._tell(error, trace)
 
     def _excepthook(self, kind: "type[BaseException]", error: "BaseException", trace: "Any") -> None:
         self._channel.settle()

@@ -5,6 +5,7 @@ of all its steps are kept as the means of at most 64 blocks of equally many cons
 are full.
 """
 
+import _thread
 import atexit
 import sys
 import time
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 BLOCKS = 64
 SECONDS = 10.0
+UNTOLD = 8
+"""Where a worker hands on a result, a loop is told of if one in so many of its steps were not yet."""
 
 
 class Blocks:
@@ -125,6 +128,7 @@ class StepLoop:
         self._variables: list[Any] = []
         self._began = time.time()
         self._written = self._latest = self._began
+        self._told = 0
 
     def owner(self) -> "Any":
         """The model, optimizer or operation; None when it is gone."""
@@ -140,16 +144,20 @@ class StepLoop:
         self._latest = time.time()
         return self.steps & (self.steps - 1) == 0 or self._latest - self._written > SECONDS
 
-    def event(self) -> "dict[str, Any]":
+    def untold(self) -> int:
+        """The number of steps since the loop was told of."""
+        return self.steps - self._told
+
+    def event(self, with_norm: bool = True) -> "dict[str, Any]":
         """The event of the loop so far; it supersedes what was written before."""
-        self._written = time.time()
+        self._written, self._told = time.time(), self.steps
         return {
             "phase": self.name,
             "steps": self.steps,
             "seconds": round(self._latest - self._began, 4),
             "block": self.blocks.size,
             "logs": self.blocks.means(),
-            "weight_norm": self.norm(),
+            "weight_norm": self.norm() if with_norm else None,
         }
 
     def norm(self) -> "float | None":
@@ -177,6 +185,7 @@ class Loops:
         self._close = channel.shielded(self._close)
         self._begin_process()
         channel.after_fork(self._begin_process)
+        channel.before_handing_over(channel.shielded(self._hand_over))
 
     def _begin_process(self) -> None:
         self._loops: dict[Any, Any] = {}
@@ -185,6 +194,7 @@ class Loops:
         self._ends = False
         self.taken = 0
         """The number of steps that were taken in all loops."""
+        self._thread = 0
 
     def known(self, owner: "Any", kind: str = "loop") -> "StepLoop | None":
         """The loop of an owner that has one, which the script is in from now on."""
@@ -252,6 +262,7 @@ class Loops:
         if numbers:
             loop.blocks.add(numbers)
         loop.epoch.add(numbers)
+        self._thread = _thread.get_ident()
         self._results.trained(loop.name)
         if loop.count():
             self._write(loop)
@@ -299,6 +310,16 @@ class Loops:
             if loop.session == session:
                 del self._loops[key]
                 self._close(loop)
+
+    def _hand_over(self, at_end: bool) -> None:
+        """Tell how far the loops are where much of them was not told yet; at the end all, and without reading weights.
+
+        Another thread than the one that trains can't tell, since it may be in the middle of a step.
+        """
+        if self._thread == _thread.get_ident():
+            for loop in list(self._loops.values()):
+                if loop.untold() * (1 if at_end else UNTOLD) > (0 if at_end else loop.steps):
+                    self._channel.emit("loop", **loop.event(with_norm=not at_end))
 
     def _write(self, loop: "StepLoop") -> None:
         self._channel.emit("loop", **loop.event())

@@ -1,6 +1,7 @@
 """The losses that PyTorch's gradients are taken of, by what is trained with them."""
 
 import weakref
+from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ class Trained:
     """What an optimizer trains, or what a loss depends on where there is none, and the losses since its last step."""
 
     def __init__(self, owner: "Any", ended: "Any", variables: "Any" = None, module: "Any" = None) -> None:
-        self.owner = weakref.ref(owner, lambda _: ended(self))  # called before what the owner holds is gone
+        self.owner = weakref.ref(owner, partial(ended, self))  # called before what the owner holds is gone
         self.loop: Any = None
         self.module: Any = (lambda: None) if module is None else weakref.ref(module)
         self.losses: list[Any] = []

@@ -8,7 +8,7 @@ import sys
 import weakref
 from functools import partial
 
-from . import phases, torch_models, weights, wrapping
+from . import phases, torch_compiler, torch_models, weights, wrapping
 from .loops import Subject
 from .torch_losses import Step, Trained, value_of
 
@@ -39,8 +39,6 @@ class TorchTraining:
         self._losses: Any = weakref.WeakSet()
         self._begin_process()
         trainings.channel.after_fork(self._begin_process)
-        self._end_iteration = trainings.channel.shielded(self._end_iteration)
-        self._end_training = trainings.channel.shielded(self._end_training)
 
     def _begin_process(self) -> None:
         self._step: Any = None
@@ -56,7 +54,10 @@ class TorchTraining:
         """PyTorch itself."""
         self._unseen = torch_models.Unseen(torch)
         self.read = torch_models.reader(self._unseen)
-        self._around = around = partial(self._trainings.put_around, unless=_compiler(torch))
+        compiler = torch_compiler.Compiler(torch)
+        self._around = around = partial(self._trainings.put_around, compiler=compiler)
+        self._end_iteration = compiler.outside_of(self._channel.shielded(self._end_iteration))
+        self._end_training = compiler.outside_of(self._channel.shielded(self._end_training))
         for name in ("__init__", "__setstate__"):
             around(torch.optim.Optimizer, name, self._enter_making, self._leave_making)
         around(torch.autograd, "backward", self._enter_backward, self._leave_backward)
@@ -68,7 +69,7 @@ class TorchTraining:
 
     def watch_loaders(self, module: "Any") -> None:
         """PyTorch's module of data loaders."""
-        self._trainings.put_around(module.DataLoader, "__iter__", wrapping.first_argument, self._leave_iter)
+        self._around(module.DataLoader, "__iter__", wrapping.first_argument, self._leave_iter)
 
     def tell_configs(self, phase: str, module: "Any", optimizer: "Any", loss: "Any") -> None:
         """The settings of what trains together, where they were not told before."""
@@ -98,7 +99,7 @@ class TorchTraining:
         if error is None:
             self._all[id(token[0])] = Trained(token[0], self._end_training, module=token[1])
 
-    def _end_training(self, trained: "Trained") -> None:
+    def _end_training(self, trained: "Trained", owner: "Any" = None) -> None:
         """The optimizer, or the module without one, is about to be gone."""
         self._channel.settle()
         for number in [number for number, one in self._all.items() if one is trained]:
@@ -287,10 +288,10 @@ class TorchTraining:
             return
         number = id(iterator)
         self._end_iteration(number)  # where it is the same one again (`persistent_workers`)
-        ended = weakref.ref(iterator, lambda _: self._end_iteration(number))
+        ended = weakref.ref(iterator, partial(self._end_iteration, number))
         self._iterations[number] = ended, self._loops.begin_epochs()
 
-    def _end_iteration(self, number: int) -> None:
+    def _end_iteration(self, number: int, iterator: "Any" = None) -> None:
         self._channel.settle()
         iteration = self._iterations.pop(number, None)
         if iteration is not None:
@@ -307,12 +308,6 @@ def _is_skipped(optimizer: "Any") -> bool:
     """True where a scaler found gradients that are not finite, and leaves it to the optimizer to take no step."""
     found = vars(optimizer).get("found_inf")
     return found is not None and bool(float(found))
-
-
-def _compiler(torch: "Any") -> "Any":
-    """What PyTorch's compiler knows to be true in what it compiles; None where there is none."""
-    places = (getattr(torch, "compiler", None), getattr(torch, "_utils", None))
-    return next((place.is_compiling for place in places if place is not None and hasattr(place, "is_compiling")), None)
 
 
 def _scalers(torch: "Any") -> "list[Any]":

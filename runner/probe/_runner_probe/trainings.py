@@ -30,7 +30,7 @@ class Trainings:
         self.inside = 0
 
     def put_around(
-        self, cls: "Any", name: str, enter: "Any", leave: "Any", *given: "Any", unless: "Any" = None
+        self, cls: "Any", name: str, enter: "Any", leave: "Any", *given: "Any", compiler: "Any" = None
     ) -> None:
         """Put `enter(args, kwargs, *given)` and `leave(token, result, error)` around a method or function.
 
@@ -48,4 +48,4 @@ class Trainings:
                 leave(entered[1], result, error)
 
         shielded = self.channel.shielded
-        wrapping.put_around(cls, name, shielded(enter_here), shielded(leave_if_entered), unless)
+        wrapping.put_around(cls, name, shielded(enter_here), shielded(leave_if_entered), compiler)

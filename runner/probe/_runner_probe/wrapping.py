@@ -22,13 +22,13 @@ def put_around(
     name: str,
     enter: "Callable[..., Any]",
     leave: "Callable[..., Any]",
-    unless: "Callable[[], bool] | None" = None,
+    compiler: "Any" = None,
 ) -> "Any":
     """Enclose the method `name` where `cls` itself defines it; None where it does not, else the new method."""
     original = vars(cls).get(name)
     if not inspect.isfunction(original):
         return None
-    method: Any = enclosed(original, enter, leave, unless)
+    method: Any = enclosed(original, enter, leave, compiler)
     # getfullargspec, which scikit-learn's wrappers ask what `fit` takes, does not look through __wrapped__.
     method.__signature__ = inspect.signature(original)
     setattr(cls, name, method)
