@@ -69,5 +69,5 @@ def _enclosed_outside_of(
         switch(state)
         return result
 
-    compiler.skip(call.__code__)
+    compiler.skip(call)
     return call

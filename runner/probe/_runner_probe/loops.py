@@ -65,6 +65,7 @@ class EpochMeans:
     def __init__(self) -> None:
         self.steps = 0
         self._began = time.perf_counter()
+        self._ended: Any = None
         self._sums: dict[str, Any] = {}
 
     def add(self, values: "dict[str, float]") -> None:
@@ -78,9 +79,13 @@ class EpochMeans:
         """{name: mean over the steps that had it}."""
         return {name: total / count for name, (total, count) in self._sums.items()}
 
+    def end(self) -> None:
+        """No step comes after this."""
+        self._ended = time.perf_counter()
+
     def seconds(self) -> float:
-        """The time since the epoch began."""
-        return round(time.perf_counter() - self._began, 6)
+        """The time that the epoch took, to its end where that is over."""
+        return round((self._ended or time.perf_counter()) - self._began, 6)
 
 
 class Subject:
@@ -137,6 +142,13 @@ class StepLoop:
     def train(self, variables: "Any") -> None:
         """From now on the loop trains these, and no others."""
         self._variables = [weakref.ref(variable) for variable in variables]
+
+    def take_epoch(self) -> "EpochMeans":
+        """The epoch up to now; another one begins."""
+        epoch, self.epoch = self.epoch, EpochMeans()
+        epoch.end()
+        self.usual_steps = epoch.steps
+        return epoch
 
     def count(self) -> bool:
         """A step is over; True where to write now: at every power of two, and where ten seconds have passed."""
@@ -267,10 +279,14 @@ class Loops:
         if loop.count():
             self._write(loop)
 
-    def end_epoch(self, loop: "StepLoop", logs: "dict[str, float] | None" = None) -> None:
-        """An epoch of the loop is over: the means of its steps, and `logs`, which win over them."""
-        epoch, loop.epoch = loop.epoch, EpochMeans()
-        loop.usual_steps = epoch.steps
+    def end_epoch(
+        self, loop: "StepLoop", logs: "dict[str, float] | None" = None, taken: "EpochMeans | None" = None
+    ) -> None:
+        """An epoch of the loop is over: the means of its steps, and `logs`, which win over them.
+
+        `taken` is the epoch where it was taken from the loop before.
+        """
+        epoch = taken or loop.take_epoch()
         loop.epochs += 1
         is_looked_at = phases.is_sampled(loop.epochs)
         self._channel.emit(

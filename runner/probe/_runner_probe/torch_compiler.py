@@ -17,18 +17,18 @@ class Compiler:
         places = (getattr(torch, "compiler", None), getattr(torch, "_utils", None))
         self.is_compiling: Any = next(filter(None, (getattr(place, "is_compiling", None) for place in places)), bool)
         """False where it is called; the compiler takes it for True in what it compiles."""
-        self._frames = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
+        self._frames: Any = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
         self.switch: Any = getattr(self._frames, "set_eval_frame", bool)
         """`state = switch(None)` keeps the compiler from intercepting frames, `switch(state)` lets it go on."""
 
-    def skip(self, code: "Any") -> None:
-        """Have frames of this code not intercepted where nothing that is compiled calls it."""
+    def skip(self, function: "Any") -> None:
+        """Have the frames of a function not intercepted where nothing that is compiled calls it."""
         frames = self._frames
         if hasattr(frames, "skip_code"):
-            frames.skip_code(code)
+            frames.skip_code(function.__code__)
         elif hasattr(frames, "set_code_exec_strategy"):
             action = frames._FrameAction
-            frames.set_code_exec_strategy(code, frames._FrameExecStrategy(action.SKIP, action.DEFAULT))
+            frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(action.SKIP, action.DEFAULT))
 
     def outside_of(self, function: "Callable[..., Any]") -> "Callable[..., Any]":
         """`function`, for a call from wherever an object happens to end."""
@@ -41,5 +41,5 @@ class Compiler:
             finally:
                 switch(state)
 
-        self.skip(call.__code__)
+        self.skip(call)
         return call

@@ -62,9 +62,10 @@ def architecture(module: "Any", variables: "Any") -> str:
     return hashlib.sha256(json.dumps([classes, shapes]).encode("ascii")).hexdigest()
 
 
-def learning_rate(optimizer: "Any") -> "float | None":
-    """The rate of an optimizer's first group."""
-    rate = optimizer.param_groups[0].get("lr")
+def rate_of(reference: "Any") -> "float | None":
+    """The learning rate of the first group of an optimizer; None where that is gone."""
+    optimizer = reference()
+    rate = None if optimizer is None else optimizer.param_groups[0].get("lr")
     return None if rate is None else float(rate)
 
 

@@ -31,6 +31,7 @@ class TorchTraining:
     def __init__(self, trainings: "Trainings") -> None:
         self._trainings = trainings
         self._channel, self._where, self._loops = trainings.channel, trainings.where, trainings.loops
+        self._around: Any = None
         self.fit: Any = None
         """The call of a trainer that the script is in (see `torch_trainers`)."""
         self._all: dict[int, Trained] = {}
@@ -66,10 +67,13 @@ class TorchTraining:
             around(scaler, "step", self._enter_scaler_step, self._leave_scaler_step)
         around(torch.nn.modules.loss._Loss, "__init__", wrapping.first_argument, self._leave_making_loss)
         wrapping.once(torch.nn.Module, "__init__", self._channel.shielded(self._building))
+        if "torch.utils.data.dataloader" in sys.modules:
+            self.watch_loaders(sys.modules["torch.utils.data.dataloader"])
 
     def watch_loaders(self, module: "Any") -> None:
-        """PyTorch's module of data loaders."""
-        self._around(module.DataLoader, "__iter__", wrapping.first_argument, self._leave_iter)
+        """PyTorch's module of data loaders; one that PyTorch itself imports is watched with it."""
+        if self._around is not None:
+            self._around(module.DataLoader, "__iter__", wrapping.first_argument, self._leave_iter)
 
     def tell_configs(self, phase: str, module: "Any", optimizer: "Any", loss: "Any") -> None:
         """The settings of what trains together, where they were not told before."""
@@ -248,7 +252,7 @@ class TorchTraining:
             trained.owner(),
             variables,
             self.read,
-            rate=None if optimizer is None else partial(_rate, weakref.ref(optimizer)),
+            rate=None if optimizer is None else partial(torch_models.rate_of, weakref.ref(optimizer)),
             subject=Subject(module, torch_models.architecture, trained.initial),
         )
         loop.settle_steps = partial(self._settle, trained, loop)
@@ -297,11 +301,6 @@ class TorchTraining:
         if iteration is not None:
             self.tell_waiting()
             self._loops.end_epochs(iteration[1])
-
-
-def _rate(reference: "Any") -> "float | None":
-    optimizer = reference()
-    return None if optimizer is None else torch_models.learning_rate(optimizer)
 
 
 def _is_skipped(optimizer: "Any") -> bool:

@@ -51,6 +51,7 @@ OPTIMIZERS = (
 SCORES = ("wrappers.scikit_learn", "wrappers.sklearn_wrapper")
 OTHER_SCORES = ("sklearn.base", "scikeras.wrappers")
 TENSORFLOW_OPTIMIZERS = ("tensorflow.python.training.optimizer", "tensorflow_core.python.training.optimizer")
+LIGHTNINGS = ("lightning.pytorch", "pytorch_lightning")
 
 SESSIONS = ("tensorflow.python.client.session", "tensorflow_core.python.client.session")
 
@@ -137,6 +138,12 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
 
         return torch_training.TorchTraining(trainings())
 
+    @lru_cache(maxsize=None)
+    def trainers() -> "Any":
+        from . import torch_trainers
+
+        return torch_trainers.TorchTrainers(trainings(), torch())
+
     def watch_optimizers(backend: str, module: "Any") -> None:
         training().watch_optimizers(module, backend)
 
@@ -150,6 +157,11 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
     found += [(name, lambda module: training().watch_scores(module)) for name in OTHER_SCORES]
     found.append(("torch", lambda module: torch().watch(module)))
     found.append(("torch.utils.data.dataloader", lambda module: torch().watch_loaders(module)))
+    for name in LIGHTNINGS:
+        found.append((name + ".trainer.trainer", lambda module: trainers().watch_lightning(module)))
+        found.append((name + ".loops.fit_loop", lambda module: trainers().watch_lightning_epochs(module)))
+    found.append(("transformers.trainer", lambda module: trainers().watch_transformers(module)))
+    found.append(("transformers.trainer_callback", lambda module: trainers().watch_transformers_logs(module)))
     return found
 
 
