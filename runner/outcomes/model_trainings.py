@@ -77,7 +77,7 @@ def _freshness(record: Record) -> Iterator[tuple[Phase, bool]]:
 
 def in_turn(one: Phase, other: Phase) -> bool:
     """True where two loops of one process went on at the same time, as those of a generator and its critic do."""
-    if "batches-" not in one.name or "batches-" not in other.name or process_of(one.name) != process_of(other.name):
+    if "fit-" in one.name + other.name or process_of(one.name) != process_of(other.name):
         return False
     if None in (one.began_s, one.ended_s, other.began_s, other.ended_s) or one.model_number == other.model_number:
         return False

@@ -23,7 +23,7 @@ def enclosed(
 
     `enter(args, kwargs)` may replace arguments in place (args is a list) and gives a token; `leave(token, result,
     error)` gets it back, with the exception where one leaves the call. Both must be shielded. `compiler` is PyTorch's,
-    where it may compile what calls this (see `torch_compiler`).
+    where it may compile what calls this (see `torch_guards`).
     """
     if compiler is not None:
         return _enclosed_outside_of(compiler, original, enter, leave)

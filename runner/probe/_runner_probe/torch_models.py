@@ -12,31 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from .torch_guards import Unseen
+
 PLAIN = (bool, int, float, str, type(None))
 NODES = 5000
 """So many nodes of a loss's graph are looked at for the tensors that it depends on."""
 WIDER = ("torch.bfloat16", "torch.float8")
 """Types of numbers that NumPy lacks; float32 holds all of theirs."""
-
-
-class _Nothing:
-    def __enter__(self) -> None:
-        """Do nothing."""
-
-    def __exit__(self, *_: object) -> None:
-        """Do nothing."""
-
-
-class Unseen:
-    """Two guards, under which what is done with tensors is not handed to the script's own modes and classes.
-
-    `with unseen.function():` covers functions and methods; what `unseen.dispatch()` gives covers operations for as
-    long as it is kept.
-    """
-
-    def __init__(self, torch: "Any") -> None:
-        self.function = getattr(torch._C, "DisableTorchFunction", _Nothing)
-        self.dispatch = getattr(torch._C, "_DisableTorchDispatch", _Nothing)
 
 
 def reader(unseen: "Unseen") -> "Callable[[Any], Any]":

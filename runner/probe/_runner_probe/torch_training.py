@@ -8,7 +8,7 @@ import sys
 import weakref
 from functools import partial
 
-from . import phases, torch_compiler, torch_models, weights, wrapping
+from . import phases, torch_guards, torch_models, weights, wrapping
 from .loops import Subject
 from .torch_losses import Step, Trained, value_of
 
@@ -53,9 +53,9 @@ class TorchTraining:
 
     def watch(self, torch: "Any") -> None:
         """PyTorch itself."""
-        self._unseen = torch_models.Unseen(torch)
+        self._unseen = torch_guards.Unseen(torch)
         self.read = torch_models.reader(self._unseen)
-        compiler = torch_compiler.Compiler(torch)
+        compiler = torch_guards.Compiler(torch)
         self._around = around = partial(self._trainings.put_around, compiler=compiler)
         self._end_iteration = compiler.outside_of(self._channel.shielded(self._end_iteration))
         self._end_training = compiler.outside_of(self._channel.shielded(self._end_training))

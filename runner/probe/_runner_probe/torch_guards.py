@@ -1,7 +1,7 @@
-"""PyTorch's compiler, as far as what is put around functions must know it; it is never imported.
+"""What keeps PyTorch's compiler, and modes and classes of the script's own, from meeting what the probe does.
 
-It compiles the functions that a compiled function calls, and intercepts every frame of Python while one of them runs:
-what the probe does must be neither in what it compiles, nor be compiled itself.
+The compiler compiles the functions that a compiled function calls, and intercepts every frame of Python while one of
+them runs: what the probe does must be neither in what it compiles, nor be compiled itself. It is never imported here.
 """
 
 TYPE_CHECKING = False
@@ -43,3 +43,23 @@ class Compiler:
 
         self.skip(call)
         return call
+
+
+class _Nothing:
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing."""
+
+
+class Unseen:
+    """Two guards, under which what is done with tensors is not handed to the script's own modes and classes.
+
+    `with unseen.function():` covers functions and methods; what `unseen.dispatch()` gives covers operations for as
+    long as it is kept.
+    """
+
+    def __init__(self, torch: "Any") -> None:
+        self.function = getattr(torch._C, "DisableTorchFunction", _Nothing)
+        self.dispatch = getattr(torch._C, "_DisableTorchDispatch", _Nothing)
