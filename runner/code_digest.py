@@ -34,6 +34,7 @@ _TOKEN: Final = re.compile(
 )
 _READERS_OF_DOCSTRINGS = frozenset({"__doc__", "docopt", "doctest", "getdoc", "getsource", "getsourcelines"})
 """Names whose use makes a docstring part of what the code does."""
+_LAYOUT = frozenset({"comment", "newline"})
 _DEPTH = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 
@@ -60,10 +61,8 @@ def code_digest(source: bytes) -> str:
         if indent > indents[-1]:
             indents.append(indent)
             digest.update(b">")
-        for text in texts:
-            encoded = text.encode("utf-8", "surrogatepass")
-            digest.update(b"%d:%b" % (len(encoded), encoded))
-        digest.update(b";")
+        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+        digest.update(b"%b;" % b"".join([b"%d:%b" % (len(one), one) for one in encoded]))
     return digest.hexdigest()
 
 
@@ -73,16 +72,16 @@ def _statements(text: str) -> Iterator[tuple[int, list[str], bool]]:
     texts: list[str] = []
     is_bare, is_at_start = True, True
     for match in _TOKEN.finditer(text):
-        kind, found = match.lastgroup, match.group()
-        if kind == "newline" and not depth:
+        kind, found = match.lastgroup, match[0]
+        if kind == "space":
+            indent = len(found.expandtabs(8)) if is_at_start and found != "\\\n" else indent
+        elif kind == "newline" and not depth:
             if texts:
                 yield indent, texts, is_bare
             texts, indent, is_bare, is_at_start = [], 0, True, True
-        elif kind == "space":
-            indent = len(found.expandtabs(8)) if is_at_start and found != "\\\n" else indent
-        elif kind not in {"comment", "newline"}:
-            is_plain = match["string"] is not None and _is_plain(match["prefix"], found)
-            depth = max(0, depth + _DEPTH.get(found, 0))
+        elif kind not in _LAYOUT:
+            is_plain = kind == "string" and _is_plain(match["prefix"], found)
+            depth = max(0, depth + _DEPTH[found]) if found in _DEPTH else depth
             is_bare = is_bare and is_plain
             is_at_start = False
             texts.append(found)

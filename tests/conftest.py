@@ -1,6 +1,6 @@
-"""What all tests share: those marked `docker` or `browser` are skipped where they can't run, or fail where they must.
+"""What all tests share: those marked `docker`, `browser` or `torch` are skipped where they can't run.
 
-RUNNER_REQUIRE_DOCKER=1 and RUNNER_REQUIRE_BROWSER=1 say that it must.
+They fail where they must run: RUNNER_REQUIRE_DOCKER=1, RUNNER_REQUIRE_BROWSER=1 and RUNNER_REQUIRE_WHEELS=1 say so.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 from chromium import chromium
+from torch_wheel import TORCH, torch_wheel
 
 from runner.engines.docker.buildkit import build_client
 from runner.engines.docker.daemon import connect
@@ -48,6 +49,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _not_run(reason)
     if item.get_closest_marker("browser") is not None and not chromium():
         _not_run("there is no Chromium: `apt-get install chromium`", "RUNNER_REQUIRE_BROWSER")
+    if item.get_closest_marker("torch") is not None and torch_wheel() is None:
+        _not_run(f"there is no wheel of torch {TORCH} in the folder RUNNER_WHEELS", "RUNNER_REQUIRE_WHEELS")
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +75,7 @@ def _not_run(reason: str, required: str = "RUNNER_REQUIRE_DOCKER") -> None:
     message = f"could not be run: {reason}"
     if os.environ.get(required) == "1":
         pytest.fail(f"{message} ({required}=1)", pytrace=False)
-    pytest.skip(message)  # `.ci/run` sets both variables, so that nothing is skipped there for lack of means
+    pytest.skip(message)  # `.ci/run` sets all three variables, so that nothing is skipped there for lack of means
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from torch_wheel import TORCH, beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "system" / "kinds"
 PAGE = Path(__file__).parents[1] / "docs" / "scripts.md"
 BEGIN, END = "<!-- kinds: made from tests/system/kinds/kinds.yaml -->\n", "<!-- end of kinds -->\n"
-AXES = {"keras": {"tensorflow": ["2.15.0"]}, "plain": {"numpy": ["1.26.4"]}}
-"""What a matrix begins with, by stack: all kinds share two environments, but for those that ask for packages."""
+AXES = {"keras": {"tensorflow": ["2.15.0"]}, "plain": {"numpy": ["1.26.4"]}, "torch": {"torch": [TORCH]}}
+"""What a matrix begins with, by stack: all kinds of one share an environment, but for those that ask for packages."""
+PACKAGES = {"torch": ["numpy"]}
+"""What all kinds of a stack ask for."""
+WITH_TORCH = {"torch"}
+"""The stacks that need the wheel of PyTorch."""
 LINK = "../tests/system/kinds/"
 GOOD = {"converges", "settles"}
 
@@ -62,11 +67,12 @@ class Kind:
         axes = {"axes": dict(self.axes)} if self.axes else {}
         return {**axes, "experiment": experiment, **{k: v for k, v in self.matrix.items() if k != "experiment"}}
 
-    @property
-    def text(self) -> str:
-        """Its matrix.yaml."""
+    def text(self, *wheels: str) -> str:
+        """Its matrix.yaml, with wheel files of its stack."""
         axes = {**AXES[self.stack], **self.axes}
-        return yaml.safe_dump({"seeds": 1, **self.written, "axes": axes}, sort_keys=False)
+        packages = [*wheels, *PACKAGES.get(self.stack, ()), *self.matrix.get("packages", ())]
+        named = {"packages": packages} if packages else {}
+        return yaml.safe_dump({"seeds": 1, **self.written, "axes": axes, **named}, sort_keys=False)
 
 
 def kinds() -> list[Kind]:
@@ -80,8 +86,8 @@ def _kind(entry: dict[str, Any]) -> Kind:
     return Kind(**entry, cells=[Expected(**cell) for cell in cells])
 
 
-def lay_out(kind: Kind, folder: Path) -> None:
-    """Put the script and its matrix into a new folder, as a user has them."""
+def lay_out(kind: Kind, folder: Path, wheel: Path | None) -> None:
+    """Put the script and its matrix into a new folder, as a user has them, with the wheel that its stack needs."""
     source = FOLDER / kind.script
     if source.is_dir():
         shutil.copytree(source, folder)
@@ -90,7 +96,8 @@ def lay_out(kind: Kind, folder: Path) -> None:
         shutil.copy(source, folder)
     if (FOLDER / "locks").is_dir():
         shutil.copytree(FOLDER / "locks", folder / "locks")
-    (folder / "matrix.yaml").write_text(kind.text)
+    wheels = [beside(folder, wheel)] if wheel and kind.stack in WITH_TORCH else []
+    (folder / "matrix.yaml").write_text(kind.text(*wheels))
 
 
 def wrong(kind: Kind, done: CompletedProcess[str]) -> list[str]:

@@ -30,7 +30,6 @@ from runner.cli.parameters import (
     options,
 )
 from runner.cli.progress import PlainProgress
-from runner.environments.wheelhouse import total
 from runner.errors import MachineError, UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.plurals import counted
@@ -187,6 +186,8 @@ def _disk_lines(plan: Plan) -> Iterator[str]:
     sizes = [environment.sizes for environment in plan.environments if environment.wanted and environment.sizes]
     if not sizes:
         return
+    from runner.environments.wheelhouse import total  # noqa: PLC0415 - where nothing is to be made it is not needed
+
     download, write = total(sizes)
     free = f"; {size(plan.room.free_bytes)} are free in {plan.room.path}" if plan.room else ""
     unlocked = f" and what the {plan.to_lock} without a lock will need" if plan.to_lock else ""

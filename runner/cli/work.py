@@ -40,8 +40,7 @@ from runner.cli.parameters import (
 from runner.matrix.matrix_file import Matrix
 from runner.plurals import counted
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
-from runner.session.shards import merge as merge_stores
-from runner.trials.execution import Workplace
+from runner.trials.job_files import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -321,6 +320,8 @@ def merge(
     matrix: MatrixOption = DEFAULT_MATRIX,
 ) -> int:
     """Join the records, logs and artifacts of other `.runner` folders into this matrix's own."""
+    from runner.session.shards import merge as merge_stores  # noqa: PLC0415 - only here
+
     folder = Matrix.load(matrix).folder.absolute()
     merged = merge_stores(Workplace(root=folder / ".runner"), stores)
     for conflict in merged.conflicts:

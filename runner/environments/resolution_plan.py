@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from runner.environments.file_store import obtain
-from runner.environments.local_wheels import fitting, local_wheel, those_taking
+from runner.environments.local_wheels import fitting, local_wheel, release_of, those_taking
 from runner.environments.sdists import built
 from runner.environments.solver import NoSolutionError
 from runner.environments.target import accepts, first_release, installable, machine, minor_of, takes_python, wheel_tags
@@ -105,7 +106,7 @@ class ResolutionPlan:
     pins: Mapping[str, str]
     """Name to version; the base first."""
     out: Mapping[str, datetime]
-    """When each pinned release came out."""
+    """When each pinned release and each wheel came out."""
     packages: tuple[Requirement, ...]
     constraints: tuple[str, ...]
     """Requirements that hold for what comes in, and bring nothing in."""
@@ -123,8 +124,13 @@ class ResolutionPlan:
         """The name of the first pin."""
         return next(iter(self.pins))
 
+    @property
+    def exact(self) -> Mapping[str, str]:
+        """Name to version of what is given: the pins and the wheels."""
+        return {**{wheel.name: wheel.version for wheel in self.wheels}, **self.pins}
+
     def newer_than(self, as_of: datetime | None) -> tuple[tuple[str, datetime], ...]:
-        """The pins that a limit would hide, each with a limit that shows it; those with a rule of their own apart."""
+        """What is given and a limit would hide, with a limit that shows it; those with a rule of their own apart."""
         shown = ((name, day_after(out)) for name, out in self.out.items() if name not in self.times.own)
         return tuple((name, until) for name, until in shown if as_of is not None and until > as_of)
 
@@ -138,7 +144,7 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
     wheels = tuple(filter(None, map(local_wheel, environment.packages)))
     wanted = tuple(_requirement(line) for line in environment.packages if local_wheel(line) is None)
     times = times_of(environment.as_of, environment.dates)
-    releases = {name: _release(name, version, catalog) for name, version in environment.pins}
+    releases = {name: _release(name, version, environment, catalog, wheels) for name, version in environment.pins}
     undated = {name: None for name in releases if catalog.has_undated(name)}
     times = replace(times, own={**undated, **times.own})  # a pin is exact: no newer one can come in by this
     _check_times(releases, times)
@@ -151,15 +157,18 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
         if "tensorflow" in times.own:
             times = replace(times, own={"tensorflow-cpu": times.own["tensorflow"], **times.own})
     pins = {installed[name]: str(release.version) for name, release in releases.items()}
+    files = fitting(wheels, python) or ()
+    given = {wheel.name: release_of([wheel], wheel.name, wheel.version, catalog.project(wheel.name)) for wheel in files}
+    given |= {installed[name]: release for name, release in releases.items()}
     return ResolutionPlan(
         python=python,
         pins=pins,
-        out={installed[name]: came_out(name, release, python, times) for name, release in releases.items()},
+        out={name: came_out(name, release, python, times) for name, release in given.items() if release},
         packages=tuple(one.requirement for one in wanted if not one.is_constraint),
         constraints=tuple(str(one.requirement) for one in wanted if one.is_constraint),
         allowed=_allowed(wanted),
         indexes=environment.indexes,
-        wheels=fitting(wheels, python) or (),
+        wheels=files,
         banned=(
             *(other for name in pins for other in SAME_FILES.get(name, ()) if other not in pins),
             *([environment.own.name] if environment.own else ()),
@@ -202,11 +211,18 @@ def _allowed(wanted: Iterable[_Wanted]) -> dict[str, frozenset[str]]:
     return allowed
 
 
-def _release(name: str, version: str, catalog: Catalog) -> Release:
+def _release(
+    name: str, version: str, environment: Environment, catalog: Catalog, wheels: Sequence[LocalWheel]
+) -> Release:
+    """The release that a pin means: wheels of the project, else a build for processors only, else the index's own."""
     project = catalog.project(name)
+    own = release_of(wheels, name, version, project)
+    if own is not None:
+        return own
     if project is None:
         raise NoSolutionError(f"The package index has no project named {name}.")
-    release = project.release(version) or _just_out(name, version, catalog)
+    slim = project.release(f"{Version(version).public}+cpu") if environment.flavour != "full" else None
+    release = slim or project.release(version) or _just_out(name, version, catalog)
     if release is None:
         raise NoSolutionError(f"The package index has no release {version} of {name}.")
     return release
@@ -230,8 +246,8 @@ def _check_times(releases: Mapping[str, Release], times: Times) -> None:
     base, release = next(iter(releases.items()))
     if times.by_release and release.uploaded == UNDATED:
         raise UsageError(
-            f"as_of: the package index does not say when {base} {release.version} came out, so nothing can be resolved"
-            " as of its release. Name a date for all packages, or `as_of: none`."
+            f"as_of: nothing says when {base} {release.version} came out, neither the package index nor its file, so"
+            " nothing can be resolved as of its release. Name a date for all packages, or `as_of: none`."
         )
 
 
@@ -286,14 +302,17 @@ def unmet_needs(
     python: str,
     catalog: Catalog,
     toolchain: Callable[[], Toolchain],
+    wheels: Sequence[LocalWheel] = (),
 ) -> tuple[tuple[str, datetime], ...]:
     """The direct requirements of newer releases that no release as of a time satisfies, each with the newer one's time.
 
-    `newer` maps a name to its version and to the time that its needs may be from.
+    `newer` maps a name to its version and to the time that its needs may be from; `wheels` say their needs themselves.
     """
     unmet: dict[str, datetime] = {}
     for name, (version, until) in newer.items():
-        for need in _applying(name, version, python=python, catalog=catalog, toolchain=toolchain):
+        own = next((_parsed(wheel.file) for wheel in wheels if wheel.name == name), None)
+        texts = own or requirements_of(name, version, python=python, catalog=catalog, toolchain=toolchain) or ()
+        for need in _applying(texts, python):
             wanted = canonicalize_name(need.name)
             if wanted not in newer and not _satisfied(need, as_of, python, catalog):
                 unmet[wanted] = max(until, unmet.get(wanted, until))
@@ -323,19 +342,20 @@ def requirements_of(
             toolchain=toolchain,
             say=_unsaid,
         )
-    return tuple(text for line in _stated(path) if (text := _parsing(line)))
+    return _parsed(path)
 
 
-def _applying(
-    name: str, version: str, *, python: str, catalog: Catalog, toolchain: Callable[[], Toolchain]
-) -> Iterable[Requirement]:
-    texts = requirements_of(name, version, python=python, catalog=catalog, toolchain=toolchain) or ()
+def _applying(texts: Iterable[str], python: str) -> Iterable[Requirement]:
     needs = (Requirement(text) for text in texts)
     return (need for need in needs if need.marker is None or need.marker.evaluate(_markers(python)))
 
 
 def _unsaid(line: str) -> None:
     """Progress of a small file that nobody waits for."""
+
+
+def _parsed(wheel: Path) -> tuple[str, ...]:
+    return tuple(text for line in _stated(wheel) if (text := _parsing(line)))
 
 
 def _stated(wheel: Path) -> list[str]:

@@ -107,11 +107,12 @@ class _Means:
     def unmet(self, newer: Iterable[tuple[str, datetime]], as_of: datetime) -> tuple[tuple[str, datetime], ...]:
         """The direct requirements of newer pins that nothing of the time satisfies; those with own rules stay out."""
         needs = unmet_needs(
-            {name: (self.plan.pins[name], until) for name, until in newer},
+            {name: (self.plan.exact[name], until) for name, until in newer},
             as_of=as_of,
             python=self.plan.python,
             catalog=self.catalog,
             toolchain=self.toolchain,
+            wheels=self.plan.wheels,
         )
         return tuple((name, until) for name, until in needs if name not in self.plan.times.own)
 
@@ -136,6 +137,7 @@ def _solve_base(means: _Means) -> tuple[_Found, datetime | None]:
             requirements=(f"{plan.base}=={plan.pins[plan.base]}",),
             as_of=as_of,
             excludes=(*others, *plan.banned),
+            wheels=tuple(wheel for wheel in plan.wheels if wheel.name == plan.base),
             indexes=plan.indexes,
         )
         newer = tuple((name, until) for name, until in plan.newer_than(as_of) if name == plan.base)

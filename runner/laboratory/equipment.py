@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runner.engines.choice import open_engine
 from runner.environments.processes import Processes
 from runner.errors import MachineError, UsageError
-from runner.trials.execution import Workplace, remove
+from runner.trials.job_files import Workplace, remove
 from runner.trials.store import Store
 
 if TYPE_CHECKING:

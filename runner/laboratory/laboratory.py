@@ -15,14 +15,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from runner.engines.protocol import JobFolder
-from runner.laboratory.dispatch import Dispatch
 from runner.laboratory.equipment import Claim, Equipment, World
 from runner.laboratory.executor import Threads
 from runner.laboratory.provision import Preparation
 from runner.laboratory.records import Records
 from runner.laboratory.request import Silence
 from runner.scripts.script import copy_script
-from runner.trials.execution import job_of
 from runner.trials.trial import Trial
 
 if TYPE_CHECKING:
@@ -85,6 +83,8 @@ class Laboratory:
         """
         if not requests:
             return frozenset()
+        from runner.laboratory.dispatch import Dispatch  # noqa: PLC0415 - a finished matrix runs nothing
+
         with self.claimed():
             dispatch = Dispatch(
                 self.equipment,
@@ -164,6 +164,8 @@ class Laboratory:
 
         Raises BuildFailedError where the environment can't be made.
         """
+        from runner.trials.execution import job_of  # noqa: PLC0415 - as above
+
         image = self.image_of(setup, cell)
         lock = self.environments.needed_lock(setup.environment(cell))
         setting = self.records.setting(cell, setup, lock, (image.engine, image.base_identity))

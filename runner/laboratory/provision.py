@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from runner.engines.protocol import EngineKind
-from runner.environments.interpreters import HostToolchain, newest_of
 from runner.environments.lock import Lock, Unresolvable
 from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
 from runner.errors import BuildFailedError, MachineError, StoppedError, UsageError
@@ -143,6 +142,8 @@ class Preparation:
 
     def toolchain(self, python: str) -> Toolchain:
         """A CPython that can resolve and build: the host's where it has one, else the engine's own."""
+        from runner.environments.interpreters import HostToolchain, newest_of  # noqa: PLC0415 - not where all is made
+
         interpreter = newest_of(python)
         return (
             HostToolchain(interpreter=interpreter, processes=self._equipment.processes)

@@ -16,7 +16,6 @@ from runner.matrix.cells import requirements_of
 from runner.matrix.model import Requirement
 from runner.matrix.requirement_files import axis_of
 from runner.preludes.prelude import Prelude, catalogue
-from runner.scripts.rewriting import rewritten
 from runner.scripts.script import read_script
 from runner.trials.trial import Setting, data_digest_of, mounts_of
 
@@ -193,7 +192,7 @@ class Settings:
                     pythonpath=pythonpath,
                     installed=installed,
                 )
-            self._scripts[key] = rewritten(self._sources[source], cell.import_flavour)
+            self._scripts[key] = _in_flavour(self._sources[source], cell.import_flavour)
         return self._scripts[key]
 
     def _prelude(self, name: str) -> Prelude:
@@ -214,3 +213,11 @@ class Settings:
             mounts = mounts_of(data, self._folder)
             self._data[data] = mounts, data_digest_of(mounts, store)
         return self._data[data]
+
+
+def _in_flavour(script: Script, flavour: str) -> Script:
+    if flavour == "as-written":
+        return script
+    from runner.scripts.rewriting import rewritten  # noqa: PLC0415 - most runs rewrite nothing
+
+    return rewritten(script, flavour)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 OUTCOME_LABELS: dict[str, tuple[str, ...]] = {
     "converges": (),
     "settles": (),
-    "fails": ("improving", "plateaued", "missed", "diverged", "nan", "oscillating"),
+    "fails": ("improving", "unconverged", "plateaued", "missed", "diverged", "nan", "oscillating"),
     "breaks": (
         "crashed-import",
         "crashed-at-start",

@@ -6,13 +6,13 @@ import hashlib
 import re
 import zipfile
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.matrix.axes import AxisKind, axis_kind, axis_name
 from runner.matrix.mistakes import RefusedError, quoted
 from runner.matrix.model import Condition, Requirement
 from runner.matrix.nodes import Text
-from runner.matrix.versions import specifiers
+from runner.matrix.versions import in_range, specifiers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -33,7 +33,7 @@ def read_packages(node: tuple[PackageEntry, ...], axes: Collection[str], reader:
     for entry in node:
         if isinstance(entry, Text):
             try:
-                found[Requirement(text=_canonical(entry, axes, reader.folder))] = None
+                found[_requirement(entry, (), axes, reader)] = None
             except RefusedError as error:
                 reader.mistakes.refuse(error, entry.position)
         else:
@@ -52,7 +52,7 @@ def _with_conditions(
         reader.mistakes.add(place, "this entry names no package", 'such as {numpy: "<1.20", when: "tensorflow<2.4"}')
     for key, value in packages:
         try:
-            yield Requirement(text=_canonical(_joined(key, value), axes, reader.folder), when=when)
+            yield _requirement(_joined(key, value), when, axes, reader)
         except RefusedError as error:
             reader.mistakes.refuse(error, key.position)
 
@@ -94,10 +94,24 @@ def _condition(text: Text, reader: AxisReader) -> Condition:
     return Condition(axis=axis, specifiers=str(written.specifier))
 
 
-def _canonical(text: str, axes: Collection[str], folder: Path) -> str:
-    """A requirement as the resolver takes it (PEP 508), its name normalised; a wheel file with its hash."""
-    if text.endswith(".whl") and "@" not in text:
-        return _wheel(text, axes, folder)
+def _requirement(text: str, when: tuple[Condition, ...], axes: Collection[str], reader: AxisReader) -> Requirement:
+    """A requirement; a wheel file of a package that is an axis is for the cells of its version."""
+    if not text.endswith(".whl") or "@" in text:
+        return Requirement(text=_canonical(text, axes), when=when)
+    wheel = _wheel_name(text)
+    line = f"{wheel.name} @ {PurePosixPath(text).as_posix()}#sha256={_digest(text, reader.folder)}"
+    if wheel.name not in axes:
+        return Requirement(text=line, when=when)
+    own = Condition(axis=wheel.name, specifiers=f"=={wheel.version}")
+    known = reader.known.get(wheel.name)
+    if known is not None and not any(in_range(value, own.specifiers) for value in known):
+        hint = f"its values are {', '.join(known)}"
+        raise RefusedError(f"{quoted(text)} is of no version of the axis {quoted(wheel.name)}", hint)
+    return Requirement(text=line, when=(*when, own))
+
+
+def _canonical(text: str, axes: Collection[str]) -> str:
+    """A requirement as the resolver takes it (PEP 508), its name normalised."""
     if text.startswith("-"):
         raise RefusedError(
             f"{quoted(text)} is an option, not a package", "the runner's own settings go to the resolver"
@@ -113,8 +127,14 @@ def _canonical(text: str, axes: Collection[str], folder: Path) -> str:
     return str(requirement)
 
 
-def _wheel(text: str, axes: Collection[str], folder: Path) -> str:
-    """A wheel file of the project as a requirement: `x @ wheels/x-1.0-py3-none-any.whl#sha256=…`."""
+class _WheelName(NamedTuple):
+    name: str
+    version: str
+    """Without what tells builds of it apart: 2.1.0 for 2.1.0+cpu."""
+
+
+def _wheel_name(text: str) -> _WheelName:
+    """What the path of a wheel file of the project says of it."""
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # noqa: PLC0415 - most matrices name none
 
     path = PurePosixPath(text)
@@ -123,21 +143,24 @@ def _wheel(text: str, axes: Collection[str], folder: Path) -> str:
             f"{quoted(text)} is not inside the matrix's folder", "such as ./wheels/x-1.0-py3-none-any.whl"
         )
     try:
-        name = parse_wheel_filename(path.name)[0]
+        name, version, _, _ = parse_wheel_filename(path.name)
     except InvalidWheelFilename:
         hint = "it says name, version and what it fits: x-1.0-py3-none-any.whl"
         raise RefusedError(f"{quoted(path.name)} is not the name of a wheel", hint) from None
-    if name in axes:
-        raise RefusedError(f"{quoted(name)} is an axis already", "leave it out here")
+    return _WheelName(name=name, version=version.public)
+
+
+def _digest(text: str, folder: Path) -> str:
+    """The SHA-256 of a wheel file, in hex."""
     try:
-        with (folder / path).open("rb") as file:
+        with (folder / text).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             is_wheel = zipfile.is_zipfile(file)
     except OSError as error:
         raise RefusedError(f"{quoted(text)} can't be read: {error.strerror}") from None
     if not is_wheel:
         raise RefusedError(f"{quoted(text)} is not a wheel", "it is no zip archive")
-    return f"{name} @ {path.as_posix()}#sha256={digest}"
+    return digest
 
 
 def parsed_requirement(text: str) -> Parsed:

@@ -20,7 +20,7 @@ from runner.matrix.releases import (
     of_the_era,
     versions_of,
 )
-from runner.matrix.versions import parsed
+from runner.matrix.versions import in_range, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -166,6 +166,8 @@ def missing_versions(matrix: Matrix, releases: Releases) -> list[Mistake]:
     mistakes = []
     known: dict[str, Sequence[Published] | None] = {}
     for package, version, place in _versions(matrix):
+        if _is_given(matrix, package, version):
+            continue
         if package not in known:
             known[package] = releases(package)
             if known[package] is None:
@@ -174,6 +176,12 @@ def missing_versions(matrix: Matrix, releases: Releases) -> list[Mistake]:
         if existing is not None and all(parsed(version) != release.version for release in existing):
             mistakes.append(_mistake(matrix, place, *missing_version(package, version, existing)))
     return mistakes
+
+
+def _is_given(matrix: Matrix, package: str, version: str) -> bool:
+    """True where `packages:` has a wheel file of a version of an axis: the index need not know it."""
+    conditions = (condition for one in matrix.packages if one.name == package for condition in one.when)
+    return any(one.axis == package and in_range(version, one.specifiers) for one in conditions)
 
 
 def unknown_package(matrix: Matrix, package: str) -> tuple[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.outcomes.judge import judge
 from runner.outcomes.model_trainings import in_turn, repetition
 from runner.outcomes.reported_metric import ReportedMetric, reported, trainings
 from runner.outcomes.series import canonical
-from runner.outcomes.verdict import Label
+from runner.outcomes.verdict import Basis, Label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +24,10 @@ _FROM_BEST_TO_WORST = (
     *(Label.CONVERGED, Label.SETTLED, Label.IMPROVING, Label.TOO_SHORT),
     *(Label.MISSED, Label.PLATEAUED, Label.OSCILLATING, Label.DIVERGED, Label.NAN),
 )
+_UNJUDGED = frozenset({Label.SETTLED, Label.TOO_SHORT, Label.NO_METRICS})
 _MOST_TOLD = 3
 """So many of the others are told one by one in a reason; all are flags."""
+_LONGEST_WARNING = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,24 @@ def adversaries(record: Record, judged: ReportedMetric) -> str | None:
     )
 
 
+def unconverged(verdict: Verdict, record: Record, judged: ReportedMetric, *, has_criterion: bool) -> Verdict:
+    """The verdict with what the library said itself of the judged training where that did not converge.
+
+    That is the label where nothing else says whether it did: no criterion, no baseline, no rule that it broke.
+    """
+    own = [phase for phase in record.phases if phase.name in judged.phases] or record.phases[-1:]
+    warned = [(phase.model or phase.name, " ".join(phase.warnings[0].split())) for phase in own if phase.warnings]
+    if not warned:
+        return verdict
+    model, message = warned[-1]
+    said = f"{model} did not converge, as it said itself: {message[:_LONGEST_WARNING]}"
+    if verdict.label in _UNJUDGED and not has_criterion:
+        verdict = replace(verdict, label=Label.UNCONVERGED, basis=Basis.WARNING, reason=f"{said}; {verdict.reason}")
+    else:
+        verdict = replace(verdict, reason=f"{verdict.reason}; {said}")
+    return verdict.with_flags("convergence-warning")
+
+
 def _verdict(one: ReportedMetric, metric: str, judging: Judging, target: Comparison | None) -> Verdict:
     mode = judging.mode or one.mode
     return judge(one.values, metric=metric, mode=mode, target=target, at=judging.at, skip=judging.skip, steps=one.steps)
@@ -135,6 +155,8 @@ def _ending(
     ended_it = record.exception is not None and record.exception.phase == phase.name
     if phase.raised and not ended_it:
         return "raised", "was left by an exception"
+    if phase.warnings:
+        return "unconverged", "did not converge, as it said itself"
     if verdict is not None and verdict.label is Label.DIVERGED:
         return "diverged", f"diverged ({verdict.reason})"
     return None

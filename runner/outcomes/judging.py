@@ -10,11 +10,10 @@ from runner.matrix.model import Judging
 from runner.outcomes.advice import advice
 from runner.outcomes.child_processes import judged_rank, of_children
 from runner.outcomes.fingerprint import message_told, raised_at_import, signal_name
-from runner.outcomes.fits import adversaries, companions, judged_fit
+from runner.outcomes.fits import adversaries, companions, judged_fit, unconverged
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
-from runner.outcomes.reported_metric import ReportedMetric, is_of_before, reported
-from runner.outcomes.unreported import unreported
+from runner.outcomes.reported_metric import ReportedMetric, is_of_before, reported, trainings
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
 from runner.trials.record import PRINTED_PHASE
 
@@ -232,12 +231,12 @@ def verdict_of(
     if record.stage in {"image-build", "install"}:
         return _without_trial(record)
     target = criterion[0] if criterion else None
-    metric = judging.metric if target is None else target.metric
+    metric = _by_itself(record, judging.metric) if target is None else target.metric
     whole, record = record, judged_rank(record, metric)
     found = judged_fit(record, metric, judging, target)
     unmet = (_unmet(record, comparison, judging, found) for comparison in criterion[1:])
     arguments = {
-        "metric": judging.metric,
+        "metric": metric,
         "mode": judging.mode or found.mode,
         "target": target,
         "at": judging.at,
@@ -267,11 +266,18 @@ def verdict_of(
         text=_chain(record.exception) if record.exception is not None else record.log_tail,
     )
     verdict = _unreported(verdict, record, criterion)
+    verdict = unconverged(verdict, record, found, has_criterion=bool(criterion))
     verdict = verdict.with_flags(*_flags(found, record))
     verdict = _with_companions(verdict, record, found, metric, judging, by_default=target is None and metric == "loss")
     children = of_children(whole, found, metric)
     notes = (verdict.reason, *children.notes, *advice(record))
     return replace(verdict, reason="; ".join(notes)).with_flags(*children.flags)
+
+
+def _by_itself(record: Record, metric: str) -> str:
+    """The metric that is judged without a criterion: what `score` returned where no training tells a loss."""
+    has_scores_alone = metric == "loss" and not trainings(record, metric) and trainings(record, "score")
+    return "score" if has_scores_alone else metric
 
 
 def _with_companions(
@@ -299,6 +305,8 @@ def _unreported(verdict: Verdict, record: Record, criterion: tuple[Comparison, .
     missing += [one.metric for one in criterion[1:] if set(reported(record, one.metric).values) <= {None}]
     if not missing:
         return verdict
+    from runner.outcomes.unreported import unreported  # noqa: PLC0415 - only where a metric has no value
+
     return replace(
         verdict,
         label=Label.NO_METRICS,

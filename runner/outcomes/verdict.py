@@ -37,6 +37,7 @@ class Label(enum.StrEnum):
     PLATEAUED = "plateaued"
     MISSED = "missed"
     IMPROVING = "improving"
+    UNCONVERGED = "unconverged"
     SETTLED = "settled"
 
 
@@ -74,7 +75,15 @@ def standing(label: Label) -> Standing:
     match label:
         case Label.CONVERGED | Label.SETTLED:
             return Standing.SUCCESS
-        case Label.IMPROVING | Label.PLATEAUED | Label.MISSED | Label.DIVERGED | Label.NAN | Label.OSCILLATING:
+        case (
+            Label.IMPROVING
+            | Label.UNCONVERGED
+            | Label.PLATEAUED
+            | Label.MISSED
+            | Label.DIVERGED
+            | Label.NAN
+            | Label.OSCILLATING
+        ):
             return Standing.FAILURE
         case (
             Label.CRASHED_IMPORT
@@ -116,6 +125,7 @@ class Basis(enum.StrEnum):
     ABOVE_BASELINE = "above-baseline"  # R10
     REFERENCE = "reference"  # R10
     SHAPE = "shape"  # R11
+    WARNING = "convergence-warning"  # in the place of R4, R11 and no value
 
 
 @dataclass(frozen=True, kw_only=True)

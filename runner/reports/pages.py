@@ -189,6 +189,7 @@ RULES = {
     "above-baseline": "it ended more than 10 % of the start above the baseline",
     "reference": "it came as low as the baseline",
     "shape": "it fell and flattened, and there is nothing to hold its level against",
+    "convergence-warning": "the library said itself that the training did not converge, and there is nothing else",
 }
 """By `Trial.basis`."""
 _STANDINGS = {"caused by": "good", "goes with": "undecided", "does not matter": "untestable"}

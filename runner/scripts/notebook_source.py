@@ -20,7 +20,6 @@ from runner.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-ENDING = ".ipynb"
 _NO_EFFECT = re.compile(
     "autoreload|cls|clear|colors|config|debug|doctest_mode|gui|hist|history|lsmagic|load_ext|ls|matplotlib|notebook|page"
     "|pdb|pdef|pdoc|pfile|pinfo|pinfo2|precision|pprint|psource|pwd|quickref|reload_ext|reset|tensorboard"

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from runner.code_digest import code_digest
 from runner.errors import UsageError
-from runner.scripts.notebook_source import ENDING, cell_of, in_cells, notebook_source
 from runner.scripts.search_path import relative_folders, search_folders
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from runner.scripts.notebook_source import NotebookSource, TakenOut
 
+NOTEBOOK_ENDING = ".ipynb"
 _IMPORT_LINE = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
 _NAME = re.compile(r"[^\W\d][\w.]*")
 _IMPORTING = frozenset({"import_module", "__import__"})
@@ -72,11 +72,19 @@ class Script:
 
     def in_cells(self, text: str) -> str:
         """A text with the places in the script told by cell and line where it is a notebook."""
-        return in_cells(text, self._cells, self.path) if self.is_notebook else text
+        if not self.is_notebook:
+            return text
+        from runner.scripts.notebook_source import in_cells  # noqa: PLC0415 - most scripts are no notebook
+
+        return in_cells(text, self._cells, self.path)
 
     def cell_of(self, line: int) -> tuple[int, int] | None:
         """The cell, and the line in it, of a line of what runs; None where the script is no notebook."""
-        return cell_of(self._cells, line) if self.is_notebook else None
+        if not self.is_notebook:
+            return None
+        from runner.scripts.notebook_source import cell_of  # noqa: PLC0415 - as above
+
+        return cell_of(self._cells, line)
 
     @property
     def _cells(self) -> str:
@@ -85,7 +93,7 @@ class Script:
     @property
     def is_notebook(self) -> bool:
         """True where the script is a notebook, of which a source runs that was made of its cells."""
-        return self.path.endswith(ENDING)
+        return self.path.endswith(NOTEBOOK_ENDING)
 
     @cached_property
     def digest(self) -> str:
@@ -114,7 +122,7 @@ def read_script(
     in the project too. Raises UsageError where a file can't be read or there is too much.
     """
     beside = "" if module else path.rpartition("/")[0]
-    notebook = notebook_source(_read(folder / path), path) if path.endswith(ENDING) else None
+    notebook = _read_notebook(folder, path) if path.endswith(NOTEBOOK_ENDING) else None
     reader = _ProjectReader(folder=folder, path=path, notebook=notebook, installed=installed)
     reader.search({beside, *relative_folders(pythonpath.split(os.pathsep))})
     reader.take(folder / path)
@@ -135,6 +143,12 @@ def read_script(
         imports=frozenset(name for name in reader.names if not reader.is_local(name)),
         taken_out=notebook.taken_out if notebook else (),
     )
+
+
+def _read_notebook(folder: Path, path: str) -> NotebookSource:
+    from runner.scripts.notebook_source import notebook_source  # noqa: PLC0415 - as above
+
+    return notebook_source(_read(folder / path), path)
 
 
 @dataclass(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.result import Result
     from runner.outcomes.verdict import Verdict
-    from runner.session.shards import Shard
     from runner.trials.record import Record
 
 
@@ -43,6 +43,27 @@ class Unwatched(Silence):
 
     def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
         """Ignore it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of several parts; `index` counts from 1."""
+
+    index: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.of}"
+
+
+def parse_shard(text: str) -> Shard | None:
+    """`3/8` as a shard; nothing for an empty text. Raises UsageError for what is neither."""
+    if not text.strip():
+        return None
+    found = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text, re.ASCII)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise UsageError(f"--shard {text} names no part. Write it like 3/8, the third of eight parts.")
+    return Shard(int(found[1]), int(found[2]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runner.outcomes.result import Result
     from runner.reports.site import Written
     from runner.session.results import Results
-    from runner.trials.execution import Workplace
+    from runner.trials.job_files import Workplace
 
 
 def report_of(results: Results, locks: Mapping[CellId, Lock | None], workplace: Workplace) -> Result:

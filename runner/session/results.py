@@ -20,7 +20,6 @@ from runner.outcomes.ranges import sentences
 from runner.outcomes.result import KeptComparisons
 from runner.outcomes.verdict import CRASHES
 from runner.reports.notation import cause, cell_name
-from runner.reports.notebook import frame_of, html_of, styled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -79,13 +78,19 @@ class Results:
 
     def table(self) -> pd.DataFrame:
         """One row a cell with its axis values, outcome, seeds, figures, versions really imported and the exception."""
+        from runner.reports.notebook import frame_of  # noqa: PLC0415 - only for a notebook
+
         return frame_of(self.result)
 
     def styled(self) -> Styler:
         """The table with outcomes in colour, for notebooks. Raises UsageError where jinja2 is not installed."""
+        from runner.reports.notebook import styled  # noqa: PLC0415 - as above
+
         return styled(self.table())
 
     def _repr_html_(self) -> str:
+        from runner.reports.notebook import html_of  # noqa: PLC0415 - as above
+
         return html_of(self.result, map(str, self.misses))
 
     @cached_property

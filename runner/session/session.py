@@ -30,7 +30,6 @@ from runner.session.plan import CellPlan, EnvironmentPlan, Plan
 from runner.session.reporting import report_of
 from runner.session.results import Results, keep_comparisons, read_comparisons, results_of
 from runner.session.rounds import Rounds
-from runner.session.shards import MOST_JOBS, Division, jobs_by_environment, jobs_by_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from runner.matrix.model import Cell
     from runner.outcomes.result import Result
     from runner.session.ledger import Ledger
+    from runner.session.shards import Division
 
 
 class Session:
@@ -106,6 +106,8 @@ class Session:
 
     @property
     def _division(self) -> Division:
+        from runner.session.shards import Division  # noqa: PLC0415 - most matrices are run in one part
+
         equipment = self.laboratory.equipment
         return Division(matrix=self.matrix, store=equipment.store, kept=equipment.workplace.root / "shards.json")
 
@@ -186,6 +188,8 @@ class Session:
 
         Together the jobs are all cells, each once. Raises UsageError for more jobs than GitHub runs.
         """
+        from runner.session.shards import MOST_JOBS, jobs_by_environment, jobs_by_shard  # noqa: PLC0415 - as above
+
         only = self.options.only or ""
         jobs = (
             jobs_by_environment(self.groups, self.all_cells, only)

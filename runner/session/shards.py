@@ -24,8 +24,7 @@ from runner.laboratory.setup import Setup, groups_of
 from runner.matrix.cell_id import CellId
 from runner.matrix.cells import select
 from runner.plurals import counted
-from runner.trials.execution import Workplace, remove
-from runner.trials.job_files import collect
+from runner.trials.job_files import Workplace, collect, remove
 from runner.trials.store import Store
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from runner.laboratory.setup import Group
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
+    from runner.session.options import Shard
     from runner.trials.record import Record
 
 
@@ -47,27 +47,6 @@ MOST_JOBS = 256
 """GitHub runs so many of one matrix."""
 _WORTH_IT = 0.9
 """An environment is divided only where all parts are done in this share of the time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """One of several parts; `index` counts from 1."""
-
-    index: int
-    of: int
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.of}"
-
-
-def parse_shard(text: str) -> Shard | None:
-    """`3/8` as a shard; nothing for an empty text. Raises UsageError for what is neither."""
-    if not text.strip():
-        return None
-    found = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text, re.ASCII)
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise UsageError(f"--shard {text} names no part. Write it like 3/8, the third of eight parts.")
-    return Shard(int(found[1]), int(found[2]))
 
 
 @dataclass(frozen=True, kw_only=True)

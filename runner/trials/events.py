@@ -153,6 +153,14 @@ class Config(_Event):
     config: Annotated[str, StringConstraints(max_length=65536)]
 
 
+class NotConverged(_Event):
+    """A library said itself that a training did not converge."""
+
+    event: Literal["warning"]
+    phase: Name
+    message: Text
+
+
 class Uncaught(_Event):
     """An exception that nothing caught."""
 
@@ -210,6 +218,7 @@ Event = (
     | Loop
     | Evaluated
     | Config
+    | NotConverged
     | Uncaught
     | Packages
     | Exit

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import shutil
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cache import disk_full
@@ -17,14 +14,17 @@ from runner.preludes.prelude import lay_out
 from runner.scripts.script import content_of, copy_script
 from runner.scripts.training_loop import loop_line
 from runner.trials.file_trouble import ProjectView, file_trouble
-from runner.trials.job_files import collect
+from runner.trials.job_files import collect, remove
 from runner.trials.printed import search_log
 from runner.trials.record import PreludeRun, Record
 from runner.trials.tables import read_tables, snapshot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runner.engines.protocol import Ending, Engine, Image
     from runner.scripts.script import Script
+    from runner.trials.job_files import Workplace
     from runner.trials.record import ScriptException
     from runner.trials.trial import Trial
 
@@ -33,25 +33,6 @@ _TAIL_BYTES = 4096
 _ATTEMPTS = 3
 _SPARE_BYTES = 16 * 1024**2
 """With less than this free, the end of a trial that failed says nothing of its script."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Workplace:
-    """The folders of trials beside the matrix: `jobs/` (gone when a trial ends), `logs/` and `artifacts/` (kept)."""
-
-    root: Path
-
-    def job(self, trial: Trial) -> JobFolder:
-        """The folder of a trial while it runs."""
-        return JobFolder(root=self.root / "jobs" / trial.key)
-
-    def log(self, key: str) -> Path:
-        """The log that a finished trial left."""
-        return self.root / "logs" / f"{key}.log"
-
-    def artifacts(self, key: str) -> Path:
-        """The folder of the artifacts that a finished trial left."""
-        return self.root / "artifacts" / key
 
 
 def execute(trial: Trial, *, image: Image, engine: Engine, workplace: Workplace, cpus: tuple[int, ...]) -> Record:
@@ -75,16 +56,6 @@ def execute(trial: Trial, *, image: Image, engine: Engine, workplace: Workplace,
         raise MachineError(f"The trial of {trial.setting.cell.id} could not be prepared or read: {error}.") from error
     finally:
         remove(folder.root)
-
-
-def remove(folder: Path) -> None:
-    """Delete a job's folder, whatever permissions the job left in it."""
-    for inner, names, _ in os.walk(folder):
-        for name in names:
-            path = Path(inner, name)
-            if not path.is_symlink():
-                path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _attempt(trial: Trial, image: Image, engine: Engine, workplace: Workplace, cpus: tuple[int, ...]) -> Record:

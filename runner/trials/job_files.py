@@ -1,4 +1,4 @@
-"""The files that a trial wrote into its working directory, found and opened as if an attacker had laid them there.
+"""The folders of trials; and the files that a trial wrote, found and opened as if an attacker had laid them there.
 
 Regular files only, no link of any kind is followed, and whoever reads bounds number and size.
 """
@@ -9,12 +9,17 @@ import os
 import shutil
 import stat
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from runner.engines.protocol import JobFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
+
+    from runner.trials.trial import Trial
 
 
 DEEPEST = 64
@@ -22,6 +27,25 @@ DEEPEST = 64
 MAX_FILES = 1000
 """So many artifacts of one trial are kept, of so many bytes together."""
 MAX_BYTES = 1024**3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workplace:
+    """The folders of trials beside the matrix: `jobs/` (gone when a trial ends), `logs/` and `artifacts/` (kept)."""
+
+    root: Path
+
+    def job(self, trial: Trial) -> JobFolder:
+        """The folder of a trial while it runs."""
+        return JobFolder(root=self.root / "jobs" / trial.key)
+
+    def log(self, key: str) -> Path:
+        """The log that a finished trial left."""
+        return self.root / "logs" / f"{key}.log"
+
+    def artifacts(self, key: str) -> Path:
+        """The folder of the artifacts that a finished trial left."""
+        return self.root / "artifacts" / key
 
 
 def collect(work: Path, patterns: Sequence[str], target: Path) -> tuple[str, ...]:
@@ -44,6 +68,16 @@ def collect(work: Path, patterns: Sequence[str], target: Path) -> tuple[str, ...
                     room -= copied
                     taken.append(path)
     return tuple(sorted(taken))
+
+
+def remove(folder: Path) -> None:
+    """Delete a job's folder, whatever permissions the job left in it."""
+    for inner, names, _ in os.walk(folder):
+        for name in names:
+            path = Path(inner, name)
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

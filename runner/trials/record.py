@@ -101,6 +101,8 @@ class Phase(_Frozen):
     began_s: float | None = None
     ended_s: float | None = None
     """Seconds since the process began: the first and the latest step of a loop, the two ends of a fit."""
+    warnings: tuple[str, ...] = ()
+    """What the library said of a training that did not converge (ConvergenceWarning)."""
 
 
 class ChildProcess(_Frozen):

@@ -32,6 +32,8 @@ EVALUATIONS: Final = 500
 """So many of the first results are kept, and so many of the last."""
 CHILDREN: Final = 1000
 CONFIGS: Final = 300
+WARNINGS: Final = 10
+"""So many of a training are kept."""
 PROBE_ERRORS: Final = 20
 PRELUDES: Final = 100
 
@@ -208,6 +210,7 @@ class ProcessTestimony:
         self._step_count = 0
         self._phases: dict[str, events.PhaseBegin] = {}
         self._ends: dict[str, events.PhaseEnd] = {}
+        self._warnings: dict[str, list[str]] = {}
 
     def take(self, event: events.Event) -> bool:  # noqa: C901, PLR0911, PLR0912 - one case an event
         """Add an event; True where it fits those before it (one start, one beginning of a phase, no flood)."""
@@ -248,6 +251,11 @@ class ProcessTestimony:
                 if len(self.configs) >= CONFIGS:
                     return False
                 self.configs[f"{phase}/{what}"] = config
+            case events.NotConverged(phase=phase, message=message):
+                told = self._warnings.setdefault(phase, []) if phase in self._phases else None
+                if told is None or len(told) >= WARNINGS:
+                    return False
+                told.append(message)
             case events.Uncaught():
                 self._exception = event
             case events.Packages(packages=packages):
@@ -346,6 +354,7 @@ class ProcessTestimony:
             began_s=begin.t,
             weight_norm=end.weight_norm if end is not None else None if loop is None else loop.weight_norm,
             ended_s=begin.t + loop.seconds if loop is not None else None if end is None else end.t,
+            warnings=tuple(self._warnings.get(begin.name, ())),
         )
 
     def _epoch(self, event: events.EpochEnd) -> Epoch:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from command import runner
-from script_kinds import Kind, kinds, lay_out, wrong
+from script_kinds import WITH_TORCH, Kind, kinds, lay_out, wrong
+from torch_wheel import torch_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,7 @@ def _chosen() -> Iterator[object]:
         for engine in ("venv", "docker"):
             if ALL or (not kind.long and (kind.cheap or engine == "venv")):
                 marks = [*([] if kind.cheap else [pytest.mark.slow]), *([pytest.mark.docker] * (engine == "docker"))]
+                marks += [pytest.mark.torch] * (kind.stack in WITH_TORCH)
                 yield pytest.param(kind, engine, marks=marks, id=f"{engine}: {kind.kind}")
 
 
@@ -59,7 +61,7 @@ class Runs:
 
     def _run(self, kind: Kind, engine: str) -> CompletedProcess[str]:
         folder = self._folder / f"{engine}-{len(list(self._folder.iterdir()))}-{threading.get_ident()}"
-        lay_out(kind, folder)
+        lay_out(kind, folder, torch_wheel())
         environment = (kind.stack, engine)
         with self._making[environment]:
             if environment not in self._made:

@@ -85,6 +85,59 @@ class KerasClassifier(object):
 class RegressorMixin(object):
     def score(self, x, y):
         return x - y
+class BaseEstimator(object):
+    def __init__(self, **params):
+        self.params = params
+    def get_params(self, deep=True):
+        return dict(self.params)
+""",
+    "sklearn/exceptions.py": """
+class ConvergenceWarning(UserWarning):
+    pass
+""",
+    "sklearn/pipelines.py": """
+import warnings
+from .base import BaseEstimator, RegressorMixin
+from .exceptions import ConvergenceWarning
+class Available(object):
+    def __init__(self, fn):
+        self.fn = fn
+    def __get__(self, owner, cls=None):
+        return self.fn.__get__(owner)
+class Scaler(BaseEstimator):
+    def fit(self, x):
+        self.mean_ = x
+        return self
+class Net(BaseEstimator, RegressorMixin):
+    def fit(self, losses, wrong=None, warn=None):
+        if warn:
+            warnings.warn(warn, ConvergenceWarning)
+        if wrong:
+            raise wrong
+        if not self.params.get('warm_start') or not hasattr(self, 'loss_curve_'):
+            self.loss_curve_ = []
+        self.loss_curve_ = self.loss_curve_ + list(losses)
+        self.n_iter_ = len(losses)
+        return self
+    def predict(self, x):
+        return x
+    @Available
+    def partial_fit(self, loss):
+        self.loss_ = loss
+        return self
+class SearchCV(BaseEstimator, RegressorMixin):
+    def __init__(self, candidates):
+        self.candidates = candidates
+    def get_params(self, deep=True):
+        return {'candidates': self.candidates}
+    def fit(self, losses):
+        for net, warn in self.candidates:
+            self.best_estimator_ = net.fit(losses, warn=warn)
+            net.score(1, 2)
+        self.best_score_ = 0.5
+        return self
+    def predict(self, x):
+        return x
 """,
     "keras/callbacks.py": """
 class History(object):

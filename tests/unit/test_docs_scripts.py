@@ -6,7 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from fake_index import wheel
 from script_kinds import AXES, BEGIN, END, FOLDER, PAGE, Kind, kinds, lay_out, table
+from torch_wheel import TORCH
 
 from runner import Matrix
 
@@ -31,10 +33,12 @@ def test_no_two_kinds_have_the_same_name() -> None:
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.kind)
 def test_the_matrix_of_a_kind_is_without_a_mistake(kind: Kind, tmp_path: Path) -> None:
-    lay_out(kind, tmp_path / "kind")
+    file = tmp_path / f"torch-{TORCH}+cpu-py3-none-any.whl"
+    file.write_bytes(wheel("torch", f"{TORCH}+cpu"))
+    lay_out(kind, tmp_path / "kind", file)
     Matrix.load(tmp_path / "kind" / "matrix.yaml")
 
 
-def test_the_locks_of_both_stacks_are_committed() -> None:
-    names = {f"{package}-{versions[0]}.txt" for axes in AXES.values() for package, versions in axes.items()}
-    assert {path.name for path in (FOLDER / "locks").iterdir()} == names
+def test_the_lock_of_each_stack_is_committed() -> None:
+    names = {f"{package}-{versions[0]}" for axes in AXES.values() for package, versions in axes.items()}
+    assert {path.stem.partition("+")[0] for path in (FOLDER / "locks").iterdir()} == names

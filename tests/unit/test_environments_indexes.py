@@ -50,6 +50,15 @@ def test_a_build_of_the_further_index_is_preferred_and_all_else_stays_as_of_then
     assert f"# beside it: index {other.url}/\n" in lock.text
 
 
+@pytest.mark.parametrize(("flavour", "chosen"), [("auto", "2.1+cpu"), ("full", "2.1+cu121")])
+def test_of_several_builds_the_one_for_processors_is_taken_unless_the_full_one_is_wanted(fake, other, flavour, chosen):
+    fake.add_wheel("torch", "2.1", "2026-03-01")
+    other.add_wheel("torch", "2.1+cpu", "2026-03-01")
+    other.add_wheel("torch", "2.1+cu121", "2026-03-01")
+    lock = resolved("torch==2.1", indexes=(f"{other.url}/",), flavour=flavour)
+    assert content(lock) == {"torch": chosen}
+
+
 def test_what_only_the_further_index_has_is_found_where_its_times_do_not_count(fake, other):
     other.add_wheel("special", "1.0", "2026-03-01")
     where = {"packages": ("special",), "indexes": (f"{other.url}/",)}

@@ -1,18 +1,23 @@
 """Wheel files of the project under `packages:`: named by their hash, offered to the resolver, installed as they are."""
 
 import hashlib
+import zipfile
+from datetime import UTC, datetime
 
 import pytest
 from fake_index import wheel
-from matrix_files import loaded, mistakes_in
+from matrix_files import FakeIndex, loaded, mistakes_in
 from resolved import PYTHON, TAG, content, reason, resolved, stack_index
 
 from runner.environments.file_store import stored
 from runner.environments.index.catalog import Catalog
 from runner.environments.local_wheels import keep_wheels
-from runner.environments.lock import Environment
+from runner.environments.lock import Environment, Layer
 from runner.environments.wheelhouse import fetch
+from runner.errors import UsageError
 from runner.laboratory.setup import Setup
+from runner.matrix.cells import expand
+from runner.matrix.settle import missing_versions
 
 HEAD = "axes: {tensorflow: ['2.0']}\nexperiment: {script: train.py}\n"
 OTHER_TAG = "cp36-cp36m-manylinux2014_x86_64"
@@ -94,15 +99,76 @@ def test_of_several_wheels_the_one_that_fits_is_taken_and_a_cpython_that_none_fi
         ("https://h/x-1.0-py3-none-any.whl", "is not inside the matrix's folder"),
         ("./wheels/x.whl", "'x.whl' is not the name of a wheel"),
         ("./wheels/text-1.0-py3-none-any.whl", "is not a wheel"),
-        ("./wheels/tensorflow-2.0-py3-none-any.whl", "'tensorflow' is an axis already"),
+        ("./wheels/tensorflow-2.1-py3-none-any.whl", "is of no version of the axis 'tensorflow' (its values are 2.0)"),
     ],
 )
 def test_what_is_no_wheel_of_the_project_is_refused(tmp_path, entry, message):
     (tmp_path / "wheels").mkdir()
     (tmp_path / "wheels" / "text-1.0-py3-none-any.whl").write_text("text")
+    made(tmp_path, name="tensorflow", version="2.1")
     (mistake,) = mistakes_in(tmp_path, f"{HEAD}packages: ['{entry}']\n")
     assert mistake.startswith("matrix.yaml:3:12: ")
     assert message in mistake
+
+
+def with_date(line, folder, day):
+    """The same wheel, made on a day, and the line that an environment has of it."""
+    path = line.split()[2].partition("#")[0]
+    with zipfile.ZipFile(folder / path) as before:
+        content = {member.filename: before.read(member) for member in before.infolist()}
+    with zipfile.ZipFile(folder / path, "w") as after:
+        for name, text in content.items():
+            after.writestr(zipfile.ZipInfo(name, (*day, 12, 0, 0)), text)
+    digest = hashlib.sha256((folder / path).read_bytes()).hexdigest()
+    keep_wheels([f"own-torch @ {path}#sha256={digest}"], folder)
+    return f"own-torch @ {path}#sha256={digest}"
+
+
+def test_a_wheel_of_an_axis_is_for_the_cells_of_its_version(tmp_path):
+    line = made(tmp_path)
+    name = "./wheels/own_torch-1.0+cpu-py3-none-any.whl"
+    text = "axes: {own-torch: ['1.0', '1.1']}\nexperiment: {script: train.py}\n"
+    matrix = loaded(tmp_path, f"{text}packages: [{name}]\n")
+    assert [matrix.packages_of(cell) for cell in expand(matrix)] == [(line,), ()]
+    known = FakeIndex({"own-torch": ["1.1"]})
+    assert missing_versions(matrix, known) == []
+    assert missing_versions(matrix, FakeIndex({})) != []
+
+
+def test_a_wheel_of_the_base_is_resolved_as_of_the_time_that_the_index_has_of_its_version(fake, tmp_path):
+    line = made(tmp_path, ["yaml"])
+    keep_wheels([line], tmp_path)
+    fake.add_wheel("own_torch", "1.0", "2026-03-01", ["cuda"])
+    lock = resolved("own-torch==1.0", packages=(line,))
+    assert content(lock, Layer.BASE) == {"own-torch": "1.0+cpu", "yaml": "5"}
+    assert lock.as_of == datetime(2026, 3, 3, tzinfo=UTC)
+    assert (lock.environment.pins, lock.python) == ((("own-torch", "1.0"),), PYTHON)
+
+
+def test_a_wheel_that_no_index_knows_is_of_the_day_on_which_it_was_made(fake, tmp_path):
+    line = with_date(made(tmp_path, ["yaml"]), tmp_path, (2026, 6, 20))
+    lock = resolved("own-torch==1.0", packages=(line,))
+    assert content(lock) == {"own-torch": "1.0+cpu", "yaml": "6"}
+    assert lock.as_of == datetime(2026, 6, 22, tzinfo=UTC)
+
+
+def test_a_base_that_nothing_dates_is_refused_with_what_to_do(fake, tmp_path):
+    line = made(tmp_path)
+    keep_wheels([line], tmp_path)
+    with pytest.raises(UsageError, match=r"nothing says when own-torch 1.0\+cpu came out"):
+        resolved("own-torch==1.0", packages=(line,))
+    assert content(resolved("own-torch==1.0", packages=(line,), as_of="none")) == {"own-torch": "1.0+cpu"}
+
+
+def test_a_wheel_newer_than_the_base_brings_what_was_not_there_then_and_nothing_else(fake, tmp_path):
+    line = with_date(made(tmp_path, ["yaml>=6", "numpy"]), tmp_path, (2026, 6, 20))
+    for pins in (("tensorflow==2.0",), ("tensorflow==2.0", "own-torch==1.0")):
+        lock = resolved(*pins, packages=(line,))
+        assert content(lock) == {"tensorflow": "2.0", "keras": "2.0", "numpy": "1.0"} | {
+            "own-torch": "1.0+cpu",
+            "yaml": "6",
+        }
+        assert {name for name, _ in lock.exemptions} == {"own-torch", "yaml"}
 
 
 def test_environments_without_a_wheel_are_named_as_ever():

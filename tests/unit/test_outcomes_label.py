@@ -27,7 +27,7 @@ def test_every_label_counts_in_one_way_as_the_specification_lists_them():
     by_standing = {kind: {label.value for label in Label if standing(label) is kind} for kind in Standing}
     assert by_standing == {
         Standing.SUCCESS: {"converged", "settled"},
-        Standing.FAILURE: {"improving", "plateaued", "missed", "diverged", "nan", "oscillating"},
+        Standing.FAILURE: {"improving", "unconverged", "plateaued", "missed", "diverged", "nan", "oscillating"},
         Standing.BREAK: {
             *("crashed-import", "crashed-at-start", "crashed-build-model", "crashed-training"),
             *("crashed-after-training", "timeout", "out-of-memory"),

@@ -67,6 +67,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         "logs": {"loss": 0.5},
     },
     "config": {"phase": "fit-1", "what": "optimizer", "config": "{}"},
+    "warning": {"phase": "fit-1", "message": "lbfgs failed to converge (status=1)"},
     "exception": {
         "type": "ValueError",
         "message": "no",

@@ -10,10 +10,10 @@ from fake_engine import FakeEngine, came_to, world_of, write_matrix
 
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
-from runner.session.options import Options
+from runner.session.options import Options, Shard
 from runner.session.session import open_session
-from runner.session.shards import Merged, Shard, merge
-from runner.trials.execution import Workplace
+from runner.session.shards import Merged, merge
+from runner.trials.job_files import Workplace
 from runner.trials.store import Store
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
-from runner.session.options import Options
+from runner.session.options import Options, Shard, parse_shard
 from runner.session.session import open_session
-from runner.session.shards import MAKING_S, Shard, divide, parse_shard
+from runner.session.shards import MAKING_S, divide
 
 if TYPE_CHECKING:
     from pathlib import Path

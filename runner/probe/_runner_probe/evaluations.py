@@ -58,6 +58,10 @@ class Evaluations:
         self._depths[kind] += 1
         self._named = None
 
+    def leave(self, kind: str) -> None:
+        """The call is over, and what it returned is none of these results."""
+        self._depths[kind] -= 1
+
     def names(self, logs: "Any") -> None:
         """Keras 3 is about to return `logs` without their names."""
         if isinstance(logs, dict):

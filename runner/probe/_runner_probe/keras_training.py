@@ -36,7 +36,6 @@ class KerasTraining:
         """In a fork: what its parent is in the middle of goes on there."""
         self._stacks: dict[Any, Any] = {}
         self._in_callbacks = 0
-        self._configs: set[Any] = set()
 
     def watch_models(self, module: "Any", backend: str) -> None:
         """A module that defines classes with `fit`."""
@@ -51,11 +50,6 @@ class KerasTraining:
                     self._put_around(cls, name, self._enter_evaluate, self._leave_evaluate)
                 self._put_around(cls, "_flatten_metrics_in_order", self._enter_flatten, wrapping.nothing)
                 self._watch_making(cls)
-
-    def watch_scores(self, module: "Any") -> None:
-        """A module that defines classes with `score`: scikit-learn's base, and what wraps a Keras for it."""
-        for cls in wrapping.own_classes(module):
-            self._put_around(cls, "score", self._enter_score, self._leave_score)
 
     def watch_layers(self, module: "Any") -> None:
         """A module that defines the class that all layers inherit from."""
@@ -98,10 +92,8 @@ class KerasTraining:
         model = args[0]
         stack = self._stack()
         if not stack or stack[-1].begun or not _is_same(stack[-1].model, model):
-            number = self._loops.number("fit")
-            phase = phases.FitPhase(
-                self._channel, "fit-%d" % number, number, model, self._models.number(model), backend
-            )
+            name, number = self._trainings.next_fit()
+            phase = phases.FitPhase(self._channel, name, number, model, self._models.number(model), backend)
             self._where.move("training", phase.name)
             self._results.trained(phase.name)
             stack.append(phase)
@@ -151,13 +143,6 @@ class KerasTraining:
 
     def _enter_flatten(self, args: "Any", kwargs: "Any") -> None:
         self._results.names(_argument(args, kwargs, 1, "logs"))
-
-    def _enter_score(self, args: "Any", kwargs: "Any") -> "Any":
-        self._results.begin("score")
-        return args[0]
-
-    def _leave_score(self, model: "Any", result: "Any", error: "Any") -> None:
-        self._results.end("score", model, result, error)
 
     def _enter_batch(self, args: "Any", kwargs: "Any", backend: str) -> "Any":
         if self._trainings.inside:
@@ -257,7 +242,7 @@ class KerasTraining:
         if not phase.begun:
             phase.begin(dict(_params(callbacks), initial_epoch=epoch))
             if phase.is_sampled():
-                self._tell_configs(phase)
+                self._trainings.tell_configs(phase.name, phases.config_texts(phase.model))
         phase.begin_epoch()
 
     def _enter_epoch_end(self, args: "Any", kwargs: "Any") -> "Any":
@@ -291,12 +276,6 @@ class KerasTraining:
         phase, batch, logs = token
         if logs and "loss" in logs:
             phase.add_loss(int(batch), float(logs["loss"]))
-
-    def _tell_configs(self, phase: "phases.FitPhase") -> None:
-        for what, text in phases.config_texts(phase.model):
-            if text not in self._configs:
-                self._configs.add(text)
-                self._channel.emit("config", phase=phase.name, what=what, config=text)
 
     def _stack(self) -> "Any":
         return self._stacks.setdefault(_thread.get_ident(), [])

@@ -94,14 +94,14 @@ class Subject:
     def __init__(
         self,
         model: "Any" = None,
-        architecture: "Any" = phases.architecture,
+        architecture: "str | None" = None,
         initial: "Any" = None,
         number: "int | None" = None,
         planned_epochs: "int | None" = None,
     ) -> None:
         self.model = model
         self.architecture = architecture
-        """Gives the digest of a model and its variables."""
+        """The digest of the model's parts."""
         self.initial = initial
         """Digest and norm of the weights, where they were read before."""
         self.number = number
@@ -128,6 +128,8 @@ class StepLoop:
         self.rate = channel.shielded(rate)
         self.settle_steps: Any = None
         """Gives the number of steps where they can't be counted one by one; asked when the loop is over."""
+        self.state: Any = None
+        """Gives digest and norm of what it trains where that is no list of variables."""
         self._read = read
         self._owner = weakref.ref(owner)
         self._variables: list[Any] = []
@@ -174,10 +176,14 @@ class StepLoop:
 
     def norm(self) -> "float | None":
         """The norm of what the loop trains; None where it is gone or too large."""
+        if self.state is not None:
+            return self.state.norm()  # type: ignore[no-any-return]
         return weights.norm_of(self._living(), self._read)
 
     def digest(self) -> "str | None":
         """The digest of what the loop trains."""
+        if self.state is not None:
+            return self.state.digest()  # type: ignore[no-any-return]
         return weights.digest(self._living(), self._read)
 
     def _living(self) -> "list[Any]":
@@ -201,7 +207,7 @@ class Loops:
 
     def _begin_process(self) -> None:
         self._loops: dict[Any, Any] = {}
-        self._numbers = {"batches": 0, "loop": 0, "fit": 0}
+        self._numbers = {"batches": 0, "loop": 0}
         self._told: dict[str, float] = {}
         self._ends = False
         self.taken = 0
@@ -216,11 +222,6 @@ class Loops:
         self._where.move("training", loop.name)
         return loop  # type: ignore[no-any-return]
 
-    def number(self, kind: str) -> int:
-        """The number of the next loop, or `fit`, of its kind."""
-        self._numbers[kind] += 1
-        return self._numbers[kind]
-
     def begin(
         self,
         owner: "Any",
@@ -230,25 +231,29 @@ class Loops:
         rate: "Any" = None,
         session: "Any" = None,
         readable: bool = True,
+        state: "Any" = None,
         subject: "Subject | None" = None,
     ) -> "StepLoop":
         """A new loop, which trains `variables`; the script is in it from now on.
 
         `kind` is `batches` where the owner is a model, `fit` where it is a trainer. `readable`: False where reading
-        would add ops to a graph.
+        would add ops to a graph. `state` gives digest and norm of what is trained where that is no list of variables.
         """
         if not self._ends:
             self._close_at_end()
-        about = subject or Subject(owner if kind == "batches" else None)
-        number = about.number or self.number(kind)
+        about = subject or (Subject(owner, phases.architecture(owner, variables)) if kind == "batches" else Subject())
+        if about.number is None:
+            self._numbers[kind] += 1
+        number = about.number or self._numbers[kind]
         loop = StepLoop(self._channel, "%s-%d" % (kind, number), owner, read, rate or _no_rate, session)
         loop.train(variables)
+        loop.state = state
         self._loops[kind, id(owner)] = loop
         self._where.move("training", loop.name)
-        self._tell_begin(loop, variables, about, number, readable)
+        self._tell_begin(loop, about, number, readable)
         return loop
 
-    def _tell_begin(self, loop: "StepLoop", variables: "Any", about: "Subject", number: int, readable: bool) -> None:
+    def _tell_begin(self, loop: "StepLoop", about: "Subject", number: int, readable: bool) -> None:
         model, is_sampled = about.model, phases.is_sampled(number)
         initial = (about.initial or (loop.digest(), loop.norm())) if readable and is_sampled else (None, None)
         self._channel.emit(
@@ -256,7 +261,7 @@ class Loops:
             name=loop.name,
             model=None if model is None else phases.model_name(model),
             model_number=None if model is None else self._models.number(model),
-            architecture=about.architecture(model, variables) if model is not None and is_sampled else None,
+            architecture=about.architecture if is_sampled else None,
             planned_epochs=about.planned_epochs,
             steps=None,
             initial_weights=initial[0],

@@ -30,25 +30,26 @@ class TrainerFit:
         self._loops, self._training = trainings.loops, training
         self._model = model
         self._planned = planned if isinstance(planned, int) and planned > 0 else None
-        self._number = trainings.loops.number("fit")
+        name, self._number = trainings.next_fit()
         self._told: dict[str, Any] = {}
         self._entry: Any = None
         self.loop: Any = None
         self.has_epochs = planned is not None
         """True where the trainer tells by itself when a number of steps is over, and no data loader does."""
-        trainings.where.move("training", "fit-%d" % self._number)
+        trainings.where.move("training", name)
 
     def loop_of(self, trained: "Trained") -> "StepLoop":
         """The loop of whatever takes a step in this call."""
         if self.loop is None:
             model, optimizer = self._model(), trained.optimizer()
+            variables = list(model.parameters())
             self.loop = self._loops.begin(
                 self,
-                list(model.parameters()),
+                variables,
                 self._training.read,
                 kind="fit",
                 rate=None if optimizer is None else partial(torch_models.rate_of, weakref.ref(optimizer)),
-                subject=Subject(model, torch_models.architecture, None, self._number, self._planned),
+                subject=Subject(model, torch_models.architecture(model, variables), None, self._number, self._planned),
             )
             self._training.tell_configs(self.loop.name, model, optimizer, trained.kind)
         return self.loop  # type: ignore[no-any-return]

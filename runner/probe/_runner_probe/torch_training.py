@@ -46,7 +46,6 @@ class TorchTraining:
         self._scale: Any = None
         self._iterations: dict[int, Any] = {}
         self._waiting: list[Any] = []
-        self._configs: set[Any] = set()
         self._looks = 0
         for trained in self._all.values():
             trained.forget()
@@ -79,10 +78,7 @@ class TorchTraining:
         """The settings of what trains together, where they were not told before."""
         if len(self._losses) == 1:
             loss = next(iter(self._losses))
-        for what, text in torch_models.config_texts(module, optimizer, loss):
-            if (what, text) not in self._configs:
-                self._configs.add((what, text))
-                self._channel.emit("config", phase=phase, what=what, config=text)
+        self._trainings.tell_configs(phase, torch_models.config_texts(module, optimizer, loss))
 
     def _building(self) -> None:
         self._channel.settle()
@@ -248,12 +244,13 @@ class TorchTraining:
     def _begin_loop(self, trained: "Trained") -> "StepLoop":
         optimizer, variables = trained.optimizer(), trained.variables()
         module = trained.module() or torch_models.module_of(variables)
+        architecture = None if module is None else torch_models.architecture(module, variables)
         loop = trained.loop = self._loops.begin(
             trained.owner(),
             variables,
             self.read,
             rate=None if optimizer is None else partial(torch_models.rate_of, weakref.ref(optimizer)),
-            subject=Subject(module, torch_models.architecture, trained.initial),
+            subject=Subject(module, architecture, trained.initial),
         )
         loop.settle_steps = partial(self._settle, trained, loop)
         self.tell_configs(loop.name, module, optimizer, trained.kind)

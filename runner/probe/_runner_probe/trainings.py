@@ -26,8 +26,23 @@ class Trainings:
         self.loops = loops.Loops(channel, where, self.models, self.results)
 
     def _begin_process(self) -> None:
+        """In a fork: what its parent is in the middle of goes on there."""
         self._process += 1
+        self._fits = 0
+        self._configs: set[Any] = set()
         self.inside = 0
+
+    def next_fit(self) -> "tuple[str, int]":
+        """The name and number of a fit that begins, whatever trains in it."""
+        self._fits += 1
+        return "fit-%d" % self._fits, self._fits
+
+    def tell_configs(self, phase: str, texts: "Any") -> None:
+        """Tell live configurations, (what, JSON text) each, where they differ from all that were told."""
+        for what, text in texts:
+            if text not in self._configs:
+                self._configs.add(text)
+                self.channel.emit("config", phase=phase, what=what, config=text)
 
     def put_around(
         self, cls: "Any", name: str, enter: "Any", leave: "Any", *given: "Any", compiler: "Any" = None

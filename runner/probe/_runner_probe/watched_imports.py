@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .emitter import Emitter, ScriptProgress
 
     Hook = tuple[str, Callable[[Any], object]]
-    """The name of a module, and what is called with it once it was imported."""
+    """The name of a module, or `PACKAGE.*` for all of a package, and what is called with it once it was imported."""
 
 PREFIXES = (
     "keras",
@@ -49,7 +49,8 @@ OPTIMIZERS = (
     "optimizers.base_optimizer",
 )
 SCORES = ("wrappers.scikit_learn", "wrappers.sklearn_wrapper")
-OTHER_SCORES = ("sklearn.base", "scikeras.wrappers")
+ESTIMATORS = "sklearn.*"
+OTHER_SCORES = ("scikeras.wrappers",)
 TENSORFLOW_OPTIMIZERS = ("tensorflow.python.training.optimizer", "tensorflow_core.python.training.optimizer")
 LIGHTNINGS = ("lightning.pytorch", "pytorch_lightning")
 
@@ -61,10 +62,10 @@ def install(hooks: "list[Hook]", channel: "Emitter") -> None:
     by_name: dict[str, list[Callable[..., Any]]] = {}
     for name, hook in hooks:
         by_name.setdefault(name, []).append(channel.shielded(hook))
-    sys.meta_path.insert(0, PostImport(by_name, channel))
-    for name in [name for name in by_name if name in sys.modules]:
-        for hook in by_name[name]:
-            hook(sys.modules[name])
+    finder = PostImport(by_name, channel)
+    sys.meta_path.insert(0, finder)
+    for name in list(sys.modules):
+        finder.tell(name)
 
 
 class PostImport:
@@ -78,9 +79,17 @@ class PostImport:
         self._finding: set[Any] = set()
         self._follow = channel.shielded(self._follow)
 
+    def tell(self, name: str) -> None:
+        """A module was imported."""
+        for hook in self._watching(name):
+            hook(sys.modules[name])
+
+    def _watching(self, name: str) -> "list[Callable[..., Any]]":
+        return self._hooks.get(name, []) + self._hooks.get(name.partition(".")[0] + ".*", [])
+
     def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         """The spec that the finders after this one have for a watched module; None for all others."""
-        if name not in self._hooks or name in self._finding:
+        if name in self._finding or not self._watching(name):
             return None
         self._finding.add(name)
         try:
@@ -110,7 +119,7 @@ class PostImport:
         def leave(token: "Any", result: "Any", error: "Any") -> None:
             is_watched, module = token
             if error is None and is_watched:
-                for hook in self._hooks[name]:
+                for hook in self._watching(name):
                     hook(module)
 
         exec_module = enclosed(loader.exec_module, enter, leave)
@@ -144,17 +153,24 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
 
         return torch_trainers.TorchTrainers(trainings(), torch())
 
+    @lru_cache(maxsize=None)
+    def estimators() -> "Any":
+        from . import sklearn_training
+
+        return sklearn_training.SklearnTraining(trainings())
+
     def watch_optimizers(backend: str, module: "Any") -> None:
         training().watch_optimizers(module, backend)
 
     found: list[Hook] = []
     for prefix in PREFIXES:
-        found += _of_keras(prefix, training)
+        found += _of_keras(prefix, training, estimators)
     for name in TENSORFLOW_OPTIMIZERS:
         backend = name.split(".")[0] + ".python.keras.backend"
         found.append((name, partial(watch_optimizers, backend)))
     found += [(name, lambda module: training().watch_sessions(module)) for name in SESSIONS]
-    found += [(name, lambda module: training().watch_scores(module)) for name in OTHER_SCORES]
+    found += [(name, lambda module: estimators().watch_scores(module)) for name in OTHER_SCORES]
+    found.append((ESTIMATORS, lambda module: estimators().watch(module)))
     found.append(("torch", lambda module: torch().watch(module)))
     found.append(("torch.utils.data.dataloader", lambda module: torch().watch_loaders(module)))
     for name in LIGHTNINGS:
@@ -165,13 +181,13 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
     return found
 
 
-def _of_keras(prefix: str, training: "Callable[[], Any]") -> "list[Hook]":
+def _of_keras(prefix: str, training: "Callable[[], Any]", estimators: "Callable[[], Any]") -> "list[Hook]":
     backend = prefix + ".backend"
     watches = (
         (MODELS, lambda module: training().watch_models(module, backend)),
         (LAYERS, lambda module: training().watch_layers(module)),
         (CALLBACKS, lambda module: training().watch_callbacks(module)),
         (OPTIMIZERS, lambda module: training().watch_optimizers(module, backend)),
-        (SCORES, lambda module: training().watch_scores(module)),
+        (SCORES, lambda module: estimators().watch_scores(module)),
     )
     return [(prefix + "." + suffix, hook) for suffixes, hook in watches for suffix in suffixes]

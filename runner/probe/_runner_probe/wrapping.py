@@ -24,14 +24,19 @@ def put_around(
     leave: "Callable[..., Any]",
     compiler: "Any" = None,
 ) -> "Any":
-    """Enclose the method `name` where `cls` itself defines it; None where it does not, else the new method."""
-    original = vars(cls).get(name)
+    """Enclose the method `name` where `cls` itself defines it; None where it does not, else the new method.
+
+    Where scikit-learn makes it available under a condition only, the function behind that is enclosed.
+    """
+    holder = vars(cls).get(name)
+    original = holder if inspect.isfunction(holder) else getattr(holder, "fn", None)
     if not inspect.isfunction(original):
         return None
     method: Any = enclosed(original, enter, leave, compiler)
     # getfullargspec, which scikit-learn's wrappers ask what `fit` takes, does not look through __wrapped__.
     method.__signature__ = inspect.signature(original)
-    setattr(cls, name, method)
+    owner, attribute = (cls, name) if holder is original else (holder, "fn")
+    setattr(owner, attribute, method)
     return method
 
 
