@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tox.session.state import State
 
 FILE = "matrix.yaml"
-_NEEDS = ("packaging", "yaml")
+_NEEDS = ("lark", "packaging", "yaml")
 """What reading a matrix imports."""
 _SHOWING = frozenset({"list", "l", "config", "c"})
 

@@ -109,6 +109,8 @@ class TracedStep(_Line):
     """The largest error in the loss that comes from the way in which it was seen."""
     outputs: tuple[Tensor, ...] | None = None
     weights: tuple[Tensor, ...]
+    gradients: tuple[Tensor | None, ...] | None = None
+    """One a weight, None for a weight without one; only loops of PyTorch show them."""
     updates: tuple[Tensor, ...] | None = None
     slots: tuple[Tensor, ...] = ()
     states: tuple[Tensor, ...] = ()
@@ -162,7 +164,7 @@ def _trace(lines: list[Any]) -> Trace:
             raise TypeError("a line is not an object")
         kinds.setdefault(str(line.get("kind")), []).append(line)
     if "header" not in kinds:
-        raise ValueError("it has no header: no model was trained by fit or train_on_batch")
+        raise ValueError("it has no header: nothing with weights was trained")
     if len(kinds.get("step", [])) > MAX_STEPS:
         raise ValueError("it has too many steps")
     steps = sorted((TracedStep.model_validate(line) for line in kinds.get("step", [])), key=lambda step: step.step)
@@ -188,9 +190,10 @@ def _check(trace: Trace) -> None:
     sizes = {(len(step.weights), len(step.slots), len(step.states)) for step in trace.steps.values()}
     if sizes - {(weights, len(trace.slots), len(trace.header.states))}:
         raise ValueError("a step has another number of weights than the model")
-    lists = [trace.initial, *(step.updates for step in trace.steps.values())]
+    steps = trace.steps.values()
+    lists = [trace.initial, *(step.updates for step in steps), *(step.gradients for step in steps)]
     if any(tensors is not None and len(tensors) != weights for tensors in lists):
-        raise ValueError("a step has another number of updates than the model has weights")
+        raise ValueError("a step has another number of updates or gradients than the model has weights")
 
 
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -201,7 +204,7 @@ class Quantity:
     """One thing that both traces have at each step."""
 
     what: str
-    """"learning rate", "output", "loss", "update", "weight", "state", or the kind of an optimizer's slot."""
+    """"learning rate", "output", "loss", "gradient", "update", "weight", "state", or a kind of an optimizer's slots."""
     role: str = ""
     layer: str = ""
     """The layer's class and its name in the good cell."""

@@ -121,6 +121,8 @@ class TraceDifference:
     def _agreeing(self) -> str:
         """The quantities before the first difference in causal order that agree; weights by how many."""
         plain = [one.quantity.what for one in self.agree if not one.quantity.role]
+        whats = [{one.quantity.what for one in rows} for rows in (self.agree, self.differ)]
+        plain += ["gradients"] if "gradient" in whats[0] - whats[1] else []
         if not plain:
             return ""
         return f"{' and '.join(filter(None, [', '.join(plain[:-1]), plain[-1]]))} agree{'s' * (len(plain) == 1)}; "
@@ -221,6 +223,7 @@ def _rows(good: TracedStep, bad: TracedStep, alignment: Alignment) -> Iterator[Q
         scale = abs(good.loss) + math.sqrt(abs(good.loss)) * output  # a small loss is a difference of larger numbers
         tolerance = grown * _epsilon(dtype) * scale + good.loss_error + bad.loss_error
         yield _scalar("loss", good.loss, bad.loss, tolerance)
+    yield from _gradients(good, bad, alignment, grown, output)
     yield from _updates(good, bad, alignment, grown, output)
     for match in alignment.slots:
         ours, theirs = good.slots[match.good], bad.slots[match.bad]
@@ -228,6 +231,18 @@ def _rows(good: TracedStep, bad: TracedStep, alignment: Alignment) -> Iterator[Q
     for match in alignment.states:
         ours, theirs = good.states[match.good], bad.states[match.bad]
         yield _compared(match.quantity, ours, theirs, _tolerance(match.dtype, match.size, grown, ours.size))
+
+
+def _gradients(
+    good: TracedStep, bad: TracedStep, alignment: Alignment, grown: float, output: float
+) -> Iterator[QuantityPair]:
+    if good.gradients is None or bad.gradients is None:
+        return
+    for match in alignment.weights:
+        ours, theirs = good.gradients[match.good], bad.gradients[match.bad]
+        if ours is not None and theirs is not None:
+            tolerance = _tolerance(match.dtype, match.size, grown, ours.size + output)
+            yield _compared(replace(match.quantity, what="gradient"), ours, theirs, tolerance)
 
 
 def _updates(
@@ -319,7 +334,8 @@ def _renamed(good: Trace, other: Trace) -> dict[Quantity, Quantity]:
         for match in theirs:
             if match.good in by_place:
                 found[match.quantity] = by_place[match.good]
-                found[replace(match.quantity, what="update")] = replace(by_place[match.good], what="update")
+                for what in ("gradient", "update"):
+                    found[replace(match.quantity, what=what)] = replace(by_place[match.good], what=what)
     return found
 
 

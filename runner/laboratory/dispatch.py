@@ -6,11 +6,13 @@ comes in the order in which it happened, and the customer is never called twice 
 
 from __future__ import annotations
 
+import heapq
 import queue
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.environments.lock import Lock
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
 IMAGES_AT_ONCE = 2
 """The trials of one run while the next is made."""
 LOOKS_BEFORE_ALL_ARE_SEEN = 2
-"""A cell gets so many trials while another one has none yet: first a look at everything, then certainty."""
+"""A cell gets so many trials while another one has none yet: first a look at everything, then certainty. The second
+waits for a free slot, and while an environment is installed: that takes less time than most trials."""
 _LOOK_EVERY_S = 0.2
 
 
@@ -97,8 +100,23 @@ class _Group:
     requests: list[Request] = field(default_factory=list)
     image: Image | None = None
     under_way: int = 0
+    is_installing: bool = False
+    """True while its installation is under way."""
     asked: Counter[CellId] = field(default_factory=Counter)
     """The number of trials that each cell has had or is to have."""
+
+    def begin_installation(self) -> None:
+        """Take note that it is under way."""
+        self.is_installing = True
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class _Held:
+    """A trial that waits for its turn; `place` tells apart those with the same."""
+
+    turn: Turn
+    place: int
+    start: Callable[[], None] = field(compare=False)
 
 
 class Dispatch:
@@ -130,12 +148,17 @@ class Dispatch:
         self._unmade: set[CellId] = set()
         self._unseen: set[CellId] = set()
         """The cells that have no answer yet."""
-        self._held: list[Callable[[], None]] = []
-        """The trials that wait until every cell has an answer."""
+        self._held: list[_Held] = []
+        """The trials that wait, as a heap; before they have begun they are not in the executor's hands."""
+        self._places = count()
+        self._handed_over = 0
+        """The number of trials that the executor has and has not ended."""
+        self._groups: list[_Group] = []
 
     def run(self, requests: Sequence[Request], *, prune_images: bool) -> frozenset[CellId]:
         """Work through all requests; the cells of further ones whose environment could not be made again."""
-        groups = sorted(self._groups(requests), key=lambda one: self._environments.still_to_do(one.environment))
+        groups = sorted(self._grouped(requests), key=lambda one: self._environments.still_to_do(one.environment))
+        self._groups = groups
         if prune_images:
             environments = [group.environment for group in groups]
             self._pruning = Pruning(environments, engine=self._equipment.engine, stopping=self._equipment.stopping)
@@ -146,6 +169,7 @@ class Dispatch:
                 self._begin(self._executor.make(partial(self._prepare, group)), partial(self._prepared, group))
             while self._left:
                 self._events.get()()
+                self._start_held()
         except BaseException:
             for future in self._open:
                 future.cancel()
@@ -155,7 +179,7 @@ class Dispatch:
             self._executor.shut_down()
         return frozenset(self._unmade)
 
-    def _groups(self, requests: Iterable[Request]) -> list[_Group]:
+    def _grouped(self, requests: Iterable[Request]) -> list[_Group]:
         found: dict[tuple[object, ...], _Group] = {}
         for request in requests:
             cell = request.cell
@@ -204,11 +228,13 @@ class Dispatch:
             if not isinstance(lock, Lock):
                 return _Obstacle(stage="install", message=lock.reason, unresolvable=True)
             again = any(request.fresh for request in group.requests)
-            return self._environments.image(lock, purpose=self._setup.name, again=again)
+            installing = partial(self._events.put, group.begin_installation)
+            return self._environments.image(lock, purpose=self._setup.name, again=again, installing=installing)
         except BuildFailedError as error:
             return _Obstacle(stage=error.stage, message=str(error))
 
     def _prepared(self, group: _Group, made: Image | _Obstacle) -> None:
+        group.is_installing = False
         if isinstance(made, _Obstacle):
             self._block(group, made)
             self._end_if_done(group)
@@ -240,7 +266,7 @@ class Dispatch:
             if not request.further:
                 record = self._blocked(group.environment, request, obstacle)
                 self._tell(Answer(cell=request.cell, seed=0, record=record))
-            self._seen(request.cell.id)
+            self._unseen.discard(request.cell.id)
 
     def _blocked(self, environment: Environment, request: Request, obstacle: _Obstacle) -> Record:
         engine = self._equipment.engine
@@ -280,32 +306,38 @@ class Dispatch:
         """Run a trial in its turn: the first of every cell, environments alternating, before the second of any."""
         group.under_way += 1
         before = request.before + group.asked[request.cell.id] - 1
-        start = partial(self._execute_in, (before, group.requests.index(request)), group, request, trial)
-        if before < LOOKS_BEFORE_ALL_ARE_SEEN or not self._unseen:
-            start()
+        turn = before, group.requests.index(request)
+        start = partial(self._execute_in, turn, group, request, trial)
+        if before and self._unseen:
+            heapq.heappush(self._held, _Held(turn=turn, place=next(self._places), start=start))
         else:
-            self._held.append(start)
+            start()
+
+    def _start_held(self) -> None:
+        """Start what waited and need not wait any longer."""
+        while self._held and self._may_begin(self._held[0]):
+            heapq.heappop(self._held).start()
+
+    def _may_begin(self, held: _Held) -> bool:
+        if not self._unseen:
+            return True
+        is_free = self._handed_over < self._executor.side_by_side
+        is_near = any(group.is_installing for group in self._groups)
+        return held.turn[0] < LOOKS_BEFORE_ALL_ARE_SEEN and is_free and not is_near
 
     def _execute_in(self, turn: Turn, group: _Group, request: Request, trial: Trial) -> None:
         assert group.image is not None  # noqa: S101 - trials begin after the environment was made
         begun = partial(self._events.put, partial(self._begun, trial))
         future = self._executor.execute(partial(self._execute, trial, group.image), begun, turn)
+        self._handed_over += 1
         # kept where it ended: a finished trial is never lost
         self._begin(future, partial(self._finished, group, request, trial), self._equipment.store.put)
 
     def _tell(self, answer: Answer) -> Sequence[int]:
         """Hand over an answer; the further seeds that are asked for."""
         further = self._more(answer)
-        self._seen(answer.cell.id)
+        self._unseen.discard(answer.cell.id)
         return further
-
-    def _seen(self, cell: CellId) -> None:
-        """Take note that a cell has its answer; once all have theirs, the trials that waited for this come."""
-        self._unseen.discard(cell)
-        if not self._unseen:
-            held, self._held = self._held, []
-            for start in held:
-                start()
 
     def _begun(self, trial: Trial) -> None:
         self._equipment.observer.trial_started(trial, self._equipment.workplace.job(trial))
@@ -319,6 +351,7 @@ class Dispatch:
         )
 
     def _finished(self, group: _Group, request: Request, trial: Trial, record: Record) -> None:
+        self._handed_over -= 1
         read = self._records.read(record, self._setup.experiment.metrics)
         further = self._tell(Answer(cell=request.cell, seed=trial.seed, record=read))
         self._ask(group, request, trial.setting, further)

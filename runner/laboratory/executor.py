@@ -21,8 +21,8 @@ Processors = tuple[int, ...]
 Turn = tuple[int, ...]
 """The place of a trial among those that wait; of equal ones the first that came runs first."""
 
-ENVIRONMENTS_AT_ONCE = 2
-"""One is resolved or fetched while another is installed."""
+ENVIRONMENTS_AT_ONCE = 3
+"""One is installed at a time; the files of the next two are fetched meanwhile."""
 
 
 class Executor(Protocol):

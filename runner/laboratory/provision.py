@@ -15,7 +15,7 @@ from runner.matrix.cell_id import CellId
 from runner.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from runner.engines.protocol import Image
     from runner.environments.interpreters import Toolchain
@@ -75,11 +75,13 @@ class Preparation:
             raise BuildFailedError("install", f"{environment.name} can't be resolved: {lock.reason}")
         return lock
 
-    def image(self, lock: Lock, *, purpose: str = "", again: bool = False) -> Image:
+    def image(
+        self, lock: Lock, *, purpose: str = "", again: bool = False, installing: Callable[[], None] = lambda: None
+    ) -> Image:
         """A lock made runnable on the engine; with `again` a container image is made anew even where it is there.
 
-        Layers that other images need stay; `purpose` is the matrix that the image's labels name. Raises
-        BuildFailedError where it can't be made.
+        Layers that other images need stay; `purpose` is the matrix that the image's labels name; `installing` is
+        called once all files are here and their installation begins. Raises BuildFailedError where it can't be made.
         """
         engine = self._equipment.engine
         image = engine.find(lock)
@@ -98,6 +100,7 @@ class Preparation:
             wheelhouse = fetch(lock, catalog=self._equipment.catalog, toolchain=builder, say=say)
         with self._making:  # the next environment's files are fetched meanwhile, its installation waits
             say("installing")
+            installing()
             image = engine.make(lock, wheelhouse, say, labels=_labels(lock, purpose))
         say("ready")
         return image

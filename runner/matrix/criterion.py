@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import enum
 import math
-import re
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, cast
 
 from runner.errors import UsageError
 from runner.plurals import counted
+
+if TYPE_CHECKING:
+    from lark import Lark, Token
 
 
 class Operator(enum.Enum):
@@ -50,17 +54,25 @@ class CriterionError(UsageError):
         super().__init__(message)
 
 
-_TOKENS = (
-    (re.compile(r"[A-Za-z_][A-Za-z0-9_./]*"), "the name of a metric"),
-    (re.compile(r"<=|>=|<|>"), "<, <=, > or >="),
-    (re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"), "a number"),
-    (re.compile(r"within"), "the end or 'within N epochs'"),
-    (re.compile(r"[1-9][0-9]{0,8}(?![0-9])"), "a whole number of epochs from 1 on"),
-    (re.compile(r"epochs?"), "the word 'epochs'"),
-)
-"""What a criterion consists of, in its order, and what to call it; it may end before `within`."""
-_BEFORE_WITHIN = 3
-_BLANK = re.compile(r"\s*")
+_GRAMMAR = r"""
+start: METRIC OPERATOR NUMBER [_WITHIN EPOCHS _UNIT]
+METRIC: /[A-Za-z_][A-Za-z0-9_.\/]*/
+OPERATOR: "<=" | ">=" | "<" | ">"
+NUMBER: /[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?/
+_WITHIN: "within"
+EPOCHS: /[1-9][0-9]{0,8}(?![0-9])/
+_UNIT: /epochs?/
+%ignore /\s+/
+"""
+
+_EXPECTED = {
+    "METRIC": "the name of a metric",
+    "OPERATOR": "<, <=, > or >=",
+    "NUMBER": "a number",
+    "_WITHIN": "the end or 'within N epochs'",
+    "EPOCHS": "a whole number of epochs from 1 on",
+    "_UNIT": "the word 'epochs'",
+}
 
 _ONE_LINE = str.maketrans("\n\r", "  ")
 """So that a column is an offset."""
@@ -68,52 +80,46 @@ _ONE_LINE = str.maketrans("\n\r", "  ")
 EXAMPLE = "write it like 'loss < 1e-4' or 'val_accuracy >= 0.9 within 5 epochs'"
 
 
+@cache
+def _parser() -> Lark:
+    from lark import Lark  # noqa: PLC0415 - a matrix without a criterion needs no parser
+
+    return Lark(_GRAMMAR, parser="lalr")
+
+
 def parse(text: str) -> Comparison:
     """Read one criterion.
 
     Raises CriterionError, which says what was expected at which column.
     """
+    from lark import UnexpectedCharacters, UnexpectedToken  # noqa: PLC0415 - as above
+
     text = text.translate(_ONE_LINE)
-    found = _tokens(text)
-    metric, operator, number = found[:_BEFORE_WITHIN]
+    try:
+        tree = _parser().parse(text)
+    except UnexpectedCharacters as error:
+        raise _unexpected(text, error.column - 1, error.allowed) from None
+    except UnexpectedToken as error:
+        at_end = error.token.type == "$END"
+        raise _unexpected(text, len(text) if at_end else error.column - 1, error.expected) from None
+    metric, operator, number, epochs = cast("tuple[Token, Token, Token, Token | None]", tree.children)
     return Comparison(
-        metric=metric[0],
-        operator=Operator(operator[0]),
+        metric=str(metric),
+        operator=Operator(str(operator)),
         target=_finite(number),
-        within=int(found[_BEFORE_WITHIN + 1][0]) if found[_BEFORE_WITHIN:] else None,
+        within=int(epochs) if epochs is not None else None,
     )
 
 
-def _tokens(text: str) -> list[re.Match[str]]:
-    """The tokens of a criterion: all of them, or those before `within`."""
-    found: list[re.Match[str]] = []
-    offset = _after_blanks(text, 0)
-    for pattern, expected in _TOKENS:
-        if len(found) == _BEFORE_WITHIN and offset == len(text):
-            return found
-        token = pattern.match(text, offset)
-        if token is None:
-            raise _unexpected(text, offset, expected)
-        found.append(token)
-        offset = _after_blanks(text, token.end())
-    if offset < len(text):
-        raise _unexpected(text, offset, "the end")
-    return found
-
-
-def _after_blanks(text: str, offset: int) -> int:
-    blank = _BLANK.match(text, offset)
-    return blank.end() if blank else offset
-
-
-def _finite(number: re.Match[str]) -> float:
-    target = float(number[0])
+def _finite(number: Token) -> float:
+    target = float(number)
     if not math.isfinite(target):
-        raise CriterionError(f"{number[0]!r} is too large for a number", number.start() + 1)
+        raise CriterionError(f"{str(number)!r} is too large for a number", (number.start_pos or 0) + 1)
     return target
 
 
-def _unexpected(text: str, offset: int, expected: str) -> CriterionError:
+def _unexpected(text: str, offset: int, expected: set[str]) -> CriterionError:
+    wanted = next((words for name, words in _EXPECTED.items() if name in expected), "something else")
     rest = text[offset:].split()
     found = repr(rest[0][:20]) if rest else "the end"
-    return CriterionError(f"the criterion {text[:60]!r} does not parse: expected {expected}, found {found}", offset + 1)
+    return CriterionError(f"the criterion {text[:60]!r} does not parse: expected {wanted}, found {found}", offset + 1)

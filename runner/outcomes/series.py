@@ -32,8 +32,8 @@ _MAXIMISED = (
 )
 MOST_POINTS = 120
 """Of a longer series so many epochs are kept."""
-NOT_METRICS = frozenset({"lr", "learning_rate"})
-"""Values that Keras writes into its logs beside the metrics."""
+NOT_METRICS = frozenset({"lr", "learning_rate", "global_step"})
+"""Values that Keras and estimators write into their logs beside the metrics."""
 
 
 def canonical(name: str) -> str:

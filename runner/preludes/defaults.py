@@ -23,6 +23,11 @@ CLASS = "class_name"
 """The key of a difference in class."""
 _SYNONYMS = {"lr": "learning_rate"}
 """Older names of settings, and what they are called now."""
+_PLACEHOLDERS: dict[str, dict[str, Any]] = {
+    "warn": {"solver": "liblinear", "multi_class": "ovr", "n_estimators": 10, "cv": 3, "iid": True, "n_splits": 3},
+    "auto_deprecated": {"gamma": "auto"},
+}
+"""Defaults of scikit-learn 0.20 and 0.21 that were about to change, and what they stand for there."""
 _BOOKKEEPING = frozenset(
     {"batch_input_shape", "batch_shape", "build_config", "input_dtype", "is_legacy_optimizer", "name", "module"}
     | {"registered_name", "shared_object_id"}
@@ -232,7 +237,15 @@ def _canonical(value: Any) -> Any:
 
 def _settings_of(config: dict[str, Any]) -> dict[str, Any]:
     """The settings among a config's entries, under their present names."""
-    return {_SYNONYMS.get(key, key): _canonical(value) for key, value in config.items() if key not in _BOOKKEEPING}
+    return {
+        _SYNONYMS.get(key, key): _meant(key, _canonical(value))
+        for key, value in config.items()
+        if key not in _BOOKKEEPING
+    }
+
+
+def _meant(key: str, value: Any) -> Any:
+    return _PLACEHOLDERS[value].get(key, value) if isinstance(value, str) and value in _PLACEHOLDERS else value
 
 
 def _canonical_object(value: dict[str, Any]) -> Any:

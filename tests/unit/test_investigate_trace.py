@@ -41,6 +41,18 @@ def test_another_learning_rate_comes_before_what_it_does_to_the_updates() -> Non
     )
 
 
+def test_gradients_come_before_the_updates_that_they_make_and_are_compared_where_both_have_them() -> None:
+    found = first_difference(made(gradients="right"), made(gradients="doubled"))
+    assert [str(one.quantity) for one in found.differ] == [
+        "the gradient of the kernel of Dense dense",
+        "the gradient of the bias of Dense dense",
+    ]
+    later = first_difference(made(gradients="right"), made(gradients="right", wrong="scale"))
+    assert [one.quantity.what for one in later.differ] == ["update"]
+    assert later.sentence().startswith("Step 1: learning rate, output, loss and gradients agree; the update of the")
+    assert first_difference(made(gradients="right"), made()).where is Where.NOWHERE
+
+
 def test_layers_are_aligned_over_other_made_names_and_another_order() -> None:
     found = first_difference(made(), made(names=("dense_1", "scaling_1"), reversed=True))
     assert (found.where, found.only_good, found.only_bad) == (Where.NOWHERE, (), ())

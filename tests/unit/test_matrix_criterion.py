@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,3 +100,8 @@ def test_any_text_is_read_or_refused_within_its_length(text: str) -> None:
     except UsageError as error:
         assert isinstance(error, CriterionError)  # noqa: PT017 - most texts are refused, some are not
         assert 1 <= error.column <= len(text) + 1  # noqa: PT017
+
+
+def test_importing_the_criterion_does_not_import_its_parser() -> None:
+    code = "import sys, runner.matrix.criterion; print('lark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -12,7 +12,7 @@ from textwrap import dedent
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matrix_files import SMALLEST, FakeIndex, loaded
+from matrix_files import SMALLEST, FakeIndex, loaded, written
 
 from runner.errors import MatrixError, Mistake
 from runner.matrix.axes import AxisKind
@@ -222,9 +222,16 @@ def test_rules_stay_what_they_are_until_the_index_is_asked(tmp_path: Path) -> No
     ]
 
 
-def test_the_values_of_a_matrix_are_imported_without_pydantic() -> None:
-    code = "import sys; from runner.matrix.matrix_file import Matrix; print('pydantic' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+def test_the_values_of_a_matrix_are_imported_without_parsers_or_pydantic() -> None:
+    code = "import sys; from runner.matrix.matrix_file import Matrix; print({'lark', 'pydantic'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_loading_a_matrix_without_a_criterion_needs_no_lark(tmp_path: Path) -> None:
+    written(tmp_path, SMALLEST)
+    code = "import sys; from runner import Matrix; Matrix.load('matrix.yaml'); print('lark' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == "False\n"
 
 
 YAML_LINE_BREAK = re.compile("[\n\r\x85\u2028\u2029]")

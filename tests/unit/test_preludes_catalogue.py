@@ -78,7 +78,7 @@ def test_every_switch_and_instrument_is_ready_before_the_script_begins(python: s
 
 def test_the_digest_of_a_prelude_follows_the_tools_that_it_imports() -> None:
     used = {tool: tools_of(f"from _runner_tools import {tool}\n") for tool in ("alignment", "execution_switches")}
-    assert used["alignment"] == {"alignment", "steps", "model_reading"}
+    assert used["alignment"] == {"alignment", "steps", "torch_steps", "keras_reading", "model_reading"}
     assert used["execution_switches"] == {"execution_switches"}
     assert tools_of("prelude.applied('x')") == set()
     first, second = (Prelude(name="a", source=f"from _runner_tools import {tool}\n") for tool in used)

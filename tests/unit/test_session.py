@@ -20,7 +20,7 @@ from runner.laboratory.equipment import Claim
 from runner.laboratory.executor import slots_of
 from runner.matrix.matrix_file import Matrix
 from runner.outcomes.outcome import OutcomeKind
-from runner.session.options import Options
+from runner.session.options import Options, Unwatched
 from runner.session.rounds import StoppedEarly
 from runner.session.session import open_session
 
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
     from runner.engines.protocol import Image, Job
     from runner.environments.lock import Environment, Lock
+    from runner.matrix.model import Cell
+    from runner.outcomes.verdict import Verdict
     from runner.session.results import Results
+    from runner.trials.record import Record
 
 
 @pytest.fixture
@@ -83,6 +86,33 @@ def test_every_cell_gets_a_first_look_before_any_gets_a_second_and_no_third_whil
     assert sorted(order[:4]) == [0, 0, 1, 1]
     assert sorted(order[4:8]) == [0, 0, 1, 1]
     assert len(order) == 16
+
+
+def test_second_trials_wait_for_an_environment_that_is_being_installed(
+    engine: FakeEngine, matrix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, looks, find = list[int](), threading.Event(), engine.find
+    made = set[str]()
+
+    class Told(Unwatched):
+        def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
+            told.append(record.seed)
+            if len(told) == 2:
+                looks.set()
+
+    def make(lock: Lock, *_arguments: object, **_options: object) -> Image | None:
+        assert looks.wait(20)
+        made.add(lock.environment.name)
+        return find(lock)
+
+    engine.find = lambda lock: find(lock) if lock.environment.name in {"six-1.15.0", *made} else None  # type: ignore[method-assign]
+    engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
+    monkeypatch.setattr(engine, "make", make, raising=False)
+    monkeypatch.setattr(engine, "toolchain", lambda _python: None, raising=False)
+    monkeypatch.setattr("runner.environments.wheelhouse.fetch", lambda *_arguments, **_options: None)
+    with open_session(Matrix.load(matrix), Options(jobs=1), Told(), world=world_of(engine)) as session:
+        session.run()
+    assert [seed for _, seed in engine.ran[:8]] == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
 def test_where_seeds_disagree_more_are_spent_up_to_the_cap(engine: FakeEngine, matrix: Path) -> None:
@@ -149,7 +179,7 @@ def test_what_was_finished_before_a_failure_is_kept(
     engine.losses = lambda _job, _seed: (1.0, 0.5, 1e-6)
     engine.ran.clear()
     run(engine, matrix, only="six=1.15.0", jobs=1)
-    assert {cell.rpartition("=")[2] for cell, _ in engine.ran} == {"b.py"}
+    assert sorted((cell.rpartition("=")[2], seed) for cell, seed in engine.ran)[:2] == [("a.py", 1), ("b.py", 0)]
 
 
 def test_an_environment_that_can_not_be_made_blocks_its_cells_and_no_others(

@@ -38,6 +38,8 @@ class Made:
     """The steps that are recorded, unless all."""
     seen: bool = True
     """Whether the batches can be seen."""
+    gradients: str = ""
+    """"right" or "doubled", where they are recorded."""
 
 
 def made(**what: Any) -> Trace:
@@ -90,12 +92,21 @@ def written(made: Made) -> str:
                 "outputs": [_tensor([output])],
                 "weights": [_tensor(weights[role]) for role in order],
                 "updates": [_tensor(updates[role]) for role in order],
+                "gradients": _gradients(made, [updates[role] for role in order]),
                 "slots": [_tensor(updates[order[slot["weight"]]]) for slot in slots],
                 "states": [],
             }
         )
     lines.append({"kind": "summary"})
     return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def _gradients(made: Made, updates: list[list[float]]) -> list[dict[str, list[float]] | None] | None:
+    """Those that made the updates; the last weight has none."""
+    if not made.gradients:
+        return None
+    factor = -(2.0 if made.gradients == "doubled" else 1.0) / made.rate
+    return [*(_tensor([factor * one for one in update]) for update in updates[:-1]), None]
 
 
 def _step(weights: dict[str, list[float]], row: list[float], made: Made, blur: Any) -> tuple[float, float]:

@@ -7,13 +7,13 @@ import _thread
 import weakref
 from functools import partial
 
-from . import evaluations, phases, tensorflow_sessions, weights, wrapping
+from . import evaluations, phases, tensorflow_loops, tensorflow_sessions, weights, wrapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .loops import StepLoop
+    from .step_loop import StepLoop
     from .trainings import Trainings
 
 FINER = ("compile", "predict")
@@ -29,7 +29,8 @@ class KerasTraining:
         trainings.channel.after_fork(self._begin_process)
         self._models, self._results = trainings.models, trainings.results
         self._loops = trainings.loops
-        self._sessions = tensorflow_sessions.Sessions(trainings.loops)
+        self.sessions = tensorflow_sessions.Sessions(trainings)
+        self.tensorflow = tensorflow_loops.TensorflowLoops(trainings, self.sessions)
         self._put_around = trainings.put_around
 
     def _begin_process(self) -> None:
@@ -46,10 +47,15 @@ class KerasTraining:
                 self._put_around(cls, "train_on_batch", self._enter_batch, self._leave_batch, backend)
                 for name in FINER:
                     self._put_around(cls, name, self._enter_finer, self._leave_finer, name)
-                for name in ("evaluate", "evaluate_generator"):
-                    self._put_around(cls, name, self._enter_evaluate, self._leave_evaluate)
+                self._put_around(cls, "test_on_batch", self._enter_inner, self._leave_inner)
+                self._watch_evaluating(cls)
                 self._put_around(cls, "_flatten_metrics_in_order", self._enter_flatten, wrapping.nothing)
                 self._watch_making(cls)
+
+    def watch_estimators(self, module: "Any") -> None:
+        """TensorFlow's module of the class of estimators, whose sessions train."""
+        for cls in wrapping.own_classes(module):
+            self._watch_evaluating(cls)
 
     def watch_layers(self, module: "Any") -> None:
         """A module that defines the class that all layers inherit from."""
@@ -76,10 +82,9 @@ class KerasTraining:
             self._put_around(cls, "apply_gradients", self._enter_apply_gradients, self._leave_apply, backend)
             self._put_around(cls, "apply", self._enter_apply, self._leave_apply, backend)  # Keras 3
 
-    def watch_sessions(self, module: "Any") -> None:
-        """TensorFlow's module of the class that all sessions inherit from."""
-        self._put_around(module.BaseSession, "run", self._enter_run, self._leave_run)
-        self._put_around(module.BaseSession, "close", self._enter_close, wrapping.nothing)
+    def _watch_evaluating(self, cls: "Any") -> None:
+        for name in ("evaluate", "evaluate_generator"):
+            self._put_around(cls, name, self._enter_evaluate, self._leave_evaluate)
 
     def _watch_making(self, cls: "Any") -> None:
         def building() -> None:
@@ -133,13 +138,23 @@ class KerasTraining:
         if self._trainings.inside > self._in_callbacks:
             return None  # the validation of a fit
         self._results.begin("evaluate")
-        return args[0], self._enter_finer(args, kwargs, "evaluate")
+        finer = self._enter_finer(args, kwargs, "evaluate")
+        self._trainings.inside += 1
+        return args[0], finer
 
     def _leave_evaluate(self, token: "Any", result: "Any", error: "Any") -> None:
         model, finer = token
+        self._trainings.inside -= 1
         if finer is not None:
             self._leave_finer(finer, result, error)
         self._results.end("evaluate", model, result, error)
+
+    def _enter_inner(self, args: "Any", kwargs: "Any") -> "Any":
+        self._trainings.inside += 1
+        return True
+
+    def _leave_inner(self, token: "Any", result: "Any", error: "Any") -> None:
+        self._trainings.inside -= 1
 
     def _enter_flatten(self, args: "Any", kwargs: "Any") -> None:
         self._results.names(_argument(args, kwargs, 1, "logs"))
@@ -185,51 +200,26 @@ class KerasTraining:
         if weights.is_first_graph():
             self._where.building()  # TensorFlow 1: the step is made here, and taken by a session later
             return variables, None
-        eager = weights.is_eager()
-        loop = self._loops.known(optimizer) or self._loops.begin(
-            optimizer, variables, weights.reader(backend), readable=eager
-        )
+        eager, read = weights.is_eager(), weights.reader(backend)
+        loop = self._loops.known(optimizer)
+        if loop is None:
+            rate = partial(_rate, weakref.ref(optimizer), read)
+            loop = self._loops.begin(optimizer, variables, read, rate=rate)
         if not eager:
-            loop.settle_steps = partial(_iterations, weakref.ref(optimizer))
-        return variables, loop if eager else None
+            loop.settle_steps = loop.settle_steps or _steps_from_now(optimizer)
+            self.tensorflow.traced(optimizer, loop)
+        return variables, (optimizer, loop) if eager else None
 
     def _leave_apply(self, token: "Any", result: "Any", error: "Any") -> None:
-        variables, loop = token
+        variables, taken = token
         self._trainings.inside -= 1
         if error is not None:
             self._where.blame(error)
-        elif loop is not None:
-            self._loops.end_step(loop)
+        elif taken is not None:
+            optimizer, loop = taken
+            self._loops.end_step(loop, self.tensorflow.values_of(optimizer, variables))
         elif result is not None and weights.is_first_graph():
-            self._sessions.made(result, variables)
-
-    def _enter_run(self, args: "Any", kwargs: "Any") -> "Any":
-        if self._trainings.inside:
-            return None
-        self._trainings.inside += 1  # what is read meanwhile is read by sessions too
-        try:
-            return self._sessions.begin(args[0], _argument(args, kwargs, 1, "fetches")) or None
-        finally:
-            self._trainings.inside -= 1
-
-    def _leave_run(self, loops: "Any", result: "Any", error: "Any") -> None:
-        if error is not None:
-            self._where.blame(error)
-            return
-        self._trainings.inside += 1
-        try:
-            for loop in loops:
-                self._loops.end_step(loop)
-        finally:
-            self._trainings.inside -= 1
-
-    def _enter_close(self, args: "Any", kwargs: "Any") -> None:
-        if not self._trainings.inside:
-            self._trainings.inside += 1
-            try:
-                self._sessions.closing(args[0])
-            finally:
-                self._trainings.inside -= 1
+            self.sessions.made(result, variables)
 
     def _enter_epoch_begin(self, args: "Any", kwargs: "Any") -> "Any":
         phase = self._phase() if _is_training(args, kwargs) else None
@@ -285,9 +275,19 @@ class KerasTraining:
         return stack[-1] if stack else None
 
 
-def _iterations(reference: "Any") -> int:
-    """The number of steps that an optimizer counted itself."""
-    return int(reference().iterations.numpy()) if weights.is_eager() else 0
+def _steps_from_now(optimizer: "Any") -> "Any":
+    """Gives the number of steps that an optimizer will have counted itself by then."""
+    reference, first = weakref.ref(optimizer), tensorflow_loops.iterations(optimizer) or 0
+
+    def steps() -> int:
+        return (tensorflow_loops.iterations(reference()) or first) - first
+
+    return steps
+
+
+def _rate(reference: "Any", read: "Any") -> "Any":
+    """The learning rate of an optimizer, by Keras' names for it."""
+    return weights.learning_rate(reference(), read)
 
 
 def _is_same(outer: "Any", model: "Any") -> bool:

@@ -1,17 +1,15 @@
 """Training that is no `fit`: the steps that an optimizer, a model or an operation takes in a loop of the script's own.
 
-Whatever framework takes the step tells it here. Where nothing shows the loop's epochs none are made up: the numbers
-of all its steps are kept as the means of at most 64 blocks of equally many consecutive steps. A block doubles when 64
-are full.
+Whatever framework takes the step tells it here. Where nothing shows the loop's epochs none are made up: blocks of
+steps stand for them.
 """
 
 import _thread
 import atexit
 import sys
-import time
-import weakref
 
-from . import phases, weights
+from . import phases
+from .step_loop import EpochMeans, StepLoop, Subject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,176 +18,8 @@ if TYPE_CHECKING:
     from .emitter import Emitter, ScriptProgress
     from .evaluations import Evaluations, Models
 
-BLOCKS = 64
-SECONDS = 10.0
 UNTOLD = 8
 """Where a worker hands on a result, a loop is told of if one in so many of its steps were not yet."""
-
-
-class Blocks:
-    """Means over blocks of consecutive steps; constant in memory, and evenly spaced at any moment."""
-
-    def __init__(self) -> None:
-        self.size = 1
-        self._full: list[Any] = []
-        self._sums: dict[Any, Any] = {}
-        self._count = 0
-
-    def add(self, values: "dict[str, float]") -> None:
-        """One step's numbers by name."""
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._count += 1
-        if self._count == self.size:
-            self._full.append({name: total / self._count for name, total in self._sums.items()})
-            self._sums, self._count = {}, 0
-        if len(self._full) == BLOCKS:
-            pairs = zip(self._full[::2], self._full[1::2])
-            self._full = [{name: (one[name] + two.get(name, one[name])) / 2 for name in one} for one, two in pairs]
-            self.size *= 2
-
-    def means(self) -> "dict[str, list[float]]":
-        """{name: one value a block}; steps that fill no block yet are weighed into the last one."""
-        blocks = [dict(block) for block in self._full]
-        if self._count and blocks:
-            share = self._count / float(self.size + self._count)
-            for name, total in self._sums.items():
-                blocks[-1][name] = blocks[-1].get(name, 0.0) * (1 - share) + share * total / self._count
-        names = sorted({name for block in blocks for name in block})
-        return {name: [block[name] for block in blocks if name in block] for name in names}
-
-
-class EpochMeans:
-    """The means of the steps since the last epoch ended."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self._began = time.perf_counter()
-        self._ended: Any = None
-        self._sums: dict[str, Any] = {}
-
-    def add(self, values: "dict[str, float]") -> None:
-        """One step's numbers by name."""
-        self.steps += 1
-        for name, value in values.items():
-            total, count = self._sums.get(name, (0.0, 0))
-            self._sums[name] = total + value, count + 1
-
-    def means(self) -> "dict[str, float]":
-        """{name: mean over the steps that had it}."""
-        return {name: total / count for name, (total, count) in self._sums.items()}
-
-    def end(self) -> None:
-        """No step comes after this."""
-        self._ended = time.perf_counter()
-
-    def seconds(self) -> float:
-        """The time that the epoch took, to its end where that is over."""
-        return round((self._ended or time.perf_counter()) - self._began, 6)
-
-
-class Subject:
-    """What is known of a loop's model when the loop begins; all of it may be unknown."""
-
-    def __init__(
-        self,
-        model: "Any" = None,
-        architecture: "str | None" = None,
-        initial: "Any" = None,
-        number: "int | None" = None,
-        planned_epochs: "int | None" = None,
-    ) -> None:
-        self.model = model
-        self.architecture = architecture
-        """The digest of the model's parts."""
-        self.initial = initial
-        """Digest and norm of the weights, where they were read before."""
-        self.number = number
-        """The loop's own among those of its kind, where it was given one before."""
-        self.planned_epochs = planned_epochs
-
-
-class StepLoop:
-    """One loop: the steps that one model, one optimizer, or one operation of a graph took outside of any `fit`.
-
-    `read` gives what it trains as NumPy arrays, `rate` its learning rate.
-    """
-
-    def __init__(self, channel: "Emitter", name: str, owner: "Any", read: "Any", rate: "Any", session: "Any") -> None:
-        self.name = name
-        self.blocks = Blocks()
-        self.epoch = EpochMeans()
-        self.epochs = 0
-        self.usual_steps = 0
-        """The number of steps that its last epoch had."""
-        self.steps = 0
-        self.session = session
-        self.norm, self.digest = channel.shielded(self.norm), channel.shielded(self.digest)
-        self.rate = channel.shielded(rate)
-        self.settle_steps: Any = None
-        """Gives the number of steps where they can't be counted one by one; asked when the loop is over."""
-        self.state: Any = None
-        """Gives digest and norm of what it trains where that is no list of variables."""
-        self._read = read
-        self._owner = weakref.ref(owner)
-        self._variables: list[Any] = []
-        self._began = time.time()
-        self._written = self._latest = self._began
-        self._told = 0
-
-    def owner(self) -> "Any":
-        """The model, optimizer or operation; None when it is gone."""
-        return self._owner()
-
-    def train(self, variables: "Any") -> None:
-        """From now on the loop trains these, and no others."""
-        self._variables = [weakref.ref(variable) for variable in variables]
-
-    def take_epoch(self) -> "EpochMeans":
-        """The epoch up to now; another one begins."""
-        epoch, self.epoch = self.epoch, EpochMeans()
-        epoch.end()
-        self.usual_steps = epoch.steps
-        return epoch
-
-    def count(self) -> bool:
-        """A step is over; True where to write now: at every power of two, and where ten seconds have passed."""
-        self.steps += 1
-        self._latest = time.time()
-        return self.steps & (self.steps - 1) == 0 or self._latest - self._written > SECONDS
-
-    def untold(self) -> int:
-        """The number of steps since the loop was told of."""
-        return self.steps - self._told
-
-    def event(self, with_norm: bool = True) -> "dict[str, Any]":
-        """The event of the loop so far; it supersedes what was written before."""
-        self._written, self._told = time.time(), self.steps
-        return {
-            "phase": self.name,
-            "steps": self.steps,
-            "seconds": round(self._latest - self._began, 4),
-            "block": self.blocks.size,
-            "logs": self.blocks.means(),
-            "weight_norm": self.norm() if with_norm else None,
-        }
-
-    def norm(self) -> "float | None":
-        """The norm of what the loop trains; None where it is gone or too large."""
-        if self.state is not None:
-            return self.state.norm()  # type: ignore[no-any-return]
-        return weights.norm_of(self._living(), self._read)
-
-    def digest(self) -> "str | None":
-        """The digest of what the loop trains."""
-        if self.state is not None:
-            return self.state.digest()  # type: ignore[no-any-return]
-        return weights.digest(self._living(), self._read)
-
-    def _living(self) -> "list[Any]":
-        """What the loop trains; nothing where some of it is gone."""
-        found = [reference() for reference in self._variables]
-        return [] if any(variable is None for variable in found) else found
 
 
 class Loops:
@@ -199,7 +29,8 @@ class Loops:
         self._channel = channel
         self._where = where
         self._models = models
-        self._results = results
+        self._evaluations = results
+        self._at_end: list[Any] = []
         self._close = channel.shielded(self._close)
         self._begin_process()
         channel.after_fork(self._begin_process)
@@ -211,7 +42,10 @@ class Loops:
         self._told: dict[str, float] = {}
         self._ends = False
         self.taken = 0
-        """The number of steps that were taken in all loops."""
+        """The number of times that a step was told of, in whichever loop."""
+        self._results: dict[str, float] = {}
+        self._epoch_is_over = False
+        self._latest: StepLoop | None = None
         self._thread = 0
 
     def known(self, owner: "Any", kind: str = "loop") -> "StepLoop | None":
@@ -236,22 +70,30 @@ class Loops:
     ) -> "StepLoop":
         """A new loop, which trains `variables`; the script is in it from now on.
 
-        `kind` is `batches` where the owner is a model, `fit` where it is a trainer. `readable`: False where reading
-        would add ops to a graph. `state` gives digest and norm of what is trained where that is no list of variables.
+        `kind` is `batches` where the owner is a model, `estimator` where it is one, `fit` where it is a trainer's run.
+        `readable`: False where reading would add ops to a graph. `state` gives digest and norm of what is trained
+        where that is no list of variables.
         """
         if not self._ends:
             self._close_at_end()
-        about = subject or (Subject(owner, phases.architecture(owner, variables)) if kind == "batches" else Subject())
-        if about.number is None:
-            self._numbers[kind] += 1
-        number = about.number or self._numbers[kind]
-        loop = StepLoop(self._channel, "%s-%d" % (kind, number), owner, read, rate or _no_rate, session)
+        about = subject or Subject(None if kind == "loop" else owner)
+        if about.architecture is None and kind == "batches":
+            about.architecture = phases.architecture(owner, variables)
+        word = "loop" if kind == "estimator" else kind
+        number = about.number or self._next(word)
+        loop = StepLoop(self._channel, "%s-%d" % (word, number), owner, read, rate or _no_rate, session)
+        loop.is_held = about.is_held
         loop.train(variables)
         loop.state = state
+        self._make_room((kind, id(owner)))
         self._loops[kind, id(owner)] = loop
         self._where.move("training", loop.name)
         self._tell_begin(loop, about, number, readable)
         return loop
+
+    def _next(self, word: str) -> int:
+        self._numbers[word] += 1
+        return self._numbers[word]
 
     def _tell_begin(self, loop: "StepLoop", about: "Subject", number: int, readable: bool) -> None:
         model, is_sampled = about.model, phases.is_sampled(number)
@@ -268,21 +110,56 @@ class Loops:
             weight_norm=initial[1],
         )
 
+    def _make_room(self, key: "tuple[str, int]") -> None:
+        """Let go of what earlier loops trained, and close those whose owner is gone by that."""
+        for known, loop in list(self._loops.items()):
+            loop.let_go()
+            if known == key or (loop.session is None and loop.owner() is None):
+                self._close(self._loops.pop(known))
+
     def tell(self, name: str, value: float) -> None:
         """A number of the step that is being taken, whichever loop it turns out to be of."""
         self._told[name] = value
 
-    def end_step(self, loop: "StepLoop", values: "dict[str, float] | None" = None) -> None:
-        """A step is over; its numbers are `values` and what was told since the last one."""
+    def of_session(self, session: "Any") -> "list[StepLoop]":
+        """The loops of a session."""
+        return [loop for loop in self._loops.values() if loop.session == session]
+
+    def tell_result(self, name: str, value: float) -> None:
+        """A number that was asked for between steps; the latest one before an epoch ends is the epoch's."""
+        self._told[name] = self._results[name] = value
+
+    def begin_epoch(self) -> None:
+        """The script begins to count anew: where steps were taken, they were an epoch."""
+        if self._latest is not None and self._latest.epoch.steps:
+            self._epoch_is_over = True
+        else:
+            self._results = {}
+
+    def end_step(self, loop: "StepLoop", values: "dict[str, float] | None" = None, steps: int = 1) -> None:
+        """A step is over (or some were); its numbers are `values` and what was told since the last one."""
+        if self._epoch_is_over:
+            self._end_epochs()
         self.taken += 1
         numbers, self._told = dict(self._told, **(values or {})), {}
         if numbers:
             loop.blocks.add(numbers)
-        loop.epoch.add(numbers)
-        self._thread = _thread.get_ident()
-        self._results.trained(loop.name)
-        if loop.count():
+        loop.epoch.add(numbers, steps)
+        loop.has_loss = loop.has_loss or "loss" in (values or ())
+        loop.hold()
+        self._latest, self._thread = loop, _thread.get_ident()
+        self._evaluations.trained(loop.name)
+        if loop.count(steps):
             self._write(loop)
+
+    def _end_epochs(self) -> None:
+        """An epoch of all loops that took steps is over; its results belong to the one that took the last step."""
+        self._epoch_is_over = False
+        logs, self._results = self._results, {}
+        self._told = {name: value for name, value in self._told.items() if name not in logs}
+        for loop in list(self._loops.values()):
+            if loop.epoch.steps:
+                self.end_epoch(loop, logs if loop is self._latest else None)
 
     def end_epoch(
         self, loop: "StepLoop", logs: "dict[str, float] | None" = None, taken: "EpochMeans | None" = None
@@ -306,17 +183,17 @@ class Loops:
             rss_bytes=phases.resident_bytes() if is_looked_at else None,
         )
 
-    def begin_epochs(self) -> "dict[Any, int]":
-        """Something that makes an epoch begins: the number of steps that each loop has taken by now, for its end."""
+    def begin_iteration(self) -> "dict[Any, int]":
+        """The script begins to go through its data: the number of steps that each loop has taken by now."""
         for loop in self._loops.values():
             if not loop.epoch.steps:
                 loop.epoch = EpochMeans()  # what came before, such as validation, takes none of its time
         return {key: loop.steps for key, loop in self._loops.items()}
 
-    def end_epochs(self, since: "dict[Any, int]") -> None:
-        """Something that makes an epoch is over: of each loop that took steps since then, and has told of none yet."""
+    def end_iteration(self, before: "dict[Any, int]") -> None:
+        """The script has gone through its data: an epoch of each loop that took steps in it and has told none yet."""
         for key, loop in list(self._loops.items()):
-            if loop.epoch.steps and loop.steps > since.get(key, 0):
+            if loop.epoch.steps and loop.steps > before.get(key, 0):
                 self.end_epoch(loop)
 
     def end(self, loop: "StepLoop", failed: bool) -> None:
@@ -326,9 +203,12 @@ class Loops:
             self._close(loop, failed)
 
     def end_session(self, session: "Any") -> None:
-        """The loops of a session are over."""
+        """The loops of a session are over, but for those that may go on in another one: those of an estimator."""
         for key, loop in list(self._loops.items()):
-            if loop.session == session:
+            if loop.session == session and key[0] == "estimator":
+                loop.let_go()
+                loop.session = ""
+            elif loop.session == session:
                 del self._loops[key]
                 self._close(loop)
 
@@ -353,16 +233,25 @@ class Loops:
         if util is not None and self._channel.is_child():
             util.Finalize(None, self._close_all, exitpriority=0)  # a fork that multiprocessing made has no atexit
 
+    def at_end(self, act: "Any") -> None:
+        """Have `act` called before the loops that are left are closed."""
+        self._at_end.append(self._channel.shielded(act))
+
     def _close_all(self) -> None:
         self._channel.settle()
+        for act in self._at_end:
+            act()
         for key in list(self._loops):
             self._close(self._loops.pop(key))
 
     def _close(self, loop: "StepLoop", failed: bool = False) -> None:
         if loop.settle_steps is not None and loop.owner() is not None:
-            loop.steps = max(loop.steps, loop.settle_steps())
-        if loop.epochs and loop.epoch.steps:
-            self.end_epoch(loop)
+            loop.steps = loop.steps or loop.settle_steps()
+        is_latest, self._latest = loop is self._latest, None if loop is self._latest else self._latest
+        if loop.epochs and (loop.epoch.steps or (is_latest and self._results)):
+            self.end_epoch(loop, self._results if is_latest else None)
+        elif is_latest and self._told:
+            loop.blocks.add(self._told)
         self._write(loop)
         self._channel.emit(
             "phase-end", name=loop.name, final_weights=loop.digest(), weight_norm=loop.norm(), error=failed

@@ -44,7 +44,7 @@ class FitPhase:
         self._batch: Any = None
         self._digest = channel.shielded(self._digest)
         self._architecture = channel.shielded(self._architecture)
-        self._norms = channel.shielded(self._norms)
+        self._norms, self._final_norm = channel.shielded(self._norms), channel.shielded(self._final_norm)
         self._learning_rate = channel.shielded(self._learning_rate)
         self.name = name
         self.model = model
@@ -75,8 +75,8 @@ class FitPhase:
         if self._sampled:
             # A model that was built by its first batch has its weights only now.
             self._variables = weights.variables_of(self.model)
-        norm = (self._norms() or (None, None))[0]
-        self._channel.emit("phase-end", name=self.name, final_weights=self._digest(), weight_norm=norm, error=failed)
+        norm, digest = self._final_norm(), self._digest()
+        self._channel.emit("phase-end", name=self.name, final_weights=digest, weight_norm=norm, error=failed)
 
     def begin_epoch(self) -> None:
         """Start the clock of an epoch."""
@@ -131,7 +131,11 @@ class FitPhase:
         return architecture(self.model, self._variables or ())
 
     def _learning_rate(self) -> "Any":
-        return weights.learning_rate(self.model, self._read)
+        return weights.learning_rate(getattr(self.model, "optimizer", None), self._read)
+
+    def _final_norm(self) -> "Any":
+        parameters = weights.count(self._variables or ())
+        return weights.norm(self._read(self._variables)) if 0 < parameters <= weights.FINAL_PARAMETERS else None
 
     def _norms(self) -> "Any":
         """The norm of the weights and of their change since the last look; the second is None at the first look."""

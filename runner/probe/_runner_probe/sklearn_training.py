@@ -12,7 +12,7 @@ from sys import modules
 
 from . import estimators, phases
 from .enclosing_importlib_bootstrap import enclosed
-from .loops import Subject
+from .step_loop import Subject
 from .wrapping import nothing, own_classes
 
 TYPE_CHECKING = False

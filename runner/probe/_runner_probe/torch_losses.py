@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .loops import StepLoop
+    from .step_loop import StepLoop
 
 
 class Trained:

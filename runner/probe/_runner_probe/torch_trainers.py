@@ -8,13 +8,13 @@ import weakref
 from functools import partial
 
 from . import phases, torch_models
-from .loops import Subject
+from .step_loop import Subject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .loops import StepLoop
+    from .step_loop import StepLoop
     from .torch_losses import Trained
     from .torch_training import TorchTraining
     from .trainings import Trainings
@@ -43,13 +43,16 @@ class TrainerFit:
         if self.loop is None:
             model, optimizer = self._model(), trained.optimizer()
             variables = list(model.parameters())
+            architecture = torch_models.architecture(model, variables)
             self.loop = self._loops.begin(
                 self,
                 variables,
                 self._training.read,
                 kind="fit",
                 rate=None if optimizer is None else partial(torch_models.rate_of, weakref.ref(optimizer)),
-                subject=Subject(model, torch_models.architecture(model, variables), None, self._number, self._planned),
+                subject=Subject(
+                    model, torch_models.architecture(model, variables), None, self._number, self._planned, is_held=False
+                ),
             )
             self._training.tell_configs(self.loop.name, model, optimizer, trained.kind)
         return self.loop  # type: ignore[no-any-return]

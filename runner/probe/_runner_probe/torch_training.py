@@ -9,14 +9,14 @@ import weakref
 from functools import partial
 
 from . import phases, torch_guards, torch_models, weights, wrapping
-from .loops import Subject
+from .step_loop import Subject
 from .torch_losses import Step, Trained, value_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .loops import StepLoop
+    from .step_loop import StepLoop
     from .trainings import Trainings
 
 LOOKED_AT = 8
@@ -56,6 +56,7 @@ class TorchTraining:
         self.read = torch_models.reader(self._unseen)
         compiler = torch_guards.Compiler(torch)
         self._around = around = partial(self._trainings.put_around, compiler=compiler)
+        self._loops.at_end(self._settle_all)
         self._end_iteration = compiler.outside_of(self._channel.shielded(self._end_iteration))
         self._end_training = compiler.outside_of(self._channel.shielded(self._end_training))
         for name in ("__init__", "__setstate__"):
@@ -107,7 +108,7 @@ class TorchTraining:
         if self._by_hand is trained:
             self._by_hand = None
         if trained.loop is not None:
-            self._settle(trained, trained.loop)
+            self._settle(trained)
             self._loops.end(trained.loop, failed=False)
 
     def _leave_making_loss(self, loss: "Any", result: "Any", error: "Any") -> None:
@@ -250,18 +251,21 @@ class TorchTraining:
             variables,
             self.read,
             rate=None if optimizer is None else partial(torch_models.rate_of, weakref.ref(optimizer)),
-            subject=Subject(module, architecture, trained.initial),
+            subject=Subject(module, architecture, trained.initial, is_held=False),
         )
-        loop.settle_steps = partial(self._settle, trained, loop)
         self.tell_configs(loop.name, module, optimizer, trained.kind)
         return loop
 
-    def _settle(self, trained: "Trained", loop: "StepLoop") -> int:
-        """The number of steps, once those are told that are not yet."""
+    def _settle_all(self) -> None:
+        """Tell the steps that are not told yet."""
+        for trained in [*self._all.values(), self._by_hand]:
+            if trained is not None and trained.loop is not None:
+                self._settle(trained)
+
+    def _settle(self, trained: "Trained") -> None:
         self.tell_waiting()
         if not trained.steps:
-            self._take_unseen_step(trained, loop)
-        return loop.steps
+            self._take_unseen_step(trained, trained.loop)
 
     def _end_step(self, loop: "StepLoop", losses: "list[Any]") -> None:
         is_here = all(isinstance(loss, float) for loss in losses)
@@ -290,14 +294,14 @@ class TorchTraining:
         number = id(iterator)
         self._end_iteration(number)  # where it is the same one again (`persistent_workers`)
         ended = weakref.ref(iterator, partial(self._end_iteration, number))
-        self._iterations[number] = ended, self._loops.begin_epochs()
+        self._iterations[number] = ended, self._loops.begin_iteration()
 
     def _end_iteration(self, number: int, iterator: "Any" = None) -> None:
         self._channel.settle()
         iteration = self._iterations.pop(number, None)
         if iteration is not None:
             self.tell_waiting()
-            self._loops.end_epochs(iteration[1])
+            self._loops.end_iteration(iteration[1])
 
 
 def _is_skipped(optimizer: "Any") -> bool:

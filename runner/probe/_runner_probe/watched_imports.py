@@ -5,7 +5,7 @@ TensorFlow, and their private folders (`src`, `_impl`). How a module is found do
 """
 
 import sys
-from functools import lru_cache, partial
+from functools import lru_cache
 
 from .enclosing_importlib_bootstrap import enclosed
 
@@ -45,16 +45,30 @@ OPTIMIZERS = (
     "optimizers.optimizer_v2.optimizer_v2",
     "optimizers.legacy.optimizer_v2",
     "optimizers.optimizer_experimental.optimizer",
+    "optimizers",
     "optimizers.optimizer",
     "optimizers.base_optimizer",
 )
 SCORES = ("wrappers.scikit_learn", "wrappers.sklearn_wrapper")
-ESTIMATORS = "sklearn.*"
+SKLEARN = "sklearn.*"
 OTHER_SCORES = ("scikeras.wrappers",)
-TENSORFLOW_OPTIMIZERS = ("tensorflow.python.training.optimizer", "tensorflow_core.python.training.optimizer")
 LIGHTNINGS = ("lightning.pytorch", "pytorch_lightning")
+METRICS = (
+    "metrics",
+    *("metrics.metrics", "metrics.base_metric", "metrics.metric", "metrics.reduction_metrics"),
+    *("metrics.confusion_metrics", "metrics.regression_metrics", "metrics.correlation_metrics"),
+    *("metrics.iou_metrics", "metrics.f_score_metrics"),
+)
+SCALING = ("mixed_precision.loss_scale_optimizer", "optimizers.loss_scale_optimizer")
 
-SESSIONS = ("tensorflow.python.client.session", "tensorflow_core.python.client.session")
+TENSORFLOWS = ("tensorflow", "tensorflow_core")
+TENSORFLOW_OPTIMIZERS = "python.training.optimizer"
+SESSIONS = "python.client.session"
+TAPES = "python.eager.backprop"
+FUNCTIONS = ("python.eager.def_function", "python.eager.polymorphic_function.polymorphic_function")
+GRADIENTS = "python.ops.gradients_impl"
+ESTIMATORS = ("tensorflow_estimator.python.estimator.estimator", "tensorflow.python.estimator.estimator")
+SUMMARIES = "tensorboard.plugins.scalar.summary_v2"
 
 
 def install(hooks: "list[Hook]", channel: "Emitter") -> None:
@@ -154,23 +168,31 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
         return torch_trainers.TorchTrainers(trainings(), torch())
 
     @lru_cache(maxsize=None)
+    def results() -> "Any":
+        from . import metric_results
+
+        return metric_results.MetricResults(trainings())
+
+    @lru_cache(maxsize=None)
     def estimators() -> "Any":
         from . import sklearn_training
 
         return sklearn_training.SklearnTraining(trainings())
 
-    def watch_optimizers(backend: str, module: "Any") -> None:
-        training().watch_optimizers(module, backend)
+    def watch_estimators(module: "Any") -> None:
+        training().watch_estimators(module)
+        training().sessions.watch_estimators(module)
 
     found: list[Hook] = []
     for prefix in PREFIXES:
         found += _of_keras(prefix, training, estimators)
-    for name in TENSORFLOW_OPTIMIZERS:
-        backend = name.split(".")[0] + ".python.keras.backend"
-        found.append((name, partial(watch_optimizers, backend)))
-    found += [(name, lambda module: training().watch_sessions(module)) for name in SESSIONS]
+        found += [(prefix + "." + suffix, lambda module: results().watch_metrics(module)) for suffix in METRICS]
+    for prefix in TENSORFLOWS:
+        found += _of_tensorflow(prefix, training)
+    found += [(name, watch_estimators) for name in ESTIMATORS]
     found += [(name, lambda module: estimators().watch_scores(module)) for name in OTHER_SCORES]
-    found.append((ESTIMATORS, lambda module: estimators().watch(module)))
+    found.append((SKLEARN, lambda module: estimators().watch(module)))
+    found.append((SUMMARIES, lambda module: results().watch_summaries(module)))
     found.append(("torch", lambda module: torch().watch(module)))
     found.append(("torch.utils.data.dataloader", lambda module: torch().watch_loaders(module)))
     for name in LIGHTNINGS:
@@ -181,13 +203,47 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
     return found
 
 
+def _of_tensorflow(prefix: str, training: "Callable[[], Any]") -> "list[Hook]":
+    backend = prefix + ".python.keras.backend"
+
+    def watch_functions(module: "Any") -> None:
+        training().tensorflow.watch_functions(module)
+
+    def watch_tapes(module: "Any") -> None:
+        training().tensorflow.watch_tapes(module)
+
+    def watch_gradients(module: "Any") -> None:
+        training().sessions.watch_gradients(module)
+
+    def watch_sessions(module: "Any") -> None:
+        training().sessions.watch(module)
+
+    watches = (
+        (TENSORFLOW_OPTIMIZERS, lambda module: training().watch_optimizers(module, backend)),
+        (SESSIONS, watch_sessions),
+        (TAPES, watch_tapes),
+        (GRADIENTS, watch_gradients),
+        *((name, watch_functions) for name in FUNCTIONS),
+    )
+    return [(prefix + "." + name, hook) for name, hook in watches]
+
+
 def _of_keras(prefix: str, training: "Callable[[], Any]", estimators: "Callable[[], Any]") -> "list[Hook]":
     backend = prefix + ".backend"
+
+    def watch_optimizers(module: "Any") -> None:
+        training().watch_optimizers(module, backend)
+        training().sessions.watch_updates(module)
+
+    def watch_scaling(module: "Any") -> None:
+        training().tensorflow.watch_scaling(module)
+
     watches = (
         (MODELS, lambda module: training().watch_models(module, backend)),
         (LAYERS, lambda module: training().watch_layers(module)),
         (CALLBACKS, lambda module: training().watch_callbacks(module)),
-        (OPTIMIZERS, lambda module: training().watch_optimizers(module, backend)),
+        (OPTIMIZERS, watch_optimizers),
         (SCORES, lambda module: estimators().watch_scores(module)),
+        (SCALING, watch_scaling),
     )
     return [(prefix + "." + suffix, hook) for suffixes, hook in watches for suffix in suffixes]

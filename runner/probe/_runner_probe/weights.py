@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 DIGEST_BYTES = 512 * 1024**2
 NORM_PARAMETERS = 50 * 10**6
+FINAL_PARAMETERS = 4 * 10**9
 UPDATE_PARAMETERS = 10 * 10**6
-"""Above these sizes a model's digest, norm and update norm (which keeps a copy of the weights) are left out."""
+"""Above these sizes a model's digest, norm, norm at the end of a training, and update norm (which keeps a copy of the
+weights) are left out."""
+CHUNK = 1 << 20
 
 
 def variables_of(model: "Any") -> "list[Any]":
@@ -44,9 +47,20 @@ def reader(backend: str) -> "Callable[[Any], Any]":
     def read(variables: "Any") -> "Any":
         if not variables or is_eager():
             return (variable.numpy() for variable in variables)
-        return iter(sys.modules[backend].get_session().run(list(variables)))
+        if is_first_graph():
+            return iter(sys.modules[backend].get_session().run(list(variables)))
+        return iter(_outside(variables))
 
     return read
+
+
+def _outside(variables: "Any") -> "list[Any]":
+    """What variables hold while a function is traced; nothing where they get their values only when it runs."""
+    try:
+        with _tensorflow("framework.ops").init_scope():
+            return [variable.numpy() for variable in variables]
+    except Exception:
+        return []
 
 
 def digest(variables: "Any", read: "Any") -> "str | None":
@@ -61,12 +75,21 @@ def digest(variables: "Any", read: "Any") -> "str | None":
     return found.hexdigest() if number else None
 
 
-def norm(arrays: "Any") -> float:
-    """The Euclidean norm over all arrays together, in double precision; not finite where a weight is not."""
-    numpy = sys.modules["numpy"]
+def norm(arrays: "Any") -> "float | None":
+    """The Euclidean norm over all arrays together, in double precision; not finite where a weight is not.
+
+    None where there is no NumPy to take it with.
+    """
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is None:
+        return None
+    total = 0.0
     with numpy.errstate(all="ignore"):
-        squares = [numpy.square(numpy.asarray(array, dtype="float64")).sum() for array in arrays]
-        return float(numpy.sqrt(sum(squares)))
+        for array in arrays:
+            flat = numpy.asarray(array).reshape(-1)
+            for first in range(0, flat.size, CHUNK):  # a large array's double would need as much memory again, twice
+                total += float(numpy.square(flat[first : first + CHUNK].astype("float64")).sum())
+        return float(numpy.sqrt(total))
 
 
 def norm_of(variables: "Any", read: "Any") -> "float | None":
@@ -86,9 +109,8 @@ def difference(after: "Any", before: "Any") -> "list[Any]":
         ]
 
 
-def learning_rate(model: "Any", read: "Any") -> "float | None":
+def learning_rate(optimizer: "Any", read: "Any") -> "float | None":
     """The optimizer's learning rate as it stands; None where only a new op could tell it."""
-    optimizer: Any = getattr(model, "optimizer", None)
     for name in ("learning_rate", "lr", "_lr"):
         value = getattr(optimizer, name, None)
         if value is not None:

@@ -29,14 +29,15 @@ def put_around(
     Where scikit-learn makes it available under a condition only, the function behind that is enclosed.
     """
     holder = vars(cls).get(name)
-    original = holder if inspect.isfunction(holder) else getattr(holder, "fn", None)
+    is_static = isinstance(holder, staticmethod)  # as `__new__` is
+    original = holder.__func__ if is_static else holder if inspect.isfunction(holder) else getattr(holder, "fn", None)
     if not inspect.isfunction(original):
         return None
     method: Any = enclosed(original, enter, leave, compiler)
     # getfullargspec, which scikit-learn's wrappers ask what `fit` takes, does not look through __wrapped__.
     method.__signature__ = inspect.signature(original)
-    owner, attribute = (cls, name) if holder is original else (holder, "fn")
-    setattr(owner, attribute, method)
+    owner, attribute = (cls, name) if is_static or holder is original else (holder, "fn")
+    setattr(owner, attribute, staticmethod(method) if is_static else method)
     return method
 
 

@@ -5,9 +5,9 @@ import inspect
 import sys
 import zlib
 
-from _runner_probe import watched_imports, weights, wrapping
+from _runner_probe import watched_imports, wrapping
 
-from . import model_reading, steps
+from . import model_reading, steps, torch_steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def fix_order(prelude: "PreludeHandle") -> None:
 
     Two versions of Keras that shuffle draw other orders even from the same seed, and which rows a batch has can't be
     read in those that shuffle inside of TensorFlow. What `fit` gets as a generator or a data set keeps the order
-    that it has.
+    that it has. Loaders of PyTorch take their rows in order too, where a random sampler would choose them.
     """
     steps.shared.fixed_order = True
     told: set[str] = set()
@@ -55,6 +55,23 @@ def fix_order(prelude: "PreludeHandle") -> None:
     for prefix in watched_imports.PREFIXES:
         for suffix in watched_imports.MODELS:
             prelude.after_import("%s.%s" % (prefix, suffix), order)
+    prelude.after_import("torch.utils.data.sampler", lambda module: _order_samplers(prelude, module))
+
+
+def _order_samplers(prelude: "PreludeHandle", module: "Any") -> None:
+    """Have the samplers that draw an order go through the rows as they are."""
+    told: set[str] = set()
+
+    def in_order(sampler: "Any") -> "Any":
+        name = type(sampler).__name__
+        if name not in told:
+            told.add(name)
+            prelude.applied("%s takes its rows in order" % name)
+        rows = sampler.indices if hasattr(sampler, "indices") else range(len(sampler.data_source))
+        return iter([rows[place % len(rows)] for place in range(len(sampler))])
+
+    for name in ("RandomSampler", "SubsetRandomSampler"):
+        getattr(module, name).__iter__ = in_order
 
 
 def set_initial_weights(prelude: "PreludeHandle", given: "dict[str, Any]") -> None:
@@ -66,6 +83,7 @@ def set_initial_weights(prelude: "PreludeHandle", given: "dict[str, Any]") -> No
     initial = Initial(prelude, given["layers"])
     steps.shared.before_steps.append(initial.before)
     steps.Steps(initial, prelude.failed).install(prelude.after_import)
+    torch_steps.TorchSteps(initial, prelude.failed).install(prelude.after_import)
 
 
 class Initial:
@@ -76,38 +94,39 @@ class Initial:
         self._layers = layers
         self._done = False
 
-    def before(self, fit: "steps.Fit") -> None:
-        """A step of a fit is about to be taken."""
+    def before(self, fit: "Any") -> None:
+        """A step of a fit is about to be taken, or what a loop of PyTorch trains is about to be used."""
         if not self._done:
             self._done = True
             try:
-                self._put(fit)
+                self._put(fit.reading(self._prelude.applied))
             except Exception as error:
                 self._prelude.failed(error)
 
-    def begin(self, fit: "steps.Fit", number: int) -> None:
+    def ready(self, fit: "Any") -> None:
         """Nothing: what is shared by all tools was called already."""
 
-    def end(self, fit: "steps.Fit", number: int, first: int, logs: "Any") -> None:
+    def begin(self, fit: "Any", number: int) -> None:
         """Nothing."""
 
-    def _put(self, fit: "steps.Fit") -> None:
-        layers = model_reading.layers_of(fit.model)
+    def end(self, fit: "Any", number: int, first: int, logs: "Any") -> None:
+        """Nothing."""
+
+    def _put(self, reading: "Any") -> None:
+        layers = reading.layers()
         if not layers:
             raise ValueError("the model has no weights before its first batch: it is built by it, too late to set them")
-        places = _matched([_signature(layer, variables) for layer, variables in layers], self._layers)
+        places = _matched([_signature(layer) for layer in layers], self._layers)
         todo = []
-        for (_, variables), place in zip(layers, places):
-            for variable, given in zip(variables, self._layers[place]["weights"]):
+        for layer, place in zip(layers, places):
+            for (_, variable), given in zip(layer.variables, self._layers[place]["weights"]):
                 todo.append((variable, _array_of(given)))
-        for variable, array in todo:
-            _write(fit, variable, array)
+        reading.write(todo)
         self._prelude.applied("%d weights of %d layers set before the first step" % (len(todo), len(layers)))
 
 
-def _signature(layer: "Any", variables: "Any") -> "Any":
-    shapes = zip(model_reading.roles_of(variables), variables)
-    return model_reading.class_of(layer), tuple((role, tuple(model_reading.shape_of(one))) for role, one in shapes)
+def _signature(layer: "Any") -> "Any":
+    return layer.kind, tuple((role, tuple(model_reading.shape_of(one))) for role, one in layer.variables)
 
 
 def _matched(signatures: "Any", layers: "Any") -> "Any":
@@ -141,13 +160,3 @@ def _array_of(given: "Any") -> "Any":
     size = dtype.itemsize * int(numpy.prod(given["shape"], dtype="int64"))
     data = zlib.decompressobj().decompress(base64.b64decode(given["data"]), size)
     return numpy.frombuffer(data, dtype=dtype).reshape(given["shape"])
-
-
-def _write(fit: "steps.Fit", variable: "Any", array: "Any") -> None:
-    """Set a variable; in a graph by its own initializer, which is there already and takes any value."""
-    if weights.is_eager():
-        variable.assign(array)
-        return
-    initializer = variable.initializer
-    session = sys.modules[fit.backend].get_session()
-    session.run(initializer, feed_dict={initializer.inputs[1]: array})

@@ -1,4 +1,4 @@
-"""Sets, in constructors of Keras' classes values where the script goes by their defaults."""
+"""Sets, in constructors of the frameworks' classes, values where the script goes by their defaults."""
 
 import functools
 import inspect
@@ -12,13 +12,22 @@ if TYPE_CHECKING:
 
     from _runner_probe.preparation import PreludeHandle
 
-PACKAGES = ("keras", "tf_keras", "tensorflow", "tensorflow.contrib.keras")
+PACKAGES = ("keras", "tf_keras", "tensorflow", "tensorflow.contrib.keras", "torch", "xgboost", "lightgbm")
+ESTIMATORS = (
+    *("calibration", "cluster", "covariance", "cross_decomposition", "decomposition", "discriminant_analysis"),
+    *("ensemble", "feature_extraction", "feature_selection", "gaussian_process", "impute", "isotonic"),
+    *("kernel_approximation", "kernel_ridge", "linear_model", "manifold", "mixture", "model_selection", "multiclass"),
+    *("multioutput", "naive_bayes", "neighbors", "neural_network", "pipeline", "preprocessing", "random_projection"),
+    *("semi_supervised", "svm", "tree"),
+)
+"""The packages of scikit-learn, which come in one by one."""
+ROOTS = ("keras", "tf_keras", "torch", "sklearn", "xgboost", "lightgbm")
 
 
 def install(prelude: "PreludeHandle", settings: "list[tuple[str, list[str], str]]") -> None:
     """Put values in the place of defaults; a setting is a class, the names of an argument, and a value as JSON."""
     explicit = ExplicitDefaults(prelude, settings)
-    for package in PACKAGES:
+    for package in (*PACKAGES, *("sklearn." + name for name in ESTIMATORS)):
         prelude.after_import(package, explicit.switch)
 
 
@@ -31,11 +40,11 @@ class ExplicitDefaults:
         self._switched: set[type] = set()
 
     def switch(self, package: "Any") -> None:
-        """Go through the classes of all modules of Keras that are imported by now."""
+        """Go through the classes of all modules of frameworks that are imported by now."""
         for name, module in list(sys.modules.items()):
-            if _is_keras(name):
+            if _is_framework(name):
                 for cls in list(getattr(module, "__dict__", {}).values()):
-                    if inspect.isclass(cls) and _is_keras(cls.__module__) and cls not in self._switched:
+                    if inspect.isclass(cls) and _is_framework(cls.__module__) and cls not in self._switched:
                         self._switched.add(cls)
                         for called, keys, value in self._settings:
                             if re.sub(r"(Initializer|V[0-9]+)$", "", cls.__name__) == called:
@@ -56,24 +65,34 @@ class ExplicitDefaults:
 
         @functools.wraps(make)
         def make_switched(self: "Any", *args: "Any", **kwargs: "Any") -> None:
-            by_default = type(self) is cls and not _was_given(signature, keys, (self, *args), kwargs)
+            by_default = _is_of(self, cls) and not _was_given(signature, keys, (self, *args), kwargs)
             if by_default and standard is None and is_only:
                 prelude.failed(TypeError("%s takes no argument %s" % (cls.__name__, keys[0])))
-            if by_default and standard is not None and standard.default != value:
+            if by_default and standard is not None and not _is_same(standard.default, value):
                 make_explicit(self, standard, args, kwargs)
                 return
             make(self, *args, **kwargs)
-            if type(self) is cls and standard is not None and not _is_heeded(self, standard, keys, kwargs):
+            if _is_of(self, cls) and standard is not None and not _is_heeded(self, standard, keys, kwargs):
                 make_explicit(self, standard, args, kwargs)
 
         make_switched.__signature__ = signature  # type: ignore[attr-defined]
         cls.__init__ = make_switched
 
 
-def _is_keras(name: str) -> bool:
-    return name.split(".", maxsplit=1)[0] in ("keras", "tf_keras") or (
-        name.startswith("tensorflow") and "keras" in name.split(".")
-    )
+def _is_framework(name: str) -> bool:
+    parts = str(name).split(".")
+    return parts[0] in ROOTS or (parts[0].startswith("tensorflow") and "keras" in parts)
+
+
+def _is_of(thing: "Any", cls: "Any") -> bool:
+    """True where an object is of this class itself, or of the one of its name that Keras has for its backend."""
+    own = type(thing)
+    return own is cls or (own.__name__ == cls.__name__ and _is_framework(own.__module__))
+
+
+def _is_same(default: "Any", value: "Any") -> bool:
+    """True where a default is a value that was read from JSON, which has no tuples."""
+    return bool((list(default) if isinstance(default, tuple) else default) == value)
 
 
 def _standard_of(cls: "Any", keys: "Any") -> "Any":
@@ -105,5 +124,5 @@ def _is_heeded(thing: "Any", standard: "Any", keys: "Any", kwargs: "Any") -> "An
     given = [kwargs[key] for key in keys if key in kwargs and key != standard.name]
     try:
         return not given or abs(float(thing.get_config()[standard.name]) - float(given[0])) <= 1e-6 * abs(given[0])
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return True

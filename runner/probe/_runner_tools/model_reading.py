@@ -53,6 +53,39 @@ CHUNKS = {
 OPAQUE = ("PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient")
 
 
+class Layer:
+    """A layer that has variables: its class, its name, (role, variable) of each, and the states that it carries on."""
+
+    def __init__(self, kind: str, name: str, variables: "Any", states: "Any" = ()) -> None:
+        self.kind = kind
+        self.name = name
+        self.variables = list(variables)
+        self.states = list(states)
+
+
+class Batch:
+    """A batch as far as it is known: inputs and targets as lists of arrays; None where the rows can't be told."""
+
+    def __init__(self, inputs: "Any", targets: "Any") -> None:
+        self.inputs = inputs
+        self.targets = targets
+
+
+class Seen:
+    """What is known of one step, before it is taken and after."""
+
+    def __init__(self, batch: "Any" = None) -> None:
+        self.batch = batch
+        self.outputs: Any = None
+        self.fed = False
+        self.tracked = (0.0, 0.0)
+        """Sum and count of the epoch's losses before the step."""
+        self.loss: Any = None
+        self.loss_error = 0.0
+        self.gradients: Any = None
+        """One a weight, in their order, None where a weight has none; None altogether where none could be seen."""
+
+
 def tracker_of(model: "Any") -> "Any":
     """(sum, count) of the losses of an epoch so far, as TensorFlow 2's Keras keeps them; None where it does not."""
     metric = getattr(model, "_loss_tracker", None)
@@ -108,6 +141,7 @@ def dtype_of(variable: "Any") -> str:
         .replace("<dtype: '", "")
         .replace("'>", "")
         .replace("_ref", "")
+        .replace("torch.", "")
     )
 
 

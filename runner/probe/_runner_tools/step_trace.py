@@ -16,7 +16,8 @@ import zlib
 from _runner_probe import weights
 
 from . import model_reading
-from .steps import PROCESS, Batch, Steps
+from .steps import PROCESS, Steps
+from .torch_steps import TorchSteps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
     from _runner_probe.preparation import PreludeHandle
 
-    from .steps import Fit
-
+PACKAGES = ("tensorflow", "keras", "tf_keras", "torch", "jax", "numpy")
 TRACE_BYTES = 8 * 1024**2
 WEIGHTS_BYTES = 4 * 1024**2
 SMALL = 64
@@ -38,7 +38,7 @@ SHARE = 0.4
 
 
 class StepTrace:
-    """Listens to the steps of one model."""
+    """Listens to the steps of one model, or of what a loop of PyTorch trains."""
 
     def __init__(self, prelude: "PreludeHandle", folder: str, steps: int) -> None:
         self._prelude = prelude
@@ -50,27 +50,33 @@ class StepTrace:
         self._file: Any = None
         self._left = TRACE_BYTES - ROOM
         self._truncated = False
-        self._model: Any = None
+        self._subject: Any = None
+        self._reading: Any = None
         self._others: set[Any] = set()
         self._step = 0
         self._written = 0
         self._recorded: Any = None
+        self._before: Any = None
         self._fits = 0
         self._fit: Any = None
         self._fresh = False
+        self._started = False
         self._weights: Any = None
         self._slots: Any = None
+        self._states: list[Any] = []
         self._projections: dict[Any, Any] = {}
-        self._forward: Any = None
         self._layers: list[Any] = []
         self._notes: set[Any] = set()
 
-    def begin(self, fit: "Fit", number: int) -> None:
+    def ready(self, fit: "Any") -> None:
+        """What is trained is there, and nothing was computed with it yet."""
+        if self._is_traced(fit):
+            self._introduce()
+            self._start()
+
+    def begin(self, fit: "Any", number: int) -> None:
         """A step is about to be taken."""
-        if self._model is None:
-            self._model = fit.model
-        if fit.model is not self._model:
-            self._others.add(id(fit.model))
+        if not self._is_traced(fit):
             return
         if fit is not self._fit:
             self._fit = fit
@@ -80,28 +86,25 @@ class StepTrace:
         self._recorded = None
         if not self._truncated and self._is_due():
             began = time.time()
-            self._recorded = self._start(fit, number)
+            self._introduce()
+            self._before = self._start()
+            self._recorded = self._reading.begin(fit, number, self._before is not None)
             self._spent += time.time() - began
 
-    def fed(self, fit: "Fit", function: "Any", arrays: "Any") -> None:
+    def fed(self, fit: "Any", function: "Any", arrays: "Any") -> None:
         """The arrays of a batch, right before a graph's step takes them."""
-        if self._recorded is None or fit.model is not self._model or self._recorded["fed"]:
+        if self._recorded is None or fit.subject is not self._subject or self._recorded.fed:
             return
         began = time.time()
-        model = vars(fit.model).get("model") or fit.model
-        size, wanted = len(model.inputs), len(getattr(model, "_feed_targets", None) or model.outputs)
-        if len(arrays) >= size + wanted:  # else the graph reads its data itself
-            self._recorded["fed"] = True
-            self._recorded["batch"] = Batch(arrays[:size], arrays[size : size + wanted])
-            self._recorded["outputs"] = self._outputs_of_graph(fit, model, function, arrays[:size])
+        self._reading.fed(self._recorded, function, arrays)
         self._spent += time.time() - began
 
-    def end(self, fit: "Fit", number: int, first: int, logs: "Any") -> None:
+    def end(self, fit: "Any", number: int, first: int, logs: "Any") -> None:
         """A step was taken."""
-        if self._recorded is None or fit.model is not self._model:
+        if self._recorded is None or fit.subject is not self._subject:
             return
         began = time.time()
-        self._finish(fit, number, first, logs)
+        self._finish(number, first, logs)
         self._recorded = None
         self._spent += time.time() - began
 
@@ -119,6 +122,14 @@ class StepTrace:
             )
             self._file.close()
 
+    def _is_traced(self, fit: "Any") -> bool:
+        """True where a fit is that of the first model; others are only counted."""
+        if self._subject is None:
+            self._subject, self._reading = fit.subject, fit.reading(self.note)
+        if fit.subject is not self._subject:
+            self._others.add(id(fit.subject))
+        return fit.subject is self._subject
+
     def _is_due(self) -> "Any":
         power = self._step & (self._step - 1) == 0
         if self._step > self._steps and not power:
@@ -129,35 +140,32 @@ class StepTrace:
             return self._step == 1
         return True
 
-    def _start(self, fit: "Fit", number: int) -> "Any":
-        batch = fit.rows.batch(number)
-        state = {"fed": False, "batch": batch, "outputs": None, "before": None}
-        if self._weights is None and model_reading.layers_of(fit.model):
-            self._introduce(fit)
-        if self._weights is not None:
-            state["before"] = list(fit.read(self._weights))
-            if self._written == 0:
-                self._keep_initial(state["before"])
-                self._write(kind="initial", weights=[self._told(array) for array in state["before"]])
-        if weights.is_eager():
-            tracker = model_reading.tracker_of(fit.model)
-            state["tracked"] = [float(one.numpy()) for one in tracker] if tracker else None
-            if batch is not None and self._weights is not None:
-                state["outputs"] = self._outputs_of_call(fit.model, batch.inputs)
-        return state
-
-    def _finish(self, fit: "Fit", number: int, first: int, logs: "Any") -> None:
+    def _start(self) -> "Any":
+        """The weights as they are; None where there are none yet. The first time they are the initial ones."""
         if self._weights is None:
-            self._introduce(fit)
+            return None
+        arrays = list(self._reading.read(self._weights))
+        if not self._started:
+            self._started = True
+            self._keep_initial(arrays)
+            self._write(kind="initial", weights=[self._told(array) for array in arrays])
+        return arrays
+
+    def _finish(self, number: int, first: int, logs: "Any") -> None:
+        seen, before = self._recorded, self._before
+        self._introduce()
+        self._started = True
+        if self._weights is None:
+            self.note("what is trained has no weights that could be seen")
+            return
         if self._fresh:
-            self._introduce_slots(fit)
-        rate = model_reading.rate_of(fit.model.optimizer)
+            self._introduce_slots()
+        rate = self._reading.rate()
         variables = self._weights + [variable for _, variable in self._slots] + self._states + rate
-        arrays = list(fit.read(variables))
+        arrays = list(self._reading.read(variables))
         after, rest = arrays[: len(self._weights)], arrays[len(self._weights) :]
-        before = self._recorded["before"]
-        loss, error = self._loss(fit.model, logs)
-        batch = self._recorded["batch"]
+        self._reading.end(seen, logs)
+        batch = seen.batch
         line = {
             "kind": "step",
             "step": self._step,
@@ -167,67 +175,62 @@ class StepTrace:
             "batch": None
             if batch is None
             else [model_reading.batch_digest(batch.inputs), model_reading.batch_digest(batch.targets)],
-            "learning_rate": float(rest[-1]) if rate else weights.learning_rate(fit.model, fit.read),
-            "loss": loss,
-            "loss_error": error,
-            "outputs": None
-            if self._recorded["outputs"] is None
-            else [self._told(output) for output in self._recorded["outputs"]],
-            "weights": [self._told(array) for array in after],
-            "updates": None if before is None else [self._told(change) for change in weights.difference(after, before)],
-            "slots": [self._told(array) for array in rest[: len(self._slots)]],
-            "states": [self._told(array) for array in rest[len(self._slots) : len(self._slots) + len(self._states)]],
+            "learning_rate": float(rest[-1]) if rate else self._reading.learning_rate(),
+            "loss": seen.loss,
+            "loss_error": seen.loss_error,
+            "outputs": self._all_told(seen.outputs),
+            "weights": self._all_told(after),
+            "gradients": self._all_told(seen.gradients),
+            "updates": None if before is None else self._all_told(weights.difference(after, before)),
+            "slots": self._all_told(rest[: len(self._slots)]),
+            "states": self._all_told(rest[len(self._slots) : len(self._slots) + len(self._states)]),
         }
         if self._write(**line):
             self._written += 1
 
-    def _introduce(self, fit: "Fit") -> None:
-        """The first line: what is traced."""
-        layers = model_reading.layers_of(fit.model)
+    def _introduce(self) -> None:
+        """The first line, once there are weights: what is traced."""
+        layers = self._reading.layers() if self._weights is None else []
+        if not layers:
+            return
         self._layers = [
             {
-                "class": model_reading.class_of(layer),
-                "name": str(layer.name),
+                "class": layer.kind,
+                "name": layer.name,
                 "weights": [
                     {
                         "role": role,
                         "shape": model_reading.shape_of(one),
                         "dtype": model_reading.dtype_of(one),
-                        "trainable": bool(getattr(one, "trainable", True)),
+                        "trainable": bool(getattr(one, "trainable", getattr(one, "requires_grad", True))),
                     }
-                    for role, one in zip(model_reading.roles_of(variables), variables)
+                    for role, one in layer.variables
                 ],
             }
-            for layer, variables in layers
+            for layer in layers
         ]
-        self._weights = [variable for _, variables in layers for variable in variables]
+        self._weights = [variable for layer in layers for _, variable in layer.variables]
         states = self._introduce_states(layers)
         packages = {
-            name: str(getattr(sys.modules[name], "__version__", ""))
-            for name in ("tensorflow", "keras", "tf_keras", "numpy")
-            if name in sys.modules
+            name: str(getattr(sys.modules[name], "__version__", "")) for name in PACKAGES if name in sys.modules
         }
         self._write(
             kind="header",
             version=1,
             steps=self._steps,
-            framework=fit.backend.rpartition(".")[0],
+            framework=self._reading.framework,
             packages=packages,
-            model=type(fit.model).__name__,
             layers=self._layers,
             states=states,
-            optimizer=type(fit.model.optimizer).__name__,
-            loss=model_reading.loss_name(getattr(fit.model, "loss", None)),
+            **self._reading.described(),
         )
 
-    def _introduce_states(self, layers: "list[Any]") -> "list[dict[str, Any]]":
-        """The states of stateful layers that are not weights; their variables are kept to be read."""
-        self._states, states = [], []
+    def _introduce_states(self, layers: "list[model_reading.Layer]") -> "list[dict[str, Any]]":
+        """The states of layers that are not weights; their variables are kept to be read."""
+        states = []
         own = {id(variable) for variable in self._weights}
-        for place, (layer, _) in enumerate(layers):
-            for number, state in enumerate(
-                model_reading.flat(getattr(layer, "states", None) if getattr(layer, "stateful", False) else None)
-            ):
+        for place, layer in enumerate(layers):
+            for number, state in enumerate(layer.states):
                 if id(state) not in own and hasattr(state, "shape") and hasattr(state, "assign"):
                     self._states.append(state)
                     states.append(
@@ -240,10 +243,10 @@ class StepTrace:
                     )
         return states
 
-    def _introduce_slots(self, fit: "Fit") -> "Any":
+    def _introduce_slots(self) -> "Any":
         """With each fit: an optimizer of tf.keras 1.13 makes new slots for `train_on_batch` after `fit`."""
         self._fresh = False
-        found = model_reading.slots_of(fit.model, fit.model.optimizer, list(enumerate(self._weights)))
+        found = self._reading.slots(list(enumerate(self._weights)))
         if self._slots is None:
             self._write(kind="slots", slots=[{"kind": kind, "weight": place} for (kind, place), _ in found])
         elif [slot for slot, _ in found] != [slot for slot, _ in self._slots]:
@@ -269,65 +272,8 @@ class StepTrace:
         with open(self._initial_path, "w") as file:
             file.write(text)
 
-    def _loss(self, model: "Any", logs: "Any") -> "Any":
-        """(the step's loss, how far that may be off by the way in which it was seen)."""
-        before, tracker = self._recorded.get("tracked"), model_reading.tracker_of(model) if weights.is_eager() else None
-        if tracker:
-            numpy = sys.modules["numpy"]
-            total, count = [float(one.numpy()) for one in tracker]
-            old_total, old_count = before or (0.0, 0.0)
-            if count > old_count:
-                error = float(numpy.spacing(numpy.float32(abs(total)))) if old_total else 0.0
-                return (total - old_total) / (count - old_count), error / (count - old_count)
-        value = logs.get("loss")
-        return (None if value is None else float(sys.modules["numpy"].asarray(value).ravel()[0])), 0.0
-
-    def _outputs_of_graph(self, fit: "Fit", model: "Any", function: "Any", arrays: "Any") -> "Any":
-        if self._forward is None:
-            self._forward = model_reading.is_random(model.outputs)
-            if self._forward:
-                self.note("no outputs: computing them draws at random")
-        if self._forward:
-            return None
-        feed = dict(zip(function.inputs, arrays))
-        for phase in function.inputs:
-            if not isinstance(phase, int) and "learning_phase" in phase.name:
-                feed[phase] = phase.dtype.as_numpy_dtype(0)
-        return sys.modules[fit.backend].get_session().run(list(model.outputs), feed_dict=feed)
-
-    def _outputs_of_call(self, model: "Any", arrays: "Any") -> "Any":
-        """The outputs through a function of their own; what it changes in variables is set back."""
-        if self._forward is None:
-            self._forward = {}
-        tensorflow, numpy = sys.modules["tensorflow"], sys.modules["numpy"]
-        arrays = [array.astype("float32") if array.dtype.kind == "f" else array for array in arrays]
-        key = str([(array.shape, str(array.dtype)) for array in arrays])
-        if key not in self._forward:
-            if len(self._forward) >= 4:
-                return None
-            call = tensorflow.function(
-                lambda *given: model(given[0] if len(given) == 1 else list(given), training=False), autograph=False
-            )
-            try:
-                made = call.get_concrete_function(
-                    *[tensorflow.TensorSpec(array.shape, array.dtype) for array in arrays]
-                )
-            except Exception as error:
-                self.note("no outputs: %s: %s" % (type(error).__name__, str(error)[:200]))
-                made = None
-            if made is not None and model_reading.draws(made.graph.as_graph_def()):
-                self.note("no outputs: computing them draws at random")
-                made = None
-            self._forward[key] = made
-        made = self._forward[key]
-        if made is None:
-            return None
-        kept = [(variable, variable.numpy()) for variable in made.graph.variables]
-        found = made(*[tensorflow.constant(array) for array in arrays])
-        for variable, value in kept:
-            if variable.numpy().tobytes() != value.tobytes():
-                variable.assign(value)
-        return [numpy.asarray(one) for one in model_reading.flat(found)]
+    def _all_told(self, arrays: "Any") -> "Any":
+        return None if arrays is None else [None if array is None else self._told(array) for array in arrays]
 
     def _told(self, array: "Any") -> "Any":
         numpy = sys.modules["numpy"]
@@ -391,3 +337,4 @@ def install(prelude: "PreludeHandle", steps: int) -> None:
         prelude.failed(error)
 
     Steps(trace, failed).install(prelude.after_import)
+    TorchSteps(trace, failed).install(prelude.after_import)

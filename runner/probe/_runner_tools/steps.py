@@ -4,7 +4,10 @@ import inspect
 import os
 import sys
 
-from _runner_probe import watched_imports, weights, wrapping
+from _runner_probe import watched_imports, wrapping
+
+from . import keras_reading
+from .model_reading import Batch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ class Shared:
     def __init__(self) -> None:
         self.before_steps: list[Any] = []
         """Called with the fit before each step, whichever of the tools sees the step first."""
+        self.loops: list[Any] = []
+        """What looks into a loop of PyTorch, once there is one."""
         self.fixed_order = False
         """True where every batch is cut from the data in the data's own order; said before the call is changed."""
 
@@ -28,24 +33,19 @@ class Shared:
 shared = Shared()
 
 
-class Batch:
-    """A batch as far as it is known: inputs and targets as lists of arrays; None where the rows can't be told."""
-
-    def __init__(self, inputs: "Any", targets: "Any") -> None:
-        self.inputs = inputs
-        self.targets = targets
-
-
 class Fit:
     """One call of `fit` or `train_on_batch`: its model, and the arrays that its batches are cut from."""
 
     def __init__(self, model: "Any", backend: str, arguments: "Any", single: bool) -> None:
-        self.model = model
-        self.read = weights.reader(backend)
+        self.model = self.subject = model
         self.backend = backend
         self.single = single
         self.rows = _Rows(arguments, single)
         self.inside = 0
+
+    def reading(self, note: "Any") -> "Any":
+        """The reading of the model; `note` is called with remarks."""
+        return keras_reading.KerasReading(self, note)
 
 
 class _Rows:
