@@ -50,9 +50,7 @@ class TrainerFit:
                 self._training.read,
                 kind="fit",
                 rate=None if optimizer is None else partial(torch_models.rate_of, weakref.ref(optimizer)),
-                subject=Subject(
-                    model, torch_models.architecture(model, variables), None, self._number, self._planned, is_held=False
-                ),
+                subject=Subject(model, architecture, None, self._number, self._planned, is_held=False),
             )
             self._training.tell_configs(self.loop.name, model, optimizer, trained.kind)
         return self.loop  # type: ignore[no-any-return]
