@@ -178,16 +178,16 @@ class Settings:
         Raises UsageError where it can't be read, or its imports can't be rewritten.
         """
         experiment = setup.experiment
-        installed = frozenset(setup.own.modules if setup.own else ()) - {experiment.module.partition(".")[0]}
+        installed = frozenset(setup.own.modules if setup.own else ()) - {experiment.own_module.partition(".")[0]}
         pythonpath = dict(experiment.variables(cell)).get("PYTHONPATH", "")
-        source = cell.script, experiment.module, pythonpath, *experiment.files
+        source = cell.script, experiment.own_module, pythonpath, *experiment.files
         key = source, cell.import_flavour
         if key not in self._scripts:
             if source not in self._sources:
                 self._sources[source] = read_script(
                     self._folder,
                     cell.script,
-                    module=experiment.module,
+                    module=experiment.own_module,
                     files=experiment.files,
                     pythonpath=pythonpath,
                     installed=installed,

@@ -167,9 +167,15 @@ def module_path(name: str, folder: Path) -> str:
     if not found:
         beside = folder.joinpath(*name.split(".")[:-1])
         near = nearest(name.rpartition(".")[2], [one.removesuffix(".py") for one in _names_in(beside)])
+        near = near or "an installed one starts a script of this folder, which `args` names"
         runnable = "a package needs a __main__.py to run" if folder.joinpath(*name.split(".")).is_dir() else near
         raise RefusedError(f"there is no module {quoted(name)} in {folder}", runnable)
     return found
+
+
+def is_module_of(name: str, folder: Path) -> bool:
+    """True where a dotted name is one of a module in a folder that `python -m` can run."""
+    return bool(_MODULE.fullmatch(name) and _module_file(name, folder))
 
 
 def _module_file(name: str, folder: Path) -> str:

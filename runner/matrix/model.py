@@ -140,7 +140,8 @@ class Experiment:
     script: str | None
     """The file that runs, by its path in the matrix's folder."""
     module: str = ""
-    """The dotted name by which that file runs, as `python -m` does; empty: it runs as a script."""
+    """The dotted name by which that file runs, as `python -m` does, or of an installed module that starts it; empty: it
+    runs as a script."""
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     """Environment variables of every trial, sorted by name."""
@@ -158,6 +159,12 @@ class Experiment:
     def start(self, cell: Cell) -> str:
         """The folder that a cell's trials start in, relative to the matrix's: that of a notebook, as in Jupyter."""
         return cell.script.rpartition("/")[0] if cell.script.endswith(".ipynb") else ""
+
+    @property
+    def own_module(self) -> str:
+        """The module where it is the file that runs; empty where an installed one starts that file."""
+        path = self.module.replace(".", "/")
+        return self.module if self.script in {f"{path}.py", f"{path}/__main__.py"} else ""
 
     def command(self, cell: Cell) -> tuple[str, ...]:
         """What Python is started with in a cell: the script or its module, and all arguments."""

@@ -13,6 +13,7 @@ from runner.outcomes.reported_metric import trainings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from runner.matrix.model import Fits
     from runner.outcomes.reported_metric import ReportedMetric
     from runner.trials.record import ChildProcess, Record
 
@@ -40,7 +41,7 @@ def _of_processes(record: Record, wanted: Callable[[tuple[str]], bool]) -> Recor
     )
 
 
-def of_children(record: Record, judged: ReportedMetric, metric: str) -> Companions:
+def of_children(record: Record, judged: ReportedMetric, metric: str, fits: Fits = "last") -> Companions:
     """Where the judged training was another process's, how other ranks ended, and what others that trained raised.
 
     Where nothing that is judged was reported, the exceptions of those that never trained are told too.
@@ -53,7 +54,7 @@ def of_children(record: Record, judged: ReportedMetric, metric: str) -> Companio
     lost = [
         child for child in record.children if child.rank and child.name not in by and _is_lost(record, child, metric)
     ]
-    beside = _at_the_same_time(record, judged)
+    beside = _at_the_same_time(record, judged) if fits == "last" else []
     notes = [f"trained in {child.name}{_of_how_many(record, child)}" for child in record.children if child.name in by]
     notes += [f"{child.name} ended in NaN" for child in lost[:3]]
     notes += [f"{child.name} ({_command(child)}) raised {_raised(child)}" for child in failed[:3]]

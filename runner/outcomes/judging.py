@@ -269,7 +269,7 @@ def verdict_of(
     verdict = unconverged(verdict, record, found, has_criterion=bool(criterion))
     verdict = verdict.with_flags(*_flags(found, record))
     verdict = _with_companions(verdict, record, found, metric, judging, by_default=target is None and metric == "loss")
-    children = of_children(whole, found, metric)
+    children = of_children(whole, found, metric, judging.fits)
     notes = (verdict.reason, *children.notes, *advice(record))
     return replace(verdict, reason="; ".join(notes)).with_flags(*children.flags)
 

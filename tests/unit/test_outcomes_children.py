@@ -7,6 +7,7 @@ from typing import Any
 from outcomes_records import BREAKS, LEARNS, epochs, record
 
 from runner.matrix.criterion import parse
+from runner.matrix.model import Judging
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.verdict import Label
 from runner.trials.record import ChildProcess, Phase, Record, ScriptException
@@ -120,5 +121,7 @@ def test_processes_that_trained_at_the_same_time_are_told() -> None:
     assert together.reason.endswith(
         "child-1 trained at the same time: which one is judged is chance, `fits: all` judges the worst"
     )
+    worst = verdict_of(made(at(0.0, 1), at(2.0, 2), phases=phases, epochs=told["epochs"]), judging=Judging(fits="all"))
+    assert worst.flags == ("trained-in-child",)
     apart = verdict_of(made(at(0.0, 1), at(4.5, 2), phases=phases, epochs=told["epochs"]))
     assert apart.flags == ("trained-in-child",)

@@ -380,3 +380,26 @@ def test_the_exception_of_the_rank_that_failed_first_is_the_reason(tmp_path: Pat
     assert found.exception is not None
     assert found.exception.type == "ValueError"
     assert [(child.name, child.began_s) for child in found.children] == [("rank-0", 1.0), ("rank-1", 3.0)]
+
+
+@OLDEST_AND_NEWEST
+def test_of_a_weight_with_replicas_the_one_of_this_process_is_read(python: Path, tmp_path: Path) -> None:
+    script = """
+import keras
+class Array(bytes):
+    dtype, shape = "float32", (60000000,)
+    def tobytes(self):
+        return bytes(self)
+class Replica(object):
+    def numpy(self):
+        return Array(b"mine")
+class Replicated(object):
+    shape, _values = (60000000,), (Replica(),)
+    def numpy(self):
+        raise RuntimeError("this waits for other processes")
+model = keras.models.Model()
+model.weights = [Replicated()]
+model.fit([1.0])
+"""
+    (phase,) = told(run(python, tmp_path, script)).phases
+    assert phase.initial_weights is not None

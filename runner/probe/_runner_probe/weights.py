@@ -46,7 +46,7 @@ def reader(backend: str) -> "Callable[[Any], Any]":
 
     def read(variables: "Any") -> "Any":
         if not variables or is_eager():
-            return (variable.numpy() for variable in variables)
+            return (_of_this_process(variable).numpy() for variable in variables)
         if is_first_graph():
             return iter(sys.modules[backend].get_session().run(list(variables)))
         return iter(_outside(variables))
@@ -54,11 +54,17 @@ def reader(backend: str) -> "Callable[[Any], Any]":
     return read
 
 
+def _of_this_process(variable: "Any") -> "Any":
+    """The first replica of a variable that has several: reading them all may wait for other processes to read too."""
+    replicas = getattr(variable, "_values", None)
+    return replicas[0] if isinstance(replicas, tuple) and replicas else variable
+
+
 def _outside(variables: "Any") -> "list[Any]":
     """What variables hold while a function is traced; nothing where they get their values only when it runs."""
     try:
         with _tensorflow("framework.ops").init_scope():
-            return [variable.numpy() for variable in variables]
+            return [_of_this_process(variable).numpy() for variable in variables]
     except Exception:
         return []
 
