@@ -51,7 +51,9 @@ class TorchTraining:
             trained.forget()
 
     def watch(self, torch: "Any") -> None:
-        """PyTorch itself."""
+        """PyTorch itself, or a module of the script's own that has its name."""
+        if not hasattr(torch, "autograd"):
+            return
         self._unseen = torch_guards.Unseen(torch)
         self.read = torch_models.reader(self._unseen)
         compiler = torch_guards.Compiler(torch)
