@@ -6,6 +6,7 @@ without the probe, and filters by module work as ever.
 """
 
 import functools
+import types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,3 +36,69 @@ def enclosed(
         return result
 
     return call
+
+
+def replaced(original: "Callable[..., Any]", change: "Callable[..., Any]") -> "Callable[..., Any]":
+    """`original`, whose result is what `change(result, args, kwargs)` makes of it, which must be shielded."""
+
+    @functools.wraps(original)
+    def call(*args: "Any", **kwargs: "Any") -> "Any":
+        result = original(*args, **kwargs)
+        changed = change(result, args, kwargs)
+        return result if changed is None else changed
+
+    return call
+
+
+class EnclosedCallable:
+    """What `original` is, with something before and after each call of it, as `enclosed` has it.
+
+    To all that asks, for its class, its attributes or how it is pickled, it is `original`; what `original` is need not
+    be a function. `release` leaves nothing around it.
+    """
+
+    __slots__ = ("__weakref__", "parts")
+
+    def __init__(self, original: "Any", enter: "Callable[..., Any]", leave: "Callable[..., Any]") -> None:
+        _put_parts(self, (original, enter, leave))
+
+    def __call__(*args: "Any", **kwargs: "Any") -> "Any":
+        original, enter, leave = _parts(args[0])
+        if enter is None:
+            return original(*args[1:], **kwargs)
+        given = args[1:]
+        token = enter(given, kwargs)
+        try:
+            result = original(*given, **kwargs)
+        except BaseException as error:
+            leave(token, None, error)
+            raise
+        leave(token, result, None)
+        return result
+
+    def __getattribute__(self, name: str) -> "Any":
+        return getattr(_parts(self)[0], name)
+
+    def __setattr__(self, name: str, value: "Any") -> None:
+        setattr(_parts(self)[0], name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(_parts(self)[0], name)
+
+    def __dir__(self) -> "Any":
+        return dir(_parts(self)[0])
+
+    def __repr__(self) -> str:
+        return repr(_parts(self)[0])
+
+    def __get__(self, owner: "Any", cls: "Any" = None) -> "Any":
+        return self if owner is None else types.MethodType(self, owner)
+
+
+_parts: "Any" = EnclosedCallable.__dict__["parts"].__get__
+_put_parts: "Any" = EnclosedCallable.__dict__["parts"].__set__
+
+
+def release(enclosing: EnclosedCallable) -> None:
+    """Let nothing more happen around the calls."""
+    _put_parts(enclosing, (_parts(enclosing)[0], None, None))

@@ -129,7 +129,7 @@ class Loops:
             self._end_epochs()
         numbers, self._told = dict(self._told, **(values or {})), {}
         if numbers:
-            loop.blocks.add(numbers)
+            loop.blocks.add(numbers, steps)
         loop.epoch.add(numbers, steps)
         loop.has_loss = loop.has_loss or "loss" in (values or ())
         loop.hold()

@@ -30,11 +30,11 @@ class Blocks:
         self._open: dict[str, Any] = {}
         self._count = 0
 
-    def add(self, values: "dict[str, float]") -> None:
-        """One step's numbers by name."""
+    def add(self, values: "dict[str, float]", steps: int = 1) -> None:
+        """The numbers by name of one step, or of one that stands for some."""
         self._open = _together(self._open, {name: (value, 1) for name, value in values.items()})
-        self._count += 1
-        if self._count == self.size:
+        self._count += steps
+        if self._count >= self.size:
             self._full.append(self._open)
             self._open, self._count = {}, 0
         if len(self._full) == BLOCKS:
@@ -149,7 +149,8 @@ class StepLoop:
     def norm(self, most: int = weights.FINAL_PARAMETERS) -> "float | None":
         """The norm of what the loop trains, as it was last seen; None where that is more than `most` parameters."""
         if self.state is not None:
-            return self.state.norm() or self._last_seen[1]  # type: ignore[no-any-return]
+            found = self.state.norm()
+            return self._last_seen[1] if found is None else found  # type: ignore[no-any-return]
         variables = self._living()
         if weights.count(variables) > most:
             return None

@@ -67,6 +67,7 @@ TAPES = "python.eager.backprop"
 FUNCTIONS = ("python.eager.def_function", "python.eager.polymorphic_function.polymorphic_function")
 GRADIENTS = "python.ops.gradients_impl"
 ESTIMATORS = ("tensorflow_estimator.python.estimator.estimator", "tensorflow.python.estimator.estimator")
+FLAX_COMPILATION = "flax.nnx.transforms.compilation"
 SUMMARIES = "tensorboard.plugins.scalar.summary_v2"
 
 
@@ -166,6 +167,12 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
 
         return sklearn_training.SklearnTraining(trainings())
 
+    @lru_cache(maxsize=None)
+    def gradients() -> "Any":
+        from . import jax_training
+
+        return jax_training.JaxTraining(trainings())
+
     def watch_estimators(module: "Any") -> None:
         training().watch_estimators(module)
         training().sessions.watch_estimators(module)
@@ -179,6 +186,9 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
     found += [(name, watch_estimators) for name in ESTIMATORS]
     found += [(name, lambda module: estimators().watch_scores(module)) for name in OTHER_SCORES]
     found.append((SKLEARN, lambda module: estimators().watch(module)))
+    found.append(("jax", lambda module: gradients().watch(module)))
+    found.append(("optax", lambda module: gradients().watch_optimizers(module)))
+    found.append((FLAX_COMPILATION, lambda module: gradients().watch_modules(module)))
     found.append((SUMMARIES, lambda module: results().watch_summaries(module)))
     return found
 

@@ -135,6 +135,12 @@ def is_eager() -> bool:
     return bool(context.executing_eagerly() if hasattr(context, "executing_eagerly") else context.in_eager_mode())
 
 
+def is_stateless() -> bool:
+    """True where Keras 3 computes new values of variables and changes none: a function of JAX' does that."""
+    module = sys.modules.get("keras.src.backend.common.stateless_scope")
+    return module is not None and bool(module.in_stateless_scope())
+
+
 def is_first_graph() -> bool:
     """True where a graph as of TensorFlow 1 is being made, which a session runs, and not the trace of a function."""
     ops = _tensorflow("framework.ops")
