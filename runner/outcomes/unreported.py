@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from runner.matrix.metric_patterns import EVENTS
 from runner.outcomes.reported_metric import seen
 from runner.outcomes.series import canonical
+from runner.plurals import counted
 from runner.scripts.printed_metrics import pattern_for
 from runner.trials.printed import shown_lines
 from runner.trials.script_metrics import metric_name
@@ -38,7 +39,13 @@ def unreported(record: Record, missing: Sequence[str]) -> str:
 def _reported(record: Record) -> str:
     names = _listed(seen(record))
     phases = _listed(dict.fromkeys(epoch.phase for epoch in record.epochs))
-    return f"{names} (in {phases})" if names and phases else names or "nothing"
+    return f"{names} (in {phases})" if names and phases else names or f"nothing{_steps(record)}"
+
+
+def _steps(record: Record) -> str:
+    """What was seen of training that told no numbers."""
+    taken = [f"{phase.name} took {counted(phase.steps, 'step')}" for phase in record.phases if phase.steps]
+    return f", though {' and '.join(taken[:_MOST_PROBLEMS])}" if taken else ""
 
 
 def _listed(names: Iterable[str]) -> str:
