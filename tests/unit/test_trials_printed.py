@@ -106,7 +106,7 @@ def test_no_log_and_no_pattern_takes_long(tmp_path: Path, name: str, pattern: st
 
     values = found(tmp_path, HOSTILE[name], pattern)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert len(values) <= 100_000
 
 
