@@ -12,6 +12,7 @@ from functools import partial
 
 from . import jax_results
 from .enclosing_importlib_bootstrap import EnclosedCallable, release, replaced
+from .step_loop import Subject
 from .wrapping import own_classes
 
 TYPE_CHECKING = False
@@ -207,7 +208,11 @@ class JaxLoop:
         self._since = 0
         self._told = time.monotonic()
         self._loop = self._loops.begin(
-            self, (), None, state=jax_results.ArrayState(self), architecture=jax_results.architecture(initial)
+            self,
+            (),
+            None,
+            state=jax_results.ArrayState(self),
+            subject=Subject(architecture=jax_results.architecture(initial)),
         )
         if training.optimizer is not None:
             training.trainings.tell_configs(self._loop.name, [("optimizer", training.optimizer)])

@@ -52,6 +52,7 @@ OPTIMIZERS = (
 SCORES = ("wrappers.scikit_learn", "wrappers.sklearn_wrapper")
 SKLEARN = "sklearn.*"
 OTHER_SCORES = ("scikeras.wrappers",)
+LIGHTNINGS = ("lightning.pytorch", "pytorch_lightning")
 METRICS = (
     "metrics",
     *("metrics.metrics", "metrics.base_metric", "metrics.metric", "metrics.reduction_metrics"),
@@ -157,6 +158,18 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
         return keras_training.KerasTraining(trainings())
 
     @lru_cache(maxsize=None)
+    def torch() -> "Any":
+        from . import torch_training
+
+        return torch_training.TorchTraining(trainings())
+
+    @lru_cache(maxsize=None)
+    def trainers() -> "Any":
+        from . import torch_trainers
+
+        return torch_trainers.TorchTrainers(trainings(), torch())
+
+    @lru_cache(maxsize=None)
     def results() -> "Any":
         from . import metric_results
 
@@ -201,6 +214,13 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
     found.append(("optax", lambda module: gradients().watch_optimizers(module)))
     found.append((FLAX_COMPILATION, lambda module: gradients().watch_modules(module)))
     found.append((SUMMARIES, lambda module: results().watch_summaries(module)))
+    found.append(("torch", lambda module: torch().watch(module)))
+    found.append(("torch.utils.data.dataloader", lambda module: torch().watch_loaders(module)))
+    for name in LIGHTNINGS:
+        found.append((name + ".trainer.trainer", lambda module: trainers().watch_lightning(module)))
+        found.append((name + ".loops.fit_loop", lambda module: trainers().watch_lightning_epochs(module)))
+    found.append(("transformers.trainer", lambda module: trainers().watch_transformers(module)))
+    found.append(("transformers.trainer_callback", lambda module: trainers().watch_transformers_logs(module)))
     return found
 
 

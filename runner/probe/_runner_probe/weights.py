@@ -98,6 +98,14 @@ def norm(arrays: "Any") -> "float | None":
         return float(numpy.sqrt(total))
 
 
+def norm_of(variables: "Any", read: "Any") -> "float | None":
+    """The norm of what is read of variables; None where there are none, or too many."""
+    if not variables or count(variables) > NORM_PARAMETERS:
+        return None
+    arrays = list(read(variables))
+    return norm(arrays) if arrays else None
+
+
 def difference(after: "Any", before: "Any") -> "list[Any]":
     """The arrays of `after` minus those of `before`."""
     numpy = sys.modules["numpy"]
