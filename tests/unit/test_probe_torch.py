@@ -30,8 +30,10 @@ def trained(python: Path, folder: Path, script: str) -> Told:
 
 
 def losses(told: Told) -> dict[str, list[float]]:
-    """The losses of the steps of each loop; fewer than 64 steps are told one by one."""
-    return {loop["phase"]: loop["logs"].get("loss", []) for loop in told.of("loop")}
+    """The losses of the steps of each loop; fewer than 64 steps are told one by one, and each has one."""
+    found = {loop["phase"]: loop for loop in told.of("loop")}
+    assert [loop["steps"] for loop in found.values()] == [len(loop["logs"]["loss"]) for loop in found.values()]
+    return {phase: loop["logs"]["loss"] for phase, loop in found.items()}
 
 
 @EVERY_PYTHON
@@ -112,6 +114,30 @@ optimizer.step(closure)
 optimizer.step(closure)
 """,
         {"loop-1": [4.0, 2.0]},
+    ),
+    (
+        "what a closure adds to losses of before belongs to them",
+        """
+for step in range(2):
+    optimizer.zero_grad()
+    net.loss(step + 0.5).backward()
+    optimizer.step(lambda: net.loss(0.25).backward())
+""",
+        {"loop-1": [0.75, 1.75]},
+    ),
+    (
+        "a step that calls the one of the class behind its own is one",
+        """
+class Mine(torch.optim.SGD):
+    def step(self):
+        super(Mine, self).step()
+optimizer = Mine(net.parameters())
+for step in range(9):
+    net.loss(step + 1.0).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+""",
+        {"loop-1": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]},
     ),
     (
         "a scaled loss is told unscaled, and a step that the scaler leaves out is none",

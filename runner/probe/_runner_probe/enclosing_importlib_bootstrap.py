@@ -47,19 +47,23 @@ def enclosed(
 def _enclosed_outside_of(
     compiler: "Any", original: "Callable[..., Any]", enter: "Callable[..., Any]", leave: "Callable[..., Any]"
 ) -> "Callable[..., Any]":
-    """The same, where a compiler finds nothing but the original in what it compiles, and compiles nothing of this."""
+    """The same, where a compiler finds nothing but the original in what it compiles, and compiles nothing of this.
+
+    No argument is replaced here, and without a token the end of the call does not matter.
+    """
     is_compiling, switch = compiler.is_compiling, compiler.switch
 
     @functools.wraps(original)
     def call(*args: "Any", **kwargs: "Any") -> "Any":
         if is_compiling():
             return original(*args, **kwargs)
-        given = list(args)
         state = switch(None)
-        token = enter(given, kwargs)
+        token = enter(args, kwargs)
         switch(state)
+        if token is None:
+            return original(*args, **kwargs)
         try:
-            result = original(*given, **kwargs)
+            result = original(*args, **kwargs)
         except BaseException as error:
             state = switch(None)
             leave(token, None, error)

@@ -38,6 +38,7 @@ class Evaluations:
         self._channel = channel
         self._models = models
         self._round = 0
+        self._waiting: list[Any] = []
         self._has_trained = False
         self._begin_process()
         channel.after_fork(self._begin_process)
@@ -53,8 +54,14 @@ class Evaluations:
         self._has_trained = True
         self._phase = phase
 
+    def before(self, act: "Any") -> None:
+        """Have `act` called before a result is asked for: what trains may have steps to tell of."""
+        self._waiting.append(act)
+
     def begin(self, kind: str) -> None:
         """A call begins that may call others of its kind: the outermost is told."""
+        for act in self._waiting:
+            act()
         self._depths[kind] += 1
         self._named = None
 

@@ -141,12 +141,25 @@ class Loops:
         """A step is over (or some were); its numbers are `values` and what was told since the last one."""
         if self._epoch_is_over:
             self._end_epochs()
-        self.taken += 1
         numbers, self._told = dict(self._told, **(values or {})), {}
         if numbers:
             loop.blocks.add(numbers, steps)
         loop.epoch.add(numbers, steps)
-        loop.has_loss = loop.has_loss or "loss" in (values or ())
+        self._took(loop, steps, has_loss="loss" in (values or ()))
+
+    def end_steps(self, loop: "StepLoop", losses: "list[float]") -> None:
+        """Some steps are over, each with its loss and no other number but what was told since the last one."""
+        if self._epoch_is_over or self._told:
+            self.end_step(loop, {"loss": losses[0]})
+            losses = losses[1:]
+        if losses:
+            loop.blocks.add_all("loss", losses)
+            loop.epoch.add_all("loss", losses)
+            self._took(loop, len(losses), has_loss=True)
+
+    def _took(self, loop: "StepLoop", steps: int, has_loss: bool) -> None:
+        self.taken += 1
+        loop.has_loss = loop.has_loss or has_loss
         loop.hold()
         self._latest, self._thread = loop, _thread.get_ident()
         self._evaluations.trained(loop.name)

@@ -5,6 +5,7 @@ doubles when 64 are full.
 """
 
 import functools
+import operator
 import re
 import time
 import weakref
@@ -33,6 +34,16 @@ class Blocks:
     def add(self, values: "dict[str, float]", steps: int = 1) -> None:
         """The numbers by name of one step, or of one that stands for some."""
         self._open = _together(self._open, {name: (value, 1) for name, value in values.items()})
+        self._count_steps(steps)
+
+    def add_all(self, name: str, values: "list[float]") -> None:
+        """One number of each of some steps, added one after the other."""
+        while values:
+            part, values = values[: self.size - self._count], values[self.size - self._count :]
+            _add_all(self._open, name, part)
+            self._count_steps(len(part))
+
+    def _count_steps(self, steps: int) -> None:
         self._count += steps
         if self._count >= self.size:
             self._full.append(self._open)
@@ -63,6 +74,11 @@ class EpochMeans:
         """The numbers of some steps by name."""
         self.steps += steps
         self._sums = _together(self._sums, {name: (value, 1) for name, value in values.items()})
+
+    def add_all(self, name: str, values: "list[float]") -> None:
+        """One number of each of some steps."""
+        self.steps += len(values)
+        _add_all(self._sums, name, values)
 
     def means(self) -> "dict[str, float]":
         """{name: mean over the steps that had it}."""
@@ -230,6 +246,11 @@ def _together(one: "dict[str, Any]", other: "dict[str, Any]") -> "dict[str, Any]
         before = found.get(name, (0.0, 0))
         found[name] = before[0] + total, before[1] + count
     return found
+
+
+def _add_all(sums: "dict[str, Any]", name: str, values: "list[float]") -> None:
+    total, count = sums.get(name, (0.0, 0))
+    sums[name] = functools.reduce(operator.add, values, total), count + len(values)
 
 
 def _mean(summed: "tuple[float, int]") -> float:

@@ -31,7 +31,7 @@ class Trained:
         """As they were after the latest loss; the weights are looked at until the first call of `step`."""
         self.initial: Any = None
         """Digest and norm of the weights, as they were at the first loss."""
-        self._groups = 0
+        self.groups = 0
         self._variables: list[Any] = []
         self._looked_at: list[Any] = []
         if variables is not None:
@@ -45,10 +45,10 @@ class Trained:
     def has_grown(self) -> bool:
         """True where the optimizer has other groups of parameters than when it was looked at last; looks at them."""
         owner: Any = self.optimizer()
-        if owner is None or len(owner.param_groups) == self._groups:
+        if owner is None or len(owner.param_groups) == self.groups:
             return False
         self._take([parameter for group in owner.param_groups for parameter in group["params"]])
-        self._groups = len(owner.param_groups)
+        self.groups = len(owner.param_groups)
         return True
 
     def variables(self) -> "list[Any]":

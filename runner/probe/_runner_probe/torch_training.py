@@ -8,7 +8,7 @@ import sys
 import weakref
 from functools import partial
 
-from . import phases, torch_guards, torch_models, weights, wrapping
+from . import phases, torch_guards, torch_models, torch_steady, weights, wrapping
 from .step_loop import Subject
 from .torch_losses import Step, Trained, value_of
 
@@ -32,6 +32,7 @@ class TorchTraining:
         self._trainings = trainings
         self._channel, self._where, self._loops = trainings.channel, trainings.where, trainings.loops
         self._around: Any = None
+        self._steady: Any = None
         self.fit: Any = None
         """The call of a trainer that the script is in (see `torch_trainers`)."""
         self._all: dict[int, Trained] = {}
@@ -43,12 +44,13 @@ class TorchTraining:
 
     def _begin_process(self) -> None:
         self._step: Any = None
-        self._scale: Any = None
         self._iterations: dict[int, Any] = {}
         self._waiting: list[Any] = []
         self._looks = 0
         for trained in self._all.values():
             trained.forget()
+        if self._steady is not None:
+            self._steady.forget()
 
     def watch(self, torch: "Any") -> None:
         """PyTorch itself, or a module of the script's own that has its name."""
@@ -56,14 +58,16 @@ class TorchTraining:
             return
         self._unseen = torch_guards.Unseen(torch)
         self.read = torch_models.reader(self._unseen)
+        self._steady = torch_steady.SteadySteps(self._trainings, torch, self._tell_losses)
         compiler = torch_guards.Compiler(torch)
         self._around = around = partial(self._trainings.put_around, compiler=compiler)
         self._loops.at_end(self._settle_all)
+        self._trainings.results.before(self.tell_waiting)
         self._end_iteration = compiler.outside_of(self._channel.shielded(self._end_iteration))
         self._end_training = compiler.outside_of(self._channel.shielded(self._end_training))
         for name in ("__init__", "__setstate__"):
             around(torch.optim.Optimizer, name, self._enter_making, self._leave_making)
-        around(torch.autograd, "backward", self._enter_backward, self._leave_backward)
+        around(torch.autograd, "backward", self._enter_backward, self._leave_backward, quick=self._steady.backward)
         for scaler in _scalers(torch):
             around(scaler, "scale", wrapping.first_argument, self._leave_scale)
             around(scaler, "step", self._enter_scaler_step, self._leave_scaler_step)
@@ -92,19 +96,22 @@ class TorchTraining:
 
         Before PyTorch puts its own around it, which its compiler takes out again with what is around that.
         """
-        cls = next((one for one in type(args[0]).__mro__ if "step" in vars(one)), None)
+        cls = _step_of(args[0])
         if cls is not None and cls not in self._classes:
             self._classes.add(cls)
-            self._around(cls, "step", self._enter_step, self._leave_step)
+            quick = partial(self._steady.step, cls)
+            self._around(cls, "step", self._enter_step, self._leave_step, cls, quick=quick)
         return args[0], torch_models.module_behind(args[1] if len(args) > 1 else kwargs.get("params"))
 
     def _leave_making(self, token: "Any", result: "Any", error: "Any") -> None:
         if error is None:
+            self._steady.end()
             self._all[id(token[0])] = Trained(token[0], self._end_training, module=token[1])
 
     def _end_training(self, trained: "Trained", owner: "Any" = None) -> None:
         """The optimizer, or the module without one, is about to be gone."""
         self._channel.settle()
+        self._steady.end()
         for number in [number for number, one in self._all.items() if one is trained]:
             del self._all[number]
         if self._by_hand is trained:
@@ -118,7 +125,7 @@ class TorchTraining:
             self._losses.add(loss)
 
     def _leave_scale(self, scaler: "Any", result: "Any", error: "Any") -> None:
-        self._scale = scaler._scale if error is None and scaler.is_enabled() else None
+        self._steady.scale = scaler._scale if error is None and scaler.is_enabled() else None
 
     def _enter_scaler_step(self, args: "Any", kwargs: "Any") -> "Any":
         trained = self._all.get(id(args[1] if len(args) > 1 else kwargs.get("optimizer")))
@@ -136,7 +143,7 @@ class TorchTraining:
         factors = args[1] if len(args) > 1 else kwargs.get("grad_tensors")
         with self._unseen.function():
             kept = self._unseen.dispatch()  # noqa: F841 - it holds while it is kept
-            scale, self._scale = self._scale, None
+            scale, self._steady.scale = self._steady.scale, None
             value = value_of(tensors, factors, scale)
             if value is None:
                 return None
@@ -179,7 +186,9 @@ class TorchTraining:
             if trained.initial is None:
                 self._look(trained, loss)
         gradients = trained.state_of_gradients()
-        if trained.is_taken or gradients != trained.gradients:
+        known = trained.gradients
+        is_gone = gradients.count(None) == len(gradients) if known is None else gradients != known
+        if trained.is_taken or is_gone:
             trained.forget()
         return gradients
 
@@ -203,14 +212,14 @@ class TorchTraining:
         """A step, where weights changed since the latest loss and nobody's call of one was seen."""
         if not trained.losses or trained.is_taken or trained.taken_by_all != self._loops.taken:
             return
-        if trained.weights != trained.state_of_weights():
+        if trained.weights is not None and trained.weights != trained.state_of_weights():
             trained.is_taken = True
             self._end_step(loop or self._loop_of(trained), trained.losses)
 
-    def _enter_step(self, args: "Any", kwargs: "Any") -> "Any":
-        if self._trainings.inside or self._step is not None:
-            return None
+    def _enter_step(self, args: "Any", kwargs: "Any", cls: "Any") -> "Any":
         optimizer = args[0]
+        if self._trainings.inside or self._step is not None or _step_of(optimizer) is not cls:
+            return None
         trained = self._all.get(id(optimizer))
         if trained is None or trained.owner() is not optimizer:
             trained = self._all[id(optimizer)] = Trained(optimizer, self._end_training)
@@ -237,6 +246,8 @@ class TorchTraining:
         step.trained.steps += 1
         step.trained.is_taken = True
         self._end_step(step.loop, step.losses())
+        if len(self._all) == 1:
+            self._steady.begin(step.trained, step.loop, _step_of(step.trained.owner()))
 
     def _loop_of(self, trained: "Trained") -> "StepLoop":
         """The loop of what takes a step, or the trainer's that takes it; a new one with its first step."""
@@ -270,24 +281,32 @@ class TorchTraining:
             self._take_unseen_step(trained, trained.loop)
 
     def _end_step(self, loop: "StepLoop", losses: "list[Any]") -> None:
-        is_here = all(isinstance(loss, float) for loss in losses)
-        if is_here and not self._waiting:
-            self._tell_step(loop, losses)
-            return
         self._waiting.append((loop, losses))
-        if is_here or len(self._waiting) == KEPT:
+        if all(isinstance(loss, float) for loss in losses) or len(self._waiting) == KEPT:
             self.tell_waiting()
 
     def tell_waiting(self) -> None:
-        """Tell the steps whose losses lie on another device."""
+        """Tell the steps that wait for others, and those whose losses lie on another device."""
+        if self._steady is not None:
+            self._steady.tell()
         waiting, self._waiting = self._waiting, []
         for loop, losses in waiting:
-            self._tell_step(loop, [float(loss) for loss in losses])
+            if losses:
+                self._tell_losses(loop, [sum(map(float, losses))])
+            else:
+                self._loops.end_step(loop)
 
-    def _tell_step(self, loop: "StepLoop", losses: "list[float]") -> None:
-        self._loops.end_step(loop, {"loss": sum(losses)} if losses else None)
-        if loop.usual_steps and loop.epoch.steps >= loop.usual_steps and not self._iterations and self.fit is None:
-            self._loops.end_epoch(loop)  # what an iteration gave is gone through again (`itertools.cycle`)
+    def _tell_losses(self, loop: "StepLoop", losses: "list[float]") -> None:
+        """Tell of steps that each have one loss."""
+        while losses:
+            left = len(losses)
+            goes_round = loop.usual_steps and not self._iterations and self.fit is None
+            if goes_round:  # what an iteration gave is gone through again (`itertools.cycle`)
+                left = max(loop.usual_steps - loop.epoch.steps, 1)
+            self._loops.end_steps(loop, losses[:left])
+            if goes_round and loop.epoch.steps >= loop.usual_steps:
+                self._loops.end_epoch(loop)
+            losses = losses[left:]
 
     def _leave_iter(self, loader: "Any", iterator: "Any", error: "Any") -> None:
         """A data loader is about to be iterated over; the iteration is an epoch of the loops that take steps in it."""
@@ -304,6 +323,11 @@ class TorchTraining:
         if iteration is not None:
             self.tell_waiting()
             self._loops.end_iteration(iteration[1])
+
+
+def _step_of(optimizer: "Any") -> "Any":
+    """The class that an optimizer's `step` is of, which may call those of the classes behind it."""
+    return next((one for one in type(optimizer).__mro__ if "step" in vars(one)), None)
 
 
 def _is_skipped(optimizer: "Any") -> bool:
