@@ -88,6 +88,7 @@ class Setup:
             pins=cell.pins,
             packages=requirements_of(self.packages, cell),
             python=cell.python,
+            backend=cell.backend,
             flavour=self.flavour,
             as_of=self.as_of,
             dates=self.dates,
@@ -138,7 +139,7 @@ def groups_of(setup: Setup, cells: Iterable[Cell]) -> tuple[Group, ...]:
     """The cells by environment, in the order in which their first cells come."""
     found: dict[tuple[object, ...], list[Cell]] = {}
     for cell in cells:
-        found.setdefault((cell.pins, cell.python), []).append(cell)
+        found.setdefault(cell.surroundings, []).append(cell)
     return tuple(Group(environment=setup.environment(own[0]), cells=tuple(own)) for own in found.values())
 
 
@@ -178,16 +179,16 @@ class Settings:
         Raises UsageError where it can't be read, or its imports can't be rewritten.
         """
         experiment = setup.experiment
-        installed = frozenset(setup.own.modules if setup.own else ()) - {experiment.module.partition(".")[0]}
+        installed = frozenset(setup.own.modules if setup.own else ()) - {experiment.own_module.partition(".")[0]}
         pythonpath = dict(experiment.variables(cell)).get("PYTHONPATH", "")
-        source = cell.script, experiment.module, pythonpath, *experiment.files
+        source = cell.script, experiment.own_module, pythonpath, *experiment.files
         key = source, cell.import_flavour
         if key not in self._scripts:
             if source not in self._sources:
                 self._sources[source] = read_script(
                     self._folder,
                     cell.script,
-                    module=experiment.module,
+                    module=experiment.own_module,
                     files=experiment.files,
                     pythonpath=pythonpath,
                     installed=installed,

@@ -33,6 +33,7 @@ class AxisKind(enum.Enum):
     ARGS = "args"
     ENV = "env"
     PRELUDE = "prelude"
+    BACKEND = "backend"
 
 
 NO_PRELUDE = "none"
@@ -65,6 +66,13 @@ def same_value(axis: str, one: str, other: str) -> bool:
 
 PYTHONS = tuple(f"3.{minor}" for minor in range(6, 14))
 IMPORT_FLAVOURS = ("as-written", "keras", "tf.keras", "tf_keras")
+BACKENDS = ("tensorflow", "jax", "torch", "theano")
+BACKEND_VARIABLE = "KERAS_BACKEND"
+_NO_BACKENDS = {
+    "cntk": "it needs Open MPI 1.10 on the machine, which no wheel brings",
+    "numpy": "Keras does not train with it",
+    "openvino": "Keras does not train with it",
+}
 
 _NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -116,11 +124,9 @@ def check(kind: AxisKind, text: str, folder: Path) -> None:
                 hint = nearest(release[0] if release else text, PYTHONS)
                 raise RefusedError(f"{quoted(text)} is not a CPython minor release that the runner knows", hint)
         case AxisKind.IMPORT:
-            if text not in IMPORT_FLAVOURS:
-                raise RefusedError(
-                    f"{quoted(text)} is not a Keras that imports can mean",
-                    nearest(text, IMPORT_FLAVOURS),
-                )
+            _check_word(text, IMPORT_FLAVOURS, "is not a Keras that imports can mean")
+        case AxisKind.BACKEND:
+            _check_word(text, BACKENDS, "is not a backend that Keras can be run with here")
         case AxisKind.SCRIPT:
             check_script(text, folder)
         case AxisKind.PRELUDE:
@@ -128,6 +134,11 @@ def check(kind: AxisKind, text: str, folder: Path) -> None:
                 _check_prelude(word, folder)
         case AxisKind.ENV | AxisKind.ARGS:
             pass  # canonical() has read it
+
+
+def _check_word(text: str, words: Iterable[str], wrong: str) -> None:
+    if text not in words:
+        raise RefusedError(f"{quoted(text)} {wrong}", _NO_BACKENDS.get(text) or nearest(text, words))
 
 
 def _check_version(text: str) -> None:
@@ -167,9 +178,15 @@ def module_path(name: str, folder: Path) -> str:
     if not found:
         beside = folder.joinpath(*name.split(".")[:-1])
         near = nearest(name.rpartition(".")[2], [one.removesuffix(".py") for one in _names_in(beside)])
+        near = near or "an installed one starts a script of this folder, which `args` names"
         runnable = "a package needs a __main__.py to run" if folder.joinpath(*name.split(".")).is_dir() else near
         raise RefusedError(f"there is no module {quoted(name)} in {folder}", runnable)
     return found
+
+
+def is_module_of(name: str, folder: Path) -> bool:
+    """True where a dotted name is one of a module in a folder that `python -m` can run."""
+    return bool(_MODULE.fullmatch(name) and _module_file(name, folder))
 
 
 def _module_file(name: str, folder: Path) -> str:

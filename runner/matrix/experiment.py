@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from packaging.utils import canonicalize_name
 
-from runner.matrix.axes import check_script, module_path, sorted_variables
+from runner.matrix.axes import check_script, is_module_of, module_path, sorted_variables
 from runner.matrix.mistakes import RefusedError, quoted
 from runner.matrix.model import DataMapping, ExitCode, Experiment, Install, Judging
 from runner.matrix.nodes import Items, Text
@@ -61,7 +61,9 @@ class ExperimentSection:
     )
     module: Text | None = key(
         Scalar({"type": "string", "pattern": r"^[^\W\d]\w*(\.[^\W\d]\w*)*$", "examples": ["mypkg.train"]}),
-        "In place of script: the dotted name of a module in this file's folder, which runs as `python -m` runs it.",
+        "In place of script: the dotted name of a module in this file's folder, which runs as `python -m` runs it; or "
+        "of an installed one that starts a script of this folder, which is the first of `args` that is a file of it: "
+        "torch.distributed.run with [--nproc_per_node=2, train.py].",
         None,
     )
     args: tuple[Text, ...] = key(ListOf(TEXT), "The script's arguments; those of an axis named args come after.", ())
@@ -139,11 +141,19 @@ def _script(section: ExperimentSection, folder: Path, mistakes: Mistakes) -> str
         return None
     try:
         if section.script is None:
-            return module_path(written, folder)
+            return _launched(section, folder) or module_path(written, folder)
         check_script(written, folder)
     except RefusedError as error:
         mistakes.refuse(error, written.position)
     return PurePosixPath(written).as_posix()
+
+
+def _launched(section: ExperimentSection, folder: Path) -> str:
+    """The script that a module of another place is to start: the first argument that is one; empty where none is."""
+    if section.module is None or is_module_of(section.module, folder):
+        return ""
+    files = (arg for arg in section.args if arg.endswith(".py") and _inside(arg) and (folder / arg).is_file())
+    return next((PurePosixPath(arg).as_posix() for arg in files), "")
 
 
 def _variables(section: ExperimentSection, mistakes: Mistakes) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from runner.matrix.axes import NO_PRELUDE, AxisKind, argument_list, env_pairs
+from runner.matrix.axes import BACKEND_VARIABLE, NO_PRELUDE, AxisKind, argument_list, env_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,7 @@ class Expectation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
-    """One condition of `when:`: that its value of `axis` is in `specifiers` (PEP 440), such as "<2.4"."""
+    """One condition of `when:`: that its value of `axis` is in `specifiers` (PEP 440), such as "<2.4"; "==torch"."""
 
     axis: str
     specifiers: str
@@ -140,7 +140,8 @@ class Experiment:
     script: str | None
     """The file that runs, by its path in the matrix's folder."""
     module: str = ""
-    """The dotted name by which that file runs, as `python -m` does; empty: it runs as a script."""
+    """The dotted name by which that file runs, as `python -m` does, or of an installed module that starts it; empty: it
+    runs as a script."""
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     """Environment variables of every trial, sorted by name."""
@@ -159,6 +160,12 @@ class Experiment:
         """The folder that a cell's trials start in, relative to the matrix's: that of a notebook, as in Jupyter."""
         return cell.script.rpartition("/")[0] if cell.script.endswith(".ipynb") else ""
 
+    @property
+    def own_module(self) -> str:
+        """The module where it is the file that runs; empty where an installed one starts that file."""
+        path = self.module.replace(".", "/")
+        return self.module if self.script in {f"{path}.py", f"{path}/__main__.py"} else ""
+
     def command(self, cell: Cell) -> tuple[str, ...]:
         """What Python is started with in a cell: the script or its module, and all arguments."""
         script = cell.script.removeprefix(f"{self.start(cell)}/")
@@ -169,8 +176,9 @@ class Experiment:
         return shlex.join(self.command(cell)) + (" (its cells as one script)" if cell.script.endswith(".ipynb") else "")
 
     def variables(self, cell: Cell) -> tuple[tuple[str, str], ...]:
-        """The environment variables of a cell, sorted by name; those of its axis win over those of every trial."""
-        return tuple(sorted({**dict(self.env), **dict(cell.env)}.items()))
+        """The environment variables of a cell, sorted by name; those of its axes win over those of every trial."""
+        backend = {BACKEND_VARIABLE: cell.backend} if cell.backend else {}
+        return tuple(sorted({**dict(self.env), **backend, **dict(cell.env)}.items()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -247,6 +255,16 @@ class Cell:
     def python(self) -> str | None:
         """Wanted CPython, such as "3.7"; None: the newest that fits."""
         return self.id.values.get("python")
+
+    @property
+    def backend(self) -> str | None:
+        """The backend that Keras is run with; None: Keras' own choice."""
+        return self.id.values.get("backend")
+
+    @property
+    def surroundings(self) -> tuple[object, ...]:
+        """Its values that say what is installed: cells of one matrix with the same ones share an environment."""
+        return self.pins, self.python, self.backend
 
     @property
     def import_flavour(self) -> str:

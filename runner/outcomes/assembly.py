@@ -322,7 +322,9 @@ def _exception(record: Record) -> ExceptionResult | None:
     found = record.exception
     if found is None:
         return None
-    return ExceptionResult.model_validate({**found.model_dump(), "message": message_told(found.message)})
+    return ExceptionResult.model_validate(
+        {**found.model_dump(exclude={"after_loops"}), "message": message_told(found.message)}
+    )
 
 
 def _final(verdict: Verdict) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from runner.engines.protocol import Cut, Job, JobFolder, Limits
 from runner.errors import EngineLostError, MachineError, StoppedError
 from runner.preludes.prelude import lay_out
 from runner.scripts.script import content_of, copy_script
-from runner.scripts.training_loop import loop_line
+from runner.scripts.training_loop import came_after, loop_line
 from runner.trials.file_trouble import ProjectView, file_trouble
 from runner.trials.job_files import collect, remove
 from runner.trials.printed import search_log
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 
 _TAIL_BYTES = 4096
+_TRACEBACK = "Traceback (most recent call last)"
+_FRAME = re.compile(r'^ *File "([^"\n]{1,1000})", line (\d{1,9})', re.MULTILINE)
 _ATTEMPTS = 3
 _SPARE_BYTES = 16 * 1024**2
 """With less than this free, the end of a trial that failed says nothing of its script."""
@@ -133,8 +136,9 @@ def _record(
 ) -> Record:
     from runner.trials.channel import read_channel  # noqa: PLC0415 - 0.1 s of models, for a trial that ran
 
-    setting = trial.setting
+    setting, view = trial.setting, _view(trial, folder)
     channel = read_channel(folder.channel, folder.metrics)
+    exception = staged(channel.exception, setting.script, view)
     return Record(
         key=trial.key,
         cell=dict(setting.cell.id.values),
@@ -146,8 +150,8 @@ def _record(
         lock_digest=setting.lock.digest,
         started_at=started.isoformat(timespec="seconds"),
         duration_s=round(ending.duration_s, 3),
-        stage=channel.stage,
-        phase=channel.phase,
+        stage=channel.stage if exception is None else exception.stage,
+        phase=channel.phase if exception is None else exception.phase,
         exit_code=ending.exit_code,
         signal=ending.signal,
         orderly=channel.exit is not None if channel.probe_started else None,
@@ -158,14 +162,15 @@ def _record(
         peak_memory_bytes=ending.peak_memory_bytes,
         probe=channel.probe,
         python=channel.python,
-        exception=_placed(channel.exception, trial),
-        file_trouble=file_trouble(channel.exception, _view(trial, folder)),
+        exception=_placed(exception, trial),
+        file_trouble=file_trouble(channel.exception, view),
         message="It wrote more into the record channel than is read." if ending.cut is Cut.CHANNEL else None,
         epochs=channel.epochs,
         steps=channel.steps,
         phases=channel.phases,
         evaluations=channel.evaluations,
         children=channel.children,
+        unseen=channel.unseen,
         packages=channel.packages,
         configs=channel.configs,
         seeding=channel.seeding,
@@ -192,9 +197,26 @@ def _view(trial: Trial, folder: JobFolder) -> ProjectView:
         works=(LAYOUT.work, str(folder.work)),
         homes=(LAYOUT.home, str(folder.home)),
         start=setting.experiment.start(setting.cell),
-        searched="" if setting.experiment.module else script.rpartition("/")[0],
+        searched="" if setting.experiment.own_module else script.rpartition("/")[0],
         data=tuple(mount.target for mount in setting.mounts),
     )
+
+
+def staged(exception: ScriptException | None, script: Script, view: ProjectView) -> ScriptException | None:
+    """The exception, after the training where it came after the loop in which the script trains by itself."""
+    if exception is None or exception.file is None:
+        return exception
+    sources = {file.path: content_of(script, file) for file in script.sources}
+    for block in reversed(exception.traceback.split(_TRACEBACK)):
+        places = [(view.inside(found[1]), int(found[2])) for found in _FRAME.finditer(block)]
+        frames = [(path, line) if path in sources else None for path, line in places]
+        own = [frame for frame in frames if frame is not None]
+        if own and own[-1] == (view.inside(exception.file), exception.line):
+            after = came_after(frames, sources)
+            own_way = exception.stage == "training" and "fit-" not in exception.phase
+            moved = {"stage": "after-training", "phase": ""} if after and own_way else {}
+            return exception.model_copy(update={"after_loops": after, **moved})
+    return exception
 
 
 def _placed(exception: ScriptException | None, trial: Trial) -> ScriptException | None:

@@ -52,6 +52,13 @@ class ScriptException(_Frozen):
     source: str | None = None
     stage: Stage
     phase: str
+    after_loops: bool = False
+    """True where its lines come after what trains in the script's sources: where there was training, it was over."""
+
+    @property
+    def training_stage(self) -> Stage:
+        """The stage that it belongs to where the script trained in a way of its own."""
+        return "after-training" if self.after_loops else "training"
 
 
 class FileTrouble(_Frozen):
@@ -222,6 +229,8 @@ class Record(_Frozen):
     phases: tuple[Phase, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     children: tuple[ChildProcess, ...] = ()
+    unseen: tuple[tuple[str, ...], ...] = ()
+    """The command lines of Pythons that the script started so that nothing of them could be seen (`-I`, `-E`, `-S`)."""
     packages: dict[str, Package] = Field(default_factory=dict)
     configs: dict[str, str] = Field(default_factory=dict)
     """Live configs of model, optimizer and loss as JSON text, by phase."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from runner.matrix.model import Metrics
-    from runner.trials.record import Record, Table
+    from runner.trials.record import Record, Stage, Table
 
 _UNREAD = Printed(problem="the log of this trial is gone, so run it again")
 _UNSURE = Printed(problem="the script printed more than a log keeps, and output was left out after its last value")
@@ -36,8 +36,9 @@ def read_with(record: Record, metrics: Metrics) -> Record:
         printed = {pattern: _UNSURE if _is_unsure(one) else one for pattern, one in printed.items()}
     found = (*_from_files(record, metrics), *_from_output(printed, metrics))
     names = {name for epoch in found for name in epoch.logs}
-    stage = "training" if found and record.stage in {"import", "build-model"} else record.stage
     error = record.exception
+    trained: Stage = "training" if error is None else error.training_stage
+    stage = trained if found and record.stage in {"import", "build-model"} else record.stage
     if error is not None and stage != record.stage:
         error = error.model_copy(update={"stage": stage})
     epochs = (*_others(record, names), *found)

@@ -53,6 +53,7 @@ def test_the_container_is_a_prison(docker_engine: DockerEngine, docker_image: Im
         "no new privileges": "1",
         "seccomp": "2",
         "hostname": "trial",
+        "finds itself": "done",
     }
     assert (tmp_path / "data.txt").read_text() == "data"
 

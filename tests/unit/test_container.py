@@ -48,6 +48,7 @@ def test_a_container_is_hardened_and_limited(job: Job) -> None:
         "memswap_limit": LIMITS.memory_bytes,
         "cpuset_cpus": "0,2",
         "use_config_proxy": False,
+        "extra_hosts": {given["hostname"]: "127.0.0.1"},
     }
     assert {name: given[name] for name in expected} == expected
     assert given["labels"] == {
@@ -61,7 +62,8 @@ def test_a_container_is_hardened_and_limited(job: Job) -> None:
         "core": 0,
     }
     job = replace(job, network=True)
-    assert settings(job, world_of(job, LAYOUT), user="1:1", owner="me")["network_mode"] == "bridge"
+    given = settings(job, world_of(job, LAYOUT), user="1:1", owner="me")
+    assert (given["network_mode"], given["extra_hosts"]) == ("bridge", {})
 
 
 def test_only_the_jobs_own_folders_and_files_can_be_written(job: Job, tmp_path: Path) -> None:

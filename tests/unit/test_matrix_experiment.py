@@ -31,9 +31,24 @@ def test_a_module_runs_by_its_name(folder: Path, module: str, path: str) -> None
     assert matrix.experiment.command(cell) == ("-m", module, "--fast")
 
 
+def test_an_installed_module_starts_the_script_that_is_its_first_argument_that_is_one(folder: Path) -> None:
+    arguments = "[--nproc_per_node=2, --log=no.py, nets/train.py, setup.py]"
+    matrix = loaded(folder, f"{AXES}experiment: {{module: torch.distributed.run, args: {arguments}}}\n")
+    (cell,) = expand(matrix)
+    assert (matrix.experiment.script, matrix.experiment.own_module) == ("nets/train.py", "")
+    assert matrix.experiment.command(cell)[:3] == ("-m", "torch.distributed.run", "--nproc_per_node=2")
+
+
 @pytest.mark.parametrize(
     ("experiment", "expected"),
     [
+        (
+            "module: torch.distributed.run, args: [x.py]",
+            (
+                "2:22: there is no module 'torch.distributed.run' in FOLDER "
+                "(an installed one starts a script of this folder, which `args` names)"
+            ),
+        ),
         ("module: nets.trian", "2:22: there is no module 'nets.trian' in FOLDER (did you mean 'train'?)"),
         ("module: sub", "2:22: there is no module 'sub' in FOLDER (a package needs a __main__.py to run)"),
         (

@@ -10,7 +10,7 @@ from runner.matrix.model import Judging, Metrics
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.reported_metric import reported
 from runner.outcomes.verdict import Label
-from runner.trials.record import Printed, Record, Table
+from runner.trials.record import Printed, Record, ScriptException, Table
 from runner.trials.script_metrics import read_with
 
 
@@ -114,3 +114,35 @@ def test_where_output_was_left_out_after_the_last_value_nothing_is_known(
     verdict = verdict_of(read, (parse("loss < 0.1"),))
     assert set(verdict.flags) & {"log-truncated"} == flags
     assert (verdict.label is Label.NO_METRICS) == (not values)
+
+
+@pytest.mark.parametrize(
+    ("after", "stage", "label"),
+    [
+        (True, "after-training", Label.CRASHED_AFTER_TRAINING),
+        (False, "training", Label.CRASHED_TRAINING),
+    ],
+)
+def test_an_exception_after_what_was_printed_is_after_training_where_its_lines_are(
+    after: bool, stage: str, label: Label
+) -> None:
+    error = {
+        "type": "KeyError",
+        "message": "'f1'",
+        "traceback": "",
+        "stage": "import",
+        "phase": "",
+        "after_loops": after,
+    }
+    raw = record(
+        stage="import",
+        phases=(),
+        epochs=(),
+        exit_code=1,
+        exception=ScriptException.model_validate(error),
+        printed={"L": Printed(lines=(1,), values=(0.1,))},
+    )
+    read = read_with(raw, Metrics(patterns=(("loss", "L"),)))
+    assert read.exception is not None
+    assert (read.stage, read.exception.stage) == (stage, stage)
+    assert verdict_of(read, (parse("loss < 0.2"),)).label is label

@@ -53,6 +53,9 @@ LAYOUT = Layout(
 """A trial's world in a container."""
 _NOBODY = 65532
 """Runs the trials of a runner that is root."""
+_HOST = "trial"
+"""The container's name for itself. Without a network nobody else would say where it is: processes of one trial that
+train together meet there."""
 _OPEN_FILES = 8192
 _KILL_S = 20.0
 _STATE_POLL_S = 0.01
@@ -105,7 +108,8 @@ def settings(job: Job, world: TrialWorld, *, user: str, owner: str) -> dict[str,
         "command": list(world.command),
         "user": user,
         "working_dir": world.start,
-        "hostname": "trial",
+        "hostname": _HOST,
+        "extra_hosts": {} if job.network else {_HOST: "127.0.0.1"},
         "environment": {**world.variables, **world.probing},
         "use_config_proxy": False,
         "labels": {**{f"{PREFIX}.{name}": text for name, text in job.labels.items()}, OWNER: owner, TRIAL: job.key},
@@ -351,6 +355,7 @@ def shell_command(image: Image, job: Job, *, owner: str) -> tuple[tuple[str, ...
     options += ["--read-only", "--init", f"--pids-limit={wanted['pids_limit']}", f"--hostname={wanted['hostname']}"]
     options += [f"--memory={wanted['mem_limit']}", f"--memory-swap={wanted['memswap_limit']}"]
     options += [f"--shm-size={wanted['shm_size']}"]
+    options += [f"--add-host={name}:{address}" for name, address in wanted["extra_hosts"].items()]
     options += [f"--cap-drop={capability}" for capability in wanted["cap_drop"]]
     options += [f"--security-opt={option}" for option in wanted["security_opt"]]
     options += [f"--env={name}={text}" for name, text in wanted["environment"].items()]

@@ -46,7 +46,7 @@ def reader(backend: str) -> "Callable[[Any], Any]":
 
     def read(variables: "Any") -> "Any":
         if not variables or is_eager():
-            return (variable.numpy() for variable in variables)
+            return (_of_this_process(variable).numpy() for variable in variables)
         if is_first_graph():
             return iter(sys.modules[backend].get_session().run(list(variables)))
         return iter(_outside(variables))
@@ -54,11 +54,17 @@ def reader(backend: str) -> "Callable[[Any], Any]":
     return read
 
 
+def _of_this_process(variable: "Any") -> "Any":
+    """The first replica of a variable that has several: reading them all may wait for other processes to read too."""
+    replicas = getattr(variable, "_values", None)
+    return replicas[0] if isinstance(replicas, tuple) and replicas else variable
+
+
 def _outside(variables: "Any") -> "list[Any]":
     """What variables hold while a function is traced; nothing where they get their values only when it runs."""
     try:
         with _tensorflow("framework.ops").init_scope():
-            return [variable.numpy() for variable in variables]
+            return [_of_this_process(variable).numpy() for variable in variables]
     except Exception:
         return []
 
@@ -90,6 +96,14 @@ def norm(arrays: "Any") -> "float | None":
             for first in range(0, flat.size, CHUNK):  # a large array's double would need as much memory again, twice
                 total += float(numpy.square(flat[first : first + CHUNK].astype("float64")).sum())
         return float(numpy.sqrt(total))
+
+
+def norm_of(variables: "Any", read: "Any") -> "float | None":
+    """The norm of what is read of variables; None where there are none, or too many."""
+    if not variables or count(variables) > NORM_PARAMETERS:
+        return None
+    arrays = list(read(variables))
+    return norm(arrays) if arrays else None
 
 
 def difference(after: "Any", before: "Any") -> "list[Any]":
@@ -127,6 +141,12 @@ def is_eager() -> bool:
     if context is None:  # TensorFlow 1.3 and older, or none at all
         return _tensorflow("framework.ops") is None
     return bool(context.executing_eagerly() if hasattr(context, "executing_eagerly") else context.in_eager_mode())
+
+
+def is_stateless() -> bool:
+    """True where Keras 3 computes new values of variables and changes none: a function of JAX' does that."""
+    module = sys.modules.get("keras.src.backend.common.stateless_scope")
+    return module is not None and bool(module.in_stateless_scope())
 
 
 def is_first_graph() -> bool:

@@ -34,6 +34,7 @@ print(
             "no new privileges": status("NoNewPrivs"),
             "seccomp": status("Seccomp"),
             "hostname": socket.gethostname(),
+            "finds itself": attempt(lambda: socket.getaddrinfo(socket.gethostname(), 80)),
         }
     )
 )

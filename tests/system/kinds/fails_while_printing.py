@@ -1,0 +1,9 @@
+import random
+
+slope, losses = 0.0, []
+for epoch in range(30):
+    x = random.uniform(0.5, 1)
+    print("loss", (slope - 3) ** 2)
+    slope -= (slope * x - 3 * x) * x
+    if epoch == 20:
+        print("best", losses[0])
