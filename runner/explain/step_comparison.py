@@ -32,8 +32,8 @@ TRIALS = 2 + 2 * _TWICE
 
 
 UNSEEN = (
-    "no training step was seen (those of Keras' fit and train_on_batch and of PyTorch's optimizers are; what runs inside"
-    " of a compiled function, such as a loop in jax.jit or around a GradientTape, and what scikit-learn fits, is not)"
+    "no training step was seen; those of Keras' fit and train_on_batch and of PyTorch's optimizers are, those inside of"
+    " a compiled function (jax.jit), around a GradientTape or in scikit-learn are not"
 )
 
 InitialWeights = tuple[str, str]
