@@ -14,11 +14,13 @@ from test_trace import traced
 
 from runner.investigate.trace_difference import Where, first_difference
 from runner.preludes.defaults import Default, explicit
-from runner.preludes.prelude import INITIAL_FILE, Prelude, catalogue, fixed_order, initial_weights
+from runner.preludes.prelude import INITIAL_FILE, Prelude, catalogue, fixed_order, initial_weights, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from runner.investigate.trace import Trace
 
 pytestmark = [pytest.mark.slow, pytest.mark.torch]
 
@@ -104,8 +106,7 @@ x = np.random.RandomState(0).rand(64, 8, 8, 1).astype("float32")
 y = x.mean(axis=(1, 2, 3)) > 0.5
 layers = [
     keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.BatchNormalization(), keras.layers.MaxPooling2D(),
-    keras.layers.Flatten(), keras.layers.Dense(80, activation="tanh"), keras.layers.Dropout(float(sys.argv[2])),
-    keras.layers.Dense(1, activation="sigmoid"),
+    keras.layers.Flatten(), keras.layers.Dense(80, activation="tanh"), keras.layers.Dense(1, activation="sigmoid"),
 ]
 model = keras.Sequential([keras.Input((8, 8, 1)), *layers])
 model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
@@ -138,12 +139,11 @@ def test_a_switch_of_torch_jax_or_scikit_learn_changes_what_it_is_for(
     numbers = [run.result.pop(OTHER_NUMBERS) for run in (before, after)]
     assert numbers[0] != numbers[1]
     assert {name: (before.result[name], after.result[name]) for name in CHANGES} == CHANGES
-    told = after.channel.preludes
-    assert [name for name in names if told[name].error] == []
-    assert [name for name in names if not (name in told and told[name].applied)] == [
+    assert {name: one.error for name, one in after.channel.preludes.items() if one.error} == {}
+    assert set(names) - {name for name, one in after.channel.preludes.items() if one.applied} == {
         "torch-cudnn-off",
         "torch-cudnn-deterministic",
-    ], "there is no GPU that they could change anything on"
+    }, "there is no GPU that they could change anything on"
 
 
 def test_a_traced_loop_of_torch_ends_bit_for_bit_as_one_without(stack: Callable[[str], Path], tmp_path: Path) -> None:
@@ -171,18 +171,26 @@ def test_two_loops_of_torch_part_at_the_first_update_where_a_default_of_the_opti
     assert found.sentence().startswith("Step 1: learning rate, output, loss and gradients agree; the update of the")
 
 
+@pytest.fixture(scope="module")
+def on_tensorflow(stack: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Trace, Prelude]:
+    """The trace of Keras on TensorFlow, and the prelude with its initial weights."""
+    folder = tmp_path_factory.mktemp("tensorflow")
+    _, trace = traced(stack(KERAS3), folder, KERAS_FIT, "3", tools=(fixed_order(),))
+    return trace, initial_weights((folder / INITIAL_FILE).read_text())
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_trace_of_keras_on_another_backend_is_neutral_and_agrees_with_that_on_tensorflow(
-    backend: str, stack: Callable[[str], Path], tmp_path: Path
+    backend: str, stack: Callable[[str], Path], on_tensorflow: tuple[Trace, Prelude], tmp_path: Path
 ) -> None:
-    python = stack(TORCH_AND_JAX)
-    bare = execute(python, tmp_path, KERAS_FIT, "3", "0.3", RUNNER_SEED="99", KERAS_BACKEND=backend)
-    run, trace = traced(python, tmp_path, KERAS_FIT, "3", "0.3", KERAS_BACKEND=backend)
+    good, given = on_tensorflow
+    tools = [given, fixed_order()]
+    lay_out(tools, tmp_path / "without")
+    settings = {"RUNNER_SEED": "99", "KERAS_BACKEND": backend, "RUNNER_PRELUDES": str(tmp_path / "without")}
+    bare = execute(stack(TORCH_AND_JAX), tmp_path, KERAS_FIT, "4", **settings)
+    run, bad = traced(stack(TORCH_AND_JAX), tmp_path, KERAS_FIT, "4", tools=tuple(tools), KERAS_BACKEND=backend)
     assert run.result == bare.result
-    assert (trace.ended, trace.notes, len(trace.steps)) == (True, (), 18)
-    _, good = traced(stack(KERAS3), tmp_path, KERAS_FIT, "3", "0", tools=(fixed_order(),))
-    given = initial_weights((tmp_path / INITIAL_FILE).read_text())
-    _, bad = traced(python, tmp_path, KERAS_FIT, "4", "0", tools=(given, fixed_order()), KERAS_BACKEND=backend)
+    assert (bad.ended, bad.notes) == (True, ())
     assert all(step.batch and step.outputs for step in bad.steps.values())
     found = first_difference(good, bad)
     assert (found.where, found.recorded, found.only_good, found.only_bad) == (Where.NOWHERE, 18, (), ()), (
