@@ -146,25 +146,21 @@ def test_a_switch_of_torch_jax_or_scikit_learn_changes_what_it_is_for(
     }, "there is no GPU that they could change anything on"
 
 
-def test_a_traced_loop_of_torch_ends_bit_for_bit_as_one_without(stack: Callable[[str], Path], tmp_path: Path) -> None:
-    bare = execute(stack(TORCH_AND_JAX), tmp_path, TORCH_LOOP, "3", "{}", RUNNER_SEED="99")
-    run, trace = traced(stack(TORCH_AND_JAX), tmp_path, TORCH_LOOP, "3", "{}")
-    assert run.result == bare.result
-    assert (trace.ended, trace.notes, list(trace.steps)) == (True, (), list(range(1, 21)))
-    assert [layer.kind for layer in trace.header.layers] == ["Linear", "BatchNorm1d", "Linear"]
-    assert {slot.kind for slot in trace.slots} == {"m", "v"}
-    assert all(step.batch and step.outputs and step.loss and step.gradients for step in trace.steps.values())
-
-
-def test_two_loops_of_torch_part_at_the_first_update_where_a_default_of_the_optimizer_differs(
+def test_a_traced_loop_of_torch_is_as_one_without_and_parts_at_the_first_update_where_a_default_differs(
     stack: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    _, good = traced(stack(TORCH_AND_JAX), tmp_path, TORCH_LOOP, "3", "{}", tools=(fixed_order(),))
+    lay_out([fixed_order()], tmp_path / "without")
+    settings = {"RUNNER_SEED": "99", "RUNNER_PRELUDES": str(tmp_path / "without")}
+    bare = execute(stack(TORCH_AND_JAX), tmp_path, TORCH_LOOP, "3", "{}", **settings)
+    run, good = traced(stack(TORCH_AND_JAX), tmp_path, TORCH_LOOP, "3", "{}", tools=(fixed_order(),))
+    assert run.result == bare.result
+    assert (good.ended, good.notes, list(good.steps)) == (True, (), list(range(1, 21)))
+    assert [layer.kind for layer in good.header.layers] == ["Linear", "BatchNorm1d", "Linear"]
+    assert {slot.kind for slot in good.slots} == {"m", "v"}
+    assert all(step.batch and step.outputs and step.loss and step.gradients for step in good.steps.values())
     given = initial_weights((tmp_path / INITIAL_FILE).read_text())
-    tools = (given, fixed_order())
-    _, same = traced(stack(TORCH_AND_JAX), tmp_path, TORCH_LOOP, "4", "{}", tools=tools)
-    assert first_difference(good, same).where is Where.NOWHERE
-    _, bad = traced(stack(TORCH_AND_JAX), tmp_path, TORCH_LOOP, "4", '{"eps": 0.001}', tools=tools)
+    changed = '{"eps": 0.001}'
+    _, bad = traced(stack(TORCH_AND_JAX), tmp_path, TORCH_LOOP, "4", changed, tools=(given, fixed_order()))
     found = first_difference(good, bad)
     assert (found.where, found.step) == (Where.STEP, 1), found.sentence()
     assert {one.quantity.what for one in found.differ} == {"update"}
