@@ -136,6 +136,7 @@ for command in ([sys.executable, "-I"], [sys.executable, "-S"], [sys.executable,
     done = run(python, tmp_path, script)
     assert (set(done.out.split()), done.err, done.exit_code) == ({"1"}, "", 0)
     assert told(done).children == ()
+    assert [command[1] for command in told(done).unseen] == ["-I", "-S", "-E"]
 
 
 @OLDEST_AND_NEWEST

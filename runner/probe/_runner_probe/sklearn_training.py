@@ -12,6 +12,7 @@ from sys import modules
 
 from . import estimators, phases
 from .enclosing_importlib_bootstrap import enclosed
+from .step_loop import Subject
 from .wrapping import nothing, own_classes
 
 TYPE_CHECKING = False
@@ -87,7 +88,12 @@ class SklearnTraining:
         if not stack and not self._main_stack() and estimators.is_trained(estimator):
             state = estimators.EstimatorState(estimator)
             loop = loops.known(estimator, "batches") or loops.begin(
-                estimator, (), None, "batches", state=state, architecture=estimators.architecture(estimator)
+                estimator,
+                (),
+                None,
+                "batches",
+                state=state,
+                subject=Subject(estimator, estimators.architecture(estimator)),
             )
             self._trainings.tell_configs(loop.name, estimators.config_texts(estimator))
         stack.append((estimator, None))
