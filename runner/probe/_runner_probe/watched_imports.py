@@ -68,6 +68,7 @@ TAPES = "python.eager.backprop"
 FUNCTIONS = ("python.eager.def_function", "python.eager.polymorphic_function.polymorphic_function")
 GRADIENTS = "python.ops.gradients_impl"
 ESTIMATORS = ("tensorflow_estimator.python.estimator.estimator", "tensorflow.python.estimator.estimator")
+BOOSTERS = (("xgboost", "training", "core"), ("lightgbm", "engine", "basic"))
 FLAX_COMPILATION = "flax.nnx.transforms.compilation"
 SUMMARIES = "tensorboard.plugins.scalar.summary_v2"
 
@@ -186,6 +187,12 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
 
         return jax_training.JaxTraining(trainings())
 
+    @lru_cache(maxsize=None)
+    def boosters() -> "Any":
+        from . import booster_training
+
+        return booster_training.BoosterTraining(trainings(), estimators())
+
     def watch_estimators(module: "Any") -> None:
         training().watch_estimators(module)
         training().sessions.watch_estimators(module)
@@ -199,6 +206,10 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
     found += [(name, watch_estimators) for name in ESTIMATORS]
     found += [(name, lambda module: estimators().watch_scores(module)) for name in OTHER_SCORES]
     found.append((SKLEARN, lambda module: estimators().watch(module)))
+    for library, train, core in BOOSTERS:
+        found.append((library + "." + train, lambda module: boosters().watch_train(module)))
+        found.append((library + "." + core, lambda module: boosters().watch_boosters(module)))
+        found.append((library + ".sklearn", lambda module: boosters().watch_estimators(module)))
     found.append(("jax", lambda module: gradients().watch(module)))
     found.append(("optax", lambda module: gradients().watch_optimizers(module)))
     found.append((FLAX_COMPILATION, lambda module: gradients().watch_modules(module)))
