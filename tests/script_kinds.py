@@ -27,9 +27,15 @@ AXES = {
     "keras-3": {"tensorflow": ["2.16.1"], "keras": ["3.3.3"]},
     "plain": {"numpy": ["1.26.4"]},
     "torch": {"torch": [TORCH]},
+    "jax": {"jax": ["0.4.34"]},
+    "scikit-learn": {"scikit-learn": ["1.5.2"]},
 }
 """What a matrix begins with, by stack: all kinds of one share an environment, but for those that ask for packages."""
-PACKAGES = {"torch": ["numpy"]}
+PACKAGES = {
+    "torch": ["numpy"],
+    "jax": ["flax", "optax", "keras"],
+    "scikit-learn": ["xgboost-cpu", "lightgbm"],
+}
 """What all kinds of a stack ask for."""
 WITH_TORCH = {"torch"}
 """The stacks that need the wheel of PyTorch."""
