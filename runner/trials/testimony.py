@@ -110,7 +110,7 @@ class Testimony:
         cause = self._raised_first() if own.type in _FAILED_CHILD else None
         if cause is None:
             return own.model_copy(update={"stage": self._lifted(own.stage, has_metrics)})
-        return cause.model_copy(update={"traceback": f"{cause.traceback}\n{own.traceback}"})
+        return cause.model_copy(update={"traceback": f"{own.traceback}\n{cause.traceback}"})
 
     def _raised_first(self) -> ScriptException | None:
         """What the process raised that failed last; of those that trained together, the one that failed first."""
@@ -268,7 +268,7 @@ class ProcessTestimony:
                 self.packages = {name: Package(version=p.version, file=p.file) for name, p in packages.items()}
             case events.Exit(kind=kind):
                 self.exit = kind
-            case events.Unseen(argv=argv):
+            case events.UnseenStart(argv=argv):
                 if len(self.unseen) >= UNSEEN:
                     return False
                 self.unseen.append(tuple(argv))

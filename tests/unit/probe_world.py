@@ -243,6 +243,67 @@ class Session(BaseSession):
 }
 
 
+BOOSTERS = {
+    "xgboost/__init__.py": "from .training import train\nfrom . import sklearn\n",
+    "xgboost/core.py": """
+import json
+class Booster(object):
+    def __init__(self, rounds=()):
+        self.rounds = list(rounds)
+    def update(self, data, iteration):
+        self.rounds.append(data)
+    def eval_set(self, evals, iteration=0):
+        return '[%d]' % iteration + ''.join('\\t%s-rmse:%s' % (name, value) for value, name in evals)
+    def save_raw(self, raw_format='deprecated'):
+        assert raw_format == 'ubj'
+        return bytearray(repr(self.rounds).encode())
+    def save_config(self):
+        learner = {'train_param': {'eta': '0.3'}, 'updater': [{'name': 'grow'}]}
+        return json.dumps({'learner': learner, 'version': [1, 2]})
+""",
+    "xgboost/training.py": """
+from .core import Booster
+def train(params, data, num_boost_round=10, evals=(), xgb_model=None):
+    booster = Booster(xgb_model.rounds if xgb_model else ())
+    for number in range(num_boost_round):
+        booster.update(data, number)
+        if evals:
+            booster.eval_set([(value / (1 + number), name) for value, name in evals], number)
+        if isinstance(data, Exception):
+            raise data
+    return booster
+""",
+    "xgboost/sklearn.py": """
+from .training import train
+class XGBRegressor(object):
+    def fit(self, data, evals=()):
+        self.booster = train({}, data, 2, evals)
+        return self
+""",
+    "lightgbm/__init__.py": "from .engine import train\n",
+    "lightgbm/basic.py": """
+class Booster(object):
+    def update(self, train_set=None):
+        return False
+    def eval_train(self, feval=None):
+        return [('training', 'l2', 0.5, False)]
+    def eval_valid(self, feval=None):
+        return [('valid_1', 'ndcg@3', float('nan'), True)]
+    def model_to_string(self):
+        return 'tree\\n\\nparameters:\\n[boosting: gbdt]\\n[metric: ]\\n\\nend of parameters\\n'
+""",
+    "lightgbm/engine.py": """
+from .basic import Booster
+def train(params, train_set, num_boost_round=100, init_model=None):
+    booster = Booster()
+    for number in range(num_boost_round):
+        booster.update()
+        booster.eval_train()
+        booster.eval_valid()
+    return booster
+""",
+}
+
 JAX = {
     "jax/__init__.py": """
 import functools
@@ -403,7 +464,7 @@ def run(
     """Run `script` in `folder/work` as a trial; `keras` is on its path, the channel beside the folder."""
     work = folder / "work"
     site = folder / "site"
-    for name, text in {**KERAS, **TENSORFLOW_1, **JAX}.items():
+    for name, text in {**KERAS, **TENSORFLOW_1, **BOOSTERS, **JAX}.items():
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).write_text(text)
     work.mkdir(exist_ok=True)

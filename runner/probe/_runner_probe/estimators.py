@@ -4,6 +4,7 @@ Nothing is read but what lies in the estimator's own attributes: a property migh
 """
 
 import hashlib
+import inspect
 import json
 import pickle
 import weakref
@@ -32,7 +33,12 @@ ARRAYS = (
     *("coef_", "intercept_", "coefs_", "intercepts_", "dual_coef_", "components_", "cluster_centers_", "means_"),
     *("weights_", "theta_", "embedding_", "feature_log_prob_", "scalings_"),
 )
-KNOWN = frozenset(["builtins", "numpy", "scipy", "sklearn", "collections", "functools", "copyreg", "pandas", "joblib"])
+KNOWN = frozenset(
+    (
+        *("builtins", "collections", "copyreg", "functools", "joblib", "lightgbm", "numpy", "pandas"),
+        *("scipy", "sklearn", "xgboost"),
+    )
+)
 """Packages whose objects can be pickled without an effect on what a script does."""
 MOST = 100
 
@@ -121,8 +127,6 @@ class EstimatorState:
         estimator = self._estimator()
         if estimator is None:
             return None
-        if not any(_is_learned(name) for name in vars(final(estimator))):
-            return NOTHING
         found = Digest()
         try:
             Pickler(found, protocol=4).dump(vars(estimator).get("best_estimator_", estimator))
@@ -170,11 +174,10 @@ class Pickler(pickle.Pickler):
 
 
 def _is_known(cls: type) -> bool:
-    """True where no method of unknown code says how it is pickled."""
+    """True where no Python code of an unknown package says how it is pickled."""
     for name in ("__reduce_ex__", "__reduce__", "__getstate__"):
         owner = next((one for one in cls.__mro__ if name in vars(one)), object)
-        package = owner.__module__.partition(".")[0]
-        if package not in KNOWN and not package.startswith("_cython"):
+        if inspect.isfunction(vars(owner).get(name)) and owner.__module__.partition(".")[0] not in KNOWN:
             return False
     return True
 
