@@ -198,7 +198,7 @@ class Exit(_Event):
     kind: Literal["normal", "exception"]
 
 
-class Unseen(_Event):
+class UnseenStart(_Event):
     """The script starts a Python that the probe can't ride in."""
 
     event: Literal["unseen"]
@@ -229,7 +229,7 @@ Event = (
     | Uncaught
     | Packages
     | Exit
-    | Unseen
+    | UnseenStart
     | ProbeError
 )
 

@@ -268,7 +268,7 @@ class ProcessTestimony:
                 self.packages = {name: Package(version=p.version, file=p.file) for name, p in packages.items()}
             case events.Exit(kind=kind):
                 self.exit = kind
-            case events.Unseen(argv=argv):
+            case events.UnseenStart(argv=argv):
                 if len(self.unseen) >= UNSEEN:
                     return False
                 self.unseen.append(tuple(argv))
