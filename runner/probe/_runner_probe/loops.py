@@ -142,7 +142,9 @@ class Loops:
         if self._epoch_is_over:
             self._end_epochs()
         self.taken += 1
-        numbers, self._told = dict(self._told, **(values or {})), {}
+        numbers: dict[str, float] = values or {}
+        if self._told:
+            numbers, self._told = dict(self._told, **numbers), {}
         if numbers:
             loop.blocks.add(numbers, steps)
         loop.epoch.add(numbers, steps)

@@ -51,16 +51,23 @@ class Trainings:
 
         A token of None means that the end of the call does not matter; nor does it in a fork that the call made.
         """
+        channel = self.channel
 
         def enter_here(args: "Any", kwargs: "Any") -> "Any":
-            self.channel.settle()
-            token = enter(args, kwargs, *given)
+            try:
+                channel.settle()
+                token = enter(args, kwargs, *given)
+            except Exception as error:
+                channel.failed(enter.__name__, error)
+                return None
             return None if token is None else (self._process, token)
 
         def leave_if_entered(entered: "Any", result: "Any", error: "Any") -> None:
-            self.channel.settle()
-            if entered is not None and entered[0] == self._process:
-                leave(entered[1], result, error)
+            try:
+                channel.settle()
+                if entered is not None and entered[0] == self._process:
+                    leave(entered[1], result, error)
+            except Exception as failure:
+                channel.failed(leave.__name__, failure)
 
-        shielded = self.channel.shielded
-        wrapping.put_around(cls, name, shielded(enter_here), shielded(leave_if_entered), compiler)
+        wrapping.put_around(cls, name, enter_here, leave_if_entered, compiler)
