@@ -9,6 +9,12 @@ shares = numbers.dirichlet(np.ones(4), 512).astype("float32")
 words = np.stack([numbers.multinomial(30, share @ topics) for share in shares.astype("float64")]).astype("float32")
 words[::100] = 0
 
-model = keras.Sequential([keras.Input((50,)), keras.layers.Dense(16, activation="relu"), keras.layers.Dense(4)])
+model = keras.Sequential(
+    [
+        keras.Input((50,)),
+        keras.layers.Dense(16, activation="relu", use_bias=False),
+        keras.layers.Dense(4, use_bias=False),
+    ]
+)
 model.compile(optimizer="adam", loss="cosine_similarity")
 model.fit(words, shares, epochs=20, verbose=2)
