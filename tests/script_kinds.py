@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "system" / "kinds"
 PAGE = Path(__file__).parents[1] / "docs" / "scripts.md"
 BEGIN, END = "<!-- kinds: made from tests/system/kinds/kinds.yaml -->\n", "<!-- end of kinds -->\n"
-AXES = {"keras": {"tensorflow": ["2.15.0"]}, "plain": {"numpy": ["1.26.4"]}, "torch": {"torch": [TORCH]}}
+AXES = {
+    "keras": {"tensorflow": ["2.15.0"]},
+    "tensorflow-1": {"tensorflow": ["1.13.1"], "keras": ["2.2.4"]},
+    "keras-3": {"tensorflow": ["2.16.1"], "keras": ["3.3.3"]},
+    "plain": {"numpy": ["1.26.4"]},
+    "torch": {"torch": [TORCH]},
+}
 """What a matrix begins with, by stack: all kinds of one share an environment, but for those that ask for packages."""
 PACKAGES = {"torch": ["numpy"]}
 """What all kinds of a stack ask for."""
@@ -94,8 +100,8 @@ def lay_out(kind: Kind, folder: Path, wheel: Path | None) -> None:
     else:
         folder.mkdir()
         shutil.copy(source, folder)
-    if (FOLDER / "locks").is_dir():
-        shutil.copytree(FOLDER / "locks", folder / "locks")
+    for locks in (FOLDER / "locks", FOLDER.parents[2] / "locks"):
+        shutil.copytree(locks, folder / "locks", dirs_exist_ok=True)
     wheels = [beside(folder, wheel)] if wheel and kind.stack in WITH_TORCH else []
     (folder / "matrix.yaml").write_text(kind.text(*wheels))
 

@@ -49,12 +49,18 @@ def propose(folder: Path, path: str) -> Proposal:
     pins = {name: need.pin for name, need in needs.items() if need.pin is not None}
     distributions = {name for name in (*known.values(), *installed) if name}
     axes = starting_axes(distributions, pins)
+    of_one_time = any(package in pins for package, _ in axes.packages)
+    asked = () if of_one_time else needs.keys() - axes.floating
+    entries = {name: _package(name, axes, needs, of_one_time=of_one_time) for name in distributions}
     files, data = _files(folder, path.rpartition("/")[0], contents)
     return Proposal(
         script=script.path,
         axes=axes,
-        packages=tuple(sorted({text for name in distributions if (text := _package(name, axes, needs))})),
-        questions=tuple(_questions([] if install else own, known, needs)),
+        packages=tuple(sorted({text for text in entries.values() if text})),
+        questions=(
+            *_questions([] if install else own, known, needs),
+            *_pins_left_out(needs[name] for name in sorted(entries) if entries[name] == name and name in asked),
+        ),
         requirement_files=tuple(dict.fromkeys(need.file for need in needs.values() if need.is_required)),
         module=module,
         install=install,
@@ -123,11 +129,22 @@ def _can_be_installed(folder: Path) -> bool:
     return bool(tables & {"project", "build-system"}) or (folder / "setup.py").is_file()
 
 
-def _package(name: str, axes: StartingAxes, needs: Mapping[str, ProjectNeed]) -> str:
-    """The entry of `packages:` for a distribution; empty where the axes bring it, or it has an address."""
+def _package(name: str, axes: StartingAxes, needs: Mapping[str, ProjectNeed], *, of_one_time: bool) -> str:
+    """The entry of `packages:` for a distribution; empty where the axes bring it, or it has an address.
+
+    A pin is taken over where the project pins the axis too (`of_one_time`): else it is of another time than most cells.
+    """
     if name in axes.brings or any(name == axis for axis, _ in axes.packages):
         return ""
     need = needs.get(name)
     if need is None or name in axes.floating:
         return name
-    return "" if need.address else f"{name}{need.versions}"
+    if need.address:
+        return ""
+    return f"{name}{need.versions}" if of_one_time or need.pin is None else name
+
+
+def _pins_left_out(needs: Iterable[ProjectNeed]) -> Iterator[str]:
+    for need in needs:
+        if need.pin is not None and not need.address:
+            yield f"- {need.name}{need.versions}     # so in {need.file}: is it for every version that is tried?"

@@ -55,6 +55,8 @@ class Environment:
     be taken (`--hash=sha256:…`); after `-c` a constraint."""
     python: str | None = None
     """A minor release such as "3.7"; None: the newest that has a wheel for every pinned binary package."""
+    backend: str | None = None
+    """The backend of Keras for which something is installed; None: none is asked for."""
     flavour: str = "auto"
     """`cpu`, `full` or `auto`: whether tensorflow is installed as tensorflow-cpu where both exist."""
     as_of: str = "release"
@@ -91,12 +93,13 @@ class Environment:
     def name(self) -> str:
         """The stem of the lock's file name: `tensorflow-1.13.1+keras-2.2.4`.
 
-        Then `+py3.7` and the flavour where they are asked for, and 8 hex digits of the further requirements, of rules
-        of time that are not the usual one, and of what is installed beside. Where that is too long, the base and 12 hex
-        digits of all.
+        Then `+py3.7`, the backend and the flavour where they are asked for, and 8 hex digits of the further
+        requirements, of rules of time that are not the usual one, and of what is installed beside. Where that is too
+        long, the base and 12 hex digits of all.
         """
         parts = [f"{name}-{version}" for name, version in self.pins]
         parts += [f"py{self.python}"] if self.python else []
+        parts += [self.backend] if self.backend else []
         parts += [self.flavour] if self.flavour != "auto" else []
         further = [*self.packages, *self.time_rules, *self.beside]
         if further:

@@ -109,6 +109,7 @@ def inputs_digest(environment: Environment) -> str:
     inputs = [environment.pins, environment.packages, environment.python, environment.flavour, platform_name()]
     inputs += [environment.time_rules] if environment.time_rules else []
     inputs += [environment.beside] if environment.beside else []
+    inputs += [f"backend {environment.backend}"] if environment.backend else []
     return _digest(json.dumps(inputs))
 
 
@@ -121,6 +122,8 @@ def _header(lock: Lock) -> Iterator[str]:
     yield f"# packages: {_packages(environment)}"
     yield f"# flavour: {environment.flavour}"
     yield f"# asked cpython: {environment.python or 'newest that fits'}"
+    if environment.backend:
+        yield f"# asked backend: {environment.backend}"
     if environment.time_rules:
         yield f"# asked times: {_join(environment.time_rules)}"
     if environment.beside:
@@ -190,6 +193,7 @@ def _difference(header: dict[str, str], environment: Environment) -> str:
         "packages": _packages(environment),
         "flavour": environment.flavour,
         "asked cpython": environment.python or "newest that fits",
+        "asked backend": environment.backend or "none",
         "asked times": _join(environment.time_rules),
         "beside it": _join(environment.beside),
         "platform": platform_name(),

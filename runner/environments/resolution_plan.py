@@ -6,32 +6,26 @@ the engine can provide.
 
 from __future__ import annotations
 
-import re
-import zipfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
-from runner.environments.file_store import obtain
+from runner.environments.keras_backends import backing, build_for_processors
 from runner.environments.local_wheels import fitting, local_wheel, release_of, those_taking
-from runner.environments.sdists import built
 from runner.environments.solver import NoSolutionError
-from runner.environments.target import accepts, first_release, installable, machine, minor_of, takes_python, wheel_tags
+from runner.environments.target import accepts, first_release, installable, minor_of, takes_python, wheel_tags
 from runner.environments.times import UNDATED, day_after, times_of
 from runner.errors import UsageError
 from runner.matrix.axes import SAME_FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from runner.environments.index.catalog import Catalog
     from runner.environments.index.project import IndexFile, Release
-    from runner.environments.interpreters import Toolchain
     from runner.environments.local_wheels import LocalWheel
     from runner.environments.lock import Environment
     from runner.environments.times import Times
@@ -105,8 +99,12 @@ class ResolutionPlan:
     python: str
     pins: Mapping[str, str]
     """Name to version; the base first."""
+    exact: Mapping[str, str]
+    """Name to version of what is given: the pins, the wheels and the newest release of Keras' backend."""
+    requirements: tuple[str, ...]
+    """What asks for the pins and for the backend, the base first."""
     out: Mapping[str, datetime]
-    """When each pinned release and each wheel came out."""
+    """When each of `exact` came out."""
     packages: tuple[Requirement, ...]
     constraints: tuple[str, ...]
     """Requirements that hold for what comes in, and bring nothing in."""
@@ -124,11 +122,6 @@ class ResolutionPlan:
         """The name of the first pin."""
         return next(iter(self.pins))
 
-    @property
-    def exact(self) -> Mapping[str, str]:
-        """Name to version of what is given: the pins and the wheels."""
-        return {**{wheel.name: wheel.version for wheel in self.wheels}, **self.pins}
-
     def newer_than(self, as_of: datetime | None) -> tuple[tuple[str, datetime], ...]:
         """What is given and a limit would hide, with a limit that shows it; those with a rule of their own apart."""
         shown = ((name, day_after(out)) for name, out in self.out.items() if name not in self.times.own)
@@ -143,38 +136,52 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
     """
     wheels = tuple(filter(None, map(local_wheel, environment.packages)))
     wanted = tuple(_requirement(line) for line in environment.packages if local_wheel(line) is None)
+    packages = tuple(one.requirement for one in wanted if not one.is_constraint)
+    named = {*(wheel.name for wheel in wheels), *(canonicalize_name(one.name) for one in packages)}
     times = times_of(environment.as_of, environment.dates)
     releases = {name: _release(name, version, environment, catalog, wheels) for name, version in environment.pins}
-    undated = {name: None for name in releases if catalog.has_undated(name)}
-    times = replace(times, own={**undated, **times.own})  # a pin is exact: no newer one can come in by this
     _check_times(releases, times)
-    python = _python(environment, releases, _taken(environment, wheels, pythons), times)
-    installed = {name: name for name in releases}
-    slim = _slim_release(environment, releases, python, catalog)
-    if slim is not None:
-        installed["tensorflow"] = "tensorflow-cpu"
-        releases["tensorflow"] = slim
-        if "tensorflow" in times.own:
-            times = replace(times, own={"tensorflow-cpu": times.own["tensorflow"], **times.own})
-    pins = {installed[name]: str(release.version) for name, release in releases.items()}
+    backed = backing(environment, releases, named, catalog, times)
+    every = {**releases, **backed.releases}
+    undated = {name: None for name in every if catalog.has_undated(name)}
+    times = replace(times, own={**undated, **times.own})  # a pin is exact: no newer one can come in by this
+    python = _python(environment, {**every, **backed.binaries}, _taken(environment, wheels, pythons), times)
+    installed = _slimmed(environment, every, python, catalog)
+    if "tensorflow" in times.own:
+        times = replace(times, own={"tensorflow-cpu": times.own["tensorflow"], **times.own})
     files = fitting(wheels, python) or ()
     given = {wheel.name: release_of([wheel], wheel.name, wheel.version, catalog.project(wheel.name)) for wheel in files}
-    given |= {installed[name]: release for name, release in releases.items()}
+    given |= installed
+    pins = {name: str(release.version) for name, release in list(installed.items())[: len(releases)]}
     return ResolutionPlan(
         python=python,
         pins=pins,
+        exact={name: str(release.version) for name, release in given.items() if release},
+        requirements=(
+            *(
+                _asked(name, f"=={pins[name]}" if name in pins else backed.versions, {*pins, *named})
+                for name in installed
+            ),
+            *backed.needs,
+        ),
         out={name: came_out(name, release, python, times) for name, release in given.items() if release},
-        packages=tuple(one.requirement for one in wanted if not one.is_constraint),
+        packages=packages,
         constraints=tuple(str(one.requirement) for one in wanted if one.is_constraint),
         allowed=_allowed(wanted),
         indexes=environment.indexes,
         wheels=files,
         banned=(
-            *(other for name in pins for other in SAME_FILES.get(name, ()) if other not in pins),
+            *(other for name in installed for other in SAME_FILES.get(name, ()) if other not in installed),
             *([environment.own.name] if environment.own else ()),
         ),
         times=times,
     )
+
+
+def _asked(name: str, versions: str, named: Collection[str]) -> str:
+    """A requirement, with the extra that brings what the package does not work without: jaxlib."""
+    extra = "[cpu]" if name == "jax" and "jaxlib" not in named else ""
+    return f"{name}{extra}{versions}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,11 +228,10 @@ def _release(
         return own
     if project is None:
         raise NoSolutionError(f"The package index has no project named {name}.")
-    slim = project.release(f"{Version(version).public}+cpu") if environment.flavour != "full" else None
-    release = slim or project.release(version) or _just_out(name, version, catalog)
+    release = project.release(version) or _just_out(name, version, catalog)
     if release is None:
         raise NoSolutionError(f"The package index has no release {version} of {name}.")
-    return release
+    return build_for_processors(name, release, environment.flavour, catalog)
 
 
 def _just_out(name: str, version: str, catalog: Catalog) -> Release | None:
@@ -283,130 +289,18 @@ def _python(environment: Environment, releases: Mapping[str, Release], pythons: 
     return environment.python
 
 
-def _slim_release(
+def _slimmed(
     environment: Environment, releases: Mapping[str, Release], python: str, catalog: Catalog
-) -> Release | None:
-    """The release of tensorflow-cpu that stands in for tensorflow: the same code, without what needs a GPU."""
+) -> dict[str, Release]:
+    """The releases with tensorflow-cpu in the place of tensorflow: the same code, without what needs a GPU."""
     if environment.flavour == "full" or "tensorflow" not in releases or "tensorflow-cpu" in releases:
-        return None
+        return dict(releases)
     project = catalog.project("tensorflow-cpu")
-    release = project.release(str(releases["tensorflow"].version)) if project else None
-    files = installable(release.files, python) if release else ()
-    return release if files and files[0].is_wheel else None
-
-
-def unmet_needs(
-    newer: Mapping[str, tuple[str, datetime]],
-    *,
-    as_of: datetime,
-    python: str,
-    catalog: Catalog,
-    toolchain: Callable[[], Toolchain],
-    wheels: Sequence[LocalWheel] = (),
-) -> tuple[tuple[str, datetime], ...]:
-    """The direct requirements of newer releases that no release as of a time satisfies, each with the newer one's time.
-
-    `newer` maps a name to its version and to the time that its needs may be from; `wheels` say their needs themselves.
-    """
-    unmet: dict[str, datetime] = {}
-    for name, (version, until) in newer.items():
-        own = next((_parsed(wheel.file) for wheel in wheels if wheel.name == name), None)
-        texts = own or requirements_of(name, version, python=python, catalog=catalog, toolchain=toolchain) or ()
-        for need in _applying(texts, python):
-            wanted = canonicalize_name(need.name)
-            if wanted not in newer and not _satisfied(need, as_of, python, catalog):
-                unmet[wanted] = max(until, unmet.get(wanted, until))
-    return tuple(sorted(unmet.items()))
-
-
-def requirements_of(
-    name: str, version: str, *, python: str, catalog: Catalog, toolchain: Callable[[], Toolchain]
-) -> tuple[str, ...] | None:
-    """All that a release requires (PEP 508), None where it has no file for this CPython.
-
-    A bound that no longer parses (`>=2011k`) is dropped: each known one is older than any release that could be chosen.
-    """
-    project = catalog.project(name)
-    release = project.release(version) if project else None
-    files = installable(release.files, python) if release else ()
-    if not files:
-        return None
-    path = obtain(files[0], catalog.connection, _unsaid)
-    if not files[0].is_wheel:
-        uploaded = files[0].uploaded
-        path = built(
-            path,
-            sha256=files[0].sha256,
-            uploaded=lambda: uploaded,
-            python=python,
-            toolchain=toolchain,
-            say=_unsaid,
-        )
-    return _parsed(path)
-
-
-def _applying(texts: Iterable[str], python: str) -> Iterable[Requirement]:
-    needs = (Requirement(text) for text in texts)
-    return (need for need in needs if need.marker is None or need.marker.evaluate(_markers(python)))
-
-
-def _unsaid(line: str) -> None:
-    """Progress of a small file that nobody waits for."""
-
-
-def _parsed(wheel: Path) -> tuple[str, ...]:
-    return tuple(text for line in _stated(wheel) if (text := _parsing(line)))
-
-
-def _stated(wheel: Path) -> list[str]:
-    from email import message_from_bytes  # noqa: PLC0415 - slow; few environments come here
-
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        return [str(line) for line in message_from_bytes(archive.read(name)).get_all("Requires-Dist") or []]
-
-
-def _parsing(line: str) -> str:
-    """A stated requirement where it parses, else its name and marker without the bound, empty where nothing is left."""
-    try:
-        return str(Requirement(line))
-    except InvalidRequirement:
-        name = re.match(r"\s*([A-Za-z0-9._-]+)", line)
-        _, separator, marker = line.partition(";")
-    try:
-        return str(Requirement(f"{name[1]} {separator} {marker}")) if name else ""
-    except InvalidRequirement:
-        return ""
-
-
-def _markers(python: str) -> dict[str, str]:
+    slim = project.release(str(releases["tensorflow"].version)) if project else None
+    files = installable(slim.files, python) if slim else ()
+    if slim is None or not files or not files[0].is_wheel:
+        return dict(releases)
     return {
-        "python_version": python,
-        "python_full_version": f"{python}.0",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "platform_machine": machine(),
-        "os_name": "posix",
-        "extra": "",
+        "tensorflow-cpu" if name == "tensorflow" else name: slim if name == "tensorflow" else release
+        for name, release in releases.items()
     }
-
-
-def _satisfied(need: Requirement, as_of: datetime, python: str, catalog: Catalog) -> bool:
-    project = catalog.project(need.name)
-    releases = project.releases if project else ()
-    fitting = (release for release in reversed(releases) if need.specifier.contains(release.version))
-    return any(_is_visible(release, as_of, python) for release in fitting)
-
-
-def newest_visible(name: str, as_of: datetime, *, python: str, catalog: Catalog) -> str | None:
-    """The newest final release of a project, as of a time, that a CPython takes; yanked ones do not count."""
-    project = catalog.project(name)
-    releases = (release for release in reversed(project.releases if project else ()))
-    final = (release for release in releases if not release.version.is_prerelease)
-    return next((str(release.version) for release in final if _is_visible(release, as_of, python)), None)
-
-
-def _is_visible(release: Release, as_of: datetime, python: str) -> bool:
-    return bool(installable((file for file in release.files if file.uploaded < as_of and not file.yanked), python))

@@ -10,10 +10,12 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from runner.environments.keras_backends import refuse_backend
 from runner.environments.lock import Layer, LockedPackage, Unresolvable
 from runner.environments.lockfile import finished
-from runner.environments.resolution_plan import newest_visible, plan_of, requirements_of, unmet_needs
+from runner.environments.resolution_plan import plan_of
 from runner.environments.solver import NoSolutionError, ResolverQuestion, Solved, solve
+from runner.environments.stated_needs import newest_visible, requirements_of, unmet_needs
 from runner.environments.target import build_tools_date, installable
 from runner.errors import MachineError
 
@@ -67,6 +69,7 @@ def resolve(
         means = _Means(catalog=catalog, toolchain=functools.cache(lambda: toolchain(plan.python)), plan=plan)
         base, as_of = _solve_base(means)
         found = _solve_all(means, base, as_of)
+        refuse_backend(environment.backend, {one.name: one.version for one in found.packages})
         packages = _locked(found.packages, base.packages, plan, catalog)
     except NoSolutionError as error:
         return Unresolvable(environment=environment, reason=str(error))
@@ -134,7 +137,7 @@ def _solve_base(means: _Means) -> tuple[_Found, datetime | None]:
     def attempt(as_of: datetime | None) -> tuple[_Found, datetime | None]:
         others = (name for name in plan.pins if name != plan.base)
         question = ResolverQuestion(
-            requirements=(f"{plan.base}=={plan.pins[plan.base]}",),
+            requirements=plan.requirements[:1],
             as_of=as_of,
             excludes=(*others, *plan.banned),
             wheels=tuple(wheel for wheel in plan.wheels if wheel.name == plan.base),
@@ -162,7 +165,7 @@ def _solve_all(means: _Means, base: _Found, as_of: datetime | None) -> _Found:
     """Everything together, the base's releases preferred."""
     plan = means.plan
     question = ResolverQuestion(
-        requirements=(*(f"{name}=={version}" for name, version in plan.pins.items()), *map(str, plan.packages)),
+        requirements=(*plan.requirements, *map(str, plan.packages)),
         as_of=as_of,
         excludes=plan.banned,
         constraints=plan.constraints,

@@ -51,6 +51,26 @@ def missing_compiler(said: str) -> str | None:
     return said[start : end if end >= 0 else None].strip()
 
 
+_ESSENTIAL = tuple(
+    re.compile(pattern, re.MULTILINE)
+    for pattern in (
+        r"^.*\b(?:fatal error|error): (?:.*\.h(?:pp)?: No such file or directory|.*not declared\b.*)$",  # compilers
+        r"^\s*(?:[A-Za-z_]\w*\.)*(?!CalledProcessError)[A-Z]\w*(?:Error|Exception|NotFound)\b: .+$",
+        r"^\s*(?:\S+: )?(?:fatal )?error: (?!.*(?:exit (?:code|status)|returned non-zero)).+$",
+    )
+)
+"""Lines of a builder's output that say why it failed, the most telling kind first."""
+_LONGEST_ESSENTIAL = 200
+
+
+def essential_line(said: str) -> str:
+    """The line of a builder's output that says why it failed; empty where none does."""
+    for pattern in _ESSENTIAL:
+        if found := pattern.findall(said):
+            return str(found[-1]).strip()[:_LONGEST_ESSENTIAL]
+    return ""
+
+
 _LAST_LINES = 15
 _at_work: dict[Path, threading.Lock] = {}
 
@@ -115,7 +135,8 @@ def _build(sdist: Path, folder: Path, tools: list[str], python: str, toolchain: 
 def why_not_built(name: str, said: str, python: str, toolchain: Toolchain) -> str:
     """The reason why something can't be built: the lack of a compiler, else the builder's last words."""
     if (line := missing_compiler(said)) is None:
-        return "\n".join([f"{name} can't be built:", *said.strip().splitlines()[-_LAST_LINES:]])
+        first = f"{name} can't be built: {essential_line(said)}".rstrip()
+        return "\n".join([first, *said.strip().splitlines()[-_LAST_LINES:]])
     return (
         f"{name} must be compiled for CPython {python}, and there is no compiler {toolchain.place}.\n"
         f"Choose another release of the package, or another CPython (`python:`), for which the index has a wheel;"

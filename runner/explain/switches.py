@@ -111,7 +111,7 @@ def _legacy_keras(experimenter: Experimenter, contents: Mapping[str, str]) -> di
     releases = experimenter.laboratory.releases
     version = contents.get("tensorflow", "")
     base = next((one for one in releases("tensorflow") or () if str(one.version) == version), None)
-    found = of_the_era("tf-keras", base, releases("tf-keras") or ()) if base else None
+    found = of_the_era("tf-keras", "tensorflow", base, releases("tf-keras") or ()) if base else None
     return {"tf-keras": str(found.version)} if found else {}
 
 

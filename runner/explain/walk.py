@@ -20,7 +20,7 @@ from runner.investigate.question import Combination, answered
 from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.cell_id import CellId
 from runner.matrix.cells import expand
-from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, end_of_day, is_final, of_the_era
+from runner.matrix.releases import ERA_BASES, end_of_day, is_final, of_the_era
 from runner.matrix.versions import parsed
 from runner.outcomes.account import Walk
 from runner.session.options import Unwatched
@@ -112,8 +112,8 @@ def _companions(span: Span, published: Published | None, releases: Releases) -> 
         if published is not None and axis_kind(name) is AxisKind.PACKAGE:
             known = releases(name) or ()
             chosen = (
-                of_the_era(name, published, known)
-                if span.axis in ERA_BASES and name in ERA_PACKAGES
+                of_the_era(name, span.axis, published, known)
+                if span.axis in ERA_BASES.get(name, ())
                 else _newest(published, _between(good, bad, known, "patch"))
             )
         found[name] = str(chosen.version) if chosen is not None else bad

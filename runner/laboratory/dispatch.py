@@ -183,10 +183,9 @@ class Dispatch:
         found: dict[tuple[object, ...], _Group] = {}
         for request in requests:
             cell = request.cell
-            key = (cell.pins, cell.python)
-            if key not in found:
-                found[key] = _Group(environment=self._setup.environment(cell))
-            found[key].requests.append(request)
+            if cell.surroundings not in found:
+                found[cell.surroundings] = _Group(environment=self._setup.environment(cell))
+            found[cell.surroundings].requests.append(request)
         return list(found.values())
 
     def _begin(

@@ -88,6 +88,7 @@ class Setup:
             pins=cell.pins,
             packages=requirements_of(self.packages, cell),
             python=cell.python,
+            backend=cell.backend,
             flavour=self.flavour,
             as_of=self.as_of,
             dates=self.dates,
@@ -138,7 +139,7 @@ def groups_of(setup: Setup, cells: Iterable[Cell]) -> tuple[Group, ...]:
     """The cells by environment, in the order in which their first cells come."""
     found: dict[tuple[object, ...], list[Cell]] = {}
     for cell in cells:
-        found.setdefault((cell.pins, cell.python), []).append(cell)
+        found.setdefault(cell.surroundings, []).append(cell)
     return tuple(Group(environment=setup.environment(own[0]), cells=tuple(own)) for own in found.values())
 
 

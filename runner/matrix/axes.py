@@ -33,6 +33,7 @@ class AxisKind(enum.Enum):
     ARGS = "args"
     ENV = "env"
     PRELUDE = "prelude"
+    BACKEND = "backend"
 
 
 NO_PRELUDE = "none"
@@ -65,6 +66,13 @@ def same_value(axis: str, one: str, other: str) -> bool:
 
 PYTHONS = tuple(f"3.{minor}" for minor in range(6, 14))
 IMPORT_FLAVOURS = ("as-written", "keras", "tf.keras", "tf_keras")
+BACKENDS = ("tensorflow", "jax", "torch", "theano")
+BACKEND_VARIABLE = "KERAS_BACKEND"
+_NO_BACKENDS = {
+    "cntk": "it needs Open MPI 1.10 on the machine, which no wheel brings",
+    "numpy": "Keras does not train with it",
+    "openvino": "Keras does not train with it",
+}
 
 _NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -116,11 +124,9 @@ def check(kind: AxisKind, text: str, folder: Path) -> None:
                 hint = nearest(release[0] if release else text, PYTHONS)
                 raise RefusedError(f"{quoted(text)} is not a CPython minor release that the runner knows", hint)
         case AxisKind.IMPORT:
-            if text not in IMPORT_FLAVOURS:
-                raise RefusedError(
-                    f"{quoted(text)} is not a Keras that imports can mean",
-                    nearest(text, IMPORT_FLAVOURS),
-                )
+            _check_word(text, IMPORT_FLAVOURS, "is not a Keras that imports can mean")
+        case AxisKind.BACKEND:
+            _check_word(text, BACKENDS, "is not a backend that Keras can be run with here")
         case AxisKind.SCRIPT:
             check_script(text, folder)
         case AxisKind.PRELUDE:
@@ -128,6 +134,11 @@ def check(kind: AxisKind, text: str, folder: Path) -> None:
                 _check_prelude(word, folder)
         case AxisKind.ENV | AxisKind.ARGS:
             pass  # canonical() has read it
+
+
+def _check_word(text: str, words: Iterable[str], wrong: str) -> None:
+    if text not in words:
+        raise RefusedError(f"{quoted(text)} {wrong}", _NO_BACKENDS.get(text) or nearest(text, words))
 
 
 def _check_version(text: str) -> None:

@@ -220,6 +220,8 @@ def requirements_of(packages: Iterable[Requirement], cell: Cell) -> tuple[str, .
 
 
 def meets(cell: Cell, condition: Condition) -> bool:
-    """True where a cell has a value of the condition's axis, and one that is in its range."""
+    """True where a cell has a value of the condition's axis, and one that is in its range; a backend is that one."""
     value = cell.id.get(condition.axis)
+    if axis_kind(condition.axis) is AxisKind.BACKEND:
+        return f"=={value}" == condition.specifiers
     return value is not None and in_range(value, condition.specifiers)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from runner.matrix.axes import IMPORT_FLAVOURS, AxisKind
+from runner.matrix.axes import BACKENDS, IMPORT_FLAVOURS, AxisKind
 from runner.matrix.experiment import VARIABLES, ArgumentList, ExperimentSection
 from runner.matrix.metric_patterns import METRICS, MetricSources
 from runner.matrix.mistakes import Position, RefusedError, nearest, quoted
@@ -130,6 +130,10 @@ _AXIS_VALUES: Mapping[str, Key[Text | Pairs]] = {
     AxisKind.IMPORT.value: Key(
         shape=Scalar({"enum": list(IMPORT_FLAVOURS)}), description="The Keras that the script's Keras imports mean."
     ),
+    AxisKind.BACKEND.value: Key(
+        shape=Scalar({"enum": list(BACKENDS)}),
+        description="Keras' backend, installed beside it and set as KERAS_BACKEND.",
+    ),
     AxisKind.SCRIPT.value: Key(
         shape=_STRING, description="Training scripts, relative to this file; in place of experiment.script."
     ),
@@ -160,7 +164,7 @@ _AXES = MappingOf(
         shape=OneOrMore(_VERSION_OR_RANGE),
         description="Versions of a package; the first package is the base. In place of a version: a range such as "
         "{range: '>=1.7,<2.17'}; latest (latest-3 is the latest patch of the third minor release before the newest); "
-        "for keras and tf-keras era, the release of each TensorFlow's time.",
+        "for keras, tf-keras, torchvision, torchaudio and jaxlib era, the release of its time that goes with the base.",
     ),
     names=_NAMES,
     least=1,
@@ -190,7 +194,7 @@ _OUTCOME: Key[Text | Pairs] = Key(
 )
 _WHEN: Key[Text | tuple[Text, ...]] = Key(
     shape=Either(
-        Scalar({"type": "string", "examples": ["tensorflow<2.4"]}),
+        Scalar({"type": "string", "examples": ["tensorflow<2.4", "backend==torch"]}),
         ListOf(Scalar({"type": "string", "examples": ["tensorflow<2.4"]}), least=1),
     ),
     description="The condition on an axis that a cell must meet; all of a list.",
@@ -267,7 +271,7 @@ class MatrixSections:
     axes: dict[Text, tuple[Text | Pairs | RangeSection, ...]] = key(
         _AXES,
         "Each name has a list of values; every combination is a cell. A name is a package, or python, import, script, "
-        "args, env or prelude. The first package is the base that environments are resolved around.",
+        "args, env, prelude or backend. The first package is the base that environments are resolved around.",
         {},
     )
     include: tuple[Match, ...] = key(
@@ -276,9 +280,7 @@ class MatrixSections:
     exclude: tuple[Match, ...] = key(ListOf(_match()), "Partial matches; every cell that matches one is left out.", ())
     experiment: ExperimentSection = key(Section(ExperimentSection), "What every trial runs.", ExperimentSection())
     packages: tuple[PackageEntry, ...] = key(
-        _PACKAGES,
-        "Further requirements of every cell (PEP 508), with `when` of some cells.",
-        (),
+        _PACKAGES, "Further requirements of every cell (PEP 508), with `when` of some cells.", ()
     )
     requirements: tuple[Text | RequirementsSection, ...] = key(
         _REQUIREMENTS,
@@ -317,11 +319,7 @@ class MatrixSections:
         "Default: last.",
         _JUDGING.at,
     )
-    skip: int = key(
-        COUNT_FROM_ZERO,
-        "How many first epochs are not judged. Default: 0.",
-        _JUDGING.skip,
-    )
+    skip: int = key(COUNT_FROM_ZERO, "How many first epochs are not judged. Default: 0.", _JUDGING.skip)
     fits: Fits = key(
         Word({"last": "last", "all": "all", "best": "best"}),
         "Which training is judged where a trial has several: the last one that reported the metric, all of them (by "
@@ -340,10 +338,7 @@ class MatrixSections:
         default=False,
     )
     seeds: int | Literal["as-written"] | SeedsSection = key(
-        Either(
-            SEED_COUNT,
-            Section(SeedsSection),
-        ),
+        Either(SEED_COUNT, Section(SeedsSection)),
         "A fixed number, as-written, or {lead: 4, cap: 10}.",
         SeedsSection(),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.matrix.axes import RESERVED_AXES, AxisKind, axis_kind
+from runner.matrix.axes import BACKEND_VARIABLE, RESERVED_AXES, SAME_FILES, AxisKind, axis_kind, env_pairs
 from runner.matrix.axis_reader import AxisReader, require_value
 from runner.matrix.cells import adds_cell, cells, requirements_of
 from runner.matrix.declaration import outcome_words, read_sections
@@ -16,7 +16,7 @@ from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
 from runner.matrix.model import Axis, Expectation, Grid, Judging, Resources, Seeds
 from runner.matrix.nodes import Text, compose, read_text
 from runner.matrix.packages import read_packages
-from runner.matrix.releases import ERA_BASES, ERA_PACKAGES, Era
+from runner.matrix.releases import ERA_BASES, Era
 from runner.matrix.requirement_files import RequirementFiles
 from runner.matrix.sections import read_as_of, read_criterion, read_judging
 
@@ -120,6 +120,7 @@ def load_matrix(path: Path) -> Matrix:
     )
     _check_axes(matrix, file, left_out, mistakes)
     _check_script(matrix, file, left_out, mistakes)
+    _check_variables(matrix, mistakes)
     if cells_known and any(axis.kind is AxisKind.PACKAGE for axis in axes):
         named = replace(matrix, experiment=replace(matrix.experiment, script=matrix.experiment.script or "unnamed"))
         check_cells(named, mistakes)  # a missing script is a mistake already, and no reason to hide these
@@ -191,11 +192,14 @@ def _check_eras(matrix: Matrix, mistakes: Mistakes) -> None:
         for value in axis.values:
             if not isinstance(value.rule, Era):
                 continue
-            if axis.name not in ERA_PACKAGES:
-                hint = "for other packages: versions, a range or latest"
-                mistakes.add(value.position, f"{axis.name}: era works for {' and '.join(ERA_PACKAGES)} only", hint)
-            elif base not in ERA_BASES:
-                message = f"{axis.name}: era needs tensorflow as the base, but the base is {quoted(base)}"
+            bases = ERA_BASES.get(axis.name, ())
+            if not bases:
+                hint = "for other packages: versions, a range or latest; under packages: they are of the base's time"
+                names = ", ".join(ERA_BASES)
+                mistakes.add(value.position, f"{axis.name}: era works for {names} only", hint)
+            elif base not in bases:
+                needed = " or ".join(name for name in bases if name not in SAME_FILES.get(bases[0], ()))
+                message = f"{axis.name}: era needs {needed} as the base, but the base is {quoted(base)}"
                 mistakes.add(value.position, message, "the first package axis is the base")
 
 
@@ -217,6 +221,23 @@ def _check_script(matrix: Matrix, file: MatrixSections, left_out: frozenset[str]
             mistakes.add(
                 include.positions["script"], "an included cell has a script, but no axis is named script", hint
             )
+
+
+def _check_variables(matrix: Matrix, mistakes: Mistakes) -> None:
+    """Note a backend that is an axis and a variable too."""
+    axes = [axis for axis in matrix.axes if axis.kind is AxisKind.BACKEND]
+    places = [
+        *(axes[0].position for _ in axes if BACKEND_VARIABLE in dict(matrix.experiment.env)),
+        *(
+            value.position
+            for axis in matrix.axes
+            if axis.kind is AxisKind.ENV and axes
+            for value in axis.values
+            if BACKEND_VARIABLE in dict(env_pairs(value.text))
+        ),
+    ]
+    for place in places:
+        mistakes.add(place, f"there is an axis backend, and {BACKEND_VARIABLE} is set too", "leave one of them out")
 
 
 def check_values(matrix: Matrix, mistakes: Mistakes) -> None:

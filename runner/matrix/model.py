@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from runner.matrix.axes import NO_PRELUDE, AxisKind, argument_list, env_pairs
+from runner.matrix.axes import BACKEND_VARIABLE, NO_PRELUDE, AxisKind, argument_list, env_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,7 @@ class Expectation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
-    """One condition of `when:`: that its value of `axis` is in `specifiers` (PEP 440), such as "<2.4"."""
+    """One condition of `when:`: that its value of `axis` is in `specifiers` (PEP 440), such as "<2.4"; "==torch"."""
 
     axis: str
     specifiers: str
@@ -176,8 +176,9 @@ class Experiment:
         return shlex.join(self.command(cell)) + (" (its cells as one script)" if cell.script.endswith(".ipynb") else "")
 
     def variables(self, cell: Cell) -> tuple[tuple[str, str], ...]:
-        """The environment variables of a cell, sorted by name; those of its axis win over those of every trial."""
-        return tuple(sorted({**dict(self.env), **dict(cell.env)}.items()))
+        """The environment variables of a cell, sorted by name; those of its axes win over those of every trial."""
+        backend = {BACKEND_VARIABLE: cell.backend} if cell.backend else {}
+        return tuple(sorted({**dict(self.env), **backend, **dict(cell.env)}.items()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -254,6 +255,16 @@ class Cell:
     def python(self) -> str | None:
         """Wanted CPython, such as "3.7"; None: the newest that fits."""
         return self.id.values.get("python")
+
+    @property
+    def backend(self) -> str | None:
+        """The backend that Keras is run with; None: Keras' own choice."""
+        return self.id.values.get("backend")
+
+    @property
+    def surroundings(self) -> tuple[object, ...]:
+        """Its values that say what is installed: cells of one matrix with the same ones share an environment."""
+        return self.pins, self.python, self.backend
 
     @property
     def import_flavour(self) -> str:

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.matrix.axes import AxisKind, axis_kind, axis_name
+from runner.matrix.axes import BACKENDS, AxisKind, axis_kind, axis_name, check
 from runner.matrix.mistakes import RefusedError, quoted
 from runner.matrix.model import Condition, Requirement
 from runner.matrix.nodes import Text
@@ -82,6 +82,11 @@ def read_conditions(written: tuple[Text, ...], reader: AxisReader) -> tuple[Cond
 
 
 def _condition(text: Text, reader: AxisReader) -> Condition:
+    word, sign, value = (part.strip() for part in text.partition("=="))
+    if sign and word == AxisKind.BACKEND.value:
+        reader.require_axis(word)
+        check(AxisKind.BACKEND, value, reader.folder)
+        return Condition(axis=word, specifiers=f"=={value}")
     try:
         written = parsed_requirement(text)
     except RefusedError:
@@ -90,18 +95,24 @@ def _condition(text: Text, reader: AxisReader) -> Condition:
         raise RefusedError(f"{quoted(text)} is not a condition on an axis", "write it like tensorflow<2.4")
     axis = reader.require_axis(written.name)
     if axis_kind(axis) not in {AxisKind.PACKAGE, AxisKind.PYTHON}:
-        raise RefusedError(f"the axis {quoted(axis)} has no versions to compare", "only packages and python have")
+        hint = "only packages and python have; of a backend: backend==torch"
+        raise RefusedError(f"the axis {quoted(axis)} has no versions to compare", hint)
     return Condition(axis=axis, specifiers=str(written.specifier))
 
 
 def _requirement(text: str, when: tuple[Condition, ...], axes: Collection[str], reader: AxisReader) -> Requirement:
-    """A requirement; a wheel file of a package that is an axis is for the cells of its version."""
+    """A requirement; a wheel file of a package that is an axis is for the cells of its version.
+
+    One of a backend is for the cells of that backend.
+    """
     if not text.endswith(".whl") or "@" in text:
         return Requirement(text=_canonical(text, axes), when=when)
     wheel = _wheel_name(text)
     line = f"{wheel.name} @ {PurePosixPath(text).as_posix()}#sha256={_digest(text, reader.folder)}"
     if wheel.name not in axes:
-        return Requirement(text=line, when=when)
+        backend = wheel.name if wheel.name in BACKENDS and AxisKind.BACKEND.value in axes else ""
+        ours = (Condition(axis=AxisKind.BACKEND.value, specifiers=f"=={backend}"),) if backend else ()
+        return Requirement(text=line, when=(*when, *ours))
     own = Condition(axis=wheel.name, specifiers=f"=={wheel.version}")
     known = reader.known.get(wheel.name)
     if known is not None and not any(in_range(value, own.specifiers) for value in known):

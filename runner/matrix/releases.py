@@ -18,7 +18,7 @@ from runner.matrix.versions import in_range, parsed
 from runner.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from packaging.version import Version
 
@@ -115,8 +115,15 @@ def neighbours(wanted: Version, existing: Collection[Published]) -> list[str]:
     return below[-2:] + above[:2]
 
 
-ERA_BASES = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")
-ERA_PACKAGES = ("keras", "tf-keras")
+_TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")
+ERA_BASES: Mapping[str, tuple[str, ...]] = {
+    "keras": (*_TENSORFLOW, "torch", "jax"),
+    "tf-keras": _TENSORFLOW,
+    "torchvision": ("torch",),
+    "torchaudio": ("torch",),
+    "jaxlib": ("jax",),
+}
+"""The bases with whose releases those of a package go."""
 LONGEST_WAIT_DAYS = 30
 
 _ACCEPTED = (((1, 11), "<2.4"), ((1, 12), "<2.2"), ((2, 2), "<2.4"), ((2, 6), "<2.6"), ((2, 16), ""))
@@ -126,26 +133,42 @@ TensorFlow 1.11 wants keras-preprocessing 1.0.3 or newer, and Keras 2.2.0 to 2.2
 """
 
 
-def accepted(package: str, tensorflow: Version) -> str:
-    """The versions of `keras` or `tf-keras` that a TensorFlow accepts (PEP 440)."""
-    minor = (tensorflow.major, tensorflow.minor)
+def accepted(package: str, base: str, version: Version) -> tuple[str, ...]:
+    """The versions of a package that go with a release of a base (PEP 440), the best first.
+
+    Of torchvision and torchaudio an older one where none has the number of its PyTorch: some have come out without.
+    """
+    minor = (version.major, version.minor)
     same = f"=={minor[0]}.{minor[1]}.*"
-    if package == "tf-keras":
-        return same
-    return next((specifiers or same for below, specifiers in _ACCEPTED if minor < below), ">=3")
+    match package:
+        case "tf-keras":
+            return (same,)
+        case "jaxlib":
+            return (f"<={version}",)
+        case "torchvision":
+            number = f"0.{version.minor + (1 if version.major < 2 else 15)}"
+            return f"=={number}.*", f"<{number}"
+        case "torchaudio":
+            number = f"{'0' if version.major < 2 else version.major}.{version.minor}"
+            return f"=={number}.*", f"<{number}"
+        case _ if base in _TENSORFLOW:
+            return (next((specifiers or same for below, specifiers in _ACCEPTED if minor < below), ">=3"),)
+        case _:
+            return (">=3",)
 
 
-def of_the_era(package: str, base: Published, releases: Iterable[Published]) -> Published | None:
-    """The newest final release that was out by the end of the day after the base's and that the base accepts.
+def of_the_era(package: str, base: str, then: Published, releases: Sequence[Published]) -> Published | None:
+    """The newest final release that was out by the end of the day after that of the base, and that goes with it.
 
     Up to 30 days later while there is none; None where there is none then either.
     """
-    wanted = SpecifierSet(accepted(package, base.version))
-    fitting = [release for release in releases if is_final(release) and wanted.contains(release.version)]
-    for days in range(1, LONGEST_WAIT_DAYS + 1):
-        out = [release for release in fitting if release.uploaded < end_of_day(base.uploaded, days)]
-        if out:
-            return max(out, key=lambda release: release.version)
+    for specifiers in accepted(package, base, then.version):
+        wanted = SpecifierSet(specifiers)
+        fitting = [release for release in releases if is_final(release) and wanted.contains(release.version)]
+        for days in range(1, LONGEST_WAIT_DAYS + 1):
+            out = [release for release in fitting if release.uploaded < end_of_day(then.uploaded, days)]
+            if out:
+                return max(out, key=lambda release: release.version)
     return None
 
 

@@ -12,7 +12,6 @@ from runner.matrix.mistakes import Mistakes, RefusedError, nearest, quoted
 from runner.matrix.model import AxisValue, Became
 from runner.matrix.releases import (
     ERA_BASES,
-    ERA_PACKAGES,
     LONGEST_WAIT_DAYS,
     Era,
     accepted,
@@ -107,7 +106,7 @@ class _Settler:
         made: list[AxisValue] = []
         without: list[Published] = []
         for own, published in self._published(base):
-            found = of_the_era(axis.name, published, releases)
+            found = of_the_era(axis.name, base.name, published, releases)
             if found is None:
                 without.append(published)
             else:
@@ -154,7 +153,7 @@ def _no_era(package: str, base: str, without: Sequence[Published]) -> tuple[str,
     shown = ", ".join(str(published.version) for published in without[:_SHOWN])
     more = f" and {len(without) - _SHOWN} more" if len(without) > _SHOWN else ""
     first = without[0]
-    wanted = f"{package}{accepted(package, first.version)}, final and out within {LONGEST_WAIT_DAYS} days"
+    wanted = f"{package}{accepted(package, base, first.version)[0]}, final and out within {LONGEST_WAIT_DAYS} days"
     return f"there is no {package} of the era of {base} {shown}{more}", f"{first.version} goes with {wanted}"
 
 
@@ -187,7 +186,8 @@ def _is_given(matrix: Matrix, package: str, version: str) -> bool:
 def unknown_package(matrix: Matrix, package: str) -> tuple[str, str]:
     """Message and hint for a package axis that the index does not know."""
     names = [axis.name for axis in matrix.axes if axis.name != package]
-    known = () if package in (*ERA_PACKAGES, *ERA_BASES) else (*ERA_PACKAGES, *ERA_BASES)
+    paired = {*ERA_BASES, *(base for bases in ERA_BASES.values() for base in bases)}
+    known = () if package in paired else sorted(paired)
     meant = nearest(package, [*names, *known, *sorted(RESERVED_AXES)])
     return f"the package index has no package {quoted(package)}", meant if meant.startswith("did you mean") else ""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.outcomes.judge import judge
 from runner.outcomes.model_trainings import in_turn, repetition
-from runner.outcomes.reported_metric import ReportedMetric, reported, trainings
+from runner.outcomes.reported_metric import ReportedMetric, called, has_finite_weights, reported, trainings
 from runner.outcomes.series import canonical
 from runner.outcomes.verdict import Basis, Label
 
@@ -50,7 +51,7 @@ def judged_fit(
         found = tuple(one for one in found if set(one.phases) & set(beside.phases)) or found
     if judging.fits == "last" or len(found) < 2:
         return found[-1] if found else reported(record, metric)
-    ranked = sorted(found, key=lambda one: _badness(_verdict(one, metric, judging, target)))
+    ranked = sorted(found, key=lambda one: _badness(_verdict(record, one, metric, judging, target)))
     return ranked[-1] if judging.fits == "all" else ranked[0]
 
 
@@ -80,7 +81,7 @@ def adversaries(record: Record, judged: ReportedMetric) -> str | None:
     if own is None or not others:
         return None
     names = " and ".join(phase.model or phase.name for phase in others)
-    one = (own.model or own.name).split()[-1]
+    one = own.model.split()[-1] if own.model else called(own)
     return (
         f"judged is the loss of {own.model or own.name}, which is trained in turn with {names}: an adversarial loss "
         f"needs a target, such as `criterion: {one}.loss < 1`"
@@ -105,9 +106,17 @@ def unconverged(verdict: Verdict, record: Record, judged: ReportedMetric, *, has
     return verdict.with_flags("convergence-warning")
 
 
-def _verdict(one: ReportedMetric, metric: str, judging: Judging, target: Comparison | None) -> Verdict:
-    mode = judging.mode or one.mode
-    return judge(one.values, metric=metric, mode=mode, target=target, at=judging.at, skip=judging.skip, steps=one.steps)
+def _verdict(record: Record, one: ReportedMetric, metric: str, judging: Judging, target: Comparison | None) -> Verdict:
+    return judge(
+        one.values,
+        metric=metric,
+        mode=judging.mode or one.mode,
+        target=target,
+        at=judging.at,
+        skip=judging.skip,
+        steps=one.steps,
+        finite_weights=has_finite_weights(record, one.phases),
+    )
 
 
 def _badness(verdict: Verdict) -> tuple[int, float]:
@@ -145,10 +154,11 @@ def _ending(
     record: Record, phase: Phase, one: ReportedMetric | None, metric: str, *, judging: Judging, only_nan: bool
 ) -> tuple[str, str] | None:
     """(word, words) for how a training went wrong; None where it did not, or where that ended the trial."""
-    verdict = None if one is None else _verdict(one, metric, judging, None)
-    if verdict is not None and verdict.label is Label.NAN:
-        epoch = f" (epoch {verdict.first_non_finite_epoch})" if "fit-" in phase.name else ""
-        return "nan", f"ended in NaN{epoch}"
+    verdict = None if one is None else _verdict(record, one, metric, judging, None)
+    broken = phase.weight_norm is not None and not math.isfinite(phase.weight_norm)
+    if broken or (verdict is not None and verdict.label is Label.NAN):
+        first = None if verdict is None else verdict.first_non_finite_epoch
+        return "nan", f"ended in NaN{f' (epoch {first})' if first and 'fit-' in phase.name else ''}"
     if only_nan:
         return None
     ended_it = record.exception is not None and record.exception.phase == phase.name

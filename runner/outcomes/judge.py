@@ -32,6 +32,7 @@ def judge(
     ref: float | None = None,
     ref_scale: float | None = None,
     unmet: Sequence[str] = (),
+    finite_weights: bool = True,
 ) -> Verdict:
     """Label one series, a value an epoch.
 
@@ -39,8 +40,9 @@ def judge(
     `at`: "best" judges the best value so far (a checkpointed run). `planned` is the number of epochs that a script
     which ended by itself had asked for; `complete` says that it ended by itself. The first `skip` epochs are left out.
     `steps`: per-step values, judged where a single epoch was reported. `ref` and `ref_scale` are the baseline's final
-    value and S. `unmet` says which other criteria do not hold: then a met target does not suffice. Raises UsageError
-    for a target that does not parse.
+    value and S. `unmet` says which other criteria do not hold: then a met target does not suffice. `finite_weights`:
+    False where the training ended with a weight that is NaN or infinite. Raises UsageError for a target that does not
+    parse.
     """
     comparison = _parsed(target)
     metric = metric if comparison is None else comparison.metric
@@ -67,6 +69,8 @@ def judge(
         )
     bad_step = first_non_finite(step_values)
     finding = _finding(case, series, bad_step, metric, at)
+    if not finite_weights and at == "last" and finding.label is not Label.NAN:
+        finding = _without_weights(case, metric)
     flags += [] if case is None else _flags(case, series, finding, skip)
     broken = (series.first_non_finite, bad_step)
     return _verdict(case, finding, flags=flags, metric=metric, sign=sign, broken=broken)
@@ -112,6 +116,13 @@ def _finding(case: Case | None, series: Series, bad_step: int | None, metric: st
         reason = f"{metric} ended at NaN or infinity, first in epoch {series.first_non_finite}{step}"
         return RuleFinding(label=Label.NAN, basis=Basis.NON_FINITE, reason=reason)
     return decide(case)
+
+
+def _without_weights(case: Case | None, metric: str) -> RuleFinding:
+    """R1 where the metric does not show it, or there is none."""
+    told = f"{metric} was never reported" if case is None else f"{metric} ended at {case.say(case.quantities.end)}"
+    reason = f"its weights ended at NaN or infinity; {told}"
+    return RuleFinding(label=Label.NAN, basis=Basis.NON_FINITE, reason=reason)
 
 
 def _flags(case: Case, series: Series, finding: RuleFinding, skip: int) -> list[str]:

@@ -13,7 +13,7 @@ from runner.outcomes.fingerprint import message_told, raised_at_import, signal_n
 from runner.outcomes.fits import adversaries, companions, judged_fit, unconverged
 from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
-from runner.outcomes.reported_metric import ReportedMetric, is_of_before, reported, trainings
+from runner.outcomes.reported_metric import ReportedMetric, has_finite_weights, is_of_before, reported, trainings
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
 from runner.trials.record import PRINTED_PHASE
 
@@ -135,6 +135,8 @@ def _crash(stage: Stage) -> Label:
 
 
 _AS_USUAL = Judging()
+_IN_PLACE_OF_LOSS = ("train_loss", "training_loss", "score")
+"""How custom loops call their loss; and what `score` returned."""
 
 
 def label_trial(
@@ -246,6 +248,7 @@ def verdict_of(
         "ref": None if reference is None else reference.final,
         "ref_scale": None if reference is None else reference.scale,
         "unmet": tuple(reason for reason in unmet if reason is not None),
+        "finite_weights": has_finite_weights(record, found.phases),
     }
     verdict = label_trial(
         stage=record.stage,
@@ -275,9 +278,9 @@ def verdict_of(
 
 
 def _by_itself(record: Record, metric: str) -> str:
-    """The metric that is judged without a criterion: what `score` returned where no training tells a loss."""
-    has_scores_alone = metric == "loss" and not trainings(record, metric) and trainings(record, "score")
-    return "score" if has_scores_alone else metric
+    """The metric that is judged without a criterion: where no training tells a loss, what else may stand for it."""
+    others = _IN_PLACE_OF_LOSS if metric == "loss" and not trainings(record, metric) else ()
+    return next((name for name in others if trainings(record, name)), metric)
 
 
 def _with_companions(

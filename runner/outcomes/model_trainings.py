@@ -77,9 +77,11 @@ def _freshness(record: Record) -> Iterator[tuple[Phase, bool]]:
 
 def in_turn(one: Phase, other: Phase) -> bool:
     """True where two loops of one process went on at the same time, as those of a generator and its critic do."""
-    if "batches-" not in one.name or "batches-" not in other.name or process_of(one.name) != process_of(other.name):
+    kinds = {phase.name.rpartition(":")[2].partition("-")[0] for phase in (one, other)}
+    if kinds not in ({"batches"}, {"loop"}) or process_of(one.name) != process_of(other.name) or one.name == other.name:
         return False
-    if None in (one.began_s, one.ended_s, other.began_s, other.ended_s) or one.model_number == other.model_number:
+    is_same = kinds == {"batches"} and one.model_number == other.model_number
+    if None in (one.began_s, one.ended_s, other.began_s, other.ended_s) or is_same:
         return False
     return bool(one.began_s <= other.ended_s and other.began_s <= one.ended_s)  # type: ignore[operator]
 

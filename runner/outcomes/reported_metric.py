@@ -1,7 +1,8 @@
 """The values of a metric as a record has them, from fits and loops, and from `evaluate` and `score`.
 
 A name is that of the logs (`loss`, `val_accuracy`); `evaluate.NAME` or `score` is what the last call of those returned,
-`evaluate.2.NAME` or `score.2` what the second one did; `critic.loss` is the loss of the model of that name.
+`evaluate.2.NAME` or `score.2` what the second one did; `critic.loss` is the loss of the model of that name, and
+`loop_2.loss` that of the second loop around an optimizer.
 """
 
 from __future__ import annotations
@@ -69,6 +70,16 @@ def is_of_before(record: Record, metric: str) -> bool:
     return record.ran and record.probe is None and _ASKED.fullmatch(metric) is not None
 
 
+def has_finite_weights(record: Record, phases: tuple[str, ...]) -> bool:
+    """False where the last of the phases ended with a weight that is NaN or infinite.
+
+    Values that were printed or written belong to no phase: there, and where there are no values, all phases must have.
+    """
+    norms = {phase.name: phase.weight_norm for phase in record.phases if phase.weight_norm is not None}
+    own = [norms[name] for name in phases if name in norms][-1:]
+    return not norms or any(map(math.isfinite, own or norms.values()))
+
+
 def value_of(logs: Mapping[str, float], metric: str) -> float | None:
     """The value of a metric among others: by its exact name, else by one that means the same."""
     if metric in logs:
@@ -123,12 +134,21 @@ def _goes_on(before: str, name: str, by_phase: dict[str, list[Epoch]], phases: d
 
 
 def _of_model(record: Record, metric: str) -> tuple[ReportedMetric, ...]:
-    """The series of `MODEL.METRIC` in the trainings of the model of that name."""
+    """The series of `MODEL.METRIC` in the trainings of the model, or in the loop, of that name."""
     model, dot, name = metric.partition(".")
     if not dot:
         return ()
-    among = frozenset(phase.name for phase in record.phases if phase.model and phase.model.split()[-1] == model)
+    among = frozenset(phase.name for phase in record.phases if model in {_last_word(phase.model), called(phase)})
     return _of_phases(record, name, among) if among else ()
+
+
+def _last_word(model: str | None) -> str:
+    return model.split()[-1] if model else ""
+
+
+def called(phase: Phase) -> str:
+    """The name of a loop as a criterion can have it: `loop_2`."""
+    return phase.name.rpartition(":")[2].replace("-", "_")
 
 
 def _asked_for(record: Record, metric: str) -> tuple[ReportedMetric, ...]:

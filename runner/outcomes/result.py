@@ -52,7 +52,7 @@ class AxisResult(_Frozen):
     """One axis of the matrix, with its values in the order of the file."""
 
     name: str
-    kind: Literal["package", "python", "import", "script", "args", "env", "prelude"]
+    kind: Literal["package", "python", "import", "script", "args", "env", "prelude", "backend"]
     values: tuple[str, ...]
     """Every value that a cell has, included ones too."""
 

@@ -7,12 +7,14 @@ that the script wrote, and the line that looks like its training loop.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.matrix.metric_patterns import EVENTS
 from runner.outcomes.reported_metric import seen
 from runner.outcomes.series import canonical
+from runner.plurals import counted
 from runner.scripts.printed_metrics import pattern_for
 from runner.trials.printed import shown_lines
 from runner.trials.script_metrics import metric_name
@@ -37,7 +39,13 @@ def unreported(record: Record, missing: Sequence[str]) -> str:
 def _reported(record: Record) -> str:
     names = _listed(seen(record))
     phases = _listed(dict.fromkeys(epoch.phase for epoch in record.epochs))
-    return f"{names} (in {phases})" if names and phases else names or "nothing"
+    return f"{names} (in {phases})" if names and phases else names or f"nothing{_steps(record)}"
+
+
+def _steps(record: Record) -> str:
+    """What was seen of training that told no numbers."""
+    taken = [f"{phase.name} took {counted(phase.steps, 'step')}" for phase in record.phases if phase.steps]
+    return f", though {' and '.join(taken[:_MOST_PROBLEMS])}" if taken else ""
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -64,11 +72,11 @@ def _way_out(record: Record, metric: str) -> str:
     offers = [*_offers(record, metric)]
     exact = [one for one in offers if one.name == metric]
     if exact:
-        return exact[-1].advice(metric)
+        return _likeliest(exact).advice(metric)
     if near := difflib.get_close_matches(metric, seen(record), n=1):
         return f"did you mean {near[0]}?"
     if offers:
-        return offers[-1].advice(metric)
+        return _likeliest(offers).advice(metric)
     where = f" in its loop ({record.loop})" if record.loop else ""
     return _written(record) or (
         f'print it{where} and name its pattern under `metrics:`, or write {{"{metric}": value}} there to the file'
@@ -89,6 +97,12 @@ class _Offer:
         return (
             f"the output has {self.line[:_LONGEST_LINE]!r}: write `metrics: {{{self.name}: '{self.pattern}'}}`{judged}"
         )
+
+
+def _likeliest(offers: Sequence[_Offer]) -> _Offer:
+    """The last offer of those that come again and again, as the lines of a training do; else the last of all."""
+    times = Counter(offer.pattern for offer in offers)
+    return next((offer for offer in reversed(offers) if times[offer.pattern] > 1), offers[-1])
 
 
 def _offers(record: Record, metric: str) -> Iterator[_Offer]:

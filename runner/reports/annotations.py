@@ -10,6 +10,8 @@ from runner.reports.notation import cell_name
 from runner.reports.untrusted import one_line, stripped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from runner.outcomes.result import CellResult, Result
 
 MOST = 10
@@ -45,7 +47,7 @@ def workflow_commands(report: Result, folder: str = "") -> str:
     for level in ("error", "warning", "notice"):
         of_level = [(place, cells) for place, cells in found.items() if place.level == level]
         of_level.sort(key=lambda one: -len(one[1]))
-        lines += [_command(place, cells, folder) for place, cells in of_level[:MOST]]
+        lines += [_command(place, cells, _advice(report, place, cells), folder) for place, cells in of_level[:MOST]]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -55,13 +57,20 @@ def _level(cell: CellResult) -> str:
     return "notice" if cell.expected or cell.kind == "good" else "warning"
 
 
-def _command(place: _Place, cells: list[CellResult], folder: str) -> str:
+def _advice(report: Result, place: _Place, cells: Iterable[CellResult]) -> tuple[str, ...]:
+    """What can be done about an exception, where something is known."""
+    groups = [report.failures[index] for index in sorted({index for cell in cells for index in cell.failures})]
+    fitting = [one for one in groups if one.type == place.type.rpartition(".")[2]]
+    return tuple(dict.fromkeys(stripped(one.advice) for one in fitting if one.advice))
+
+
+def _command(place: _Place, cells: list[CellResult], advice: Iterable[str], folder: str) -> str:
     path = posixpath.normpath(posixpath.join(folder, one_line(place.file)))
     title = f"{one_line(place.type, _LONGEST_TYPE)} in {counted(len(cells), 'cell')}"
     names = [one_line(cell_name(cell)) for cell in cells[:_MOST_NAMES]]
     names += [f"and {len(cells) - _MOST_NAMES} more"] if len(cells) > _MOST_NAMES else []
     within = "" if place.cell is None else f"cell {place.cell}, line {place.line}: "
-    message = "\n".join((f"{within}{stripped(place.type)}: {place.message}", *names))
+    message = "\n".join((f"{within}{stripped(place.type)}: {place.message}", *advice, *names))
     line = f",line={place.line}" if place.cell is None else ""
     return f"::{place.level} file={_property(path)}{line},title={_property(title)}::{_data(message)}"
 

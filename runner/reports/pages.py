@@ -77,7 +77,12 @@ def matrix_script(report: Result) -> str:
         "words": tables,
         "cells": columns,
         "failures": [
-            {"label": one.label, "reason": one.reason, "cells": [places[cell] for cell in one.cells if cell in places]}
+            {
+                "label": one.label,
+                "reason": one.reason,
+                "advice": one.advice,
+                "cells": [places[cell] for cell in one.cells if cell in places],
+            }
             for one in report.failures
         ],
         "changes": [

@@ -134,7 +134,8 @@ def jobs_by_environment(groups: Sequence[Group], cells: Sequence[Cell], only: st
     jobs: list[tuple[str, str, frozenset[CellId]]] = []
     for group in groups:
         first = group.cells[0]
-        pins = CellId((*first.pins, *([("python", first.python)] if first.python else [])))
+        asked = {"python": first.python, "backend": first.backend}
+        pins = CellId((*first.pins, *((axis, value) for axis, value in asked.items() if value)))
         found = frozenset(cell.id for cell in select(cells, str(pins)))
         if not found <= own:  # the caller's own --only takes some of an environment's cells
             raise UsageError(

@@ -173,21 +173,43 @@ TENSORFLOW_1 = {
     "tensorflow/python/__init__.py": "",
     "tensorflow/python/eager/__init__.py": "",
     "tensorflow/python/eager/context.py": """
+eager = False
 def executing_eagerly():
-    return False
+    return eager
 class Context(object):
     pass
 """,
+    "tensorflow/python/eager/backprop.py": """
+class GradientTape(object):
+    def gradient(self, target, sources):
+        return [0.5 for source in sources]
+""",
+    "tensorflow/python/eager/def_function.py": """
+from . import context
+class Function(object):
+    def __init__(self, body, result):
+        self.body, self.result, self.traced = body, result, set()
+    def __call__(self, *args):
+        if args not in self.traced:
+            self.traced.add(args)
+            context.eager = False
+            self.body(*args)
+            context.eager = True
+        return self.result
+""",
     "tensorflow/python/framework/__init__.py": "",
     "tensorflow/python/framework/ops.py": """
+outside = False
 def executing_eagerly_outside_functions():
-    return False
+    return outside
 class Graph(object):
     pass
 class Operation(object):
     def __init__(self, waits_for=()):
         self.control_inputs = waits_for
 """,
+    "tensorflow/python/ops/__init__.py": "",
+    "tensorflow/python/ops/gradients_impl.py": "def gradients(ys, xs):\n    return list(xs)\n",
     "tensorflow/python/training/__init__.py": "",
     "tensorflow/python/training/optimizer.py": """
 from ..framework.ops import Operation
@@ -212,6 +234,7 @@ class BaseSession(object):
         if isinstance(fetches, list) and fetches and hasattr(fetches[0], 'shape'):
             return [Array(b'%d' % self.steps) for variable in fetches]
         self.steps += 1
+        return feed_dict
     def close(self):
         self._closed = True
 class Session(BaseSession):

@@ -125,6 +125,15 @@ def test_what_the_project_pins_is_taken_over_and_an_address_is_a_question(tmp_pa
     assert "# requirements: [" in (tmp_path / "matrix.yaml").read_text()
 
 
+def test_a_pin_is_a_question_where_the_project_does_not_pin_what_is_tried(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import sklearn, matplotlib, pandas\n")
+    (tmp_path / "requirements.txt").write_text("scikit-learn\nmatplotlib==1.5.1\npandas<3\n")
+    found = propose(tmp_path, "train.py")
+    assert found.packages == ("matplotlib", "pandas<3")
+    assert [question.partition(" ")[2].split()[0] for question in found.questions] == ["matplotlib==1.5.1"]
+    made(tmp_path)  # and it loads
+
+
 def test_what_the_script_prints_is_read_as_metrics_and_offered_beside_keras(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import sklearn\nprint(f'Test accuracy: {0.9}')\n")
     assert made(tmp_path).judging.metric == "test_accuracy"

@@ -15,7 +15,7 @@ from runner.environments.index import connection
 from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import HostToolchain, Interpreter
 from runner.environments.lock import Environment, Layer, LockedPackage
-from runner.environments.sdists import missing_compiler
+from runner.environments.sdists import essential_line, missing_compiler
 from runner.environments.wheelhouse import fetch, refuse_overlaps
 from runner.errors import BuildFailedError, MachineError
 
@@ -199,7 +199,30 @@ def test_a_build_that_fails_ends_with_the_builders_last_words(fake):
     with pytest.raises(BuildFailedError, match=r"source-1\.0\.tar\.gz can't be built") as error:
         fetched(lock_of(locked(fake, "source-1.0.tar.gz")))
     assert error.value.stage == "install"
-    assert "no compiler for this in 2024" in str(error.value)
+    first = "source-1.0.tar.gz can't be built: RuntimeError: no compiler for this in 2024"
+    assert str(error.value).partition("\n")[0] == first
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (
+            "x.c:3:10: fatal error: openblas.h: No such file or directory\nerror: command 'gcc' failed\n",
+            "x.c:3:10: fatal error: openblas.h: No such file or directory",
+        ),
+        (
+            "Traceback\n  File \"setup.py\"\nModuleNotFoundError: No module named 'distutils.x'\nhint: see\n",
+            "ModuleNotFoundError: No module named 'distutils.x'",
+        ),
+        (
+            "subprocess.CalledProcessError: Command '['x']' returned non-zero exit status 1.\nerror: no such option\n",
+            "error: no such option",
+        ),
+        ("nothing of the kind\n", ""),
+    ],
+)
+def test_the_line_that_says_why_a_build_failed_is_found(said: str, line: str) -> None:
+    assert essential_line(said) == line
 
 
 def test_a_source_that_must_be_compiled_where_no_compiler_is_names_itself_the_reason_and_the_ways_out(fake):

@@ -110,16 +110,22 @@ flavour: gpu
         ),
         (
             "{tensorflow: 1, numpy: era}",
-            "1:30: numpy: era works for keras and tf-keras only (for other packages: versions, a range or latest)",
+            (
+                "1:30: numpy: era works for keras, tf-keras, torchvision, torchaudio, jaxlib only (for other packages: "
+                "versions, a range or latest; under packages: they are of the base's time)"
+            ),
         ),
         (
             "{tensorflow: era}",
-            "1:20: tensorflow: era works for keras and tf-keras only (for other packages: versions, a range or latest)",
+            (
+                "1:20: tensorflow: era works for keras, tf-keras, torchvision, torchaudio, jaxlib only (for other "
+                "packages: versions, a range or latest; under packages: they are of the base's time)"
+            ),
         ),
         (
             "{keras: [2.2.4, era], tensorflow: 1}",
             (
-                "1:23: keras: era needs tensorflow as the base, but the base is 'keras' "
+                "1:23: keras: era needs tensorflow or torch or jax as the base, but the base is 'keras' "
                 "(the first package axis is the base)"
             ),
         ),
@@ -129,7 +135,10 @@ flavour: gpu
         ),
         (
             "{'-k': 1}",
-            "1:8: '-k' can be neither a package nor an axis (possible: args, env, import, prelude, python, script)",
+            (
+                "1:8: '-k' can be neither a package nor an axis "
+                "(possible: args, backend, env, import, prelude, python, script)"
+            ),
         ),
         ("{k: 1, env: [A]}", "1:20: env: 'A' sets no environment variable (write it like NAME=value NAME2=value2)"),
         ("{k: 1, env: {1A: x}}", "1:20: env: '1A' cannot be the name of an environment variable"),

@@ -10,7 +10,7 @@ from outcomes_records import BREAKS, LEARNS, epochs, record
 from runner.matrix.criterion import parse
 from runner.matrix.model import Judging
 from runner.outcomes.judging import verdict_of
-from runner.outcomes.verdict import Label
+from runner.outcomes.verdict import Basis, Label
 from runner.trials.record import Evaluation, Phase, Record, ScriptException
 
 if TYPE_CHECKING:
@@ -175,6 +175,51 @@ def test_loops_one_after_the_other_are_not_in_turn() -> None:
     verdict = verdict_of(trained(DIVERGES, LEARNS, phases=phases))
     assert verdict.flags == ("earlier-fit-diverged",)
     assert "adversarial" not in verdict.reason
+
+
+def around(number: int, began: float, ended: float, **changes: Any) -> Phase:
+    """The n-th loop around an optimizer, of which nothing says what model it trains."""
+    values = {"name": f"loop-{number}", "began_s": began, "ended_s": ended, "model": None, "model_number": None}
+    return fit(number, **{**values, "architecture": None, "finished": True, **changes})
+
+
+def test_loops_around_two_optimizers_in_turn_are_told_apart_by_their_number() -> None:
+    made = trained(DIVERGES, LEARNS, phases=(around(1, 1.0, 9.0), around(2, 1.1, 9.1)))
+    verdict = verdict_of(made)
+    assert (verdict.label, verdict.flags) == (Label.SETTLED, ())
+    assert "trained in turn with loop-1" in verdict.reason
+    assert "`criterion: loop_2.loss < 1`" in verdict.reason
+    assert verdict_of(made, (parse("loop_1.loss < 1"),)).label is Label.DIVERGED
+    assert verdict_of(made, (parse("loop_2.loss < 1"),)).label is Label.CONVERGED
+    after = trained(DIVERGES, LEARNS, phases=(around(1, 1.0, 2.0), around(2, 2.5, 9.1)))
+    assert verdict_of(after).flags == ("earlier-fit-diverged",)
+
+
+def test_weights_that_end_at_nan_are_nan_whatever_was_reported() -> None:
+    whole, broken = around(1, 1.0, 2.0, weight_norm=3.0), around(2, 2.5, 4.0, weight_norm=float("nan"))
+    verdict = verdict_of(trained(LEARNS, LEARNS, phases=(whole, broken)), (parse("loss < 1"),))
+    assert (verdict.label, verdict.basis) == (Label.NAN, Basis.NON_FINITE)
+    assert verdict.reason.startswith("its weights ended at NaN or infinity; loss ended at 0.139")
+    best = verdict_of(trained(LEARNS, LEARNS, phases=(whole, broken)), (parse("loss < 1"),), judging=Judging(at="best"))
+    assert best.label is Label.CONVERGED
+    other = verdict_of(trained(LEARNS, LEARNS, phases=(around(3, 0.1, 0.9, weight_norm=float("inf")), whole)))
+    assert (other.label, other.flags) == (Label.SETTLED, ("earlier-fit-nan",))
+
+
+def test_without_any_value_all_trainings_must_have_ended_at_nan() -> None:
+    whole, broken = around(1, 1.0, 2.0, steps=80, weight_norm=3.0), around(2, 2.5, 4.0, weight_norm=float("nan"))
+    assert verdict_of(record(phases=(broken,), epochs=())).label is Label.NAN
+    verdict = verdict_of(record(phases=(whole, broken), epochs=()))
+    assert verdict.label is Label.NO_METRICS
+    assert "what was reported: nothing, though loop-1 took 80 steps" in verdict.reason
+    printed = {"epochs": epochs("printed", *({"loss": loss} for loss in LEARNS))}
+    assert verdict_of(record(phases=(whole, broken), **printed)).label is Label.SETTLED
+    assert verdict_of(record(phases=(broken,), **printed)).label is Label.NAN
+
+
+def test_without_a_criterion_the_loss_may_be_named_as_custom_loops_name_it() -> None:
+    made = record(epochs=epochs("fit-1", *({"train_loss": loss, "test_accuracy": 0.5} for loss in LEARNS)))
+    assert (verdict_of(made).label, verdict_of(made).metric) == (Label.SETTLED, "train_loss")
 
 
 def test_a_result_after_the_last_fold_is_judged_with_that_fold_and_the_others_are_told() -> None:

@@ -27,6 +27,7 @@ def reason(made: Record, criterion: str = "loss < 1", metrics: Metrics | None = 
             "loss < 1",
             r"write `metrics: {error: 'error (\S+)'}`, and judge error",
         ),
+        ("loss of 1: 3\nerror 0.5\nerror 0.4\nbest score: 3\n", "mae < 1", r"write `metrics: {error: 'error (\S+)'}`"),
         ("loss: 1\nval loss: 2\n", "loss < 1", r"write `metrics: {loss: 'loss: (\S+)'}`"),
         ("it's loss: 1\n", "loss < 1", "write `metrics: {loss: 'loss: "),
         ("\x1b[1mloss\x07:\x1b[0m 0.5\n", "loss < 1", "write `metrics: {loss:"),

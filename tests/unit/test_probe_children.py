@@ -283,10 +283,11 @@ if __name__ == "__main__":
     print(mine.recv())
     worker.terminate()
     worker.join()
-    if os.fork() == 0:
-        work(30)
-        os._exit(0)
-    os.wait()
+    for steps in (30, 70):
+        if os.fork() == 0:
+            work(steps)
+            os._exit(0) if steps == 30 else os.kill(os.getpid(), 9)
+        os.wait()
 """
     done = run(python, tmp_path, script)
     found = told(done)
@@ -294,8 +295,9 @@ if __name__ == "__main__":
     assert [(phase.name, phase.steps, phase.finished) for phase in found.phases] == [
         ("child-1:batches-1", 50, False),
         ("child-2:batches-1", 30, False),
+        ("child-3:batches-1", 64, False),
     ]
-    assert [series[-1] for series in losses(found).values()] == [51.0, 71.0]
+    assert [series[-1] for series in losses(found).values()][:2] == [51.0, 71.0]
 
 
 @OLDEST_AND_NEWEST
@@ -347,7 +349,10 @@ subprocess.check_call([sys.executable, "-c", "import torch.distributed\\n" + TRA
     torch.mkdir(parents=True)
     (torch / "__init__.py").write_text("def manual_seed(seed): pass\n")
     (torch / "distributed.py").write_text("def is_initialized(): return True\ndef get_rank(): return 4\n")
-    found = told(run(python, tmp_path, script))
+    done = run(python, tmp_path, script, env={"RUNNER_SEED": "5"})
+    found = told(done)
+    seeds = [event["seed"] for event in done.of("seeding")]
+    assert (seeds[0], seeds[1] != 5, seeds[2]) == (5, True, 5)
     assert [(child.name, child.rank) for child in found.children] == [
         ("rank-1", 1),
         ("rank-0", 0),

@@ -169,6 +169,105 @@ print(Forest().score(3, 1))
     assert [phase["model_number"] for phase in told.of("phase")] == [1, 2, 3]
 
 
+EAGER = """
+import keras
+from tensorflow.python.eager import backprop, context, def_function
+from tensorflow.python.framework import ops
+context.eager = ops.outside = True
+class Array(bytes):
+    dtype, shape = 'float32', ()
+    def tobytes(self):
+        return bytes(self)
+class Variable(object):
+    shape, value = (), 0
+    def assign(self, value):
+        self.value = value
+    def numpy(self):
+        return Array(b'%d' % self.value)
+class Number(object):
+    shape, dtype = (), 'float32'
+    def __init__(self, value):
+        self.value = value
+    def numpy(self):
+        return self.value
+first, second = Variable(), Variable()
+tape = backprop.GradientTape()
+"""
+
+
+@EVERY_PYTHON
+def test_the_target_of_a_tape_is_the_loss_of_the_step_that_its_variables_take_next(
+    python: Path, tmp_path: Path
+) -> None:
+    script = (
+        EAGER
+        + """
+generator, critic = keras.optimizers.Optimizer(), keras.optimizers.Optimizer()
+for step in range(3):
+    one, two = tape.gradient(Number(1.0 + step), [first]), tape.gradient(Number(5.0), sources=[second])
+    tape.gradient(Number(99.0), [Number(0.0)])
+    generator.apply_gradients(zip(one, [first]))
+    critic.apply_gradients(zip(two, [second]))
+for step in range(2):
+    for part in range(2):
+        tape.gradient(Number(float(part)), [first])
+    generator.apply_gradients([(0.5, first)])
+own = Variable()
+for step in range(1, 5):
+    tape.gradient([Number(1.0), Number(float(step))], {'own': own})
+    own.assign(step)
+"""
+    )
+    told = run(python, tmp_path, script)
+    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
+    last = {loop["phase"]: (loop["steps"], loop["logs"]["loss"]) for loop in told.of("loop")}
+    assert last == {
+        "loop-1": (5, [1.0, 2.0, 3.0, 0.5, 0.5]),
+        "loop-2": (3, [5.0, 5.0, 5.0]),
+        "loop-3": (4, [2.0, 3.0, 4.0, 5.0]),
+    }
+
+
+@EVERY_PYTHON
+def test_a_function_in_which_weights_are_updated_takes_a_step_with_the_numbers_that_it_returns(
+    python: Path, tmp_path: Path
+) -> None:
+    script = (
+        EAGER
+        + """
+class Adam(keras.optimizers.Optimizer):
+    pass
+optimizer = Adam()
+def body(training=True):
+    gradients = tape.gradient(None, [first])
+    if training:
+        optimizer.apply_gradients(zip(gradients, [first]))
+step = def_function.Function(body, {'loss': Number(0.25), 'acc': Number(0.5), 'batch': None})
+outer = def_function.Function(lambda: step(), (Number(3.0), Number(2.0), [Number(1.0)], {'extra': Number(4.0)}))
+test = def_function.Function(lambda: None, Number(50.0))
+for epoch in range(5):
+    step(), test()
+for epoch in range(2):
+    outer()
+gradients = def_function.Function(lambda: tape.gradient(None, [second]), (Number(6.0), [Number(1.0)]))
+other = Adam()
+for epoch in range(3):
+    gradients()
+    other.apply_gradients([(0.5, second)])
+"""
+    )
+    told = run(python, tmp_path, script)
+    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
+    last = {loop["phase"]: (loop["steps"], loop["logs"]) for loop in told.of("loop")}
+    assert last == {
+        "loop-1": (
+            7,
+            {"loss": [0.25] * 5 + [3.0] * 2, "acc": [0.5] * 5, "output_1": [2.0, 2.0], "extra": [4.0, 4.0]},
+        ),
+        "loop-2": (3, {"loss": [6.0] * 3}),
+    }
+
+
 SESSION = """
 from tensorflow.python.client.session import Session
 from tensorflow.python.eager import context
@@ -210,6 +309,43 @@ for fold in range(2):
     assert [phase["name"] for phase in begins] == [phase["name"] for phase in ends] == ["loop-1", "loop-2"]
     assert len({phase["initial_weights"] for phase in begins}) == len({phase["final_weights"] for phase in ends}) == 1
     assert begins[0]["initial_weights"] not in {None, ends[0]["final_weights"]}
+
+
+@OLDEST_AND_NEWEST
+def test_what_a_step_of_a_session_fetches_are_its_numbers_by_key_or_by_name(python: Path, tmp_path: Path) -> None:
+    script = """
+from tensorflow.python.client.session import Session
+from tensorflow.python.eager import context
+from tensorflow.python.framework.ops import Operation
+from tensorflow.python.ops import gradients_impl
+from tensorflow.python.training.optimizer import Optimizer
+class Variable(object):
+    shape = (60000000,)
+variable = Variable()
+class Tensor(object):
+    def __init__(self, name):
+        self.op = Operation()
+        self.op.name = name
+cost, other, plain = Tensor('cost'), Tensor('mean/other'), Tensor('plain')
+gradients_impl.gradients(cost, [variable])
+step = Optimizer().minimize([variable])
+session = Session()
+for value in (3.0, 2.0):
+    session.run([step, cost, {'named': other}, plain], [None, value, {'named': 0.5}, 7])
+    session.run(plain, 99.0)
+session.close()
+session = Session()
+for value in (3.0, 2.0):
+    session.run(step, [None])
+    session.run(cost, value)
+"""
+    told = run(python, tmp_path, script)
+    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
+    last = {loop["phase"]: (loop["steps"], loop["logs"]) for loop in told.of("loop")}
+    assert last == {
+        "loop-1": (2, {"loss": [3.0, 2.0], "named": [0.5, 0.5]}),
+        "loop-2": (2, {"loss": [3.0, 2.0]}),
+    }
 
 
 @OLDEST_AND_NEWEST

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import pytest
 from reports_made import HOSTILE, cell, exception, hostile_report, report
 
+from runner.outcomes.result import FailureResult
 from runner.reports.annotations import MOST, workflow_commands
 
 COMMAND = re.compile(r"::(error|warning|notice) file=([^,:]*),line=(\d+),title=([^,:]*)::(.*)")
@@ -39,6 +40,20 @@ def test_the_same_exception_on_a_line_is_told_once_with_its_cells() -> None:
     [(level, _, _, title, message)] = parsed(workflow_commands(report(*(cell(n, **crashed) for n in range(8)))))
     assert (level, title) == ("error", "ValueError in 8 cells")
     assert message.endswith("\nand 3 more")
+
+
+def test_what_can_be_done_about_an_exception_is_told_with_it() -> None:
+    failing = cell(1, outcome="breaks (crashed-at-start)", kind="bad", exception=exception(), failures=(0,))
+    known = FailureResult(
+        label="crashed-at-start",
+        reason="x",
+        advice="`files: [a.csv]`",
+        type="ValueError",
+        cells=(failing.id,),
+        trials=2,
+    )
+    [(*_, message)] = parsed(workflow_commands(report(failing, failures=(known,))))
+    assert message == "ValueError: bad shape\n`files: [a.csv]`\nsix=1.1.0,script=a.py"
 
 
 def test_the_level_says_whether_it_should_be_so() -> None:

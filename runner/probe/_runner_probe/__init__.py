@@ -16,10 +16,10 @@ def start(settings: "dict[str, str]", folder: str) -> None:
     line = emitter.open_channel(settings["RUNNER_CHANNEL"], VERSION, settings.get(entrance.FIRST))
     settings.setdefault(entrance.FIRST, str(os.getpid()))
 
-    from . import children, ending, preparation, watched_imports
+    from . import children, ending, preparation, ranks, watched_imports
 
     where = emitter.ScriptProgress(line)
-    seed = preparation.wanted_seed(settings)
+    seed = preparation.wanted_seed(settings, ranks.rank() or 0)
     if line.is_child() and children.is_worker():
         seed = None
     line.emit("seeding", mode="as-written" if seed is None else "seeded", seed=seed)

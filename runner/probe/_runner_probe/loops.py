@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from .emitter import Emitter, ScriptProgress
     from .evaluations import Evaluations, Models
 
-UNTOLD = 8
-"""Where a worker hands on a result, a loop is told of if one in so many of its steps were not yet."""
+UNTOLD, UNTOLD_AT_RESULT = 8, 64
+"""In a process that may be ended at any moment a loop is told of where one in so many of its steps was not yet; the
+second where the process hands on a result."""
 
 
 class Loops:
@@ -134,7 +135,7 @@ class Loops:
         loop.hold()
         self._latest, self._thread = loop, _thread.get_ident()
         self._evaluations.trained(loop.name)
-        if loop.count(steps):
+        if loop.count(steps) or (self._channel.is_child() and loop.untold() * UNTOLD > loop.steps):
             self._write(loop)
 
     def _end_epochs(self) -> None:
@@ -180,7 +181,7 @@ class Loops:
         """
         if self._thread == _thread.get_ident():
             for loop in list(self._loops.values()):
-                if loop.untold() * (1 if at_end else UNTOLD) > (0 if at_end else loop.steps):
+                if loop.untold() * UNTOLD_AT_RESULT > (0 if at_end else loop.steps):
                     self._channel.emit("loop", **loop.event(with_norm=not at_end))
 
     def _write(self, loop: "StepLoop") -> None:

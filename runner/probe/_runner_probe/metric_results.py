@@ -91,7 +91,7 @@ class MetricResults:
 
     def _tell(self, name: str, value: float) -> None:
         self._told.add(name)
-        self._loops.tell_result(name[:200], value)
+        self._loops.tell_result(step_loop.metric_name(name), value)
 
     def _name(self, owner: "Any", name: str, folder: str = "") -> str:
         """The name itself, or a further one where another metric (or writer) has told something by it in this epoch."""

@@ -17,16 +17,20 @@ if TYPE_CHECKING:
     from .emitter import Emitter
     from .watched_imports import Hook
 
+BETWEEN_RANKS = 1000003
 NOTE = 1000
 """So many characters of a prelude's note are told."""
 
 
-def wanted_seed(settings: "dict[str, str]") -> "int | None":
-    """The seed to set, or None where all is to stay as the script wrote it."""
+def wanted_seed(settings: "dict[str, str]", rank: int) -> "int | None":
+    """The seed to set, or None where all is to stay as the script wrote it.
+
+    Ranks draw different numbers, as they do where nobody sets a seed.
+    """
     if settings.get("RUNNER_SEEDING") == "as-written":
         return None
     try:
-        return int(settings["RUNNER_SEED"])
+        return int(settings["RUNNER_SEED"]) + rank * BETWEEN_RANKS
     except (KeyError, ValueError):
         return None
 

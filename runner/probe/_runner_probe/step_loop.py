@@ -4,6 +4,8 @@ The numbers of all its steps are kept as the means of at most 64 blocks of equal
 doubles when 64 are full.
 """
 
+import functools
+import re
 import time
 import weakref
 
@@ -161,6 +163,12 @@ class StepLoop:
 
     def _living(self) -> "list[Any]":
         return [variable for variable in (reference() for reference in self._variables) if variable is not None]
+
+
+@functools.lru_cache(maxsize=1000)
+def metric_name(name: "Any") -> str:
+    """A name as a criterion can have it: what it may not have is `_`."""
+    return re.sub("[^A-Za-z0-9_./]", "_", str(name))[:200]
 
 
 def number(value: "Any") -> "float | None":

@@ -276,7 +276,7 @@ def named_scalars(result: "Any") -> "Values":
     """The numbers that a function returned: by the keys of a dict or the fields of a named tuple.
 
     A lone number is `loss`; of a tuple the first number is, where it is no integer, and the others are named by their
-    place in it, `output-1` for the second.
+    place in it, `output_1` for the second.
     """
     if isinstance(result, dict):
         return _of_pairs(result.items())
@@ -287,7 +287,7 @@ def named_scalars(result: "Any") -> "Values":
         value = step_loop.number(one)
         if value is not None:
             is_loss = not found and "int" not in str(getattr(one, "dtype", "float"))
-            found["loss" if is_loss else "output-%d" % place] = value
+            found["loss" if is_loss else "output_%d" % place] = value
         elif isinstance(one, dict):
             found.update(named_scalars(one))
     return found
@@ -307,9 +307,9 @@ def _of_pairs(pairs: "Any") -> "Values":
     for name, one in pairs:
         value = step_loop.number(one)
         if value is not None:
-            found[str(name)[:200]] = value
+            found[step_loop.metric_name(name)] = value
         elif isinstance(one, dict):
-            found.update({"%s.%s" % (name, inner): value for inner, value in named_scalars(one).items()})
+            found.update(_of_pairs(("%s.%s" % (name, inner), value) for inner, value in one.items()))
     return found
 
 

@@ -257,7 +257,7 @@ def _named(fetched: "Fetched", losses: "list[Any]") -> "dict[str, float]":
         if isinstance(value, bytes):
             found.update(_summarised(value))
         elif name and step_loop.number(value) is not None and "int" not in type(value).__name__:
-            found[name[:200]] = float(value)
+            found[step_loop.metric_name(name)] = float(value)
     return found
 
 
@@ -277,7 +277,8 @@ def _summarised(value: bytes) -> "dict[str, float]":
         values = protocol.Summary.FromString(value).value
     except Exception:
         return {}  # another kind of text
-    return {one.tag[:200]: float(one.simple_value) for one in values if one.HasField("simple_value")}
+    scalars = [one for one in values if one.HasField("simple_value")]
+    return {step_loop.metric_name(one.tag): float(one.simple_value) for one in scalars}
 
 
 def _nothing() -> None:
