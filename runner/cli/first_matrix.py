@@ -10,10 +10,9 @@ from packaging.utils import canonicalize_name
 
 from runner.matrix.starting_axes import starting_axes
 from runner.matrix.template import Proposal
-from runner.scripts.distributions import distribution_of
 from runner.scripts.named_files import named_files
 from runner.scripts.printed_metrics import patterns_in
-from runner.scripts.project_needs import project_needs, read_need
+from runner.scripts.project_needs import distribution_of, project_needs, read_need
 from runner.scripts.script import content_of, imports_relatively, read_script
 
 if TYPE_CHECKING:

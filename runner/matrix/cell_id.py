@@ -111,8 +111,12 @@ class CellId:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.pairs)
 
-    def __str__(self) -> str:
+    @cached_property
+    def _text(self) -> str:
         return ",".join(f"{axis}={_escaped(value)}" for axis, value in self.pairs)
+
+    def __str__(self) -> str:
+        return self._text
 
     def _sortable(self) -> Iterator[tuple[str, int, object]]:
         for axis, value in self.pairs:

@@ -47,7 +47,7 @@ def of_children(record: Record, judged: ReportedMetric, metric: str, fits: Fits 
     Where nothing that is judged was reported, the exceptions of those that never trained are told too.
     """
     if not record.children:
-        return Companions()
+        return Companions(notes=_unseen(record, judged))
     trained = {process_of(phase.name) for phase in record.phases}
     by = {process_of(name) for name in judged.phases} - {""}
     failed = [child for child in _failed(record) if child.name in trained or not any(map(_is_value, judged.values))]
@@ -62,7 +62,19 @@ def of_children(record: Record, judged: ReportedMetric, metric: str, fits: Fits 
         which = f"{', '.join(beside[:3])}{' and others' if len(beside) > 3 else ''} trained at the same time"
         notes.append(f"{which}: which one is judged is chance, `fits: all` judges the worst")
     told = {"trained-in-child": by, "other-rank-nan": lost, "child-raised": failed, "children-at-once": beside}
-    return Companions(notes=tuple(notes), flags=tuple(flag for flag, found in told.items() if found))
+    return Companions(
+        notes=(*notes, *_unseen(record, judged)), flags=tuple(flag for flag, found in told.items() if found)
+    )
+
+
+def _unseen(record: Record, judged: ReportedMetric) -> tuple[str, ...]:
+    """Where nothing that is judged was reported, the processes in which it may have been."""
+    if any(map(_is_value, judged.values)):
+        return ()
+    return tuple(
+        f"{_in_short(command)} could not be seen: -I, -E and -S keep Python from where it finds the probe"
+        for command in dict.fromkeys(record.unseen[:2])
+    )
 
 
 def _of_how_many(record: Record, child: ChildProcess) -> str:
@@ -124,7 +136,11 @@ def _command(child: ChildProcess) -> str:
         return "a worker of multiprocessing"
     if any("popen_loky" in word for word in child.command):
         return "a worker of joblib"
-    program, *words = child.command
+    return _in_short(child.command)
+
+
+def _in_short(command: tuple[str, ...]) -> str:
+    program, *words = command
     shown = [word if len(word) <= 40 and "\n" not in word else "…" for word in words[:4]]
     return " ".join([PurePosixPath(program).name, *shown, *(["…"] if len(words) > 4 else [])])
 

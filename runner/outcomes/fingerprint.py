@@ -144,7 +144,13 @@ def raised_at_import(exception: ScriptException) -> bool:
     """
     last = exception.traceback.rpartition("Traceback (most recent call last)")[2]
     places = list(_PLACE.finditer(last))
-    if any(_INSTALLED.search(one["file"]) for one in places if one["function"] in {None, "<module>"}):
+    callers = [None, *(one["function"] for one in places)]
+    executed = (
+        one
+        for one, caller in zip(places, callers, strict=False)
+        if one["function"] in {None, "<module>"} and caller != "_run_code"  # what `python -m` runs is not imported
+    )
+    if any(_INSTALLED.search(one["file"]) for one in executed):
         return True
     if not places or places[-1]["function"] is None:
         return False

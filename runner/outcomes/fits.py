@@ -77,7 +77,8 @@ def adversaries(record: Record, judged: ReportedMetric) -> str | None:
     """The sentence for a trial that judges the loss of one of several models that are trained in turn; else None."""
     phases = {phase.name: phase for phase in record.phases}
     own = phases.get(judged.phases[-1]) if judged.phases else None
-    others = [] if own is None else [phase for phase in record.phases if phase is not own and in_turn(own, phase)]
+    same = {name for one in trainings(record, "loss") if one.values == judged.values for name in one.phases}
+    others = [] if own is None else [one for one in record.phases if one.name not in same and in_turn(own, one)]
     if own is None or not others:
         return None
     names = " and ".join(phase.model or phase.name for phase in others)

@@ -250,7 +250,19 @@ def verdict_of(
         "unmet": tuple(reason for reason in unmet if reason is not None),
         "finite_weights": has_finite_weights(record, found.phases),
     }
-    verdict = label_trial(
+    verdict = _labelled(record, judging, found, arguments)
+    verdict = _unreported(verdict, record, criterion)
+    verdict = unconverged(verdict, record, found, has_criterion=bool(criterion))
+    verdict = verdict.with_flags(*_flags(found, record))
+    verdict = _with_companions(verdict, record, found, metric, judging, by_default=target is None and metric == "loss")
+    children = of_children(whole, found, metric, judging.fits)
+    notes = (verdict.reason, *children.notes, *advice(record))
+    return replace(verdict, reason="; ".join(notes)).with_flags(*children.flags)
+
+
+def _labelled(record: Record, judging: Judging, found: ReportedMetric, judge: Mapping[str, Any]) -> Verdict:
+    """The label of a record by its end and the series that was found."""
+    return label_trial(
         stage=record.stage,
         exit=record.exit_code,
         exception=_in_words(record.exception),
@@ -264,17 +276,10 @@ def verdict_of(
         in_fit=any("fit-" in phase.name and not phase.finished for phase in record.phases),
         probe_started=record.probe_started,
         series=found.values,
-        judge=arguments,
+        judge=judge,
         message=record.message,
         text=_chain(record.exception) if record.exception is not None else record.log_tail,
     )
-    verdict = _unreported(verdict, record, criterion)
-    verdict = unconverged(verdict, record, found, has_criterion=bool(criterion))
-    verdict = verdict.with_flags(*_flags(found, record))
-    verdict = _with_companions(verdict, record, found, metric, judging, by_default=target is None and metric == "loss")
-    children = of_children(whole, found, metric, judging.fits)
-    notes = (verdict.reason, *children.notes, *advice(record))
-    return replace(verdict, reason="; ".join(notes)).with_flags(*children.flags)
 
 
 def _by_itself(record: Record, metric: str) -> str:

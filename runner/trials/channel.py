@@ -45,6 +45,7 @@ class Channel:
     phases: tuple[Phase, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     children: tuple[ChildProcess, ...] = ()
+    unseen: tuple[tuple[str, ...], ...] = ()
     packages: dict[str, Package] = field(default_factory=dict)
     configs: dict[str, str] = field(default_factory=dict)
     """JSON text by `PHASE/model`, `PHASE/optimizer` and `PHASE/loss`, each where it differs from those before."""
@@ -79,6 +80,7 @@ def read_channel(path: Path, metrics: Path | None, limit_bytes: int = 64 * 1024*
         phases=told.phases(),
         evaluations=told.evaluations(),
         children=told.children(),
+        unseen=told.unseen(),
         packages=told.packages(),
         configs=told.configs(),
         seeding=told.first.seeding,

@@ -198,6 +198,13 @@ class Exit(_Event):
     kind: Literal["normal", "exception"]
 
 
+class UnseenStart(_Event):
+    """The script starts a Python that the probe can't ride in."""
+
+    event: Literal["unseen"]
+    argv: Annotated[list[Text], Field(max_length=100)]
+
+
 class ProbeError(_Event):
     """A failure of the probe's own."""
 
@@ -222,6 +229,7 @@ Event = (
     | Uncaught
     | Packages
     | Exit
+    | UnseenStart
     | ProbeError
 )
 

@@ -170,6 +170,7 @@ def _record(
         phases=channel.phases,
         evaluations=channel.evaluations,
         children=channel.children,
+        unseen=channel.unseen,
         packages=channel.packages,
         configs=channel.configs,
         seeding=channel.seeding,

@@ -229,6 +229,8 @@ class Record(_Frozen):
     phases: tuple[Phase, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     children: tuple[ChildProcess, ...] = ()
+    unseen: tuple[tuple[str, ...], ...] = ()
+    """The command lines of Pythons that the script started so that nothing of them could be seen (`-I`, `-E`, `-S`)."""
     packages: dict[str, Package] = Field(default_factory=dict)
     configs: dict[str, str] = Field(default_factory=dict)
     """Live configs of model, optimizer and loss as JSON text, by phase."""

@@ -35,6 +35,7 @@ CONFIGS: Final = 300
 WARNINGS: Final = 10
 """So many of a training are kept."""
 PROBE_ERRORS: Final = 20
+UNSEEN: Final = 20
 PRELUDES: Final = 100
 
 
@@ -109,7 +110,7 @@ class Testimony:
         cause = self._raised_first() if own.type in _FAILED_CHILD else None
         if cause is None:
             return own.model_copy(update={"stage": self._lifted(own.stage, has_metrics)})
-        return cause.model_copy(update={"traceback": f"{cause.traceback}\n{own.traceback}"})
+        return cause.model_copy(update={"traceback": f"{own.traceback}\n{cause.traceback}"})
 
     def _raised_first(self) -> ScriptException | None:
         """What the process raised that failed last; of those that trained together, the one that failed first."""
@@ -182,6 +183,10 @@ class Testimony:
             )
         return found
 
+    def unseen(self) -> tuple[tuple[str, ...], ...]:
+        """The command lines of processes that could not be seen; the first ones only."""
+        return tuple(chain.from_iterable(process.unseen for process in self._all()))[:UNSEEN]
+
     def probe_errors(self) -> tuple[str, ...]:
         """The failures inside of the probe."""
         return tuple(chain.from_iterable(process.probe_errors for process in self._all()))
@@ -201,6 +206,7 @@ class ProcessTestimony:
         self.packages: dict[str, Package] = {}
         self.configs: dict[str, str] = {}
         self.probe_errors: list[str] = []
+        self.unseen: list[tuple[str, ...]] = []
         self._start: events.Start | None = None
         self._stage: events.StageChange | None = None
         self._exception: events.Uncaught | None = None
@@ -262,6 +268,10 @@ class ProcessTestimony:
                 self.packages = {name: Package(version=p.version, file=p.file) for name, p in packages.items()}
             case events.Exit(kind=kind):
                 self.exit = kind
+            case events.UnseenStart(argv=argv):
+                if len(self.unseen) >= UNSEEN:
+                    return False
+                self.unseen.append(tuple(argv))
             case events.ProbeError(place=place, message=message):
                 if len(self.probe_errors) >= PROBE_ERRORS:
                     return False

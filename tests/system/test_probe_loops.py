@@ -81,8 +81,10 @@ def test_an_optimizer_s_steps_are_counted_also_where_they_are_traced(
     assert run.exit_code == 0, run.errors
     assert (run.channel.probe_errors, run.channel.stage) == ((), "training")
     assert [(phase.name, phase.steps) for phase in run.channel.phases] == [("loop-1", 10), ("loop-2", 3), ("loop-3", 7)]
-    eager = run.channel.phases[0]
+    eager, _, traced = run.channel.phases
     assert eager.initial_weights not in (None, eager.final_weights)
+    assert traced.initial_weights not in (None, traced.final_weights)
+    assert {epoch.phase for epoch in run.channel.epochs if "loss" in epoch.logs} == {"loop-1", "loop-2"}
 
 
 @pytest.mark.parametrize("name", [CONTRIB, TF1])
@@ -102,6 +104,8 @@ def test_what_a_session_runs_of_an_optimizer_s_operation_are_steps_and_nothing_c
     ]
     assert first.initial_weights not in (None, first.final_weights)
     assert (first.initial_weights, first.final_weights) == (second.initial_weights, second.final_weights)
+    losses = [epoch.logs["loss"] for epoch in run.channel.epochs if epoch.phase == "loop-1"]
+    assert (losses[0], len(losses), losses[-1] < 0.5) == (1.0, 11, True)
 
 
 def test_an_error_of_a_session_s_step_belongs_to_the_training(stack: Callable[[str], Path], tmp_path: Path) -> None:

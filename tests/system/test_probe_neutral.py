@@ -61,6 +61,98 @@ print(json.dumps({
 """
 
 
+TAPES = """
+import hashlib, json, random, sys, tempfile
+import numpy as np
+import keras
+import tensorflow as tf
+tf.config.experimental.enable_op_determinism()
+random.seed(3), np.random.seed(3), tf.random.set_seed(3)
+x = np.random.rand(64, 4).astype("float32")
+y = x.sum(axis=1, keepdims=True)
+layers = [keras.layers.Dense(8, activation="relu"), keras.layers.Dropout(0.2), keras.layers.Dense(1)]
+model = keras.Sequential(layers)
+eager, traced = keras.optimizers.Adam(0.01), keras.optimizers.SGD(0.01)
+mean, error = keras.metrics.Mean(name="train_loss"), keras.metrics.MeanAbsoluteError()
+own = tf.Variable([1.0, 2.0])
+def update(optimizer):
+    with tf.GradientTape() as tape:
+        predictions = model(x, training=True)
+        loss = tf.reduce_mean((predictions - y) ** 2)
+    optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+    return loss, predictions
+@tf.function
+def step():
+    loss, predictions = update(traced)
+    mean.update_state(loss)
+    error.update_state(y, predictions)
+    return {"loss": loss, "seen": mean.result()}
+losses = []
+with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
+    for epoch in range(4):
+        for _ in range(5):
+            losses.append(float(update(eager)[0]))
+            losses.append(float(step()["loss"]))
+        tf.summary.scalar("train", mean.result(), step=epoch)
+        losses += [float(mean.result()), float(error.result())]
+        for metric in (mean, error):
+            (metric.reset_state if hasattr(metric, "reset_state") else metric.reset_states)()
+for _ in range(5):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(own ** 2)
+    own.assign_sub(0.1 * tape.gradient(loss, [own])[0])
+weights = hashlib.sha256(b"".join(weight.tobytes() for weight in [*model.get_weights(), own.numpy()])).hexdigest()
+graphs = step.get_concrete_function().graph, tf.compat.v1.get_default_graph()
+print(json.dumps({
+    "weights": weights,
+    "losses": losses,
+    "graphs": [[(op.name, op.type) for op in graph.get_operations()] for graph in graphs],
+    "random": [random.random(), np.random.rand(), float(tf.random.uniform(()))],
+}))
+"""
+SESSIONS = """
+import hashlib, json, random, sys
+import numpy as np
+import tensorflow as tf
+random.seed(3), np.random.seed(3), tf.set_random_seed(3)
+x = np.random.rand(64, 4).astype("float32")
+y = x.sum(axis=1, keepdims=True)
+def loss_of(features, labels):
+    return tf.reduce_mean((tf.layers.dense(tf.layers.dropout(features, training=True), 1) - labels) ** 2)
+def model(features, labels, mode):
+    loss = loss_of(features, labels)
+    step = tf.train.AdamOptimizer(0.1).minimize(loss, global_step=tf.train.get_global_step())
+    return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=step)
+def data():
+    return tf.data.Dataset.from_tensor_slices((x, y)).repeat().batch(16)
+estimator = tf.estimator.Estimator(model, config=tf.estimator.RunConfig(tf_random_seed=3))
+for _ in range(2):
+    estimator.train(data, steps=10)
+loss = loss_of(tf.constant(x), tf.constant(y))
+gradients, _ = tf.clip_by_global_norm(tf.gradients(loss, tf.trainable_variables()), 5.0)
+optimizer = tf.train.MomentumOptimizer(0.05, 0.9)
+step = optimizer.apply_gradients(zip(gradients, tf.trainable_variables()), tf.train.get_or_create_global_step())
+tf.summary.scalar("cost", loss)
+merged = tf.summary.merge_all()
+losses, final = [], [estimator.get_variable_value("dense/kernel")]
+with tf.train.MonitoredTrainingSession(hooks=[tf.train.StopAtStepHook(10)]) as session:
+    while not session.should_stop():
+        losses.append(float(session.run([step, loss, merged])[1]))
+with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    for _ in range(10):
+        losses.append(float(session.run({"step": step, "loss": loss})["loss"]))
+        losses.append(float(session.run(loss)))
+    final += session.run(tf.global_variables())
+print(json.dumps({
+    "weights": hashlib.sha256(b"".join(array.tobytes() for array in final)).hexdigest(),
+    "losses": losses,
+    "graphs": [(op.name, op.type) for op in tf.get_default_graph().get_operations()],
+    "random": [random.random(), np.random.rand()],
+}))
+"""
+
+
 # Five more environments of 1 to 2 GB do not fit in CI's share of time: `tox -e full` asks for them.
 ONLY_ON_REQUEST = pytest.mark.skipif(
     os.environ.get("RUNNER_ALL_STACKS") != "1", reason="five further stacks, with RUNNER_ALL_STACKS=1 only"
@@ -99,6 +191,24 @@ def test_a_seeded_run_ends_bit_for_bit_as_it_does_without_the_probe(
     assert told.packages["tensorflow"].version == bare.result["tensorflow"]
     if flavour == "keras":
         assert told.packages["keras"].version == bare.result["keras"]
+
+
+@pytest.mark.parametrize(("name", "script"), [(TF1, SESSIONS), (TF2, TAPES), (KERAS3, TAPES)])
+def test_loops_of_the_script_s_own_end_bit_for_bit_as_they_do_without_the_probe(
+    name: str, script: str, stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    bare = execute(stack(name), tmp_path, script, probe=False)
+    watched = execute(stack(name), tmp_path, script)
+    assert watched.exit_code == 0, watched.errors
+    assert watched.result == bare.result
+    told = watched.channel
+    assert (told.probe_errors, told.bad_lines, told.exit) == ((), 0, "normal")
+    steps = [20, 10, 10] if name == TF1 else [20, 20, 5]
+    assert [(phase.name, phase.steps) for phase in told.phases] == [
+        (f"loop-{number}", count) for number, count in enumerate(steps, 1)
+    ]
+    assert all(phase.final_weights is not None and phase.weight_norm for phase in told.phases)
+    assert {phase.name for phase in told.phases} == {one.phase for one in told.epochs if "loss" in one.logs}
 
 
 @pytest.mark.parametrize("name", STACKS)

@@ -1,4 +1,4 @@
-"""What unit tests share: a folder with a matrix, and golden pages, which `RUNNER_ACCEPT=1` writes anew."""
+"""What unit tests share: files in memory, a folder with a matrix, golden pages (`RUNNER_ACCEPT=1` writes them anew)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,25 @@ from fake_engine import write_matrix
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MEMORY = Path("/dev/shm")
+ENOUGH_BYTES = 2 * 1000**3
 GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have temporary files in memory where only unit tests are run: they make thousands, and sync stores to disk."""
+    own = Path(__file__).parent
+    places = [Path(config.invocation_params.dir, word.partition("::")[0]).resolve() for word in config.args]
+    if all(place.is_relative_to(own) for place in places) and _takes_files(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def _takes_files(folder: Path) -> bool:
+    """True where a folder is there, can be written, has room, and what lies in it can be executed."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    about = os.statvfs(folder)
+    return about.f_bavail * about.f_frsize > ENOUGH_BYTES and not about.f_flag & os.ST_NOEXEC
 
 
 @pytest.fixture(scope="session")

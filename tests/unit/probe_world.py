@@ -243,6 +243,159 @@ class Session(BaseSession):
 }
 
 
+BOOSTERS = {
+    "xgboost/__init__.py": "from .training import train\nfrom . import sklearn\n",
+    "xgboost/core.py": """
+import json
+class Booster(object):
+    def __init__(self, rounds=()):
+        self.rounds = list(rounds)
+    def update(self, data, iteration):
+        self.rounds.append(data)
+    def eval_set(self, evals, iteration=0):
+        return '[%d]' % iteration + ''.join('\\t%s-rmse:%s' % (name, value) for value, name in evals)
+    def save_raw(self, raw_format='deprecated'):
+        assert raw_format == 'ubj'
+        return bytearray(repr(self.rounds).encode())
+    def save_config(self):
+        learner = {'train_param': {'eta': '0.3'}, 'updater': [{'name': 'grow'}]}
+        return json.dumps({'learner': learner, 'version': [1, 2]})
+""",
+    "xgboost/training.py": """
+from .core import Booster
+def train(params, data, num_boost_round=10, evals=(), xgb_model=None):
+    booster = Booster(xgb_model.rounds if xgb_model else ())
+    for number in range(num_boost_round):
+        booster.update(data, number)
+        if evals:
+            booster.eval_set([(value / (1 + number), name) for value, name in evals], number)
+        if isinstance(data, Exception):
+            raise data
+    return booster
+""",
+    "xgboost/sklearn.py": """
+from .training import train
+class XGBRegressor(object):
+    def fit(self, data, evals=()):
+        self.booster = train({}, data, 2, evals)
+        return self
+""",
+    "lightgbm/__init__.py": "from .engine import train\n",
+    "lightgbm/basic.py": """
+class Booster(object):
+    def update(self, train_set=None):
+        return False
+    def eval_train(self, feval=None):
+        return [('training', 'l2', 0.5, False)]
+    def eval_valid(self, feval=None):
+        return [('valid_1', 'ndcg@3', float('nan'), True)]
+    def model_to_string(self):
+        return 'tree\\n\\nparameters:\\n[boosting: gbdt]\\n[metric: ]\\n\\nend of parameters\\n'
+""",
+    "lightgbm/engine.py": """
+from .basic import Booster
+def train(params, train_set, num_boost_round=100, init_model=None):
+    booster = Booster()
+    for number in range(num_boost_round):
+        booster.update()
+        booster.eval_train()
+        booster.eval_valid()
+    return booster
+""",
+}
+
+JAX = {
+    "jax/__init__.py": """
+import functools
+from . import tree_util
+from .arrays import Array, Tracer
+def jit(fun, *, donate_argnums=()):
+    @functools.wraps(fun)
+    def compiled(*args):
+        if not compiled.traced:
+            compiled.traced = True
+            fun(*tree_util.tree_map(Tracer, args))
+        result = tree_util.tree_map(Array.copy, fun(*args))
+        for number in donate_argnums:
+            for leaf in tree_util.tree_leaves(args[number]):
+                leaf.gone = True
+        return result
+    compiled.traced = False
+    return compiled
+pmap = jit
+def value_and_grad(fun, has_aux=False):
+    def differentiated(params, *args):
+        return fun(params, *args), tree_util.tree_map(lambda leaf: leaf + 1, params)
+    return differentiated
+def grad(fun):
+    return lambda *args: value_and_grad(fun)(*args)[1]
+""",
+    "jax/arrays.py": """
+class Array(object):
+    dtype, shape, gone, reads = 'float32', (), False, 0
+    def __init__(self, value):
+        self.value = value
+    def copy(self):
+        return type(self)(self.value)
+    def __add__(self, other):
+        return type(self)(self.value + other)
+    def addressable_data(self, index):
+        assert not self.gone
+        return self.copy()
+    def is_deleted(self):
+        return self.gone
+    def __float__(self):
+        assert not self.gone
+        Array.reads += 1
+        return float(self.value)
+    def tobytes(self):
+        assert not self.gone
+        return repr((float(self.value), self.shape)).encode()
+class Weight(Array):
+    shape = (2, 3)
+class Series(Array):
+    shape = (3,)
+    @property
+    def size(self):
+        return 3
+    def astype(self, dtype):
+        return self
+    def ravel(self):
+        return [self.value, self.value / 2, self.value / 4]
+class Tracer(Array):
+    def __init__(self, leaf):
+        self.value, self.shape, self._trace = leaf.value, leaf.shape, True
+    def copy(self):
+        return self
+    def __add__(self, other):
+        return self
+""",
+    "jax/tree_util.py": """
+def tree_leaves(tree):
+    if isinstance(tree, dict):
+        tree = [tree[key] for key in sorted(tree)]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for part in tree for leaf in tree_leaves(part)]
+    return [] if tree is None else [tree]
+def tree_map(change, tree):
+    if isinstance(tree, dict):
+        return {key: tree_map(change, part) for key, part in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(tree_map(change, part) for part in tree)
+    return change(tree) if hasattr(tree, 'dtype') else tree
+""",
+    "optax/__init__.py": """
+from .alias import sgd
+def apply_updates(params, updates):
+    return params + -2
+""",
+    "optax/alias.py": """
+def sgd(learning_rate, momentum=None):
+    return (learning_rate, momentum)
+""",
+}
+
+
 @cache
 def interpreters() -> dict[str, Path]:
     """The CPythons that the probe is for and that this machine has, by minor release."""
@@ -311,7 +464,7 @@ def run(
     """Run `script` in `folder/work` as a trial; `keras` is on its path, the channel beside the folder."""
     work = folder / "work"
     site = folder / "site"
-    for name, text in {**KERAS, **TENSORFLOW_1}.items():
+    for name, text in {**KERAS, **TENSORFLOW_1, **BOOSTERS, **JAX}.items():
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).write_text(text)
     work.mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from runner.cli.live_matrix import LiveMatrix
+from runner.cli.progress import LiveMatrix
 from runner.matrix.cell_id import CellId
 from runner.outcomes.outcome import Outcome
 from runner.outcomes.verdict import Label

@@ -67,6 +67,14 @@ def test_where_nothing_was_reported_what_children_raised_is_told() -> None:
     assert verdict.reason.endswith("; child-1 (a worker of multiprocessing) raised ValueError: no data")
 
 
+def test_a_process_that_could_not_be_seen_is_told_where_nothing_was_reported() -> None:
+    unseen = (("/env/bin/python", "-I", "train.py"),)
+    verdict = verdict_of(made(unseen=unseen, phases=(), epochs=()))
+    assert verdict.label is Label.NO_METRICS
+    assert "; python -I train.py could not be seen: " in verdict.reason
+    assert "could not be seen" not in verdict_of(made(unseen=unseen, **trained(first=LEARNS))).reason
+
+
 def test_what_a_child_raised_and_the_script_passed_on_is_told_once() -> None:
     own = ScriptException.model_validate({**ERROR, "phase": "child-1:fit-1"})
     crashed = made(child(1, raised=True), exception=own, stage="training", exit_code=1, **trained(child_1=()))

@@ -174,11 +174,21 @@ SYNTAX = """Traceback (most recent call last):
 SyntaxError: invalid syntax
 """
 
+LAUNCHED = """Traceback (most recent call last):
+  File "<frozen runpy>", line 88, in _run_code
+  File "/env/lib/python3.11/site-packages/torch/distributed/run.py", line 1032, in <module>
+    main()
+  File "/env/lib/python3.11/site-packages/torch/distributed/run.py", line 1028, in main
+    run(args)
+ChildFailedError: train.py FAILED
+"""
+
 
 @pytest.mark.parametrize(
     ("traceback", "label"),
     [
         (AT_IMPORT, Label.CRASHED_IMPORT),
+        (LAUNCHED, Label.CRASHED_AT_START),
         (IN_A_CALL, Label.CRASHED_AT_START),
         (f"{AT_IMPORT}\nDuring handling …\n\n{IN_A_CALL}", Label.CRASHED_AT_START),
         (EXTENSION, Label.CRASHED_IMPORT),

@@ -80,6 +80,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     },
     "packages": {"packages": {"keras": {"version": "2.2.4", "file": None}}},
     "exit": {"kind": "normal"},
+    "unseen": {"argv": ["python", "-I", "train.py"]},
     "probe-error": {"place": "digest", "message": "KeyError: numpy"},
 }
 WRONG: tuple[object, ...] = (

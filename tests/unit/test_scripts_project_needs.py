@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.scripts.distributions import distribution_of
-from runner.scripts.project_needs import project_needs
+from runner.scripts.project_needs import distribution_of, project_needs
 
 if TYPE_CHECKING:
     from pathlib import Path

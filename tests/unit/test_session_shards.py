@@ -15,7 +15,7 @@ from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.session.options import Options, Shard, parse_shard
 from runner.session.session import open_session
-from runner.session.shards import MAKING_S, divide
+from runner.session.shards import MAKING_S, MOST_JOBS, divide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,10 +164,10 @@ def test_the_jobs_of_a_workflow_are_all_cells_each_once(engine: FakeEngine, tmp_
 
 
 def test_more_jobs_than_github_runs_are_refused(engine: FakeEngine, tmp_path: Path) -> None:
-    versions = ", ".join(f"1.{minor}.0" for minor in range(300))
+    versions = ", ".join(f"1.{minor}.0" for minor in range(MOST_JOBS + 1))
     path = write_matrix(tmp_path, MATRIX.replace("1.15.0, 1.16.0", versions))
     with (
         open_session(Matrix.load(path), world=world_of(engine)) as session,
-        pytest.raises(UsageError, match="300 jobs are more than the 256 that GitHub runs of a matrix; use --shards"),
+        pytest.raises(UsageError, match="257 jobs are more than the 256 that GitHub runs of a matrix; use --shards"),
     ):
         session.github_jobs()

@@ -54,7 +54,7 @@ site.given("matrix").then((matrix) => {
       const links = failure.cells.slice(0, LINKS).map((place) => make("li", {}, make("a", { href: `cells/${matrix.cells.id[place]}.html` }, name(place))));
       const more = failure.cells.length > LINKS ? [make("li", { class: "muted" }, `and ${failure.cells.length - LINKS} more`)] : [];
       const count = numberOf(failure.cells.length);
-      return make("li", { class: "failure" }, make("p", { class: "reason" }, failure.reason), make("p", { class: "muted" }, `${failure.label}, ${count} `, button), make("details", {}, make("summary", {}, "Its cells"), make("ul", {}, ...links, ...more)));
+      return make("li", { class: "failure" }, make("p", { class: "reason" }, failure.reason), ...(failure.advice ? [make("p", {}, failure.advice)] : []), make("p", { class: "muted" }, `${failure.label}, ${count} `, button), make("details", {}, make("summary", {}, "Its cells"), make("ul", {}, ...links, ...more)));
     };
     $("failures").replaceChildren(found.length ? make("ol", {}, ...found.map(item)) : make("p", { class: "muted" }, "None among these cells."));
   }

@@ -6,6 +6,7 @@ a result tells of its loops first: it may be ended at any moment after that.
 """
 
 import os
+import re
 import sys
 
 from .emitter import command_line
@@ -22,7 +23,30 @@ if TYPE_CHECKING:
 WORKERS = ("--multiprocessing-fork", "multiprocessing.forkserver", "popen_loky")
 """What the command lines of workers have in them: those of multiprocessing, and of joblib's loky."""
 PATH = b"PYTHONPATH"
+UNSEEN = 20
+"""The number of processes that can't be seen that are told."""
+OPTIONS = re.compile(r"-([bBdEhiIOPqRsSuvVx]*)([WX]?)(.*)", re.DOTALL)
+"""Of Python itself: those without a value, then one that has a value, then what follows."""
 TAKE_ENVIRONMENTS = ("execve", "posix_spawn", "posix_spawnp")
+
+
+def looks_nowhere(words: "list[str]") -> bool:
+    """True for the command line of a Python that ignores its variables or `site`: with `-I`, `-E` or `-S`."""
+    rest = iter(words)
+    if not os.path.basename(next(rest, "")).startswith("python"):
+        return False
+    for word in rest:
+        options = OPTIONS.match(word)
+        if options is None:
+            return False
+        flags, with_value, more = options.groups()
+        if set(flags) & set("IES"):
+            return True
+        if more and not with_value:  # `-c`, `-m`
+            return False
+        if with_value and not more:
+            next(rest, None)
+    return False
 
 
 def is_worker() -> bool:
@@ -36,7 +60,7 @@ def install(settings: "dict[str, str]", folder: str, channel: "Emitter") -> "lis
     channel.shielded(environment.follow_path)()
     for name in TAKE_ENVIRONMENTS:
         if hasattr(os, name):
-            setattr(os, name, environment.around(getattr(os, name), position=2))
+            setattr(os, name, environment.around(getattr(os, name), position=2, command=1))
     leave: Any = os._exit
     os._exit = enclosed(leave, channel.shielded(lambda *_: channel.hand_over(at_end=True)), nothing)
     return [
@@ -62,6 +86,7 @@ class ChildEnvironment:
         self._settings = settings
         self._folder = folder
         self._channel = channel
+        self._unseen = 0
 
     def follow_path(self) -> None:
         """Keep the probe on the PYTHONPATH that children inherit, whatever the script makes of it."""
@@ -83,10 +108,14 @@ class ChildEnvironment:
             if hasattr(environ, "putenv"):  # CPython 3.8 and older
                 environ.putenv, environ.unsetenv = os.putenv, os.unsetenv  # type: ignore[union-attr]
 
-    def around(self, original: "Any", position: int) -> "Any":
-        """A function that takes an environment (None: that of this process) at a position, or by the name `env`."""
+    def around(self, original: "Any", position: int, command: int) -> "Any":
+        """A function that takes an environment (None: that of this process) at a position, or by the name `env`.
+
+        The words of the `command` have a position too.
+        """
 
         def enter(args: "Any", kwargs: "Any") -> None:
+            self._tell_unseen([os.fsdecode(word) for word in args[command]])
             place: Any = args if len(args) > position else kwargs
             key: Any = position if len(args) > position else "env"
             given = place[key]
@@ -101,7 +130,13 @@ class ChildEnvironment:
         for place, name in ((behind, "fork_exec"), (module, "_fork_exec")):
             original = getattr(place, name, None)
             if original is not None:
-                setattr(place, name, self.around(original, position=5))
+                setattr(place, name, self.around(original, position=5, command=0))
+
+    def _tell_unseen(self, words: "list[str]") -> None:
+        """Say that a Python is started which does not look where it would find the probe."""
+        if looks_nowhere(words) and self._unseen < UNSEEN:
+            self._unseen += 1
+            self._channel.emit("unseen", argv=[word[:1000] for word in words[:100]])
 
     def _complete(self, given: "Any") -> "dict[Any, Any]":
         found = dict(given)

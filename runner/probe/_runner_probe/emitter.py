@@ -161,7 +161,7 @@ class Emitter:
             try:
                 return function(*args, **kwargs)
             except Exception as error:
-                self.failed(function.__name__, error)
+                self.failed(getattr(function, "func", function).__name__, error)
                 return None
 
         return call

@@ -32,7 +32,12 @@ ARRAYS = (
     *("coef_", "intercept_", "coefs_", "intercepts_", "dual_coef_", "components_", "cluster_centers_", "means_"),
     *("weights_", "theta_", "embedding_", "feature_log_prob_", "scalings_"),
 )
-KNOWN = frozenset(["builtins", "numpy", "scipy", "sklearn", "collections", "functools", "copyreg", "pandas", "joblib"])
+KNOWN = frozenset(
+    (
+        *("builtins", "collections", "copyreg", "functools", "joblib", "lightgbm", "mtrand", "numpy", "pandas"),
+        *("scipy", "sklearn", "xgboost"),
+    )
+)
 """Packages whose objects can be pickled without an effect on what a script does."""
 MOST = 100
 
@@ -121,8 +126,6 @@ class EstimatorState:
         estimator = self._estimator()
         if estimator is None:
             return None
-        if not any(_is_learned(name) for name in vars(final(estimator))):
-            return NOTHING
         found = Digest()
         try:
             Pickler(found, protocol=4).dump(vars(estimator).get("best_estimator_", estimator))

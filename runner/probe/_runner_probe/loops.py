@@ -9,7 +9,7 @@ import atexit
 import sys
 
 from . import phases
-from .step_loop import EpochMeans, StepLoop
+from .step_loop import EpochMeans, StepLoop, Subject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ class Loops:
         self._loops: dict[Any, Any] = {}
         self._numbers = {"batches": 0, "loop": 0}
         self._told: dict[str, float] = {}
+        self._ends = False
+        self.taken = 0
+        """The number of times that a step was told of, in whichever loop."""
         self._results: dict[str, float] = {}
         self._epoch_is_over = False
         self._latest: StepLoop | None = None
@@ -64,38 +67,49 @@ class Loops:
         session: "Any" = None,
         readable: bool = True,
         state: "Any" = None,
-        architecture: "str | None" = None,
+        subject: "Subject | None" = None,
     ) -> "StepLoop":
         """A new loop, which trains `variables`; the script is in it from now on.
 
-        `kind` is `batches` where the owner is a model, `estimator` where it is one. `readable`: False where reading
-        would add ops to a graph.
-        `state` gives digest and norm of what is trained where that is no list of variables.
+        `kind` is `batches` where the owner is a model, `estimator` where it is one, `fit` where it is a trainer's run.
+        `readable`: False where reading would add ops to a graph. `state` gives digest and norm of what is trained
+        where that is no list of variables.
         """
-        if not any(self._numbers.values()):
+        if not self._ends:
             self._close_at_end()
-        word = "batches" if kind == "batches" else "loop"
-        self._numbers[word] += 1
-        number = self._numbers[word]
+        about = subject or Subject(None if kind == "loop" else owner)
+        if about.architecture is None and kind == "batches":
+            about.architecture = phases.architecture(owner, variables)
+        word = "loop" if kind == "estimator" else kind
+        number = about.number or self._next(word)
         loop = StepLoop(self._channel, "%s-%d" % (word, number), owner, read, rate or _no_rate, session)
+        loop.is_held = about.is_held
         loop.train(variables)
         loop.state = state
         self._make_room((kind, id(owner)))
         self._loops[kind, id(owner)] = loop
-        is_model, is_built, is_sampled = kind != "loop", kind == "batches", phases.is_sampled(number)
         self._where.move("training", loop.name)
+        self._tell_begin(loop, about, number, readable)
+        return loop
+
+    def _next(self, word: str) -> int:
+        self._numbers[word] += 1
+        return self._numbers[word]
+
+    def _tell_begin(self, loop: "StepLoop", about: "Subject", number: int, readable: bool) -> None:
+        model, is_sampled = about.model, phases.is_sampled(number)
+        initial = (about.initial or (loop.digest(), loop.norm())) if readable and is_sampled else (None, None)
         self._channel.emit(
             "phase",
             name=loop.name,
-            model=phases.model_name(owner) if is_model else None,
-            model_number=self._models.number(owner) if is_model else None,
-            architecture=architecture or (phases.architecture(owner, variables) if is_built and is_sampled else None),
-            planned_epochs=None,
+            model=None if model is None else phases.model_name(model),
+            model_number=None if model is None else self._models.number(model),
+            architecture=about.architecture if is_sampled else None,
+            planned_epochs=about.planned_epochs,
             steps=None,
-            initial_weights=loop.digest() if readable and is_sampled else None,
-            weight_norm=loop.norm() if readable and is_sampled else None,
+            initial_weights=initial[0],
+            weight_norm=initial[1],
         )
-        return loop
 
     def _make_room(self, key: "tuple[str, int]") -> None:
         """Let go of what earlier loops trained, and close those whose owner is gone by that."""
@@ -127,9 +141,10 @@ class Loops:
         """A step is over (or some were); its numbers are `values` and what was told since the last one."""
         if self._epoch_is_over:
             self._end_epochs()
+        self.taken += 1
         numbers, self._told = dict(self._told, **(values or {})), {}
         if numbers:
-            loop.blocks.add(numbers)
+            loop.blocks.add(numbers, steps)
         loop.epoch.add(numbers, steps)
         loop.has_loss = loop.has_loss or "loss" in (values or ())
         loop.hold()
@@ -147,9 +162,14 @@ class Loops:
             if loop.epoch.steps:
                 self.end_epoch(loop, logs if loop is self._latest else None)
 
-    def end_epoch(self, loop: "StepLoop", logs: "dict[str, float] | None" = None) -> None:
-        """An epoch of the loop is over: the means of its steps, and `logs`, which win over them."""
-        epoch, loop.epoch = loop.epoch, EpochMeans()
+    def end_epoch(
+        self, loop: "StepLoop", logs: "dict[str, float] | None" = None, taken: "EpochMeans | None" = None
+    ) -> None:
+        """An epoch of the loop is over: the means of its steps, and `logs`, which win over them.
+
+        `taken` is the epoch where it was taken from the loop before.
+        """
+        epoch = taken or loop.take_epoch()
         loop.epochs += 1
         is_looked_at = phases.is_sampled(loop.epochs)
         self._channel.emit(
@@ -163,6 +183,25 @@ class Loops:
             update_norm=None,
             rss_bytes=phases.resident_bytes() if is_looked_at else None,
         )
+
+    def begin_iteration(self) -> "dict[Any, int]":
+        """The script begins to go through its data: the number of steps that each loop has taken by now."""
+        for loop in self._loops.values():
+            if not loop.epoch.steps:
+                loop.epoch = EpochMeans()  # what came before, such as validation, takes none of its time
+        return {key: loop.steps for key, loop in self._loops.items()}
+
+    def end_iteration(self, before: "dict[Any, int]") -> None:
+        """The script has gone through its data: an epoch of each loop that took steps in it and has told none yet."""
+        for key, loop in list(self._loops.items()):
+            if loop.epoch.steps and loop.steps > before.get(key, 0):
+                self.end_epoch(loop)
+
+    def end(self, loop: "StepLoop", failed: bool) -> None:
+        """A loop is over before the process is."""
+        for key in [key for key, one in self._loops.items() if one is loop]:
+            del self._loops[key]
+            self._close(loop, failed)
 
     def end_session(self, session: "Any") -> None:
         """The loops of a session are over, but for those that may go on in another one: those of an estimator."""
@@ -189,6 +228,7 @@ class Loops:
 
     def _close_at_end(self) -> None:
         """Registered after TensorFlow's own handlers, and so called before they take its state down."""
+        self._ends = True
         atexit.register(self._close_all)
         util = sys.modules.get("multiprocessing.util")
         if util is not None and self._channel.is_child():
@@ -205,7 +245,7 @@ class Loops:
         for key in list(self._loops):
             self._close(self._loops.pop(key))
 
-    def _close(self, loop: "StepLoop") -> None:
+    def _close(self, loop: "StepLoop", failed: bool = False) -> None:
         if loop.settle_steps is not None and loop.owner() is not None:
             loop.steps = loop.steps or loop.settle_steps()
         is_latest, self._latest = loop is self._latest, None if loop is self._latest else self._latest
@@ -215,7 +255,7 @@ class Loops:
             loop.blocks.add(self._told)
         self._write(loop)
         self._channel.emit(
-            "phase-end", name=loop.name, final_weights=loop.digest(), weight_norm=loop.norm(), error=False
+            "phase-end", name=loop.name, final_weights=loop.digest(), weight_norm=loop.norm(), error=failed
         )
 
 

@@ -3,7 +3,6 @@
 A metric that is reset, or made anew, begins an epoch.
 """
 
-import os
 import sys
 import types
 import weakref
@@ -87,13 +86,13 @@ class MetricResults:
         name, value = token
         if error is None and value is not None and result is not False:
             writer = _writer()
-            self._tell(name if writer is None else self._name(writer, name, _folder(writer)), value)
+            self._tell(name if writer is None else self._name(writer, name), value)
 
     def _tell(self, name: str, value: float) -> None:
         self._told.add(name)
         self._loops.tell_result(step_loop.metric_name(name), value)
 
-    def _name(self, owner: "Any", name: str, folder: str = "") -> str:
+    def _name(self, owner: "Any", name: str) -> str:
         """The name itself, or a further one where another metric (or writer) has told something by it in this epoch."""
         known = self._known.get((id(owner), name))
         if known is not None and self._holders[known]() is owner:
@@ -101,7 +100,7 @@ class MetricResults:
         found, number = name, 0
         while found in self._told and self._holders.get(found, _nobody)() not in (None, owner):
             number += 1
-            found = "%s/%s" % (folder, name) if folder and number == 1 else "%s_%d" % (name, number)
+            found = "%s_%d" % (name, number)
         self._holders[found] = weakref.ref(owner)
         self._known[id(owner), name] = found
         return found
@@ -116,16 +115,6 @@ def _writer() -> "Any":
     """The writer of summaries that is the default now; None where that can't be told."""
     module: Any = sys.modules.get("tensorflow.python.ops.summary_ops_v2")
     return getattr(getattr(module, "_summary_state", None), "writer", None)
-
-
-def _folder(writer: "Any") -> str:
-    """The last part of the path that a writer of summaries writes to; empty where that can't be told."""
-    keywords = getattr(getattr(writer, "_init_op_fn", None), "keywords", None) or {}
-    folder = keywords.get("logdir")
-    concrete = getattr(folder, "numpy", None)
-    text = folder if concrete is None else concrete()
-    text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return os.path.basename(text.rstrip("/")) if isinstance(text, str) else ""
 
 
 def _nobody() -> None:

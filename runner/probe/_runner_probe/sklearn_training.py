@@ -12,6 +12,7 @@ from sys import modules
 
 from . import estimators, phases
 from .enclosing_importlib_bootstrap import enclosed
+from .step_loop import Subject
 from .wrapping import nothing, own_classes
 
 TYPE_CHECKING = False
@@ -70,7 +71,7 @@ class SklearnTraining:
     def _enter_fit(self, args: "Any", kwargs: "Any") -> "Any":
         estimator, stack = args[0], self._stack()
         fit = None
-        if not stack and not self._main_stack() and estimators.is_trained(estimator):
+        if not self.is_inside() and estimators.is_trained(estimator):
             fit = EstimatorFit(self._trainings, estimator)
             fit.begin()
         stack.append((estimator, fit))
@@ -84,10 +85,15 @@ class SklearnTraining:
     def _enter_partial_fit(self, args: "Any", kwargs: "Any") -> "Any":
         estimator, stack = args[0], self._stack()
         loop, loops = None, self._trainings.loops
-        if not stack and not self._main_stack() and estimators.is_trained(estimator):
+        if not self.is_inside() and estimators.is_trained(estimator):
             state = estimators.EstimatorState(estimator)
             loop = loops.known(estimator, "batches") or loops.begin(
-                estimator, (), None, "batches", state=state, architecture=estimators.architecture(estimator)
+                estimator,
+                (),
+                None,
+                "batches",
+                state=state,
+                subject=Subject(estimator, estimators.architecture(estimator)),
             )
             self._trainings.tell_configs(loop.name, estimators.config_texts(estimator))
         stack.append((estimator, None))
@@ -107,7 +113,7 @@ class SklearnTraining:
 
     def _enter_score(self, args: "Any", kwargs: "Any") -> "Any":
         self._trainings.results.begin("score")
-        return args[0], bool(self._stack() or self._main_stack())
+        return args[0], self.is_inside()
 
     def _leave_score(self, token: "Any", result: "Any", error: "Any") -> None:
         estimator, is_inside = token
@@ -115,6 +121,10 @@ class SklearnTraining:
             self._trainings.results.leave("score")
         else:
             self._trainings.results.end("score", estimator, result, error)
+
+    def is_inside(self) -> bool:
+        """True where the script is in the fit of an estimator."""
+        return bool(self._stack() or self._main_stack())
 
     def _stack(self) -> "Any":
         return self._stacks.setdefault(get_ident(), [])

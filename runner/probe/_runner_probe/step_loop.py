@@ -30,11 +30,11 @@ class Blocks:
         self._open: dict[str, Any] = {}
         self._count = 0
 
-    def add(self, values: "dict[str, float]") -> None:
-        """One step's numbers by name."""
+    def add(self, values: "dict[str, float]", steps: int = 1) -> None:
+        """The numbers by name of one step, or of one that stands for some."""
         self._open = _together(self._open, {name: (value, 1) for name, value in values.items()})
-        self._count += 1
-        if self._count == self.size:
+        self._count += steps
+        if self._count >= self.size:
             self._full.append(self._open)
             self._open, self._count = {}, 0
         if len(self._full) == BLOCKS:
@@ -56,6 +56,7 @@ class EpochMeans:
     def __init__(self) -> None:
         self.steps = 0
         self._began = time.perf_counter()
+        self._ended: Any = None
         self._sums: dict[str, Any] = {}
 
     def add(self, values: "dict[str, float]", steps: int) -> None:
@@ -67,9 +68,37 @@ class EpochMeans:
         """{name: mean over the steps that had it}."""
         return {name: _mean(summed) for name, summed in self._sums.items()}
 
+    def end(self) -> None:
+        """No step comes after this."""
+        self._ended = time.perf_counter()
+
     def seconds(self) -> float:
-        """The time since the epoch began."""
-        return round(time.perf_counter() - self._began, 6)
+        """The time that the epoch took, or takes so far."""
+        return round((self._ended or time.perf_counter()) - self._began, 6)
+
+
+class Subject:
+    """What is known of a loop's model when the loop begins; all of it may be unknown."""
+
+    def __init__(
+        self,
+        model: "Any" = None,
+        architecture: "str | None" = None,
+        initial: "Any" = None,
+        number: "int | None" = None,
+        planned_epochs: "int | None" = None,
+        is_held: bool = True,
+    ) -> None:
+        self.model = model
+        self.architecture = architecture
+        """The digest of the model's parts."""
+        self.initial = initial
+        """Digest and norm of the weights, where they were read before."""
+        self.number = number
+        """The loop's own among those of its kind, where it was given one before."""
+        self.planned_epochs = planned_epochs
+        self.is_held = is_held
+        """False where the loop is ended when its owner is about to be gone, and so need not keep that."""
 
 
 class StepLoop:
@@ -83,6 +112,9 @@ class StepLoop:
         self.blocks = Blocks()
         self.epoch = EpochMeans()
         self.epochs = 0
+        self.usual_steps = 0
+        """The number of steps that its last epoch had."""
+        self.is_held = True
         self.steps = 0
         self.has_loss = False
         self.session = session
@@ -115,7 +147,7 @@ class StepLoop:
 
     def hold(self) -> None:
         """Keep alive what the loop trains, so that its final weights can be read where a function made the model."""
-        if self._held is None:
+        if self._held is None and self.is_held:
             self._held = self.owner(), self._living()
 
     def let_go(self) -> None:
@@ -123,6 +155,13 @@ class StepLoop:
         if self._held is not None:
             self._last_seen = self.digest(), self.norm()
             self._held = None
+
+    def take_epoch(self) -> "EpochMeans":
+        """The epoch up to now; another one begins."""
+        epoch, self.epoch = self.epoch, EpochMeans()
+        epoch.end()
+        self.usual_steps = epoch.steps
+        return epoch
 
     def count(self, steps: int) -> bool:
         """Some steps are over; True where to write now: at every power of two, and where ten seconds have passed."""
@@ -149,7 +188,8 @@ class StepLoop:
     def norm(self, most: int = weights.FINAL_PARAMETERS) -> "float | None":
         """The norm of what the loop trains, as it was last seen; None where that is more than `most` parameters."""
         if self.state is not None:
-            return self.state.norm() or self._last_seen[1]  # type: ignore[no-any-return]
+            found = self.state.norm()
+            return self._last_seen[1] if found is None else found  # type: ignore[no-any-return]
         variables = self._living()
         if weights.count(variables) > most:
             return None

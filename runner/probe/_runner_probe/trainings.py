@@ -44,7 +44,9 @@ class Trainings:
                 self._configs.add(text)
                 self.channel.emit("config", phase=phase, what=what, config=text)
 
-    def put_around(self, cls: "Any", name: str, enter: "Any", leave: "Any", *given: "Any") -> None:
+    def put_around(
+        self, cls: "Any", name: str, enter: "Any", leave: "Any", *given: "Any", compiler: "Any" = None
+    ) -> None:
         """Put `enter(args, kwargs, *given)` and `leave(token, result, error)` around a method or function.
 
         A token of None means that the end of the call does not matter; nor does it in a fork that the call made.
@@ -61,4 +63,4 @@ class Trainings:
                 leave(entered[1], result, error)
 
         shielded = self.channel.shielded
-        wrapping.put_around(cls, name, shielded(enter_here), shielded(leave_if_entered))
+        wrapping.put_around(cls, name, shielded(enter_here), shielded(leave_if_entered), compiler)

@@ -52,6 +52,7 @@ OPTIMIZERS = (
 SCORES = ("wrappers.scikit_learn", "wrappers.sklearn_wrapper")
 SKLEARN = "sklearn.*"
 OTHER_SCORES = ("scikeras.wrappers",)
+LIGHTNINGS = ("lightning.pytorch", "pytorch_lightning")
 METRICS = (
     "metrics",
     *("metrics.metrics", "metrics.base_metric", "metrics.metric", "metrics.reduction_metrics"),
@@ -67,6 +68,8 @@ TAPES = "python.eager.backprop"
 FUNCTIONS = ("python.eager.def_function", "python.eager.polymorphic_function.polymorphic_function")
 GRADIENTS = "python.ops.gradients_impl"
 ESTIMATORS = ("tensorflow_estimator.python.estimator.estimator", "tensorflow.python.estimator.estimator")
+BOOSTERS = (("xgboost", "training", "core"), ("lightgbm", "engine", "basic"))
+FLAX_COMPILATION = "flax.nnx.transforms.compilation"
 SUMMARIES = "tensorboard.plugins.scalar.summary_v2"
 
 
@@ -155,6 +158,18 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
         return keras_training.KerasTraining(trainings())
 
     @lru_cache(maxsize=None)
+    def torch() -> "Any":
+        from . import torch_training
+
+        return torch_training.TorchTraining(trainings())
+
+    @lru_cache(maxsize=None)
+    def trainers() -> "Any":
+        from . import torch_trainers
+
+        return torch_trainers.TorchTrainers(trainings(), torch())
+
+    @lru_cache(maxsize=None)
     def results() -> "Any":
         from . import metric_results
 
@@ -165,6 +180,18 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
         from . import sklearn_training
 
         return sklearn_training.SklearnTraining(trainings())
+
+    @lru_cache(maxsize=None)
+    def gradients() -> "Any":
+        from . import jax_training
+
+        return jax_training.JaxTraining(trainings())
+
+    @lru_cache(maxsize=None)
+    def boosters() -> "Any":
+        from . import booster_training
+
+        return booster_training.BoosterTraining(trainings(), estimators())
 
     def watch_estimators(module: "Any") -> None:
         training().watch_estimators(module)
@@ -179,7 +206,21 @@ def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> 
     found += [(name, watch_estimators) for name in ESTIMATORS]
     found += [(name, lambda module: estimators().watch_scores(module)) for name in OTHER_SCORES]
     found.append((SKLEARN, lambda module: estimators().watch(module)))
+    for library, train, core in BOOSTERS:
+        found.append((library + "." + train, lambda module: boosters().watch_train(module)))
+        found.append((library + "." + core, lambda module: boosters().watch_boosters(module)))
+        found.append((library + ".sklearn", lambda module: boosters().watch_estimators(module)))
+    found.append(("jax", lambda module: gradients().watch(module)))
+    found.append(("optax", lambda module: gradients().watch_optimizers(module)))
+    found.append((FLAX_COMPILATION, lambda module: gradients().watch_modules(module)))
     found.append((SUMMARIES, lambda module: results().watch_summaries(module)))
+    found.append(("torch", lambda module: torch().watch(module)))
+    found.append(("torch.utils.data.dataloader", lambda module: torch().watch_loaders(module)))
+    for name in LIGHTNINGS:
+        found.append((name + ".trainer.trainer", lambda module: trainers().watch_lightning(module)))
+        found.append((name + ".loops.fit_loop", lambda module: trainers().watch_lightning_epochs(module)))
+    found.append(("transformers.trainer", lambda module: trainers().watch_transformers(module)))
+    found.append(("transformers.trainer_callback", lambda module: trainers().watch_transformers_logs(module)))
     return found
 
 

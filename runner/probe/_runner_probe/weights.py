@@ -98,6 +98,14 @@ def norm(arrays: "Any") -> "float | None":
         return float(numpy.sqrt(total))
 
 
+def norm_of(variables: "Any", read: "Any") -> "float | None":
+    """The norm of what is read of variables; None where there are none, or too many."""
+    if not variables or count(variables) > NORM_PARAMETERS:
+        return None
+    arrays = list(read(variables))
+    return norm(arrays) if arrays else None
+
+
 def difference(after: "Any", before: "Any") -> "list[Any]":
     """The arrays of `after` minus those of `before`."""
     numpy = sys.modules["numpy"]
@@ -133,6 +141,12 @@ def is_eager() -> bool:
     if context is None:  # TensorFlow 1.3 and older, or none at all
         return _tensorflow("framework.ops") is None
     return bool(context.executing_eagerly() if hasattr(context, "executing_eagerly") else context.in_eager_mode())
+
+
+def is_stateless() -> bool:
+    """True where Keras 3 computes new values of variables and changes none: a function of JAX' does that."""
+    module = sys.modules.get("keras.src.backend.common.stateless_scope")
+    return module is not None and bool(module.in_stateless_scope())
 
 
 def is_first_graph() -> bool:

@@ -17,7 +17,13 @@ def own_classes(module: "Any") -> "list[type]":
     ]
 
 
-def put_around(cls: "Any", name: str, enter: "Callable[..., Any]", leave: "Callable[..., Any]") -> "Any":
+def put_around(
+    cls: "Any",
+    name: str,
+    enter: "Callable[..., Any]",
+    leave: "Callable[..., Any]",
+    compiler: "Any" = None,
+) -> "Any":
     """Enclose the method `name` where `cls` itself defines it; None where it does not, else the new method.
 
     Where scikit-learn makes it available under a condition only, the function behind that is enclosed.
@@ -27,12 +33,17 @@ def put_around(cls: "Any", name: str, enter: "Callable[..., Any]", leave: "Calla
     original = holder.__func__ if is_static else holder if inspect.isfunction(holder) else getattr(holder, "fn", None)
     if not inspect.isfunction(original):
         return None
-    method: Any = enclosed(original, enter, leave)
+    method: Any = enclosed(original, enter, leave, compiler)
     # getfullargspec, which scikit-learn's wrappers ask what `fit` takes, does not look through __wrapped__.
     method.__signature__ = inspect.signature(original)
     owner, attribute = (cls, name) if is_static or holder is original else (holder, "fn")
     setattr(owner, attribute, staticmethod(method) if is_static else method)
     return method
+
+
+def first_argument(args: "Any", kwargs: "Any") -> "Any":
+    """The object that a method belongs to: all that many an end of a call asks for."""
+    return args[0]
 
 
 def nothing(*_: "Any") -> None:

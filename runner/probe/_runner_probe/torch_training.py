@@ -1,0 +1,319 @@
+"""Training with PyTorch: the steps of its optimizers, the losses whose gradients they take, and a data loader's epochs.
+
+A step is a call of an optimizer's `step`. Where no such call can be seen (a step that was compiled, weights that the
+script changes itself), it is a change of weights between two losses.
+"""
+
+import sys
+import weakref
+from functools import partial
+
+from . import phases, torch_guards, torch_models, weights, wrapping
+from .step_loop import Subject
+from .torch_losses import Step, Trained, value_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .step_loop import StepLoop
+    from .trainings import Trainings
+
+LOOKED_AT = 8
+"""So many optimizers, the last ones used, are asked whether a loss gave gradients to them."""
+KEPT = 64
+"""So many losses that lie on another device are read together: to read one is to wait for the device."""
+
+
+class TorchTraining:
+    """All optimizers of the process, their loops, and the iterations of data loaders that are under way."""
+
+    def __init__(self, trainings: "Trainings") -> None:
+        self._trainings = trainings
+        self._channel, self._where, self._loops = trainings.channel, trainings.where, trainings.loops
+        self._around: Any = None
+        self.fit: Any = None
+        """The call of a trainer that the script is in (see `torch_trainers`)."""
+        self._all: dict[int, Trained] = {}
+        self._by_hand: Any = None
+        self._classes: Any = weakref.WeakSet()
+        self._losses: Any = weakref.WeakSet()
+        self._begin_process()
+        trainings.channel.after_fork(self._begin_process)
+
+    def _begin_process(self) -> None:
+        self._step: Any = None
+        self._scale: Any = None
+        self._iterations: dict[int, Any] = {}
+        self._waiting: list[Any] = []
+        self._looks = 0
+        for trained in self._all.values():
+            trained.forget()
+
+    def watch(self, torch: "Any") -> None:
+        """PyTorch itself, or a module of the script's own that has its name."""
+        if not hasattr(torch, "autograd"):
+            return
+        self._unseen = torch_guards.Unseen(torch)
+        self.read = torch_models.reader(self._unseen)
+        compiler = torch_guards.Compiler(torch)
+        self._around = around = partial(self._trainings.put_around, compiler=compiler)
+        self._loops.at_end(self._settle_all)
+        self._end_iteration = compiler.outside_of(self._channel.shielded(self._end_iteration))
+        self._end_training = compiler.outside_of(self._channel.shielded(self._end_training))
+        for name in ("__init__", "__setstate__"):
+            around(torch.optim.Optimizer, name, self._enter_making, self._leave_making)
+        around(torch.autograd, "backward", self._enter_backward, self._leave_backward)
+        for scaler in _scalers(torch):
+            around(scaler, "scale", wrapping.first_argument, self._leave_scale)
+            around(scaler, "step", self._enter_scaler_step, self._leave_scaler_step)
+        around(torch.nn.modules.loss._Loss, "__init__", wrapping.first_argument, self._leave_making_loss)
+        wrapping.once(torch.nn.Module, "__init__", self._channel.shielded(self._building))
+        if "torch.utils.data.dataloader" in sys.modules:
+            self.watch_loaders(sys.modules["torch.utils.data.dataloader"])
+
+    def watch_loaders(self, module: "Any") -> None:
+        """PyTorch's module of data loaders; one that PyTorch itself imports is watched with it."""
+        if self._around is not None:
+            self._around(module.DataLoader, "__iter__", wrapping.first_argument, self._leave_iter)
+
+    def tell_configs(self, phase: str, module: "Any", optimizer: "Any", loss: "Any") -> None:
+        """The settings of what trains together, where they were not told before."""
+        if len(self._losses) == 1:
+            loss = next(iter(self._losses))
+        self._trainings.tell_configs(phase, torch_models.config_texts(module, optimizer, loss))
+
+    def _building(self) -> None:
+        self._channel.settle()
+        self._where.building()
+
+    def _enter_making(self, args: "Any", kwargs: "Any") -> "Any":
+        """An optimizer is being made: from now on the `step` of its class is watched.
+
+        Before PyTorch puts its own around it, which its compiler takes out again with what is around that.
+        """
+        cls = next((one for one in type(args[0]).__mro__ if "step" in vars(one)), None)
+        if cls is not None and cls not in self._classes:
+            self._classes.add(cls)
+            self._around(cls, "step", self._enter_step, self._leave_step)
+        return args[0], torch_models.module_behind(args[1] if len(args) > 1 else kwargs.get("params"))
+
+    def _leave_making(self, token: "Any", result: "Any", error: "Any") -> None:
+        if error is None:
+            self._all[id(token[0])] = Trained(token[0], self._end_training, module=token[1])
+
+    def _end_training(self, trained: "Trained", owner: "Any" = None) -> None:
+        """The optimizer, or the module without one, is about to be gone."""
+        self._channel.settle()
+        for number in [number for number, one in self._all.items() if one is trained]:
+            del self._all[number]
+        if self._by_hand is trained:
+            self._by_hand = None
+        if trained.loop is not None:
+            self._settle(trained)
+            self._loops.end(trained.loop, failed=False)
+
+    def _leave_making_loss(self, loss: "Any", result: "Any", error: "Any") -> None:
+        if error is None:
+            self._losses.add(loss)
+
+    def _leave_scale(self, scaler: "Any", result: "Any", error: "Any") -> None:
+        self._scale = scaler._scale if error is None and scaler.is_enabled() else None
+
+    def _enter_scaler_step(self, args: "Any", kwargs: "Any") -> "Any":
+        trained = self._all.get(id(args[1] if len(args) > 1 else kwargs.get("optimizer")))
+        return None if trained is None else (trained, trained.steps)
+
+    def _leave_scaler_step(self, token: "Any", result: "Any", error: "Any") -> None:
+        trained, steps = token
+        if trained.steps == steps:  # gradients were not finite: no step was taken, nor will be with them
+            trained.is_taken = True
+
+    def _enter_backward(self, args: "Any", kwargs: "Any") -> "Any":
+        if self._trainings.inside:
+            return None
+        tensors = args[0] if args else kwargs.get("tensors")
+        factors = args[1] if len(args) > 1 else kwargs.get("grad_tensors")
+        with self._unseen.function():
+            kept = self._unseen.dispatch()  # noqa: F841 - it holds while it is kept
+            scale, self._scale = self._scale, None
+            value = value_of(tensors, factors, scale)
+            if value is None:
+                return None
+            loss = tensors[0] if isinstance(tensors, (list, tuple)) else tensors
+            concerned = list(self._all.values())[-LOOKED_AT:] or ([self._by_hand] if self._by_hand else [])
+            asked = [(trained, self._before_loss(trained, loss)) for trained in concerned]
+        return value, loss, asked
+
+    def _leave_backward(self, token: "Any", result: "Any", error: "Any") -> None:
+        value, loss, asked = token
+        if error is not None:
+            self._where.blame(error)
+            return
+        with self._unseen.function():
+            kept = self._unseen.dispatch()  # noqa: F841 - it holds while it is kept
+            reached = [trained for trained, gradients in asked if trained.state_of_gradients() != gradients]
+            if self._all:
+                reached = reached or [trained for trained, _ in asked]
+            elif not reached:
+                reached = self._without_optimizer(loss)
+            for trained in reached:
+                self._take_loss(trained, value)
+        if not self._all and "keras" in sys.modules and isinstance(value, float):
+            self._loops.tell("loss", sum(reached[0].losses) if reached else value)  # one of Keras' may take the step
+
+    def _without_optimizer(self, loss: "Any") -> "list[Trained]":
+        """What a loss depends on, where no optimizer is there that might train it."""
+        leaves = torch_models.leaves(loss)
+        if not leaves:
+            return []
+        self._by_hand = Trained(torch_models.module_of(leaves) or leaves[0], self._end_training, leaves)
+        self._before_loss(self._by_hand, loss)
+        return [self._by_hand]
+
+    def _before_loss(self, trained: "Trained", loss: "Any") -> "Any":
+        """The state of gradients that a loss is about to be added to; losses whose gradients are gone are dropped."""
+        trained.has_grown()
+        if not trained.steps:
+            self._take_unseen_step(trained)
+            if trained.initial is None:
+                self._look(trained, loss)
+        gradients = trained.state_of_gradients()
+        if trained.is_taken or gradients != trained.gradients:
+            trained.forget()
+        return gradients
+
+    def _take_loss(self, trained: "Trained", value: "Any") -> None:
+        trained.losses.append(value)
+        trained.gradients = trained.state_of_gradients()
+        trained.taken_by_all = self._loops.taken
+        if not trained.steps:
+            trained.weights = trained.state_of_weights()
+        if self._step is not None and self._step.trained is trained:
+            self._step.evaluated()
+
+    def _look(self, trained: "Trained", loss: "Any") -> None:
+        """Read the weights as they are before the first step."""
+        self._looks += 1
+        trained.kind = torch_models.loss_name(loss)
+        sampled = trained.variables() if phases.is_sampled(self._looks) else []
+        trained.initial = weights.digest(sampled, self.read), weights.norm_of(sampled, self.read)
+
+    def _take_unseen_step(self, trained: "Trained", loop: "StepLoop | None" = None) -> None:
+        """A step, where weights changed since the latest loss and nobody's call of one was seen."""
+        if not trained.losses or trained.is_taken or trained.taken_by_all != self._loops.taken:
+            return
+        if trained.weights != trained.state_of_weights():
+            trained.is_taken = True
+            self._end_step(loop or self._loop_of(trained), trained.losses)
+
+    def _enter_step(self, args: "Any", kwargs: "Any") -> "Any":
+        if self._trainings.inside or self._step is not None:
+            return None
+        optimizer = args[0]
+        trained = self._all.get(id(optimizer))
+        if trained is None or trained.owner() is not optimizer:
+            trained = self._all[id(optimizer)] = Trained(optimizer, self._end_training)
+        elif len(self._all) > LOOKED_AT:
+            self._all[id(optimizer)] = self._all.pop(id(optimizer))
+        if _is_skipped(optimizer):
+            trained.is_taken = True
+            return None
+        has_grown = trained.has_grown()
+        if trained.weights is not None and trained.weights != trained.state_of_weights():
+            trained.initial = None  # somebody changed them since
+        loop = self._loop_of(trained)
+        if has_grown:
+            loop.train(trained.variables())
+        trained.weights = None
+        self._step = Step(trained, loop)
+        return self._step
+
+    def _leave_step(self, step: "Step", result: "Any", error: "Any") -> None:
+        self._step = None
+        if error is not None:
+            self._where.blame(error)
+            return
+        step.trained.steps += 1
+        step.trained.is_taken = True
+        self._end_step(step.loop, step.losses())
+
+    def _loop_of(self, trained: "Trained") -> "StepLoop":
+        """The loop of what takes a step, or the trainer's that takes it; a new one with its first step."""
+        if self.fit is not None:
+            return self.fit.loop_of(trained)  # type: ignore[no-any-return]
+        return self._loops.known(trained.owner()) or self._begin_loop(trained)
+
+    def _begin_loop(self, trained: "Trained") -> "StepLoop":
+        optimizer, variables = trained.optimizer(), trained.variables()
+        module = trained.module() or torch_models.module_of(variables)
+        architecture = None if module is None else torch_models.architecture(module, variables)
+        loop = trained.loop = self._loops.begin(
+            trained.owner(),
+            variables,
+            self.read,
+            rate=None if optimizer is None else partial(torch_models.rate_of, weakref.ref(optimizer)),
+            subject=Subject(module, architecture, trained.initial, is_held=False),
+        )
+        self.tell_configs(loop.name, module, optimizer, trained.kind)
+        return loop
+
+    def _settle_all(self) -> None:
+        """Tell the steps that are not told yet."""
+        for trained in [*self._all.values(), self._by_hand]:
+            if trained is not None and trained.loop is not None:
+                self._settle(trained)
+
+    def _settle(self, trained: "Trained") -> None:
+        self.tell_waiting()
+        if not trained.steps:
+            self._take_unseen_step(trained, trained.loop)
+
+    def _end_step(self, loop: "StepLoop", losses: "list[Any]") -> None:
+        is_here = all(isinstance(loss, float) for loss in losses)
+        if is_here and not self._waiting:
+            self._tell_step(loop, losses)
+            return
+        self._waiting.append((loop, losses))
+        if is_here or len(self._waiting) == KEPT:
+            self.tell_waiting()
+
+    def tell_waiting(self) -> None:
+        """Tell the steps whose losses lie on another device."""
+        waiting, self._waiting = self._waiting, []
+        for loop, losses in waiting:
+            self._tell_step(loop, [float(loss) for loss in losses])
+
+    def _tell_step(self, loop: "StepLoop", losses: "list[float]") -> None:
+        self._loops.end_step(loop, {"loss": sum(losses)} if losses else None)
+        if loop.usual_steps and loop.epoch.steps >= loop.usual_steps and not self._iterations and self.fit is None:
+            self._loops.end_epoch(loop)  # what an iteration gave is gone through again (`itertools.cycle`)
+
+    def _leave_iter(self, loader: "Any", iterator: "Any", error: "Any") -> None:
+        """A data loader is about to be iterated over; the iteration is an epoch of the loops that take steps in it."""
+        if error is not None or self._trainings.inside or (self.fit is not None and self.fit.has_epochs):
+            return
+        number = id(iterator)
+        self._end_iteration(number)  # where it is the same one again (`persistent_workers`)
+        ended = weakref.ref(iterator, partial(self._end_iteration, number))
+        self._iterations[number] = ended, self._loops.begin_iteration()
+
+    def _end_iteration(self, number: int, iterator: "Any" = None) -> None:
+        self._channel.settle()
+        iteration = self._iterations.pop(number, None)
+        if iteration is not None:
+            self.tell_waiting()
+            self._loops.end_iteration(iteration[1])
+
+
+def _is_skipped(optimizer: "Any") -> bool:
+    """True where a scaler found gradients that are not finite, and leaves it to the optimizer to take no step."""
+    found = vars(optimizer).get("found_inf")
+    return found is not None and bool(float(found))
+
+
+def _scalers(torch: "Any") -> "list[Any]":
+    """The classes that scale losses, in their places of all releases."""
+    modules = [getattr(torch, "amp", None), getattr(getattr(torch, "cuda", None), "amp", None)]
+    found = [vars(module).get("GradScaler") for module in modules if module is not None]
+    return [cls for cls in found if cls is not None]

@@ -1,0 +1,295 @@
+"""What the probe tells of training with PyTorch, with a `torch` that has nothing but the classes it looks for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, PROBE, Told, run
+
+PATH = os.pathsep.join([str(PROBE), str(Path(__file__).parent / "fixtures" / "torch")])
+MODEL = """
+import torch
+class Net(torch.nn.Module):
+    def __init__(self, value=8.0):
+        super(Net, self).__init__()
+        self._parameters['weight'] = torch.Parameter(value)
+    def loss(self, value):
+        return torch.Tensor(value, [self._parameters['weight']])
+net = Net()
+"""
+
+
+def trained(python: Path, folder: Path, script: str) -> Told:
+    """What was told of a script that has a model and ended well."""
+    told = run(python, folder, MODEL + script, env={"PYTHONPATH": PATH})
+    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
+    return told
+
+
+def losses(told: Told) -> dict[str, list[float]]:
+    """The losses of the steps of each loop; fewer than 64 steps are told one by one."""
+    return {loop["phase"]: loop["logs"].get("loss", []) for loop in told.of("loop")}
+
+
+@EVERY_PYTHON
+def test_an_optimizer_s_steps_are_a_loop_whose_epochs_are_those_of_the_loader_in_which_it_trains(
+    python: Path, tmp_path: Path
+) -> None:
+    script = """
+criterion = torch.nn.MSELoss()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.25)
+loader, validation = torch.utils.data.DataLoader([4.0, 2.0, 1.0]), torch.utils.data.DataLoader([1.0])
+for epoch in range(2):
+    for batch in loader:
+        optimizer.zero_grad()
+        net.loss(batch + epoch).backward()
+        optimizer.step()
+    for batch in validation:
+        net.loss(batch)
+print(torch.optim.SGD.step.__doc__, len(validation.__dict__))
+"""
+    told = trained(python, tmp_path, script)
+    assert told.out == "Takes a step. 1\n"
+    assert [(stage["stage"], stage["phase"]) for stage in told.of("stage")] == [
+        ("build-model", ""),
+        ("training", "loop-1"),
+    ]
+    begin, end = told.only("phase"), told.only("phase-end")
+    assert (begin["name"], begin["model"], begin["model_number"]) == ("loop-1", "Net", 1)
+    assert begin["initial_weights"] not in {None, end["final_weights"]}
+    assert [(epoch["epoch"], epoch["logs"]) for epoch in told.of("epoch")] == [
+        (1, {"loss": pytest.approx(7 / 3)}),
+        (2, {"loss": pytest.approx(10 / 3)}),
+    ]
+    assert [epoch["learning_rate"] for epoch in told.of("epoch")] == [0.25, 0.25]
+    assert losses(told) == {"loop-1": [4.0, 2.0, 1.0, 5.0, 3.0, 2.0]}
+    configs = {one["what"]: one["config"] for one in told.of("config")}
+    assert configs["model"] == '{"class_name": "Net", "config": {"layers": [{"class_name": "Net", "config": {}}]}}'
+    assert configs["optimizer"] == '{"class_name": "SGD", "config": {"lr": 0.25}}'
+    assert configs["loss"] == '{"class_name": "MSELoss", "config": {"reduction": "mean"}}'
+
+
+LOSSES: list[tuple[str, str, dict[str, list[float]]]] = [
+    (
+        "several losses before a step are one, their sum",
+        """
+for step in range(3):
+    for batch in (0.5, 0.25):
+        net.loss(batch + step).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+""",
+        {"loop-1": [0.75, 2.75, 4.75]},
+    ),
+    (
+        "a loss whose gradients are dropped is no step's",
+        """
+for step in range(3):
+    optimizer.zero_grad()
+    net.loss(step + 1.0).backward()
+    if step != 1:
+        optimizer.step()
+""",
+        {"loop-1": [1.0, 3.0]},
+    ),
+    (
+        "of a closure that is evaluated several times the first loss counts",
+        """
+def closure():
+    optimizer.zero_grad()
+    loss = net.loss(values.pop())
+    loss.backward()
+    return loss
+class Twice(torch.optim.SGD):
+    def step(self, closure):
+        closure()
+        return super(Twice, self).step(closure)
+optimizer, values = Twice(net.parameters()), [1.0, 2.0, 3.0, 4.0]
+optimizer.step(closure)
+optimizer.step(closure)
+""",
+        {"loop-1": [4.0, 2.0]},
+    ),
+    (
+        "a scaled loss is told unscaled, and a step that the scaler leaves out is none",
+        """
+scaler = torch.amp.GradScaler()
+for step in range(3):
+    optimizer.zero_grad()
+    scaler.scale(net.loss(step + 1.0)).backward()
+    scaler.step(optimizer, finite=step != 1)
+""",
+        {"loop-1": [1.0, 3.0]},
+    ),
+    (
+        "two optimizers are two loops, each with its own losses",
+        """
+critic = Net()
+other = torch.optim.SGD(critic.parameters())
+for step in range(2):
+    other.zero_grad()
+    critic.loss(step + 0.5).backward()
+    critic.loss(step + 0.25).backward()
+    other.step()
+    optimizer.zero_grad()
+    torch.Tensor(step + 8.0, list(critic.parameters()) + list(net.parameters())).backward()
+    optimizer.step()
+""",
+        {"loop-1": [0.75, 2.75], "loop-2": [8.0, 9.0]},
+    ),
+    (
+        "two optimizers that take a step with one loss both have it, and both losses before both steps their own",
+        """
+critic = Net()
+other = torch.optim.SGD(critic.parameters())
+torch.Tensor(5.0, list(critic.parameters()) + list(net.parameters())).backward()
+optimizer.step(), other.step()
+optimizer.zero_grad(), other.zero_grad()
+net.loss(1.0).backward(), critic.loss(2.0).backward()
+optimizer.step(), other.step()
+""",
+        {"loop-1": [5.0, 1.0], "loop-2": [5.0, 2.0]},
+    ),
+    (
+        "weights that change between two losses without a call of step have taken one",
+        """
+del optimizer
+weight = net._parameters['weight']
+for step in range(3):
+    net.loss(step + 1.0).backward()
+    weight.grad = None
+    weight.set(step)
+torch.Tensor(3.0, [torch.Parameter(1.0)]).backward()
+""",
+        {"loop-1": [1.0, 2.0, 3.0]},
+    ),
+    (
+        "without a change of weights there is no training",
+        """
+del optimizer
+for step in range(3):
+    net.loss(1.0).backward()
+    net._parameters['weight'].grad = None
+""",
+        {},
+    ),
+]
+
+
+@OLDEST_AND_NEWEST
+def test_a_step_has_the_loss_whose_gradients_it_takes(python: Path, tmp_path: Path) -> None:
+    for name, script, expected in LOSSES:
+        told = trained(python, tmp_path, "optimizer = torch.optim.SGD(net.parameters())\n" + script)
+        assert losses(told) == expected, name
+
+
+@OLDEST_AND_NEWEST
+def test_what_trains_is_read_before_it_is_gone_and_its_model_is_known_by_its_parameters(
+    python: Path, tmp_path: Path
+) -> None:
+    script = """
+def train(value):
+    model = torch.nn.Module()
+    model._modules['inner'] = Net(value)
+    optimizer = torch.optim.SGD([parameter for parameter in model.parameters()])
+    for step in range(2):
+        net.loss(1.0)
+        model._modules['inner'].loss(2.0).backward()
+        optimizer.step()
+train(3.0), train(3.0), train(4.0)
+"""
+    told = trained(python, tmp_path, script)
+    begins, ends = told.of("phase"), told.of("phase-end")
+    assert [(one["name"], one["model"], one["model_number"]) for one in begins] == [
+        ("loop-1", "Net", 1),
+        ("loop-2", "Net", 2),
+        ("loop-3", "Net", 3),
+    ]
+    seen = [(one["initial_weights"], end["final_weights"]) for one, end in zip(begins, ends, strict=True)]
+    assert seen[0] == seen[1] != seen[2]
+    assert None not in seen[0]
+    assert len({one["architecture"] for one in begins}) == 1
+
+
+@OLDEST_AND_NEWEST
+def test_an_iteration_that_goes_on_elsewhere_is_gone_through_again_as_epochs(python: Path, tmp_path: Path) -> None:
+    script = """
+import itertools
+optimizer = torch.optim.SGD(net.parameters())
+for number, batch in zip(range(7), itertools.cycle(torch.utils.data.DataLoader([1.0, 2.0, 3.0]))):
+    optimizer.zero_grad()
+    net.loss(batch).backward()
+    optimizer.step()
+"""
+    told = trained(python, tmp_path, script)
+    assert [epoch["logs"]["loss"] for epoch in told.of("epoch")] == [2.0, 2.0, 1.0]
+
+
+@OLDEST_AND_NEWEST
+def test_an_error_of_a_step_or_of_a_gradient_belongs_to_the_loop(python: Path, tmp_path: Path) -> None:
+    begin = MODEL + "optimizer = torch.optim.SGD(net.parameters())\nnet.loss(1.0).backward()\noptimizer.step()\n"
+    for line in ("net.loss('broken').backward()", "optimizer.step(lambda: 1 / 0)"):
+        error = run(python, tmp_path, begin + line, env={"PYTHONPATH": PATH}).only("exception")
+        assert (error["stage"], error["phase"], error["source"]) == ("training", "loop-1", line)
+
+
+@OLDEST_AND_NEWEST
+def test_lightning_s_epochs_have_what_it_logged_in_them_and_its_sanity_check_is_none(
+    python: Path, tmp_path: Path
+) -> None:
+    script = """
+import pytorch_lightning
+class Mine(Net, pytorch_lightning.LightningModule):
+    def training_step(self, batch):
+        return self.loss(batch)
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters())
+model = Mine()
+trainer = pytorch_lightning.Trainer(max_epochs=3)
+trainer.fit(model, torch.utils.data.DataLoader([4.0, 2.0]))
+trainer.validate(model, 0.5)
+"""
+    told = trained(python, tmp_path, script)
+    begin = told.only("phase")
+    assert (begin["name"], begin["model"], begin["planned_epochs"]) == ("fit-1", "Mine", 3)
+    assert [(epoch["epoch"], epoch["logs"]) for epoch in told.of("epoch")] == [
+        (1, {"loss": 3.0, "train_loss": 1.0}),
+        (2, {"loss": 3.0, "train_loss": 0.5, "val_loss": 1.0}),
+        (3, {"loss": 3.0, "train_loss": pytest.approx(1 / 3)}),
+    ]
+    asked = told.only("evaluation")
+    assert (asked["kind"], asked["model"], asked["phase"], asked["logs"]) == (
+        "evaluate",
+        "Mine",
+        "fit-1",
+        {"val_loss": 0.5},
+    )
+    assert told.of("stage")[-1] == {"stage": "after-training", "phase": ""}
+
+
+@OLDEST_AND_NEWEST
+def test_the_log_of_transformers_trainer_is_told_entry_by_entry(python: Path, tmp_path: Path) -> None:
+    script = """
+import transformers
+trainer = transformers.Trainer(net, [4.0, 3.0, 2.0, 1.0], logging_steps={steps})
+trainer.train()
+trainer.evaluate(0.5)
+"""
+    told = trained(python, tmp_path, script.format(steps=2))
+    assert [epoch["logs"] for epoch in told.of("epoch")] == [
+        {"loss": 3.0},
+        {"loss": 1.0, "eval_loss": 0.125, "train_loss": 8.0},
+    ]
+    assert told.only("evaluation")["logs"] == {"eval_loss": 0.5}
+    rarely = trained(python, tmp_path, script.format(steps=500))
+    logs: list[dict[str, Any]] = [epoch["logs"] for epoch in rarely.of("epoch")]
+    assert logs == [{"loss": 2.5}, {"eval_loss": 0.125, "train_loss": 8.0}]
+
+
+@OLDEST_AND_NEWEST
+def test_the_seed_is_set_when_it_is_imported(python: Path, tmp_path: Path) -> None:
+    env = {"PYTHONPATH": PATH, "RUNNER_SEED": "7"}
+    assert run(python, tmp_path, "import torch\nprint(torch.default_seed)", env=env).out == "7\n"
