@@ -60,7 +60,9 @@ def test_the_same_code_converges_on_one_backend_of_keras_and_ends_in_nan_on_the_
     found = torch_wheel()
     assert found is not None
     beside(folder, found)
-    done = runner(folder, "torch.yaml", "--engine", "venv", "--seeds", "1", "--only", "keras=3.15.1", "--format", "json")
+    done = runner(
+        folder, "torch.yaml", "--engine", "venv", "--seeds", "1", "--only", "keras=3.15.1", "--format", "json"
+    )
     assert done.returncode == 0, done.stderr
     rows = {row["backend"]: row for row in json.loads(done.stdout)}
     outcomes = {backend: row["outcome"] for backend, row in rows.items()}
