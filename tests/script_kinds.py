@@ -28,9 +28,15 @@ AXES = {
     "backends": {"keras": ["3.13.2"], "python": ["3.11"], "backend": ["tensorflow", "jax", "torch"]},
     "plain": {"numpy": ["1.26.4"]},
     "torch": {"torch": [TORCH]},
+    "jax": {"jax": ["0.4.34"]},
+    "scikit-learn": {"scikit-learn": ["1.5.2"]},
 }
 """What a matrix begins with, by stack: all kinds of one share environments, but for those that ask for packages."""
-PACKAGES = {"torch": ["numpy"]}
+PACKAGES = {
+    "torch": ["numpy"],
+    "jax": ["flax", "optax", "keras"],
+    "scikit-learn": ["xgboost-cpu", "lightgbm"],
+}
 """What all kinds of a stack ask for."""
 WITH_TORCH = {"torch", "backends"}
 """The stacks that need the wheel of PyTorch."""

@@ -158,9 +158,14 @@ def test_what_a_step_raises_belongs_to_the_loop(python: Path, tmp_path: Path) ->
     script = (
         HEAD
         + STEP
-        + "step = jax.jit(step)\nfor scale in (1.0, 1.0, None):\n    state, _ = step(dict(w=Weight(1.0)), scale)"
+        + """
+step, state = jax.jit(step), {'w': Weight(9.0)}
+for scale in (1.0, 1.0, 1.0, 1.0, None):
+    state, _ = step(state, scale)
+"""
     )
-    told = run(python, tmp_path, script)
-    error = told.only("exception")
-    assert (error["type"], error["stage"], error["phase"]) == ("TypeError", "training", "loop-1")
-    assert told.of("loop")[-1]["steps"] == 2
+    for steps, line in ((4, "state, _ = step(state, scale)"), (1, "state = step(state, scale)")):
+        told = run(python, tmp_path, script.replace("state, _ = step(state, scale)", line))
+        error = told.only("exception")
+        assert (error["type"], error["stage"], error["phase"]) == ("TypeError", "training", "loop-1")
+        assert told.of("loop")[-1]["steps"] == steps

@@ -27,6 +27,8 @@ class Plan:
     def __init__(self, key: "Any", place: "Any", paths: "dict[str, Any]", is_series: bool = False) -> None:
         self.key = key
         self._place = place
+        self.index = _index(key, place)
+        """Of what is trained in a result: -1 where it is all of it; None where it lies deeper, or has no position."""
         self._paths = list(paths.items())
         self.is_series = is_series
         """True where the numbers are arrays, one a step."""
@@ -44,6 +46,12 @@ class Plan:
     def values(self, result: "Any") -> "list[Any]":
         """(name, array) of each number."""
         return [(name, at(result, path)) for name, path in self._paths]
+
+
+def _index(key: "Any", place: "Any") -> "int | None":
+    if place is None or not isinstance(key, int) or len(place) > 1:
+        return None
+    return place[0] if place else -1
 
 
 def plan(maker: str, args: "Any", kwargs: "Any", result: "Any") -> Plan:
