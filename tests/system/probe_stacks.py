@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from command import REPOSITORY
 from jsonschema import Draft202012Validator
+from torch_wheel import TORCH, beside, torch_wheel
 
 import runner
 from runner.matrix.matrix_file import Matrix
@@ -42,6 +43,8 @@ SKLEARN = "scikit-learn-1.5.2+e51f02bd"
 """Those of the kinds of scripts, with flax, optax and keras, and with XGBoost and LightGBM."""
 CONTRIB = "tensorflow-1.3.0+keras-2.0.6"
 TF_KERAS = "tensorflow-2.16.1+tf-keras-2.16.0"
+TORCH_AND_JAX = "torch+keras+jax+scikit-learn"
+"""Keras on JAX or PyTorch, and each of them by itself; tests that need it are marked `torch`."""
 MORE_STACKS = (
     "tensorflow-1.15.5+keras-2.3.1",
     "tensorflow-2.3.4+keras-2.4.3",
@@ -83,6 +86,8 @@ def stack(cpython: Callable[[str], None], tmp_path_factory: pytest.TempPathFacto
 
 def session_of(name: str, folder: Path) -> AbstractContextManager[Session]:
     """A session under `venv` whose one environment has the committed lock of this name."""
+    if name == TORCH_AND_JAX:
+        return _with_torch(folder)
     lock = next(path for path in (locks / f"{name}.txt" for locks in LOCKS) if path.exists())
     (folder / "locks").mkdir()
     shutil.copyfile(lock, folder / "locks" / lock.name)
@@ -92,6 +97,19 @@ def session_of(name: str, folder: Path) -> AbstractContextManager[Session]:
     axes = "".join(f"  {package}: [{version}]\n" for package, version in re.findall(r"(\S+)==([^\s;]+)", made["axes"]))
     packages = "" if made["packages"] == "none" else f"packages: [{made['packages'].replace(';', ',')}]\n"
     (folder / "matrix.yaml").write_text(f"axes:\n{axes}{packages}experiment: {{script: train.py}}\n")
+    (folder / "train.py").touch()
+    return open_session(Matrix.load(folder / "matrix.yaml"), Options(engine="venv"))
+
+
+def _with_torch(folder: Path) -> AbstractContextManager[Session]:
+    """One whose environment has the wheel of PyTorch, and the rest as of its release."""
+    wheel = torch_wheel()
+    assert wheel is not None
+    shutil.copytree(REPOSITORY / "tests" / "system" / "locks", folder / "locks")
+    packages = ", ".join([beside(folder, wheel), "numpy", "keras", "jax", "scikit-learn"])
+    (folder / "matrix.yaml").write_text(
+        f"axes: {{torch: [{TORCH}]}}\nexperiment: {{script: train.py}}\npackages: [{packages}]\n"
+    )
     (folder / "train.py").touch()
     return open_session(Matrix.load(folder / "matrix.yaml"), Options(engine="venv"))
 
