@@ -42,12 +42,13 @@ class JaxTraining:
         self._wrapped: dict[int, Any] = {}
         self._begin_process()
         trainings.channel.after_fork(self._begin_process)
-        trainings.loops.at_end(self._settle)
+        trainings.loops.at_end(self.settle)
 
     def _begin_process(self) -> None:
         self._stacks: dict[int, list[Any]] = {}
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Have all loops tell the steps that they have not told, so that they end where the next one begins."""
         for loop in [loop for loops in self._loops.values() for loop in loops]:
             loop.settle()
 
@@ -260,6 +261,7 @@ class JaxLoop:
         self._latest: Any = None
         self._since = 0
         self._told = time.monotonic()
+        training.settle()
         self._loop = self._loops.begin(
             self,
             (),
@@ -328,7 +330,7 @@ class JaxLoop:
                 self.every = max(1, self._loop.blocks.size // PARTS)
 
     def settle(self) -> None:
-        """The script is over: its last steps are told, whenever they will be there."""
+        """Another loop begins or the script is over: its last steps are told, whenever they will be there."""
         self.settle_steady()
         if self._since:
             self._waiting.append((self._latest, self._since))
