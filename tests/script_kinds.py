@@ -25,13 +25,20 @@ AXES = {
     "keras": {"tensorflow": ["2.15.0"]},
     "tensorflow-1": {"tensorflow": ["1.13.1"], "keras": ["2.2.4"]},
     "keras-3": {"tensorflow": ["2.16.1"], "keras": ["3.3.3"]},
+    "backends": {"keras": ["3.13.2"], "python": ["3.11"], "backend": ["tensorflow", "jax", "torch"]},
     "plain": {"numpy": ["1.26.4"]},
     "torch": {"torch": [TORCH]},
+    "jax": {"jax": ["0.4.34"]},
+    "scikit-learn": {"scikit-learn": ["1.5.2"]},
 }
-"""What a matrix begins with, by stack: all kinds of one share an environment, but for those that ask for packages."""
-PACKAGES = {"torch": ["numpy"]}
+"""What a matrix begins with, by stack: all kinds of one share environments, but for those that ask for packages."""
+PACKAGES = {
+    "torch": ["numpy"],
+    "jax": ["flax", "optax", "keras"],
+    "scikit-learn": ["xgboost-cpu", "lightgbm"],
+}
 """What all kinds of a stack ask for."""
-WITH_TORCH = {"torch"}
+WITH_TORCH = {"torch", "backends"}
 """The stacks that need the wheel of PyTorch."""
 LINK = "../tests/system/kinds/"
 GOOD = {"converges", "settles"}

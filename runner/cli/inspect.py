@@ -137,7 +137,7 @@ def print_plan(plan: Plan, output: str) -> None:
     each_cell = output == "json" or plan.cells <= _MOST_CELLS
     print_records(list(_cell_records(plan) if each_cell else _environment_records(plan)), output)
     if output == "table":
-        for line in _plan_lines(plan):
+        for line in plan_lines(plan):
             output_console().print(Text(line, style="dim"))
 
 
@@ -172,13 +172,18 @@ def _environment_columns(plan: EnvironmentPlan) -> dict[str, str | int]:
     }
 
 
-def _plan_lines(plan: Plan) -> Iterator[str]:
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """What a plan comes to, a sentence a line."""
     for became in plan.became:
         yield f"{became.axis}: {became.written} is {', '.join(became.versions)}."
     work = f"{counted(plan.to_lock, 'environment')} to lock, {plan.to_build} to make"
     finished = f"{counted(plan.cells, 'cell')} under {plan.engine.value}: {counted(plan.finished, 'trial')} finished"
     yield f"{finished}, {work}, {counted(plan.wanted, 'trial')} to run at least."
     yield from _disk_lines(plan)
+
+
+_CUDA = ("nvidia-", "cuda-", "triton")
+"""How the names of packages begin that only a GPU needs."""
 
 
 def _disk_lines(plan: Plan) -> Iterator[str]:
@@ -192,6 +197,14 @@ def _disk_lines(plan: Plan) -> Iterator[str]:
     free = f"; {size(plan.room.free_bytes)} are free in {plan.room.path}" if plan.room else ""
     unlocked = f" and what the {plan.to_lock} without a lock will need" if plan.to_lock else ""
     yield f"Disk: about {size(download)} to download, {size(write)} to install{unlocked}{free}."
+    locks = (one.lock for one in plan.environments if one.wanted and one.sizes and one.lock)
+    with_cuda = [lock for lock in locks if any(package.name.startswith(_CUDA) for package in lock.packages)]
+    if with_cuda:
+        yield (
+            f"{counted(len(with_cuda), 'environment')} would install packages for GPUs, which no trial uses"
+            f" ({with_cuda[0].environment.name}): `indexes:` may name an index that has builds for processors, or"
+            " `packages:` a wheel file of one."
+        )
 
 
 def show(

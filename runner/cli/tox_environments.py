@@ -58,13 +58,16 @@ def is_asked_for(matrix: Matrix, chosen: Iterable[str]) -> bool:
 def combinations(matrix: Matrix, releases: Releases) -> Mapping[str, str]:
     """Environment name, such as `keras2.2.4-tf1.13.1`, to what `--only` takes, for every version combination.
 
+    The backend is part of one: `keras3.13.2-jax`.
+
     What ranges, latest and era mean is asked of `releases`. Raises MatrixError as `settle` does.
     """
     return {
-        "-".join(f"{_short(package)}{version}" for package, version in sorted(cell.pins)): ",".join(
-            f"{package}={version}" for package, version in cell.pins
+        "-".join([*(f"{_short(package)}{version}" for package, version in sorted(cell.pins)), *backend]): ",".join(
+            [*(f"{package}={version}" for package, version in cell.pins), *(f"backend={one}" for one in backend)]
         )
         for cell in expand(settle(matrix, releases))
+        for backend in [[cell.backend] if cell.backend else []]
     }
 
 

@@ -152,7 +152,7 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
     files = fitting(wheels, python) or ()
     given = {wheel.name: release_of([wheel], wheel.name, wheel.version, catalog.project(wheel.name)) for wheel in files}
     given |= installed
-    pins = {name: str(release.version) for name, release in list(installed.items())[: len(releases)]}
+    pins = {name: str(release.version) for name, release in list(installed.items())[: len(releases)]}  # they come first
     return ResolutionPlan(
         python=python,
         pins=pins,

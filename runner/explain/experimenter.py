@@ -20,7 +20,7 @@ from runner.laboratory.setup import Setup
 from runner.matrix.axes import AxisKind, axis_kind
 from runner.matrix.cell_id import CellId
 from runner.matrix.model import Cell, Seeds
-from runner.matrix.settle import missing_version
+from runner.matrix.settle import is_given, missing_version
 from runner.matrix.versions import parsed
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.judged_matrix import judge_matrix
@@ -250,6 +250,8 @@ class Experimenter:
         if self.laboratory.environments.locked(self.setup.environment(cell)):
             return
         for package, version in cell.pins:
+            if is_given(self.matrix, package, version):
+                continue
             existing = self.laboratory.releases(package)
             if existing is None:
                 raise UsageError(f"The package index has no package {package}. Check its name in the matrix.")

@@ -31,6 +31,11 @@ TRIALS = 2 + 2 * _TWICE
 """Of a whole trace: one of each side for its initial weights, then those that are compared."""
 
 
+UNSEEN = (
+    "no training step was seen; those of Keras' fit and train_on_batch and of PyTorch's optimizers are, those inside of"
+    " a compiled function (jax.jit), around a GradientTape or in scikit-learn are not"
+)
+
 InitialWeights = tuple[str, str]
 """The initial weights of the good and of the bad cell, as the tracer wrote them."""
 
@@ -85,7 +90,7 @@ def _files(tracer: Experimenter, about: Combination, tools: Sequence[Prelude], *
         failed = [f"{run.name}: {run.error}" for run in record.preludes if run.error]
         folder = tracer.laboratory.equipment.workplace.artifacts(record.key)
         if failed or not {TRACE_FILE, INITIAL_FILE} <= {path.name for path in folder.glob("*")}:
-            why = "; ".join(failed) or record.message or "no training step was seen"
+            why = "; ".join(failed) or record.message or UNSEEN
             raise _NothingWrittenError(f"{about} could not be traced: {why}.")
         found.append({name: (folder / name).read_text("utf-8", "replace") for name in (TRACE_FILE, INITIAL_FILE)})
     return found

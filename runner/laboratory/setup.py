@@ -150,7 +150,7 @@ class Settings:
         """Nothing is read yet."""
         self._folder = folder
         self._sources: dict[tuple[str, ...], Script] = {}
-        self._scripts: dict[tuple[tuple[str, ...], str], Script] = {}
+        self._scripts: dict[tuple[tuple[str, ...], str, str | None], Script] = {}
         self._preludes: dict[str, Prelude] = {}
         self._data: dict[tuple[DataMapping, ...], tuple[tuple[Mount, ...], str]] = {}
 
@@ -182,7 +182,7 @@ class Settings:
         installed = frozenset(setup.own.modules if setup.own else ()) - {experiment.own_module.partition(".")[0]}
         pythonpath = dict(experiment.variables(cell)).get("PYTHONPATH", "")
         source = cell.script, experiment.own_module, pythonpath, *experiment.files
-        key = source, cell.import_flavour
+        key = source, cell.import_flavour, cell.backend
         if key not in self._scripts:
             if source not in self._sources:
                 self._sources[source] = read_script(
@@ -193,7 +193,7 @@ class Settings:
                     pythonpath=pythonpath,
                     installed=installed,
                 )
-            self._scripts[key] = _in_flavour(self._sources[source], cell.import_flavour)
+            self._scripts[key] = _in_flavour(self._sources[source], cell.import_flavour, cell.backend)
         return self._scripts[key]
 
     def _prelude(self, name: str) -> Prelude:
@@ -216,9 +216,9 @@ class Settings:
         return self._data[data]
 
 
-def _in_flavour(script: Script, flavour: str) -> Script:
-    if flavour == "as-written":
+def _in_flavour(script: Script, flavour: str, backend: str | None) -> Script:
+    if flavour == "as-written" and backend is None:
         return script
     from runner.scripts.rewriting import rewritten  # noqa: PLC0415 - most runs rewrite nothing
 
-    return rewritten(script, flavour)
+    return rewritten(script, flavour, backend)

@@ -165,7 +165,7 @@ def missing_versions(matrix: Matrix, releases: Releases) -> list[Mistake]:
     mistakes = []
     known: dict[str, Sequence[Published] | None] = {}
     for package, version, place in _versions(matrix):
-        if _is_given(matrix, package, version):
+        if is_given(matrix, package, version):
             continue
         if package not in known:
             known[package] = releases(package)
@@ -177,7 +177,7 @@ def missing_versions(matrix: Matrix, releases: Releases) -> list[Mistake]:
     return mistakes
 
 
-def _is_given(matrix: Matrix, package: str, version: str) -> bool:
+def is_given(matrix: Matrix, package: str, version: str) -> bool:
     """True where `packages:` has a wheel file of a version of an axis: the index need not know it."""
     conditions = (condition for one in matrix.packages if one.name == package for condition in one.when)
     return any(one.axis == package and in_range(version, one.specifiers) for one in conditions)

@@ -87,6 +87,14 @@ def starting_axes(imported: Collection[str], pins: Mapping[str, str]) -> Startin
     pin = next(
         (pins[sign] for sign in sorted(framework.signs) if sign in pins and sign not in {"keras", "tf-keras"}), None
     )
+    backend = next((name for name in ("jax", "torch") if name in imported), "")
+    keras = parsed(pins.get("keras", "3"))
+    if backend and "keras" in imported and "tensorflow" not in imported and keras is not None and keras.major >= 3:
+        return StartingAxes(
+            packages=(("keras", _from(pins.get("keras"), ("3.4.1", "3.8.0"))), ("backend", (backend,))),
+            brings=framework.brings | {backend, "jaxlib"},
+            floating=companions | framework.brings | _COMPANIONS[backend],
+        )
     if framework is TENSORFLOW and "tf-keras" in imported:
         axes: _Axes = ("tensorflow", _from(pin, ("2.16.1", "2.18.0"))), ("tf-keras", ("era",))
     elif framework is TENSORFLOW and "keras" in imported:

@@ -48,7 +48,7 @@ axes:
 {axes}
 {ranges}
   # python: [3.7, 3.10]                   # default: the newest CPython that has wheels for the cell
-  # env: ["", TF_DETERMINISTIC_OPS=1]     # sets of environment variables
+{backend}  # env: ["", TF_DETERMINISTIC_OPS=1]     # sets of environment variables
 
 {pairs}experiment:
   {script}
@@ -90,6 +90,9 @@ include:
 _ERA = """
   # keras: era                            # with each TensorFlow the Keras of its time; no exclude, no include"""
 
+_BACKEND = """\
+  # backend: [tensorflow, jax, torch]     # of Keras 3: sets it, and installs what it needs
+"""
 _MORE_IS_BETTER = re.compile("acc|auc|precision|recall|f1|iou|dice|r2|score|bleu|psnr|ssim|reward")
 _DATA = "  # data: [data, {shared/mnist.npz: ~/.keras/datasets/mnist.npz}]     # what the script reads and never writes"
 _PACKAGES = """\
@@ -106,6 +109,7 @@ def template(found: Proposal) -> str:
     return _TEMPLATE.format(
         axes="\n".join(f"  {name}: {_listed(values)}" for name, values in found.axes.packages),
         ranges=_range(package, versions) + (_ERA if found.axes.paired else ""),
+        backend=_BACKEND if package == "tensorflow" else "",
         pairs=_PAIRS if found.axes.paired else "",
         script=f"module: {found.module}" if found.module else f"script: {_plain(found.script)}",
         install="  install: .     # the script imports this project's own package\n" if found.install else "",

@@ -235,7 +235,7 @@ class _Assembly:
             network=any(record.network for record in ran),
             expected=", ".join(one.outcome for one in expected(matrix, cell.id)),
             as_expected=is_as_expected(matrix, judged),
-            commands=_commands(matrix, cell, lock),
+            commands=_commands(matrix, cell, lock, is_rewritten=any(record.rewritten for record in ran)),
             trials=tuple(
                 self._trial(record, verdict, copy=(record.seed, record.key) in copies)
                 for record, verdict in judged.trials
@@ -358,7 +358,7 @@ def _rounded(value: float | None) -> float | None:
     return value if value is None or not math.isfinite(value) else float(f"{value:.{_DIGITS}g}")
 
 
-def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None) -> ReproductionCommands:
+def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None, *, is_rewritten: bool) -> ReproductionCommands:
     """The commands that run a cell again: with this tool, and from its lock alone."""
     file, only = shlex.quote(matrix.path.name), shlex.quote(str(cell.id))
     with_runner = (f"convergence-matrix {file} --only {only}", f"convergence-matrix shell {only} --matrix {file}")
@@ -366,12 +366,12 @@ def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None) -> Reproductio
         return ReproductionCommands(with_runner=with_runner, without_runner=())
     command = matrix.experiment.command_text(cell)
     env = "".join(f"{name}={shlex.quote(value)} " for name, value in matrix.experiment.variables(cell))
-    rewritten, preludes = cell.import_flavour != "as-written", ", ".join(cell.preludes)
+    preludes = ", ".join(cell.preludes)
     without = (
         *([f"# only with the runner: the prelude {preludes}, so this runs the script without it"] if preludes else []),
         f"uv venv --python {lock.shown.python} cell",
         f"uv pip install --python cell/bin/python --require-hashes -r locks/{lock.shown.name}.txt",
-        *(["patch -p0 < imports.diff    # what was changed in the script, above"] if rewritten else []),
+        *(["patch -p0 < imports.diff    # what was changed in the script, above"] if is_rewritten else []),
         f"{env}PYTHONHASHSEED=0 cell/bin/python {command}    # the runner also seeds NumPy, random and the framework",
     )
     return ReproductionCommands(with_runner=with_runner, without_runner=without)

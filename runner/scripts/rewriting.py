@@ -1,10 +1,11 @@
-"""The import flavour of a script: the same script and local modules, with every Keras import meaning one Keras.
+"""The import flavour of a script, and its backend: the same script and local modules, with every Keras meaning one.
 
 Takes a script as it was read, gives one whose digest is that of what runs, with its diff and what was left alone.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import io
@@ -15,28 +16,71 @@ from runner.code_digest import code_digest
 from runner.errors import UsageError
 from runner.scripts.counterparts import ALIASES, ROOTS, Counterparts
 from runner.scripts.script import content_of, imported_names
-from runner.scripts.source import NotRewritableError, decode
+from runner.scripts.source import Edit, NotRewritableError, decode, edited
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from runner.scripts.script import Script
     from runner.scripts.source import SourceText
 
 
 FLAVOURS = ("as-written", *ROOTS)
+_VARIABLE = "KERAS_BACKEND"
 
 
-def rewritten(script: Script, flavour: str) -> Script:
-    """The script in an import flavour, one of `FLAVOURS`; itself where that is `as-written`.
+def rewritten(script: Script, flavour: str, backend: str | None = None) -> Script:
+    """The script in an import flavour, one of `FLAVOURS`, and with a backend wherever it chooses one itself.
 
-    A file that can't use Keras is not even parsed. Raises NotRewritableError for one that may and is not Python 3, and
-    UsageError where a file has changed since it was read or a local module hides the Keras that is meant.
+    Itself where the flavour is `as-written` and it chooses none. A file that can't use Keras is not even parsed. Raises
+    NotRewritableError for one that may and is not Python 3, and UsageError where a file has changed since it was read
+    or a local module hides the Keras that is meant.
     """
-    if flavour == "as-written":
-        return script
     if flavour not in FLAVOURS:
         raise UsageError(f"Imports can't be made to mean {flavour!r}. They can mean: {', '.join(FLAVOURS)}.")
+    if backend is not None:
+        script = _with_backend(script, backend)
+    return script if flavour == "as-written" else _in_flavour(script, flavour)
+
+
+def _with_backend(script: Script, backend: str) -> Script:
+    contents = {file.path: content_of(script, file) for file in script.sources}
+    sources = {path: decode(content, path) for path, content in contents.items() if b"backend" in content.lower()}
+    after = {path: edited(source.text, _backend_edits(source.text, backend)) for path, source in sources.items()}
+    return _changed(script, sources, after)
+
+
+def _backend_edits(text: str, backend: str) -> Iterator[Edit]:
+    """What becomes of the expressions that choose a backend; none where the text is not Python 3."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    starts = [0]
+    for line in text.encode().splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    for value in (value for node in ast.walk(tree) for value in _backends_in(node)):
+        end = starts[(value.end_lineno or value.lineno) - 1] + (value.end_col_offset or 0)
+        yield Edit(start=starts[value.lineno - 1] + value.col_offset, end=end, text=f'"{backend}"')
+
+
+def _backends_in(node: ast.AST) -> Iterator[ast.expr]:
+    """`x` of `os.environ["KERAS_BACKEND"] = x`, of `{"KERAS_BACKEND": x}` and of `keras.config.set_backend(x)`."""
+    match node:
+        case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=key))], value=value) if key == _VARIABLE:
+            yield value
+        case ast.Dict(keys=keys, values=values):
+            pairs = zip(keys, values, strict=True)
+            yield from (value for key, value in pairs if isinstance(key, ast.Constant) and key.value == _VARIABLE)
+        case ast.keyword(arg=str(name), value=value) if name == _VARIABLE:
+            yield value
+        case ast.Call(func=ast.Attribute(attr="set_backend", value=ast.Attribute(attr="config")), args=[value]):
+            yield value
+        case _:
+            pass
+
+
+def _in_flavour(script: Script, flavour: str) -> Script:
     from runner.scripts.codemod import rewrite  # noqa: PLC0415 - LibCST is heavy, most runs rewrite nothing
 
     contents = {file.path: content_of(script, file) for file in script.sources}
@@ -49,28 +93,33 @@ def rewritten(script: Script, flavour: str) -> Script:
         if place is None:
             raise
         raise NotRewritableError(path=f"{error.path}, cell {place[0]}", line=place[1], reason=error.reason) from error
-    changed = {
-        path: sources[path].with_text(result.text)
-        for path, result in results.items()
-        if result.text != sources[path].text
-    }
-    imports = {name for path, content in contents.items() for name in imported_names(changed.get(path, content))}
+    done = _changed(script, sources, {path: result.text for path, result in results.items()})
+    imports = {name for file in done.sources for name in imported_names(content_of(done, file))}
     return replace(
-        script,
-        files=tuple(
-            replace(
-                file,
-                sha256=hashlib.sha256(changed[file.path]).hexdigest(),
-                code=code_digest(changed[file.path]),
-                rewritten=changed[file.path],
-            )
-            if file.path in changed
-            else file
-            for file in script.files
-        ),
+        done,
         imports=frozenset(imports - to.local),
-        diff="".join(_diff(path, sources[path], results[path].text) for path in changed),
         left_alone=tuple(script.in_cells(line) for result in results.values() for line in result.left_alone),
+    )
+
+
+def _changed(script: Script, sources: Mapping[str, SourceText], after: Mapping[str, str]) -> Script:
+    """The script with other texts of some of its sources; itself where all of them are as before."""
+    changed = {path: source.with_text(after[path]) for path, source in sources.items() if after[path] != source.text}
+    if not changed:
+        return script
+    files = tuple(
+        replace(
+            file,
+            sha256=hashlib.sha256(changed[file.path]).hexdigest(),
+            code=code_digest(changed[file.path]),
+            rewritten=changed[file.path],
+        )
+        if file.path in changed
+        else file
+        for file in script.files
+    )
+    return replace(
+        script, files=files, diff=script.diff + "".join(_diff(path, sources[path], after[path]) for path in changed)
     )
 
 

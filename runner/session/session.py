@@ -245,11 +245,13 @@ class Session:
     def _read_scripts(self) -> None:
         """Read every script before anything is made, and tell what was left alone or taken out of it."""
         told: set[str] = set()
-        scripts = {(cell.script, cell.import_flavour): cell for cell in self.cells}
-        for (_, flavour), cell in scripts.items():
+        scripts = {(cell.script, cell.import_flavour, cell.backend): cell for cell in self.cells}
+        for (_, flavour, backend), cell in scripts.items():
             script = self.laboratory.records.script(cell, self.setup)
             for use in script.left_alone:
                 self.observer.note(f"import={flavour} leaves alone {use}")
+            if backend and "KERAS_BACKEND" in script.diff:
+                told.add(f"{script.path} sets KERAS_BACKEND itself: the axis backend has the last word")
             there = {*dict(cell.pins), *(one.name for one in self.matrix.packages)}
             told.update(line for taken in script.taken_out if (line := taken.told(there)))
         for line in sorted(told):

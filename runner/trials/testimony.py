@@ -257,11 +257,8 @@ class ProcessTestimony:
                 if len(self.configs) >= CONFIGS:
                     return False
                 self.configs[f"{phase}/{what}"] = config
-            case events.NotConverged(phase=phase, message=message):
-                told = self._warnings.setdefault(phase, []) if phase in self._phases else None
-                if told is None or len(told) >= WARNINGS:
-                    return False
-                told.append(message)
+            case events.NotConverged():
+                return self._take_warning(event)
             case events.Uncaught():
                 self._exception = event
             case events.Packages(packages=packages):
@@ -276,6 +273,13 @@ class ProcessTestimony:
                 if len(self.probe_errors) >= PROBE_ERRORS:
                     return False
                 self.probe_errors.append(f"{place}: {message}")
+        return True
+
+    def _take_warning(self, event: events.NotConverged) -> bool:
+        told = self._warnings.setdefault(event.phase, []) if event.phase in self._phases else None
+        if told is None or len(told) >= WARNINGS:
+            return False
+        told.append(event.message)
         return True
 
     def _take_losses(self, event: events.StepLosses) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 from contextlib import AbstractContextManager, ExitStack
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from command import REPOSITORY
 from jsonschema import Draft202012Validator
+from torch_wheel import TORCH, beside, torch_wheel
 
 import runner
 from runner.matrix.matrix_file import Matrix
@@ -36,8 +38,13 @@ TF2 = "tensorflow-2.10.1+keras-2.10.0"
 KERAS3 = "tensorflow-2.16.1+keras-3.3.3"
 STACKS = (TF1, TF2, KERAS3)
 """Those of the founding matrix, which other tests install too."""
+JAX = "jax-0.4.34+d8639542"
+SKLEARN = "scikit-learn-1.5.2+e51f02bd"
+"""Those of the kinds of scripts, with flax, optax and keras, and with XGBoost and LightGBM."""
 CONTRIB = "tensorflow-1.3.0+keras-2.0.6"
 TF_KERAS = "tensorflow-2.16.1+tf-keras-2.16.0"
+TORCH_AND_JAX = "torch+keras+jax+scikit-learn"
+"""Keras on JAX or PyTorch, and each of them by itself; tests that need it are marked `torch`."""
 MORE_STACKS = (
     "tensorflow-1.15.5+keras-2.3.1",
     "tensorflow-2.3.4+keras-2.4.3",
@@ -46,7 +53,9 @@ MORE_STACKS = (
     "tensorflow-2.21.0+keras-3.13.2",
 )
 """Further ones that the probe is shown to be neutral on."""
-LOCKS = tuple(REPOSITORY / folder for folder in ("locks", "experiments/locks", "tests/system/locks"))
+LOCKS = tuple(
+    REPOSITORY / folder for folder in ("locks", "experiments/locks", "tests/system/locks", "tests/system/kinds/locks")
+)
 
 
 @dataclass(frozen=True)
@@ -77,12 +86,30 @@ def stack(cpython: Callable[[str], None], tmp_path_factory: pytest.TempPathFacto
 
 def session_of(name: str, folder: Path) -> AbstractContextManager[Session]:
     """A session under `venv` whose one environment has the committed lock of this name."""
+    if name == TORCH_AND_JAX:
+        return _with_torch(folder)
     lock = next(path for path in (locks / f"{name}.txt" for locks in LOCKS) if path.exists())
     (folder / "locks").mkdir()
     shutil.copyfile(lock, folder / "locks" / lock.name)
-    pins = [pin.rsplit("-", 1) for pin in name.split("+")]
-    axes = "".join(f"  {package}: [{version}]\n" for package, version in pins)
-    (folder / "matrix.yaml").write_text(f"axes:\n{axes}experiment: {{script: train.py}}\n")
+    made = dict(
+        line[2:].split(": ", 1) for line in lock.read_text().splitlines() if re.match("# (axes|packages): ", line)
+    )
+    axes = "".join(f"  {package}: [{version}]\n" for package, version in re.findall(r"(\S+)==([^\s;]+)", made["axes"]))
+    packages = "" if made["packages"] == "none" else f"packages: [{made['packages'].replace(';', ',')}]\n"
+    (folder / "matrix.yaml").write_text(f"axes:\n{axes}{packages}experiment: {{script: train.py}}\n")
+    (folder / "train.py").touch()
+    return open_session(Matrix.load(folder / "matrix.yaml"), Options(engine="venv"))
+
+
+def _with_torch(folder: Path) -> AbstractContextManager[Session]:
+    """One whose environment has the wheel of PyTorch, and the rest as of its release."""
+    wheel = torch_wheel()
+    assert wheel is not None
+    shutil.copytree(REPOSITORY / "tests" / "system" / "locks", folder / "locks")
+    packages = ", ".join([beside(folder, wheel), "numpy", "keras", "jax", "scikit-learn"])
+    (folder / "matrix.yaml").write_text(
+        f"axes: {{torch: [{TORCH}]}}\nexperiment: {{script: train.py}}\npackages: [{packages}]\n"
+    )
     (folder / "train.py").touch()
     return open_session(Matrix.load(folder / "matrix.yaml"), Options(engine="venv"))
 

@@ -1,4 +1,7 @@
-"""The founding question in real environments: TensorFlow 1.13.1, Keras 2.2.4, the same script under both imports."""
+"""The founding questions in real environments.
+
+TensorFlow 1.13.1, Keras 2.2.4, the same script under both imports; Keras 3.15.1, the same script on three backends.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from command import founding_copy, runner, table
+from torch_wheel import beside, torch_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,3 +50,22 @@ def test_the_same_code_converges_under_one_import_and_ends_in_nan_under_the_othe
         "converges",
         "fails (nan)",
     ]
+
+
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.torch
+def test_the_same_code_converges_on_one_backend_of_keras_and_ends_in_nan_on_the_others(tmp_path: Path) -> None:
+    folder = founding_copy(tmp_path / "founding") / "experiments"
+    found = torch_wheel()
+    assert found is not None
+    beside(folder, found)
+    done = runner(
+        folder, "torch.yaml", "--engine", "venv", "--seeds", "1", "--only", "keras=3.15.1", "--format", "json"
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {row["backend"]: row for row in json.loads(done.stdout)}
+    outcomes = {backend: row["outcome"] for backend, row in rows.items()}
+    assert outcomes == {"tensorflow": "converges", "jax": "fails (nan)", "torch": "fails (nan)"}
+    assert float(rows["tensorflow"]["final_loss"]) < -0.9
+    assert {row["keras_imported"] for row in rows.values()} == {"3.15.1"}

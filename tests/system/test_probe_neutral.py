@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from probe_stacks import KERAS3, MORE_STACKS, STACKS, TF1, TF2, execute, stack
+from probe_stacks import JAX, KERAS3, MORE_STACKS, SKLEARN, STACKS, TF1, TF2, execute, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,6 +151,99 @@ print(json.dumps({
     "random": [random.random(), np.random.rand()],
 }))
 """
+GRADIENTS = """
+import functools, hashlib, json, os, random
+os.environ["KERAS_BACKEND"] = "jax"
+import numpy as np
+import jax, jax.numpy as jnp, keras, optax
+import flax.linen as nn
+from flax import nnx
+from flax.training.train_state import TrainState
+random.seed(3), np.random.seed(3), keras.utils.set_random_seed(3)
+x = np.random.rand(64, 4).astype("float32")
+y = x.sum(axis=1, keepdims=True)
+losses, donated = [], []
+@functools.partial(jax.jit, donate_argnums=0)
+def step(state, x, y):
+    def loss_of(params):
+        return ((state.apply_fn(params, x) - y) ** 2).mean()
+    loss, gradients = jax.value_and_grad(loss_of)(state.params)
+    return state.apply_gradients(grads=gradients), {"loss": loss}
+for fold in range(2):
+    model = nn.Dense(1)
+    tx = optax.adam(0.05)
+    state = TrainState.create(apply_fn=model.apply, params=model.init(jax.random.PRNGKey(fold), x), tx=tx)
+    for number in range(30):
+        given = jax.tree_util.tree_leaves(state.params)[0]
+        state, logs = step(state, x, y)
+        donated.append(given.is_deleted())
+        losses.append(float(logs["loss"]))
+module, = [nnx.Linear(4, 1, rngs=nnx.Rngs(0))]
+optimizer = nnx.Optimizer(module, optax.sgd(0.1))
+@nnx.jit
+def change(module, optimizer, x, y):
+    loss, gradients = nnx.value_and_grad(lambda module: ((module(x) - y) ** 2).mean())(module)
+    optimizer.update(gradients)
+    return loss
+losses += [float(change(module, optimizer, x, y)) for number in range(10)]
+params, slots = jnp.zeros((4, 1)), optax.sgd(0.1).init(jnp.zeros((4, 1)))
+for number in range(10):
+    loss, gradients = jax.value_and_grad(lambda params: ((x @ params - y) ** 2).mean())(params)
+    updates, slots = optax.sgd(0.1).update(gradients, slots)
+    params = optax.apply_updates(params, updates)
+    losses.append(float(loss))
+network = keras.Sequential([keras.layers.Dense(8, activation="relu"), keras.layers.Dropout(0.2), keras.layers.Dense(1)])
+network.compile("adam", "mse")
+losses += network.fit(x, y, epochs=2, verbose=0).history["loss"]
+arrays = jax.tree_util.tree_leaves([state.params, nnx.state(module, nnx.Param), params]) + network.get_weights()
+print(json.dumps({
+    "weights": hashlib.sha256(b"".join(np.asarray(array).tobytes() for array in arrays)).hexdigest(),
+    "losses": losses,
+    "donated": donated,
+    "traces": [step._cache_size(), str(jax.make_jaxpr(lambda params: model.apply(params, x))(state.params))],
+    "random": [random.random(), np.random.rand()],
+}))
+"""
+ESTIMATORS = """
+import hashlib, json, pickle, random, warnings
+import numpy as np
+import lightgbm, xgboost
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression, SGDRegressor
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+random.seed(3), np.random.seed(3)
+x = np.random.rand(100, 4)
+y = x.sum(axis=1)
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    fitted = [
+        make_pipeline(StandardScaler(), MLPRegressor((4,), max_iter=20)).fit(x, y),
+        GradientBoostingRegressor(n_estimators=5, subsample=0.5).fit(x, y),
+        RandomForestRegressor(5, n_jobs=2).fit(x, y),
+        GridSearchCV(LogisticRegression(max_iter=1), {"C": [1, 10]}).fit(x, y > 2),
+    ]
+fitted[2].set_params(n_jobs=1)  # threads add up a forest's predictions in any order
+step = SGDRegressor()
+for _ in range(5):
+    step.partial_fit(x, y)
+data = lightgbm.Dataset(x, y)
+boosters = [
+    xgboost.train({"subsample": 0.5}, xgboost.DMatrix(x, y), 5, evals=[(xgboost.DMatrix(x, y), "train")]),
+    xgboost.XGBRegressor(n_estimators=3).fit(x, y, eval_set=[(x, y)], verbose=False).get_booster(),
+]
+light = lightgbm.train({"bagging_freq": 1, "bagging_fraction": 0.5, "verbose": -1}, data, 5, valid_sets=[data])
+found = [one.predict(x) for one in [*fitted, step]] + [np.frombuffer(one.save_raw(), "uint8") for one in boosters]
+print(json.dumps({
+    "weights": hashlib.sha256(b"".join(array.tobytes() for array in found)).hexdigest(),
+    "light": light.model_to_string(),
+    "warnings": [(one.category.__name__, str(one.message), one.lineno, one.filename) for one in seen],
+    "pickled": hashlib.sha256(pickle.dumps(fitted[0])).hexdigest(),
+    "random": [random.random(), np.random.rand()],
+}))
+"""
 
 
 # Five more environments of 1 to 2 GB do not fit in CI's share of time: `tox -e full` asks for them.
@@ -209,6 +302,50 @@ def test_loops_of_the_script_s_own_end_bit_for_bit_as_they_do_without_the_probe(
     ]
     assert all(phase.final_weights is not None and phase.weight_norm for phase in told.phases)
     assert {phase.name for phase in told.phases} == {one.phase for one in told.epochs if "loss" in one.logs}
+
+
+def test_gradients_of_jax_end_bit_for_bit_as_they_do_without_the_probe_and_donated_arrays_stay_so(
+    stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    bare = execute(stack(JAX), tmp_path, GRADIENTS, probe=False)
+    watched = execute(stack(JAX), tmp_path, GRADIENTS, RUNNER_SEED="99")
+    assert watched.exit_code == 0, watched.errors
+    assert watched.result == bare.result
+    told = watched.channel
+    assert (told.probe_errors, told.bad_lines, told.exit) == ((), 0, "normal")
+    assert [(phase.name, phase.steps) for phase in told.phases] == [
+        ("loop-1", 30),
+        ("loop-2", 30),
+        ("loop-3", 10),
+        ("loop-4", 10),
+        ("fit-1", 2),
+    ]
+    assert all(phase.final_weights not in (None, phase.initial_weights) for phase in told.phases)
+    losses = [epoch.logs["loss"] for epoch in told.epochs if epoch.phase.startswith("loop")]
+    assert losses == pytest.approx(bare.result["losses"][: len(losses)], rel=1e-5)
+    assert len(losses) == 80
+
+
+def test_estimators_and_boosters_end_bit_for_bit_as_they_do_without_the_probe(
+    stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    bare = execute(stack(SKLEARN), tmp_path, ESTIMATORS, probe=False)
+    watched = execute(stack(SKLEARN), tmp_path, ESTIMATORS, RUNNER_SEED="99")
+    assert watched.exit_code == 0, watched.errors
+    assert watched.result == bare.result
+    told = watched.channel
+    assert (told.probe_errors, told.bad_lines, told.exit) == ((), 0, "normal")
+    assert [(phase.name, phase.model, bool(phase.warnings)) for phase in told.phases] == [
+        ("fit-1", "Pipeline", True),
+        ("fit-2", "GradientBoostingRegressor", False),
+        ("fit-3", "RandomForestRegressor", False),
+        ("fit-4", "GridSearchCV", True),
+        ("batches-1", "SGDRegressor", False),
+        ("fit-5", "Booster", False),
+        ("fit-6", "XGBRegressor", False),
+        ("fit-7", "Booster", False),
+    ]
+    assert all(phase.final_weights not in (None, phase.initial_weights) for phase in told.phases)
 
 
 @pytest.mark.parametrize("name", STACKS)

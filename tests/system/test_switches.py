@@ -128,6 +128,20 @@ print(json.dumps({"variance": [float(value) for value in layer.get_weights()[3]]
 """Images of one pixel in pairs: a sample's variance is twice that of the batch."""
 
 
+ZERO_VECTOR = """
+import json
+import keras
+import tensorflow as tf
+zero = tf.zeros((1, 3))
+with tf.GradientTape() as tape:
+    tape.watch(zero)
+    unit = keras.ops.normalize(zero, axis=-1)
+gradient = tape.gradient(unit, zero).numpy()
+print(json.dumps({"unit": unit.numpy().tolist(), "gradient": [str(value) for value in gradient[0]]}))
+"""
+"""The unit vector of a vector of zeros."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """Switches that run in one process, each with what it changes: what is looked at, as it is, and with the switch."""
@@ -279,6 +293,22 @@ def test_keras_3_keeps_the_variance_that_keras_2_kept(stack: Callable[[str], Pat
     )
     assert switched == pytest.approx(two, rel=1e-5)
     assert three != pytest.approx(two, rel=0.1)
+
+
+def test_the_gradient_of_a_zero_vectors_unit_vector_is_undefined_where_its_root_sees_0(
+    stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    def gradient(*names: str) -> list[str]:
+        preludes = [Prelude(name=name, source=catalogue()[name].source) for name in names]
+        run = run_with(preludes, stack(KERAS3), tmp_path, ZERO_VECTOR)
+        assert all(run.channel.preludes[name].applied for name in names)
+        assert run.result["unit"] == [[0.0, 0.0, 0.0]]
+        return list(run.result["gradient"])
+
+    assert gradient() == ["10000000.0"] * 3
+    assert gradient("unguarded-unit-length") == ["nan"] * 3
+    (tmp_path / "preludes" / "00-unguarded-unit-length.py").unlink()
+    assert gradient("guarded-unit-length") == ["10000000.0"] * 3
 
 
 @pytest.mark.parametrize(("name", "flavour"), [(TF1, "keras"), (TF1, "tf.keras"), (TF2, "tf.keras")])

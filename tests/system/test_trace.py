@@ -77,12 +77,14 @@ FURTHER = [
 ]
 
 
-def traced(python: Path, folder: Path, script: str, *arguments: str, tools: tuple[...] = ()) -> tuple[Run, Trace]:
+def traced(
+    python: Path, folder: Path, script: str, *arguments: str, tools: tuple[...] = (), **env: str
+) -> tuple[Run, Trace]:
     """A run with the tracer behind other tools, and its trace."""
     preludes = folder / "preludes"
     shutil.rmtree(preludes, ignore_errors=True)
     lay_out((*tools, tracing(20)), preludes)
-    run = execute(python, folder, script, *arguments, RUNNER_PRELUDES=str(preludes), RUNNER_SEED="99")
+    run = execute(python, folder, script, *arguments, RUNNER_PRELUDES=str(preludes), RUNNER_SEED="99", **env)
     assert run.exit_code == 0, run.errors
     assert [told.error for told in run.channel.preludes.values() if not told.applied or told.error] == []
     assert len(run.channel.preludes) == len(tools) + 1

@@ -226,6 +226,7 @@ class Array(bytes):
     def tobytes(self):
         return bytes(self)
 class BaseSession(object):
+    graph = None
     _closed = False
     steps = 0
     def run(self, fetches, feed_dict=None):

@@ -11,8 +11,11 @@ from script_kinds import AXES, BEGIN, END, FOLDER, PAGE, Kind, kinds, lay_out, t
 from torch_wheel import TORCH
 
 from runner import Matrix
+from runner.environments.lock import Environment
+from runner.matrix.axes import AxisKind, axis_kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -39,8 +42,15 @@ def test_the_matrix_of_a_kind_is_without_a_mistake(kind: Kind, tmp_path: Path) -
     Matrix.load(tmp_path / "kind" / "matrix.yaml")
 
 
+def _environments(axes: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The names of the locks of a stack, without the digest of what its packages say."""
+    pins = tuple((name, values[0]) for name, values in axes.items() if axis_kind(name) is AxisKind.PACKAGE)
+    for backend in axes.get("backend", [None]):
+        yield Environment(pins=pins, python=next(iter(axes.get("python", [])), None), backend=backend).name
+
+
 def test_the_lock_of_each_stack_is_committed() -> None:
-    names = {"+".join(f"{package}-{one[0]}" for package, one in axes.items()) for axes in AXES.values()}
+    names = {name for axes in AXES.values() for name in _environments(axes)}
     own = {path.stem for path in (FOLDER / "locks").iterdir()}
     founding = {path.stem for path in (FOLDER.parents[2] / "locks").iterdir()}
     assert {name for name in names if not any(lock.startswith(name) for lock in own | founding)} == set()

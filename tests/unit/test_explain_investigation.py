@@ -12,6 +12,7 @@ from fake_engine import FakeEngine, world_of, write_matrix
 from packaging.version import Version
 
 from runner.environments.lock import Environment, Layer, Lock, LockedPackage
+from runner.environments.lockfile import finished, write
 from runner.errors import UsageError
 from runner.explain.experimenter import Budget, contents_of
 from runner.explain.investigation import explain, first_tried
@@ -158,6 +159,27 @@ def test_a_package_that_is_installed_for_an_axis_under_another_name_was_not_brou
         text="",
     )
     assert contents_of(lock) == (("python", "3.10"), ("tensorflow", "2.10.1"))
+
+
+def test_a_backend_makes_the_difference_as_a_whole(engine: FakeEngine, tmp_path: Path) -> None:
+    text = TEXT.replace("  six: [1.0.0, 1.15.0]\n", "  keras: [3.11.3]\n  backend: [jax, torch]\n")
+    path = write_matrix(tmp_path / "here", text, ())
+    for backend in ("jax", "torch"):
+        environment = Environment(pins=(("keras", "3.11.3"),), backend=backend)
+        packages = [
+            LockedPackage(name=name, version="3.11.3", layer=layer, hashes=(f"sha256:{'0' * 64}",))
+            for name, layer in (("keras", Layer.BASE), (backend, Layer.OVERLAY))
+        ]
+        made = {"as_of": datetime(2025, 8, 23, tzinfo=UTC), "exemptions": (), "packages": packages}
+        write(finished(environment=environment, python="3.11", **made), path.parent / "locks")
+    engine.losses = lambda job, seed: stuck(seed) if values(job)["backend"] == "torch" else good(seed)
+    account = explained(engine, path, "backend=jax,script=a.py", "backend=torch,script=a.py")
+    assert [cause.names for cause in account.causes] == [("backend",)]
+    assert account.sentences[1].startswith("backend (jax → torch) alone makes the difference")
+    asked = {part.partition("=")[0] for cell, _ in engine.ran for part in cell.split(",")}
+    assert asked == {"keras", "backend", "script", "prelude"}
+    assert {"torch-float64", "torch-deterministic"} <= {one.name for one in account.switches}
+    assert not [sentence for sentence in account.unknown if "came along" in sentence]
 
 
 def test_cells_that_both_converge_at_another_level_are_told_apart_by_the_level(

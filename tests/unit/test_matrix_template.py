@@ -57,6 +57,7 @@ def test_a_script_that_imports_keras_gets_pairs_that_go_together(tmp_path: Path)
     [
         ({"tensorflow"}, ["tensorflow=1.13.1", "tensorflow=2.10.1", "tensorflow=2.16.1"]),
         ({"torch", "torchvision", "scikit-learn"}, ["torch=1.13.1", "torch=2.2.2", "torch=2.6.0"]),
+        ({"keras", "torch", "numpy"}, ["keras=3.4.1,backend=torch", "keras=3.8.0,backend=torch"]),
         ({"pytorch-lightning"}, ["torch=1.13.1", "torch=2.2.2", "torch=2.6.0"]),
         ({"scikit-learn", "pandas"}, ["scikit-learn=1.0.2", "scikit-learn=1.3.2", "scikit-learn=1.5.2"]),
         ({"xgboost", "scikit-learn"}, ["xgboost=1.7.6", "xgboost=2.1.3"]),

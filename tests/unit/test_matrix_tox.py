@@ -43,6 +43,14 @@ def test_concrete_versions_need_no_index(tmp_path: Path) -> None:
     assert not index.asked
 
 
+def test_a_backend_is_part_of_a_combination(tmp_path: Path) -> None:
+    text = "axes: {keras: [3.13.2], backend: [jax, torch], args: [a, b]}\nexperiment: {script: train.py}\n"
+    assert combinations(loaded(tmp_path, text), FakeIndex(INDEX)) == {
+        "keras3.13.2-jax": "keras=3.13.2,backend=jax",
+        "keras3.13.2-torch": "keras=3.13.2,backend=torch",
+    }
+
+
 def test_the_environments_of_a_range_are_those_that_it_became(tmp_path: Path) -> None:
     found = combinations(loaded(tmp_path, RANGE), FakeIndex(INDEX))
     assert found == {"keras3.0.5-tf2.16.1": "tensorflow=2.16.1,keras=3.0.5"}

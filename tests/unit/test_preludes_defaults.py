@@ -119,6 +119,16 @@ def test_the_name_of_a_prelude_is_words_and_turning_it_changes_the_cells_over() 
     assert (one.turned().good, one.turned().turned()) == ("false", one)
 
 
+def test_a_placeholder_of_scikit_learn_is_what_it_stands_for() -> None:
+    def estimator(**settings: object) -> dict[str, str]:
+        layers = [{"class_name": "LogisticRegression", "config": settings}]
+        return {"fit-1/model": json.dumps({"class_name": "LogisticRegression", "config": {"layers": layers}})}
+
+    warning = estimator(solver="warn", multi_class="warn", random_state="warn")
+    found = defaults_that_differ(warning, estimator(solver="lbfgs", multi_class="ovr", random_state="warn"))
+    assert [(one.key, one.good, one.bad) for one in found] == [("solver", '"liblinear"', '"lbfgs"')]
+
+
 class Told:
     """What a prelude's source sees, and what it said."""
 
@@ -230,3 +240,35 @@ def test_a_setting_that_is_no_argument_is_told_as_failed_and_the_object_is_made(
 ) -> None:
     sgd, told = fake_keras(monkeypatch, Default(class_name="Sgd", key="iterations", good="3", bad=None, where=""))
     assert (sgd().learning_rate, told.notes, told.errors) == (0.01, [], ["Sgd takes no argument iterations"])
+
+
+def test_a_class_of_its_name_that_keras_has_for_a_backend_gets_the_value_and_tuples_are_lists(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    betas = Default(class_name="Sgd", key="momentum", good="[0.9, 0.99]", bad="[0.8, 0.99]", where="")
+    sgd, told = fake_keras(monkeypatch, betas)
+    own = type("Sgd", (sgd,), {"__module__": "keras.src.backend.torch"})
+    assert (own().momentum, len(told.notes)) == ([0.9, 0.99], 1)
+
+
+@pytest.mark.parametrize(("package", "module"), [("torch", "torch.optim.sgd"), ("sklearn.svm", "sklearn.svm._classes")])
+def test_classes_of_other_frameworks_get_the_value_too(
+    package: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Sgd:
+        def __init__(self, *, sizes: tuple[int, int] = (1, 2), rate: float = 0.1) -> None:
+            self.given = sizes, rate
+
+    Sgd.__module__ = module
+    defined = ModuleType(module)
+    defined.Sgd = Sgd  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module, defined)
+    monkeypatch.syspath_prepend(TOOLS.parent)
+    told = Told()
+    same = Default(class_name="Sgd", key="sizes", good="[1, 2]", bad="[3, 4]", where="")
+    exec(
+        explicit(same, Default(class_name="Sgd", key="rate", good="0.5", bad="0.1", where="")).source, {"prelude": told}
+    )
+    dict(told.hooks)[package](defined)
+    assert Sgd().given == ((1, 2), 0.5)
+    assert told.notes == [f"{module}.Sgd(rate=0.5)"], "(1, 2) is what it was"

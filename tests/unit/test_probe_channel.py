@@ -74,6 +74,13 @@ def test_a_loop_s_last_word_holds_and_its_blocks_stand_for_epochs(tmp_path: Path
     assert found.phases[0].steps == 4
 
 
+def test_what_a_library_says_of_a_training_that_did_not_converge_is_kept_with_it(tmp_path: Path) -> None:
+    lines = [line("warning", message=f"max_iter={number}") for number in range(12)]
+    found = read_channel(channel_of(tmp_path, line("phase"), *lines, line("warning", phase="fit-9")), None)
+    assert found.phases[0].warnings == tuple(f"max_iter={number}" for number in range(10))
+    assert found.bad_lines == 3
+
+
 def test_results_are_counted_by_kind_and_the_first_and_the_last_of_many_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,8 @@ print(step.__name__, step.traced, isinstance(step, type(loss)))
     assert [one["final_weights"] for one in ends] == [digest_of(6.0), digest_of(16.0)]
     assert begins[0]["architecture"] == begins[1]["architecture"] is not None
     last = {one["phase"]: one["logs"] for one in told.of("loop")}
+    before_second = told.of("loop", "phase")[: told.of("loop", "phase").index(begins[1])]
+    assert before_second[-1]["steps"] == 4  # or the two would seem to go on at the same time, as a GAN's
     assert last["loop-1"] == {"mse": [20.0, 18.0, 16.0, "nan"], "other": [2.0] * 4}
     assert last["loop-2"] == {"mse": [40.0, 38.0, 36.0, "nan"], "other": [2.0] * 4}
     assert told.only("config")["config"] == '{"class_name": "sgd", "config": {"learning_rate": 0.5, "momentum": null}}'
@@ -156,9 +158,14 @@ def test_what_a_step_raises_belongs_to_the_loop(python: Path, tmp_path: Path) ->
     script = (
         HEAD
         + STEP
-        + "step = jax.jit(step)\nfor scale in (1.0, 1.0, None):\n    state, _ = step(dict(w=Weight(1.0)), scale)"
+        + """
+step, state = jax.jit(step), {'w': Weight(9.0)}
+for scale in (1.0, 1.0, 1.0, 1.0, None):
+    state, _ = step(state, scale)
+"""
     )
-    told = run(python, tmp_path, script)
-    error = told.only("exception")
-    assert (error["type"], error["stage"], error["phase"]) == ("TypeError", "training", "loop-1")
-    assert told.of("loop")[-1]["steps"] == 2
+    for steps, line in ((4, "state, _ = step(state, scale)"), (1, "state = step(state, scale)")):
+        told = run(python, tmp_path, script.replace("state, _ = step(state, scale)", line))
+        error = told.only("exception")
+        assert (error["type"], error["stage"], error["phase"]) == ("TypeError", "training", "loop-1")
+        assert told.of("loop")[-1]["steps"] == steps

@@ -108,6 +108,7 @@ def closure():
 class Twice(torch.optim.SGD):
     def step(self, closure):
         closure()
+        super(Twice, self).step()
         return super(Twice, self).step(closure)
 optimizer, values = Twice(net.parameters()), [1.0, 2.0, 3.0, 4.0]
 optimizer.step(closure)

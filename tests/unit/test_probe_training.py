@@ -185,7 +185,7 @@ class Variable(object):
     def numpy(self):
         return Array(b'%d' % self.value)
 class Number(object):
-    shape, dtype = (), 'float32'
+    shape = ()
     def __init__(self, value):
         self.value = value
     def numpy(self):

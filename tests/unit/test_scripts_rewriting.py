@@ -289,3 +289,49 @@ def test_what_comes_out_compiles_on_old_and_new_pythons(python: Path, tmp_path: 
         [python, "-c", code, str(tmp_path / "texts.txt")], capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("all\n", "")
+
+
+CHOOSING = """import os
+
+os.environ["KERAS_BACKEND"] = "tensorflow"  # or jax
+os.environ.update({"A": "é", "KERAS_BACKEND": os.environ.get("WANTED", "torch")}, KERAS_BACKEND='jax')
+os.environ.setdefault("KERAS_BACKEND", "torch")
+import keras
+keras.config.set_backend("torch")
+print(os.environ["KERAS_BACKEND"])
+"""
+CHOSEN = """import os
+
+os.environ["KERAS_BACKEND"] = "theano"  # or jax
+os.environ.update({"A": "é", "KERAS_BACKEND": "theano"}, KERAS_BACKEND="theano")
+os.environ.setdefault("KERAS_BACKEND", "torch")
+import keras
+keras.config.set_backend("theano")
+print(os.environ["KERAS_BACKEND"])
+"""
+
+
+def test_a_script_that_chooses_its_backend_itself_gets_that_of_the_cell(tmp_path: Path) -> None:
+    write(tmp_path, train="import nets\n", nets=CHOOSING, plain="backend = 1\n")
+    script = rewritten(read_script(tmp_path, "train.py"), "as-written", "theano")
+    copy_script(script, tmp_path / "work")
+    assert (tmp_path / "work" / "nets.py").read_text("utf-8") == CHOSEN
+    subprocess.run(["patch", "-p1", "-d", tmp_path], input=script.diff, text=True, check=True, capture_output=True)
+    assert (tmp_path / "nets.py").read_text("utf-8") == CHOSEN
+
+
+@pytest.mark.parametrize("source", ["import keras\nx = keras.backend\n", "print 'KERAS_BACKEND'\n"])
+def test_a_script_that_chooses_no_backend_stays_itself(tmp_path: Path, source: str) -> None:
+    write(tmp_path, train=source)
+    script = read_script(tmp_path, "train.py")
+    assert rewritten(script, "as-written", "jax") is script
+
+
+def test_flavour_and_backend_are_changed_together(tmp_path: Path) -> None:
+    write(tmp_path, train='import os\nos.environ["KERAS_BACKEND"] = "jax"\nfrom tensorflow import keras\n')
+    script = rewritten(read_script(tmp_path, "train.py"), "keras", "torch")
+    copy_script(script, tmp_path / "work")
+    after = 'import os\nos.environ["KERAS_BACKEND"] = "torch"\nimport keras\n'
+    assert (tmp_path / "work" / "train.py").read_text() == after
+    subprocess.run(["patch", "-p1", "-d", tmp_path], input=script.diff, text=True, check=True, capture_output=True)
+    assert (tmp_path / "train.py").read_text() == after

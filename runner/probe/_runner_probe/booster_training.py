@@ -107,7 +107,6 @@ class BoosterFit:
         self._estimator = estimator
         self._name, number = trainings.next_fit()
         self._is_sampled = phases.is_sampled(number)
-        self._digest = trainings.channel.shielded(digest)
         self._rounds = 0
         self._began = time.perf_counter()
 
@@ -127,7 +126,7 @@ class BoosterFit:
             architecture=hashlib.sha256(model.encode("utf-8")).hexdigest(),
             planned_epochs=planned if isinstance(planned, int) else None,
             steps=None,
-            initial_weights=(estimators.NOTHING if before is None else self._digest(before)),
+            initial_weights=estimators.NOTHING if before is None else SavedBooster(before).digest,
             weight_norm=None,
         )
 
@@ -138,7 +137,6 @@ class BoosterFit:
         self._rounds += 1
         logs, self.logs = self.logs, {}
         seconds, self._began = time.perf_counter() - self._began, time.perf_counter()
-        is_looked_at = phases.is_sampled(self._rounds)
         self._trainings.channel.emit(
             "epoch",
             phase=self._name,
@@ -148,59 +146,62 @@ class BoosterFit:
             learning_rate=None,
             weight_norm=None,
             update_norm=None,
-            rss_bytes=phases.resident_bytes() if is_looked_at else None,
+            rss_bytes=None,
         )
 
     def end(self, booster: "Any", error: "Any") -> None:
         """`train` returned a booster, or an exception left it."""
         self.end_round()
         trainings = self._trainings
-        if error is None and self._is_sampled:
-            trainings.tell_configs(self._name, trainings.channel.shielded(partial(self._configs, booster))() or [])
+        read = (
+            trainings.channel.shielded(partial(SavedBooster, booster))() if error is None and self._is_sampled else None
+        )
+        if read is not None and read.settings:
+            # All that the booster was trained with, what it had by default too.
+            text = json.dumps({"class_name": "Booster", "config": read.settings}, sort_keys=True)
+            trainings.tell_configs(self._name, [("optimizer", text[: phases.CONFIG_BYTES])])
         if error is not None:
             trainings.where.blame(error)
         trainings.channel.emit(
             "phase-end",
             name=self._name,
-            final_weights=self._digest(booster) if error is None and self._is_sampled else None,
+            final_weights=None if read is None else read.digest,
             weight_norm=None,
             error=error is not None,
         )
         if error is None:
             trainings.where.move("after-training")
 
-    def _configs(self, booster: "Any") -> "list[tuple[str, str]]":
-        """All settings that the booster was trained with, those by default too; none where it keeps them to itself."""
-        found = settings(booster)
-        text = json.dumps({"class_name": "Booster", "config": found}, sort_keys=True)
-        return [("optimizer", text[: phases.CONFIG_BYTES])] if found else []
+
+class SavedBooster:
+    """A booster as it is saved: the digest (SHA-256, hex) of that, and its settings by name.
+
+    The digest is None where it is the name of a file; an old XGBoost keeps the settings to itself.
+    """
+
+    def __init__(self, booster: "Any") -> None:
+        self.digest: str | None = None
+        self.settings: dict[str, str] = {}
+        if hasattr(booster, "model_to_string"):
+            saved = booster.model_to_string()
+            self.digest = hashlib.sha256(saved.encode("utf-8")).hexdigest()
+            self.settings = dict(re.findall(r"^\[(\w+): (.*)\]$", saved.partition("\nparameters:")[2], re.MULTILINE))
+        elif hasattr(booster, "save_raw"):
+            takes_format = "raw_format" in inspect.signature(booster.save_raw).parameters
+            saved = booster.save_raw(raw_format="ubj") if takes_format else booster.save_raw()
+            self.digest = hashlib.sha256(bytes(saved)).hexdigest()
+            if hasattr(booster, "save_config"):
+                self.settings = _texts(json.loads(booster.save_config()))
 
 
-def digest(booster: "Any") -> "str | None":
-    """SHA-256 (hex) over a booster as it is saved; None where it is the name of a file."""
-    if hasattr(booster, "model_to_string"):
-        saved = booster.model_to_string().encode("utf-8")
-    elif hasattr(booster, "save_raw"):
-        takes_format = "raw_format" in inspect.signature(booster.save_raw).parameters
-        saved = bytes(booster.save_raw(raw_format="ubj") if takes_format else booster.save_raw())
-    else:
-        return None
-    return hashlib.sha256(saved).hexdigest()
-
-
-def settings(booster: "Any") -> "dict[str, str]":
-    """The settings of a booster by name; none where an old release keeps them to itself."""
-    if hasattr(booster, "model_to_string"):
-        text = booster.model_to_string().partition("\nparameters:")[2]
-        return dict(re.findall(r"^\[(\w+): (.*)\]$", text, re.MULTILINE))
+def _texts(sections: "Any") -> "dict[str, str]":
+    """The texts in nested sections by name."""
     found: dict[str, str] = {}
-    waiting = [json.loads(booster.save_config())] if hasattr(booster, "save_config") else []
+    waiting = [sections]
     while waiting:
-        section = waiting.pop()
-        for name, value in section.items():
-            parts = value if isinstance(value, list) else [value]
-            waiting += [part for part in parts if isinstance(part, dict)]
-            if isinstance(value, str) and not name.endswith("version"):
+        for name, value in waiting.pop().items():
+            waiting += [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, dict)]
+            if isinstance(value, str):
                 found.setdefault(name, value)
     return found
 

@@ -94,19 +94,28 @@ class EnclosedCallable:
     """What `original` is, with something before and after each call of it, as `enclosed` has it.
 
     To all that asks, for its class, its attributes or how it is pickled, it is `original`; what `original` is need not
-    be a function. `release` leaves nothing around it.
+    be a function. `release` leaves nothing around it; `shorten` leaves as little as can be where a call is like the
+    one before.
     """
 
     __slots__ = ("__weakref__", "parts")
 
     def __init__(self, original: "Any", enter: "Callable[..., Any]", leave: "Callable[..., Any]") -> None:
-        _put_parts(self, (original, enter, leave))
+        _put_parts(self, (original, enter, leave, None))
 
     def __call__(*args: "Any", **kwargs: "Any") -> "Any":
-        original, enter, leave = _parts(args[0])
-        if enter is None:
-            return original(*args[1:], **kwargs)
+        original, enter, leave, steady = _parts(args[0])
         given = args[1:]
+        if steady is not None and steady.is_next(given):
+            try:
+                result = original(*given, **kwargs)
+            except BaseException as error:
+                steady.left(error)
+                raise
+            steady.returned(result)
+            return result
+        if enter is None:
+            return original(*given, **kwargs)
         token = enter(given, kwargs)
         try:
             result = original(*given, **kwargs)
@@ -141,4 +150,12 @@ _put_parts: "Any" = EnclosedCallable.__dict__["parts"].__set__
 
 def release(enclosing: EnclosedCallable) -> None:
     """Let nothing more happen around the calls."""
-    _put_parts(enclosing, (_parts(enclosing)[0], None, None))
+    _put_parts(enclosing, (_parts(enclosing)[0], None, None, None))
+
+
+def shorten(enclosing: EnclosedCallable, steady: "Any") -> None:
+    """Have `steady` asked about each call: where it `is_next`, it is told alone what was `returned` or that it `left`.
+
+    None of that may raise anything.
+    """
+    _put_parts(enclosing, (*_parts(enclosing)[:3], steady))

@@ -4,6 +4,7 @@ Nothing is read but what lies in the estimator's own attributes: a property migh
 """
 
 import hashlib
+import inspect
 import json
 import pickle
 import weakref
@@ -34,7 +35,7 @@ ARRAYS = (
 )
 KNOWN = frozenset(
     (
-        *("builtins", "collections", "copyreg", "functools", "joblib", "lightgbm", "mtrand", "numpy", "pandas"),
+        *("builtins", "collections", "copyreg", "functools", "joblib", "lightgbm", "numpy", "pandas"),
         *("scipy", "sklearn", "xgboost"),
     )
 )
@@ -173,11 +174,10 @@ class Pickler(pickle.Pickler):
 
 
 def _is_known(cls: type) -> bool:
-    """True where no method of unknown code says how it is pickled."""
+    """True where no Python code of an unknown package says how it is pickled."""
     for name in ("__reduce_ex__", "__reduce__", "__getstate__"):
         owner = next((one for one in cls.__mro__ if name in vars(one)), object)
-        package = owner.__module__.partition(".")[0]
-        if package not in KNOWN and not package.startswith("_cython"):
+        if inspect.isfunction(vars(owner).get(name)) and owner.__module__.partition(".")[0] not in KNOWN:
             return False
     return True
 

@@ -21,12 +21,14 @@ MOST_STEPS = 4096
 """Of an array of more losses so many are told, evenly spread."""
 
 
-class Plan:
+class CallLayout:
     """Where a function's arguments have what is trained, and its results that and the numbers."""
 
     def __init__(self, key: "Any", place: "Any", paths: "dict[str, Any]", is_series: bool = False) -> None:
         self.key = key
         self._place = place
+        self.index = _index(key, place)
+        """Of what is trained in a result: -1 where it is all of it; None where it lies deeper, or has no position."""
         self._paths = list(paths.items())
         self.is_series = is_series
         """True where the numbers are arrays, one a step."""
@@ -46,7 +48,13 @@ class Plan:
         return [(name, at(result, path)) for name, path in self._paths]
 
 
-def plan(maker: str, args: "Any", kwargs: "Any", result: "Any") -> Plan:
+def _index(key: "Any", place: "Any") -> "int | None":
+    if place is None or not isinstance(key, int) or len(place) > 1:
+        return None
+    return place[0] if place else -1
+
+
+def plan(maker: str, args: "Any", kwargs: "Any", result: "Any") -> CallLayout:
     """Found out by the first call: what is trained comes back in the shape of an argument.
 
     Of a gradient's own function it is the first argument, which does not come back; of one that changes modules of
@@ -54,12 +62,12 @@ def plan(maker: str, args: "Any", kwargs: "Any", result: "Any") -> Plan:
     """
     first = 0 if args else next(iter(kwargs), None)
     if maker == "grad":
-        return Plan(first, None, {})
+        return CallLayout(first, None, {})
     if maker == "value_and_grad":
-        return Plan(first, None, _numbers_at(result, _paths(result[0], (0,), {})))
+        return CallLayout(first, None, _numbers_at(result, _paths(result[0], (0,), {})))
     if maker == "nnx":
         modules = [number for number, value in enumerate(args) if _is_module(value)]
-        return Plan(modules[0] if modules else None, None, _numbers_at(result, _paths(result, (), {})))
+        return CallLayout(modules[0] if modules else None, None, _numbers_at(result, _paths(result, (), {})))
     given = [(key, _shapes(value)) for key, value in [*enumerate(args), *kwargs.items()]]
     parts = [((number,), part) for number, part in enumerate(result)] if _is_plain(result) else [((), result)]
     key, place = None, None
@@ -74,7 +82,7 @@ def plan(maker: str, args: "Any", kwargs: "Any", result: "Any") -> Plan:
         else:
             _paths(part, path, paths)
     found = _numbers_at(result, paths)
-    return Plan(key, place, found, is_series=any(at(result, path).shape for path in found.values()))
+    return CallLayout(key, place, found, is_series=any(at(result, path).shape for path in found.values()))
 
 
 def _paths(value: "Any", path: "Any", found: "dict[str, Any]", name: str = "") -> "dict[str, Any]":

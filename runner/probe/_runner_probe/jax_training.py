@@ -11,7 +11,7 @@ from _thread import get_ident
 from functools import partial
 
 from . import jax_results
-from .enclosing_importlib_bootstrap import EnclosedCallable, release, replaced
+from .enclosing_importlib_bootstrap import EnclosedCallable, release, replaced, shorten
 from .step_loop import Subject
 from .wrapping import own_classes
 
@@ -42,12 +42,13 @@ class JaxTraining:
         self._wrapped: dict[int, Any] = {}
         self._begin_process()
         trainings.channel.after_fork(self._begin_process)
-        trainings.loops.at_end(self._settle)
+        trainings.loops.at_end(self.settle)
 
     def _begin_process(self) -> None:
         self._stacks: dict[int, list[Any]] = {}
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Have all loops tell the steps that they have not told, so that they end where the next one begins."""
         for loop in [loop for loops in self._loops.values() for loop in loops]:
             loop.settle()
 
@@ -105,7 +106,7 @@ class JaxTraining:
 
     def _applied(self, result: "Any", args: "Any", kwargs: "Any") -> None:
         """Updates were applied outside of compiled functions: that is what a loop has come to."""
-        if not self._stack() and args:
+        if args and not self._stack() and not self.trainings.inside:
             for loops in self._loops.values():
                 for loop in loops:
                     loop.follow(args[0], result)
@@ -180,6 +181,9 @@ class GradientFunction:
             self._loops.append(loop)
         loop.step(given, self._plan.state(result), values)
         loop.is_intact |= self._plan.is_series
+        enclosing = self.enclosing()
+        if enclosing is not None and self._plan.index is not None and loop.can_be_steady():
+            shorten(enclosing, SteadyCalls(self._training.trainings, loop, self._plan, result))
 
     def _loop_with(self, given: "Any") -> "Any":
         """The loop that trains what the call is given; None where that is nothing that one has come to."""
@@ -192,6 +196,53 @@ class GradientFunction:
         return None
 
 
+class SteadyCalls:
+    """The calls of a function that are given what the one before returned: as little as can be is done about them."""
+
+    __slots__ = ("_loop", "_newest", "_place", "_plan", "_position", "_result", "_since", "_trainings")
+
+    def __init__(self, trainings: "Trainings", loop: "JaxLoop", plan: "Any", result: "Any") -> None:
+        self._trainings = trainings
+        self._loop = loop
+        self._plan = plan
+        self._position, self._place = plan.key, plan.index
+        self._since = 0
+        self._result = result
+        self._newest = plan.state(result)
+        loop.steady = self
+
+    def is_next(self, args: "Any") -> bool:
+        """True where the call is given what the one before it returned."""
+        trainings = self._trainings
+        if len(args) <= self._position or args[self._position] is not self._newest or trainings.inside:
+            return False
+        trainings.inside = 1  # where nothing is compiled, as on request, all that the function calls is called again
+        return True
+
+    def returned(self, result: "Any") -> None:
+        """It is a step: counted, and looked at with others."""
+        self._trainings.inside = 0
+        try:
+            self._result = result
+            self._newest = result if self._place < 0 else result[self._place]
+            self._since += 1
+            if self._since >= self._loop.every:
+                self._loop.settle_steady()
+        except Exception as error:
+            self._newest = None
+            self._trainings.channel.failed("returned", error)
+
+    def left(self, error: "BaseException") -> None:
+        """An exception left it."""
+        self._trainings.inside = 0
+        self._trainings.where.blame(error)
+
+    def taken(self) -> "tuple[int, Any, Any]":
+        """The steps since this was asked last, what is trained now, and the numbers of the latest step."""
+        since, self._since = self._since, 0
+        return since, self._newest, self._plan.values(self._result) if since else ()
+
+
 class JaxLoop:
     """One loop, and the owner of it among all loops of the process."""
 
@@ -200,6 +251,9 @@ class JaxLoop:
         """True where each step was given what the one before came to, so that anything else begins anew."""
         self._is_kept = jax_results.is_kept(initial)
         self._given = self._newest = jax_results.Holding(initial, self._is_kept)
+        self.steady: Any = None
+        self.every = 1
+        """So many steps are looked at once."""
         self._steps = 0
         self._training = training
         self._loops = training.trainings.loops
@@ -207,6 +261,7 @@ class JaxLoop:
         self._latest: Any = None
         self._since = 0
         self._told = time.monotonic()
+        training.settle()
         self._loop = self._loops.begin(
             self,
             (),
@@ -219,10 +274,12 @@ class JaxLoop:
 
     def current(self) -> "Any":
         """What it trains; where that does not come back, as the latest step was given it."""
+        self.settle_steady()
         return (self._newest if self.is_intact else self._given).value()
 
     def goes_on_with(self, given: "Any") -> bool:
         """True where a call is given what the loop has come to, or what it was given before."""
+        self.settle_steady()
         if self._newest.is_same(given):
             self.is_intact |= self._steps == 1
             return True
@@ -230,6 +287,7 @@ class JaxLoop:
 
     def follow(self, before: "Any", after: "Any") -> None:
         """Where it was given `before`, it has come to `after`."""
+        self.settle_steady()
         if self._steps and self._given.is_same(before):
             self._newest = jax_results.Holding(after, self._is_kept)
             self.is_intact |= self._steps == 1
@@ -247,17 +305,33 @@ class JaxLoop:
             self._newest = jax_results.Holding(state, self._is_kept)
         if comes_back:
             self._given = self._newest
-        self._steps += 1
-        self._since, self._latest = self._since + 1, values
-        if self._since >= self._loop.blocks.size // PARTS:
+        self._add(1, values)
+
+    def can_be_steady(self) -> bool:
+        """True where what it trains comes back from each call, and may be kept until the next."""
+        return self.is_intact and self._is_kept and self._steps > 1
+
+    def settle_steady(self) -> None:
+        """Take over the steps that were only counted."""
+        since, newest, values = (0, None, None) if self.steady is None else self.steady.taken()
+        if since:
+            self._given = self._newest = jax_results.Holding(newest, self._is_kept)
+            self._add(since, values)
+
+    def _add(self, steps: int, values: "Any") -> None:
+        self._steps += steps
+        self._since, self._latest = self._since + steps, values
+        if self._since >= self.every:
             self._waiting.append((values, self._since))
             self._since = 0
             if len(self._waiting) >= WAITING or time.monotonic() - self._told > 1:
                 self._loops.known(self)
                 self._tell(len(self._waiting) - LATEST)
+                self.every = max(1, self._loop.blocks.size // PARTS)
 
     def settle(self) -> None:
-        """The script is over: its last steps are told, whenever they will be there."""
+        """Another loop begins or the script is over: its last steps are told, whenever they will be there."""
+        self.settle_steady()
         if self._since:
             self._waiting.append((self._latest, self._since))
             self._since = 0

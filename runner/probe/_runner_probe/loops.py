@@ -141,7 +141,9 @@ class Loops:
         """A step is over (or some were); its numbers are `values` and what was told since the last one."""
         if self._epoch_is_over:
             self._end_epochs()
-        numbers, self._told = dict(self._told, **(values or {})), {}
+        numbers: dict[str, float] = values or {}
+        if self._told:
+            numbers, self._told = dict(self._told, **numbers), {}
         if numbers:
             loop.blocks.add(numbers, steps)
         loop.epoch.add(numbers, steps)

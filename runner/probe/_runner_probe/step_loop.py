@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BLOCKS = 64
 SECONDS = 10.0
+_NONE = 0.0, 0
 
 
 class Blocks:
@@ -33,7 +34,7 @@ class Blocks:
 
     def add(self, values: "dict[str, float]", steps: int = 1) -> None:
         """The numbers by name of one step, or of one that stands for some."""
-        self._open = _together(self._open, {name: (value, 1) for name, value in values.items()})
+        _add(self._open, values)
         self._count_steps(steps)
 
     def add_all(self, name: str, values: "list[float]") -> None:
@@ -73,7 +74,7 @@ class EpochMeans:
     def add(self, values: "dict[str, float]", steps: int) -> None:
         """The numbers of some steps by name."""
         self.steps += steps
-        self._sums = _together(self._sums, {name: (value, 1) for name, value in values.items()})
+        _add(self._sums, values)
 
     def add_all(self, name: str, values: "list[float]") -> None:
         """One number of each of some steps."""
@@ -239,11 +240,18 @@ def number(value: "Any") -> "float | None":
         return None  # it is part of a graph, or no number at all
 
 
+def _add(sums: "dict[str, Any]", values: "dict[str, float]") -> None:
+    """Add values to sums, which are {name: (total, how many values)}."""
+    for name, value in values.items():
+        total, count = sums.get(name, _NONE)
+        sums[name] = total + value, count + 1
+
+
 def _together(one: "dict[str, Any]", other: "dict[str, Any]") -> "dict[str, Any]":
-    """Two sums as one; each is {name: (total, how many values)}."""
+    """Two sums as one."""
     found = dict(one)
     for name, (total, count) in other.items():
-        before = found.get(name, (0.0, 0))
+        before = found.get(name, _NONE)
         found[name] = before[0] + total, before[1] + count
     return found
 

@@ -142,12 +142,12 @@ class TensorflowLoops:
         function, is_outermost = args[0], not self._calls
         self._calls.append(function)
         steps = self._traced.get(function) if is_outermost else None
-        return function, is_outermost, None if steps is None else steps.begin_call(args, kwargs, self._loops)
+        return function, is_outermost, steps, None if steps is None else steps.begin_call(args, kwargs, self._loops)
 
     def _leave_call(self, token: "Any", result: "Any", error: "Any") -> None:
-        function, is_outermost, call = token
+        function, is_outermost, steps, call = token
         self._calls.remove(function)
-        steps = self._traced.get(function)
+        steps = steps or self._traced.get(function)
         if steps is None:
             return
         if not is_outermost:
@@ -286,7 +286,7 @@ def named_scalars(result: "Any") -> "Values":
     for place, one in enumerate(result if isinstance(result, (list, tuple)) else [result]):
         value = step_loop.number(one)
         if value is not None:
-            is_loss = not found and "int" not in str(getattr(one, "dtype", "float"))
+            is_loss = not found and "int" not in getattr(getattr(one, "dtype", None), "name", "")
             found["loss" if is_loss else "output_%d" % place] = value
         elif isinstance(one, dict):
             found.update(named_scalars(one))

@@ -182,7 +182,8 @@ class TorchTraining:
         """The state of gradients that a loss is about to be added to; losses whose gradients are gone are dropped."""
         trained.has_grown()
         if not trained.steps:
-            self._take_unseen_step(trained)
+            if self._step is None or self._step.trained is not trained:  # within its own one weights change, too
+                self._take_unseen_step(trained)
             if trained.initial is None:
                 self._look(trained, loss)
         gradients = trained.state_of_gradients()

@@ -5,7 +5,6 @@ TensorFlow, and their private folders (`src`, `_impl`). How a module is found do
 """
 
 import sys
-from functools import lru_cache
 
 from .enclosing_importlib_bootstrap import enclosed
 
@@ -142,105 +141,133 @@ class PostImport:
         loader.exec_module = exec_module
 
 
+class Watchers:
+    """The watchers of the process, one a framework; each is imported and made with the first module that it watches."""
+
+    def __init__(self, channel: "Emitter", where: "ScriptProgress", steps: bool) -> None:
+        self._given = channel, where, steps
+        self._made: dict[str, Any] = {}
+
+    def keras(self) -> "Any":
+        """Keras, and TensorFlow beneath it."""
+        from .keras_training import KerasTraining
+
+        return self._one(KerasTraining)
+
+    def torch(self) -> "Any":
+        """PyTorch."""
+        from .torch_training import TorchTraining
+
+        return self._one(TorchTraining)
+
+    def trainers(self) -> "Any":
+        """Lightning and Hugging Face's trainer."""
+        from .torch_trainers import TorchTrainers
+
+        return self._one(TorchTrainers, self.torch)
+
+    def results(self) -> "Any":
+        """Metrics of Keras, and summaries."""
+        from .metric_results import MetricResults
+
+        return self._one(MetricResults)
+
+    def estimators(self) -> "Any":
+        """scikit-learn."""
+        from .sklearn_training import SklearnTraining
+
+        return self._one(SklearnTraining)
+
+    def jax(self) -> "Any":
+        """JAX, optax and flax."""
+        from .jax_training import JaxTraining
+
+        return self._one(JaxTraining)
+
+    def boosters(self) -> "Any":
+        """XGBoost and LightGBM."""
+        from .booster_training import BoosterTraining
+
+        return self._one(BoosterTraining, self.estimators)
+
+    def _one(self, cls: "Any", *others: "Callable[[], Any]") -> "Any":
+        if cls.__name__ not in self._made:
+            self._made[cls.__name__] = cls(self._trainings(), *[other() for other in others])
+        return self._made[cls.__name__]
+
+    def _trainings(self) -> "Any":
+        from .trainings import Trainings
+
+        if "" not in self._made:
+            self._made[""] = Trainings(*self._given)
+        return self._made[""]
+
+
 def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> "list[Hook]":
     """(module name, hook) for all that is watched. What is needed to watch training is imported with the first hook."""
-
-    @lru_cache(maxsize=None)
-    def trainings() -> "Any":
-        from . import trainings as module
-
-        return module.Trainings(channel, where, steps)
-
-    @lru_cache(maxsize=None)
-    def training() -> "Any":
-        from . import keras_training
-
-        return keras_training.KerasTraining(trainings())
-
-    @lru_cache(maxsize=None)
-    def torch() -> "Any":
-        from . import torch_training
-
-        return torch_training.TorchTraining(trainings())
-
-    @lru_cache(maxsize=None)
-    def trainers() -> "Any":
-        from . import torch_trainers
-
-        return torch_trainers.TorchTrainers(trainings(), torch())
-
-    @lru_cache(maxsize=None)
-    def results() -> "Any":
-        from . import metric_results
-
-        return metric_results.MetricResults(trainings())
-
-    @lru_cache(maxsize=None)
-    def estimators() -> "Any":
-        from . import sklearn_training
-
-        return sklearn_training.SklearnTraining(trainings())
-
-    @lru_cache(maxsize=None)
-    def gradients() -> "Any":
-        from . import jax_training
-
-        return jax_training.JaxTraining(trainings())
-
-    @lru_cache(maxsize=None)
-    def boosters() -> "Any":
-        from . import booster_training
-
-        return booster_training.BoosterTraining(trainings(), estimators())
-
-    def watch_estimators(module: "Any") -> None:
-        training().watch_estimators(module)
-        training().sessions.watch_estimators(module)
-
+    watchers = Watchers(channel, where, steps)
     found: list[Hook] = []
     for prefix in PREFIXES:
-        found += _of_keras(prefix, training, estimators)
-        found += [(prefix + "." + suffix, lambda module: results().watch_metrics(module)) for suffix in METRICS]
+        found += _of_keras(prefix, watchers)
     for prefix in TENSORFLOWS:
-        found += _of_tensorflow(prefix, training)
-    found += [(name, watch_estimators) for name in ESTIMATORS]
-    found += [(name, lambda module: estimators().watch_scores(module)) for name in OTHER_SCORES]
-    found.append((SKLEARN, lambda module: estimators().watch(module)))
+        found += _of_tensorflow(prefix, watchers)
+    found.append((SUMMARIES, lambda module: watchers.results().watch_summaries(module)))
+    return found + _of_estimators(watchers) + _of_jax(watchers) + _of_torch(watchers)
+
+
+def _of_estimators(watchers: "Watchers") -> "list[Hook]":
+    def watch_estimators(module: "Any") -> None:
+        watchers.keras().watch_estimators(module)
+        watchers.keras().sessions.watch_estimators(module)
+
+    found: list[Hook] = [(name, watch_estimators) for name in ESTIMATORS]
+    found += [(name, lambda module: watchers.estimators().watch_scores(module)) for name in OTHER_SCORES]
+    found.append((SKLEARN, lambda module: watchers.estimators().watch(module)))
     for library, train, core in BOOSTERS:
-        found.append((library + "." + train, lambda module: boosters().watch_train(module)))
-        found.append((library + "." + core, lambda module: boosters().watch_boosters(module)))
-        found.append((library + ".sklearn", lambda module: boosters().watch_estimators(module)))
-    found.append(("jax", lambda module: gradients().watch(module)))
-    found.append(("optax", lambda module: gradients().watch_optimizers(module)))
-    found.append((FLAX_COMPILATION, lambda module: gradients().watch_modules(module)))
-    found.append((SUMMARIES, lambda module: results().watch_summaries(module)))
-    found.append(("torch", lambda module: torch().watch(module)))
-    found.append(("torch.utils.data.dataloader", lambda module: torch().watch_loaders(module)))
-    for name in LIGHTNINGS:
-        found.append((name + ".trainer.trainer", lambda module: trainers().watch_lightning(module)))
-        found.append((name + ".loops.fit_loop", lambda module: trainers().watch_lightning_epochs(module)))
-    found.append(("transformers.trainer", lambda module: trainers().watch_transformers(module)))
-    found.append(("transformers.trainer_callback", lambda module: trainers().watch_transformers_logs(module)))
+        found.append((library + "." + train, lambda module: watchers.boosters().watch_train(module)))
+        found.append((library + "." + core, lambda module: watchers.boosters().watch_boosters(module)))
+        found.append((library + ".sklearn", lambda module: watchers.boosters().watch_estimators(module)))
     return found
 
 
-def _of_tensorflow(prefix: str, training: "Callable[[], Any]") -> "list[Hook]":
+def _of_jax(watchers: "Watchers") -> "list[Hook]":
+    return [
+        ("jax", lambda module: watchers.jax().watch(module)),
+        ("optax", lambda module: watchers.jax().watch_optimizers(module)),
+        (FLAX_COMPILATION, lambda module: watchers.jax().watch_modules(module)),
+    ]
+
+
+def _of_torch(watchers: "Watchers") -> "list[Hook]":
+    found: list[Hook] = [
+        ("torch", lambda module: watchers.torch().watch(module)),
+        ("torch.utils.data.dataloader", lambda module: watchers.torch().watch_loaders(module)),
+        ("transformers.trainer", lambda module: watchers.trainers().watch_transformers(module)),
+        ("transformers.trainer_callback", lambda module: watchers.trainers().watch_transformers_logs(module)),
+    ]
+    for name in LIGHTNINGS:
+        found.append((name + ".trainer.trainer", lambda module: watchers.trainers().watch_lightning(module)))
+        found.append((name + ".loops.fit_loop", lambda module: watchers.trainers().watch_lightning_epochs(module)))
+    return found
+
+
+def _of_tensorflow(prefix: str, watchers: "Watchers") -> "list[Hook]":
     backend = prefix + ".python.keras.backend"
 
     def watch_functions(module: "Any") -> None:
-        training().tensorflow.watch_functions(module)
+        watchers.keras().tensorflow.watch_functions(module)
 
     def watch_tapes(module: "Any") -> None:
-        training().tensorflow.watch_tapes(module)
+        watchers.keras().tensorflow.watch_tapes(module)
 
     def watch_gradients(module: "Any") -> None:
-        training().sessions.watch_gradients(module)
+        watchers.keras().sessions.watch_gradients(module)
 
     def watch_sessions(module: "Any") -> None:
-        training().sessions.watch(module)
+        watchers.keras().sessions.watch(module)
 
     watches = (
-        (TENSORFLOW_OPTIMIZERS, lambda module: training().watch_optimizers(module, backend)),
+        (TENSORFLOW_OPTIMIZERS, lambda module: watchers.keras().watch_optimizers(module, backend)),
         (SESSIONS, watch_sessions),
         (TAPES, watch_tapes),
         (GRADIENTS, watch_gradients),
@@ -249,22 +276,23 @@ def _of_tensorflow(prefix: str, training: "Callable[[], Any]") -> "list[Hook]":
     return [(prefix + "." + name, hook) for name, hook in watches]
 
 
-def _of_keras(prefix: str, training: "Callable[[], Any]", estimators: "Callable[[], Any]") -> "list[Hook]":
+def _of_keras(prefix: str, watchers: "Watchers") -> "list[Hook]":
     backend = prefix + ".backend"
 
     def watch_optimizers(module: "Any") -> None:
-        training().watch_optimizers(module, backend)
-        training().sessions.watch_updates(module)
+        watchers.keras().watch_optimizers(module, backend)
+        watchers.keras().sessions.watch_updates(module)
 
     def watch_scaling(module: "Any") -> None:
-        training().tensorflow.watch_scaling(module)
+        watchers.keras().tensorflow.watch_scaling(module)
 
     watches = (
-        (MODELS, lambda module: training().watch_models(module, backend)),
-        (LAYERS, lambda module: training().watch_layers(module)),
-        (CALLBACKS, lambda module: training().watch_callbacks(module)),
+        (MODELS, lambda module: watchers.keras().watch_models(module, backend)),
+        (LAYERS, lambda module: watchers.keras().watch_layers(module)),
+        (CALLBACKS, lambda module: watchers.keras().watch_callbacks(module)),
         (OPTIMIZERS, watch_optimizers),
-        (SCORES, lambda module: estimators().watch_scores(module)),
+        (SCORES, lambda module: watchers.estimators().watch_scores(module)),
         (SCALING, watch_scaling),
+        (METRICS, lambda module: watchers.results().watch_metrics(module)),
     )
     return [(prefix + "." + suffix, hook) for suffixes, hook in watches for suffix in suffixes]

@@ -274,3 +274,64 @@ def _switch_sessions(prelude: "PreludeHandle", change: "Any", note: str) -> None
 
     for tensorflow in ("tensorflow", "tensorflow_core"):
         prelude.after_import(tensorflow + ".python.client.session", switch_module)
+
+
+def guarded_unit_length(prelude: "PreludeHandle") -> None:
+    """vectors are scaled to unit length by a root that never sees 0, so that a zero vector has a finite gradient
+
+    how: keras.ops.normalize(order=2) is x * rsqrt(maximum(sum(x ** 2), epsilon ** 2))
+    applies: keras>=3
+    reverse: unguarded-unit-length
+    breadth: 2
+    """
+
+    def inverse_length(backend: "Any", squares: "Any", epsilon: float) -> "Any":
+        return backend.math.rsqrt(backend.numpy.maximum(squares, epsilon**2))
+
+    _switch_normalize(prelude, inverse_length)
+
+
+def unguarded_unit_length(prelude: "PreludeHandle") -> None:
+    """vectors are scaled to unit length by a root that may see 0, where its gradient is infinity, also if times 0
+
+    how: keras.ops.normalize(order=2) is x * minimum(rsqrt(sum(x ** 2)), 1 / epsilon), in TensorFlow as in JAX
+    applies: keras>=3
+    reverse: guarded-unit-length
+    breadth: 2
+    """
+
+    def multiplied_out(values: "Any") -> "Any":
+        root = sys.modules["tensorflow"].math.rsqrt(values)
+        return root, lambda upstream: -0.5 * upstream * root**3
+
+    def inverse_length(backend: "Any", squares: "Any", epsilon: float) -> "Any":
+        rsqrt = backend.math.rsqrt
+        if backend.backend() == "tensorflow":  # whose own gradient is 0 where what comes from above is 0
+            rsqrt = sys.modules["tensorflow"].custom_gradient(multiplied_out)
+        return backend.numpy.minimum(rsqrt(squares), 1.0 / epsilon)
+
+    _switch_normalize(prelude, inverse_length)
+
+
+def _switch_normalize(prelude: "PreludeHandle", inverse_length: "Any") -> None:
+    """Have Keras 3 scale vectors to unit length by `inverse_length(backend, their squared lengths, epsilon)`."""
+
+    def switch(nn: "Any") -> None:
+        normalize = getattr(nn, "_normalize", None)
+        if normalize is None:  # Keras 3.0.0
+            return
+        signature = inspect.signature(normalize)
+
+        @functools.wraps(normalize)
+        def normalize_switched(*args: "Any", **kwargs: "Any") -> "Any":
+            given = signature.bind(*args, **kwargs).arguments
+            x = nn.backend.convert_to_tensor(given["x"])
+            if given.get("order", 2) != 2 or not len(x.shape):
+                return normalize(*args, **kwargs)
+            prelude.applied("keras.ops.normalize")
+            squares = nn.backend.numpy.sum(nn.backend.numpy.square(x), axis=given.get("axis", -1), keepdims=True)
+            return x * inverse_length(nn.backend, squares, given.get("epsilon") or nn.backend.epsilon())
+
+        nn._normalize = normalize_switched
+
+    prelude.after_import("keras.src.ops.nn", switch)

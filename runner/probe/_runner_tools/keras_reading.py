@@ -9,7 +9,7 @@ import sys
 from _runner_probe import weights
 
 from . import model_reading
-from .model_reading import Batch, Layer, Seen
+from .model_reading import Batch, LayerWeights, SeenStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ class KerasReading:
             "loss": model_reading.loss_name(getattr(self._model, "loss", None)),
         }
 
-    def layers(self) -> "list[Layer]":
+    def layers(self) -> "list[LayerWeights]":
         """Every layer that has variables, in the model's order; none before the model is built."""
         return [
-            Layer(
+            LayerWeights(
                 model_reading.class_of(layer),
                 str(layer.name),
                 zip(model_reading.roles_of(variables), variables),
@@ -79,16 +79,16 @@ class KerasReading:
                 session = sys.modules[self._backend].get_session()
                 session.run(initializer, feed_dict={initializer.inputs[1]: array})
 
-    def begin(self, fit: "Any", number: int, readable: bool) -> "Seen":
+    def begin(self, fit: "Any", number: int, readable: bool) -> "SeenStep":
         """What is known of a step before it is taken; `readable`: the model has weights already."""
-        seen = Seen(fit.rows.batch(number))
+        seen = SeenStep(fit.rows.batch(number))
         if weights.is_eager():
             seen.tracked = self._tracked() or (0.0, 0.0)
             if seen.batch is not None and readable:
                 seen.outputs = self._outputs.of_call(seen.batch.inputs)
         return seen
 
-    def fed(self, seen: "Seen", function: "Any", arrays: "Any") -> None:
+    def fed(self, seen: "SeenStep", function: "Any", arrays: "Any") -> None:
         """The arrays of a batch, right before a graph's step takes them."""
         model = vars(self._model).get("model") or self._model
         size, wanted = len(model.inputs), len(getattr(model, "_feed_targets", None) or model.outputs)
@@ -97,7 +97,7 @@ class KerasReading:
             seen.batch = Batch(arrays[:size], arrays[size : size + wanted])
             seen.outputs = self._outputs.of_graph(model, function, arrays[:size])
 
-    def end(self, seen: "Seen", logs: "Any") -> None:
+    def end(self, seen: "SeenStep", logs: "Any") -> None:
         """The step's loss, and how far that may be off by the way in which it was seen."""
         numpy = sys.modules["numpy"]
         self.read(())

@@ -53,7 +53,7 @@ CHUNKS = {
 OPAQUE = ("PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient")
 
 
-class Layer:
+class LayerWeights:
     """A layer that has variables: its class, its name, (role, variable) of each, and the states that it carries on."""
 
     def __init__(self, kind: str, name: str, variables: "Any", states: "Any" = ()) -> None:
@@ -71,7 +71,7 @@ class Batch:
         self.targets = targets
 
 
-class Seen:
+class SeenStep:
     """What is known of one step, before it is taken and after."""
 
     def __init__(self, batch: "Any" = None) -> None:

@@ -225,7 +225,7 @@ class StepTrace:
             **self._reading.described(),
         )
 
-    def _introduce_states(self, layers: "list[model_reading.Layer]") -> "list[dict[str, Any]]":
+    def _introduce_states(self, layers: "list[model_reading.LayerWeights]") -> "list[dict[str, Any]]":
         """The states of layers that are not weights; their variables are kept to be read."""
         states = []
         own = {id(variable) for variable in self._weights}

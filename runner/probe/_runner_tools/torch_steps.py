@@ -11,7 +11,7 @@ import sys
 
 from _runner_probe import ranks, wrapping
 
-from .model_reading import Batch, Layer, Seen
+from .model_reading import Batch, LayerWeights, SeenStep
 from .steps import PROCESS, shared
 
 TYPE_CHECKING = False
@@ -72,7 +72,7 @@ class TorchReading:
 
     def __init__(self, loop: "TorchLoop") -> None:
         self._loop = loop
-        self._layers: list[Layer] = []
+        self._layers: list[LayerWeights] = []
 
     def described(self) -> "dict[str, str]":
         """The classes of the modules and optimizers."""
@@ -80,7 +80,7 @@ class TorchReading:
         models, optimizers = ([type(one).__name__ for one in things] for things in (loop.roots, loop.optimizers))
         return {"model": ", ".join(models)[:200], "optimizer": ", ".join(optimizers)[:200], "loss": ""}
 
-    def layers(self) -> "list[Layer]":
+    def layers(self) -> "list[LayerWeights]":
         """Every module that has parameters or buffers of its own; then the parameters that no module has.
 
         None where a lazy module still waits for its first batch.
@@ -89,8 +89,8 @@ class TorchReading:
             self._layers = self._made_layers()
         return self._layers
 
-    def _made_layers(self) -> "list[Layer]":
-        found: list[Layer] = []
+    def _made_layers(self) -> "list[LayerWeights]":
+        found: list[LayerWeights] = []
         seen: set[int] = set()
         for root in self._loop.roots:
             for name, module in root.named_modules():
@@ -100,10 +100,10 @@ class TorchReading:
                     return []
                 seen.update(id(one) for _, one in variables)
                 if variables:
-                    found.append(Layer(type(module).__name__, _short(name) or "itself", variables))
+                    found.append(LayerWeights(type(module).__name__, _short(name) or "itself", variables))
         bare = [one for one in self._loop.parameters if id(one) not in seen]
         roles = [("tensor-%d" % (number + 1), one) for number, one in enumerate(bare)]
-        return [*found, Layer("Tensor", "parameters", roles)] if roles else found
+        return [*found, LayerWeights("Tensor", "parameters", roles)] if roles else found
 
     def slots(self, places: "Any") -> "list[Any]":
         """((kind, place), tensor) of what the optimizer that took the first step keeps for each weight."""
@@ -135,15 +135,15 @@ class TorchReading:
             with torch.no_grad():
                 variable.copy_(torch.from_numpy(array.copy()))
 
-    def begin(self, fit: "Any", number: int, readable: bool) -> "Seen":
+    def begin(self, fit: "Any", number: int, readable: bool) -> "SeenStep":
         """What is known of a step right before the optimizer takes it: all, unless a closure computes it within."""
-        seen = Seen()
+        seen = SeenStep()
         seen.gradients = self._gradients()
         losses = [float(one) for one in self._loop.losses]
         seen.loss = sum(losses) if losses else None
         return seen
 
-    def end(self, seen: "Seen", logs: "Any") -> None:
+    def end(self, seen: "SeenStep", logs: "Any") -> None:
         """Batch and outputs; of a closure, which may be called several times, loss and gradients too."""
         loop = self._loop
         inputs = [_array(one) for one in loop.loaded or loop.inputs[:1]]
