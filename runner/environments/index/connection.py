@@ -78,7 +78,6 @@ class Connection:
                 if is_offline():
                     raise IndexSilentError("The network is switched off by UV_OFFLINE.")
                 self._opened = httpx.Client(
-                    http2=True,
                     follow_redirects=True,
                     timeout=httpx.Timeout(30.0, connect=10.0),
                     verify=_trust(certificate_file()),
