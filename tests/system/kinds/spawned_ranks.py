@@ -1,11 +1,13 @@
+import socket
+
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 
-def train(rank, world):
-    dist.init_process_group("gloo", init_method="tcp://127.0.0.1:29313", rank=rank, world_size=world)
+def train(rank, world, port):
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
     model = DistributedDataParallel(torch.nn.Linear(4, 1))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for step in range(120):
@@ -18,4 +20,6 @@ def train(rank, world):
 
 
 if __name__ == "__main__":
-    mp.spawn(train, args=(2,), nprocs=2)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    mp.spawn(train, args=(2, port), nprocs=2)

@@ -1,10 +1,14 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 
 if "TF_CONFIG" not in os.environ:
-    cluster = {"worker": ["localhost:29311", "localhost:29312"]}
+    free = [socket.create_server(("localhost", 0)) for _ in range(2)]
+    cluster = {"worker": ["localhost:%d" % one.getsockname()[1] for one in free]}
+    for one in free:
+        one.close()
     configs = [json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}) for index in (0, 1)]
     workers = [subprocess.Popen([sys.executable, *sys.argv], env=dict(os.environ, TF_CONFIG=one)) for one in configs]
     sys.exit(max(worker.wait() for worker in workers))
