@@ -73,7 +73,7 @@ TRAININGS = {
         + """
 from sklearn.neural_network import MLPRegressor
 def train():
-    MLPRegressor((50,), max_iter=20, random_state=0).fit(x, y)
+    MLPRegressor(hidden_layer_sizes=(50,), max_iter=100, random_state=0).fit(x, y)
 """,
     ),
     "scikit-learn, `partial_fit` of an MLP": (
@@ -81,9 +81,9 @@ def train():
         DATA
         + """
 from sklearn.neural_network import MLPRegressor
-model = MLPRegressor((50,), random_state=0)
+model = MLPRegressor(hidden_layer_sizes=(50,), random_state=0)
 def train():
-    for _ in range(20):
+    for _ in range(100):
         model.partial_fit(x, y)
 """,
     ),
@@ -126,7 +126,7 @@ for module in list(sys.modules.values()):
         is_class = issubclass(type(value), type)
         for name, one in list(getattr(value, "__dict__", {}).items()) if value is module or is_class else ():
             owner = value
-            if callable(getattr(one, "fn", None)) and type(one).__module__.startswith("sklearn"):
+            if str(type(one).__module__).startswith("sklearn.") and hasattr(one, "fn"):
                 owner, name, one = one, "fn", one.fn  # what scikit-learn has under a condition only
             if type(one) is type(epoch) and "enter" in one.__code__.co_freevars and "__wrapped__" in vars(one):
                 wrapped[id(one)] = owner, name, one

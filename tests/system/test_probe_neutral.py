@@ -220,7 +220,7 @@ y = x.sum(axis=1)
 with warnings.catch_warnings(record=True) as seen:
     warnings.simplefilter("always")
     fitted = [
-        make_pipeline(StandardScaler(), MLPRegressor((4,), max_iter=20)).fit(x, y),
+        make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(4,), max_iter=20)).fit(x, y),
         GradientBoostingRegressor(n_estimators=5, subsample=0.5).fit(x, y),
         RandomForestRegressor(5, n_jobs=2).fit(x, y),
         GridSearchCV(LogisticRegression(max_iter=1), {"C": [1, 10]}).fit(x, y > 2),

@@ -108,7 +108,8 @@ class BoosterFit:
         self._name, number = trainings.next_fit()
         self._is_sampled = phases.is_sampled(number)
         self._rounds = 0
-        self._began = time.perf_counter()
+        self._rows: list[dict[str, Any]] = []
+        self._began = self._written = time.perf_counter()
 
     def begin(self) -> None:
         """Before the first round."""
@@ -137,21 +138,21 @@ class BoosterFit:
         self._rounds += 1
         logs, self.logs = self.logs, {}
         seconds, self._began = time.perf_counter() - self._began, time.perf_counter()
-        self._trainings.channel.emit(
-            "epoch",
-            phase=self._name,
-            epoch=self._rounds,
-            logs=logs,
-            time_s=round(seconds, 6),
-            learning_rate=None,
-            weight_norm=None,
-            update_norm=None,
-            rss_bytes=None,
-        )
+        row = dict.fromkeys(("learning_rate", "weight_norm", "update_norm", "rss_bytes"))
+        self._rows.append(dict(row, phase=self._name, epoch=self._rounds, logs=logs, time_s=round(seconds, 6)))
+        if self._began - self._written > 1:
+            self._write()
+
+    def _write(self) -> None:
+        """A round may take less than to write of it: those of a second are written at once."""
+        self._written = self._began
+        rows, self._rows = self._rows, []
+        self._trainings.channel.emit_all("epoch", rows)
 
     def end(self, booster: "Any", error: "Any") -> None:
         """`train` returned a booster, or an exception left it."""
         self.end_round()
+        self._write()
         trainings = self._trainings
         read = (
             trainings.channel.shielded(partial(SavedBooster, booster))() if error is None and self._is_sampled else None

@@ -112,10 +112,7 @@ class Emitter:
         """Append one event; never raises, never blocks on anything but the disk."""
         try:
             self.settle()
-            fields["event"] = event
-            fields["t"] = round(time.time() - self._begun, 4)
-            if self._child:
-                fields["process"] = self._pid
+            fields = self._dated(event, fields)
             if self._waiting is not None and event not in JOINING:
                 self._waiting = _waiting_with(self._waiting, fields)
                 return
@@ -123,9 +120,25 @@ class Emitter:
             for one in [*waiting, fields]:
                 if one["event"] == "start":
                     one["rank"] = ranks.rank()
-                self._write(one)
+                self._write([one])
         except Exception:
             pass
+
+    def emit_all(self, event: str, rows: "list[dict[str, Any]]") -> None:
+        """Append several events of one kind at once, in a process that has joined; never raises."""
+        try:
+            self.settle()
+            if rows and self._waiting is None:
+                self._write([self._dated(event, fields) for fields in rows])
+        except Exception:
+            pass
+
+    def _dated(self, event: str, fields: "dict[str, Any]") -> "dict[str, Any]":
+        fields["event"] = event
+        fields["t"] = round(time.time() - self._begun, 4)
+        if self._child:
+            fields["process"] = self._pid
+        return fields
 
     def _begin(self) -> None:
         self._pid = os.getpid()
@@ -171,8 +184,8 @@ class Emitter:
         self._descriptor = _moved_up(os.open(self._path, flags))
         self._identity = _identity(os.fstat(self._descriptor))
 
-    def _write(self, fields: "dict[str, Any]") -> None:
-        line = json.dumps(plain(fields), allow_nan=False, separators=(",", ":")) + "\n"
+    def _write(self, events: "list[dict[str, Any]]") -> None:
+        lines = [json.dumps(plain(fields), allow_nan=False, separators=(",", ":")) + "\n" for fields in events]
         # The script may have closed the descriptor, and its number may be a file of the script's by now.
         try:
             status: Any = os.fstat(self._descriptor)
@@ -181,8 +194,8 @@ class Emitter:
         if status is None or _identity(status) != self._identity:
             self._open()
             status = os.fstat(self._descriptor)
-        if status.st_size <= BUDGETS.get(fields["event"], BUDGET_BYTES):
-            os.write(self._descriptor, line.encode("ascii"))
+        if status.st_size <= BUDGETS.get(events[0]["event"], BUDGET_BYTES):
+            os.write(self._descriptor, "".join(lines).encode("ascii"))
 
 
 def _waiting_with(waiting: "list[dict[str, Any]]", fields: "dict[str, Any]") -> "list[dict[str, Any]]":

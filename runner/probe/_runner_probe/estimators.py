@@ -95,6 +95,16 @@ def results(estimator: "Any") -> "tuple[dict[str, list[float]], dict[str, float]
     )
 
 
+def latest(estimator: "Any") -> "dict[str, float]":
+    """What it came to with the data that it was given last: its numbers, and the ends of its curves."""
+    own = vars(final(estimator))
+    found = {attribute.rstrip("_"): own.get(attribute) for attribute in NUMBERS if attribute != "n_iter_"}
+    found["loss"] = own.get("loss_")
+    curves = [(name, own.get(attribute)) for attribute, name in CURVES]
+    found.update({name: curve[-1] for name, curve in curves if curve is not None and len(curve)})
+    return _numbers(found)
+
+
 def architecture(estimator: "Any") -> str:
     """SHA-256 (hex) over the classes of an estimator and of those in its parameters."""
     return hashlib.sha256(json.dumps([type(one).__name__ for one in _nested(estimator)]).encode("ascii")).hexdigest()
@@ -129,7 +139,7 @@ class EstimatorState:
             return None
         found = Digest()
         try:
-            Pickler(found, protocol=4).dump(vars(estimator).get("best_estimator_", estimator))
+            Pickler(found).dump(vars(estimator).get("best_estimator_", estimator))
         except (UnknownObjectError, pickle.PicklingError, AttributeError, TypeError):
             return None
         return found.hexdigest()
@@ -167,10 +177,17 @@ class Digest:
 class Pickler(pickle.Pickler):
     """Pickles what can be pickled without running code of the script's or of another framework's."""
 
+    def __init__(self, file: "Any") -> None:
+        super().__init__(file, protocol=4)
+        self._known: set[type] = set()
+
     def persistent_id(self, thing: "Any") -> None:
         """Called with everything that is pickled."""
-        if not _is_known(type(thing)):
-            raise UnknownObjectError
+        cls = type(thing)
+        if cls not in self._known:
+            if not _is_known(cls):
+                raise UnknownObjectError
+            self._known.add(cls)
 
 
 def _is_known(cls: type) -> bool:

@@ -84,20 +84,18 @@ class SklearnTraining:
 
     def _enter_partial_fit(self, args: "Any", kwargs: "Any") -> "Any":
         estimator, stack = args[0], self._stack()
-        loop, loops = None, self._trainings.loops
+        loop = None
         if not self.is_inside() and estimators.is_trained(estimator):
-            state = estimators.EstimatorState(estimator)
-            loop = loops.known(estimator, "batches") or loops.begin(
-                estimator,
-                (),
-                None,
-                "batches",
-                state=state,
-                subject=Subject(estimator, estimators.architecture(estimator)),
-            )
-            self._trainings.tell_configs(loop.name, estimators.config_texts(estimator))
+            loop = self._trainings.loops.known(estimator, "batches") or self._begin_loop(estimator)
         stack.append((estimator, None))
         return stack, loop, estimator
+
+    def _begin_loop(self, estimator: "Any") -> "Any":
+        subject = Subject(estimator, estimators.architecture(estimator))
+        state = estimators.EstimatorState(estimator)
+        loop = self._trainings.loops.begin(estimator, (), None, "batches", state=state, subject=subject)
+        self._trainings.tell_configs(loop.name, estimators.config_texts(estimator))
+        return loop
 
     def _leave_partial_fit(self, token: "Any", result: "Any", error: "Any") -> None:
         stack, loop, estimator = token
@@ -107,9 +105,7 @@ class SklearnTraining:
         if error is not None:
             self._trainings.where.blame(error)
             return
-        curves, numbers = estimators.results(estimator)
-        numbers.pop("n_iter", None)
-        self._trainings.loops.end_step(loop, dict({name: values[-1] for name, values in curves.items()}, **numbers))
+        self._trainings.loops.end_step(loop, estimators.latest(estimator))
 
     def _enter_score(self, args: "Any", kwargs: "Any") -> "Any":
         self._trainings.results.begin("score")
@@ -197,19 +193,15 @@ class EstimatorFit:
     def _tell_epochs(self, seconds: float) -> None:
         curves, numbers = estimators.results(self._estimator)
         count = max([len(values) for values in curves.values()] or [bool(numbers)])
+        rows: list[dict[str, Any]] = []
         for epoch in range(count):
             logs = {name: values[epoch] for name, values in curves.items() if epoch < len(values)}
-            self._trainings.channel.emit(
-                "epoch",
-                phase=self._name,
-                epoch=epoch + 1,
-                logs=dict(logs, **numbers) if epoch == count - 1 else logs,
-                time_s=round(seconds / count, 6),
-                learning_rate=None,
-                weight_norm=None,
-                update_norm=None,
-                rss_bytes=phases.resident_bytes() if epoch == count - 1 else None,
-            )
+            row: Any = dict.fromkeys(("learning_rate", "weight_norm", "update_norm", "rss_bytes"))
+            rows.append(dict(row, phase=self._name, epoch=epoch + 1, logs=logs, time_s=round(seconds / count, 6)))
+        if rows:
+            rows[-1]["logs"].update(numbers)
+            rows[-1]["rss_bytes"] = phases.resident_bytes()
+        self._trainings.channel.emit_all("epoch", rows)
 
     def _tell_warnings(self) -> None:
         """Of a search the best candidate's, refitted, alone: the others are no part of what it gives."""
