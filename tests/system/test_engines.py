@@ -134,7 +134,10 @@ def test_the_world_of_a_job_is_its_own_and_nothing_of_the_users(
     assert found.pop("PATH").split(":")[0] == f"{layout.environment}/bin"
     for name in ("PYTHONPATH", "RUNNER_CHANNEL", "RUNNER_PROBE", "LC_CTYPE"):  # the probe's own; CPython sets the last
         found.pop(name, None)
-    assert found.pop("TMPDIR", "/tmp") == world["tempdir"] == layout.tmp
+    assert found.pop("TMPDIR", "/tmp") == world["tempdir"]
+    assert world["tmp"] == layout.tmp
+    assert not os.path.lexists(world["tempdir"]) or world["tempdir"] == "/tmp"  # a short name, so that sockets fit in
+    assert world["socket"].startswith(world["tempdir"])
     assert found == {
         "HOME": layout.home,
         "LANG": "C.UTF-8",

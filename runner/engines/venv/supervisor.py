@@ -1,12 +1,12 @@
 """Supervises one job that has no container around it: starts it, passes orders on, ends everything that it left behind.
 
 The `venv` engine runs this file by itself (`python -I -S supervisor.py`): standard library only, nothing of `runner`.
-Standard input brings one line of JSON (`argv`, `env`, `folder`, `cpus`, `file_bytes`, `processes`, and `read_only` paths
-with the `root` of what the job may write), then orders: `T` asks the job to end, `K` ends it and all its descendants, and so does the end of the input, which means that the runner
+Standard input brings one line of JSON (`argv`, `env`, `folder`, `cpus`, `file_bytes`, `processes`, `short_tmp`, and
+`read_only` paths with the `root` of what the job may write), then orders: `T` asks the job to end, `K` ends it and all its descendants, and so does the end of the input, which means that the runner
 is gone. Standard output takes one line of JSON at the end; the job writes to this process's standard error.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 import contextlib
 import ctypes
 import json
@@ -17,6 +17,8 @@ import signal
 import sys
 import time
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -238,13 +240,37 @@ def supervise(child: int, children_ended: int) -> dict[str, Any]:
     return {"status": supervisor.status, "duration_s": duration_s, "peak_bytes": peak}
 
 
+@contextlib.contextmanager
+def short_tmp(spec: dict[str, Any]) -> "Iterator[None]":
+    """Give the job's TMPDIR a short name as long as it runs.
+
+    Programs put sockets there, multiprocessing to hand on tensors, and a socket's path has at most 107 bytes.
+    """
+    link, folder = spec["short_tmp"], spec["env"]["TMPDIR"]
+    try:
+        if os.path.islink(link) and os.readlink(link) == folder:
+            os.unlink(link)  # a supervisor that was killed left it
+        os.symlink(folder, link)
+    except OSError:
+        yield  # it does with the long name
+        return
+    spec["env"]["TMPDIR"] = link
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(link)
+
+
 def main() -> None:
     """Run one job to its end and report it."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     prctl(PR_SET_DUMPABLE, 0)  # the job can't reach into this process and forge its own ending
     children_ended = listen_for_children()
     try:
-        report = supervise(start(read_spec()), children_ended)
+        spec = read_spec()
+        with short_tmp(spec):
+            report = supervise(start(spec), children_ended)
     except (CannotStartError, EOFError) as error:
         report = {"error": str(error)}
     with contextlib.suppress(BrokenPipeError):

@@ -14,6 +14,7 @@ import select
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -131,6 +132,7 @@ class VenvJob:
             "env": {**world.variables, **world.probing, ownership.TRIAL: job.key, ownership.OWNER: owner},
             "folder": world.start,
             "root": str(job.folder.root),
+            "short_tmp": str(Path(tempfile.gettempdir(), f"cm-{job.folder.root.name[:16]}")),
             "read_only": [str(data.source) for data in world.data],
             "cpus": list(job.cpus),
             "file_bytes": world.file_bytes,
