@@ -33,7 +33,7 @@ AXES = {
 }
 """What a matrix begins with, by stack: all kinds of one share environments, but for those that ask for packages."""
 PACKAGES = {
-    "torch": ["numpy"],
+    "torch": ["numpy", "lightning", "transformers", "accelerate"],
     "jax": ["flax", "optax", "keras"],
     "scikit-learn": ["xgboost-cpu", "lightgbm"],
 }

@@ -45,6 +45,12 @@ CONTRIB = "tensorflow-1.3.0+keras-2.0.6"
 TF_KERAS = "tensorflow-2.16.1+tf-keras-2.16.0"
 TORCH_AND_JAX = "torch+keras+jax+scikit-learn"
 """Keras on JAX or PyTorch, and each of them by itself; tests that need it are marked `torch`."""
+TRAINERS = "torch+lightning+transformers"
+"""PyTorch with what the kinds of scripts need; likewise."""
+WITH_TORCH = {
+    TORCH_AND_JAX: ("tests/system/locks", ["numpy", "keras", "jax", "scikit-learn"]),
+    TRAINERS: ("tests/system/kinds/locks", ["numpy", "lightning", "transformers", "accelerate"]),
+}
 MORE_STACKS = (
     "tensorflow-1.15.5+keras-2.3.1",
     "tensorflow-2.3.4+keras-2.4.3",
@@ -86,8 +92,8 @@ def stack(cpython: Callable[[str], None], tmp_path_factory: pytest.TempPathFacto
 
 def session_of(name: str, folder: Path) -> AbstractContextManager[Session]:
     """A session under `venv` whose one environment has the committed lock of this name."""
-    if name == TORCH_AND_JAX:
-        return _with_torch(folder)
+    if name in WITH_TORCH:
+        return _with_torch(folder, *WITH_TORCH[name])
     lock = next(path for path in (locks / f"{name}.txt" for locks in LOCKS) if path.exists())
     (folder / "locks").mkdir()
     shutil.copyfile(lock, folder / "locks" / lock.name)
@@ -101,12 +107,12 @@ def session_of(name: str, folder: Path) -> AbstractContextManager[Session]:
     return open_session(Matrix.load(folder / "matrix.yaml"), Options(engine="venv"))
 
 
-def _with_torch(folder: Path) -> AbstractContextManager[Session]:
+def _with_torch(folder: Path, locks: str, others: list[str]) -> AbstractContextManager[Session]:
     """One whose environment has the wheel of PyTorch, and the rest as of its release."""
     wheel = torch_wheel()
     assert wheel is not None
-    shutil.copytree(REPOSITORY / "tests" / "system" / "locks", folder / "locks")
-    packages = ", ".join([beside(folder, wheel), "numpy", "keras", "jax", "scikit-learn"])
+    shutil.copytree(REPOSITORY / locks, folder / "locks")
+    packages = ", ".join([beside(folder, wheel), *others])
     (folder / "matrix.yaml").write_text(
         f"axes: {{torch: [{TORCH}]}}\nexperiment: {{script: train.py}}\npackages: [{packages}]\n"
     )

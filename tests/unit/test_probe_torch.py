@@ -123,8 +123,10 @@ for step in range(2):
     optimizer.zero_grad()
     net.loss(step + 0.5).backward()
     optimizer.step(lambda: net.loss(0.25).backward())
+for step in range(2):
+    optimizer.step(lambda: net.loss(step + 4.0).backward())
 """,
-        {"loop-1": [0.75, 1.75]},
+        {"loop-1": [0.75, 1.75, 4.0, 5.0]},
     ),
     (
         "a step that calls the one of the class behind its own is one",
@@ -311,6 +313,9 @@ trainer.evaluate(0.5)
         {"loss": 1.0, "eval_loss": 0.125, "train_loss": 8.0},
     ]
     assert told.only("evaluation")["logs"] == {"eval_loss": 0.5}
+    hidden = "import math\ntrainer = transformers.Trainer(net, [math.nan, 1.0], logging_steps=1)\ntrainer.train()\n"
+    entries = trained(python, tmp_path, script.format(steps=1).partition("trainer")[0] + hidden).of("epoch")
+    assert [entry["logs"]["loss"] for entry in entries] == ["nan", 1.0]
     rarely = trained(python, tmp_path, script.format(steps=500))
     logs: list[dict[str, Any]] = [epoch["logs"] for epoch in rarely.of("epoch")]
     assert logs == [{"loss": 2.5}, {"eval_loss": 0.125, "train_loss": 8.0}]

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+COMMAND = [sys.executable, "-I", "-S", supervisor.__file__]
+
+
 def launched(*lines: bytes) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-I", "-S", supervisor.__file__]
-    return subprocess.run(command, input=b"".join(lines), capture_output=True, timeout=20, check=True)
+    return subprocess.run(COMMAND, input=b"".join(lines), capture_output=True, timeout=20, check=True)
 
 
 def spec(*argv: str, folder: str = "/", **more: object) -> bytes:
     cpu = min(os.sched_getaffinity(0))
-    given = {"argv": argv, "env": {}, "folder": folder, "cpus": [cpu], "file_bytes": 4096, "processes": 9, **more}
+    given = {"argv": argv, "folder": folder, "cpus": [cpu], "file_bytes": 4096, "processes": 9}
+    given |= {"env": {"TMPDIR": "/nowhere/tmp"}, "short_tmp": "/nowhere/short", **more}
     return json.dumps(given).encode() + b"\n"
 
 
@@ -32,6 +35,20 @@ def test_the_end_of_its_input_ends_the_job() -> None:
     report = json.loads(launched(spec("/bin/sleep", "60")).stdout)
     assert os.WTERMSIG(report["status"]) == 9
     assert report["duration_s"] < 50
+
+
+def test_the_folder_of_temporary_files_has_a_short_name_as_long_as_the_job_runs(tmp_path: Path) -> None:
+    folder, link = tmp_path / "long", tmp_path / "short"
+    folder.mkdir()
+    link.symlink_to(folder)  # left by a supervisor that was killed
+    job = spec("/bin/sh", "-c", "echo $TMPDIR > $TMPDIR/told", env={"TMPDIR": str(folder)}, short_tmp=str(link))
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(job)
+        assert json.loads(process.stdout.readline())["status"] == 0
+    assert (folder / "told").read_text() == f"{link}\n"
+    assert not link.is_symlink()
 
 
 def test_orders_that_come_with_the_job_are_obeyed() -> None:
@@ -70,9 +87,8 @@ def test_read_only_paths_can_not_be_written_and_the_jobs_own_folder_in_them_can(
     lines = [f"echo x > {tmp_path}/data/new", f"echo x >> {file}", f"echo x > {root}/new && echo x > {tmp_path}/other"]
     command = "; ".join(f"({line})" for line in lines)
     paths = [str(tmp_path / "data"), str(file)]
-    supervising = [sys.executable, "-I", "-S", supervisor.__file__]
     pipe = subprocess.PIPE
-    with subprocess.Popen(supervising, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as process:
+    with subprocess.Popen(COMMAND, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None

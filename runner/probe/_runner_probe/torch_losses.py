@@ -118,7 +118,8 @@ def value_of(tensors: "Any", factors: "Any", scale: "Any") -> "Any":
         factor = given[number] if number < len(given) else None
         found = _number(tensor)
         total = total + (found if factor is None else found * _number(factor))
-    return total if scale is None else total / _number(scale)
+    factor = 1.0 if scale is None else _number(scale)
+    return float("nan") if isinstance(factor, float) and not factor else total / factor
 
 
 def _number(tensor: "Any") -> "Any":

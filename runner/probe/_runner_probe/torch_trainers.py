@@ -77,8 +77,13 @@ class TrainerFit:
     def tell_entry(self) -> None:
         """Tell what was logged last."""
         entry, self._entry = self._entry, None
-        if entry is not None:
-            self._loops.end_epoch(self.loop, entry[2], entry[1])
+        if entry is None:
+            return
+        _, taken, logs = entry
+        loss = taken.means().get("loss", 0.0)
+        if loss - loss != 0:  # it leaves such losses out of the one that it logs (`logging_nan_inf_filter`)
+            logs.pop("loss", None)
+        self._loops.end_epoch(self.loop, logs, taken)
 
 
 class TorchTrainers:

@@ -236,6 +236,7 @@ class TorchTraining:
         if has_grown:
             loop.train(trained.variables())
         trained.weights = None
+        self._steady.end()  # what a closure does in it is not as usual
         self._step = Step(trained, loop)
         return self._step
 
