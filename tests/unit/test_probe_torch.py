@@ -54,7 +54,7 @@ for epoch in range(2):
 print(torch.optim.SGD.step.__doc__, len(validation.__dict__))
 """
     told = trained(python, tmp_path, script)
-    assert told.out == "Takes a step. 1\n"
+    assert told.out == "Takes a step. 2\n"
     assert [(stage["stage"], stage["phase"]) for stage in told.of("stage")] == [
         ("build-model", ""),
         ("training", "loop-1"),
@@ -255,6 +255,27 @@ for number, batch in zip(range(7), itertools.cycle(torch.utils.data.DataLoader([
 """
     told = trained(python, tmp_path, script)
     assert [epoch["logs"]["loss"] for epoch in told.of("epoch")] == [2.0, 2.0, 1.0]
+
+
+@OLDEST_AND_NEWEST
+@pytest.mark.parametrize("workers_stay", [False, True])
+def test_an_epoch_has_all_steps_of_its_iteration_also_of_a_step_that_is_inherited(
+    workers_stay: bool, python: Path, tmp_path: Path
+) -> None:
+    script = f"""
+class Mine(torch.optim.SGD):  # as AdamW has the step of Adam
+    pass
+optimizer, loader = Mine(net.parameters()), torch.utils.data.DataLoader([2.0, 4.0, 6.0, 8.0], {workers_stay})
+for epoch in range(3):
+    for batch in loader:
+        optimizer.zero_grad()
+        net.loss(batch).backward()
+        optimizer.step()
+    for batch in torch.utils.data.DataLoader([1.0]):
+        net.loss(batch)
+"""
+    told = trained(python, tmp_path, script)
+    assert [epoch["logs"]["loss"] for epoch in told.of("epoch")] == [5.0, 5.0, 5.0]
 
 
 @OLDEST_AND_NEWEST

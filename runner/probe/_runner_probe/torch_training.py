@@ -37,7 +37,8 @@ class TorchTraining:
         """The call of a trainer that the script is in (see `torch_trainers`)."""
         self._all: dict[int, Trained] = {}
         self._by_hand: Any = None
-        self._classes: Any = weakref.WeakSet()
+        self._steps: Any = weakref.WeakKeyDictionary()
+        """The class that the `step` of a kind of optimizer is of; PyTorch gives a kind one of its own later."""
         self._losses: Any = weakref.WeakSet()
         self._begin_process()
         trainings.channel.after_fork(self._begin_process)
@@ -96,9 +97,11 @@ class TorchTraining:
 
         Before PyTorch puts its own around it, which its compiler takes out again with what is around that.
         """
-        cls = _step_of(args[0])
-        if cls is not None and cls not in self._classes:
-            self._classes.add(cls)
+        kind = type(args[0])
+        cls = self._steps.get(kind) or next((one for one in kind.__mro__ if "step" in vars(one)), None)
+        is_new = cls not in list(self._steps.values())
+        self._steps[kind] = cls
+        if cls is not None and is_new:
             quick = partial(self._steady.step, cls)
             self._around(cls, "step", self._enter_step, self._leave_step, cls, quick=quick)
         return args[0], torch_models.module_behind(args[1] if len(args) > 1 else kwargs.get("params"))
@@ -219,7 +222,7 @@ class TorchTraining:
 
     def _enter_step(self, args: "Any", kwargs: "Any", cls: "Any") -> "Any":
         optimizer = args[0]
-        if self._trainings.inside or self._step is not None or _step_of(optimizer) is not cls:
+        if self._trainings.inside or self._step is not None or self._steps.get(type(optimizer)) is not cls:
             return None
         trained = self._all.get(id(optimizer))
         if trained is None or trained.owner() is not optimizer:
@@ -249,7 +252,7 @@ class TorchTraining:
         step.trained.is_taken = True
         self._end_step(step.loop, step.losses())
         if len(self._all) == 1:
-            self._steady.begin(step.trained, step.loop, _step_of(step.trained.owner()))
+            self._steady.begin(step.trained, step.loop, self._steps.get(type(step.trained.owner())))
 
     def _loop_of(self, trained: "Trained") -> "StepLoop":
         """The loop of what takes a step, or the trainer's that takes it; a new one with its first step."""
@@ -316,20 +319,15 @@ class TorchTraining:
             return
         number = id(iterator)
         self._end_iteration(number)  # where it is the same one again (`persistent_workers`)
+        self.tell_waiting()
         ended = weakref.ref(iterator, partial(self._end_iteration, number))
         self._iterations[number] = ended, self._loops.begin_iteration()
 
     def _end_iteration(self, number: int, iterator: "Any" = None) -> None:
         self._channel.settle()
-        iteration = self._iterations.pop(number, None)
-        if iteration is not None:
+        if number in self._iterations:
             self.tell_waiting()
-            self._loops.end_iteration(iteration[1])
-
-
-def _step_of(optimizer: "Any") -> "Any":
-    """The class that an optimizer's `step` is of, which may call those of the classes behind it."""
-    return next((one for one in type(optimizer).__mro__ if "step" in vars(one)), None)
+            self._loops.end_iteration(self._iterations.pop(number)[1])
 
 
 def _is_skipped(optimizer: "Any") -> bool:
