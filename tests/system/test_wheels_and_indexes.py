@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 from command import runner, table
 from fake_index import FakeIndex, wheel
-from script_kinds import FOLDER as KINDS
 from torch_wheel import TORCH, beside, torch_wheel
 
 if TYPE_CHECKING:
@@ -67,7 +65,6 @@ def test_a_script_trains_with_a_wheel_of_its_project_and_a_package_of_a_further_
 def test_a_version_of_an_axis_is_the_wheel_of_it_that_the_project_has(tmp_path: Path, engine: str) -> None:
     found = torch_wheel()
     assert found is not None
-    shutil.copytree(KINDS / "locks", tmp_path / "locks")
     (tmp_path / "train.py").write_text(TORCH_SCRIPT)
     (tmp_path / "matrix.yaml").write_text(
         f"axes: {{torch: [{TORCH}]}}\nexperiment: {{script: train.py}}\nseeds: 1\ncriterion: loss < 0.01\n"
