@@ -1,7 +1,7 @@
 """The site of ten thousand cells with five seeds each: time and memory to make it, and to make it again unchanged.
 
 The report is made up (tests/made_report.py). Reading it back, as `publish --from` does, is measured apart. What a
-reader waits for, the first paint of its first page and an answer to a query, is taken in Chromium, the page opened from disk.
+reader waits for (the first paint of its first page, an answer to a query) is taken in Chromium, from disk.
 """
 
 from __future__ import annotations
