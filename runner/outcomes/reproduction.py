@@ -6,7 +6,6 @@ import os.path
 import shlex
 from typing import TYPE_CHECKING
 
-from runner.environments.local_wheels import local_wheel
 from runner.matrix.cells import requirements_of
 from runner.outcomes.result import ReproductionCommands
 
@@ -31,8 +30,8 @@ def commands(matrix: Matrix, cell: Cell, lock: LockResult | None, *, is_rewritte
 
 def _made(matrix: Matrix, cell: Cell, lock: LockResult) -> Iterator[str]:
     """What makes the environment: of the lock, with what comes from beside the package index."""
-    wheels = [one for line in requirements_of(matrix.packages, cell) if (one := local_wheel(line))]
-    folders = dict.fromkeys(one.path.rpartition("/")[0] or "." for one in wheels)
+    wheels = [line.partition(" @ ")[2] for line in requirements_of(matrix.packages, cell) if " @ " in line]
+    folders = dict.fromkeys(path.rpartition("/")[0] or "." for path in wheels)
     words = ["uv", "pip", "install", "--python", "cell/bin/python"]
     further = [f"--find-links={folder}" for folder in folders] + [f"--index={address}" for address in matrix.indexes]
     further += ["--index-strategy=unsafe-best-match"] if matrix.indexes else []
