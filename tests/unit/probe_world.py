@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROBE = Path(runner.__file__).parent / "probe"
 
 KERAS = {
-    "keras/__init__.py": "__version__ = '2.2.4'\nfrom . import models, callbacks, optimizers\n",
+    "keras/__init__.py": "__version__ = '2.2.4'\nfrom . import models, callbacks, metrics, optimizers\n",
     "keras/backend.py": "def get_session():\n    raise RuntimeError('no session')\n",
     "keras/models.py": "from .engine.training import Model\n",
     "keras/engine/__init__.py": "",
@@ -165,6 +165,19 @@ class Optimizer(object):
         return self.apply(*zip(*grads_and_vars))
     def apply(self, grads, trainable_variables=None):
         return list(grads)
+""",
+    "keras/metrics/__init__.py": "from .metric import Accuracy, Metric\n",
+    "keras/metrics/metric.py": """
+class Metric(object):
+    def __init__(self, name):
+        self.name, self.value = name, 0.0
+    def reset_state(self):
+        self.value = 0.0
+class Accuracy(Metric):
+    def __init__(self, name='accuracy'):
+        super().__init__(name)
+    def result(self):
+        return self.value
 """,
 }
 
