@@ -335,12 +335,18 @@ session = Session()
 for value in (3.0, 2.0):
     session.run(step, [None])
     session.run(cost, value)
+session.close()
+session = Session()
+for value in (3.0, 2.0, 1.0):
+    session.run([step, Tensor('made%d' % value)], [None, value])
+    session.run([step, cost], [None, value])
 """
     told = trained(python, tmp_path, script)
     last = {loop["phase"]: (loop["steps"], loop["logs"]) for loop in told.of("loop")}
     assert last == {
         "loop-1": (2, {"loss": [3.0, 2.0], "named": [0.5, 0.5]}),
         "loop-2": (2, {"loss": [3.0, 2.0]}),
+        "loop-3": (6, {"loss": [3.0, 2.0, 1.0], "made1": [1.0], "made2": [2.0], "made3": [3.0]}),
     }
 
 
