@@ -62,6 +62,7 @@ class Preparation:
             catalog=self._equipment.catalog,
             pythons=self._equipment.engine.pythons(),
             toolchain=self.toolchain,
+            say=functools.partial(self._tell, environment.name),
         )
         if isinstance(resolved, Lock):
             write(resolved, self.folder)
