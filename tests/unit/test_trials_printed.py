@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.engines.job_limits import LogFile
-from runner.trials.printed import number_of, search_log, shown_lines
+from runner.trials.script_metrics import number_of, search_log, shown_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,11 +102,11 @@ HOSTILE = {
 @pytest.mark.parametrize("pattern", [ACCURACY, r"(?P<value>(?:\S*\S*)*)x"], ids=["plain", "stars"])
 def test_no_log_and_no_pattern_takes_long(tmp_path: Path, name: str, pattern: str) -> None:
 
-    began = time.monotonic()
+    began = time.process_time()
 
     values = found(tmp_path, HOSTILE[name], pattern)
 
-    assert time.monotonic() - began < 15
+    assert time.process_time() - began < 15
     assert len(values) <= 100_000
 
 
