@@ -167,7 +167,7 @@ class StepLoop:
     def hold(self) -> None:
         """Keep alive what the loop trains, so that its final weights can be read where a function made the model."""
         if self._held is None and self.is_held:
-            self._held = self.owner(), self._living()
+            self._held = self.owner(), self.living()
 
     def let_go(self) -> None:
         """What nobody else keeps alive may go, as another loop began; it is read once more before."""
@@ -209,7 +209,7 @@ class StepLoop:
         if self.state is not None:
             found = self.state.norm()
             return self._last_seen[1] if found is None else found  # type: ignore[no-any-return]
-        variables = self._living()
+        variables = self.living()
         if weights.count(variables) > most:
             return None
         arrays = list(self._read(variables)) if variables else []
@@ -217,10 +217,11 @@ class StepLoop:
 
     def digest(self) -> "str | None":
         """The digest of what the loop trains, as it was last seen."""
-        own = weights.digest(self._living(), self._read) if self.state is None else self.state.digest()
+        own = weights.digest(self.living(), self._read) if self.state is None else self.state.digest()
         return own or self._last_seen[0]
 
-    def _living(self) -> "list[Any]":
+    def living(self) -> "list[Any]":
+        """What it trains, as far as that is still there."""
         return [variable for variable in (reference() for reference in self._variables) if variable is not None]
 
 
