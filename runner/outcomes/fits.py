@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from runner.outcomes.judge import judge
+from runner.outcomes.judge import JudgingTerms, judge
 from runner.outcomes.reported_metric import ReportedMetric, called, has_finite_weights, reported, trainings
 from runner.outcomes.series import canonical
 from runner.outcomes.verdict import Basis, Label
@@ -109,8 +109,7 @@ def unconverged(verdict: Verdict, record: Record, judged: ReportedMetric, *, has
 
 
 def _verdict(record: Record, one: ReportedMetric, metric: str, judging: Judging, target: Comparison | None) -> Verdict:
-    return judge(
-        one.values,
+    terms = JudgingTerms(
         metric=metric,
         mode=judging.mode or one.mode,
         target=target,
@@ -119,6 +118,7 @@ def _verdict(record: Record, one: ReportedMetric, metric: str, judging: Judging,
         steps=one.steps,
         finite_weights=has_finite_weights(record, one.phases),
     )
+    return judge(one.values, terms)
 
 
 def _badness(verdict: Verdict) -> tuple[int, float]:
