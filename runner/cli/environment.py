@@ -92,7 +92,7 @@ def build(
         typer.Option(
             "--print-dockerfile",
             metavar="CELL",
-            help="Only print a Dockerfile, and the two commands that make the cell's image without this tool.",
+            help="Only print a Dockerfile, and the commands that make the cell's image without this tool.",
         ),
     ] = None,
     output: Output = Format.TABLE,

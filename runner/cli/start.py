@@ -14,9 +14,10 @@ import typer
 
 import runner
 from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, Format, MatrixFile, Output, options
+from runner.cli.progress import observer_for_terminal
 from runner.engines.choice import describe_build_client
 from runner.engines.protocol import EngineKind
-from runner.errors import RunnerError, UsageError
+from runner.errors import BuildFailedError, MachineError, NoEngineError, RunnerError, UsageError
 from runner.laboratory.equipment import World
 from runner.plurals import counted
 from runner.reports.notation import size
@@ -26,16 +27,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from runner.engines.protocol import Engine as AnyEngine
+    from runner.matrix.template import Proposal
     from runner.session.options import Options
 
 
 def init(
+    context: typer.Context,
     script: Annotated[str, typer.Argument(help="The training script, relative to this folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The matrix file to write.")] = Path("matrix.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
 ) -> int:
-    """Write a commented matrix for a script."""
-    from runner.cli.first_matrix import propose  # noqa: PLC0415 - only here
+    """Write a commented matrix for a script; what its project asks for is tried out, and runs as it stands."""
+    from runner.cli.first_matrix import propose, tried  # noqa: PLC0415 - only here
     from runner.matrix.template import template  # noqa: PLC0415 - only here
 
     if output.exists() and not force:
@@ -44,11 +47,45 @@ def init(
     path = Path(os.path.abspath(script))  # noqa: PTH100
     if not path.is_relative_to(folder):
         raise UsageError(f"{script} is not below {folder}: the matrix stands in a folder that holds the script.")
-    found = propose(folder, path.relative_to(folder).as_posix())
+    inside = path.relative_to(folder).as_posix()
+    output.write_text(template(propose(folder, inside)), "utf-8")
+    try:
+        found = tried(folder, inside, lambda one: _blocked(one, output, context.obj))
+    except (MachineError, NoEngineError, BuildFailedError) as error:
+        found = propose(folder, inside)
+        sys.stderr.write(f"What the project asks for was not tried out: {str(error).splitlines()[0]}\n")
     output.write_text(template(found), "utf-8")
+    left_out = any((found.not_installed, found.requirements.refused, found.left_out))
+    why = " What the project asks for and can't have stands there as a comment, with the reason." if left_out else ""
     asks = f" It has {counted(len(found.questions), 'question')} for you, as comments." if found.questions else ""
-    sys.stdout.write(f"Wrote {output}.{asks} Look at it, then: convergence-matrix plan {output}\n")
+    sys.stdout.write(f"Wrote {output}.{why}{asks} Look at it, then: convergence-matrix plan {output}\n")
     return 0
+
+
+def _blocked(found: Proposal, output: Path, world: World | None) -> dict[str, str]:
+    """The cells of a matrix, written to `output`, for which nothing can be installed, with the reasons."""
+    from runner.environments.lock import Unresolvable  # noqa: PLC0415 - only here
+    from runner.environments.wheelhouse import to_compile  # noqa: PLC0415 - as above
+    from runner.matrix.cell_id import CellId  # noqa: PLC0415 - as above
+    from runner.matrix.matrix_file import Matrix  # noqa: PLC0415 - as above
+    from runner.matrix.template import template  # noqa: PLC0415 - as above
+    from runner.session.session import open_session  # noqa: PLC0415 - as above
+
+    output.write_text(template(found), "utf-8")
+    with (
+        observer_for_terminal() as observer,
+        open_session(Matrix.load(output), options(None, None), observer, world=world) as session,
+    ):
+        resolved, catalog = session.laboratory.environments.resolved, session.laboratory.equipment.catalog
+        reasons = {}
+        for group in session.groups:
+            lock, cell = resolved(group.environment), str(CellId(group.environment.pins))
+            if isinstance(lock, Unresolvable):
+                reasons[cell] = lock.reason
+            elif found.exact and (sources := to_compile(lock, found.exact, catalog)):
+                one = sources[0]
+                reasons[cell] = f"{one.name} {one.version} has no wheel for CPython {lock.python} and would be compiled"
+    return reasons
 
 
 def schema() -> int:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from runner.engines.job_limits import FILE_SLACK_BYTES
 from runner.errors import UsageError
+from runner.matrix.mistakes import RefusedError
+from runner.matrix.model import data_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +95,7 @@ def host_layout(folder: JobFolder, environment: Path) -> Layout:
 def world_of(job: Job, layout: Layout) -> TrialWorld:
     """The world of a job in this layout.
 
-    Raises UsageError where data is mapped to a place outside the working directory and HOME.
+    Raises UsageError where data is mapped to a place that a trial can't have.
     """
     folder = job.folder
     writable = (
@@ -147,12 +149,13 @@ def _probing(job: Job, layout: Layout) -> dict[str, str]:
 
 
 def _mapped(source: Path, target: str, folder: JobFolder, layout: Layout) -> MappedData:
-    at_home = target.startswith("~/")
-    inside = posixpath.normpath(target.removeprefix("~/"))
-    if posixpath.isabs(inside) or inside.split("/")[0] in {".", ".."}:
-        raise UsageError(
-            f"Data cannot be mapped to {target!r}: that is not inside the working directory or ~/.\n"
-            "Name a relative path, or one that begins with ~/."
-        )
-    seen, place = (layout.home, folder.home) if at_home else (layout.work, folder.work)
-    return MappedData(source=source.resolve(), target=f"{seen}/{inside}", place=place / inside)
+    try:
+        place, inside = data_place(target)
+    except RefusedError as error:
+        raise UsageError(f"Data cannot be mapped: {error.message}.\nTo mend it, {error.hint}.") from None
+    seen, here = {
+        "work": (layout.work, folder.work),
+        "home": (layout.home, folder.home),
+        "beside": (posixpath.dirname(layout.work), folder.root),
+    }[place]
+    return MappedData(source=source.resolve(), target=posixpath.join(seen, inside), place=here / inside)

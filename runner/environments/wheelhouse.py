@@ -17,7 +17,7 @@ from runner.environments.target import rank
 from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -187,6 +187,22 @@ def best_file(package: LockedPackage, lock: Lock, catalog: Catalog) -> IndexFile
             " names. Name an index that has it in UV_DEFAULT_INDEX, or make the lock anew with `lock --upgrade`."
         )
     return min(files, key=lambda file: _order(file.filename, lock.python))
+
+
+def to_compile(lock: Lock, names: Collection[str], catalog: Catalog) -> tuple[LockedPackage, ...]:
+    """Those of a lock's packages with these names that come as sources, though other releases have compiled wheels."""
+    return tuple(
+        package
+        for package in lock.packages
+        if package.name in names
+        and not best_file(package, lock, catalog).is_wheel
+        and any(file.is_wheel and not file.filename.endswith("-any.whl") for file in _all_files(package, catalog))
+    )
+
+
+def _all_files(package: LockedPackage, catalog: Catalog) -> Iterator[IndexFile]:
+    project = catalog.project(package.name)
+    yield from (file for release in (project.releases if project else ()) for file in release.files)
 
 
 def _order(filename: str, python: str) -> tuple[int, str]:

@@ -56,18 +56,22 @@ class Preparation:
         lock = None if upgrade else self.locked(environment)
         if lock:
             return lock
+        resolved = self.resolved(environment)
+        if isinstance(resolved, Lock):
+            write(resolved, self.folder)
+            self._read[environment] = resolved
+        return resolved
+
+    def resolved(self, environment: Environment) -> Lock | Unresolvable:
+        """A new lock, which is not written."""
         self._tell(environment.name, "resolving")
-        resolved = self._equipment.resolve(
+        return self._equipment.resolve(
             environment,
             catalog=self._equipment.catalog,
             pythons=self._equipment.engine.pythons(),
             toolchain=self.toolchain,
             say=functools.partial(self._tell, environment.name),
         )
-        if isinstance(resolved, Lock):
-            write(resolved, self.folder)
-            self._read[environment] = resolved
-        return resolved
 
     def needed_lock(self, environment: Environment) -> Lock:
         """The lock of an environment, made if need be. Raises BuildFailedError where there can be none."""

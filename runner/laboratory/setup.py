@@ -179,7 +179,9 @@ class Settings:
         Raises UsageError where it can't be read, or its imports can't be rewritten.
         """
         experiment = setup.experiment
-        installed = frozenset(setup.own.modules if setup.own else ()) - {experiment.own_module.partition(".")[0]}
+        installed = frozenset(setup.own.modules if setup.own else ())
+        if not experiment.runs_installed:
+            installed -= {experiment.own_module.partition(".")[0]}
         pythonpath = dict(experiment.variables(cell)).get("PYTHONPATH", "")
         source = cell.script, experiment.own_module, pythonpath, *experiment.files
         key = source, cell.import_flavour, cell.backend
@@ -193,7 +195,9 @@ class Settings:
                     pythonpath=pythonpath,
                     installed=installed,
                 )
-            self._scripts[key] = _in_flavour(self._sources[source], cell.import_flavour, cell.backend)
+            read = self._sources[source]
+            rewritable = not experiment.runs_installed
+            self._scripts[key] = _in_flavour(read, cell.import_flavour, cell.backend) if rewritable else read
         return self._scripts[key]
 
     def _prelude(self, name: str) -> Prelude:

@@ -42,6 +42,8 @@ RESERVED_AXES = frozenset(kind.value for kind in AxisKind if kind is not AxisKin
 
 SAME_FILES = {
     "keras": ("keras-nightly",),
+    "scikit-learn": ("sklearn",),
+    "sklearn": ("scikit-learn",),
     "tensorflow": ("tensorflow-cpu", "tensorflow-gpu"),
     "tensorflow-cpu": ("tensorflow", "tensorflow-gpu"),
     "tensorflow-gpu": ("tensorflow", "tensorflow-cpu"),
@@ -50,7 +52,8 @@ SAME_FILES = {
 
 Each would break the other, so it must not come in beside it.
 
-TensorFlow 2.5 requires keras-nightly, some releases of Keras require plain tensorflow.
+TensorFlow 2.5 requires keras-nightly, some releases of Keras require plain tensorflow; sklearn, a name that the index
+keeps only to be told of, is scikit-learn.
 """
 
 
@@ -151,6 +154,10 @@ def _check_version(text: str) -> None:
         raise RefusedError(f"{quoted(text)} is not a version (PEP 440)", hint)
 
 
+SOURCE_ROOT = "src"
+"""The folder in a project that many keep their packages in."""
+
+
 def check_script(text: str, folder: Path, *, called: str = "script") -> None:
     """Raise RefusedError unless a text names a file inside the matrix's folder."""
     path = PurePosixPath(text)
@@ -190,9 +197,9 @@ def is_module_of(name: str, folder: Path) -> bool:
 
 
 def _module_file(name: str, folder: Path) -> str:
-    """The file of a module in a folder; empty where there is none."""
+    """The file of a module in a folder, or in the source root that a project may have there; empty where none is."""
     path = name.replace(".", "/")
-    choices = (f"{path}/__main__.py", f"{path}.py")
+    choices = (f"{root}{path}{ending}" for root in ("", f"{SOURCE_ROOT}/") for ending in ("/__main__.py", ".py"))
     return next((one for one in choices if _is_file(folder / one)), "")
 
 

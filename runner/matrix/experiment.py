@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from runner.matrix.axes import check_script, is_module_of, module_path, sorted_variables
 from runner.matrix.mistakes import RefusedError, quoted
-from runner.matrix.model import DataMapping, ExitCode, Experiment, Install, Judging
+from runner.matrix.model import DataMapping, ExitCode, Experiment, Install, Judging, data_place
 from runner.matrix.nodes import Items, Text
 from runner.matrix.scalars import DURATION, TRUTH
 from runner.matrix.shapes import Either, Key, ListOf, MappingOf, NodePlace, Scalar, Shape, Word, key
@@ -85,7 +85,8 @@ class ExperimentSection:
     data: tuple[Text | Pairs, ...] = key(
         ListOf(_TEXT_OR_PAIRS),
         "Files and folders that the script reads and can't write: a path, or source: target, where the target is "
-        "relative to the working directory or starts with ~/ (such as ~/.keras/datasets/mnist.npz).",
+        "relative to the working directory (../data is beside it) or starts with ~/ (such as "
+        "~/.keras/datasets/mnist.npz).",
         (),
     )
     timeout: float = key(DURATION, "The longest that one trial may take: 30m, 90s. Default: 30m.", _DEFAULT.timeout_s)
@@ -197,9 +198,7 @@ def _data(section: ExperimentSection, folder: Path, mistakes: Mistakes) -> Itera
 
 
 def _mapping(source: str, target: str, folder: Path, taken: Collection[str]) -> DataMapping:
-    if not _inside(target.removeprefix("~/")):
-        message = f"the data target {quoted(target)} is neither in the working directory nor under ~/"
-        raise RefusedError(message, "name one: {source: target}")
+    place, inside = data_place(target)
     try:
         path = (folder / Path(source).expanduser()).absolute()
         exists = path.exists()
@@ -207,8 +206,7 @@ def _mapping(source: str, target: str, folder: Path, taken: Collection[str]) -> 
         raise RefusedError(f"the data {quoted(source)} can't be found") from None
     if not exists:
         raise RefusedError(f"there is no data {quoted(source)}", f"looked for {path}")
-    home = "~/" if target.startswith("~/") else ""
-    canonical_target = home + PurePosixPath(target.removeprefix("~/")).as_posix()
+    canonical_target = {"work": "", "home": "~/", "beside": "../"}[place] + inside
     if canonical_target in taken:
         raise RefusedError(f"two data mappings have the target {quoted(canonical_target)}")
     return DataMapping(source=path, target=canonical_target)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from runner.matrix.axes import BACKEND_VARIABLE, NO_PRELUDE, AxisKind, argument_list, env_pairs
+from runner.matrix.axes import BACKEND_VARIABLE, NO_PRELUDE, SOURCE_ROOT, AxisKind, argument_list, env_pairs
+from runner.matrix.mistakes import RefusedError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,11 +109,50 @@ class Became:
 class DataMapping:
     """A file or folder of the host that a trial sees, read-only.
 
-    `target` is relative to the working directory, or starts with `~/` (the trial's HOME).
+    `target` is relative to the working directory (`../x` is beside it), or starts with `~/` (the trial's HOME).
     """
 
     source: Path
     target: str
+
+
+_NAMES = """\
+    bin boot channel dev env etc home lib lib32 lib64 libx32 log metrics opt preludes proc root run runner sbin sys tmp
+    usr var work
+"""
+_OF_THE_TRIAL = frozenset(_NAMES.split())
+"""The names beside a trial's working directory that its world has for itself, in a container or without one."""
+
+
+def data_place(target: str) -> tuple[Literal["work", "home", "beside"], str]:
+    """The place of a target of `data:`, without `..`: in the working directory, in HOME, or beside the former.
+
+    Raises RefusedError where a trial can't have data there on every engine.
+    """
+    at_home = target.startswith("~/")
+    inside = posixpath.normpath(target.removeprefix("~/"))
+    first, _, rest = inside.partition("/")
+    if first == ".." and rest and not at_home:
+        name = rest.partition("/")[0]
+        if name not in _OF_THE_TRIAL | {".."}:
+            return "beside", rest
+        if name != "..":
+            raise RefusedError(f"the data target {quoted(target)} is a place that a trial has for itself", _CHOOSE)
+    if posixpath.isabs(inside) and not at_home:
+        message = f"the data target {quoted(target)} is a place of this machine, which only a container has to itself"
+        raise RefusedError(message, _CHOOSE)
+    if posixpath.isabs(inside) or first in {"", ".", ".."}:
+        raise RefusedError(
+            f"the data target {quoted(target)} is neither in the working directory, nor in the folder above it, nor"
+            " under ~/",
+            "name one: {source: target}",
+        )
+    return ("home" if at_home else "work"), inside
+
+
+_CHOOSE = (
+    "name one in the working directory, beside it (../data) or under ~/, and let args: or env: tell the script of it"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,8 +203,23 @@ class Experiment:
     @property
     def own_module(self) -> str:
         """The module where it is the file that runs; empty where an installed one starts that file."""
+        return self.module if self.script in self._module_files or self.source_root else ""
+
+    @property
+    def source_root(self) -> str:
+        """The folder in which the module that runs lies, where that is not the matrix's own; else empty."""
+        below = (self.script or "").removeprefix(f"{SOURCE_ROOT}/")
+        return SOURCE_ROOT if self.script not in self._module_files and below in self._module_files else ""
+
+    @property
+    def _module_files(self) -> tuple[str, ...]:
         path = self.module.replace(".", "/")
-        return self.module if self.script in {f"{path}.py", f"{path}/__main__.py"} else ""
+        return (f"{path}.py", f"{path}/__main__.py")
+
+    @property
+    def runs_installed(self) -> bool:
+        """True where the module that runs is the installed project's: its folder is not looked in."""
+        return bool(self.install and self.source_root)
 
     def command(self, cell: Cell) -> tuple[str, ...]:
         """What Python is started with in a cell: the script or its module, and all arguments."""
@@ -171,9 +227,15 @@ class Experiment:
         return (*(("-m", self.module) if self.module else (script,)), *self.args, *cell.args)
 
     def variables(self, cell: Cell) -> tuple[tuple[str, str], ...]:
-        """The environment variables of a cell, sorted by name; those of its axes win over those of every trial."""
+        """The environment variables of a cell, sorted by name; those of its axes win over those of every trial.
+
+        A module's source root is looked in first.
+        """
         backend = {BACKEND_VARIABLE: cell.backend} if cell.backend else {}
-        return tuple(sorted({**dict(self.env), **backend, **dict(cell.env)}.items()))
+        found = {**dict(self.env), **backend, **dict(cell.env)}
+        if self.source_root and not self.runs_installed:
+            found["PYTHONPATH"] = ":".join(filter(None, [self.source_root, found.get("PYTHONPATH")]))
+        return tuple(sorted(found.items()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

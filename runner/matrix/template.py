@@ -8,9 +8,32 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from runner.matrix.starting_axes import StartingAxes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectRequirements:
+    """The file that says what the project needs, as `requirements:` takes it."""
+
+    file: str = ""
+    """Empty where there is none."""
+    names: frozenset[str] = frozenset()
+    """The packages that it names."""
+    pins: frozenset[str] = frozenset()
+    """Those of them that it holds to one version."""
+    notes: tuple[str, ...] = ()
+    """What was left to an axis or not taken."""
+    refused: str = ""
+    """The reason why it can't be taken as a whole; empty where it can."""
+    others: tuple[str, ...] = ()
+    """Further files of that kind."""
+
+    @property
+    def is_taken(self) -> bool:
+        """True where the matrix takes the file as it is."""
+        return bool(self.file and not self.refused)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,18 +46,33 @@ class Proposal:
     """Further requirements (PEP 508), each known to be one."""
     questions: tuple[str, ...] = ()
     """What only the user knows: a comment each, without its mark."""
-    requirement_files: tuple[str, ...] = ()
-    """The files that say what the project needs."""
+    requirements: ProjectRequirements = field(default_factory=ProjectRequirements)
     module: str = ""
     """The dotted name that the script runs by, where it is a module of a package."""
     install: bool = False
     """True where the script imports the project's own package from where it is installed."""
+    not_installed: str = ""
+    """The reason why that package can't be installed, where the script would import it so."""
+    pythonpath: str = ""
+    """The folders, relative to the matrix, in which the script's own modules are found otherwise."""
     files: tuple[str, ...] = ()
     """The files of the project that the script names, small enough for a copy of their own in every trial."""
-    data: tuple[str, ...] = ()
-    """The large ones, which are shown to every trial."""
+    data: tuple[tuple[str, str], ...] = ()
+    """Those that are shown to every trial: where each lies, and where the script looks for it."""
+    left_out: str = ""
+    """The version of the axis that the project pins, with the reason why it can't be tried; mostly empty."""
     metrics: Mapping[str, str] = field(default_factory=dict)
     """The patterns of what the script prints."""
+
+    @property
+    def pins(self) -> frozenset[str]:
+        """The packages that are held to one version."""
+        return frozenset(text.partition("==")[0] for text in self.packages if "==" in text)
+
+    @property
+    def exact(self) -> frozenset[str]:
+        """The packages that are held to one version here or in the project's own file."""
+        return self.pins | self.requirements.pins
 
 
 _TEMPLATE = """\
@@ -93,8 +131,9 @@ _ERA = """
 _BACKEND = """\
   # backend: [tensorflow, jax, torch]     # of Keras 3: sets it, and installs what it needs
 """
-_MORE_IS_BETTER = re.compile("acc|auc|precision|recall|f1|iou|dice|r2|score|bleu|psnr|ssim|reward")
+_MORE_IS_BETTER = re.compile("acc|auc|classification_rate|precision|recall|f1|iou|dice|r2|score|bleu|psnr|ssim|reward")
 _DATA = "  # data: [data, {shared/mnist.npz: ~/.keras/datasets/mnist.npz}]     # what the script reads and never writes"
+_FILES = "  # files: [conf.yaml, data/*.csv]     # what each trial has a copy of"
 _PACKAGES = """\
 # What else the script imports, in every cell; for some of them: {numpy: "<1.20", when: "tensorflow<2.4"}.
 """
@@ -107,14 +146,19 @@ def template(found: Proposal) -> str:
     """The text of the matrix."""
     package, versions = found.axes.packages[0]
     return _TEMPLATE.format(
-        axes="\n".join(f"  {name}: {_listed(values)}" for name, values in found.axes.packages),
+        axes="\n".join(
+            [
+                *(f"  {name}: {_listed(values)}" for name, values in found.axes.packages),
+                *([f"  # {found.left_out}"] if found.left_out else []),
+            ]
+        ),
         ranges=_range(package, versions) + (_ERA if found.axes.paired else ""),
         backend=_BACKEND if package == "tensorflow" else "",
         pairs=_PAIRS if found.axes.paired else "",
         script=f"module: {found.module}" if found.module else f"script: {_plain(found.script)}",
-        install="  install: .     # the script imports this project's own package\n" if found.install else "",
-        files=_paths("files", found.files) or "  # files: [conf.yaml, data/*.csv]     # what each trial has a copy of",
-        data=_paths("data", found.data) or _DATA,
+        install=_install(found),
+        files=_listing("files", map(_plain, found.files)) or _FILES,
+        data=_listing("data", (_mapped(*pair) for pair in found.data)) or _DATA,
         packages=_packages(found),
         metrics=_metrics(found.metrics, is_live=package != "tensorflow"),
         criterion=_criterion(next(iter(found.metrics), "") if package != "tensorflow" else ""),
@@ -131,8 +175,21 @@ def _range(package: str, versions: tuple[str, ...]) -> str:
     return f'  # {package}: {{range: "{shown}", every: minor}}     # the latest patch of each; or latest, latest-3'
 
 
-def _paths(key: str, paths: tuple[str, ...]) -> str:
-    return f"  {key}: [{', '.join(map(_plain, paths))}]" if paths else ""
+def _install(found: Proposal) -> str:
+    if found.install:
+        return "  install: .     # the script imports this project's own package\n"
+    refused = f"  # install: .     # {found.not_installed}\n" if found.not_installed else ""
+    looked_in = f"  env: {{PYTHONPATH: {_plain(found.pythonpath)}}}     # the project's own modules are found there\n"
+    return refused + (looked_in if found.pythonpath else "")
+
+
+def _listing(key: str, entries: Iterable[str]) -> str:
+    text = ", ".join(entries)
+    return f"  {key}: [{text}]" if text else ""
+
+
+def _mapped(lies: str, sought: str) -> str:
+    return _plain(lies) if lies == sought else f"{{{_plain(lies)}: {_plain(sought)}}}"
 
 
 def _packages(found: Proposal) -> str:
@@ -143,11 +200,19 @@ def _packages(found: Proposal) -> str:
     else:
         lines = ["# packages: [pandas, scikit-learn>=0.20]"]
     lines += [f"{'  # ' if found.packages else '#   '}{question}" for question in found.questions]
-    if found.requirement_files:
-        files = ", ".join(_plain(file) for file in found.requirement_files)
-        lines += ["# All that the project's own files name, in every cell; what is an axis is left to the axis."]
-        lines += [f"# requirements: [{files}]"]
-    return _PACKAGES + "".join(f"{line}\n" for line in lines)
+    return _PACKAGES + "".join(f"{line}\n" for line in (*lines, *_requirements(found.requirements)))
+
+
+def _requirements(found: ProjectRequirements) -> Iterator[str]:
+    """The section `requirements:`; a comment, with the reason, where the project's file can't be taken as it is."""
+    if found.file or found.others:
+        yield "# All that the project's own files name, in every cell; what is an axis is left to the axis."
+    if found.file:
+        refused = f"     # {found.refused}" if found.refused else ""
+        yield f"{'# ' if refused else ''}requirements: [{_plain(found.file)}]{refused}"
+    yield from (f"# {note}" for note in found.notes)
+    if found.others:
+        yield f"# requirements: [{', '.join(map(_plain, (*filter(None, [found.file]), *found.others)))}]"
 
 
 def _metrics(patterns: Mapping[str, str], *, is_live: bool) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _LONGEST_MESSAGE = 2000
 _PLACE = re.compile(r'^\s*File "(?P<file>[^"\n]+)", line \d+(?:, in (?P<function>.+))?$', re.MULTILINE)
 """A frame of a traceback; the place of a SyntaxError has no function."""
+_FROZEN = re.compile(r"^<frozen (?!importlib\b|zipimport\b)(\w+)>$")
+"""A standard module of which newer CPythons have no file; the importing ones are so in every CPython."""
 _LIBRARY = re.compile(r"^(?:.*/(?:site-packages|dist-packages|lib/python3\.\d+)/|(?=<frozen ))")
 _INSTALLED = re.compile(r"/(?:site|dist)-packages/")
 _IMPORT_STATEMENT = re.compile(r"(?:import|from)\s")
@@ -180,5 +182,5 @@ def _ending(record: Record) -> str:
 
 def _library_frame(traceback: str) -> str:
     frames = [(m["file"].replace("\\", "/"), m["function"]) for m in _PLACE.finditer(traceback) if m["function"]]
-    library = [(_LIBRARY.sub("", file), function) for file, function in frames if _LIBRARY.match(file)]
+    library = [(_FROZEN.sub(r"\1.py", _LIBRARY.sub("", file)), name) for file, name in frames if _LIBRARY.match(file)]
     return f"{library[-1][0]} in {library[-1][1]}" if library else ""

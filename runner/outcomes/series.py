@@ -30,7 +30,7 @@ _ALIASES = {
 }
 _MAXIMISED = (
     *("acc", "auc", "precision", "recall", "f1", "iou", "io_u", "dice_coef", "r2"),
-    *("psnr", "ssim", "bleu", "top_k", "reward"),
+    *("psnr", "ssim", "bleu", "top_k", "reward", "classification_rate"),
     *("validation_score", "best_score", "oob_score", "train_score", "lower_bound", "loglike"),
 )
 MOST_POINTS = 120

@@ -20,7 +20,7 @@ NUMBER = r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:ini
 """A printed number, as a regular expression; case does not matter."""
 _METRIC = re.compile(
     r"(?<![a-z])(?:loss(?:es)?|acc(?:uracy)?|err(?:or)?|cost|objective|mse|mae|rmse|mape|r2|auc|roc_auc|precision|recall"
-    r"|f1|iou|dice|score|perplexity|ppl|bleu|rewards?|psnr|ssim|nll|elbo|kl|mean_absolute_error|mean_squared_error)"
+    r"|f1|iou|dice|score|classification_rate|perplexity|ppl|bleu|rewards?|psnr|ssim|nll|elbo|kl|mean_absolute_error|mean_squared_error)"
     r"(?![a-z])",
     re.IGNORECASE,
 )

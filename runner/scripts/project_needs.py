@@ -155,6 +155,7 @@ _DIFFERENT: dict[str, tuple[str, ...]] = {
     "imblearn": ("imbalanced-learn",),
     "kerastuner": ("keras-tuner",),
     "mpl_toolkits": ("matplotlib",),
+    "progressbar": ("progressbar2", "progressbar33", "progressbar"),
     "pywt": ("pywavelets",),
     "pytorch_lightning": ("pytorch-lightning", "lightning"),
     "ruamel": ("ruamel-yaml",),

@@ -34,10 +34,9 @@ def search_folders(source: bytes, path: str, working: str = "") -> frozenset[str
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return _folders_above(path) if b"sys.path" in source else frozenset()
-    reader = _PathReader(file=posixpath.join(_PROJECT, path), working=posixpath.normpath(f"{_PROJECT}/{working}"))
     found: set[str] = set()
     try:
-        reader.learn(tree)
+        reader = path_reader(tree, path, working)
         for node in _added(tree):
             value = reader.value(node)
             inside = None if value is None else inside_project(reader.absolute(value))
@@ -45,6 +44,13 @@ def search_folders(source: bytes, path: str, working: str = "") -> frozenset[str
     except RecursionError:
         return _folders_above(path)
     return frozenset(found)
+
+
+def path_reader(tree: ast.Module, path: str, working: str) -> PathReader:
+    """Works out the paths in a source at `path` in its project, started in the folder `working` of it."""
+    reader = PathReader(file=posixpath.join(_PROJECT, path), working=posixpath.normpath(f"{_PROJECT}/{working}"))
+    reader.learn(tree)
+    return reader
 
 
 def inside_project(path: str) -> str | None:
@@ -120,7 +126,7 @@ def _is_path(node: ast.expr) -> bool:
 
 
 @dataclass(kw_only=True)
-class _PathReader:
+class PathReader:
     """Works out the text of an expression that makes a path; None where it can't be."""
 
     file: str
@@ -138,6 +144,11 @@ class _PathReader:
     def absolute(self, path: str) -> str:
         """A path from the root, without `..`."""
         return posixpath.normpath(posixpath.join(self.working, path))
+
+    def together(self, nodes: list[ast.expr]) -> str | None:
+        """The path that these parts make, joined; None where it is not known to lie somewhere in the project."""
+        value = self._joined(nodes, lambda parts: posixpath.join(*parts))
+        return None if value is None or not value.startswith(_PROJECT) else self.absolute(value)
 
     def value(self, node: ast.expr) -> str | None:
         """The text of an expression."""

@@ -130,9 +130,9 @@ def _paths(text: str) -> Iterator[str]:
 
 
 def _within(path: str) -> str | None:
-    """A path without `..`; None where it leads out or names a hidden place."""
+    """A path without `..` but in the folder above; None where it leads out of that or names a hidden place."""
     plain = posixpath.normpath(path)
-    return None if plain.startswith(("/", ".")) else plain
+    return None if plain.removeprefix("../").startswith(("/", ".")) else plain
 
 
 def _exists(path: Path) -> bool:

@@ -23,10 +23,10 @@ def report(loss):
 SCRIPTS = """\
 axes:
   six: [1.16.0]
-  script: [missing.py, writes.py, sub/train.py, notebooks/study.ipynb]
+  script: [missing.py, writes.py, beside.py, sub/train.py, notebooks/study.ipynb]
 experiment:
   files: [conf]
-  data: [set]
+  data: [set, {set: ../corpus}]
 criterion: loss < 1e-2
 seeds: 1
 """
@@ -74,6 +74,11 @@ def folder(tmp_path: Path) -> Path:
         "nets/train.py": TRAIN,
         "missing.py": "open('data/train.csv')",
         "writes.py": "open('set/b.csv', 'w')",
+        "report.py": REPORT,
+        "beside.py": (
+            "import pathlib\nfrom report import report\nassert pathlib.Path('../corpus/a.csv').read_text() == '1'\n"
+            "try:\n    open('../corpus/b.csv', 'w')\nexcept OSError as error:\n    report(1)\n    raise\n"
+        ),
         "sub/train.py": (
             "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), '..'))\n"
             "from nets.report import report\nassert os.environ['MPLBACKEND'] == 'Agg'\nreport(1)\n"
@@ -98,6 +103,15 @@ def test_a_module_has_its_package_sets_of_arguments_variables_and_files_of_its_o
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_a_module_below_src_runs_without_being_installed(folder: Path, engine: str) -> None:
+    (folder / "src").mkdir()
+    (folder / "nets").rename(folder / "src" / "nets")
+    runner(folder, "module.yaml", "--engine", engine, "--only", "args=--loss 1")
+    found = {row["args"]: row["outcome"] for row in table(folder, engine, "module.yaml")}
+    assert found["--loss 1"] == "converges"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_reason_says_what_was_not_given_and_where_a_notebook_raised(folder: Path, engine: str) -> None:
     done = runner(folder, "scripts.yaml", "--engine", engine)
     assert "study.ipynb, cell 1, line 3: `!pip install numpy` is taken out" in done.stderr
@@ -108,6 +122,9 @@ def test_a_reason_says_what_was_not_given_and_where_a_notebook_raised(folder: Pa
     assert reasons["missing.py"].endswith("; data/train.csv is there, but not under `files:` or `data:`")
     assert "[Errno 30]" in reasons["writes.py"]
     assert "set is under `data:`, which is mounted read-only" in reasons["writes.py"]
+    assert not (folder / "set/b.csv").exists()
+    assert "[Errno 30]" in reasons["beside.py"]
+    assert "../corpus is under `data:`, which is mounted read-only" in reasons["beside.py"]
     assert not (folder / "set/b.csv").exists()
     assert cells["sub/train.py"]["kind"] == "good"
     exception = cells["notebooks/study.ipynb"]["trials"][0]["exception"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from command import REPOSITORY, environment, runner
+from fake_index import wheel
 
 import docker
 from runner.cache import cache_folder
@@ -99,26 +100,37 @@ def difference(one: dict[str, list[str]], other: dict[str, list[str]]) -> list[s
 @pytest.mark.docker
 @pytest.mark.network
 @pytest.mark.usefixtures("cpython_3_7")
-def test_the_printed_commands_make_the_same_image_without_the_tool(folder: Path, made: str, tmp_path: Path) -> None:
+def test_the_printed_commands_make_the_same_image_without_the_tool(folder: Path, tmp_path: Path) -> None:
+    """With a wheel file of the project and its own package."""
+    (folder / "wheels").mkdir()
+    (folder / "wheels" / "kept-1.0-py3-none-any.whl").write_bytes(wheel("kept", "1.0", [], {"kept.py": "X = 1\n"}))
+    (folder / "setup.py").write_text("import setuptools; setuptools.setup(name='mine', py_modules=['mine'])")
+    (folder / "mine.py").write_text("X = 2\n")
+    written = MATRIX.replace("train.py}", "train.py, install: .}")
+    (folder / "matrix.yaml").write_text(f"{written}packages: [./wheels/kept-1.0-py3-none-any.whl]\n")
+    made = build(folder)
     printed = runner(folder, "build", "--engine", "docker", "--print-dockerfile", "absl-py=0.7.0").stdout
     by_hand = tmp_path / "by-hand"
     by_hand.mkdir()
     (by_hand / "Dockerfile").write_text(printed)
-    first, second = re.findall(r"^#   ((?:python3|DOCKER_BUILDKIT).*)$", printed, flags=re.MULTILINE)
+    *before, last = re.findall(r"^#   ((?:python3|mkdir|DOCKER_BUILDKIT).*)$", printed, flags=re.MULTILINE)
     if certificates := os.environ.get("SSL_CERT_FILE"):
-        second += f" --secret id=certificates,src={certificates}"
-    tag = re.search(r"--tag (\S+)", second)
+        last += f" --secret id=certificates,src={certificates}"
+    tag = re.search(r"--tag (\S+)", last)
     assert tag is not None
     try:
-        for line in (first, second):
+        for line in (*before, last):
             env = {**os.environ, "PATH": f"/usr/bin:{os.environ['PATH']}"}
             done = subprocess.run(line, shell=True, cwd=by_hand, env=env, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
         ours, theirs = contents(made), contents(tag[1])
-        assert any("absl_py-0.7.0.dist-info" in path for path in ours)
+        for name in ("absl_py-0.7.0.dist-info", "kept-1.0.dist-info", "site-packages/mine.py"):
+            assert any(name in path for path in ours), name
         assert difference(ours, theirs) == []
     finally:
-        shutil.rmtree(REPOSITORY / "docker" / "uv", ignore_errors=True)
+        remove(made)
+        for name in ("uv", "own-wheels"):
+            shutil.rmtree(REPOSITORY / "docker" / name, ignore_errors=True)
         subprocess.run(["/usr/bin/docker", "rmi", "--force", tag[1]], capture_output=True, check=False)
 
 

@@ -60,4 +60,38 @@ def test_what_init_writes_for_a_project_runs_and_converges(tmp_path: Path) -> No
     locked = "".join(lock.read_text() for lock in (tmp_path / "locks").glob("*.txt"))
     assert "six==1.1" in locked
     assert "mypkg" not in locked
-    assert "pytest" not in locked
+    assert "pytest==" in locked, "the project's own file asks for it"
+
+
+SCATTERED = {
+    "jobs/train.py": """\
+import numpy as np
+from mine.rates import rate
+target = np.loadtxt("near.csv", delimiter=",")
+weights = np.zeros(3)
+for epoch in range(30):
+    weights += rate() * (target - weights)
+    print(f"Epoch {epoch + 1}/30 - loss: {((target - weights) ** 2).sum():.6f}")
+""",
+    "jobs/near.csv": "0,1,2\n",
+    "src/mine/__init__.py": "",
+    "src/mine/rates.py": """\
+import os
+def rate():
+    return float(open(os.path.dirname(os.path.abspath(__file__)) + "/rate.txt").read())
+""",
+    "src/mine/rate.txt": "0.5",
+    "requirements.txt": "numpy==1.26.4\nsix==0.0.1\n",
+}
+
+
+@pytest.mark.network
+def test_what_lies_scattered_in_a_project_is_found_and_what_can_not_be_had_is_left_out(tmp_path: Path) -> None:
+    for name, text in SCATTERED.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    written = runner(tmp_path, "init", "jobs/train.py")
+    assert written.returncode == 0, written.stderr
+    assert "# requirements: [requirements.txt]     # with it, numpy=" in (tmp_path / "matrix.yaml").read_text()
+    done = runner(tmp_path, "run", "--engine", "venv", "--seeds", "1", "--fail-on", "not-good")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,13 +16,18 @@ from nbformat import writes
 from nbformat.v4 import new_code_cell, new_notebook
 
 from runner.cli.app import run_command_line
-from runner.cli.first_matrix import propose
+from runner.cli.first_matrix import Refusals, propose, tried
 from runner.cli.start import name_in
+from runner.environments.lock import Unresolvable
+from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.template import template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from runner.environments.lock import Environment
+    from runner.matrix.template import Proposal
 
     Command = Callable[[str], int]
 
@@ -91,8 +98,10 @@ def test_a_local_module_is_never_a_package_of_the_index(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     found = propose(tmp_path, "train.py")
     assert found.packages == ("pandas", "requests")
-    assert [question.split()[:2] for question in found.questions] == [["elsewhere", "is"], ["-", "stranger"]]
-    assert [axis.name for axis in made(tmp_path).axes] == ["scikit-learn"]
+    assert [question.split()[:2] for question in found.questions] == [["-", "stranger"]]
+    matrix = made(tmp_path)
+    assert [axis.name for axis in matrix.axes] == ["scikit-learn"]
+    assert matrix.experiment.env == (("PYTHONPATH", "src"),), "it can't be installed, so it is found where it lies"
 
 
 def test_the_project_s_own_package_is_installed_where_the_script_needs_that(tmp_path: Path) -> None:
@@ -118,6 +127,7 @@ def test_what_the_project_pins_is_taken_over_and_an_address_is_a_question(tmp_pa
     )
     found = propose(tmp_path, "train.py")
     assert found.packages == ("pandas==2.2.1", "torchvision")
+    assert found.requirements.refused.startswith("requirements.txt:5: 'own-thing @ https://")
     assert [question.partition(":")[0] for question in found.questions] == [
         "- own-thing     # requirements.txt has an address for it"
     ]
@@ -129,9 +139,91 @@ def test_a_pin_is_a_question_where_the_project_does_not_pin_what_is_tried(tmp_pa
     (tmp_path / "train.py").write_text("import sklearn, matplotlib, pandas\n")
     (tmp_path / "requirements.txt").write_text("scikit-learn\nmatplotlib==1.5.1\npandas<3\n")
     found = propose(tmp_path, "train.py")
+    assert (found.packages, found.questions) == ((), ()), "the file is taken as it is"
+    assert [one.text for one in made(tmp_path).packages] == ["matplotlib==1.5.1", "pandas<3"]
+    found = propose(tmp_path, "train.py", Refusals(requirements="too old"))
     assert found.packages == ("matplotlib", "pandas<3")
     assert [question.partition(" ")[2].split()[0] for question in found.questions] == ["matplotlib==1.5.1"]
-    made(tmp_path)  # and it loads
+    assert "# requirements: [requirements.txt]     # too old\n" in template(found)
+
+
+def project(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def asked(answers: Sequence[dict[str, str] | UsageError], seen: list[str]) -> Callable[[Proposal], dict[str, str]]:
+    """What is blocked, answer by answer; `seen` gets the text of every matrix that was asked about."""
+
+    def blocked(found: Proposal) -> dict[str, str]:
+        answer = answers[len(seen)]
+        seen.append(template(found))
+        if isinstance(answer, UsageError):
+            raise answer
+        return answer
+
+    return blocked
+
+
+PYPROJECT = "[project]\nname = 'mine'\nversion = '1'\ndependencies = ['torch', 'pandas==1.0.0']\n"
+CELL = "torch=2.2.2"
+
+
+def test_a_script_that_asks_for_nothing_special_is_written_without_a_trial(tmp_path: Path) -> None:
+    project(tmp_path, {"train.py": "import torch, pandas\n"})
+    assert tried(tmp_path, "train.py", asked([], [])).packages == ("pandas",)
+
+
+def test_what_the_project_asks_for_is_written_where_every_cell_can_have_it(tmp_path: Path) -> None:
+    project(tmp_path, {"train.py": "import torch, pandas\n", "requirements.txt": "torch>=2\npandas==1.0.0\n"})
+    found = tried(tmp_path, "train.py", asked([{}], []))
+    (tmp_path / "matrix.yaml").write_text(template(found))
+    matrix = Matrix.load(tmp_path / "matrix.yaml")
+    assert [one.text for one in matrix.packages] == ["pandas==1.0.0"]
+    assert "# requirements.txt:1: torch>=2 is left to the axis torch\n" in template(found)
+
+
+def test_a_file_or_a_pin_that_takes_cells_away_is_a_comment_with_the_reason(tmp_path: Path) -> None:
+    pinned = "torch==1.13.1\npandas==1.0.0\nnumba==0.56\n"
+    project(tmp_path, {"train.py": "import torch, pandas, numba\n", "requirements.txt": pinned})
+    seen: list[str] = []
+    answers = [{CELL: "too\nold hint: x"}, {CELL: "there is no pandas"}, {}]
+    found = tried(tmp_path, "train.py", asked(answers, seen))
+    assert len(seen) == 3
+    assert found.packages == ("numba==0.56", "pandas")
+    assert [question.split("     ")[0] for question in found.questions] == ["- pandas==1.0.0"]
+    expected = f"# requirements: [requirements.txt]     # with it, {CELL} can't be had: too old\n"
+    assert expected in template(found)
+    # where nothing of it helps, the cell can't be had for another reason, and all stays
+    seen.clear()
+    stays = tried(tmp_path, "train.py", asked([{CELL: "no"}] * 3, seen))
+    assert stays.requirements.is_taken
+    assert len(seen) == 3
+
+
+def test_a_project_that_can_not_be_had_is_found_where_it_lies(tmp_path: Path) -> None:
+    own = {"src/mine/__init__.py": "import pandas\n", "pyproject.toml": PYPROJECT}
+    project(tmp_path, {"jobs/train.py": "import mine, torch\n", **own})
+    unbuilt = tried(tmp_path, "jobs/train.py", asked([UsageError("install: it can't\nbe built"), {}], []))
+    assert "  # install: .     # it can't be built\n  env: {PYTHONPATH: src} " in template(unbuilt)
+    assert unbuilt.requirements.file == "pyproject.toml"
+    unmet = tried(tmp_path, "jobs/train.py", asked([{CELL: "pandas is too old"}, {CELL: "it is"}, {}], []))
+    assert f"  # install: .     # with it, {CELL} can't be had: pandas is too old\n" in template(unmet)
+    assert unmet.packages == ("pandas",)
+    installed = tried(tmp_path, "jobs/train.py", asked([{}], []))
+    assert (installed.install, installed.pythonpath, installed.packages) == (True, "", ())
+
+
+def test_a_pinned_version_of_the_axis_that_no_machine_can_have_is_left_out(tmp_path: Path) -> None:
+    pinned = "scikit-learn==0.16.1\npandas==0.16.0\n"
+    project(tmp_path, {"train.py": "import sklearn, pandas\n", "requirements.txt": pinned})
+    none = {"scikit-learn=0.16.1": "there is no wheel"}
+    seen: list[str] = []
+    found = tried(tmp_path, "train.py", asked([none, none, none, {}], seen))
+    assert found.axes.packages == (("scikit-learn", ("1.0.2", "1.3.2", "1.5.2")),)
+    assert "  # scikit-learn 0.16.1, which the project pins, can't be had: there is no wheel\n" in template(found)
+    assert seen[-1] == template(found)
 
 
 def test_what_the_script_prints_is_read_as_metrics_and_offered_beside_keras(tmp_path: Path) -> None:
@@ -156,12 +248,32 @@ def test_the_files_that_the_script_names_go_with_it_and_large_ones_are_data(tmp_
     assert [mapping.target for mapping in matrix.experiment.data] == ["data/big.bin"]
 
 
+def test_what_the_script_looks_for_elsewhere_than_it_lies_is_shown_there(tmp_path: Path) -> None:
+    for name in ("jobs/near.csv", "tools/words.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "jobs" / "train.py").write_text(
+        "import sys\nsys.path.append('.')\nimport tools.read\nopen('near.csv')\n"
+    )
+    (tmp_path / "tools" / "read.py").write_text("HERE = __file__[:-8]\nopen(HERE + '/words.txt')\n")
+    experiment = made(tmp_path, "jobs/train.py").experiment
+    assert [(one.source.name, one.target) for one in experiment.data] == [("near.csv", "near.csv")]
+    assert experiment.files == ("tools/words.txt",)
+
+
 def test_a_script_with_relative_imports_is_run_as_a_module(tmp_path: Path) -> None:
     (tmp_path / "mypkg").mkdir()
     for name in ("__init__.py", "data.py"):
         (tmp_path / "mypkg" / name).touch()
     (tmp_path / "mypkg" / "train.py").write_text("from . import data\nimport keras\n")
     assert made(tmp_path, "mypkg/train.py").experiment.module == "mypkg.train"
+    (tmp_path / "mypkg" / "train.py").write_text("import mypkg.data\nimport keras\n")
+    assert made(tmp_path, "mypkg/train.py").experiment.module == "mypkg.train", "it needs its package's parent"
+    (tmp_path / "src").mkdir()
+    (tmp_path / "mypkg").rename(tmp_path / "src" / "mypkg")
+    experiment = made(tmp_path, "src/mypkg/train.py").experiment
+    assert (experiment.module, experiment.script) == ("mypkg.train", "src/mypkg/train.py")
+    (tmp_path / "src" / "mypkg").rename(tmp_path / "mypkg")
     (tmp_path / "mypkg" / "train.py").write_text("import keras\n")
     assert made(tmp_path, "mypkg/train.py").experiment.module == ""
 
@@ -180,3 +292,23 @@ def test_a_notebook_is_read_by_its_cells_and_what_it_installs_is_named(tmp_path:
     matrix = made(tmp_path, "study.ipynb")
     assert [value.text for value in matrix.axes[0].values] == ["2.2.2", "2.6.0"]
     assert matrix.experiment.script == "study.ipynb"
+
+
+def test_init_tries_out_what_the_project_asks_for_and_writes_no_lock(here: Path) -> None:
+    (here / "locks").rename(here / "elsewhere")
+    (here / "train.py").write_text("import torch, pandas\n")
+    (here / "requirements.txt").write_text("pandas\n")
+
+    def resolve(environment: Environment, **_: object) -> Unresolvable | SimpleNamespace:
+        refuses = "rich" in environment.packages
+        return Unresolvable(environment=environment, reason="no rich") if refuses else SimpleNamespace()
+
+    world = replace(world_of(FakeEngine()), resolve=resolve)  # type: ignore[arg-type]
+    assert run_command_line(["init", "train.py", "-o", "new.yaml"], world) == 0
+    assert [one.text for one in Matrix.load(here / "new.yaml").packages] == ["pandas"]
+    (here / "requirements.txt").write_text("pandas\nrich\n")
+    assert run_command_line(["init", "train.py", "-o", "new.yaml", "--force"], world) == 0
+    assert [one.text for one in Matrix.load(here / "new.yaml").packages] == ["pandas"]
+    refused = "# requirements: [requirements.txt]     # with it, torch=1.13.1 can't be had: no rich\n"
+    assert refused in (here / "new.yaml").read_text()
+    assert not (here / "locks").exists()

@@ -104,9 +104,18 @@ def test_data_has_a_place_in_the_working_directory_or_in_home(layout: Layout, tm
     ]
 
 
-@pytest.mark.parametrize("target", ["../x", "a/../../x", "~/../x", "/etc/passwd", ".", "~/.", "~/", "~//etc"])
-def test_data_can_be_mapped_into_the_jobs_folders_only(target: str, layout: Layout, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot be mapped to .*: that is not inside the working directory or ~/"):
+@pytest.mark.parametrize("target", ["../set/x.csv", "a/../../set/x.csv"])
+def test_data_has_a_place_beside_the_working_directory(target: str, layout: Layout, tmp_path: Path) -> None:
+    (data,) = world_of(job(tmp_path, mounts=(Mount(source=tmp_path, target=target),)), layout).data
+    assert data.target == f"{layout.work.removesuffix('/work')}/set/x.csv"
+    assert data.place == tmp_path / "set" / "x.csv"
+
+
+@pytest.mark.parametrize(
+    "target", ["../../x", "..", "../home/x", "../work", "../usr/x", "~/../x", "/etc/passwd", ".", "~/.", "~/", "~//etc"]
+)
+def test_data_can_be_mapped_to_no_place_that_a_trial_has_not(target: str, layout: Layout, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^Data cannot be mapped: the data target '"):
         world_of(job(tmp_path, mounts=(Mount(source=tmp_path, target=target),)), layout)
 
 

@@ -16,7 +16,7 @@ from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import HostToolchain, Interpreter
 from runner.environments.lock import Environment, Layer, LockedPackage
 from runner.environments.source_builds import essential_line, missing_compiler
-from runner.environments.wheelhouse import fetch, refuse_overlaps
+from runner.environments.wheelhouse import fetch, refuse_overlaps, to_compile
 from runner.errors import BuildFailedError, MachineError
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -302,3 +302,12 @@ def test_a_file_that_is_no_wheel_is_refused(tmp_path):
     path.write_bytes(b"not a zip")
     with pytest.raises(BuildFailedError, match="is not a wheel"):
         refuse_overlaps([path])
+
+
+def test_what_comes_as_sources_is_compiled_where_other_releases_have_compiled_wheels(fake):
+    for name, later in (("plain", "plain-2.0-py3-none-any.whl"), ("hard", "hard-2.0-cp311-cp311-linux_x86_64.whl")):
+        fake.add(f"{name}-1.0.tar.gz", sdist(name, "1.0", ""), "2015-01-01")
+        fake.add(later, wheel(name, "2.0"), "2020-01-01")
+    lock = lock_of(locked(fake, "plain-1.0.tar.gz"), locked(fake, "hard-1.0.tar.gz"))
+    assert [package.name for package in to_compile(lock, {"plain", "hard"}, Catalog())] == ["hard"]
+    assert to_compile(lock, {"plain"}, Catalog()) == ()

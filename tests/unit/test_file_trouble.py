@@ -70,6 +70,7 @@ def record(exception: ScriptException, trouble: FileTrouble | None = None) -> Re
         ("ValueError", "File not found: filepath=data/train.csv. Please ensure", "data/train.csv"),
         ("hydra.errors.MissingConfigException", "Primary config directory not found: '/work/data'", "data"),
         ("FileNotFoundError", "[Errno 2] No such file or directory: 'deep.csv'", "sub/deep.csv"),
+        ("FileNotFoundError", "[Errno 2] No such file or directory: '../project/data'", "../project/data"),
         ("ModuleNotFoundError", "No module named 'models.a'", "sub/models/a.py"),
     ],
 )
@@ -86,7 +87,7 @@ def test_a_file_of_the_project_that_was_not_given_is_found(
     [
         ("FileNotFoundError", "[Errno 2] No such file or directory: 'data/test.csv'"),  # it lies nowhere
         ("FileNotFoundError", "[Errno 2] No such file or directory: 'conf/a.yaml'"),  # it was given
-        ("FileNotFoundError", "[Errno 2] No such file or directory: '../project/data/train.csv'"),
+        ("FileNotFoundError", "[Errno 2] No such file or directory: '../../project/data/train.csv'"),
         ("FileNotFoundError", "[Errno 2] No such file or directory: '/data/train.csv'"),
         ("ValueError", "data/train.csv has three columns"),
         ("OSError", "[Errno 30] Read-only file system: '/env/x'"),

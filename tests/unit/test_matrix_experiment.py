@@ -31,6 +31,28 @@ def test_a_module_runs_by_its_name(folder: Path, module: str, path: str) -> None
     assert matrix.experiment.command(cell) == ("-m", module, "--fast")
 
 
+@pytest.mark.parametrize(
+    ("install", "module", "path", "looked_in"),
+    [
+        ("", "deep.train", "src/deep/train.py", "src:lib"),
+        ("", "src.deep.train", "src/deep/train.py", "lib"),
+        (", install: .", "deep.train", "src/deep/train.py", "lib"),
+    ],
+)
+def test_a_module_below_src_is_found_there_unless_it_is_installed(
+    folder: Path, install: str, module: str, path: str, looked_in: str
+) -> None:
+    (folder / "src" / "deep").mkdir(parents=True)
+    (folder / "src" / "deep" / "train.py").touch()
+    (folder / "pyproject.toml").touch()
+    text = f"{AXES}experiment: {{module: {module}, env: {{PYTHONPATH: lib}}{install}}}\n"
+    matrix = loaded(folder, text)
+    (cell,) = expand(matrix)
+    assert (matrix.experiment.script, matrix.experiment.own_module) == (path, module)
+    assert matrix.experiment.command(cell) == ("-m", module)
+    assert matrix.experiment.variables(cell) == (("PYTHONPATH", looked_in),)
+
+
 def test_an_installed_module_starts_the_script_that_is_its_first_argument_that_is_one(folder: Path) -> None:
     arguments = "[--nproc_per_node=2, --log=no.py, nets/train.py, setup.py]"
     matrix = loaded(folder, f"{AXES}experiment: {{module: torch.distributed.run, args: {arguments}}}\n")
@@ -143,8 +165,16 @@ def test_the_variables_of_an_axis_win_over_those_of_every_trial(folder: Path) ->
         (
             "{script: train.py, data: [{train.py: ~/../x}]}",
             (
-                "2:40: the data target '~/../x' is neither in the working directory nor under ~/ "
-                "(name one: {source: target})"
+                "2:40: the data target '~/../x' is neither in the working directory, nor in the folder above it, nor "
+                "under ~/ (name one: {source: target})"
+            ),
+        ),
+        (
+            "{script: train.py, data: [{train.py: /tmp/x}]}",
+            (
+                "2:40: the data target '/tmp/x' is a place of this machine, which only a container has to itself "
+                "(name one in the working directory, beside it (../data) or under ~/, and let args: or env: tell the "
+                "script of it)"
             ),
         ),
         ("{script: train.py, artifacts: [../x]}", "2:44: the artifact '../x' is not inside the working directory"),

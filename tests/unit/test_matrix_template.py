@@ -9,7 +9,7 @@ from runner.matrix.cells import expand
 from runner.matrix.matrix_file import load_matrix
 from runner.matrix.settle import settle
 from runner.matrix.starting_axes import starting_axes
-from runner.matrix.template import Proposal, template
+from runner.matrix.template import ProjectRequirements, Proposal, template
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,7 +112,7 @@ def test_packages_are_live_and_questions_are_comments(
         axes=KERAS,
         packages=packages,
         questions=questions,
-        requirement_files=("requirements.txt",),
+        requirements=ProjectRequirements(others=("requirements.txt",)),
         metrics={"loss": r"it's: (\S+)"},
     )
     text = template(found)

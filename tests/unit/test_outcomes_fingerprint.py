@@ -55,6 +55,19 @@ def test_the_frame_is_the_innermost_one_of_a_library_without_its_place_on_this_m
     assert str(fingerprint(first)) == "ValueError: bad shape (training, keras/engine/training.py in fit)"
 
 
+@pytest.mark.parametrize(
+    ("file", "frame"),
+    [
+        ("/usr/local/lib/python3.10/os.py", "os.py in __getitem__"),
+        ("<frozen os>", "os.py in __getitem__"),
+        ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap> in __getitem__"),
+    ],
+)
+def test_a_module_that_newer_cpythons_have_frozen_is_the_same_place(file, frame):
+    traceback = f'  File "train.py", line 3, in <module>\n  File "{file}", line 679, in __getitem__\n'
+    assert fingerprint(record(**crash(traceback=traceback))).frame == frame
+
+
 def test_a_failure_that_is_all_the_scripts_has_no_frame():
     assert fingerprint(record(**crash(traceback='  File "script.py", line 1, in <module>\n'))).frame == ""
 

@@ -10,6 +10,7 @@ from outcomes_records import LEARNS, epochs, record
 from runner.matrix.criterion import parse
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.reported_metric import reported, seen
+from runner.outcomes.series import direction
 from runner.outcomes.verdict import Label
 from runner.trials.record import Evaluation, Phase, Record
 
@@ -110,3 +111,11 @@ def test_a_trial_of_before_says_why_it_has_no_results() -> None:
     found = [verdict_of(made, (parse("evaluate.accuracy > 0.9"),)) for made in (old, new)]
     assert [one.label for one in found] == [Label.NO_METRICS] * 2
     assert ["`run --again`" in one.reason for one in found] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "better"),
+    [("val_loss", "min"), ("accuracy_loss", "min"), ("final_test_classification_rate", "max"), ("val_acc", "max")],
+)
+def test_the_name_of_a_metric_says_which_direction_is_better(name: str, better: str) -> None:
+    assert direction(name) == better

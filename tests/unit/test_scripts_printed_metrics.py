@@ -12,6 +12,7 @@ from runner.scripts.printed_metrics import pattern_for, patterns_in
     ("statement", "name", "printed"),
     [
         ('print("Test accuracy:", accuracy)', "test_accuracy", "Test accuracy: 0.93"),
+        ('print("Final classification_rate:", r(y))', "final_classification_rate", "Final classification_rate: 0.93"),
         ('print("Test loss: %.4f, acc: %.2f%%" % (a, 100 * b))', "test_loss", "Test loss: 0.93, acc: 91.20%"),
         ('print("loss {:8.3f} of {}".format(a, b))', "loss", "loss    0.93 of 7"),
         ('print(f"Epoch {epoch:03d}, Loss: {loss:.4f}")', "loss", "Epoch 003, Loss: 0.93"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.engines.protocol import EngineKind
-from runner.environments.lock import Environment, Layer, LockedPackage
+from runner.environments.lock import Environment, Layer, LockedPackage, OwnPackage
 from runner.environments.lockfile import finished
 from runner.errors import UsageError
 from runner.laboratory.setup import Settings, Setup
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from runner.scripts.script import Script
     from runner.trials.trial import Setting
 
 
@@ -153,6 +154,29 @@ def test_what_is_given_to_a_script_is_in_its_key_and_what_is_not_given_is_not(
     assert setting().digest == before
     (folder / "matrix.yaml").write_text(f"{matrix}experiment: {{{experiment}}}\n")
     assert setting().digest != before
+
+
+def test_a_module_below_src_is_the_project_s_own_copy_unless_the_project_is_installed(folder: Path) -> None:
+    (folder / "src" / "mine").mkdir(parents=True)
+    (folder / "pyproject.toml").touch()
+    for name in ("train", "data"):
+        (folder / "src" / "mine" / f"{name}.py").write_text("import keras, mine.data\n")
+
+    def script(install: str, own: OwnPackage | None) -> Script:
+        text = f"axes: {{six: [1.16.0], import: [tf.keras]}}\nexperiment: {{module: mine.train{install}}}\n"
+        (folder / "matrix.yaml").write_text(text)
+        matrix = Matrix.load(folder / "matrix.yaml")
+        (cell,) = expand(matrix)
+        setup = Setup(name="m", experiment=matrix.experiment, resources=matrix.resources, own=own)
+        return Settings(folder).script(cell, setup)
+
+    lying = script("", None)
+    assert [file.path for file in lying.files] == ["src/mine/train.py", "src/mine/data.py"]
+    assert "+import tensorflow.keras as keras" in lying.diff
+    own = OwnPackage(folder=folder, name="mine", requires=(), requires_python="", digest="0", modules=("mine",))
+    installed = script(", install: .", own)
+    assert [file.path for file in installed.files] == ["src/mine/train.py"]
+    assert installed.diff == "", "what is installed is not rewritten"
 
 
 def test_a_module_has_another_key_than_its_file_as_a_script(folder: Path, setting: Callable[[], Setting]) -> None:

@@ -116,10 +116,11 @@ class DockerEngine:
         return self._images.make(lock, wheelhouse, say, labels)
 
     def recipe(self, lock: Lock, catalog: Catalog) -> str:
-        """A Dockerfile, and the two commands that make the image of a lock without this tool."""
+        """A Dockerfile, and the commands that make the image of a lock without this tool."""
         from runner.engines.docker.recipe import recipe  # noqa: PLC0415 - only where asked for
 
-        return recipe(lock, self._images.interpreter(lock.python, _silent), self._bases.address(lock.python), catalog)
+        interpreter, address = self._images.interpreter(lock.python, _silent), self._bases.address(lock.python)
+        return recipe(lock, interpreter, address, catalog, lambda: self.toolchain(lock.python))
 
     def room(self) -> Room | None:
         """The folder of the engine, where it is one of this machine."""
