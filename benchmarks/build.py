@@ -25,10 +25,10 @@ from runner.engines.docker.base_images import FROM
 from runner.engines.docker.buildkit import NO_PROXIES, Builder, build_client, forget_contexts
 from runner.engines.docker.docker_engine import DockerEngine
 from runner.environments import file_store, wheelhouse
+from runner.environments.cpython_choice import resolve
 from runner.environments.file_store import obtain
 from runner.environments.index.catalog import Catalog
 from runner.environments.lock import Environment, Layer, Lock
-from runner.environments.resolve import resolve
 from runner.environments.target import installable
 from runner.environments.wheelhouse import fetch
 

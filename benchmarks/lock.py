@@ -17,11 +17,11 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from runner.cache import cache_folder
+from runner.environments.cpython_choice import resolve
 from runner.environments.index.catalog import Catalog
 from runner.environments.index.connection import network_settings
 from runner.environments.interpreters import HostToolchain, find_interpreters, newest_of
 from runner.environments.lock import Environment, Lock
-from runner.environments.resolve import resolve
 
 BLOCKS = (
     (("1.13.1", "1.14.0", "1.15.0", "2.0.0"), ("2.1.4", "2.1.5", "2.1.6", "2.2.3", "2.2.4", "2.2.5", "2.3.0", "2.3.1")),

@@ -3,7 +3,7 @@
 - `docs/founding.png`: the first page of the published report (`reports/site`, or SITE).
 - `docs/why.png`: the account in `reports/why`, as the site shows it.
 - `docs/run.svg`: the live display, with the trials of that report as far as they were when half of them had ended.
-- `docs/atlas.png`: the first page of SITE with `--as atlas`, since the atlas's whole site is not committed.
+- `docs/atlas.png`: the first page of a site that is made of the table in `reports/atlas/atlas.csv`.
 
 Needs Chromium and the extra `test`.
 """
@@ -11,6 +11,7 @@ Needs Chromium and the extra `test`.
 from __future__ import annotations
 
 import argparse
+import csv
 import io
 import re
 import sys
@@ -30,10 +31,13 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from chromium import chromium  # noqa: E402 - the tests' folder is on the path by now
 
+from runner import Matrix  # noqa: E402 - as above
 from runner.cli.progress import LiveMatrix  # noqa: E402 - as above
 from runner.matrix.cell_id import CellId  # noqa: E402 - as above
 from runner.outcomes.account import Account  # noqa: E402 - as above
-from runner.outcomes.result import read_result  # noqa: E402 - as above
+from runner.outcomes.outcome import Outcome, OutcomeKind  # noqa: E402 - as above
+from runner.outcomes.ranges import sentences  # noqa: E402 - as above
+from runner.outcomes.result import AxisResult, CellResult, Result, TrialResult, read_result  # noqa: E402 - as above
 from runner.outcomes.verdict import Label  # noqa: E402 - as above
 from runner.reports.notation import distinct_name, duration  # noqa: E402 - as above
 from runner.reports.site import write_site  # noqa: E402 - as above
@@ -42,8 +46,6 @@ from runner.reports.terminal.console import symbols_for  # noqa: E402 - as above
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.outcomes.result import CellResult, Result, TrialResult
-
 DOCS = ROOT / "docs"
 WIDTH, HEIGHT = 118, 30
 
@@ -51,17 +53,16 @@ WIDTH, HEIGHT = 118, 30
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("site", nargs="?", type=Path, default=ROOT / "reports" / "site")
-    parser.add_argument("--as", dest="subject", choices=("founding", "atlas"), default="founding")
     arguments = parser.parse_args()
-    if arguments.subject == "atlas":
-        shot(arguments.site / "index.html", DOCS / "atlas.png", 1280, 640)
-        return
     result = read_result(arguments.site / "results.json")
     shot(arguments.site / "index.html", DOCS / "founding.png", 1280, 860)
     account = Account.model_validate_json((ROOT / "reports" / "why" / "account.json").read_bytes())
     with tempfile.TemporaryDirectory() as name:
         write_site(result.model_copy(update={"accounts": (account,)}), Path(name))
         shot(Path(name) / "why.html", DOCS / "why.png", 1040, 760)
+    with tempfile.TemporaryDirectory() as name:
+        write_site(atlas(), Path(name))
+        shot(Path(name) / "index.html", DOCS / "atlas.png", 1280, 640)
     (DOCS / "run.svg").write_text(live(result), "utf-8")
 
 
@@ -74,6 +75,47 @@ def shot(page: Path, picture: Path, width: int, height: int) -> None:
         tab.wait_for_timeout(500)  # fonts and charts are drawn
         tab.screenshot(path=picture)
         browser.close()
+
+
+def atlas() -> Result:
+    """The result that the committed table of the atlas is of; it has no more than outcomes and final losses."""
+    with (ROOT / "reports" / "atlas" / "atlas.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    axes = [name for name in rows[0] if name not in {"outcome", "final_loss"}]
+    cells = [atlas_cell({axis: row[axis] for axis in axes}, row["outcome"], row["final_loss"]) for row in rows]
+    matrix = Matrix.load(ROOT / "experiments" / "atlas.yaml")
+    return Result(
+        runner_version="0.1.0",
+        made_at="2026-11-25T00:00:00+00:00",
+        title="atlas",
+        matrix=matrix.path.read_text("utf-8"),
+        axes=tuple(
+            AxisResult(
+                name=axis,
+                kind="import" if axis == "import" else "package",
+                values=tuple(dict.fromkeys(cell.values[axis] for cell in cells)),
+            )
+            for axis in axes
+        ),
+        base="tensorflow",
+        criterion=tuple(map(str, matrix.criterion)),
+        sentences=sentences({cell.cell_id: cell.outcome for cell in cells}, base="tensorflow"),
+        cells=tuple(cells),
+    )
+
+
+def atlas_cell(values: dict[str, str], outcome: str, final: str) -> CellResult:
+    came_to = Outcome.parse(outcome)
+    return CellResult(
+        id=CellId.of(values).digest,
+        values=values,
+        outcome=came_to,
+        kind=came_to.kind,
+        reason="",
+        converged=int(came_to.kind is OutcomeKind.GOOD),
+        counted=1,
+        final=float(final) if final else None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

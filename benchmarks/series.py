@@ -18,7 +18,7 @@ from formulas import FORMULAS, Shape, Values
 from measured import provenance, table, write, write_csv
 
 from runner.matrix.criterion import Comparison, parse
-from runner.outcomes.judge import judge
+from runner.outcomes.judge import JudgingTerms, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,13 +100,13 @@ def generated(number: int, noise: float) -> Result:
         arguments["steps"] = formula.steps(shape)
     if "planned" in arguments:
         arguments["planned"] = 2 * n
-    clean = judge(values, **arguments)
+    clean = judge(values, JudgingTerms(**arguments))
     spread = noise * (clean.scale or 0.0)
     relative = noise if "target" in arguments else 0.0
     values = noisy(values, random, relative=relative, spread=0.0 if relative else spread)
     if "steps" in arguments:
         arguments["steps"] = scaled(noisy(arguments["steps"], random, relative=0.0, spread=spread), scale)
-    found = judge(scaled(values, scale), **in_units(arguments, scale))
+    found = judge(scaled(values, scale), JudgingTerms(**in_units(arguments, scale)))
     return Result(case=case["name"], expected=case["label"], found=found.label.value)
 
 
@@ -124,7 +124,7 @@ def scaled(values: Sequence[float | None], scale: float) -> Values:
 
 
 def in_units(arguments: dict[str, Any], scale: float) -> dict[str, Any]:
-    """The arguments of `judge` with all that is in the metric's units scaled."""
+    """The terms of `judge` with all that is in the metric's units scaled."""
     changed = dict(arguments)
     for name in ("ref", "ref_scale"):
         if name in changed:

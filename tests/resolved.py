@@ -5,11 +5,11 @@ from pathlib import Path
 
 from fake_index import FakeIndex, fill_cache
 
+from runner.environments.cpython_choice import resolve
 from runner.environments.index import connection
 from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import HostToolchain, Interpreter
 from runner.environments.lock import Environment, Lock, Unresolvable
-from runner.environments.resolve import resolve
 from runner.environments.target import machine
 from runner.environments.times import undated_in
 
@@ -32,10 +32,10 @@ def toolchain(_):
     return HostToolchain(Interpreter(path=Path(sys.executable), version=f"{PYTHON}.0", identity="this"))
 
 
-def resolved(*pins, catalog=None, toolchain=toolchain, **options):
+def resolved(*pins, catalog=None, toolchain=toolchain, pythons=(PYTHON,), say=lambda _: None, **options):
     environment = Environment(pins=tuple(tuple(pin.split("==")) for pin in pins), **options)
     catalog = catalog or Catalog(undated=undated_in(environment.as_of, environment.dates), indexes=environment.indexes)
-    return resolve(environment, catalog=catalog, pythons=(PYTHON,), toolchain=toolchain)
+    return resolve(environment, catalog=catalog, pythons=pythons, toolchain=toolchain, say=say)
 
 
 def content(lock, layer=None):

@@ -52,7 +52,7 @@ def choose_python(pinned: Mapping[str, Release], pythons: Sequence[str], times: 
     for python in pythons:
         if until is not None and first_release(python) >= until:
             continue
-        lacking = [name for name in pinned if not _fits(files[name], python)]
+        lacking = [name for name in pinned if not fits(files[name], python)]
         if not lacking:
             return python
         missing.append(f"{python} ({', '.join(lacking)})")
@@ -65,7 +65,7 @@ def choose_python(pinned: Mapping[str, Release], pythons: Sequence[str], times: 
     )
 
 
-def _fits(files: Sequence[IndexFile], python: str) -> bool:
+def fits(files: Sequence[IndexFile], python: str) -> bool:
     """True where a release installs with a CPython: by a wheel where it has binary ones, else in any way."""
     fitting = installable(files, python)
     binary = any(_is_binary(file.filename) for file in files if file.is_wheel)
@@ -84,7 +84,7 @@ def _is_binary(filename: str) -> bool:
 def _offers(files: Sequence[IndexFile]) -> str:
     """The files of a release in words, for a reason that a user reads."""
     known = [f"3.{minor}" for minor in range(5, 20)]
-    fitting = sorted((python for python in known if _fits(files, python)), key=minor_of)
+    fitting = sorted((python for python in known if fits(files, python)), key=minor_of)
     if not fitting:
         return "no file for this platform"
     if all(accepts(file, "3.5") and not _is_binary(file.filename) for file in files):

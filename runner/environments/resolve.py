@@ -1,7 +1,7 @@
 """An environment becomes a lock: exact files as of the day after the base's release, one change at a time.
 
-`resolve` gives a `Lock`, or an `Unresolvable` with the resolver's own reason; both depend on the environment and the
-index alone, never on other environments. It may be called from several threads at a time.
+`resolve_with` gives a `Lock`, or an `Unresolvable` with the resolver's own reason; both depend on the environment and
+the index alone, never on other environments. It may be called from several threads at a time.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from packaging.utils import canonicalize_name
 
 from runner.environments.file_store import obtain
 from runner.environments.keras_backends import refuse_backend
-from runner.environments.lock import Layer, LockedPackage, Unresolvable
+from runner.environments.lock import Layer, Lock, LockedPackage, Unresolvable
 from runner.environments.lockfile import finished
-from runner.environments.resolution_plan import plan_of
+from runner.environments.resolution_plan import fits, plan_of
 from runner.environments.solver import NoSolutionError, ResolverQuestion, Solved, solve
 from runner.environments.source_builds import built
 from runner.environments.target import build_tools_date, installable, machine
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from runner.environments.index.project import IndexFile, Project, Release
     from runner.environments.interpreters import Toolchain
     from runner.environments.local_wheels import LocalWheel
-    from runner.environments.lock import Environment, Lock
+    from runner.environments.lock import Environment
     from runner.environments.resolution_plan import ResolutionPlan
 
 
@@ -61,33 +61,50 @@ def with_build_tools(question: ResolverQuestion, plan: ResolutionPlan, catalog: 
     return replace(question, exemptions=tuple(sorted(until.items())), constraints=tuple(constraints))
 
 
-def resolve(
-    environment: Environment,
-    *,
-    catalog: Catalog,
-    pythons: Sequence[str],
-    toolchain: Callable[[str], Toolchain],
-) -> Lock | Unresolvable:
-    """Lock an environment. `pythons` are the CPython minor releases that the engine can provide, newest first.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """What an environment came to with one CPython; None where no CPython can be chosen."""
 
-    Raises MachineError where index, disk or engine fail, UsageError for requirements that can't be locked.
-    """
+    answer: Lock | Unresolvable
+    python: str | None = None
+
+    def without_wheels(self, catalog: Catalog) -> dict[str, list[IndexFile]]:
+        """The files of what has wheels, but none for this CPython, by name."""
+        if not isinstance(self.answer, Lock) or self.python is None:
+            return {}
+        found = {}
+        for one in self.answer.packages:
+            project = catalog.project(one.name)
+            release = project.release(one.version) if project else None
+            files = list(release.files) if release else []
+            if files and not fits(files, self.python):
+                found[one.name] = files
+        return found
+
+    def why(self, catalog: Catalog) -> str:
+        """What speaks against it."""
+        names = ", ".join(self.without_wheels(catalog))
+        return f"{names} would have to be built" if names else "nothing resolves"
+
+
+def resolve_with(
+    environment: Environment, catalog: Catalog, pythons: Sequence[str], toolchain: Callable[[str], Toolchain]
+) -> Attempt:
+    """The lock with the newest of these CPythons that fits the pins."""
+    python = None
     try:
         plan = plan_of(environment, catalog, pythons)
+        python = plan.python
         means = _Means(catalog=catalog, toolchain=functools.cache(lambda: toolchain(plan.python)), plan=plan)
         base, as_of = _solve_base(means)
         found = _solve_all(means, base, as_of)
         refuse_backend(environment.backend, {one.name: one.version for one in found.packages})
         packages = _locked(found.packages, base.packages, plan, catalog)
     except NoSolutionError as error:
-        return Unresolvable(environment=environment, reason=str(error))
-    return finished(
-        environment=environment,
-        python=plan.python,
-        as_of=as_of,
-        exemptions=found.exemptions,
-        packages=packages,
-    )
+        return Attempt(answer=Unresolvable(environment=environment, reason=str(error)), python=python)
+    exemptions = found.exemptions
+    lock = finished(environment=environment, python=python, as_of=as_of, exemptions=exemptions, packages=packages)
+    return Attempt(answer=lock, python=python)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

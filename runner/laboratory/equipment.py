@@ -92,8 +92,8 @@ def open_catalog(undated: Callable[[str], bool] | None = None, indexes: tuple[st
 
 
 def resolve_environment(environment: Environment, **means: Any) -> Lock | Unresolvable:
-    """The exact files of an environment; see `environments.resolve`."""
-    from runner.environments.resolve import resolve  # noqa: PLC0415 - not needed where all is locked
+    """The exact files of an environment; see `environments.cpython_choice`."""
+    from runner.environments.cpython_choice import resolve  # noqa: PLC0415 - not needed where all is locked
 
     return resolve(environment, **means)
 

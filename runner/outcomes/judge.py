@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from runner.outcomes.rules import MATERIAL, Case, Quantities, Reach, RuleFinding, decide, measure, reach, still_falling
@@ -18,37 +19,44 @@ Value = float | str | None
 """One report: None is "not in this epoch"; "nan", "inf" and "-inf" may be text."""
 
 
-def judge(
-    values: Sequence[Value],
-    *,
-    metric: str = "loss",
-    mode: Mode | None = None,
-    target: str | Comparison | None = None,
-    at: Literal["last", "best"] = "last",
-    planned: int | None = None,
-    complete: bool = True,
-    skip: int = 0,
-    steps: Sequence[Value] | None = None,
-    ref: float | None = None,
-    ref_scale: float | None = None,
-    unmet: Sequence[str] = (),
-    finite_weights: bool = True,
-) -> Verdict:
-    """Label one series, a value an epoch.
+@dataclass(frozen=True, kw_only=True)
+class JudgingTerms:
+    """The terms that one series is judged by, beside its values."""
 
-    The target's metric and direction win over `metric` and `mode`; without both the metric's name tells the direction.
-    `at`: "best" judges the best value so far (a checkpointed run). `planned` is the number of epochs that a script
-    which ended by itself had asked for; `complete` says that it ended by itself. The first `skip` epochs are left out.
-    `steps`: per-step values, judged where a single epoch was reported. `ref` and `ref_scale` are the baseline's final
-    value and S. `unmet` says which other criteria do not hold: then a met target does not suffice. `finite_weights`:
-    False where the training ended with a weight that is NaN or infinite. Raises UsageError for a target that does not
-    parse.
-    """
-    comparison = _parsed(target)
-    metric = metric if comparison is None else comparison.metric
-    sign = _sign(metric, mode, comparison)
-    step_values = read_steps(steps or ())
-    series = read(values, sign=sign, skip=skip, running_best=at == "best")
+    metric: str = "loss"
+    mode: Mode | None = None
+    """The direction; None: the metric's name tells it. The target's metric and direction win over both."""
+    target: str | Comparison | None = None
+    at: Literal["last", "best"] = "last"
+    """`best` judges the best value so far (a checkpointed run)."""
+    planned: int | None = None
+    """The number of epochs that a script which ended by itself had asked for."""
+    complete: bool = True
+    """True where the script ended by itself."""
+    skip: int = 0
+    """So many first epochs are left out."""
+    steps: Sequence[Value] = ()
+    """Per-step values, judged where a single epoch was reported."""
+    ref: float | None = None
+    """The baseline's final value."""
+    ref_scale: float | None = None
+    """The baseline's S."""
+    unmet: Sequence[str] = ()
+    """The other criteria that do not hold: then a met target does not suffice."""
+    finite_weights: bool = True
+    """False where the training ended with a weight that is NaN or infinite."""
+
+
+_AS_USUAL = JudgingTerms()
+
+
+def judge(values: Sequence[Value], terms: JudgingTerms = _AS_USUAL) -> Verdict:
+    """Label one series, a value an epoch. Raises UsageError for a target that does not parse."""
+    comparison = _parsed(terms.target)
+    metric = terms.metric if comparison is None else comparison.metric
+    sign = _sign(metric, terms.mode, comparison)
+    step_values = read_steps(terms.steps)
+    series = read(values, sign=sign, skip=terms.skip, running_best=terms.at == "best")
     flags: list[str] = []
     if (shape := _single_epoch(series, step_values, comparison, sign)) is not None:
         flags, series = ["judged-by-steps"], shape
@@ -61,17 +69,17 @@ def judge(
             quantities=quantities,
             target=comparison,
             reach=None if comparison is None else reach(comparison, series, quantities, sign),
-            unmet=tuple(unmet),
-            stopped_itself=planned is not None and len(values) < planned,
-            complete=complete,
-            ref=ref,
-            ref_scale=ref_scale,
+            unmet=tuple(terms.unmet),
+            stopped_itself=terms.planned is not None and len(values) < terms.planned,
+            complete=terms.complete,
+            ref=terms.ref,
+            ref_scale=terms.ref_scale,
         )
     bad_step = first_non_finite(step_values)
-    finding = _finding(case, series, bad_step, metric, at)
-    if not finite_weights and at == "last" and finding.label is not Label.NAN:
+    finding = _finding(case, series, bad_step, metric, terms.at)
+    if not terms.finite_weights and terms.at == "last" and finding.label is not Label.NAN:
         finding = _without_weights(case, metric)
-    flags += [] if case is None else _flags(case, series, finding, skip)
+    flags += [] if case is None else _flags(case, series, finding, terms.skip)
     broken = (series.first_non_finite, bad_step)
     return _verdict(case, finding, flags=flags, metric=metric, sign=sign, broken=broken)
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from runner.matrix.model import Judging
 from runner.outcomes.child_processes import judged_rank, of_children
 from runner.outcomes.failures import advice, unreported
 from runner.outcomes.fingerprint import message_told, raised_at_import, signal_name
 from runner.outcomes.fits import adversaries, companions, judged_fit, unconverged
-from runner.outcomes.judge import Value
-from runner.outcomes.judge import judge as judge_series
+from runner.outcomes.judge import JudgingTerms, judge
 from runner.outcomes.reported_metric import ReportedMetric, has_finite_weights, is_of_before, reported, trainings
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
-from runner.trials.record import PRINTED_PHASE
+from runner.trials.record import PRINTED_PHASE, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from runner.matrix.criterion import Comparison
     from runner.matrix.model import ExitCode
+    from runner.outcomes.judge import Value
     from runner.trials.record import Record, ScriptException, Stage
 
 _OUT_OF_MEMORY = re.compile(r"ResourceExhausted|OOM when allocating|CUDA_ERROR_OUT_OF_MEMORY|MemoryError|bad_alloc")
@@ -34,7 +34,7 @@ _IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEnding:
-    """The end of a trial's process. `exception` is "type: message"; `text` is where other causes are looked for."""
+    """The end of a trial's process. `exception` is "type: message"."""
 
     stage: Stage
     exit: int | None = None
@@ -54,6 +54,8 @@ class TrialEnding:
     message: str | None = None
     """The engine's words about the end."""
     text: str = ""
+    """More of what the trial said of its end (a chain of exceptions, the tail of the log), searched for lack of memory
+    and failed downloads."""
 
     @property
     def ended_well(self) -> bool:
@@ -135,64 +137,32 @@ def _crash(stage: Stage) -> Label:
 
 
 _AS_USUAL = Judging()
+_ANY_LOSS = JudgingTerms()
 _IN_PLACE_OF_LOSS = ("train_loss", "training_loss", "score")
 """How custom loops call their loss; and what `score` returned."""
 
 
 def label_trial(
+    ending: TrialEnding,
+    values: Sequence[Value] = (),
+    terms: JudgingTerms = _ANY_LOSS,
     *,
-    stage: Stage,
-    exit: int | None = None,  # noqa: A002 - the word of docs/verdicts.md and of its conformance cases
-    exception: str | None = None,
-    signal: int | str | None = None,
-    oom_killed: bool = False,
-    timed_out: bool = False,
-    disk_full: bool = False,
-    orderly: bool | None = None,
-    at_import: bool = False,
-    exit_code: ExitCode = "zero",
-    in_fit: bool = True,
     probe_started: bool = True,
-    series: Sequence[Value] | None = None,
-    judge: Mapping[str, Any] | None = None,
-    message: str | None = None,
-    text: str = "",
 ) -> Verdict:
-    """Label a trial by how its process ended and by the series of its judged metric.
+    """Label a trial by how its process ended and by the series of its judged metric, of which `values` are an epoch's.
 
-    `exception` is "type: message"; `message` is what the engine says of the end; `orderly` whether the interpreter shut
-    down in order (None: not known); `at_import` whether the exception was raised inside the import of an installed
-    distribution; `exit_code` what the matrix says of it, `in_fit` whether a `fit` was under way. `judge` holds
-    arguments of `judge`.
-    `text` is more of what the trial said of its end (a chain of exceptions, the tail of the log), searched for lack of
-    memory and failed downloads. There is no label of its own for a full disk: it is the crash of the stage that it
-    happened in, and the reason says so.
+    There is no label of its own for a full disk: it is the crash of the stage that it happened in, and the reason says
+    so.
     """
-    ending = TrialEnding(
-        stage=stage,
-        exit=exit,
-        exception=exception,
-        signal=signal,
-        oom_killed=oom_killed,
-        timed_out=timed_out,
-        disk_full=disk_full,
-        orderly=orderly,
-        at_import=at_import,
-        exit_code=exit_code,
-        in_fit=in_fit,
-        message=message,
-        text=text,
-    )
-    if stage in {"image-build", "install"}:
+    if ending.stage in {"image-build", "install"}:
         label, reason = failure(ending)
         return Verdict(label=label, basis=Basis.PROCESS, reason=reason)
     if not probe_started:
         reason = f"the probe never said that it started: nothing is known of the script ({ending.in_words})"
         return Verdict(label=Label.UNKNOWN, basis=Basis.PROCESS, reason=reason)
-    arguments = dict(judge or {})
     if not ending.is_judged and ending.stage != "after-training":
-        arguments |= {"planned": None, "complete": False}  # a script that was stopped did not stop itself
-    return _ended(ending, judge_series(series or (), **arguments))
+        terms = replace(terms, planned=None, complete=False)  # a script that was stopped did not stop itself
+    return _ended(ending, judge(values, terms))
 
 
 def _ended(ending: TrialEnding, verdict: Verdict) -> Verdict:
@@ -237,20 +207,21 @@ def verdict_of(
     whole, record = record, judged_rank(record, metric)
     found = judged_fit(record, metric, judging, target)
     unmet = (_unmet(record, comparison, judging, found) for comparison in criterion[1:])
-    arguments = {
-        "metric": metric,
-        "mode": judging.mode or found.mode,
-        "target": target,
-        "at": judging.at,
-        "planned": found.planned,
-        "skip": judging.skip,
-        "steps": found.steps,
-        "ref": None if reference is None else reference.final,
-        "ref_scale": None if reference is None else reference.scale,
-        "unmet": tuple(reason for reason in unmet if reason is not None),
-        "finite_weights": has_finite_weights(record, found.phases),
-    }
-    verdict = _labelled(record, judging, found, arguments)
+    terms = JudgingTerms(
+        metric=metric,
+        mode=judging.mode or found.mode,
+        target=target,
+        at=judging.at,
+        planned=found.planned,
+        skip=judging.skip,
+        steps=found.steps,
+        ref=None if reference is None else reference.final,
+        ref_scale=None if reference is None else reference.scale,
+        unmet=tuple(reason for reason in unmet if reason is not None),
+        finite_weights=has_finite_weights(record, found.phases),
+    )
+    ending = _ending(record, judging)
+    verdict = label_trial(ending, found.values, terms, probe_started=record.probe_started)
     verdict = _unreported(verdict, record, criterion)
     verdict = unconverged(verdict, record, found, has_criterion=bool(criterion))
     verdict = verdict.with_flags(*_flags(found, record))
@@ -260,9 +231,9 @@ def verdict_of(
     return replace(verdict, reason="; ".join(notes)).with_flags(*children.flags)
 
 
-def _labelled(record: Record, judging: Judging, found: ReportedMetric, judge: Mapping[str, Any]) -> Verdict:
-    """The label of a record by its end and the series that was found."""
-    return label_trial(
+def _ending(record: Record, judging: Judging) -> TrialEnding:
+    """The end of a trial, as its record has it."""
+    return TrialEnding(
         stage=record.stage,
         exit=record.exit_code,
         exception=_in_words(record.exception),
@@ -273,10 +244,7 @@ def _labelled(record: Record, judging: Judging, found: ReportedMetric, judge: Ma
         orderly=record.orderly,
         at_import=record.exception is not None and raised_at_import(record.exception),
         exit_code=judging.exit_code,
-        in_fit=any("fit-" in phase.name and not phase.finished for phase in record.phases),
-        probe_started=record.probe_started,
-        series=found.values,
-        judge=judge,
+        in_fit=any(kind_of(phase.name) == "fit" and not phase.finished for phase in record.phases),
         message=record.message,
         text=_chain(record.exception) if record.exception is not None else record.log_tail,
     )
@@ -335,7 +303,8 @@ def _without_trial(record: Record) -> Verdict:
 def _unmet(record: Record, comparison: Comparison, judging: Judging, beside: ReportedMetric) -> str | None:
     """Why a comparison does not hold in a record; None where it does."""
     found = judged_fit(record, comparison.metric, judging, comparison, beside)
-    verdict = judge_series(found.values, target=comparison, at=judging.at, skip=judging.skip, steps=found.steps)
+    terms = JudgingTerms(target=comparison, at=judging.at, skip=judging.skip, steps=found.steps)
+    verdict = judge(found.values, terms)
     if verdict.label is Label.CONVERGED:
         return None
     if verdict.end is None:

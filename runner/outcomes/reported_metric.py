@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.outcomes.series import NOT_METRICS, canonical
+from runner.trials.script_metrics import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,12 +58,10 @@ def trainings(record: Record, metric: str) -> tuple[ReportedMetric, ...]:
 
 
 def seen(record: Record) -> tuple[str, ...]:
-    """The names of all metrics that were reported, sorted."""
+    """The names of all metrics that were reported, as a criterion can have them, sorted."""
     names = {name for epoch in record.epochs for name in epoch.logs} - NOT_METRICS
-    asked = {
-        name if name == one.kind else f"{one.kind}.{name}" for one in record.evaluations for name in one.logs
-    } - names
-    return tuple(sorted(names | asked))
+    asked = {name if name == one.kind else f"{one.kind}.{name}" for one in record.evaluations for name in one.logs}
+    return tuple(sorted(set(map(metric_name, names | asked))))
 
 
 def is_of_before(record: Record, metric: str) -> bool:

@@ -6,11 +6,14 @@ its batch's own loss, from 2.2 on the running mean of the epoch so far (tensorfl
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from statistics import median
 from typing import TYPE_CHECKING
+
+from runner.trials.script_metrics import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,9 +39,13 @@ NOT_METRICS = frozenset({"lr", "learning_rate", "global_step"})
 """Values that Keras and estimators write into their logs beside the metrics."""
 
 
+@functools.lru_cache(maxsize=4096)
 def canonical(name: str) -> str:
-    """One name for the names that versions of Keras give the same metric: `val_acc` is `val_accuracy`."""
-    before, dot, last = name.rpartition(".")
+    """One name for the names of the same metric: `val_acc` is `val_accuracy`, `top-5` is `top_5`.
+
+    Versions of Keras give some metrics different ones, and a criterion can't have all characters.
+    """
+    before, dot, last = metric_name(name).rpartition(".")
     prefix, plain = ("val_", last[4:]) if last.startswith("val_") else ("", last)
     return f"{before}{dot}{prefix}{_ALIASES.get(plain, plain)}"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from runner.environments import lockfile
+from runner.environments.cpython_choice import resolve
 from runner.environments.index.catalog import Catalog
 from runner.environments.index.connection import index_address
 from runner.environments.interpreters import HostToolchain, download, newest_of
 from runner.environments.lock import Environment, Layer, Lock, Unresolvable
 from runner.environments.lockfile import difference
-from runner.environments.resolve import resolve
 from runner.environments.wheelhouse import fetch
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(600)]

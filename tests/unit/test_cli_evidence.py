@@ -165,5 +165,24 @@ def test_a_plan_says_what_only_a_gpu_needs() -> None:
             sizes=LockSizes(downloads={"a": 10**9}, layers={}),
             cells=(CellPlan(cell=Cell(id=CellId(()), pins=(), script="a.py"), finished=0, wanted=1),),
         )
-        lines = list(plan_lines(Plan(engine=EngineKind.VENV, environments=(one,), became=(), room=None)))
-        assert any("for GPUs" in line and "(torch-2.6.0)" in line for line in lines) is told
+        plan = Plan(engine=EngineKind.VENV, environments=(one,), became=(), room=None)
+        assert plan.for_gpus == (("torch-2.6.0",) if told else ())
+        assert any("for GPUs" in line and "(torch-2.6.0)" in line for line in plan_lines(plan)) is told
+
+
+def test_a_plan_says_of_how_many_files_the_size_is_not_known() -> None:
+    environment = Environment(pins=(("torch", "2.6.0"),))
+    lock = finished(environment=environment, python="3.11", as_of=None, exemptions=(), packages=[])
+    for downloads, layers, told in (
+        ({}, {}, "Disk: 2 files to download of a size that only the index knows."),
+        ({"c": 10**6}, {"b": 4 * 10**6}, "Disk: about 1.0 MB to download, 4.0 MB to install, 2 files to download"),
+    ):
+        one = EnvironmentPlan(
+            name=environment.name,
+            lock=lock,
+            image=None,
+            sizes=LockSizes(downloads=downloads, layers=layers, unknown=frozenset({"a", "b"})),
+            cells=(CellPlan(cell=Cell(id=CellId(()), pins=(), script="a.py"), finished=0, wanted=1),),
+        )
+        plan = Plan(engine=EngineKind.VENV, environments=(one,), became=(), room=None)
+        assert list(plan_lines(plan))[-1].startswith(told)

@@ -62,6 +62,22 @@ def test_the_date_widens_only_while_nothing_resolves(fake):
     assert content(lock) == {"late": "1.0", "numpy": "1.1"}
 
 
+NEWER = f"3.{int(PYTHON.split('.')[1]) + 1}"
+NO_BUILD = "def get_requires_for_build_wheel(settings=None):\n    return []\n"
+
+
+def test_the_newest_cpython_is_left_where_only_an_older_one_has_wheels_for_what_the_pins_need(fake):
+    fake.add_wheel("booster", "1.0", "2026-03-01", ["solvers"])
+    fake.add_wheel("solvers", "1.0", "2026-01-01", tag=TAG)
+    fake.add("solvers-1.0.tar.gz", sdist("solvers", "1.0", NO_BUILD), "2026-01-01")
+    said = []
+    lock = resolved("booster==1.0", pythons=(NEWER, PYTHON), say=said.append)
+    assert (lock.python, said) == (PYTHON, [f"with CPython {PYTHON}, as solvers would have to be built with {NEWER}"])
+    assert resolved("booster==1.0", pythons=(NEWER,), say=said.append).python == NEWER
+    assert resolved("booster==1.0", pythons=(NEWER, PYTHON), python=NEWER, say=said.append).python == NEWER
+    assert len(said) == 1
+
+
 def test_a_lock_that_was_made_is_read_back_the_same(fake, tmp_path):
     lock = resolved("tensorflow==2.0", "keras==2.2")
     assert lockfile.read(lockfile.write(lock, tmp_path), lock.environment) == lock

@@ -10,16 +10,23 @@ from outcomes_records import BREAKS, LEARNS, crash, epochs, record
 
 from runner.matrix.criterion import parse
 from runner.matrix.model import Judging
-from runner.outcomes.judging import label_trial, verdict_of
+from runner.outcomes.judge import JudgingTerms
+from runner.outcomes.judging import TrialEnding, label_trial, verdict_of
 from runner.outcomes.verdict import Basis, Label, Reference, Standing, standing
 from runner.trials.record import Phase
 
 CASES = json.loads(Path(__file__).with_name("verdict_cases.json").read_text())["process"]
 
 
+def labelled(*, series=(), judge=None, probe_started=True, **ending):
+    """As a conformance case has it: all of the ending beside the series and what it is judged by."""
+    terms = JudgingTerms(**judge or {})
+    return label_trial(TrialEnding(**ending), series, terms, probe_started=probe_started)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_a_conformance_ending_gets_its_label(case):
-    verdict = label_trial(**case["run"])
+    verdict = labelled(**case["run"])
     assert verdict.label == case["label"], verdict.reason
 
 
@@ -38,8 +45,8 @@ def test_every_label_counts_in_one_way_as_the_specification_lists_them():
 
 
 def test_a_trial_whose_probe_never_started_is_unknown_whatever_its_exit():
-    assert label_trial(stage="import", exit=0, probe_started=False).label is Label.UNKNOWN
-    verdict = label_trial(stage="import", exit=1, oom_killed=True, probe_started=False)
+    assert labelled(stage="import", exit=0, probe_started=False).label is Label.UNKNOWN
+    verdict = labelled(stage="import", exit=1, oom_killed=True, probe_started=False)
     assert verdict.reason == (
         "the probe never said that it started: nothing is known of the script (ended with exit code 1)"
     )
@@ -72,12 +79,12 @@ def test_a_trial_whose_probe_never_started_is_unknown_whatever_its_exit():
     ],
 )
 def test_an_ending_is_named_with_what_was_seen(ending, label, reason):
-    verdict = label_trial(**ending)
+    verdict = labelled(**ending)
     assert (verdict.label, verdict.reason) == (label, reason)
 
 
 def test_a_timeout_keeps_the_shape_so_far():
-    verdict = label_trial(stage="training", timed_out=True, series=LEARNS)
+    verdict = labelled(stage="training", timed_out=True, series=LEARNS)
     assert (verdict.label, verdict.basis, verdict.shape, verdict.final) == (
         *(Label.TIMEOUT, Basis.PROCESS, Label.SETTLED),
         LEARNS[-1],
@@ -85,7 +92,7 @@ def test_a_timeout_keeps_the_shape_so_far():
 
 
 def test_a_crash_in_training_says_that_the_target_was_met_already():
-    verdict = label_trial(
+    verdict = labelled(
         stage="training", exit=1, exception="ValueError: x", series=LEARNS, judge={"target": "loss < 0.2"}
     )
     assert (verdict.label, verdict.shape) == (Label.CRASHED_TRAINING, Label.CONVERGED)
@@ -136,12 +143,12 @@ def test_where_the_exit_code_does_not_matter_sys_exit_ends_a_training_that_is_no
 
 def test_a_script_that_was_stopped_did_not_stop_itself():
     falling = (1.0, 0.8, 0.6, 0.4, 0.2)
-    stopped = label_trial(stage="training", exit=1, series=falling, judge={"planned": 50})
+    stopped = labelled(stage="training", exit=1, series=falling, judge={"planned": 50})
     assert stopped.shape is Label.IMPROVING
     few = {"target": "loss < 0.1"}
-    assert label_trial(stage="training", exit=1, series=falling[:3], judge=few).shape is Label.IMPROVING
-    assert label_trial(stage="after-training", exit=0, series=falling, judge={"planned": 50}).label is Label.SETTLED
-    assert label_trial(stage="after-training", exit=1, series=falling, judge={"planned": 50}).shape is Label.SETTLED
+    assert labelled(stage="training", exit=1, series=falling[:3], judge=few).shape is Label.IMPROVING
+    assert labelled(stage="after-training", exit=0, series=falling, judge={"planned": 50}).label is Label.SETTLED
+    assert labelled(stage="after-training", exit=1, series=falling, judge={"planned": 50}).shape is Label.SETTLED
 
 
 AT_IMPORT = """Traceback (most recent call last):

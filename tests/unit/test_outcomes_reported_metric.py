@@ -53,6 +53,17 @@ def test_a_result_is_named_by_what_was_asked_and_by_the_number_of_the_call(
     assert reported(made, metric).values == values
 
 
+def test_a_name_with_characters_that_no_criterion_can_have_is_asked_for_with_underscores() -> None:
+    made = with_results(
+        asked(1, 1, **{"top-5 acc": 0.75}), epochs=epochs("fit-1", {"val_f1-score": 0.5}, {"val_f1-score": 0.25})
+    )
+    assert seen(made) == ("evaluate.top_5_acc", "val_f1_score")
+    for name in seen(made):
+        assert parse(f"{name} > 0.1").metric == name
+    assert reported(made, "evaluate.top_5_acc").values == (0.75,)
+    assert reported(made, "val_f1_score").values == (0.5, 0.25)
+
+
 def test_results_of_one_model_are_a_series_where_it_was_trained_in_between() -> None:
     train_and_test = (asked(2 * n + part, n, loss=1.0 / (n + part)) for n in range(1, 6) for part in (0, 1))
     assert reported(with_results(*train_and_test), "evaluate.loss").values == (1 / 2, 1 / 3, 1 / 4, 1 / 5, 1 / 6)

@@ -266,6 +266,97 @@ for epoch in range(3):
     }
 
 
+@EVERY_PYTHON
+def test_metrics_of_one_name_are_told_apart_by_what_they_were_made_for(python: Path, tmp_path: Path) -> None:
+    script = """
+import keras
+Accuracy = keras.metrics.Accuracy
+class Variable(object):
+    shape = (60000000,)  # too many for a norm, which NumPy would be needed for
+class Mine(Accuracy):
+    def __init__(self):
+        super().__init__()
+class Trainer(object):
+    def __init__(self):
+        self.train_acc = Accuracy()
+        self.validAccuracy = another = Accuracy()
+def made():
+    return Accuracy()
+def train(optimizer, variable):
+    trainer, listed = Trainer(), [Accuracy(), Accuracy()]
+    testing = made()
+    test_top = Accuracy('test_top')
+    held = [trainer.train_acc, trainer.validAccuracy, testing, test_top]
+    for epoch in range(3):
+        optimizer.apply_gradients([(0.5, variable)])
+        anew = Mine()
+        for number, metric in enumerate(held + listed + [anew]):
+            metric.value = number + epoch / 10.0
+            metric.result()
+        for metric in held + listed:
+            metric.reset_state()
+train(keras.optimizers.Optimizer(), Variable())
+"""
+    told = run(python, tmp_path, script)
+    assert (told.err, told.exit_code) == ("", 0)
+    names = ["accuracy", "val_accuracy", "testing", "test_top", "accuracy_1", "accuracy_2", "anew"]
+    assert [one["logs"] for one in told.of("epoch")] == [
+        {name: number + epoch / 10.0 for number, name in enumerate(names)} for epoch in range(3)
+    ]
+
+
+@EVERY_PYTHON
+def test_of_what_a_function_returns_the_target_of_a_tape_is_the_loss_of_its_own_optimizer(
+    python: Path, tmp_path: Path
+) -> None:
+    script = (
+        EAGER
+        + """
+class Graph(object):
+    outer_graph = structured_outputs = None
+class Tensor(object):
+    shape = None  # its value is not known
+    def __init__(self, graph, source=None):
+        self.graph, self.op = graph, self
+        self.type, self.inputs = 'Identity' if source else 'Add', [source]
+def step(result):
+    graph, optimizers = Graph(), [keras.optimizers.Optimizer(), keras.optimizers.Optimizer()]
+    targets = [Tensor(graph), Tensor(graph)]
+    def body():
+        for target, optimizer, variable in zip(targets, optimizers, (first, second)):
+            optimizer.apply_gradients(zip(tape.gradient(target, [variable]), [variable]))
+        graph.structured_outputs = result(*[Tensor(graph, one) for one in targets], Tensor(graph))
+    return body, optimizers
+other = Number(3.0)
+for numbers, result in [
+    ((other, Number(2.0), Number(1.0)), lambda one, two, else_: (else_, two, one)),
+    ((other, Number(4.0)), lambda one, two, else_: (else_, two)),
+    ({'a': Number(5.0), 'b': Number(6.0)}, lambda one, two, else_: {'a': one, 'b': two}),
+    (Number(7.0), lambda one, two, else_: two),
+    ((Number(8.0), Number(9.0)), lambda one, two, else_: (else_, else_)),
+]:
+    body, optimizers = step(result)
+    function = def_function.Function(body, numbers)
+    function(), function()
+"""
+    )
+    told = run(python, tmp_path, script)
+    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
+    last = {loop["phase"]: {name: values[-1] for name, values in loop["logs"].items()} for loop in told.of("loop")}
+    assert [last.get(f"loop-{number}", {}) for number in range(1, 11)] == [
+        {"loss": 1.0, "output_0": 3.0},
+        {"loss": 2.0},
+        {"loss": 3.0},
+        {"loss": 4.0},
+        {"loss": 5.0, "a": 5.0, "b": 6.0},
+        {"loss": 6.0},
+        {},
+        {"loss": 7.0},
+        {"loss": 8.0, "output_1": 9.0},
+        {},
+    ]
+
+
 SESSION = """
 from tensorflow.python.client.session import Session
 from tensorflow.python.eager import context
@@ -335,12 +426,18 @@ session = Session()
 for value in (3.0, 2.0):
     session.run(step, [None])
     session.run(cost, value)
+session.close()
+session = Session()
+for value in (3.0, 2.0, 1.0):
+    session.run([step, Tensor('made%d' % value)], [None, value])
+    session.run([step, cost], [None, value])
 """
     told = trained(python, tmp_path, script)
     last = {loop["phase"]: (loop["steps"], loop["logs"]) for loop in told.of("loop")}
     assert last == {
         "loop-1": (2, {"loss": [3.0, 2.0], "named": [0.5, 0.5]}),
         "loop-2": (2, {"loss": [3.0, 2.0]}),
+        "loop-3": (6, {"loss": [3.0, 2.0, 1.0], "made1": [1.0], "made2": [2.0], "made3": [3.0]}),
     }
 
 

@@ -106,5 +106,5 @@ def named(model: "Any", result: "Any") -> "dict[str, Any]":
     values = list(result) if isinstance(result, (list, tuple)) else [result]
     names = list(getattr(model, "metrics_names", None) or [])
     if len(names) != len(values) or "compile_metrics" in names:
-        names = ["loss"] + ["output-%d" % number for number in range(1, len(values))]
+        names = ["loss"] + ["output_%d" % number for number in range(1, len(values))]
     return dict(zip(names, values))

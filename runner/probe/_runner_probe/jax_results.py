@@ -9,7 +9,7 @@ import json
 import sys
 import weakref
 
-from . import weights
+from . import step_loop, weights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _paths(value: "Any", path: "Any", found: "dict[str, Any]", name: str = "") -
     """{name: path} of all arrays of floating numbers of at most one dimension."""
     if _is_floating(value):
         if len(getattr(value, "shape", ())) < 2 and len(found) < MOST_NAMES:
-            found[name or ("output-%d" % (len(found) + 1) if found else "loss")] = path
+            found[step_loop.metric_name(name) or ("output_%d" % len(found) if found else "loss")] = path
     elif isinstance(value, dict):
         for key, one in value.items():
             _paths(one, (*path, key), found, "%s/%s" % (name, key) if name else str(key)[:200])

@@ -1,8 +1,13 @@
 """Numbers that a script asks for in a loop of its own: results of Keras' metrics, and what it writes as summaries.
 
-A metric that is reset, or made anew, begins an epoch.
+A metric that is reset, or made anew, begins an epoch. Metrics of one name are told apart by the variables that they
+were made for: `val_acc = SparseCategoricalAccuracy()` is told as Keras' `fit` would, `val_sparse_categorical_accuracy`.
 """
 
+import dis
+import itertools
+import os
+import re
 import sys
 import types
 import weakref
@@ -12,9 +17,15 @@ from .enclosing_importlib_bootstrap import enclosed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from .trainings import Trainings
+
+_VALIDATION = {"val", "valid", "validation", "test", "testing", "eval", "evaluation"}
+"""Words in the names of what is measured on data that nothing is trained with."""
+_LIBRARIES = {"keras", "tensorflow", "tensorflow_core", "tf_keras"}
+_PROBE = os.path.dirname(os.path.abspath(__file__))
 
 
 class MetricResults:
@@ -25,6 +36,7 @@ class MetricResults:
         self._loops = trainings.loops
         self._holders: dict[str, Any] = {}
         self._known: dict[Any, Any] = {}
+        self._made: dict[int, Any] = {}
         self._told: set[str] = set()
         self._leave_result = trainings.channel.shielded(self._leave_result)
 
@@ -47,12 +59,19 @@ class MetricResults:
         self._trainings.put_around(module, "scalar", self._enter_scalar, self._leave_scalar)
 
     def _enter_making(self, args: "Any", kwargs: "Any") -> "Any":
-        if not self._trainings.inside and self._told:
+        if self._trainings.inside:
+            return True
+        if self._told:
             self._begin_epoch()
-        return True
+        origin = _Origin(sys._getframe(1))
+        if not isinstance(args[0], type):  # Keras 3
+            self._made[id(args[0])] = weakref.ref(args[0]), origin
+        return origin
 
     def _leave_making(self, token: "Any", result: "Any", error: "Any") -> None:
         """Keras 2 gives each metric a `result` of its own, which any class of the script's has too."""
+        if error is None and token is not True:
+            self._made[id(result)] = weakref.ref(result), token
         method = vars(result).get("result")
         if error is None and isinstance(method, types.MethodType):
             around = enclosed(method.__func__, self._trainings.channel.shielded(self._enter_result), self._leave_result)
@@ -93,17 +112,83 @@ class MetricResults:
         self._loops.tell_result(step_loop.metric_name(name), value)
 
     def _name(self, owner: "Any", name: str) -> str:
-        """The name itself, or a further one where another metric (or writer) has told something by it in this epoch."""
+        """The name that is told: its own, or a further one where another metric or writer has that."""
         known = self._known.get((id(owner), name))
-        if known is not None and self._holders[known]() is owner:
-            return str(known)
-        found, number = name, 0
-        while found in self._told and self._holders.get(found, _nobody)() not in (None, owner):
-            number += 1
-            found = "%s_%d" % (name, number)
-        self._holders[found] = weakref.ref(owner)
-        self._known[id(owner), name] = found
+        if known is not None and known[0]() is owner:
+            return str(known[1])
+        made = self._made.get(id(owner))
+        origin = made[1] if made is not None and made[0]() is owner else None
+        found = next(one for one in _names(owner, name, origin) if self._is_free(one, owner, origin))
+        self._holders[found] = weakref.ref(owner), origin
+        self._known[id(owner), name] = weakref.ref(owner), found
         return found
+
+    def _is_free(self, name: str, owner: "Any", origin: "Any") -> bool:
+        """False where another one has the name: it told something by it in this epoch, or was made elsewhere."""
+        reference, its_origin = self._holders.get(name, (_nobody, None))
+        if reference() in (None, owner):
+            return True
+        is_elsewhere = origin is not None and its_origin is not None and origin.place != its_origin.place
+        return name not in self._told and not is_elsewhere
+
+
+class _Origin:
+    """The place in the script where a metric was made, and the variable or attribute that it was made for."""
+
+    def __init__(self, frame: "Any") -> None:
+        self.variable: str | None = None
+        self.place: Any = None
+        frame = _out_of_libraries(frame)
+        while frame is not None:
+            self.place = frame.f_code, frame.f_lasti
+            next_one, self.variable = _next_store(*self.place)
+            is_making = frame.f_code.co_name in ("__init__", "__new__")  # of a class that the metric's inherits from
+            is_handed_on = self.variable is None and (is_making or next_one.startswith("RETURN"))
+            frame = _out_of_libraries(frame.f_back) if is_handed_on else None
+
+
+def _out_of_libraries(frame: "Any") -> "Any":
+    """The first frame, from this one on outwards, that is neither Keras' nor the probe's."""
+    while frame is not None and (
+        str(frame.f_globals.get("__name__")).partition(".")[0] in _LIBRARIES
+        or os.path.dirname(frame.f_code.co_filename) == _PROBE
+    ):
+        frame = frame.f_back
+    return frame
+
+
+def _next_store(code: "Any", call: int) -> "tuple[str, str | None]":
+    """(the instruction that takes what a call returns, the name that it gives it)."""
+    after = itertools.dropwhile(lambda one: one.offset <= call, dis.get_instructions(code))
+    first = next((one for one in after if one.opname not in ("CACHE", "COPY", "DUP_TOP", "EXTENDED_ARG")), None)
+    one = first
+    while one is not None and one.opname.startswith("LOAD_"):  # the owner of an attribute
+        one = next(after, None)
+    if one is None or first is None or not one.opname.startswith("STORE_") or "SUBSCR" in one.opname:
+        return "" if first is None else first.opname, None
+    if one is not first and one.opname != "STORE_ATTR":
+        return first.opname, None
+    return one.opname, str(one.argval[0] if isinstance(one.argval, tuple) else one.argval)
+
+
+def _names(owner: "Any", name: str, origin: "Any") -> "Iterator[str]":
+    """The names that a metric may be told by, best first."""
+    variable = None if origin is None else origin.variable
+    if origin is not None:
+        plain = re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", type(owner).__name__)).lower()
+        name = plain if re.sub(r"_\d+$", "", name) == plain else name  # Keras counts some, and others not
+    if variable and _is_validation(variable) and not _is_validation(name):
+        name = "val_" + name
+    yield name
+    if variable:
+        yield variable
+    for number in itertools.count(1):
+        yield "%s_%d" % (name, number)
+
+
+def _is_validation(name: str) -> bool:
+    words = re.sub("([a-z])([A-Z])", r"\1_\2", name).lower().split("_")
+    return not _VALIDATION.isdisjoint(words)
 
 
 def _first_of(cls: "Any") -> "Any":

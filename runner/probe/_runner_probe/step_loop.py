@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BLOCKS = 64
 SECONDS = 10.0
 _NONE = 0.0, 0
+_FLOATS = frozenset(["float", "float16", "float32", "float64"])
+"""Types of Python and NumPy whose values are single numbers."""
 
 
 class Blocks:
@@ -165,7 +167,7 @@ class StepLoop:
     def hold(self) -> None:
         """Keep alive what the loop trains, so that its final weights can be read where a function made the model."""
         if self._held is None and self.is_held:
-            self._held = self.owner(), self._living()
+            self._held = self.owner(), self.living()
 
     def let_go(self) -> None:
         """What nobody else keeps alive may go, as another loop began; it is read once more before."""
@@ -207,7 +209,7 @@ class StepLoop:
         if self.state is not None:
             found = self.state.norm()
             return self._last_seen[1] if found is None else found  # type: ignore[no-any-return]
-        variables = self._living()
+        variables = self.living()
         if weights.count(variables) > most:
             return None
         arrays = list(self._read(variables)) if variables else []
@@ -215,10 +217,11 @@ class StepLoop:
 
     def digest(self) -> "str | None":
         """The digest of what the loop trains, as it was last seen."""
-        own = weights.digest(self._living(), self._read) if self.state is None else self.state.digest()
+        own = weights.digest(self.living(), self._read) if self.state is None else self.state.digest()
         return own or self._last_seen[0]
 
-    def _living(self) -> "list[Any]":
+    def living(self) -> "list[Any]":
+        """What it trains, as far as that is still there."""
         return [variable for variable in (reference() for reference in self._variables) if variable is not None]
 
 
@@ -231,6 +234,8 @@ def metric_name(name: "Any") -> str:
 def number(value: "Any") -> "float | None":
     """A single number as a float, where it has its value already; None for all else, and for what is true or false."""
     try:
+        if type(value).__name__ in _FLOATS:
+            return float(value)
         if value is None or isinstance(value, (bool, str, bytes)) or len(getattr(value, "shape", ())):
             return None
         concrete = getattr(value, "numpy", None)

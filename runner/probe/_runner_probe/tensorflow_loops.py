@@ -1,7 +1,8 @@
 """Custom loops of TensorFlow 2: what a script differentiates, and the functions in which weights are updated.
 
 Where a tape is asked for gradients at once, its target is the loss of the step that these variables take next. Where
-that is traced into a `tf.function`, the numbers are those that the outermost call returns. Nothing is added to a graph.
+that is traced into a `tf.function`, the numbers are those that the outermost call returns; that of them which was a
+tape's target is the loss of what was differentiated. Nothing is added to a graph.
 """
 
 import weakref
@@ -88,6 +89,8 @@ class TensorflowLoops:
         elif not weights.is_eager():
             for function in self._calls:
                 self._steps_in(function).variables = variables
+            for function in self._calls[-1:]:
+                self._steps_in(function).targets.append((target, variables))
 
     def _loss(self, target: "Any") -> "float | None":
         """What was differentiated, where that is known at once: of several targets their sum."""
@@ -150,18 +153,20 @@ class TensorflowLoops:
         steps = steps or self._traced.get(function)
         if steps is None:
             return
+        if steps.targets:
+            steps.find_losses()
         if not is_outermost:
             for outer in self._calls:
                 self._steps_in(outer).join(steps)
         elif error is None and steps.optimizers:
-            self._end_steps(steps.end_call(call), named_scalars(result))
+            self._end_steps(steps, steps.end_call(call), result)
         elif error is None:
-            self._wait(steps.variables, named_scalars(result))
+            self._wait(steps.variables, steps.values_of([None], result)[0])
 
-    def _end_steps(self, taken: "list[tuple[StepLoop, int]]", values: "Values") -> None:
-        for loop, count in taken:
-            self._loops.end_step(loop, values, count)
-            values = {}  # they belong to one of the loops; nobody can tell to which, where there are two
+    def _end_steps(self, steps: "FunctionSteps", taken: "list[tuple[StepLoop, int]]", result: "Any") -> None:
+        values = steps.values_of([loop for loop, _ in taken], result)
+        for (loop, count), own in zip(taken, values):
+            self._loops.end_step(loop, own, count)
 
     def _steps_in(self, function: "Any") -> "FunctionSteps":
         found = self._traced.get(function)
@@ -215,6 +220,9 @@ class FunctionSteps:
     def __init__(self) -> None:
         self.optimizers: list[Any] = []
         self.variables: list[Any] = []
+        self.targets: list[Any] = []
+        """(what was differentiated, variables), while the function is traced."""
+        self._losses: dict[int, Any] = {}
         self._ways: dict[Any, Any] = {}
         self._first: dict[int, Any] = {}
 
@@ -230,6 +238,31 @@ class FunctionSteps:
         for reference, loop in other.optimizers:
             if reference() is not None:
                 self.add(reference(), loop)
+
+    def find_losses(self) -> None:
+        """The function was traced: find out where its result has what was differentiated."""
+        for target, variables in self.targets:
+            place = _place_of(target)
+            owners = [loop for _, loop in self.optimizers if any(one is variables[0] for one in loop.living())]
+            if place is not None:
+                self._losses.update({id(owner): place for owner in owners or [None]})
+        self.targets = []
+
+    def values_of(self, loops: "list[Any]", result: "Any") -> "list[Values]":
+        """The numbers of a result for each of the loops that took a step in the call; None stands for one to come.
+
+        Each has its own loss where that is known. All else, and what nobody can tell the owner of, goes to the first.
+        """
+        if not self._losses or not loops:
+            return [named_scalars(result)] + [{}] * (len(loops) - 1)
+        places = [self._losses.get(id(loop)) for loop in loops]
+        others = named_scalars(result, places)
+        lacking = [number for number, place in enumerate(places) if place is None]
+        found: list[Values] = [{} if place is None else {"loss": _at(result, place)} for place in places]
+        if len(loops) > 1 and len(lacking) == len(others) == 1:
+            found[lacking[0]], others = {"loss": others.popitem()[1]}, {}
+        found[0] = dict(found[0], **others)
+        return found
 
     def begin_call(self, args: "Any", kwargs: "Any", known: "Any") -> "Any":
         """A call begins; (how it is called, the optimizers' counts where they are asked for)."""
@@ -272,21 +305,49 @@ def iterations(optimizer: "Any") -> "int | None":
     return int(arrays[0]) if arrays else None
 
 
-def named_scalars(result: "Any") -> "Values":
+def _place_of(target: "Any") -> "Any":
+    """Where the function in which a tensor was made returns it: a position, a key, or -1 where it is all of the result.
+
+    None where it does not, or the tensor belongs to a part of the function: the body of a loop, or a branch.
+    """
+    target = flat(target)
+    graph: Any = getattr(target[0], "graph", None) if len(target) == 1 else None
+    returned = getattr(graph, "structured_outputs", None)
+    if returned is None or hasattr(graph.outer_graph, "structured_outputs"):
+        return None
+    parts = returned.items() if isinstance(returned, dict) else enumerate(returned) if _is_plain(returned) else ()
+    for place, one in parts or [(-1, returned)]:
+        operation: Any = getattr(one, "op", None)  # what is returned goes through an operation that changes nothing
+        if one is target[0] or (getattr(operation, "type", "") == "Identity" and operation.inputs[0] is target[0]):
+            return place
+    return None
+
+
+def _is_plain(result: "Any") -> bool:
+    return isinstance(result, (list, tuple)) and not hasattr(result, "_fields")
+
+
+def _at(result: "Any", place: "Any") -> float:
+    value = step_loop.number(result if place == -1 else result[place])
+    return float("nan") if value is None else value
+
+
+def named_scalars(result: "Any", losses: "Any" = ()) -> "Values":
     """The numbers that a function returned: by the keys of a dict or the fields of a named tuple.
 
     A lone number is `loss`; of a tuple the first number is, where it is no integer, and the others are named by their
-    place in it, `output_1` for the second.
+    place in it, `output_1` for the second. Those at the places of `losses` are left out, but for a dict's.
     """
     if isinstance(result, dict):
         return _of_pairs(result.items())
-    if hasattr(result, "_fields"):
+    if isinstance(result, tuple) and hasattr(result, "_fields"):  # a tensor takes long to say what it has not
         return _of_pairs(zip(result._fields, result))
     found: Values = {}
-    for place, one in enumerate(result if isinstance(result, (list, tuple)) else [result]):
-        value = step_loop.number(one)
+    is_known = any(place is not None for place in losses)
+    for place, one in enumerate(result) if isinstance(result, (list, tuple)) else [(-1, result)]:
+        value = None if place in losses else step_loop.number(one)
         if value is not None:
-            is_loss = not found and "int" not in getattr(getattr(one, "dtype", None), "name", "")
+            is_loss = not (found or is_known) and "int" not in getattr(getattr(one, "dtype", None), "name", "")
             found["loss" if is_loss else "output_%d" % place] = value
         elif isinstance(one, dict):
             found.update(named_scalars(one))
