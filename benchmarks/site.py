@@ -1,10 +1,13 @@
 """The site of ten thousand cells with five seeds each: time and memory to make it, and to make it again unchanged.
 
-The report is made up (tests/made_report.py). Reading it back, as `publish --from` does, is measured apart.
+The report is made up (tests/made_report.py). Reading it back, as `publish --from` does, is measured apart. What a
+reader waits for (the first paint of its first page, an answer to a query) is taken in Chromium, from disk.
 """
 
 from __future__ import annotations
 
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,6 +21,15 @@ from measured import provenance, table  # noqa: E402
 
 SIZES = {"tensorflow": 20, "keras-models": 25, "numpy": 5, "import": 4}
 SEEDS, EPOCHS = 5, 12
+QUERIES = ("outcome:bad", "tensorflow:>=1.5", "nan", "fail->pass along tensorflow", "keras-models:>=2 -outcome:good")
+ANSWERED = """async (text) => {
+    const query = document.getElementById("query");
+    const begun = performance.now();
+    query.value = text;
+    query.dispatchEvent(new Event("input"));
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    return performance.now() - begun;
+}"""
 
 
 def main() -> None:
@@ -34,8 +46,12 @@ def main() -> None:
             measured(place, "the same again", "results.json", "site"),
             measured(place, "100 cells", "small.json", "small"),
         ]
+        waited = [("10,000 cells", *waits(place / "site")), ("100 cells", *waits(place / "small"))]
     head = ("site", "files written", "reading, s", "writing, s", "peak memory, MB", "size, MB")
-    text = f"{provenance('jinja2', 'pydantic')} {EPOCHS} epochs, two metrics.\n\n{table(head, rows)}"
+    text = (
+        f"{provenance('jinja2', 'pydantic')} {EPOCHS} epochs, two metrics.\n\n{table(head, rows)}\n"
+        f"{table(('page', 'first paint, ms', 'answer to a query, ms'), waited)}"
+    )
     (ROOT / "reports" / "site-figures.md").write_text(f"# What the report site takes\n\n{text}")
     print(text)
 
@@ -46,6 +62,23 @@ def measured(place: Path, name: str, source: str, to: str) -> tuple[object, ...]
     written, reading, writing, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     size = sum(path.stat().st_size for path in (place / to).rglob("*") if path.is_file())
     return name, written, reading, writing, peak, f"{size / 1e6:.2f}"
+
+
+def waits(site: Path) -> tuple[str, str]:
+    """Medians in milliseconds: first paint of the first page (3 times), and answer to a query (one of each)."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
+    painted = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page()
+        for _ in range(3):
+            page.goto((site / "index.html").as_uri())
+            page.wait_for_selector("a.cell")
+            painted.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+        answered = [page.evaluate(ANSWERED, query) for query in QUERIES]
+        browser.close()
+    return f"{statistics.median(painted):.0f}", f"{statistics.median(answered):.0f}"
 
 
 def one(source: Path, to: Path) -> None:

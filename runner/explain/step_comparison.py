@@ -33,7 +33,9 @@ TRIALS = 2 + 2 * _TWICE
 
 UNSEEN = (
     "no training step was seen; those of Keras' fit and train_on_batch and of PyTorch's optimizers are, those inside of"
-    " a compiled function (jax.jit), around a GradientTape or in scikit-learn are not"
+    " a compiled function (jax.jit), around a GradientTape or in scikit-learn are not: a tape can be the model's"
+    " train_step, which fit runs; any other loop can report its loss at every step ($RUNNER_METRICS), so that the"
+    " curves of the two cells show where they part"
 )
 
 InitialWeights = tuple[str, str]

@@ -15,7 +15,7 @@ from runner.investigate.intervene import Intervention
 from runner.matrix.axes import NO_PRELUDE
 from runner.matrix.releases import of_the_era
 from runner.preludes.defaults import defaults_that_differ, explicit
-from runner.preludes.prelude import catalogue, fixed_order, initial_weights
+from runner.preludes.prelude import OR, catalogue, fixed_order, initial_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FOLDER = "preludes"
 """Beside the records: the preludes that were made for an investigation."""
+BATCHED = OR.join(("keras", "tensorflow", "tf-keras", "torch"))
+"""What cuts batches from data, in an order that can be fixed."""
 MOST_DEFAULTS = 24
 """So many defaults that differ are tried."""
 
@@ -152,14 +154,15 @@ def interventions_made_for(
             reverse_name=theirs.name,
             reverse=with_prelude(good, written(experimenter, theirs)),
         )
-    order = fixed_order()
-    yield Intervention(
-        name=order.name,
-        breadth=3,
-        does="batches are cut from the data in the data's own order",
-        how="fit(shuffle=False)",
-        on=with_prelude(bad, written(experimenter, order)),
-    )
+    if _any_held(BATCHED, dict(experimenter.contents.get(bad, ()))):
+        order = fixed_order()
+        yield Intervention(
+            name=order.name,
+            breadth=3,
+            does="batches are cut from the data in the data's own order",
+            how="fit(shuffle=False)",
+            on=with_prelude(bad, written(experimenter, order)),
+        )
 
 
 def _all_at_once(
@@ -204,19 +207,24 @@ def written(experimenter: Experimenter, prelude: Prelude) -> str:
 
 def applies(switch: CatalogueSwitch, contents: Mapping[str, str]) -> bool:
     """True where an environment has all that a switch is for, in the versions that it is for."""
-    return all(_held(Requirement(text), contents) for text in switch.applies)
+    return all(_any_held(text, contents) for text in switch.applies)
 
 
 def may_apply(switch: CatalogueSwitch, pins: Mapping[str, str]) -> bool:
     """True where a switch may apply to an environment of which only some packages are known yet."""
-    known = [Requirement(text) for text in switch.applies if canonicalize_name(Requirement(text).name) in pins]
-    return all(_held(requirement, pins) for requirement in known)
+    known = [text for text in switch.applies if canonicalize_name(Requirement(text.split(OR)[0]).name) in pins]
+    return all(_any_held(text, pins) for text in known)
 
 
 def with_prelude(about: Combination, *names: str) -> Combination:
     """The same cell with further preludes, which run after those that it has."""
     before = about.cell.get("prelude", NO_PRELUDE)
     return about.at("prelude", " ".join([*(before.split() if before and before != NO_PRELUDE else ()), *names]))
+
+
+def _any_held(text: str, contents: Mapping[str, str]) -> bool:
+    """True where one of some requirements is held."""
+    return any(_held(Requirement(one), contents) for one in text.split(OR))
 
 
 def _held(requirement: Requirement, contents: Mapping[str, str]) -> bool:

@@ -194,6 +194,7 @@ def _inner(inquiry: Inquiry, cause: Cause) -> Inquiry | None:
     """The inquiry into what a cause brought along; None where it brought nothing, or that is not known.
 
     Two backends are two distributions: what only one of them needs comes and goes with it, and is not asked by itself.
+    Their releases are held, or pinning a package could move them too.
     """
     moved = frozenset(cause.names)
     good, bad = inquiry.evidence(_NOTHING), inquiry.evidence(moved)
@@ -207,7 +208,8 @@ def _inner(inquiry: Inquiry, cause: Cause) -> Inquiry | None:
     own = tuple(factor for factor in inquiry.factors if factor.name in moved)
     packages = tuple(Factor(name=name, good=had.get(name), bad=has.get(name), pinned=True) for name in sorted(brought))
     still = {one.name: one.good for one in inquiry.factors if one.name not in moved and one.good is not None}
-    inner = inquiry.about((*packages, *own), CellId.of(still))
+    distributions = {name: version for name, version in {**had, **has}.items() if name in apart}
+    inner = inquiry.about((*packages, *own), CellId.of(still), distributions)
     inner.known[inner.combination(_NOTHING)] = good
     inner.known[inner.combination(inner.all)] = bad
     return inner

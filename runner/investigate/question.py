@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from runner.investigate.belief import Evidence, belief, decision_of, trials_wanted
+from runner.matrix.axes import AxisKind
 from runner.matrix.cell_id import CellId
 from runner.outcomes.account import Counts, Decision, Tried
 from runner.outcomes.significance import LEVEL, fisher
@@ -167,6 +168,8 @@ class Inquiry:
     known: dict[Combination, Evidence]
     fixed: CellId = _NO_AXES
     """Axis values that all combinations share."""
+    distributions: Mapping[str, str] = field(default_factory=dict)
+    """By its name the release of a backend, which stays the one that its cell has whatever else is pinned."""
     spent: int = 0
     asked_about: dict[frozenset[str], None] = field(default_factory=dict)
     """The moves that were looked at, in their order."""
@@ -208,7 +211,9 @@ class Inquiry:
             has = [(factor, factor.bad if factor.name in moved else factor.good) for factor in self.factors]
             values = [(factor.name, value) for factor, value in has if not factor.pinned and value is not None]
             pins = tuple((factor.name, value) for factor, value in has if factor.pinned)
-            self._combinations[moved] = Combination(CellId((*values, *self.fixed.pairs)), pins)
+            backend = dict(values).get(AxisKind.BACKEND.value, "")
+            held = ((backend, self.distributions[backend]),) if backend in self.distributions else ()
+            self._combinations[moved] = Combination(CellId((*values, *self.fixed.pairs)), (*pins, *held))
         return self._combinations[moved]
 
     def evidence(self, moved: frozenset[str]) -> Evidence | None:
@@ -263,10 +268,16 @@ class Inquiry:
             for move in self.asked_about
         )
 
-    def about(self, factors: tuple[Factor, ...], fixed: CellId) -> Inquiry:
+    def about(self, factors: tuple[Factor, ...], fixed: CellId, distributions: Mapping[str, str]) -> Inquiry:
         """An inquiry into other factors of the same two cells: the fault stays, and so does what was spent."""
-        rules = replace(self.rules, fault=self.fault)
-        return Inquiry(factors=factors, rules=rules, known=dict(self.known), fixed=fixed, spent=self.spent)
+        return Inquiry(
+            factors=factors,
+            rules=replace(self.rules, fault=self.fault),
+            known=dict(self.known),
+            fixed=fixed,
+            distributions=distributions,
+            spent=self.spent,
+        )
 
     def _apart(self) -> bool:
         """True where the good cell succeeds more often than the bad one, by Fisher's exact test."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -170,10 +169,6 @@ class Experiment:
         """What Python is started with in a cell: the script or its module, and all arguments."""
         script = cell.script.removeprefix(f"{self.start(cell)}/")
         return (*(("-m", self.module) if self.module else (script,)), *self.args, *cell.args)
-
-    def command_text(self, cell: Cell) -> str:
-        """The command as a shell takes it; of a notebook, which only the runner makes a script of, with a note."""
-        return shlex.join(self.command(cell)) + (" (its cells as one script)" if cell.script.endswith(".ipynb") else "")
 
     def variables(self, cell: Cell) -> tuple[tuple[str, str], ...]:
         """The environment variables of a cell, sorted by name; those of its axes win over those of every trial."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
@@ -22,6 +21,7 @@ from runner.outcomes.layout import changes
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import sentences
 from runner.outcomes.reported_metric import reported
+from runner.outcomes.reproduction import commands
 from runner.outcomes.result import (
     AxisResult,
     CellResult,
@@ -32,7 +32,6 @@ from runner.outcomes.result import (
     KeptComparisons,
     LockResult,
     NeighbourChange,
-    ReproductionCommands,
     Result,
     TrialResult,
 )
@@ -235,7 +234,9 @@ class _Assembly:
             network=any(record.network for record in ran),
             expected=", ".join(one.outcome for one in expected(matrix, cell.id)),
             as_expected=is_as_expected(matrix, judged),
-            commands=_commands(matrix, cell, lock, is_rewritten=any(record.rewritten for record in ran)),
+            commands=commands(
+                matrix, cell, lock.shown if lock else None, is_rewritten=any(record.rewritten for record in ran)
+            ),
             trials=tuple(
                 self._trial(record, verdict, copy=(record.seed, record.key) in copies)
                 for record, verdict in judged.trials
@@ -356,22 +357,3 @@ def _imported(records: Sequence[Record]) -> dict[str, str]:
 def _rounded(value: float | None) -> float | None:
     """A value to draw, short as JSON."""
     return value if value is None or not math.isfinite(value) else float(f"{value:.{_DIGITS}g}")
-
-
-def _commands(matrix: Matrix, cell: Cell, lock: KnownLock | None, *, is_rewritten: bool) -> ReproductionCommands:
-    """The commands that run a cell again: with this tool, and from its lock alone."""
-    file, only = shlex.quote(matrix.path.name), shlex.quote(str(cell.id))
-    with_runner = (f"convergence-matrix {file} --only {only}", f"convergence-matrix shell {only} --matrix {file}")
-    if lock is None:
-        return ReproductionCommands(with_runner=with_runner, without_runner=())
-    command = matrix.experiment.command_text(cell)
-    env = "".join(f"{name}={shlex.quote(value)} " for name, value in matrix.experiment.variables(cell))
-    preludes = ", ".join(cell.preludes)
-    without = (
-        *([f"# only with the runner: the prelude {preludes}, so this runs the script without it"] if preludes else []),
-        f"uv venv --python {lock.shown.python} cell",
-        f"uv pip install --python cell/bin/python --require-hashes -r locks/{lock.shown.name}.txt",
-        *(["patch -p0 < imports.diff    # what was changed in the script, above"] if is_rewritten else []),
-        f"{env}PYTHONHASHSEED=0 cell/bin/python {command}    # the runner also seeds NumPy, random and the framework",
-    )
-    return ReproductionCommands(with_runner=with_runner, without_runner=without)

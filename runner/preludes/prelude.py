@@ -146,6 +146,8 @@ def _text(value: object) -> str:
     return value
 
 
+OR: Final = " or "
+"""Between requirements of which one is enough."""
 _FIELD = re.compile(r"^(?P<key>how|applies|reverse|breadth): (?P<value>.+)$", re.MULTILINE)
 _HEAD: Final = """\
 # Switches
@@ -170,7 +172,7 @@ class CatalogueSwitch:
     how: str
     """The call or setting that makes the difference."""
     applies: tuple[str, ...]
-    """The stacks that it is for, as requirements that must all hold (PEP 508); none: all."""
+    """The stacks that it is for, as requirements that must all hold (PEP 508), or one of some parted by `OR`."""
     reverse: str
     """The switch that does the opposite; empty where there is none."""
     breadth: int
@@ -208,6 +210,6 @@ def _switches(path: Path) -> Iterator[CatalogueSwitch]:
 
 
 def _row(switch: CatalogueSwitch) -> str:
-    stacks = ", ".join(f"`{one}`" for one in switch.applies) or "all"
+    stacks = ", ".join(f"`{one}`" for one in switch.applies).replace(OR, f"`{OR}`")
     reverse = f"`{switch.reverse}`" if switch.reverse else ""
     return f"| `{switch.name}` | {switch.does} | {switch.how} | {stacks} | {reverse} | {switch.breadth} |\n"

@@ -1,4 +1,4 @@
-"""The report in a real browser, opened from disk: what a reader does, what a hostile script can't, how fast it is."""
+"""The report in a real browser, opened from disk: what a reader does, what a hostile script can't."""
 
 from __future__ import annotations
 
@@ -361,32 +361,15 @@ def test_nothing_that_a_script_wrote_is_obeyed(page: Page, report: Result, tmp_p
     assert page.evaluate("window.hacked") is None
 
 
-def test_ten_thousand_cells_are_painted_in_a_second_and_filtered_in_a_fifth(browser: Browser, tmp_path: Path) -> None:
+def test_ten_thousand_cells_are_counted_by_what_a_reader_asks_for(browser: Browser, tmp_path: Path) -> None:
     report = report_of_sizes({"tensorflow": 20, "models": 25, "numpy": 5, "import": 4}, seeds=1, epochs=3)
     small = write_site(report.model_copy(update={"cells": report.cells[:1], "changes": ()}), tmp_path)
     (small.folder / "index.html").write_text(matrix_page(report))
     (small.folder / "data" / "matrix.js").write_text(pages.matrix_script(report))
+    kinds = Counter(cell.kind for cell in report.cells)
     page = browser.new_page()
-    painted, filtered = [], []
-    for _ in range(3):
-        open_page(page, small.folder)
-        painted.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
-    for query in ("outcome:bad", "tensorflow:>=1.5", "nan", "fail->pass along tensorflow", "models:>=2 -outcome:good"):
-        filtered.append(
-            page.evaluate(
-                """async (text) => {
-                const query = document.getElementById("query");
-                const begun = performance.now();
-                query.value = text;
-                query.dispatchEvent(new Event("input"));
-                await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-                return performance.now() - begun;
-            }""",
-                query,
-            )
-        )
-        assert "of 10000 cells" in page.get_by_role("status").inner_text()
+    open_page(page, small.folder)
+    for query, count in (("outcome:bad", kinds["bad"]), ("-outcome:good", 10_000 - kinds["good"])):
+        page.locator("#query").fill(query)
+        expect(page.get_by_role("status")).to_contain_text(f"{count} of 10000 cells")
     page.close()
-    print(f"painted after {painted} ms, filtered in {filtered} ms")
-    assert min(painted) < 1000
-    assert sorted(filtered)[len(filtered) // 2] < 200

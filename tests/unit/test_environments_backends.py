@@ -70,6 +70,9 @@ def test_what_an_axis_or_the_packages_name_already_is_not_asked_for_again(fake):
     assert content(resolved("tensorflow==2.16", "keras==3.3", backend="tensorflow")) == plain
     lock = resolved("keras==3.13", backend="jax", packages=("jax<0.5", "jaxlib"))
     assert content(lock, Layer.OVERLAY) == {"jax": "0.4", "jaxlib": "0.4"}
+    fake.add_wheel("tensorflow_gpu", "2.15", "2026-03-01", ["numpy"], tag=TAG)
+    lock = resolved("keras==2.15", backend="tensorflow", packages=("tensorflow-gpu",))
+    assert content(lock, Layer.OVERLAY) == {"tensorflow-gpu": "2.15"}
 
 
 def test_a_wheel_of_the_project_is_the_backend(fake, tmp_path):

@@ -169,7 +169,7 @@ def test_a_backend_counts_with_what_only_it_needs_and_what_both_have_is_asked_by
     path = write_matrix(tmp_path / "here", text, ())
     beside = {"jax": "3.14.0", "torch": "3.16.0"}
     for backend, version in product(beside, (None, *beside.values())):
-        pins = (("keras", "3.11.3"), *([("h5py", version)] if version else ()))
+        pins = (("keras", "3.11.3"), *([("h5py", version), (backend, "2.8.0")] if version else ()))
         holds = {"keras": "3.11.3", "h5py": version or beside[backend], backend: "2.8.0"}
         packages = [
             LockedPackage(
@@ -190,7 +190,7 @@ def test_a_backend_counts_with_what_only_it_needs_and_what_both_have_is_asked_by
     assert [one.names for one in cause.components] == [("backend",)]
     assert account.sentences[1].startswith("backend (jax → torch) alone makes the difference")
     asked = {part.partition("=")[0] for cell, _ in engine.ran for part in cell.split(",")}
-    assert asked == {"keras", "backend", "script", "prelude", "h5py"}
+    assert asked == {"keras", "backend", "script", "prelude", "h5py", "jax", "torch"}
     assert {"torch-float64", "torch-deterministic"} <= {one.name for one in account.switches}
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from runner.explain.switches import bringing_back, interventions_from_catalogue
+from runner.explain.switches import bringing_back, interventions_from_catalogue, interventions_made_for
 from runner.investigate.intervene import Intervention
 from runner.investigate.question import Combination
 from runner.outcomes.account import NameLookup, RemovedName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 GOOD, BAD = (Combination.of({"tensorflow": version}) for version in ("2.10.1", "2.16.1"))
 
@@ -70,6 +71,34 @@ def test_a_switch_is_tried_on_the_stacks_that_it_is_for_and_reversed_on_those_of
     assert "resource-variables" not in found
     sample = found["normalization-sample-variance"]
     assert (sample.reverse_name, sample.reverse.cell.values["prelude"]) == ("unfused-normalization",) * 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "tried"),
+    [
+        ({"scikit-learn": "1.5.2", "numpy": "2.1.1"}, False),
+        ({"tensorflow": "1.13.1"}, True),
+        ({"keras": "3.15.1", "torch": "2.13.0"}, True),
+        ({"tf-keras": "2.16.0"}, True),
+    ],
+)
+def test_of_requirements_that_are_parted_by_or_one_is_enough(bad: dict[str, str], tried: bool) -> None:
+    assert ("float64" in named(bad)) is tried
+
+
+@pytest.mark.parametrize(("package", "tried"), [("torch", True), ("scikit-learn", False)])
+def test_the_order_of_batches_is_fixed_only_where_something_cuts_batches(
+    package: str, tried: bool, tmp_path: Path
+) -> None:
+    workplace = SimpleNamespace(root=tmp_path / ".runner")
+    asking: Any = SimpleNamespace(
+        contents={BAD: ((package, "1.0"),)},
+        trials={},
+        laboratory=SimpleNamespace(equipment=SimpleNamespace(workplace=workplace)),
+        matrix=SimpleNamespace(folder=tmp_path),
+    )
+    made = list(interventions_made_for(asking, GOOD, BAD, None))
+    assert [one.name for one in made] == ["data-order"] * tried
 
 
 def test_of_what_keras_took_away_only_an_earlier_keras_is_tried_and_of_another_package_nothing() -> None:

@@ -10,7 +10,7 @@ import pytest
 from runner.outcomes.account import Account, Factor
 
 ROOT = Path(__file__).parents[2]
-STORED = sorted([*(ROOT / "reports" / "cases").glob("*.json"), ROOT / "reports" / "why" / "account.json"])
+STORED = sorted([*(ROOT / "reports" / "cases").glob("*.json"), *(ROOT / "reports").glob("*/account.json")])
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)

@@ -11,6 +11,7 @@ from probe_world import OLDEST_AND_NEWEST, run
 
 from runner.preludes.defaults import Default, explicit
 from runner.preludes.prelude import (
+    OR,
     TOOLS,
     Prelude,
     catalogue,
@@ -37,7 +38,8 @@ def test_a_switch_says_what_it_does_and_for_which_stacks(switch: CatalogueSwitch
     assert switch.how
     assert "|" not in switch.does + switch.how
     assert 1 <= switch.breadth <= 9
-    assert all(Requirement(one).name for one in switch.applies)
+    assert switch.applies
+    assert all(Requirement(one).name for text in switch.applies for one in text.split(OR))
 
 
 @pytest.mark.parametrize("switch", SWITCHES)

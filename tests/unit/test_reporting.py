@@ -99,9 +99,9 @@ def test_what_can_not_be_repeated_without_this_tool_is_said(tmp_path: Path, monk
     text = TEXT.replace("  script:", "  prelude: [none, resource-variables]\n  script:")
     with open_session(Matrix.load(write_matrix(tmp_path / "here", text)), world=world_of(engine)) as session:
         cells = session.run().result.cells
-    told = {cell.values["prelude"]: cell.commands.without_runner[0] for cell in cells if cell.commands}
-    assert told["none"] == "uv venv --python 3.11 cell"
-    assert told["resource-variables"].startswith("# only with the runner: the prelude resource-variables")
+    told = {cell.values["prelude"]: cell.commands.without_runner for cell in cells if cell.commands}
+    (said,) = set(told["resource-variables"]) - set(told["none"])
+    assert said.startswith("# only with the runner: the prelude resource-variables")
 
 
 def test_a_report_read_back_is_the_same(report: Result, tmp_path: Path) -> None:

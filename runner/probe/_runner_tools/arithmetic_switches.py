@@ -33,6 +33,7 @@ def float64(prelude: "PreludeHandle") -> None:
     """Keras computes in 64 bits where the script names no type
 
     how: keras.backend.set_floatx("float64") in every Keras, after it read its configuration
+    applies: keras or tensorflow or tf-keras
     breadth: 6
     """
 

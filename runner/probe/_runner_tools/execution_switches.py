@@ -1,8 +1,9 @@
 """Switches of how TensorFlow executes: eagerly or in graphs, with which variables, control flow and Keras.
 
 A switch is a function of `prelude`. The first line of its docstring says what is different with it; `how` names the
-call or setting, `applies` the stacks (requirements that must all hold), `reverse` the switch that does the opposite,
-`breadth` how much it changes, from 1 (one default of one kind of object) to 9 (the whole way of execution).
+call or setting, `applies` the stacks (requirements that must all hold; of some parted by `or`, one), `reverse` the
+switch that does the opposite, `breadth` how much it changes, from 1 (one default of one kind of object) to 9 (the whole
+way of execution).
 """
 
 import os
