@@ -156,13 +156,13 @@ def test_the_world_of_a_job_is_its_own_and_nothing_of_the_users(
 
 
 def test_a_script_that_ignores_sigterm_is_killed_when_its_time_is_up(stage: Stage, tmp_path: Path) -> None:
-    job = job_of("ignore_sigterm.py", tmp_path, limits=replace(LIMITS, timeout_s=1.5, grace_s=0.5))
+    job = job_of("ignore_sigterm.py", tmp_path, limits=replace(LIMITS, timeout_s=3, grace_s=1.5))
     assert ended(stage.run(job)) == (None, signal.SIGKILL, Cut.TIMEOUT)
     assert job.folder.log.read_text() == "started\nasked to end\n"
 
 
 def test_a_script_may_leave_in_order_when_its_time_is_up(stage: Stage, tmp_path: Path) -> None:
-    ending = stage.run(job_of("leave_on_sigterm.py", tmp_path, limits=replace(LIMITS, timeout_s=1.5, grace_s=20)))
+    ending = stage.run(job_of("leave_on_sigterm.py", tmp_path, limits=replace(LIMITS, timeout_s=3, grace_s=20)))
     assert ended(ending) == (7, None, Cut.TIMEOUT)
 
 
@@ -179,7 +179,7 @@ def test_an_endless_writer_is_stopped_at_the_limit_of_its_disk(script: str, stag
 
 
 def test_endless_output_is_kept_short_and_ends_with_the_time(stage: Stage, tmp_path: Path) -> None:
-    job = job_of("endless_output.py", tmp_path, limits=replace(LIMITS, timeout_s=1.5, log_bytes=100_000))
+    job = job_of("endless_output.py", tmp_path, limits=replace(LIMITS, timeout_s=3, log_bytes=100_000))
     ending = stage.run(job)
     log = job.folder.log.read_bytes()
     assert ending.cut is Cut.TIMEOUT

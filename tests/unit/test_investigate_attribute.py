@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from planted import FAULT, World, evidence
 
@@ -44,7 +44,6 @@ def causes(found):
 
 
 @given(st.integers(2, 7), st.data())
-@settings(max_examples=40, deadline=None)
 def test_all_planted_smallest_sets_are_named_and_nothing_else(number, data) -> None:
     names = "abcdefg"[:number]
     sets = data.draw(st.lists(st.frozensets(st.sampled_from(names), min_size=1, max_size=3), min_size=1, max_size=3))
@@ -146,7 +145,6 @@ def test_cells_that_do_not_differ_have_no_cause() -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(0, 100))
-@settings(max_examples=20, deadline=None)
 def test_a_search_that_was_cut_off_goes_on_with_the_same_questions(seed, cut) -> None:
     whole = world("ce", noise=0.08, seed=seed)
     found = attributed("abcdef", whole)
@@ -174,7 +172,6 @@ def test_what_is_recorded_is_not_asked_again() -> None:
 
 
 @given(st.integers(0, 90))
-@settings(max_examples=20, deadline=None)
 def test_a_budget_is_kept_and_what_is_known_by_then_is_told(budget) -> None:
     answers = world("be")
     found = attributed("abcdef", answers, AttributeRules(budget=budget))

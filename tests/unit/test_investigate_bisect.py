@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from planted import FAULT, OTHER, World, along, axis, evidence
 
@@ -33,7 +33,6 @@ def steps(found):
 
 
 @given(st.integers(2, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n - 1))), st.sampled_from([0.0, 1.0]))
-@settings(max_examples=30, deadline=None)
 def test_one_flip_between_known_ends_is_found_in_at_most_log2_n_plus_2_decisions(n_and_flip, start) -> None:
     n, flip = n_and_flip
     places = axis(n)
@@ -116,7 +115,6 @@ def test_nothing_testable_is_told_as_such() -> None:
 
 
 @given(st.data())
-@settings(max_examples=20, deadline=None)
 def test_planted_flips_are_all_inside_what_is_told(data) -> None:
     n = data.draw(st.integers(2, 30))
     flips = data.draw(st.sets(st.integers(1, n - 1), max_size=2))
@@ -129,7 +127,6 @@ def test_planted_flips_are_all_inside_what_is_told(data) -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(0, 200))
-@settings(max_examples=30, deadline=None)
 def test_a_search_that_was_cut_off_goes_on_with_the_same_questions(seed, cut) -> None:
     rates = [0.9 if rate else 0.1 for rate in rates_of(30, 7, 19)]
     whole, world = bisected(rates, seed=seed)
@@ -142,7 +139,6 @@ def test_a_search_that_was_cut_off_goes_on_with_the_same_questions(seed, cut) ->
 
 
 @given(st.permutations(range(12)))
-@settings(max_examples=20, deadline=None)
 def test_the_order_of_what_is_known_does_not_matter(order) -> None:
     places = axis(12)
     stored = {places[place]: evidence(2) if place < 5 else evidence(0, 2) for place in order}
@@ -162,7 +158,6 @@ def test_what_is_recorded_is_not_asked_again() -> None:
 
 
 @given(st.integers(0, 60))
-@settings(max_examples=15, deadline=None)
 def test_a_budget_is_kept_and_what_is_known_by_then_is_told(budget) -> None:
     found, world = bisected(rates_of(50, 12, 30), BisectRules(fault=FAULT, budget=budget))
     assert found.trials == sum(one.trials for one in world.known.values()) <= budget
@@ -210,7 +205,6 @@ def test_the_fault_is_that_of_the_last_bad_end_else_the_most_frequent_one() -> N
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=7), st.floats(0.01, 1))
-@settings(max_examples=30, deadline=None)
 def test_the_chain_agrees_with_adding_up_every_path(counts, further) -> None:
     weights = [(likelihood(good, bad), likelihood(bad, good)) for good, bad in counts]
     n = len(weights) - 1

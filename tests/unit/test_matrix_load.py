@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from textwrap import dedent
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matrix_files import SMALLEST, FakeIndex, loaded, written
 
@@ -273,7 +273,6 @@ def mistakes_of(path: Path) -> tuple[Mistake, ...]:
     return ()
 
 
-@settings(max_examples=150, deadline=None)
 @given(MATRICES | YAML_LIKE | st.text(), st.booleans())
 def test_any_text_gives_a_matrix_or_mistakes_with_places_inside_it(text: str, smallest: bool) -> None:
     with TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matrix_files import FakeIndex, loaded, refused, release
 
@@ -286,7 +286,6 @@ RELEASES = st.dictionaries(VERSIONS, st.booleans(), min_size=1).map(
 )
 
 
-@settings(max_examples=50)
 @given(RELEASES, st.sampled_from(Every), st.booleans())
 def test_a_range_takes_the_newest_of_each_group_and_nothing_yanked_or_early(
     releases: list[object], every: Every, prereleases: bool

@@ -102,12 +102,12 @@ def test_an_outcome_is_drawn_with_every_seed_and_where_it_broke() -> None:
 
 def test_a_long_training_is_thinned_and_its_break_is_kept() -> None:
     losses = [1 / (1 + n) for n in range(1_000)] + [float("nan")]
-    records = [record(*losses, seed=seed) for seed in range(12)]
-    outcome = judge_cell(CellId.of({"six": "1"}), [(one, verdict_of(one)) for one in records], Seeds(lead=4, cap=12))
+    records = [record(*losses, seed=seed) for seed in range(6)]
+    outcome = judge_cell(CellId.of({"six": "1"}), [(one, verdict_of(one)) for one in records], Seeds(lead=4, cap=6))
     chart = outcome.plot().to_dict()
     [points] = chart["datasets"].values() if "datasets" in chart else [chart["data"]["values"]]
     assert len(points) < 5000
-    assert sum(bool(point["broken"]) for point in points) == 12
+    assert sum(bool(point["broken"]) for point in points) == 6
 
 
 def test_without_altair_or_without_a_curve_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from outcomes_records import BREAKS, cell, outcome, record, settling, trial
 
@@ -146,7 +146,6 @@ def test_a_cell_that_the_second_pass_makes_flaky_asks_for_more_seeds():
 
 
 @given(st.permutations(range(4)), st.permutations(range(3)))
-@settings(max_examples=20, deadline=None)
 def test_neither_the_order_of_trials_nor_that_of_cells_changes_what_is_said(trials, cells):
     levels = ((0.14, 0.15, 0.13, 0.16), (0.9, 0.8, 0.85, 0.2), (0.5, 0.5, 0.14, 0.7))
     known = [cell(str(number), *map(settling, of_cell)) for number, of_cell in enumerate(levels)]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from outcomes_records import BREAKS, cell, crash, epochs, outcome, settling, trial
 
@@ -192,7 +192,6 @@ CELLS = st.lists(st.sampled_from([*map(settling, SPREAD), settling(0.1), BREAKS]
 
 
 @given(CELLS, CELLS, st.randoms(use_true_random=False))
-@settings(max_examples=25, deadline=None)
 def test_swapping_sides_turns_worse_into_better_and_the_order_of_trials_does_not_matter(ours, theirs, shuffler):
     (values, trials), one = cell("1", *ours), outcome("2", *theirs)
     shuffled = list(trials)

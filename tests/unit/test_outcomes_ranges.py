@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from outcomes_made import BUILD, FLAKY, FLAT, GOOD, IMPORT, LABELS, NAN, OPEN, by_id, founding, line, made
 
@@ -207,7 +207,6 @@ _STATEMENT = re.compile(
 _RANGE = re.compile(r"(?:on (?P<only>[\d.]+)|from (?P<first>[\d.]+) (?:to (?P<last>[\d.]+)|on))(?=$|[ ,])")
 
 
-@settings(max_examples=300)
 @given(TWO_AXES)
 def test_what_is_said_is_true_of_the_cells(labels: dict[tuple[str, str], str]) -> None:
     """Read the sentence as a person would, and look every claim up."""

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, mannwhitneyu
 
@@ -69,7 +69,6 @@ def test_scipys_approximation_with_ties_goes_below_the_smallest_p_there_is():
 
 
 @given(LEVELS, LEVELS)
-@settings(max_examples=30)
 def test_swapping_two_samples_mirrors_what_is_said_of_them(x, y):
     one, other = difference_of(x, y), difference_of(y, x)
     assert (one.p, one.superiority) == (pytest.approx(other.p), pytest.approx(1 - other.superiority))
@@ -78,7 +77,6 @@ def test_swapping_two_samples_mirrors_what_is_said_of_them(x, y):
 
 
 @given(LEVELS, LEVELS, st.integers(-40, 40), st.randoms(use_true_random=False))
-@settings(max_examples=30)
 def test_neither_the_scale_nor_the_order_of_values_matters(x, y, power, shuffler):
     scaled = [value * 2.0**power for value in x]
     shuffler.shuffle(scaled)
@@ -146,7 +144,6 @@ def test_more_seeds_are_foreseen_for_more_spread():
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
-@settings(max_examples=30)
 def test_corrections_keep_the_order_and_never_make_a_p_smaller(ps):
     corrected = holm(ps)
     assert all(p <= adjusted + 1e-12 for p, adjusted in zip(ps, corrected, strict=True))

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from imports.corpus import FLAVOURS, forms
 from probe_world import OLDEST_AND_NEWEST
@@ -269,7 +269,6 @@ LINES = (
 
 
 @given(st.lists(st.sampled_from(LINES), max_size=8), st.sampled_from(["\n", "\r\n"]), st.booleans())
-@settings(max_examples=30, deadline=None)
 def test_a_script_without_keras_comes_out_as_it_went_in(lines: list[str], newline: str, ended: bool) -> None:
     from runner.scripts.codemod import rewrite  # LibCST is heavy
 

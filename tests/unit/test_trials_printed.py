@@ -88,13 +88,13 @@ def test_a_log_that_is_not_there_has_been_searched_for_nothing(tmp_path: Path) -
 
 
 HOSTILE = {
-    "a single line of 20 MB": b"a" * 20_000_000 + b"\naccuracy: 0.5\n",
-    "a single line of numbers": b"accuracy: " + b"1" * 4_000_000,
-    "many states of one line": b"\raccuracy: 0.1" * 200_000,
-    "escapes that never end": b"\x1b[" + b"0;" * 2_000_000,
-    "many escapes": b"\x1b]" * 1_600_000,
-    "empty lines": b"\n" * 3_000_000,
-    "short lines": b"a\n" * 200_000,
+    "a single line of 5 MB": b"a" * 5_000_000 + b"\naccuracy: 0.5\n",
+    "a single line of numbers": b"accuracy: " + b"1" * 1_000_000,
+    "many states of one line": b"\raccuracy: 0.1" * 50_000,
+    "escapes that never end": b"\x1b[" + b"0;" * 500_000,
+    "many escapes": b"\x1b]" * 400_000,
+    "empty lines": b"\n" * 750_000,
+    "short lines": b"a\n" * 50_000,
 }
 
 
@@ -106,7 +106,7 @@ def test_no_log_and_no_pattern_takes_long(tmp_path: Path, name: str, pattern: st
 
     values = found(tmp_path, HOSTILE[name], pattern)
 
-    assert time.process_time() - began < 15
+    assert time.process_time() - began < 4
     assert len(values) <= 100_000
 
 
