@@ -17,6 +17,7 @@ from runner.outcomes.reported_metric import seen
 from runner.outcomes.series import canonical
 from runner.outcomes.verdict import Label, Standing, standing
 from runner.plurals import counted
+from runner.scripts.training_loop import COMPILED
 from runner.trials.script_metrics import metric_name, shown_lines
 
 if TYPE_CHECKING:
@@ -186,6 +187,12 @@ def _way_out(record: Record, metric: str) -> str:
         return f"did you mean {near[0]}?"
     if offers:
         return _likeliest(offers).advice(metric)
+    compiled = next((name for name in COMPILED if f".{name}(" in record.loop), None)
+    if compiled is not None:
+        return (
+            f"nothing can be seen inside of `{compiled}` ({record.loop}): have `jax.lax.scan` return the losses from a"
+            " compiled function, or print them there with `jax.debug.print` and name the pattern under `metrics:`"
+        )
     where = f" in its loop ({record.loop})" if record.loop else ""
     return _written(record) or (
         f'print it{where} and name its pattern under `metrics:`, or write {{"{metric}": value}} there to the file'

@@ -16,6 +16,8 @@ _LEARNS = frozenset({"apply_gradients", "apply", "minimize", "backward", "train_
 """Calls that learn, whatever they are called on."""
 _MAY_LEARN = frozenset({"step", "run", "update", "fit"})
 """Calls that learn where nothing surer is there: of an optimizer, of a session, of a model."""
+COMPILED = ("while_loop", "fori_loop", "scan")
+"""Functions of JAX that run a loop inside of compiled code."""
 _COUNTERS = ("epoch", "step", "iter", "batch")
 _LONGEST_SOURCE = 1024**2
 
@@ -29,14 +31,20 @@ def loop_line(source: bytes) -> tuple[int, str] | None:
     if tree is None:
         return None
     loops = [node for node in ast.walk(tree) if isinstance(node, _Loop)]
-    for looks_like in (_learns, _may_learn, _counts):
-        found = [loop for loop in loops if looks_like(loop)]
-        if found:
-            loop = _innermost(found)
+    for looks_like in (_learns, _may_learn, None, _counts):
+        found = [loop for loop in loops if looks_like(loop)] if looks_like else []
+        line = _innermost(found).lineno if found else None if looks_like else _compiled_line(tree)
+        if line is not None:
             lines = source.decode("utf-8", "replace").splitlines()
-            text = lines[loop.lineno - 1].strip() if loop.lineno <= len(lines) else ""
-            return loop.lineno, text[:120]
+            text = lines[line - 1].strip() if line <= len(lines) else ""
+            return line, text[:120]
     return None
+
+
+def _compiled_line(tree: ast.Module) -> int | None:
+    """The line of the first loop of JAX that runs inside of compiled code."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node.func) in COMPILED]
+    return min((node.lineno for node in calls if isinstance(node.func, ast.Attribute)), default=None)
 
 
 def _parsed(source: bytes) -> ast.Module | None:

@@ -53,6 +53,14 @@ def test_without_any_trace_the_loop_and_the_file_of_metrics_are_named() -> None:
     assert "$RUNNER_METRICS" in found
 
 
+@pytest.mark.parametrize("function", ["while_loop", "fori_loop", "scan"])
+def test_of_a_loop_inside_of_compiled_code_the_reason_says_that_nothing_can_be_seen_there(function: str) -> None:
+    found = reason(record(**NOTHING, loop=f"train.py:12: x = jax.lax.{function}(f, x)", log_tail="done\n"))
+
+    assert f"nothing can be seen inside of `{function}` (train.py:12: x = jax.lax.{function}(f, x))" in found
+    assert "jax.debug.print" in found
+
+
 def test_a_name_that_is_nearly_one_that_was_reported_is_told() -> None:
     made = record(epochs=epochs("fit-1", {"val_accuracy": 0.5}))
 
