@@ -199,7 +199,8 @@ class KerasTraining:
         self._trainings.inside += 1
         if weights.is_first_graph():
             self._where.building()  # TensorFlow 1: the step is made here, and taken by a session later
-        if weights.is_first_graph() or weights.is_stateless():
+            return variables, None
+        if weights.is_stateless():
             return variables, None
         eager, read = weights.is_eager(), weights.reader(backend)
         loop = self._loops.known(optimizer)

@@ -159,8 +159,5 @@ def is_first_graph() -> bool:
 
 
 def _tensorflow(name: str) -> "Any":
-    for tensorflow in ("tensorflow", "tensorflow_core"):
-        module = sys.modules.get("%s.python.%s" % (tensorflow, name))
-        if module is not None:
-            return module
-    return None
+    module: Any = sys.modules.get("tensorflow.python." + name)
+    return sys.modules.get("tensorflow_core.python." + name) if module is None else module
