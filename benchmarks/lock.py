@@ -18,7 +18,7 @@ from uv import find_uv_bin
 
 from runner.cache import cache_folder
 from runner.environments.index.catalog import Catalog
-from runner.environments.index.index_address import network_settings
+from runner.environments.index.connection import network_settings
 from runner.environments.interpreters import HostToolchain, find_interpreters, newest_of
 from runner.environments.lock import Environment, Lock
 from runner.environments.resolve import resolve

@@ -16,8 +16,7 @@ import typer
 from runner.cli.progress import observer_for_terminal
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
-from runner.session.last_run import read_last_run
-from runner.session.options import Options, parse_shard
+from runner.session.options import Options, parse_shard, read_last_run
 from runner.session.results import FailOn
 from runner.session.session import open_session
 

@@ -300,7 +300,7 @@ def publish(
 
 def _from_matrix(context: typer.Context, matrix: Path, chosen: Options, to: Path | None) -> Written:
     """The site of what is stored: of the last run, unless another engine is named."""
-    from runner.session.reporting import publish as publish_results  # noqa: PLC0415 - templates, numpy
+    from runner.session.results import publish as publish_results  # noqa: PLC0415 - templates, numpy
 
     with looked_at(context, matrix, chosen) as session:
         return publish_results(session.last_results(), to)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.cache import cache_folder, read_sealed, write_sealed
-from runner.environments.index.index_address import network_settings, without_addresses
+from runner.environments.index.connection import network_settings, without_addresses
 from runner.environments.processes import Processes
 from runner.errors import BuildFailedError
 
@@ -59,7 +59,7 @@ class Toolchain(Protocol):
     def uv(self, arguments: Sequence[str], *, folder: Path) -> CompletedProcess[str]:
         """Run `uv ARGUMENTS` with `folder` as working directory; the interpreter is this toolchain's.
 
-        UV_PYTHON, `index_address.network_settings()` and REPRODUCIBLE are set. Paths in the arguments are relative to
+        UV_PYTHON, `connection.network_settings()` and REPRODUCIBLE are set. Paths in the arguments are relative to
         the folder, and nothing outside it is seen.
         """
         ...

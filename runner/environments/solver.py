@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from runner.environments.index.catalog import FRESH_S
-from runner.environments.index.index_address import (
+from runner.environments.index.connection import (
     INDEX_NAME,
     IndexAddress,
     index_address,

@@ -84,7 +84,7 @@ def _steps(laboratory: Laboratory, good: CellId, bad: CellId, every: str) -> Ite
     yield ForecastStep("Where first", 0, most=TRIALS)
     number = sum(may_apply(switch, bad.values) for switch in catalogue().values()) + MADE_FOR
     yield ForecastStep(f"Which mechanism, up to {number} switches, and one for each default that differs", number + 2)
-    if any(axis_kind(axis) in {AxisKind.PACKAGE, AxisKind.PYTHON} for axis in differing):
+    if any(axis_kind(axis) in {AxisKind.PACKAGE, AxisKind.PYTHON, AxisKind.BACKEND} for axis in differing):
         yield ForecastStep("Which package", 0, most=MOST_FOR_PACKAGES)
 
 

@@ -26,7 +26,6 @@ from runner.investigate.attribute import attribute
 from runner.investigate.bisect import BisectRules, bisect
 from runner.investigate.intervene import InterveneRules, intervene
 from runner.investigate.question import AttributeRules, BudgetSpentError, Combination, answered
-from runner.matrix.axes import AxisKind
 from runner.matrix.cell_id import CellId
 from runner.outcomes.account import Account, Decision, Factor, Side
 from runner.outcomes.comparing import compare
@@ -224,8 +223,6 @@ class _Steps:
         self._intervene(*found.pair, initial=initial)
         if found.removed and found.removed.package in FRAMEWORK:
             return  # it was theirs, and not of another package that came along
-        if any(AxisKind.BACKEND.value in cause.names for cause in found.attribution.causes):
-            return  # what came along is the backend itself
         if experimenter.budget.ended:
             return
         self.found.experimenter.observer.note(

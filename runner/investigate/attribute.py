@@ -12,6 +12,7 @@ from itertools import combinations, pairwise, product
 from typing import TYPE_CHECKING
 
 from runner.investigate.question import AttributeRules, BudgetSpentError, Inquiry
+from runner.matrix.axes import AxisKind
 from runner.matrix.cell_id import CellId
 from runner.outcomes.account import Cause, Decision, Factor, SearchEnding
 
@@ -190,13 +191,17 @@ def _less(cause: Cause) -> list[frozenset[str]]:
 
 
 def _inner(inquiry: Inquiry, cause: Cause) -> Inquiry | None:
-    """The inquiry into what a cause brought along; None where it brought nothing, or that is not known."""
+    """The inquiry into what a cause brought along; None where it brought nothing, or that is not known.
+
+    Two backends are two distributions: what only one of them needs comes and goes with it, and is not asked by itself.
+    """
     moved = frozenset(cause.names)
     good, bad = inquiry.evidence(_NOTHING), inquiry.evidence(moved)
     if good is None or bad is None or not good.contents or not bad.contents:
         return None
     had, has = dict(good.contents), dict(bad.contents)
-    brought = [name for name in {**had, **has} if had.get(name) != has.get(name) and name not in moved]
+    apart = had.keys() ^ has.keys() if AxisKind.BACKEND.value in moved else set()
+    brought = [name for name in {**had, **has} if had.get(name) != has.get(name) and name not in moved | apart]
     if not brought:
         return None
     own = tuple(factor for factor in inquiry.factors if factor.name in moved)

@@ -10,7 +10,7 @@ from runner.engines.protocol import EngineKind
 from runner.laboratory.request import Known, Stored
 from runner.laboratory.setup import Settings, groups_of
 from runner.trials.job_files import remove
-from runner.trials.script_metrics import read_with
+from runner.trials.script_metrics import read_with, search_log
 from runner.trials.trial import stored_trials
 
 if TYPE_CHECKING:
@@ -72,8 +72,6 @@ class Records:
         """
         new = [pattern for _, pattern in metrics.patterns if pattern not in record.printed]
         if new and record.ran:
-            from runner.trials.printed import search_log  # noqa: PLC0415 - only for patterns that came later
-
             found = search_log(self._equipment.workplace.log(record.key), new)
             if found:
                 record = record.model_copy(update={"printed": {**record.printed, **found}})

@@ -15,9 +15,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.matrix.axes import axis_kind
-from runner.outcomes.expectations import complaint, expected, is_as_expected
 from runner.outcomes.failures import FailureGroup, failure_groups
 from runner.outcomes.fingerprint import message_told
+from runner.outcomes.judged_matrix import complaint, expected, is_as_expected
 from runner.outcomes.layout import changes
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import sentences

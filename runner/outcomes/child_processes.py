@@ -6,8 +6,7 @@ import math
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from runner.outcomes.fits import Companions
-from runner.outcomes.model_trainings import process_of
+from runner.outcomes.fits import Companions, process_of
 from runner.outcomes.reported_metric import trainings
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, assert_never
 
 from runner.matrix.model import Judging
-from runner.outcomes.advice import advice
 from runner.outcomes.child_processes import judged_rank, of_children
+from runner.outcomes.failures import advice, unreported
 from runner.outcomes.fingerprint import message_told, raised_at_import, signal_name
 from runner.outcomes.fits import adversaries, companions, judged_fit, unconverged
 from runner.outcomes.judge import Value
@@ -313,8 +313,6 @@ def _unreported(verdict: Verdict, record: Record, criterion: tuple[Comparison, .
     missing += [one.metric for one in criterion[1:] if set(reported(record, one.metric).values) <= {None}]
     if not missing:
         return verdict
-    from runner.outcomes.unreported import unreported  # noqa: PLC0415 - only where a metric has no value
-
     return replace(
         verdict,
         label=Label.NO_METRICS,

@@ -1,4 +1,7 @@
-"""The pages of the whole matrix, and the site's data as scripts, which a page opened from disk can load."""
+"""The pages of the whole matrix, and the site's data as scripts, which a page opened from disk can load.
+
+Charts are drawn by the pages themselves: a Vega-Lite specification each kind, and one library for all.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ import json
 import math
 import re
 from functools import cache
+from importlib.metadata import version
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from runner.cache import cache_folder, read_sealed, write_sealed
 from runner.outcomes.outcome import Leaning
-from runner.reports.charts import bundle_name
 from runner.reports.notation import ANSWER_KINDS, SYMBOLS, epoch_time, figure, kind_counts, minute, size
 from runner.reports.past_runs import News, gone, news_of, strips
 from runner.reports.untrusted import visible
@@ -282,3 +287,31 @@ def _environment() -> Environment:
     environment.filters |= {"figure": figure, "seconds": epoch_time, "size": size, "day": minute}
     environment.globals |= {"symbols": SYMBOLS, "rules": RULES, "vega": bundle_name()}
     return environment
+
+
+_SPECS = Path(__file__).parent / "specs"
+_VEGA_LITE = "6.4"
+
+
+def specs_script() -> str:
+    """All specifications as one script for the pages."""
+    specs = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(_SPECS.glob("*.json"))}
+    return f'site.receive("specs",{json.dumps(specs, separators=(",", ":"))});\n'
+
+
+def bundle_name() -> str:
+    """The file name of the charts' library: another version is another file."""
+    return f"vega-{version('vl-convert-python')}.js"
+
+
+def bundle() -> bytes:
+    """The library that draws charts, as one script; made once on a machine, which takes seconds."""
+    kept = cache_folder() / "charts" / bundle_name()
+    found = read_sealed(kept)
+    if found is None:
+        import vl_convert  # noqa: PLC0415 - starts a JavaScript engine
+
+        code = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", _VEGA_LITE)
+        found = f"(() => {{\n{code}\n}})();\n".encode()  # its many short names stay its own
+        write_sealed(kept, found)
+    return found

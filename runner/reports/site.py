@@ -1,6 +1,6 @@
 """The site: a folder of static pages made from a report alone, that opens from disk and needs no network.
 
-Takes a report and a folder; what is there and would come out the same is left untouched.
+Takes a report and a folder; what is there and would come out the same is left untouched. A badge is part of it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
 
 from runner.errors import MachineError
 from runner.outcomes.result import as_json
-from runner.reports import charts, pages
-from runner.reports.badge import badge
+from runner.reports import pages
 from runner.reports.cell_page import CellPages
 from runner.reports.junit import junit
 from runner.reports.markdown import report_md
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from runner.outcomes.result import Result
+
 
 _MOST_WAITING = 64
 """So many files are in memory until they are written."""
@@ -61,7 +62,7 @@ def write_site(report: Result, folder: Path) -> Written:
     writer.write("junit.xml", junit(report))
     writer.write("badge.svg", badge(report))
     writer.write_all(_files(report))
-    writer.write_once(f"assets/{charts.bundle_name()}")
+    writer.write_once(f"assets/{pages.bundle_name()}")
     writer.sweep()
     return Written(folder=folder, written=writer.written, kept=writer.kept, removed=writer.removed)
 
@@ -74,7 +75,7 @@ def _files(report: Result) -> Iterator[tuple[str, str]]:
     if report.accounts:
         yield "why.html", why_page(report)
     yield "data/matrix.js", pages.matrix_script(report)
-    yield "data/specs.js", charts.specs_script()
+    yield "data/specs.js", pages.specs_script()
     for path in sorted(_ASSETS.iterdir()):
         yield f"assets/{path.name}", _asset(path)
     cell_pages = CellPages(report)
@@ -137,7 +138,7 @@ class _Writer:
         if (self.folder / name).is_file():
             self.kept += 1
         else:
-            self.write(name, charts.bundle().decode())
+            self.write(name, pages.bundle().decode())
 
     def sweep(self) -> None:
         """Remove the files of cells that are no more."""
@@ -154,3 +155,50 @@ class _Writer:
             return path.stat().st_size == len(content) and path.read_bytes() == content
         except FileNotFoundError:
             return False
+
+
+_LABEL = "convergence"
+_GREEN, _AMBER, _RED, _GREY = "#1a7f37", "#8a5a00", "#b3261e", "#57606a"
+"""Each dark enough that white text on it can be read (contrast of 4.5 and more); the words say the same."""
+_WIDE, _NARROW = frozenset("mwMW%"), frozenset("fijlrtI1.,:/|' ")
+_PADDING = 6
+
+
+def badge(report: Result) -> str:
+    """The badge as SVG: how many cells converge, in words and in a colour."""
+    words, colour = _message(report)
+    left, right = _width(_LABEL), _width(words)
+    title = escape(f"{_LABEL}: {words}")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{title}">'
+        f"<title>{title}</title>"
+        f'<rect width="{left + right}" height="20" rx="3" fill="{colour}"/>'
+        f'<path fill="#3d444d" d="M3 0h{left - 3}v20H3a3 3 0 0 1-3-3V3a3 3 0 0 1 3-3z"/>'
+        '<g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,Geneva,sans-serif" font-size="11">'
+        f"{_text(_LABEL, left / 2, left)}{_text(words, left + right / 2, right)}</g></svg>\n"
+    )
+
+
+def _message(report: Result) -> tuple[str, str]:
+    """The words and the colour; what nobody knows is grey, never green."""
+    total = len(report.cells)
+    good = sum(cell.kind == "good" for cell in report.cells)
+    if not any(cell.seeds for cell in report.cells):
+        return "nothing ran", _GREY
+    unknown = sum(cell.kind == "undecided" for cell in report.cells)
+    if unknown * 2 > total:
+        return f"{unknown}/{total} undecided", _GREY
+    words = f"{good}/{total} converge"
+    if any(cell.expected and not cell.as_expected for cell in report.cells):
+        return f"{words}, not as expected", _RED
+    return words, _GREEN if good == total else _AMBER if good else _RED
+
+
+def _width(words: str) -> int:
+    """About how wide the words are in Verdana, 11 pixels high, with room on both sides."""
+    return round(sum(10 if c in _WIDE else 4.6 if c in _NARROW else 7 for c in words)) + 2 * _PADDING
+
+
+def _text(words: str, middle: float, width: int) -> str:
+    """Words of a fixed length, so that a reader's other font does not leave the badge."""
+    return f'<text x="{middle:g}" y="14" textLength="{width - 2 * _PADDING}">{escape(words)}</text>'

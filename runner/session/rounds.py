@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from runner.errors import ExpectationFailed
 from runner.laboratory.request import Request
-from runner.outcomes.expectations import is_as_expected
 from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.judged_matrix import is_as_expected
 from runner.outcomes.verdict import Label
 
 if TYPE_CHECKING:

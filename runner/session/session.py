@@ -23,12 +23,10 @@ from runner.matrix.cells import expand, select
 from runner.matrix.model import Seeds
 from runner.matrix.settle import missing_versions, settle
 from runner.plurals import counted
-from runner.session.last_run import keep_last_run, read_last_run
 from runner.session.ledger import lacking_for, ledger_of
-from runner.session.options import Observer, Options, Unwatched
+from runner.session.options import Observer, Options, Unwatched, keep_last_run, read_last_run
 from runner.session.plan import CellPlan, EnvironmentPlan, Plan
-from runner.session.reporting import report_of
-from runner.session.results import Results, keep_comparisons, read_comparisons, results_of
+from runner.session.results import Results, keep_comparisons, read_comparisons, report_of, results_of
 from runner.session.rounds import Rounds
 
 if TYPE_CHECKING:

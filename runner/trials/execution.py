@@ -16,8 +16,8 @@ from runner.scripts.script import content_of, copy_script
 from runner.scripts.training_loop import came_after, loop_line
 from runner.trials.file_trouble import ProjectView, file_trouble
 from runner.trials.job_files import collect, remove
-from runner.trials.printed import search_log
 from runner.trials.record import PreludeRun, Record
+from runner.trials.script_metrics import search_log
 from runner.trials.tables import read_tables, snapshot
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from runner.environments import lockfile
 from runner.environments.index.catalog import Catalog
-from runner.environments.index.index_address import index_address
+from runner.environments.index.connection import index_address
 from runner.environments.interpreters import HostToolchain, download, newest_of
 from runner.environments.lock import Environment, Layer, Lock, Unresolvable
 from runner.environments.lockfile import difference

@@ -1,4 +1,4 @@
-"""Reports as `runner.session.reporting` makes them, made short; and texts as a hostile script prints them."""
+"""Reports as `runner.session.results` makes them, made short; and texts as a hostile script prints them."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine()
     fake.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
-    monkeypatch.setattr("runner.reports.charts.bundle", lambda: b"// a library")
+    monkeypatch.setattr("runner.reports.pages.bundle", lambda: b"// a library")
     return fake
 
 

@@ -26,7 +26,7 @@ PAIR = "--good script=a.py --bad script=b.py --only six=1.0.0"
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine(losses=lambda job, seed: stuck(seed) if values(job)["script"] == "b.py" else good(seed))
-    monkeypatch.setattr("runner.reports.charts.bundle", lambda: b"// a library")
+    monkeypatch.setattr("runner.reports.pages.bundle", lambda: b"// a library")
     return fake
 
 

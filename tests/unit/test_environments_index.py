@@ -5,7 +5,7 @@ from fake_index import FakeIndex
 
 from runner.environments.index import catalog, connection
 from runner.environments.index.catalog import Catalog
-from runner.environments.index.index_address import IndexAddress, index_address, network_settings, without_addresses
+from runner.environments.index.connection import IndexAddress, index_address, network_settings, without_addresses
 from runner.environments.times import UNDATED
 from runner.errors import MachineError, UsageError
 

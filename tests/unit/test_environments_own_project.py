@@ -8,10 +8,10 @@ import pytest
 from matrix_files import loaded, mistakes_in
 from resolved import PYTHON, content, reason, resolved, stack_index, toolchain
 
-from runner.environments import own_project
+from runner.environments import source_builds
 from runner.environments.lock import Environment, OwnPackage
 from runner.environments.lockfile import inputs_digest, read_if_it_follows, write
-from runner.environments.own_project import own_package, own_wheel
+from runner.environments.source_builds import own_package, own_wheel
 from runner.errors import BuildFailedError, UsageError
 from runner.laboratory.setup import Setup
 
@@ -58,7 +58,7 @@ def project(tmp_path, fake):
 def described(folder, *extras):
     """As a new process would have it."""
     own_package.cache_clear()
-    own_project._place.cache_clear()
+    source_builds._place.cache_clear()
     return own_package(folder, frozenset(extras))
 
 
@@ -94,13 +94,13 @@ def test_a_project_is_what_its_backend_says_of_it_and_is_left_as_it_was(project)
     ],
 )
 def test_of_an_extra_that_is_asked_for_the_rest_of_the_marker_stays(line, extras, expected):
-    found = list(own_project._required([line], frozenset(extras)))
+    found = list(source_builds._required([line], frozenset(extras)))
     if expected is not None:
         assert found == expected
     else:
         (text,) = found
         assert "extra" not in text
-        assert own_project.Requirement(text).marker.evaluate({"sys_platform": "linux", "python_version": "3.9"})
+        assert source_builds.Requirement(text).marker.evaluate({"sys_platform": "linux", "python_version": "3.9"})
 
 
 def test_comments_and_layout_change_no_key_and_code_and_data_do(project):
@@ -123,7 +123,7 @@ def test_what_a_compiled_project_is_made_of_is_in_its_key(project):
 
 def test_a_project_that_does_not_change_is_built_once(project, monkeypatch):
     own = described(project)
-    monkeypatch.setattr(own_project, "_built", None)
+    monkeypatch.setattr(source_builds, "_built", None)
     assert described(project) == own
 
 

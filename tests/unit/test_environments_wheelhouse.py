@@ -15,7 +15,7 @@ from runner.environments.index import connection
 from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import HostToolchain, Interpreter
 from runner.environments.lock import Environment, Layer, LockedPackage
-from runner.environments.sdists import essential_line, missing_compiler
+from runner.environments.source_builds import essential_line, missing_compiler
 from runner.environments.wheelhouse import fetch, refuse_overlaps
 from runner.errors import BuildFailedError, MachineError
 

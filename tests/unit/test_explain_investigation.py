@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -161,25 +162,36 @@ def test_a_package_that_is_installed_for_an_axis_under_another_name_was_not_brou
     assert contents_of(lock) == (("python", "3.10"), ("tensorflow", "2.10.1"))
 
 
-def test_a_backend_makes_the_difference_as_a_whole(engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_backend_counts_with_what_only_it_needs_and_what_both_have_is_asked_by_itself(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
     text = TEXT.replace("  six: [1.0.0, 1.15.0]\n", "  keras: [3.11.3]\n  backend: [jax, torch]\n")
     path = write_matrix(tmp_path / "here", text, ())
-    for backend in ("jax", "torch"):
-        environment = Environment(pins=(("keras", "3.11.3"),), backend=backend)
+    beside = {"jax": "3.14.0", "torch": "3.16.0"}
+    for backend, version in product(beside, (None, *beside.values())):
+        pins = (("keras", "3.11.3"), *([("h5py", version)] if version else ()))
+        holds = {"keras": "3.11.3", "h5py": version or beside[backend], backend: "2.8.0"}
         packages = [
-            LockedPackage(name=name, version="3.11.3", layer=layer, hashes=(f"sha256:{'0' * 64}",))
-            for name, layer in (("keras", Layer.BASE), (backend, Layer.OVERLAY))
+            LockedPackage(
+                name=name,
+                version=holds[name],
+                layer=Layer.BASE if name == "keras" else Layer.OVERLAY,
+                hashes=(f"sha256:{'0' * 64}",),
+            )
+            for name in holds
         ]
         made = {"as_of": datetime(2025, 8, 23, tzinfo=UTC), "exemptions": (), "packages": packages}
+        environment = Environment(pins=pins, backend=backend)
         write(finished(environment=environment, python="3.11", **made), path.parent / "locks")
     engine.losses = lambda job, seed: stuck(seed) if values(job)["backend"] == "torch" else good(seed)
     account = explained(engine, path, "backend=jax,script=a.py", "backend=torch,script=a.py")
-    assert [cause.names for cause in account.causes] == [("backend",)]
+    (cause,) = account.causes
+    assert (cause.names, cause.brought, cause.bystanders) == (("backend",), ("h5py",), ())
+    assert [one.names for one in cause.components] == [("backend",)]
     assert account.sentences[1].startswith("backend (jax → torch) alone makes the difference")
     asked = {part.partition("=")[0] for cell, _ in engine.ran for part in cell.split(",")}
-    assert asked == {"keras", "backend", "script", "prelude"}
+    assert asked == {"keras", "backend", "script", "prelude", "h5py"}
     assert {"torch-float64", "torch-deterministic"} <= {one.name for one in account.switches}
-    assert not [sentence for sentence in account.unknown if "came along" in sentence]
 
 
 def test_cells_that_both_converge_at_another_level_are_told_apart_by_the_level(

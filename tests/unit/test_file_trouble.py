@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.outcomes.advice import advice
+from runner.outcomes.failures import advice
 from runner.outcomes.judging import verdict_of
 from runner.trials.file_trouble import ProjectView, file_trouble
 from runner.trials.record import FileTrouble, Record, ScriptException

@@ -222,6 +222,32 @@ def test_an_axis_that_is_guilty_stays_so_whatever_it_brings_along() -> None:
     assert cause.bystanders == ()
 
 
+BACKEND = [Factor(name="backend", good="jax", bad="torch")]
+BESIDE = {"jax": {"jaxlib": "0.10", "scipy": "1.17", "h5py": "3.14"}, "torch": {"sympy": "1.14", "h5py": "3.16"}}
+
+
+def of_a_backend(about: Combination) -> tuple[tuple[str, str], ...]:
+    """A backend has packages that the other one lacks; both have h5py, in versions of their own unless it is pinned."""
+    pinned = {name: version for name, version in about.pins if version}
+    return tuple({**BESIDE[about.cell.values["backend"]], **pinned}.items())
+
+
+@pytest.mark.parametrize(
+    ("rate", "guilty", "bystanders"),
+    [
+        (lambda about: 0.0 if about.cell.values["backend"] == "torch" else 1.0, "backend", ()),
+        (lambda about: 0.0 if ("h5py", "3.16") in of_a_backend(about) else 1.0, "h5py", ("backend",)),
+    ],
+)
+def test_of_what_a_backend_brings_along_only_what_the_other_one_has_too_is_asked(rate, guilty, bystanders) -> None:
+    answers, answer = holding(rate, of_a_backend)
+    (cause,) = answered(attribute(BACKEND), answer).causes
+    assert [one.names for one in cause.components] == [(guilty,)]
+    assert (cause.brought, cause.bystanders) == (("h5py",), bystanders)
+    assert {name for about in answers.places for name, _ in about.pins} == {"h5py"}
+    assert len(answers.places) == 4  # both backends, each with the other one's h5py
+
+
 def test_components_that_are_recorded_are_not_asked_again() -> None:
     stored: dict = {}
     answers, answer = holding(lambda about: 0.0 if dict(resolved(about))["numpy"] == "1.21" else 1.0, resolved)

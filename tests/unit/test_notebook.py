@@ -121,7 +121,7 @@ def test_without_altair_or_without_a_curve_it_is_said_what_to_do(monkeypatch: py
 
 
 def test_every_standing_has_a_look_of_its_own() -> None:
-    from runner.outcomes.plot import _LOOKS
+    from runner.outcomes.judged_cell import _LOOKS
 
     assert _LOOKS.keys() == {kind.value for kind in Standing}
     assert len({str(look) for look in _LOOKS.values()}) == len(_LOOKS)

@@ -10,7 +10,7 @@ from outcomes_made import made
 from outcomes_records import trial
 
 from runner.matrix.matrix_file import Matrix
-from runner.outcomes.expectations import complaint
+from runner.outcomes.judged_matrix import complaint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from runner.matrix.matrix_file import Matrix
 from runner.outcomes.assembly import LOG_BYTES, LOG_BYTES_OF_GOOD
 from runner.outcomes.result import read_result
 from runner.outcomes.series import MOST_POINTS, thinned
-from runner.session.reporting import excerpt
+from runner.session.results import excerpt
 from runner.session.session import open_session
 
 if TYPE_CHECKING:

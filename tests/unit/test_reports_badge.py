@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 from reports_made import cell, report
 
-from runner.reports.badge import badge
+from runner.reports.site import badge
 
 SVG = "{http://www.w3.org/2000/svg}"
 GREEN, AMBER, RED, GREY = "#1a7f37", "#8a5a00", "#b3261e", "#57606a"

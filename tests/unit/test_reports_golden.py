@@ -15,11 +15,11 @@ from made_account import made_account
 from results_made import accuracies
 from rich.console import Console
 
-from runner.reports.badge import badge
 from runner.reports.cell_page import CellPages
 from runner.reports.junit import junit
 from runner.reports.markdown import report_md, table_md
 from runner.reports.notebook import html_of
+from runner.reports.site import badge
 from runner.reports.spreadsheet import as_csv, as_json_rows
 from runner.reports.terminal.cell_sheet import print_account, print_cell
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts

@@ -14,7 +14,6 @@ from made_report import era_report, report_of_sizes
 from runner.errors import MachineError
 from runner.outcomes.result import as_json, read_result
 from runner.outcomes.verdict import Basis
-from runner.reports import charts
 from runner.reports.cell_page import CellPages
 from runner.reports.pages import RULES
 from runner.reports.site import write_site
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     """The charts' library takes seconds to make, and only a browser needs it."""
-    monkeypatch.setattr(charts, "bundle", lambda: b"// a library\n")
+    monkeypatch.setattr("runner.reports.pages.bundle", lambda: b"// a library\n")
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,7 @@ def test_every_cell_gets_a_first_look_before_any_gets_a_second_and_no_third_whil
 def test_second_trials_wait_for_an_environment_that_is_being_installed(
     engine: FakeEngine, matrix: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, looks, find = list[int](), threading.Event(), engine.find
+    told, looks, installing, find = list[int](), threading.Event(), threading.Event(), engine.find
     made = set[str]()
 
     class Told(Unwatched):
@@ -101,12 +101,17 @@ def test_second_trials_wait_for_an_environment_that_is_being_installed(
                 looks.set()
 
     def make(lock: Lock, *_arguments: object, **_options: object) -> Image | None:
-        assert looks.wait(20)
+        installing.set()
+        assert looks.wait(60)
         made.add(lock.environment.name)
         return find(lock)
 
+    def losses(_job: Job, seed: int) -> Sequence[float]:
+        assert installing.wait(60)  # the first trial ends while the second environment is installed
+        return (1.0, 0.5, 1e-6 * (seed + 1))
+
     engine.find = lambda lock: find(lock) if lock.environment.name in {"six-1.15.0", *made} else None  # type: ignore[method-assign]
-    engine.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
+    engine.losses = losses
     monkeypatch.setattr(engine, "make", make, raising=False)
     monkeypatch.setattr(engine, "toolchain", lambda _python: None, raising=False)
     monkeypatch.setattr("runner.environments.wheelhouse.fetch", lambda *_arguments, **_options: None)

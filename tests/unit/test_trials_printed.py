@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.engines.job_limits import LogFile
-from runner.trials.printed import number_of, search_log, shown_lines
+from runner.trials.script_metrics import number_of, search_log, shown_lines
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from runner.engines.docker.daemon import connect, engine_errors
 from runner.engines.docker.environment_images import EnvironmentImages
 from runner.engines.ownership import is_dead, this_runner
 from runner.engines.protocol import EngineKind, Room
-from runner.environments.index.index_address import network_settings
+from runner.environments.index.connection import network_settings
 from runner.environments.interpreters import REPRODUCIBLE
 from runner.errors import UsageError
 

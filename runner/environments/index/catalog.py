@@ -19,8 +19,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from runner.cache import cache_folder, read_sealed, write_sealed
-from runner.environments.index.connection import Connection, IndexSilentError
-from runner.environments.index.index_address import IndexAddress, without_addresses
+from runner.environments.index.connection import Connection, IndexAddress, IndexSilentError, without_addresses
 from runner.environments.index.project import (
     ACCEPTED,
     SDIST_ENDINGS,

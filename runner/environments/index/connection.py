@@ -1,14 +1,26 @@
-"""The connection to the package index: pages and files by HTTP, retried, credentials given to the index's host only."""
+"""The connection to the package index that the user's configuration names: its address, the network, pages and files.
+
+The settings by which the network is reached are for httpx and for uv alike. Pages and files come by HTTP, retried.
+Credentials of the address are given to the index's host only and never shown: `IndexAddress.url` and its repr are free
+of them.
+"""
 
 from __future__ import annotations
 
+import configparser
 import functools
+import os
+import re
+import subprocess
+import sys
+import tempfile
 import threading
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from runner.environments.index.index_address import certificate_file, index_address, is_offline, without_addresses
 from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +29,153 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from runner.environments.index.index_address import IndexAddress
+
+_NAMED = re.compile(r"^(?P<name>[A-Za-z0-9_.-]+)=(?P<url>https?://.*)$")
+_ADDRESS = re.compile(r"\b(?:https?|file)://[^\s`'\")>,]+")
+_CREDENTIALS = re.compile(r"UV_INDEX_[A-Z0-9_]+_(?:USERNAME|PASSWORD)")
+INDEX_NAME = "runner"
+"""The name of the index in a configuration file of uv, so that its credentials need not stand in that file."""
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_UV_NETWORK = (
+    "UV_CONCURRENT_DOWNLOADS",
+    "UV_HTTP_RETRIES",
+    "UV_HTTP_TIMEOUT",
+    "UV_INSECURE_HOST",
+    "UV_KEYRING_PROVIDER",
+    "UV_NATIVE_TLS",
+    "UV_OFFLINE",
+    "UV_SYSTEM_CERTS",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexAddress:
+    """The address of a simple index without its credentials, and these apart."""
+
+    url: str
+    name: str = ""
+    """The name by which uv's variables give its credentials."""
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> IndexAddress:
+        """Take an address apart; uv's `NAME=ADDRESS` form brings its credentials in the environment."""
+        named = _NAMED.match(text)
+        parts = urlsplit(named["url"] if named else text)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise UsageError(
+                "The package index of your configuration is not an http or https address. Exact dates of upload are"
+                " needed, which a folder of files does not have: name an index in UV_DEFAULT_INDEX."
+            )
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        host += f":{parts.port}" if parts.port else ""
+        prefix = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', named['name'].upper())}_" if named else ""
+        return cls(
+            url=urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", "")),
+            name=named["name"] if named else "",
+            user=unquote(parts.username or "") or (os.environ.get(f"{prefix}USERNAME", "") if named else ""),
+            password=unquote(parts.password or "") or (os.environ.get(f"{prefix}PASSWORD", "") if named else ""),
+        )
+
+    @property
+    def host(self) -> str:
+        """The host, for messages."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def secret_url(self) -> str:
+        """The address with its credentials: for the environment of uv, never for a file or a message."""
+        parts = urlsplit(self.url.rstrip("/"))
+        if not self.user and not self.password:
+            return urlunsplit(parts)
+        secret = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
+        return urlunsplit(parts._replace(netloc=f"{secret}@{parts.netloc}"))
+
+
+def index_address() -> IndexAddress:
+    """The index that the user's configuration names: uv's variables, pip's variable, pip's files, uv's own choice."""
+    for variable in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
+        if text := os.environ.get(variable):
+            return IndexAddress.parse(text)
+    return IndexAddress.parse(_pip_index() or _uv_index())
+
+
+def _pip_index() -> str | None:
+    """`index-url` of pip's configuration files: the last one that names it counts, as for pip."""
+    found = None
+    for file in _pip_files():
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read(file, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError) as error:
+            raise UsageError(f"{file} is not a configuration file that pip can read: {error}") from error
+        for section in ("global", "install"):
+            found = parser.get(section, "index-url", fallback=found)
+    return found
+
+
+def _pip_files() -> list[Path]:
+    own = os.environ.get("PIP_CONFIG_FILE")
+    if own == os.devnull:
+        return []
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    shared = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
+    files = [*(Path(folder, "pip", "pip.conf") for folder in shared), Path("/etc/pip.conf")]
+    if not own or not Path(own).exists():  # pip's own rule: the file of the variable stands in for the user's
+        files += [Path("~/.pip/pip.conf").expanduser(), config / "pip" / "pip.conf"]
+    return [*files, Path(sys.prefix, "pip.conf"), *([Path(own)] if own else [])]
+
+
+@functools.cache
+def _uv_index() -> str:
+    """The index that uv takes by default, its own configuration files included; asked of uv itself."""
+    from uv import find_uv_bin  # noqa: PLC0415 - most often an address is configured or a catalog is cached
+
+    with tempfile.TemporaryDirectory() as folder:
+        asked = [find_uv_bin(), "pip", "compile", "-", "--emit-index-url", "--no-header", "--quiet", "--offline"]
+        asked += ["--python", sys.executable]
+        done = subprocess.run(asked, input="", capture_output=True, text=True, cwd=folder, check=False)
+    for line in done.stdout.splitlines():
+        if line.startswith("--index-url "):
+            return line.removeprefix("--index-url ").strip()
+    raise MachineError(f"uv does not say which package index it uses: {without_addresses(done.stderr)}")
+
+
+def certificate_file() -> str | None:
+    """The certificates that the user's configuration names, for uv, pip or requests."""
+    for variable in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if text := os.environ.get(variable):
+            return text
+    return None
+
+
+def is_offline() -> bool:
+    """True where the user's configuration switches the network off."""
+    return os.environ.get("UV_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
+
+
+def network_settings() -> dict[str, str]:
+    """The environment that tells uv of index, certificates and proxies. Holds credentials: for processes only."""
+    index = index_address()
+    settings = {"UV_DEFAULT_INDEX": index.secret_url, "UV_NO_CONFIG": "1"}
+    if index.user or index.password:
+        settings |= {f"UV_INDEX_{INDEX_NAME.upper()}_USERNAME": index.user}
+        settings |= {f"UV_INDEX_{INDEX_NAME.upper()}_PASSWORD": index.password}
+    settings |= {name: os.environ[name] for name in _UV_NETWORK if name in os.environ}
+    settings |= {name: text for name, text in os.environ.items() if _CREDENTIALS.fullmatch(name)}
+    for name in _PROXIES:
+        settings |= {variant: os.environ[variant] for variant in (name, name.lower()) if variant in os.environ}
+    if certificates := certificate_file():
+        settings["SSL_CERT_FILE"] = certificates
+    if folder := os.environ.get("SSL_CERT_DIR"):
+        settings["SSL_CERT_DIR"] = folder
+    return settings
+
+
+def without_addresses(text: str) -> str:
+    """A text of uv or of the index as it may be shown and stored: no address, so no credentials either."""
+    return _ADDRESS.sub("<address>", text)
 
 
 ATTEMPTS = 4

@@ -1,7 +1,8 @@
-"""The user's own project as a package: what its build backend says of it, and its wheel for each CPython.
+"""Wheels built from source, once: source distributions of the index, and the user's own project.
 
-It is built from a copy, so that nothing is written into the project. What it says of itself comes from one build with
-a CPython of this machine; where that wheel is pure, it is installed everywhere, else each CPython builds its own.
+A source distribution is built with the cell's own CPython and the build tools of a fitting time. The project is built
+from a copy, so that nothing is written into it. What it says of itself comes from one build with a CPython of this
+machine; where that wheel is pure, it is installed everywhere, else each CPython builds its own.
 """
 
 from __future__ import annotations
@@ -25,16 +26,139 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from runner.cache import cache_folder, disk_trouble, read_sealed, write_sealed
 from runner.code_digest import code_digest
 from runner.environments.file_store import sha256_of
-from runner.environments.index.index_address import without_addresses
+from runner.environments.index.connection import without_addresses
 from runner.environments.interpreters import HostToolchain, find_interpreters
 from runner.environments.lock import OwnPackage
-from runner.environments.sdists import why_not_built
+from runner.environments.target import build_tools_date, stamp
+from runner.environments.times import UNDATED
 from runner.errors import BuildFailedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
 
     from runner.environments.interpreters import Interpreter, Toolchain
+
+
+_COMPILER = r"(?:[\w./+-]*/)?(?:[\w.]+-)*(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+|gfortran|c89|c99)(?:-[\d.]+)?"
+_MISSING = re.compile(
+    rf"""
+      command\ '{_COMPILER}'\ failed:\ No\ such\ file        # setuptools
+    | ^{_COMPILER}\ .*\n.*command\ '{_COMPILER}'\ failed\ with\ exit\ status\ 1$
+                                      # distutils of CPython up to 3.8, where the compiler itself said not a word
+    | unable\ to\ execute\ '?{_COMPILER}'?:\ No\ such\ file  # the same where it warns
+    | No\ such\ file\ or\ directory:\ '{_COMPILER}'          # what starts it without a shell
+    | (?:^|\s){_COMPILER}:\ (?:command\ )?not\ found         # a shell: numpy's own distutils
+    | Unknown\ compiler\(s\):                                # meson
+    | No\ CMAKE_C\w*_COMPILER\ could\ be\ found              # CMake
+    | linker\ `\w+`\ not\ found                              # Rust, which links with the C compiler
+    | fatal\ error:\ Python\.h:\ No\ such\ file              # a CPython without its headers compiles nothing either
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+
+
+def missing_compiler(said: str) -> str | None:
+    """The last line of a builder's output that shows that there is no compiler; None where it failed without one."""
+    ends = [found.end() for found in _MISSING.finditer(said)]
+    if not ends:
+        return None
+    start, end = said.rfind("\n", 0, ends[-1]) + 1, said.find("\n", ends[-1])
+    return said[start : end if end >= 0 else None].strip()
+
+
+_ESSENTIAL = tuple(
+    re.compile(pattern, re.MULTILINE)
+    for pattern in (
+        r"^.*\b(?:fatal error|error): (?:.*\.h(?:pp)?: No such file or directory|.*not declared\b.*)$",  # compilers
+        r"^\s*(?:[A-Za-z_]\w*\.)*(?!CalledProcessError)[A-Z]\w*(?:Error|Exception|NotFound)\b: .+$",
+        r"^\s*(?:\S+: )?(?:fatal )?error: (?!.*(?:exit (?:code|status)|returned non-zero)).+$",
+    )
+)
+"""Lines of a builder's output that say why it failed, the most telling kind first."""
+_LONGEST_ESSENTIAL = 200
+
+
+def essential_line(said: str) -> str:
+    """The line of a builder's output that says why it failed; empty where none does."""
+    for pattern in _ESSENTIAL:
+        if found := pattern.findall(said):
+            return str(found[-1]).strip()[:_LONGEST_ESSENTIAL]
+    return ""
+
+
+_LAST_LINES = 15
+_at_work: dict[Path, threading.Lock] = {}
+
+
+def built(
+    sdist: Path,
+    *,
+    sha256: str,
+    uploaded: Callable[[], datetime],
+    python: str,
+    toolchain: Callable[[], Toolchain],
+    say: Callable[[str], None],
+) -> Path:
+    """The wheel of a source distribution. What builds it depends on sdist and toolchain alone, never on a lock.
+
+    Raises BuildFailedError with the builder's last words.
+    """
+    builder = hashlib.sha256(toolchain().identity.encode()).hexdigest()[:12]
+    folder = cache_folder() / "built" / f"{sha256}-cp{python.replace('.', '')}-{builder}"
+    with _at_work.setdefault(folder, threading.Lock()):
+        made = _intact(folder)
+        if made is not None:
+            return made
+        say(f"building {sdist.name} for CPython {python}")
+        try:
+            return _build(sdist, folder, _tools_until(python, uploaded()), python, toolchain())
+        except OSError as error:
+            raise disk_trouble(folder, error, 0) from error
+
+
+def _intact(folder: Path) -> Path | None:
+    """The wheel that was built before; its digest is the name of the folder that it lies in."""
+    for wheel in folder.glob("*/*.whl"):
+        if sha256_of(wheel) == wheel.parent.name:
+            return wheel
+        wheel.unlink()
+    return None
+
+
+def _tools_until(python: str, uploaded: datetime) -> list[str]:
+    """The option that says up to when the build tools may be from; an index without times offers none by time."""
+    return [] if uploaded == UNDATED else ["--exclude-newer", stamp(build_tools_date(python, uploaded))]
+
+
+def _build(sdist: Path, folder: Path, tools: list[str], python: str, toolchain: Toolchain) -> Path:
+    with tempfile.TemporaryDirectory(prefix="runner-build-") as name:
+        work = Path(name)
+        shutil.copyfile(sdist, work / sdist.name)
+        done = toolchain.uv(["build", "--wheel", sdist.name, "--out-dir", "made", *tools], folder=work)
+        wheels = list((work / "made").glob("*.whl"))
+        if done.returncode or len(wheels) != 1:
+            raise BuildFailedError(
+                "install", why_not_built(sdist.name, without_addresses(done.stderr), python, toolchain)
+            )
+        target = folder / sha256_of(wheels[0]) / wheels[0].name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(".part")
+        shutil.copyfile(wheels[0], part)
+        return part.replace(target)
+
+
+def why_not_built(name: str, said: str, python: str, toolchain: Toolchain) -> str:
+    """The reason why something can't be built: the lack of a compiler, else the builder's last words."""
+    if (line := missing_compiler(said)) is None:
+        first = f"{name} can't be built: {essential_line(said)}".rstrip()
+        return "\n".join([first, *said.strip().splitlines()[-_LAST_LINES:]])
+    return (
+        f"{name} must be compiled for CPython {python}, and there is no compiler {toolchain.place}.\n"
+        f"Choose another release of the package, or another CPython (`python:`), for which the index has a wheel;"
+        f" or {toolchain.with_compiler}.\nIts builder said: {line}"
+    )
+
 
 _LEFT_OUT_ANYWHERE = frozenset({"__pycache__", "node_modules"})
 _LEFT_OUT_ABOVE = frozenset({"build", "dist"})
@@ -48,7 +172,6 @@ _SOURCES = frozenset(
 """The endings of what a compiled package is made of."""
 _EXTRA = re.compile(r'extra == "(?P<name>[^"]+)"')
 _ALWAYS = 'python_version >= "3"'
-_at_work: dict[str, threading.Lock] = {}
 
 
 @functools.cache
@@ -85,7 +208,7 @@ def own_wheel(own: OwnPackage, python: str, toolchain: Callable[[], Toolchain], 
         return wheel
     builder = hashlib.sha256(toolchain().identity.encode()).hexdigest()[:12]
     kept = place / f"cp{python.replace('.', '')}-{builder}"
-    with _at_work.setdefault(str(kept), threading.Lock()):
+    with _at_work.setdefault(kept, threading.Lock()):
         made = next(kept.glob("*/*.whl"), None)
         if made is not None:
             return made
