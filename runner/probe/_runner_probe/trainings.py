@@ -81,5 +81,5 @@ class Trainings:
             except Exception as failure:
                 channel.failed(getattr(leave, "__name__", name), failure)
 
-        both = enter_here, leave_if_entered
-        wrapping.put_around(cls, name, *(both if quick is None else quick(*both)), compiler)
+        first, last = (enter_here, leave_if_entered) if quick is None else quick(enter_here, leave_if_entered)
+        wrapping.put_around(cls, name, first, last, compiler)
