@@ -41,6 +41,7 @@ from runner.session.session import open_session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runner.environments.wheelhouse import DiskNeed
     from runner.session.plan import EnvironmentPlan, Plan
 
 
@@ -182,29 +183,28 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     yield from _disk_lines(plan)
 
 
-_CUDA = ("nvidia-", "cuda-", "triton")
-"""How the names of packages begin that only a GPU needs."""
-
-
 def _disk_lines(plan: Plan) -> Iterator[str]:
     """The disk space that the environments will take that are locked and not made yet."""
-    sizes = [environment.sizes for environment in plan.environments if environment.wanted and environment.sizes]
-    if not sizes:
+    need = plan.disk_need
+    if need is None:
         return
-    from runner.environments.wheelhouse import total  # noqa: PLC0415 - where nothing is to be made it is not needed
-
-    download, write = total(sizes)
     free = f"; {size(plan.room.free_bytes)} are free in {plan.room.path}" if plan.room else ""
     unlocked = f" and what the {plan.to_lock} without a lock will need" if plan.to_lock else ""
-    yield f"Disk: about {size(download)} to download, {size(write)} to install{unlocked}{free}."
-    locks = (one.lock for one in plan.environments if one.wanted and one.sizes and one.lock)
-    with_cuda = [lock for lock in locks if any(package.name.startswith(_CUDA) for package in lock.packages)]
-    if with_cuda:
+    yield f"Disk: {_needed(need)}{unlocked}{free}."
+    if plan.for_gpus:
         yield (
-            f"{counted(len(with_cuda), 'environment')} would install packages for GPUs, which no trial uses"
-            f" ({with_cuda[0].environment.name}): `indexes:` may name an index that has builds for processors, or"
+            f"{counted(len(plan.for_gpus), 'environment')} would install packages for GPUs, which no trial uses"
+            f" ({plan.for_gpus[0]}): `indexes:` may name an index that has builds for processors, or"
             " `packages:` a wheel file of one."
         )
+
+
+def _needed(need: DiskNeed) -> str:
+    known = f"about {size(need.download_bytes)} to download, {size(need.install_bytes)} to install"
+    if not need.unknown_files:
+        return known
+    unknown = f"{counted(need.unknown_files, 'file')} to download of a size that only the index knows"
+    return f"{known}, {unknown}" if need.install_bytes else unknown
 
 
 def show(

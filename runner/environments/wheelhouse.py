@@ -40,11 +40,24 @@ class LockSizes:
     """By SHA-256, the files that are not on disk."""
     layers: Mapping[str, int]
     """By digest, what is installed: the base's layer and the overlay's."""
+    unknown: frozenset[str] = frozenset()
+    """By SHA-256, the first of the files of each package that is not on disk and of unknown size."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DiskNeed:
+    """The disk space that several locks need together, in bytes, and the files that it does not count."""
+
+    download_bytes: int
+    install_bytes: int
+    unknown_files: int
+    """The number of files to download whose size is not known."""
 
 
 def sizes_of(lock: Lock, catalog: Catalog) -> LockSizes:
-    """About how much a lock needs. Nothing is asked or downloaded: a file that nothing is known of counts nothing."""
+    """About how much a lock needs. Nothing is asked or downloaded: what no cached page tells is unknown."""
     downloads: dict[str, int] = {}
+    unknown: set[str] = set()
     layers = dict.fromkeys(Layer, 0)
     for package in lock.packages:
         path = _on_disk(package, lock.python)
@@ -57,21 +70,30 @@ def sizes_of(lock: Lock, catalog: Catalog) -> LockSizes:
             smallest = min(sizes, key=lambda text: sizes[text])
             downloads[smallest] = sizes[smallest]
             layers[package.layer] += round(sizes[smallest] * _UNPACKED)
+        else:
+            unknown.add(min(package.hashes))
     overlay = f"{lock.digest} {Layer.OVERLAY.value}"
     return LockSizes(
         downloads=downloads,
         layers={lock.layer_digest(Layer.BASE): layers[Layer.BASE], overlay: layers[Layer.OVERLAY]},
+        unknown=frozenset(unknown),
     )
 
 
-def total(sizes: Iterable[LockSizes]) -> tuple[int, int]:
-    """The bytes to download and the bytes to install for several locks, each shared part counted once."""
+def total(sizes: Iterable[LockSizes]) -> DiskNeed:
+    """What several locks need together, each shared part counted once."""
     downloads: dict[str, int] = {}
     layers: dict[str, int] = {}
+    unknown: set[str] = set()
     for one in sizes:
         downloads |= one.downloads
         layers |= one.layers
-    return sum(downloads.values()), sum(layers.values())
+        unknown |= one.unknown
+    return DiskNeed(
+        download_bytes=sum(downloads.values()),
+        install_bytes=sum(layers.values()),
+        unknown_files=len(unknown - downloads.keys()),
+    )
 
 
 def _on_disk(package: LockedPackage, python: str) -> Path | None:

@@ -166,17 +166,6 @@ def belief(evidence: Evidence | None, fault: str | None) -> float:
     return if_good / (if_good + if_bad)
 
 
-def agreeing_trials(error: float) -> int:
-    """The number of agreeing trials that leave a doubt of at most `error`.
-
-    2 / 3 / 4 / 5 for 1.5 / 0.6 / 0.25 / 0.11 %.
-    """
-    n = 2
-    while likelihood(0, n) / (likelihood(n, 0) + likelihood(0, n)) > error:
-        n += 1
-    return n
-
-
 def decision_of(evidence: Evidence | None, fault: str | None, *, error: float, cap: int) -> Decision:
     """The decision about a combination now.
 

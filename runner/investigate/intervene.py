@@ -70,12 +70,6 @@ class Interventions:
     ending: SearchEnding
     trials: int
 
-    @property
-    def narrowest(self) -> SwitchFinding | None:
-        """The narrowest switch of the strongest standing that any has; None where no switch flips the outcome."""
-        flipping = {SwitchStanding.CAUSED_BY, SwitchStanding.GOES_WITH}
-        return next((one for one in self.tested if one.standing in flipping), None)
-
 
 def intervene(
     good: Combination,

@@ -11,6 +11,7 @@ import queue
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,11 +19,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from runner.environments.lock import Lock
 from runner.errors import BuildFailedError, RunnerError, StoppedError
 from runner.laboratory.request import Answer
-from runner.trials.execution import blocked_record, execute
+from runner.trials.execution import execute
+from runner.trials.record import Record
 from runner.trials.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from runner.engines.protocol import Engine, Image
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from runner.laboratory.request import More, Request
     from runner.laboratory.setup import Setup
     from runner.matrix.cell_id import CellId
-    from runner.trials.record import Record
     from runner.trials.trial import Setting
 
 
@@ -91,6 +92,24 @@ class _Obstacle:
     message: str
     unresolvable: bool = False
 
+    def record(self, key: str, *, cell: CellId, engine: str, lock: str) -> Record:
+        """The record of a cell for which no trial can run, by the name of its lock."""
+        return Record.model_validate(
+            {
+                "key": key,
+                "cell": dict(cell.values),
+                "seed": 0,
+                "engine": engine,
+                "stage": self.stage,
+                "unresolvable": self.unresolvable,
+                "exit_code": 1,
+                "lock": lock,
+                "message": self.message,
+                "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "duration_s": 0.0,
+            }
+        )
+
 
 @dataclass(kw_only=True)
 class _Group:
@@ -104,6 +123,13 @@ class _Group:
     """True while its installation is under way."""
     asked: Counter[CellId] = field(default_factory=Counter)
     """The number of trials that each cell has had or is to have."""
+    places: dict[CellId, int] = field(default_factory=dict)
+    """The place of each cell's request among these."""
+
+    def take(self, request: Request) -> None:
+        """Add a request, after those that are here."""
+        self.places.setdefault(request.cell.id, len(self.requests))
+        self.requests.append(request)
 
     def begin_installation(self) -> None:
         """Take note that it is under way."""
@@ -119,64 +145,54 @@ class _Held:
     start: Callable[[], None] = field(compare=False)
 
 
+@dataclass(kw_only=True, eq=False)
 class Dispatch:
-    """The state of one call."""
+    """The state of one call; nothing starts before `run`, at whose end the executor is shut down."""
 
-    def __init__(
-        self,
-        equipment: Equipment,
-        environments: Preparation,
-        records: Records,
-        *,
-        setup: Setup,
-        executor: Executor,
-        more: More,
-    ) -> None:
-        """Nothing starts yet; the executor is shut down at the end of `run`."""
-        self._equipment = equipment
-        self._environments = environments
-        self._records = records
-        self._setup = setup
-        self._executor = executor
-        self._more = more
-        self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        """Events, each as the call that answers it."""
-        self._open: set[Future[Any]] = set()
-        self._left = 0
-        """The number of tasks that have not been heard to end."""
-        self._pruning: Pruning | None = None
-        self._unmade: set[CellId] = set()
-        self._unseen: set[CellId] = set()
-        """The cells that have no answer yet."""
-        self._held: list[_Held] = []
-        """The trials that wait, as a heap; before they have begun they are not in the executor's hands."""
-        self._places = count()
-        self._handed_over = 0
-        """The number of trials that the executor has and has not ended."""
-        self._groups: list[_Group] = []
+    equipment: Equipment
+    environments: Preparation
+    records: Records
+    setup: Setup
+    executor: Executor
+    more: More
+    _events: queue.SimpleQueue[Callable[[], None]] = field(init=False, default_factory=queue.SimpleQueue)
+    """Events, each as the call that answers it."""
+    _open: set[Future[Any]] = field(init=False, default_factory=set)
+    _left: int = field(init=False, default=0)
+    """The number of tasks that have not been heard to end."""
+    _pruning: Pruning | None = field(init=False, default=None)
+    _unmade: set[CellId] = field(init=False, default_factory=set)
+    _unseen: set[CellId] = field(init=False, default_factory=set)
+    """The cells that have no answer yet."""
+    _held: list[_Held] = field(init=False, default_factory=list)
+    """The trials that wait, as a heap; before they have begun they are not in the executor's hands."""
+    _places: Iterator[int] = field(init=False, default_factory=count)
+    _handed_over: int = field(init=False, default=0)
+    """The number of trials that the executor has and has not ended."""
+    _groups: list[_Group] = field(init=False, default_factory=list)
 
     def run(self, requests: Sequence[Request], *, prune_images: bool) -> frozenset[CellId]:
         """Work through all requests; the cells of further ones whose environment could not be made again."""
-        groups = sorted(self._grouped(requests), key=lambda one: self._environments.still_to_do(one.environment))
+        groups = sorted(self._grouped(requests), key=lambda one: self.environments.still_to_do(one.environment))
         self._groups = groups
         if prune_images:
             environments = [group.environment for group in groups]
-            self._pruning = Pruning(environments, engine=self._equipment.engine, stopping=self._equipment.stopping)
+            self._pruning = Pruning(environments, engine=self.equipment.engine, stopping=self.equipment.stopping)
         else:
             self._unseen = {request.cell.id for request in requests if request.seeds and not request.before}
         try:
             for group in groups:
-                self._begin(self._executor.make(partial(self._prepare, group)), partial(self._prepared, group))
+                self._begin(self.executor.make(partial(self._prepare, group)), partial(self._prepared, group))
             while self._left:
                 self._events.get()()
                 self._start_held()
         except BaseException:
             for future in self._open:
                 future.cancel()
-            self._equipment.stop()
+            self.equipment.stop()
             raise
         finally:
-            self._executor.shut_down()
+            self.executor.shut_down()
         return frozenset(self._unmade)
 
     def _grouped(self, requests: Iterable[Request]) -> list[_Group]:
@@ -184,8 +200,8 @@ class Dispatch:
         for request in requests:
             cell = request.cell
             if cell.surroundings not in found:
-                found[cell.surroundings] = _Group(environment=self._setup.environment(cell))
-            found[cell.surroundings].requests.append(request)
+                found[cell.surroundings] = _Group(environment=self.setup.environment(cell))
+            found[cell.surroundings].take(request)
         return list(found.values())
 
     def _begin(
@@ -223,12 +239,12 @@ class Dispatch:
         if self._pruning:
             self._pruning.wait()
         try:
-            lock = self._environments.lock(group.environment)
+            lock = self.environments.lock(group.environment)
             if not isinstance(lock, Lock):
                 return _Obstacle(stage="install", message=lock.reason, unresolvable=True)
             again = any(request.fresh for request in group.requests)
             installing = partial(self._events.put, group.begin_installation)
-            return self._environments.image(lock, purpose=self._setup.name, again=again, installing=installing)
+            return self.environments.image(lock, purpose=self.setup.name, again=again, installing=installing)
         except BuildFailedError as error:
             return _Obstacle(stage=error.stage, message=str(error))
 
@@ -248,17 +264,17 @@ class Dispatch:
         self._end_if_done(group)
 
     def _setting(self, request: Request, image: Image) -> Setting:
-        lock = self._environments.locked(self._setup.environment(request.cell))
+        lock = self.environments.locked(self.setup.environment(request.cell))
         assert lock is not None  # noqa: S101 - the image was made of it
-        identity = self._equipment.engine.known_identity(lock.python) or image.base_identity
-        return self._records.setting(request.cell, self._setup, lock, (image.engine, identity))
+        identity = self.equipment.engine.known_identity(lock.python) or image.base_identity
+        return self.records.setting(request.cell, self.setup, lock, (image.engine, identity))
 
     def _block(self, group: _Group, obstacle: _Obstacle) -> None:
         """Answer with the record that says why no trial can run; a further request keeps what its cell came to."""
         further = [request for request in group.requests if request.further]
         if further:
             self._unmade |= {request.cell.id for request in further}
-            self._equipment.observer.note(
+            self.equipment.observer.note(
                 f"{group.environment.name} can't be made again, its cells get no more trials: {obstacle.message}"
             )
         for request in group.requests:
@@ -268,20 +284,13 @@ class Dispatch:
             self._unseen.discard(request.cell.id)
 
     def _blocked(self, environment: Environment, request: Request, obstacle: _Obstacle) -> Record:
-        engine = self._equipment.engine
-        record = blocked_record(
-            dict(request.cell.id.values),
-            key=self._records.blocked_key(environment, request.cell),
-            engine=engine.kind.value,
-            stage=obstacle.stage,
-            unresolvable=obstacle.unresolvable,
-            lock=environment.name,
-            message=obstacle.message,
-        )
-        lock = self._environments.locked(environment)
+        engine = self.equipment.engine
+        key = self.records.blocked_key(environment, request.cell)
+        record = obstacle.record(key, cell=request.cell.id, engine=engine.kind.value, lock=environment.name)
+        lock = self.environments.locked(environment)
         missing = lock is not None and not engine.known_identity(lock.python)
         # a CPython that is missing now may be there next time: a run looks for the key without the ending
-        self._equipment.store.put(record.model_copy(update={"key": f"{record.key}-now"}) if missing else record)
+        self.equipment.store.put(record.model_copy(update={"key": f"{record.key}-now"}) if missing else record)
         return record
 
     # -- trials ------------------------------------------------------------------------------------------------------
@@ -290,7 +299,7 @@ class Dispatch:
         """Hand over the trials that are stored, and run the others."""
         wanted = list(seeds)
         while wanted:
-            stored = {} if request.again else self._records.stored(setting, wanted)
+            stored = {} if request.again else self.records.stored(setting, wanted)
             for seed in wanted:
                 group.asked[request.cell.id] += 1
                 if seed not in stored:
@@ -305,7 +314,7 @@ class Dispatch:
         """Run a trial in its turn: the first of every cell, environments alternating, before the second of any."""
         group.under_way += 1
         before = request.before + group.asked[request.cell.id] - 1
-        turn = before, group.requests.index(request)
+        turn = before, group.places[request.cell.id]
         start = partial(self._execute_in, turn, group, request, trial)
         if before and self._unseen:
             heapq.heappush(self._held, _Held(turn=turn, place=next(self._places), start=start))
@@ -320,38 +329,36 @@ class Dispatch:
     def _may_begin(self, held: _Held) -> bool:
         if not self._unseen:
             return True
-        is_free = self._handed_over < self._executor.side_by_side
+        is_free = self._handed_over < self.executor.side_by_side
         is_near = any(group.is_installing for group in self._groups)
         return held.turn[0] < LOOKS_BEFORE_ALL_ARE_SEEN and is_free and not is_near
 
     def _execute_in(self, turn: Turn, group: _Group, request: Request, trial: Trial) -> None:
         assert group.image is not None  # noqa: S101 - trials begin after the environment was made
         begun = partial(self._events.put, partial(self._begun, trial))
-        future = self._executor.execute(partial(self._execute, trial, group.image), begun, turn)
+        future = self.executor.execute(partial(self._execute, trial, group.image), begun, turn)
         self._handed_over += 1
         # kept where it ended: a finished trial is never lost
-        self._begin(future, partial(self._finished, group, request, trial), self._equipment.store.put)
+        self._begin(future, partial(self._finished, group, request, trial), self.equipment.store.put)
 
     def _tell(self, answer: Answer) -> Sequence[int]:
         """Hand over an answer; the further seeds that are asked for."""
-        further = self._more(answer)
+        further = self.more(answer)
         self._unseen.discard(answer.cell.id)
         return further
 
     def _begun(self, trial: Trial) -> None:
-        self._equipment.observer.trial_started(trial, self._equipment.workplace.job(trial))
+        self.equipment.observer.trial_started(trial, self.equipment.workplace.job(trial))
 
     def _execute(self, trial: Trial, image: Image, cpus: Processors) -> Record:
         """Run a trial. Runs beside everything else."""
-        if self._equipment.stopping.is_set():
+        if self.equipment.stopping.is_set():
             raise StoppedError
-        return execute(
-            trial, image=image, engine=self._equipment.engine, workplace=self._equipment.workplace, cpus=cpus
-        )
+        return execute(trial, image=image, engine=self.equipment.engine, workplace=self.equipment.workplace, cpus=cpus)
 
     def _finished(self, group: _Group, request: Request, trial: Trial, record: Record) -> None:
         self._handed_over -= 1
-        read = self._records.read(record, self._setup.experiment.metrics)
+        read = self.records.read(record, self.setup.experiment.metrics)
         further = self._tell(Answer(cell=request.cell, seed=trial.seed, record=read))
         self._ask(group, request, trial.setting, further)
         group.under_way -= 1

@@ -1,6 +1,6 @@
 """The laboratory: these cells, so many seeds → records. It holds what the world gives, and judges nothing.
 
-    with open_laboratory(folder, engine="venv") as laboratory:
+    with open_laboratory(folder, Named(engine="venv")) as laboratory:
         laboratory.run(Setup.of(matrix), [Request(cell=cell, seeds=(0, 1))], more=lambda answer: ())
 
 Environments are made side by side with trials; each record is handed to `more` as it comes, which may answer with
@@ -11,6 +11,7 @@ investigation. Everything is handed in; a test hands in an engine without proces
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -87,9 +88,9 @@ class Laboratory:
 
         with self.claimed():
             dispatch = Dispatch(
-                self.equipment,
-                self.environments,
-                self.records,
+                equipment=self.equipment,
+                environments=self.environments,
+                records=self.records,
                 setup=setup,
                 executor=self._executor(setup.resources.cpus, self._jobs),
                 more=more,
@@ -177,14 +178,26 @@ class Laboratory:
         return self.equipment.engine.shell_command(image, job)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Named:
+    """The engine and the package indexes that a matrix or a user names."""
+
+    engine: str = "auto"
+    """docker, venv or auto."""
+    base: str = "auto"
+    """registry, offline or auto."""
+    before: Way | None = None
+    """The way that is tried first where neither engine nor base is named."""
+    undated: Callable[[str], bool] | None = None
+    """Tells the packages whose files may lack a time of upload."""
+    indexes: tuple[str, ...] = ()
+    """The further indexes."""
+
+
 def open_laboratory(
     folder: Path,
+    named: Named | None = None,
     *,
-    engine: str = "auto",
-    base: str = "auto",
-    before: Way | None = None,
-    undated: Callable[[str], bool] | None = None,
-    indexes: tuple[str, ...] = (),
     observer: Watcher | None = None,
     world: World | None = None,
     jobs: int | None = None,
@@ -192,17 +205,16 @@ def open_laboratory(
 ) -> Laboratory:
     """A laboratory with an engine and a package index of the world; both are opened when something needs them.
 
-    `engine` is docker, venv or auto, `base` registry, offline or auto; `before` is the way that is tried first where
-    neither is named; `undated` tells the packages whose files may lack a time of upload; `indexes` are further indexes.
+    Without `named`, what works here is found. `observer` hears of the work, `jobs` trials run at once.
     """
-    heard, outside = observer or Silence(), world or World()
+    named, heard, outside = named or Named(), observer or Silence(), world or World()
 
     def opened() -> Engine:
-        found, note = outside.engine(engine, base=base, before=before)
+        found, note = outside.engine(named.engine, base=named.base, before=named.before)
         for line in note.splitlines():
             heard.note(line)
         return found
 
-    catalog = partial(outside.catalog, undated, indexes)
+    catalog = partial(outside.catalog, named.undated, named.indexes)
     equipment = Equipment(folder, engine=opened, catalog=catalog, observer=heard, resolve=outside.resolve)
     return Laboratory(equipment, jobs=jobs, prune_images=prune_images)

@@ -135,7 +135,7 @@ class Preparation:
         engine = self._equipment.engine
         room = engine.room()
         missing = [lock for lock in locks if engine.find(lock) is None] if room else []
-        _, needed = total(self.sizes(lock) for lock in missing)
+        needed = total(self.sizes(lock) for lock in missing).install_bytes
         if room and needed > room.free_bytes:
             raise MachineError(
                 f"{counted(len(missing), 'environment')} to make take about {needed / 1e9:.1f} GB, and"

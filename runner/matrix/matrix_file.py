@@ -16,7 +16,7 @@ from runner.matrix.axes import (
     env_pairs,
 )
 from runner.matrix.axis_reader import AxisReader, require_value
-from runner.matrix.cells import adds_cell, cells, requirements_of
+from runner.matrix.cells import adds_cell, cells
 from runner.matrix.criterion import EXAMPLE, Comparison, CriterionError, parse
 from runner.matrix.declaration import outcome_words, read_sections
 from runner.matrix.experiment import read_experiment
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from runner.matrix.criterion import Comparison
     from runner.matrix.declaration import AsOf, Match, MatrixSections
-    from runner.matrix.model import Became, Cell, Partial, Requirement
+    from runner.matrix.model import Became, Partial, Requirement
 
 
 TOP = Position(line=1, column=1)
@@ -80,10 +80,6 @@ class Matrix(Grid):
         Raises MatrixError with every mistake that is in it, UsageError where the file can't be read.
         """
         return load_matrix(Path(path))
-
-    def packages_of(self, cell: Cell) -> tuple[str, ...]:
-        """The further requirements (PEP 508) of a cell, sorted, none twice."""
-        return requirements_of(self.packages, cell)
 
 
 def load_matrix(path: Path) -> Matrix:
@@ -233,17 +229,13 @@ def _check_script(matrix: Matrix, file: MatrixSections, left_out: frozenset[str]
 
 def _check_variables(matrix: Matrix, mistakes: Mistakes) -> None:
     """Note a backend that is an axis and a variable too."""
-    axes = [axis for axis in matrix.axes if axis.kind is AxisKind.BACKEND]
-    places = [
-        *(axes[0].position for _ in axes if BACKEND_VARIABLE in dict(matrix.experiment.env)),
-        *(
-            value.position
-            for axis in matrix.axes
-            if axis.kind is AxisKind.ENV and axes
-            for value in axis.values
-            if BACKEND_VARIABLE in dict(env_pairs(value.text))
-        ),
-    ]
+    backends = next((axis for axis in matrix.axes if axis.kind is AxisKind.BACKEND), None)
+    if backends is None:
+        return
+    values = (value for axis in matrix.axes if axis.kind is AxisKind.ENV for value in axis.values)
+    places = [value.position for value in values if BACKEND_VARIABLE in dict(env_pairs(value.text))]
+    if BACKEND_VARIABLE in dict(matrix.experiment.env):
+        places.insert(0, backends.position)
     for place in places:
         mistakes.add(place, f"there is an axis backend, and {BACKEND_VARIABLE} is set too", "leave one of them out")
 

@@ -108,7 +108,7 @@ def _requirement(text: str, when: tuple[Condition, ...], axes: Collection[str], 
     if not text.endswith(".whl") or "@" in text:
         return Requirement(text=_canonical(text, axes), when=when)
     wheel = _wheel_name(text)
-    line = f"{wheel.name} @ {PurePosixPath(text).as_posix()}#sha256={_digest(text, reader.folder)}"
+    line = f"{wheel.name} @ {PurePosixPath(text).as_posix()}#sha256={_digest(text, wheel, reader.folder)}"
     if wheel.name not in axes:
         backend = wheel.name if wheel.name in BACKENDS and AxisKind.BACKEND.value in axes else ""
         ours = (Condition(axis=AxisKind.BACKEND.value, specifiers=f"=={backend}"),) if backend else ()
@@ -161,12 +161,16 @@ def _wheel_name(text: str) -> _WheelName:
     return _WheelName(name=name, version=version.public)
 
 
-def _digest(text: str, folder: Path) -> str:
+def _digest(text: str, wheel: _WheelName, folder: Path) -> str:
     """The SHA-256 of a wheel file, in hex."""
     try:
         with (folder / text).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             is_wheel = zipfile.is_zipfile(file)
+    except FileNotFoundError:
+        got = f"pip download {wheel.name}=={wheel.version} --no-deps -d {PurePosixPath(text).parent}"
+        hint = f"one that an index has is got by `{got}`; `--index-url` names the index of another build"
+        raise RefusedError(f"there is no file {quoted(text)}", hint) from None
     except OSError as error:
         raise RefusedError(f"{quoted(text)} can't be read: {error.strerror}") from None
     if not is_wheel:

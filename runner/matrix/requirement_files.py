@@ -294,11 +294,6 @@ class _Project:
                 self._source.mistake(number, error)
 
 
-def _by_name(lists: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """Lists by their names as these are compared."""
-    return {str(canonicalize_name(name)): texts for name, texts in lists.items()}
-
-
 def _of_extras(extras: Iterable[str], own: str, known: Mapping[str, list[str]]) -> Iterator[str]:
     """The requirements of extras, those that an extra takes from another one (`mine[other]`) included."""
     waiting = list(extras)

@@ -6,11 +6,12 @@ import math
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from runner.outcomes.fits import Companions, process_of
+from runner.outcomes.fits import Companions
 from runner.outcomes.reported_metric import trainings
+from runner.trials.record import process_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Collection, Iterator
 
     from runner.matrix.model import Fits
     from runner.outcomes.reported_metric import ReportedMetric
@@ -26,16 +27,17 @@ def judged_rank(record: Record, metric: str) -> Record:
     if not any(ranks.values()):
         return record
     in_order = sorted({0, *ranks.values()})  # nobody says 0 of itself where the script's own process has it
-    views = [_of_processes(record, {name for name in ranks if ranks[name] != rank}.isdisjoint) for rank in in_order]
+    views = [_without(record, {name for name in ranks if ranks[name] != rank}) for rank in in_order]
     return next((view for view in views if trainings(view, metric)), views[0])
 
 
-def _of_processes(record: Record, wanted: Callable[[tuple[str]], bool]) -> Record:
+def _without(record: Record, processes: Collection[str]) -> Record:
+    """The record without what some processes trained."""
     return record.model_copy(
         update={
-            "phases": tuple(one for one in record.phases if wanted((process_of(one.name),))),
-            "epochs": tuple(one for one in record.epochs if wanted((process_of(one.phase),))),
-            "evaluations": tuple(one for one in record.evaluations if wanted((one.process,))),
+            "phases": tuple(one for one in record.phases if process_of(one.name) not in processes),
+            "epochs": tuple(one for one in record.epochs if process_of(one.phase) not in processes),
+            "evaluations": tuple(one for one in record.evaluations if one.process not in processes),
         }
     )
 
@@ -84,7 +86,8 @@ def _of_how_many(record: Record, child: ChildProcess) -> str:
 
 def _is_lost(record: Record, child: ChildProcess, metric: str) -> bool:
     """True where the last training of a process that has the metric ended in a value that is not finite."""
-    own = trainings(_of_processes(record, lambda names: names == (child.name,)), metric)
+    others = {"", *(one.name for one in record.children)} - {child.name}
+    own = trainings(_without(record, others), metric)
     values = [value for value in own[-1].values if value is not None] if own else []
     return bool(values) and not math.isfinite(values[-1])
 

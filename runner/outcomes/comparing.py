@@ -7,7 +7,6 @@ What a finished matrix is asked first, whether it is finished, needs no SciPy.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +15,6 @@ from runner.outcomes.outcome import Footing, footing
 from runner.outcomes.series import epoch_seconds
 from runner.outcomes.significance import (
     ENOUGH_VALUES,
-    benjamini_hochberg,
     clopper_pearson,
     difference_of,
     finite,
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from runner.outcomes.tally import Tally
     from runner.trials.record import Record
 
-    Correction = Callable[[Sequence[float]], list[float]]
 
 _Family = Literal["rates", "level", "epoch_s", "peak_memory_bytes"]
 _FAMILIES: tuple[_Family, ...] = ("rates", "level", "epoch_s", "peak_memory_bytes")
@@ -43,7 +40,7 @@ _FAMILIES: tuple[_Family, ...] = ("rates", "level", "epoch_s", "peak_memory_byte
 
 def compare(cell: JudgedCell, baseline: JudgedCell) -> CellComparison:
     """Compare two cells as the only comparison that is made."""
-    return _corrected([(cell, baseline)], holm)[0]
+    return _corrected([(cell, baseline)])[0]
 
 
 def comparisons(
@@ -56,35 +53,25 @@ def comparisons(
     matrices of equal cells had a false difference, not 5 % (reports/verdicts/comparisons.md).
     """
     others = [(cell, baseline) for cell in cells if cell.id != baseline.id]
-    return _corrected(others, holm, chosen=not named)
+    return _corrected(others, chosen=not named)
 
 
-def all_pairs(outcomes: Iterable[JudgedCell]) -> tuple[CellComparison, ...]:
-    """Compare every cell with every later one, to explore: the share of false differences is bounded, no more."""
-    found = _corrected([(later, earlier) for earlier, later in combinations(outcomes, 2)], benjamini_hochberg)
-    return tuple(replace(comparison, exploratory=True) for comparison in found)
-
-
-def _corrected(
-    cells: Iterable[tuple[JudgedCell, JudgedCell]], correction: Correction, *, chosen: bool = False
-) -> tuple[CellComparison, ...]:
+def _corrected(cells: Iterable[tuple[JudgedCell, JudgedCell]], *, chosen: bool = False) -> tuple[CellComparison, ...]:
     pairs = [pair_of(cell, baseline) for cell, baseline in cells]
     tests, level_tests = numbers_of_tests(pairs, chosen=chosen)
     measured = [
         _measured(pair, tests, needed) for pair, needed in zip(pairs, seeds_needed(pairs, chosen=chosen), strict=True)
     ]
     for family in _FAMILIES:
-        measured = _with_adjusted(measured, family, correction, level_tests if family == "level" else 0)
+        measured = _with_adjusted(measured, family, level_tests if family == "level" else 0)
     return tuple(measured)
 
 
-def _with_adjusted(
-    measured: list[CellComparison], family: _Family, correction: Correction, at_least: int
-) -> list[CellComparison]:
+def _with_adjusted(measured: list[CellComparison], family: _Family, at_least: int) -> list[CellComparison]:
     """The comparisons with the p values of one family corrected for as many tests as it has, and `at_least` so many."""
     found = [getattr(comparison, family) for comparison in measured]
     ps = [difference.p for difference in found if difference is not None]
-    adjusted = iter(correction([*ps, *[1.0] * (at_least - len(ps))]))
+    adjusted = iter(holm([*ps, *[1.0] * (at_least - len(ps))]))
     return [
         comparison
         if difference is None
@@ -106,7 +93,6 @@ def _measured(pair: Pair, tests: int, needed: tuple[int, int]) -> CellComparison
         peak_memory_bytes=difference_of(*(_finished(counts, _peak) for counts in sides)),
         tests=tests,
         seeds_needed=needed,
-        exploratory=False,
     )
 
 

@@ -73,7 +73,7 @@ class RateDifference:
 
 @dataclass(frozen=True, kw_only=True)
 class CellComparison:
-    """A cell against the baseline. Made by `compare`, `comparisons` and `all_pairs`."""
+    """A cell against the baseline. Made by `compare` and `comparisons`."""
 
     cell: JudgedCell
     baseline: JudgedCell
@@ -89,8 +89,6 @@ class CellComparison:
     """The number of comparisons of rates it was corrected for."""
     seeds_needed: tuple[int, int]
     """The number of further counted trials the cell and the baseline need, so that what they look like can be sure."""
-    exploratory: bool
-    """True where it was corrected by Benjamini and Hochberg only: a hint, no finding."""
 
     @property
     def label(self) -> ComparisonLabel:
@@ -203,8 +201,6 @@ def _rates(comparison: CellComparison) -> str:
 
 
 def _p(comparison: CellComparison, rates: RateDifference) -> str:
-    if comparison.exploratory:
-        return f"p = {rates.p:.2g}, false discovery rate {rates.adjusted_p:.2g} among {comparison.tests} pairs: a hint"
     if comparison.tests == 1:
         return f"p = {rates.p:.2g}"
     return f"p = {rates.p:.2g}, {rates.adjusted_p:.2g} among {comparison.tests} comparisons"

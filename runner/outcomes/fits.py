@@ -11,6 +11,7 @@ from runner.outcomes.judge import judge
 from runner.outcomes.reported_metric import ReportedMetric, called, has_finite_weights, reported, trainings
 from runner.outcomes.series import canonical
 from runner.outcomes.verdict import Basis, Label
+from runner.trials.record import kind_of, process_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +160,7 @@ def _ending(
     broken = phase.weight_norm is not None and not math.isfinite(phase.weight_norm)
     if broken or (verdict is not None and verdict.label is Label.NAN):
         first = None if verdict is None else verdict.first_non_finite_epoch
-        return "nan", f"ended in NaN{f' (epoch {first})' if first and 'fit-' in phase.name else ''}"
+        return "nan", f"ended in NaN{f' (epoch {first})' if first and kind_of(phase.name) == 'fit' else ''}"
     if only_nan:
         return None
     ended_it = record.exception is not None and record.exception.phase == phase.name
@@ -243,15 +244,10 @@ def _freshness(record: Record) -> Iterator[tuple[Phase, bool]]:
 
 def in_turn(one: Phase, other: Phase) -> bool:
     """True where two loops of one process went on at the same time, as those of a generator and its critic do."""
-    kinds = {phase.name.rpartition(":")[2].partition("-")[0] for phase in (one, other)}
+    kinds = {kind_of(phase.name) for phase in (one, other)}
     if kinds not in ({"batches"}, {"loop"}) or process_of(one.name) != process_of(other.name) or one.name == other.name:
         return False
     is_same = kinds == {"batches"} and one.model_number == other.model_number
     if None in (one.began_s, one.ended_s, other.began_s, other.ended_s) or is_same:
         return False
     return bool(one.began_s <= other.ended_s and other.began_s <= one.ended_s)  # type: ignore[operator]
-
-
-def process_of(phase: str) -> str:
-    """`child-1` of `child-1:fit-2`; empty where the trial's first process trained."""
-    return phase.partition(":")[0] if ":" in phase else ""

@@ -15,7 +15,7 @@ from runner.outcomes.judge import Value
 from runner.outcomes.judge import judge as judge_series
 from runner.outcomes.reported_metric import ReportedMetric, has_finite_weights, is_of_before, reported, trainings
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
-from runner.trials.record import PRINTED_PHASE
+from runner.trials.record import PRINTED_PHASE, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -273,7 +273,7 @@ def _labelled(record: Record, judging: Judging, found: ReportedMetric, judge: Ma
         orderly=record.orderly,
         at_import=record.exception is not None and raised_at_import(record.exception),
         exit_code=judging.exit_code,
-        in_fit=any("fit-" in phase.name and not phase.finished for phase in record.phases),
+        in_fit=any(kind_of(phase.name) == "fit" and not phase.finished for phase in record.phases),
         probe_started=record.probe_started,
         series=found.values,
         judge=judge,

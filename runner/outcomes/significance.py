@@ -168,15 +168,6 @@ def holm(ps: Sequence[float]) -> list[float]:
     return [adjusted[index] for index in range(len(ps))]
 
 
-def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
-    """Adjusted p values that bound the share of false differences among those found: to explore with, no more."""
-    if len(ps) < 2:
-        return list(ps)
-    from scipy.stats import false_discovery_control  # noqa: PLC0415 - as above
-
-    return [float(p) for p in false_discovery_control(ps)]
-
-
 def seeds_to_tell_apart(tests: int) -> int:
     """The smallest n at which n of n against 0 of n, or two samples without overlap, can pass Holm among `tests`.
 

@@ -124,11 +124,6 @@ def tally(trials: Iterable[Trial]) -> Tally:
     )
 
 
-def wants_more(trials: Sequence[Trial], seeds: Seeds) -> bool:
-    """True where the cell needs another trial: see `seeds_wanted`."""
-    return seeds_wanted(trials, seeds) > 0
-
-
 def seeds_wanted(trials: Sequence[Trial], seeds: Seeds) -> int:
     """The number of further trials the cell needs at the least; they may run side by side.
 

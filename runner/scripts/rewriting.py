@@ -47,7 +47,8 @@ def _with_backend(script: Script, backend: str) -> Script:
     contents = {file.path: content_of(script, file) for file in script.sources}
     sources = {path: decode(content, path) for path, content in contents.items() if b"backend" in content.lower()}
     after = {path: edited(source.text, _backend_edits(source.text, backend)) for path, source in sources.items()}
-    return _changed(script, sources, after)
+    changed = _changed(script, sources, after)
+    return changed if changed is script else replace(changed, has_other_backend=True)
 
 
 def _backend_edits(text: str, backend: str) -> Iterator[Edit]:

@@ -60,6 +60,8 @@ class Script:
     """Top-level names that are imported and not local."""
     diff: str = ""
     """The changes that rewriting made, as a unified diff of all files."""
+    has_other_backend: bool = False
+    """True where it chooses a backend of Keras itself, in whose place that of the cell was put."""
     left_alone: tuple[str, ...] = ()
     """The uses of Keras that could not be rewritten, as `path:line: use (reason)`."""
     taken_out: tuple[TakenOut, ...] = ()

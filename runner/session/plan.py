@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runner.engines.protocol import EngineKind, Image, Room
     from runner.environments.lock import Lock
-    from runner.environments.wheelhouse import LockSizes
+    from runner.environments.wheelhouse import DiskNeed, LockSizes
     from runner.matrix.model import Became, Cell
+
+_OF_GPUS = ("nvidia-", "cuda-", "triton")
+"""How the names of packages begin that only a GPU needs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +43,16 @@ class EnvironmentPlan:
     def wanted(self) -> int:
         """The least number of trials that would run."""
         return sum(plan.wanted for plan in self.cells)
+
+    @property
+    def is_to_make(self) -> bool:
+        """True where a run would install it, by a lock that is there."""
+        return self.wanted > 0 and self.sizes is not None
+
+    @property
+    def has_gpu_packages(self) -> bool:
+        """True where its lock has packages that only a GPU needs: no trial uses one."""
+        return self.lock is not None and any(package.name.startswith(_OF_GPUS) for package in self.lock.packages)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,3 +90,18 @@ class Plan:
     def wanted(self) -> int:
         """The least number of trials that would run."""
         return sum(plan.wanted for plan in self.environments)
+
+    @property
+    def disk_need(self) -> DiskNeed | None:
+        """The disk space for the environments to make that have a lock; None where there are none."""
+        sizes = [plan.sizes for plan in self.environments if plan.is_to_make and plan.sizes]
+        if not sizes:
+            return None
+        from runner.environments.wheelhouse import total  # noqa: PLC0415 - where nothing is to be made it is not needed
+
+        return total(sizes)
+
+    @property
+    def for_gpus(self) -> tuple[str, ...]:
+        """The names of the environments to make that have packages which only a GPU needs."""
+        return tuple(plan.name for plan in self.environments if plan.is_to_make and plan.has_gpu_packages)

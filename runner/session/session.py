@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from runner.environments.lock import Lock
 from runner.environments.times import undated_in
 from runner.errors import BuildFailedError, MatrixError, UsageError
-from runner.laboratory.laboratory import open_laboratory
+from runner.laboratory.laboratory import Named, open_laboratory
 from runner.laboratory.request import Stored
 from runner.laboratory.setup import Group, Setup, groups_of
 from runner.matrix.cell_id import CellId
@@ -244,12 +244,12 @@ class Session:
         """Read every script before anything is made, and tell what was left alone or taken out of it."""
         told: set[str] = set()
         scripts = {(cell.script, cell.import_flavour, cell.backend): cell for cell in self.cells}
-        for (_, flavour, backend), cell in scripts.items():
+        for (_, flavour, _), cell in scripts.items():
             script = self.laboratory.records.script(cell, self.setup)
             for use in script.left_alone:
                 self.observer.note(f"import={flavour} leaves alone {use}")
-            if backend and "KERAS_BACKEND" in script.diff:
-                told.add(f"{script.path} sets KERAS_BACKEND itself: the axis backend has the last word")
+            if script.has_other_backend:
+                told.add(f"{script.path} chooses a backend itself: the axis backend has the last word")
             there = {*dict(cell.pins), *(one.name for one in self.matrix.packages)}
             told.update(line for taken in script.taken_out if (line := taken.told(there)))
         for line in sorted(told):
@@ -329,11 +329,13 @@ def open_session(
     last = read_last_run(matrix.folder.absolute() / ".runner", matrix)
     with open_laboratory(
         matrix.folder,
-        engine=chosen.engine,
-        base=chosen.base,
-        before=last.way if last and last.found else None,
-        undated=undated_in(matrix.as_of, matrix.dates),
-        indexes=matrix.indexes,
+        Named(
+            engine=chosen.engine,
+            base=chosen.base,
+            before=last.way if last and last.found else None,
+            undated=undated_in(matrix.as_of, matrix.dates),
+            indexes=matrix.indexes,
+        ),
         observer=watching,
         world=world,
         jobs=chosen.jobs,

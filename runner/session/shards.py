@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import tempfile
+from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -22,7 +23,6 @@ from runner.errors import MachineError, UsageError
 from runner.laboratory.equipment import Claim
 from runner.laboratory.setup import Setup, groups_of
 from runner.matrix.cell_id import CellId
-from runner.matrix.cells import select
 from runner.plurals import counted
 from runner.trials.job_files import Workplace, collect, remove
 from runner.trials.store import Store
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from runner.session.options import Shard
     from runner.trials.record import Record
 
-
-if TYPE_CHECKING:
     Piece = tuple[int, ...]
     """Cells of one environment, by their positions in the matrix."""
 
@@ -131,23 +129,45 @@ def jobs_by_environment(groups: Sequence[Group], cells: Sequence[Cell], only: st
     `cells` are all of the matrix, `only` is what selected the groups. Raises UsageError where it divides one of them.
     """
     own = {cell.id for group in groups for cell in group.cells}
+    selected = _by_asked(cells, [_asked(group.cells[0]) for group in groups])
     jobs: list[tuple[str, str, frozenset[CellId]]] = []
     for group in groups:
-        first = group.cells[0]
-        asked = {"python": first.python, "backend": first.backend}
-        pins = CellId((*first.pins, *((axis, value) for axis, value in asked.items() if value)))
-        found = frozenset(cell.id for cell in select(cells, str(pins)))
+        asked = _asked(group.cells[0])
+        found = selected[asked]
         if not found <= own:  # the caller's own --only takes some of an environment's cells
             raise UsageError(
                 f"--only {only} divides the environment {group.environment.name}: use --shards, or an --only that names"
                 " package versions alone."
             )
-        jobs.append((group.environment.name, str(pins), found))
+        jobs.append((group.environment.name, str(asked), found))
+    having = defaultdict[CellId, list[int]](list)
+    for number, (_, _, found) in enumerate(jobs):
+        for cell in found:
+            having[cell].append(number)
     return [
         {"name": name, "only": chosen, "shard": ""}
         for number, (name, chosen, found) in enumerate(jobs)
-        if not any(found < other or (found == other and at < number) for at, (_, _, other) in enumerate(jobs))
+        if not any(found < jobs[at][2] or (found == jobs[at][2] and at < number) for at in having[next(iter(found))])
     ]
+
+
+def _asked(cell: Cell) -> CellId:
+    """What `--only` names an environment by: the values that say what is installed."""
+    further = {"python": cell.python, "backend": cell.backend}
+    return CellId((*cell.pins, *((axis, value) for axis, value in further.items() if value)))
+
+
+def _by_asked(cells: Sequence[Cell], wanted: Iterable[CellId]) -> dict[CellId, frozenset[CellId]]:
+    """The cells that `--only` takes for each of the wanted ids: those that have all its values, or that very cell."""
+    names = {frozenset(asked.values) for asked in wanted}
+    having = defaultdict[CellId, set[CellId]](set)
+    for cell in cells:
+        asked = _asked(cell)
+        for axes in names:
+            if axes <= asked.values.keys():
+                having[CellId(tuple(pair for pair in asked if pair[0] in axes))].add(cell.id)
+    whole = {str(cell.id): cell.id for cell in cells}
+    return {asked: frozenset([whole[text]] if (text := str(asked)) in whole else having[asked]) for asked in wanted}
 
 
 def divide(environments: Sequence[Piece], costs: Sequence[float], of: int) -> list[int]:

@@ -16,7 +16,7 @@ from runner.scripts.script import content_of, copy_script
 from runner.scripts.training_loop import came_after, loop_line
 from runner.trials.file_trouble import ProjectView, file_trouble
 from runner.trials.job_files import collect, remove
-from runner.trials.record import PreludeRun, Record
+from runner.trials.record import PreludeRun, Record, kind_of
 from runner.trials.script_metrics import search_log
 from runner.trials.tables import read_tables, snapshot
 
@@ -213,7 +213,7 @@ def staged(exception: ScriptException | None, script: Script, view: ProjectView)
         own = [frame for frame in frames if frame is not None]
         if own and own[-1] == (view.inside(exception.file), exception.line):
             after = came_after(frames, sources)
-            own_way = exception.stage == "training" and "fit-" not in exception.phase
+            own_way = exception.stage == "training" and kind_of(exception.phase) != "fit"
             moved = {"stage": "after-training", "phase": ""} if after and own_way else {}
             return exception.model_copy(update={"after_loops": after, **moved})
     return exception
@@ -246,24 +246,3 @@ def _tail(log: Path) -> str:
     with log.open("rb") as stream:
         stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
         return stream.read(_TAIL_BYTES).decode("utf-8", "replace")
-
-
-def blocked_record(
-    cell: dict[str, str], *, key: str, engine: str, stage: str, unresolvable: bool, lock: str, message: str
-) -> Record:
-    """The record of a cell for which no trial can run: nothing resolved, or the image could not be made."""
-    return Record.model_validate(
-        {
-            "key": key,
-            "cell": cell,
-            "seed": 0,
-            "engine": engine,
-            "stage": stage,
-            "unresolvable": unresolvable,
-            "exit_code": 1,
-            "lock": lock,
-            "message": message,
-            "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "duration_s": 0.0,
-        }
-    )

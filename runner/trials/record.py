@@ -33,6 +33,16 @@ Number = Annotated[float, BeforeValidator(_from_text), PlainSerializer(_to_text,
 Stage = Literal["image-build", "install", "import", "build-model", "training", "after-training"]
 
 
+def process_of(phase: str) -> str:
+    """The process that a phase was in, by its name: `child-1` of `child-1:fit-2`; empty for the trial's first one."""
+    return phase.rpartition(":")[0]
+
+
+def kind_of(phase: str) -> str:
+    """The kind of a phase, as its name tells it: `fit`, `batches` or `loop`."""
+    return phase.rpartition(":")[2].partition("-")[0]
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -269,13 +279,13 @@ class Record(_Frozen):
         weights = tuple(
             (phase.initial_weights, phase.final_weights)
             for phase in self.phases
-            if phase.name.partition(":")[0] not in others
+            if process_of(phase.name) not in others
         )
         if weights and all(initial is not None and final is not None for initial, final in weights):
             return weights
         series = tuple(
             (epoch.phase, epoch.epoch, *((name, value.hex()) for name, value in sorted(epoch.logs.items())))
             for epoch in self.epochs
-            if epoch.phase != PRINTED_PHASE and epoch.phase.partition(":")[0] not in others
+            if epoch.phase != PRINTED_PHASE and process_of(epoch.phase) not in others
         )
         return (weights, series) if series else None

@@ -145,3 +145,14 @@ def execute(python: Path, folder: Path, script: str, *arguments: str, probe: boo
     results = [line for line in done.stdout.splitlines() if line.startswith("{")]
     result = json.loads(results[-1]) if results else {}
     return Run(done.returncode, result, read_channel(file, None), done.stderr)
+
+
+def alike(python: Path, folder: Path, script: str, *arguments: str, **env: str) -> Run:
+    """The run of a script under the probe, which came to the very result that it has without, and told of no fault."""
+    bare = execute(python, folder, script, *arguments, probe=False)
+    watched = execute(python, folder, script, *arguments, **env)
+    assert watched.exit_code == 0, watched.errors
+    assert watched.result == bare.result
+    told = watched.channel
+    assert (told.probe_errors, told.bad_lines, told.exit) == ((), 0, "normal")
+    return watched

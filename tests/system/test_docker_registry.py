@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import time
 import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
+from waiting import until
 
 import docker
 from runner.engines.docker.base_images import RegistryImages
@@ -45,10 +45,7 @@ def registry(tmp_path: Path, not_run: Callable[[str], None]) -> Iterator[str]:
     (tmp_path / "registry.yml").write_text(CONFIG.format(folder=tmp_path / "registry", port=port))
     process = subprocess.Popen([str(program), "serve", tmp_path / "registry.yml"], stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 20
-        while not answers(port):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: answers(port), "an answer of the registry")
         yield f"localhost:{port}"
     finally:
         process.kill()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from tiny_lock import LIMITS, containers_of, ended, job_of, processes_of
+from waiting import PATIENCE_S, until
 
 from runner.engines.docker.container import LAYOUT
 from runner.engines.docker.docker_engine import DockerEngine
@@ -199,10 +199,7 @@ def test_the_log_can_be_followed_and_stopping_ends_the_job(stage: Stage, tmp_pat
     job = job_of("ignore_sigterm.py", tmp_path)
     with ThreadPoolExecutor() as pool:
         running = pool.submit(own.run, stage.image, job)
-        deadline = time.monotonic() + 20
-        while not (job.folder.log.exists() and job.folder.log.read_text() == "started\n"):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: job.folder.log.exists() and job.folder.log.read_text() == "started\n", "its first line")
         own.stop_all()
-        assert running.result(timeout=20).cut is Cut.INTERRUPTED
+        assert running.result(PATIENCE_S).cut is Cut.INTERRUPTED
     own.close()

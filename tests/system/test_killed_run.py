@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import signal
 import sqlite3
-import time
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from command import runner, started, table
+from waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 ENGINES = [pytest.param("docker", marks=pytest.mark.docker), "venv"]
@@ -67,13 +66,6 @@ def processes(folder: Path) -> list[int]:
     return found
 
 
-def until(there: Callable[[], object], what: str, within_s: float = 60) -> None:
-    deadline = time.monotonic() + within_s
-    while not there():
-        assert time.monotonic() < deadline, f"{what} did not come within {within_s} s"
-        time.sleep(0.05)
-
-
 def stored(folder: Path) -> list[int]:
     """The seeds of the trials that are in the store."""
     path = folder / ".runner" / "records.sqlite"
@@ -90,13 +82,13 @@ def stop_in_the_second_trial(folder: Path, engine: str, how: signal.Signals) -> 
     """Start the matrix, send a signal when the first trial is stored and the second at work; exit code and output."""
     with started(folder, "matrix.yaml", "--engine", engine, "-j", "1") as process:
         try:
-            until(lambda: stored(folder) == [0], "the first record", within_s=300)
+            until(lambda: stored(folder) == [0], "the first record")
             until(
                 lambda: containers(folder) if engine == "docker" else processes(folder / ".runner" / "jobs"), "the job"
             )
         finally:
             process.send_signal(how)
-        _, output = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=PATIENCE_S)
     return process.returncode, output
 
 
@@ -139,7 +131,7 @@ def test_output_into_a_closed_pipe_is_no_error(folder: Path) -> None:
     process = started(folder, "schema")
     assert process.stdout is not None
     process.stdout.close()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert errors == ""
 
 
@@ -151,4 +143,4 @@ def test_progress_is_told_while_the_run_goes_on(folder: Path) -> None:
         assert process.stderr.readline()
         assert process.poll() is None  # nothing is held back until the end
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from probe_stacks import JAX, KERAS3, MORE_STACKS, SKLEARN, STACKS, TF1, TF2, execute, stack
+from probe_stacks import JAX, KERAS3, MORE_STACKS, SKLEARN, STACKS, TF1, TF2, alike, execute, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -269,33 +269,25 @@ ONLY_ON_REQUEST = pytest.mark.skipif(
 def test_a_seeded_run_ends_bit_for_bit_as_it_does_without_the_probe(
     name: str, flavour: str, stack: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    bare = execute(stack(name), tmp_path, FOUNDING, flavour, "3", probe=False)
-    watched = execute(stack(name), tmp_path, FOUNDING, flavour, "3", RUNNER_SEED="99")
-    assert watched.result == bare.result
-    assert watched.result["callbacks"] == 1
-    told = watched.channel
-    assert (told.probe_errors, told.bad_lines, told.exit) == ((), 0, "normal")
-    assert [epoch.logs["loss"] for epoch in told.epochs] == pytest.approx(bare.result["loss"], rel=1e-6)
+    run = alike(stack(name), tmp_path, FOUNDING, flavour, "3", RUNNER_SEED="99")
+    told, result = run.channel, run.result
+    assert result["callbacks"] == 1
+    assert [epoch.logs["loss"] for epoch in told.epochs] == pytest.approx(result["loss"], rel=1e-6)
     (phase,) = told.phases
     assert (phase.name, phase.planned_epochs, phase.steps, phase.finished) == ("fit-1", 2, 200, True)
     assert phase.initial_weights is not None
     assert phase.final_weights not in (None, phase.initial_weights)
     assert [epoch.learning_rate for epoch in told.epochs] == pytest.approx([0.1, 0.1])
-    assert told.packages["tensorflow"].version == bare.result["tensorflow"]
+    assert told.packages["tensorflow"].version == result["tensorflow"]
     if flavour == "keras":
-        assert told.packages["keras"].version == bare.result["keras"]
+        assert told.packages["keras"].version == result["keras"]
 
 
 @pytest.mark.parametrize(("name", "script"), [(TF1, SESSIONS), (TF2, TAPES), (KERAS3, TAPES)])
 def test_loops_of_the_script_s_own_end_bit_for_bit_as_they_do_without_the_probe(
     name: str, script: str, stack: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    bare = execute(stack(name), tmp_path, script, probe=False)
-    watched = execute(stack(name), tmp_path, script)
-    assert watched.exit_code == 0, watched.errors
-    assert watched.result == bare.result
-    told = watched.channel
-    assert (told.probe_errors, told.bad_lines, told.exit) == ((), 0, "normal")
+    told = alike(stack(name), tmp_path, script).channel
     steps = [20, 10, 10] if name == TF1 else [20, 20, 5]
     assert [(phase.name, phase.steps) for phase in told.phases] == [
         (f"loop-{number}", count) for number, count in enumerate(steps, 1)
@@ -307,12 +299,8 @@ def test_loops_of_the_script_s_own_end_bit_for_bit_as_they_do_without_the_probe(
 def test_gradients_of_jax_end_bit_for_bit_as_they_do_without_the_probe_and_donated_arrays_stay_so(
     stack: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    bare = execute(stack(JAX), tmp_path, GRADIENTS, probe=False)
-    watched = execute(stack(JAX), tmp_path, GRADIENTS, RUNNER_SEED="99")
-    assert watched.exit_code == 0, watched.errors
-    assert watched.result == bare.result
-    told = watched.channel
-    assert (told.probe_errors, told.bad_lines, told.exit) == ((), 0, "normal")
+    run = alike(stack(JAX), tmp_path, GRADIENTS, RUNNER_SEED="99")
+    told = run.channel
     assert [(phase.name, phase.steps) for phase in told.phases] == [
         ("loop-1", 30),
         ("loop-2", 30),
@@ -322,19 +310,14 @@ def test_gradients_of_jax_end_bit_for_bit_as_they_do_without_the_probe_and_donat
     ]
     assert all(phase.final_weights not in (None, phase.initial_weights) for phase in told.phases)
     losses = [epoch.logs["loss"] for epoch in told.epochs if epoch.phase.startswith("loop")]
-    assert losses == pytest.approx(bare.result["losses"][: len(losses)], rel=1e-5)
+    assert losses == pytest.approx(run.result["losses"][: len(losses)], rel=1e-5)
     assert len(losses) == 80
 
 
 def test_estimators_and_boosters_end_bit_for_bit_as_they_do_without_the_probe(
     stack: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    bare = execute(stack(SKLEARN), tmp_path, ESTIMATORS, probe=False)
-    watched = execute(stack(SKLEARN), tmp_path, ESTIMATORS, RUNNER_SEED="99")
-    assert watched.exit_code == 0, watched.errors
-    assert watched.result == bare.result
-    told = watched.channel
-    assert (told.probe_errors, told.bad_lines, told.exit) == ((), 0, "normal")
+    told = alike(stack(SKLEARN), tmp_path, ESTIMATORS, RUNNER_SEED="99").channel
     assert [(phase.name, phase.model, bool(phase.warnings)) for phase in told.phases] == [
         ("fit-1", "Pipeline", True),
         ("fit-2", "GradientBoostingRegressor", False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from probe_stacks import TRAINERS, execute, stack
+from probe_stacks import TRAINERS, alike, execute, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,52 +214,40 @@ finish()
 
 
 def test_loops_end_bit_for_bit_as_they_do_without_the_probe(stack: Callable[[str], Path], tmp_path: Path) -> None:
-    bare = execute(stack(TRAINERS), tmp_path, BEGIN + LOOPS, "3", probe=False)
-    watched = execute(stack(TRAINERS), tmp_path, BEGIN + LOOPS, "3", RUNNER_SEED="99")
-    assert watched.exit_code == 0, watched.errors
-    assert len(bare.result["seen"]) > 100
-    assert watched.result == bare.result
-    assert watched.result["before"] == [False, False]
-    told = watched.channel
-    assert (told.probe_errors, told.bad_lines, told.exit) == ((), 0, "normal")
+    run = alike(stack(TRAINERS), tmp_path, BEGIN + LOOPS, "3", RUNNER_SEED="99")
+    told, result = run.channel, run.result
+    assert result["before"] == [False, False]
     assert told.children == ()
     assert [phase.steps for phase in told.phases] == [12, 12, 4, 19, 5, 8, 8, 6, 6, 6]
     last = told.phases[-3:]  # the script's modes and class saw nothing of the probe, and it saw what they were in
     losses = [epoch.logs["loss"] for phase in last for epoch in told.epochs if epoch.phase == phase.name]
-    assert losses == pytest.approx(bare.result["losses"][-18:])
+    assert losses == pytest.approx(result["losses"][-18:])
+    assert len(result["seen"]) > 100
     assert None not in {weights for phase in last for weights in (phase.initial_weights, phase.final_weights)}
 
 
 def test_what_is_compiled_has_the_same_graphs_and_its_steps_are_seen(
     stack: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    bare = execute(stack(TRAINERS), tmp_path, BEGIN + COMPILED, "3", probe=False)
-    watched = execute(stack(TRAINERS), tmp_path, BEGIN + COMPILED, "3")
-    assert watched.exit_code == 0, watched.errors
-    assert watched.result == bare.result
-    told = watched.channel
-    assert told.probe_errors == ()
+    run = alike(stack(TRAINERS), tmp_path, BEGIN + COMPILED, "3")
+    told = run.channel
     assert [phase.steps for phase in told.phases] == [4, 4, 4, 4]
     losses = [epoch.logs["loss"] for epoch in told.epochs if epoch.phase == "loop-4"]
-    assert losses == pytest.approx(bare.result["losses"])
+    assert losses == pytest.approx(run.result["losses"])
 
 
 def test_trainers_end_bit_for_bit_as_they_do_without_the_probe_and_their_logs_are_told(
     stack: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    bare = execute(stack(TRAINERS), tmp_path, BEGIN + TRAINED, "3", probe=False)
-    watched = execute(stack(TRAINERS), tmp_path, BEGIN + TRAINED, "3", RUNNER_SEED="99")
-    assert watched.exit_code == 0, watched.errors
-    assert watched.result == bare.result
-    told = watched.channel
-    assert told.probe_errors == ()
+    run = alike(stack(TRAINERS), tmp_path, BEGIN + TRAINED, "3", RUNNER_SEED="99")
+    told, result = run.channel, run.result
     assert [(phase.name, phase.steps, phase.planned_epochs, phase.finished) for phase in told.phases] == [
         ("fit-1", 6, 3, True),
         ("fit-2", 16, None, True),
     ]
     last = [epoch for epoch in told.epochs if epoch.phase == "fit-1"][-1]
-    assert {name: last.logs[name] for name in bare.result["metrics"]} == pytest.approx(bare.result["metrics"])
-    logged = [one["loss"] for one in bare.result["log"] if "loss" in one]
+    assert {name: last.logs[name] for name in result["metrics"]} == pytest.approx(result["metrics"])
+    logged = [one["loss"] for one in result["log"] if "loss" in one]
     assert [epoch.logs["loss"] for epoch in told.epochs if epoch.phase == "fit-2"] == pytest.approx(logged)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from command import runner, started
+from waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def test_ctrl_c_while_an_environment_is_made_leaves_no_false_result(
         if line.rstrip().endswith(f": {stage}"):
             break
     os.killpg(process.pid, signal.SIGINT)
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, rest
     assert "Interrupted." in rest
     assert "unresolvable" not in rest

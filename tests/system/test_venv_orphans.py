@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from tiny_lock import SCRIPTS, THIS_PYTHON, job_of, processes_of, tiny_lock, tiny_wheelhouse
+from waiting import PATIENCE_S, until
 
 from runner.engines.ownership import OWNER, end_orphans
 from runner.engines.venv import venv_job
@@ -18,7 +18,6 @@ from runner.engines.venv.venv_engine import VenvEngine
 from runner.errors import EngineLostError, MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from runner.engines.protocol import Image
@@ -40,17 +39,10 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
     return VenvEngine().make(tiny_lock(wheelhouse, THIS_PYTHON), wheelhouse, lambda _: None, labels={})
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def start_runner(image: Image, root: Path) -> subprocess.Popen[bytes]:
     code = RUNNER.format(tests=str(SCRIPTS.parent), root=str(root), environment=image.reference)
     runner = subprocess.Popen([sys.executable, "-c", code])
-    wait_until((root / "job" / "work" / "daemon").exists)
+    until((root / "job" / "work" / "daemon").exists, "the daemon")
     return runner
 
 
@@ -59,7 +51,7 @@ def test_a_killed_runner_leaves_no_process(image: Image, tmp_path: Path) -> None
     assert len(processes_of(f"test-{tmp_path.name}")) == 2
     runner.kill()
     runner.wait()
-    wait_until(lambda: not processes_of(f"test-{tmp_path.name}"))
+    until(lambda: not processes_of(f"test-{tmp_path.name}"), "the end of all processes")
 
 
 def test_what_outlives_runner_and_supervisor_is_swept_by_the_next_runner(image: Image, tmp_path: Path) -> None:
@@ -83,7 +75,7 @@ def test_jobs_of_a_living_runner_are_not_swept(image: Image, tmp_path: Path) -> 
     finally:
         runner.kill()
         runner.wait()
-    wait_until(lambda: not processes_of(f"test-{tmp_path.name}"))
+    until(lambda: not processes_of(f"test-{tmp_path.name}"), "the end of all processes")
 
 
 def test_a_process_that_is_no_trial_is_not_swept() -> None:
@@ -97,13 +89,13 @@ def test_a_job_whose_supervisor_is_lost_is_ended_and_the_engine_is_to_blame(imag
     job = job_of("daemonise_and_wait.py", tmp_path)
     with ThreadPoolExecutor() as pool:
         running = pool.submit(VenvEngine().run, image, job)
-        wait_until((job.folder.work / "daemon").exists)
+        until((job.folder.work / "daemon").exists, "the daemon")
         (supervisor,) = [
             process for process in psutil.Process().children() if str(venv_job.SUPERVISOR) in process.cmdline()
         ]
         supervisor.kill()
         with pytest.raises(EngineLostError, match=f"The supervisor of {job.key} failed: it was killed"):
-            running.result(timeout=30)
+            running.result(PATIENCE_S)
     assert not processes_of(job.key)
 
 

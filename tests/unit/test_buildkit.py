@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from waiting import PATIENCE_S, until
 
 from runner.engines.docker.buildkit import BuildClient, Builder, ImageBuild, build_client
 from runner.errors import BuildFailedError, EngineLostError, MachineError, StoppedError
@@ -118,12 +118,9 @@ def test_stopping_ends_a_build_and_starts_no_other(builder: Builder, tmp_path: P
 
     thread = threading.Thread(target=attempt)
     thread.start()
-    deadline = time.monotonic() + 10
-    while not started.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(started.exists, "the build")
     builder.stop()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert len(raised) == 1
     with pytest.raises(StoppedError):
         build(tmp_path, builder)

@@ -12,16 +12,8 @@ import pytest
 from fake_engine import MATRIX, FakeEngine, lost, world_of, write_matrix
 
 from runner.cli.app import run_command_line
-from runner.cli.inspect import plan_lines
-from runner.engines.protocol import EngineKind
-from runner.environments.lock import Environment, Layer, LockedPackage
-from runner.environments.lockfile import finished
-from runner.environments.wheelhouse import LockSizes
 from runner.errors import BuildFailedError, NoEngineError
 from runner.laboratory.equipment import World
-from runner.matrix.cell_id import CellId
-from runner.matrix.model import Cell
-from runner.session.plan import CellPlan, EnvironmentPlan, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -328,23 +320,6 @@ def test_a_plan_of_many_cells_has_a_line_an_environment(
     assert [line.split()[0] for line in lines[1:3]] == ["six-1.15.0", "six-1.16.0"]
     assert lines[1].split()[-3:] == ["120", "0", "240+"]
     assert lines[-1].startswith("240 cells under venv: 0 trials finished")
-
-
-def test_a_plan_says_what_only_a_gpu_needs() -> None:
-    environment = Environment(pins=(("torch", "2.6.0"),))
-    names = ("torch", "nvidia-cudnn-cu12", "numpy")
-    packages = [LockedPackage(name=name, version="1", layer=Layer.BASE, hashes=()) for name in names]
-    for kept, told in ((packages, True), (packages[::2], False)):
-        lock = finished(environment=environment, python="3.11", as_of=None, exemptions=(), packages=kept)
-        one = EnvironmentPlan(
-            name=environment.name,
-            lock=lock,
-            image=None,
-            sizes=LockSizes(downloads={"a": 10**9}, layers={}),
-            cells=(CellPlan(cell=Cell(id=CellId(()), pins=(), script="a.py"), finished=0, wanted=1),),
-        )
-        lines = list(plan_lines(Plan(engine=EngineKind.VENV, environments=(one,), became=(), room=None)))
-        assert any("for GPUs" in line and "(torch-2.6.0)" in line for line in lines) is told
 
 
 def test_a_dockerfile_is_printed_for_one_environment(

@@ -1,4 +1,4 @@
-"""`show` and `open`: what leads from an outcome to its evidence."""
+"""The commands that look: `show` and `open` lead from an outcome to its evidence, `plan` says what it would take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from outcomes_records import crash
 from rich.cells import cell_len
 
 from runner.cli.app import run_command_line
+from runner.cli.inspect import plan_lines
+from runner.engines.protocol import EngineKind
+from runner.environments.lock import Environment, Layer, LockedPackage
+from runner.environments.lockfile import finished
+from runner.environments.wheelhouse import LockSizes
 from runner.errors import BuildFailedError
+from runner.matrix.cell_id import CellId
+from runner.matrix.model import Cell
+from runner.session.plan import CellPlan, EnvironmentPlan, Plan
 from runner.trials.store import Store
 
 if TYPE_CHECKING:
@@ -142,3 +150,39 @@ def test_open_opens_the_site_that_publish_wrote(
     assert command("open", "matrix.yaml") == 4
     assert "it opens from disk, in any browser" in capsys.readouterr().err
     assert command("open", "other.yaml") == 2
+
+
+def test_a_plan_says_what_only_a_gpu_needs() -> None:
+    environment = Environment(pins=(("torch", "2.6.0"),))
+    names = ("torch", "nvidia-cudnn-cu12", "numpy")
+    packages = [LockedPackage(name=name, version="1", layer=Layer.BASE, hashes=()) for name in names]
+    for kept, told in ((packages, True), (packages[::2], False)):
+        lock = finished(environment=environment, python="3.11", as_of=None, exemptions=(), packages=kept)
+        one = EnvironmentPlan(
+            name=environment.name,
+            lock=lock,
+            image=None,
+            sizes=LockSizes(downloads={"a": 10**9}, layers={}),
+            cells=(CellPlan(cell=Cell(id=CellId(()), pins=(), script="a.py"), finished=0, wanted=1),),
+        )
+        plan = Plan(engine=EngineKind.VENV, environments=(one,), became=(), room=None)
+        assert plan.for_gpus == (("torch-2.6.0",) if told else ())
+        assert any("for GPUs" in line and "(torch-2.6.0)" in line for line in plan_lines(plan)) is told
+
+
+def test_a_plan_says_of_how_many_files_the_size_is_not_known() -> None:
+    environment = Environment(pins=(("torch", "2.6.0"),))
+    lock = finished(environment=environment, python="3.11", as_of=None, exemptions=(), packages=[])
+    for downloads, layers, told in (
+        ({}, {}, "Disk: 2 files to download of a size that only the index knows."),
+        ({"c": 10**6}, {"b": 4 * 10**6}, "Disk: about 1.0 MB to download, 4.0 MB to install, 2 files to download"),
+    ):
+        one = EnvironmentPlan(
+            name=environment.name,
+            lock=lock,
+            image=None,
+            sizes=LockSizes(downloads=downloads, layers=layers, unknown=frozenset({"a", "b"})),
+            cells=(CellPlan(cell=Cell(id=CellId(()), pins=(), script="a.py"), finished=0, wanted=1),),
+        )
+        plan = Plan(engine=EngineKind.VENV, environments=(one,), became=(), room=None)
+        assert list(plan_lines(plan))[-1].startswith(told)

@@ -16,7 +16,7 @@ from runner.environments.lock import Environment, Layer
 from runner.environments.wheelhouse import fetch
 from runner.errors import UsageError
 from runner.laboratory.setup import Setup
-from runner.matrix.cells import expand
+from runner.matrix.cells import expand, requirements_of
 from runner.matrix.settle import missing_versions
 
 HEAD = "axes: {tensorflow: ['2.0']}\nexperiment: {script: train.py}\n"
@@ -93,7 +93,12 @@ def test_of_several_wheels_the_one_that_fits_is_taken_and_a_cpython_that_none_fi
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("./wheels/absent-1.0-py3-none-any.whl", "can't be read: No such file or directory"),
+        (
+            "./wheels/absent-1.0-py3-none-any.whl",
+            "there is no file './wheels/absent-1.0-py3-none-any.whl' (one",
+        ),
+        ("./wheels/absent-1.0+cpu-py3-none-any.whl", "`pip download absent==1.0 --no-deps -d wheels`"),
+        ("./folder-1.0-py3-none-any.whl", "can't be read: Is a directory"),
         ("../x-1.0-py3-none-any.whl", "is not inside the matrix's folder"),
         ("/x-1.0-py3-none-any.whl", "is not inside the matrix's folder"),
         ("https://h/x-1.0-py3-none-any.whl", "is not inside the matrix's folder"),
@@ -104,6 +109,7 @@ def test_of_several_wheels_the_one_that_fits_is_taken_and_a_cpython_that_none_fi
 )
 def test_what_is_no_wheel_of_the_project_is_refused(tmp_path, entry, message):
     (tmp_path / "wheels").mkdir()
+    (tmp_path / "folder-1.0-py3-none-any.whl").mkdir()
     (tmp_path / "wheels" / "text-1.0-py3-none-any.whl").write_text("text")
     made(tmp_path, name="tensorflow", version="2.1")
     (mistake,) = mistakes_in(tmp_path, f"{HEAD}packages: ['{entry}']\n")
@@ -129,7 +135,7 @@ def test_a_wheel_of_an_axis_is_for_the_cells_of_its_version(tmp_path):
     name = "./wheels/own_torch-1.0+cpu-py3-none-any.whl"
     text = "axes: {own-torch: ['1.0', '1.1']}\nexperiment: {script: train.py}\n"
     matrix = loaded(tmp_path, f"{text}packages: [{name}]\n")
-    assert [matrix.packages_of(cell) for cell in expand(matrix)] == [(line,), ()]
+    assert [requirements_of(matrix.packages, cell) for cell in expand(matrix)] == [(line,), ()]
     known = FakeIndex({"own-torch": ["1.1"]})
     assert missing_versions(matrix, known) == []
     assert missing_versions(matrix, FakeIndex({})) != []

@@ -12,7 +12,7 @@ from fake_index import FakeIndex, wheel
 from runner.cache import cache_folder
 from runner.environments.index.catalog import Catalog
 from runner.environments.lock import Environment, Layer, Lock, LockedPackage
-from runner.environments.wheelhouse import LockSizes, sizes_of, total
+from runner.environments.wheelhouse import DiskNeed, LockSizes, sizes_of, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,10 +73,12 @@ def test_a_file_that_is_not_here_is_counted_by_what_the_index_once_said(index: F
     sizes = sizes_of(lock(), catalog)
     assert list(sizes.downloads.values()) == [len(EXTRA)]
     assert sorted(sizes.layers.values()) == [0, round(len(EXTRA) * 3.9)]  # of the base nothing is known
+    assert sizes.unknown == {f"sha256:{hashlib.sha256(BASE).hexdigest()}"}
     assert index.asked == []
 
 
 def test_what_several_locks_share_counts_once() -> None:
-    one = LockSizes(downloads={"a": 10, "b": 5}, layers={"base": 100, "overlay 1": 7})
-    other = LockSizes(downloads={"a": 10}, layers={"base": 100, "overlay 2": 3})
-    assert total([one, other]) == (15, 110)
+    shared = frozenset({"c"})
+    one = LockSizes(downloads={"a": 10, "b": 5}, layers={"base": 100, "overlay 1": 7}, unknown=shared)
+    other = LockSizes(downloads={"a": 10}, layers={"base": 100, "overlay 2": 3}, unknown=shared | {"d"})
+    assert total([one, other]) == DiskNeed(download_bytes=15, install_bytes=110, unknown_files=2)

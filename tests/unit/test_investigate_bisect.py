@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import FAULT, OTHER, World, along, axis, evidence
 
-from runner.investigate.belief import Evidence, agreeing_trials, belief, likelihood
+from runner.investigate.belief import Evidence, belief, likelihood
 from runner.investigate.bisect import BisectRules, FlipChain, bisect, fault_sought
 from runner.investigate.question import Combination, answered
 from runner.outcomes.account import Decision, SearchEnding
@@ -236,7 +236,8 @@ def test_the_likelihood_of_counts_adds_up_over_all_orders() -> None:
 
 
 def test_doubt_falls_with_every_agreeing_trial() -> None:
-    assert [agreeing_trials(error) for error in (0.015, 0.006, 0.0025, 0.0011)] == [2, 3, 4, 5]
+    doubts = [1 - belief(evidence(n), FAULT) for n in range(2, 6)]
+    assert doubts == pytest.approx([0.0135, 0.0052, 0.0021, 0.0009], rel=0.02)
     assert belief(evidence(4), FAULT) == pytest.approx(1 - belief(evidence(0, 4), FAULT))
     assert belief(evidence(2, 2), FAULT) == pytest.approx(0.5)
     assert belief(Evidence(blocked="x"), FAULT) == 0.5

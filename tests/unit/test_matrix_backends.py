@@ -9,7 +9,7 @@ from fake_index import wheel
 from matrix_files import loaded, mistakes_in
 
 from runner.laboratory.setup import Setup, groups_of
-from runner.matrix.cells import expand, select
+from runner.matrix.cells import expand, requirements_of, select
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def test_packages_may_be_for_one_backend_and_a_wheel_of_one_is(tmp_path: Path) -
     (tmp_path / name).write_bytes(wheel("torch", "2.13.0+cpu"))
     axes = "axes: {keras: [3.3.3], backend: [tensorflow, jax, torch]}\n"
     matrix = loaded(tmp_path, f"{axes}{REST}packages: [./{name}, {{optax: '*', when: backend==jax}}, pandas]\n")
-    needed = [[text.split(" ")[0] for text in matrix.packages_of(cell)] for cell in expand(matrix)]
+    needed = [[text.split(" ")[0] for text in requirements_of(matrix.packages, cell)] for cell in expand(matrix)]
     assert needed == [["pandas"], ["optax", "pandas"], ["pandas", "torch"]]
 
 

@@ -16,7 +16,7 @@ from matrix_files import SMALLEST, FakeIndex, loaded, written
 
 from runner.errors import MatrixError, Mistake
 from runner.matrix.axes import AxisKind
-from runner.matrix.cells import cells, expand
+from runner.matrix.cells import cells, expand, requirements_of
 from runner.matrix.criterion import Comparison, Operator
 from runner.matrix.declaration import MatrixSections
 from runner.matrix.matrix_file import Matrix, load_matrix
@@ -267,7 +267,7 @@ def mistakes_of(path: Path) -> tuple[Mistake, ...]:
         matrix = settle(load_matrix(path), FakeIndex(INDEX))
         assert matrix.settled
         for cell in islice(cells(matrix), 3):
-            assert matrix.packages_of(cell) == tuple(sorted(matrix.packages_of(cell)))
+            assert requirements_of(matrix.packages, cell) == tuple(sorted(requirements_of(matrix.packages, cell)))
     except MatrixError as error:
         return error.mistakes
     return ()

@@ -64,7 +64,7 @@ def test_a_mistake_says_what_is_wrong_at_its_place(tmp_path: Path, section: str,
 
 def test_a_pattern_that_would_backtrack_for_ever_takes_no_time() -> None:
     pattern = compiled("^((?:a|aa)+)$")
-    began = time.monotonic()
+    began = time.process_time()
 
     assert not pattern.regex.search(b"a" * 4000 + b"b")
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1

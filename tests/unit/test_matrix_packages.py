@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from matrix_files import FakeIndex, loaded, mistakes_in
 
-from runner.matrix.cells import expand
+from runner.matrix.cells import expand, requirements_of
 from runner.matrix.model import Condition, Requirement
 from runner.matrix.settle import settle
 
@@ -18,7 +18,7 @@ AXES = "axes: {tensorflow: [1.13.1, 2.4.0rc1, 2.4.0], python: [3.7, 3.10]}\nexpe
 
 
 def by_cell(matrix: Matrix) -> dict[str, tuple[str, ...]]:
-    return {str(cell.id).replace("tensorflow=", ""): matrix.packages_of(cell) for cell in expand(matrix)}
+    return {str(cell.id).replace("tensorflow=", ""): requirements_of(matrix.packages, cell) for cell in expand(matrix)}
 
 
 def test_an_entry_with_a_condition_is_read_into_requirements_that_share_it(tmp_path: Path) -> None:

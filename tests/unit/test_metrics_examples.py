@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from outcomes_records import record
+from waiting import PATIENCE_S
 
 from runner.matrix.criterion import parse
 from runner.outcomes.judging import verdict_of
@@ -31,7 +32,7 @@ def tried(script: str, folder: Path, *, seed: int = 1) -> Channel:
         env={"PATH": os.environ["PATH"], "RUNNER_SEED": str(seed), **variables},
         cwd=folder,
         check=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     return read_channel(channel, metrics)
 

@@ -18,7 +18,7 @@ from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.outcome import OUTCOMES, Outcome, OutcomeKind
 from runner.outcomes.significance import clopper_pearson
-from runner.outcomes.tally import most_trials, seeds_wanted, wants_more
+from runner.outcomes.tally import most_trials, seeds_wanted
 from runner.outcomes.verdict import Label, standing
 
 CELL = CellId.of({"tensorflow": "2.9.3"})
@@ -131,7 +131,7 @@ def test_two_failures_to_import_for_different_reasons_do_not_break_a_cell():
     other = trial(seed=1, **crash("cannot import name 'x'", kind="ImportError", stage="import"))
     pair = [broken(0), other]
     assert judge_cell(CELL, pair, Seeds()).label == "undecided"
-    assert wants_more([*pair, broken(2)], Seeds())
+    assert seeds_wanted([*pair, broken(2)], Seeds()) > 0
     assert judge_cell(CELL, [*pair, broken(2), broken(3)], Seeds()).label == "breaks (crashed-import)"
 
 
@@ -172,7 +172,7 @@ def test_identical_trials_are_one_observation_without_an_interval():
     assert (outcome.label, outcome.counted, outcome.interval) == ("fails (nan)", 1, None)
     assert outcome.flags == ("seed-insensitive",)
     assert outcome.reason.startswith("2 identical trials count as one: 2 nan; loss ended at NaN")
-    assert not wants_more(copies, Seeds())
+    assert seeds_wanted(copies, Seeds()) == 0
 
 
 def test_where_weights_are_not_seen_the_same_series_is_the_same_trial():

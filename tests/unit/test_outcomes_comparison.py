@@ -12,7 +12,7 @@ from outcomes_records import BREAKS, cell, crash, epochs, outcome, settling, tri
 
 from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
-from runner.outcomes.comparing import all_pairs, compare, comparisons, control, top_up
+from runner.outcomes.comparing import compare, comparisons, control, top_up
 from runner.outcomes.comparison import ComparisonLabel, figure_in_words
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.judged_matrix import judge_matrix
@@ -135,13 +135,6 @@ def test_the_levels_of_a_chosen_baseline_are_tested_as_one_of_all_pairs():
     base = good("base", number=5)
     named, chosen = (comparisons(cells, base, named=named)[0].level.adjusted_p for named in (True, False))
     assert (named, chosen) == (pytest.approx(3 * 2 / 252), pytest.approx(6 * 2 / 252))
-
-
-def test_pairs_of_all_cells_are_only_a_hint():
-    made = all_pairs([good(number=5), bad(number=5), good("h", number=5)])
-    assert [one.label.value for one in made] == ["worse", "equivalent", "better"]
-    assert all(one.exploratory for one in made)
-    assert "false discovery rate 0.012 among 3 pairs: a hint" in made[0].reason
 
 
 def timed(name, seconds, peak):

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, run
+from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, raised_later, run, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,8 +26,7 @@ first = xgboost.train({}, 1, 2, evals=[(1.0, 'train'), (2.0, 'eval')])
 second = xgboost.train({}, 2, num_boost_round=1, xgb_model=first)
 print(xgboost.sklearn.XGBRegressor().fit(3, [(4.0, 'validation_0')]).booster.rounds)
 """
-    told = run(python, tmp_path, script)
-    assert (told.out, told.err, told.exit_code, told.of("probe-error")) == ("[3, 3]\n", "", 0, [])
+    told = trained(python, tmp_path, script, out="[3, 3]\n")
     assert [(one["name"], one["model"], one["planned_epochs"]) for one in told.of("phase")] == [
         ("fit-1", "Booster", 2),
         ("fit-2", "Booster", 1),
@@ -49,8 +48,7 @@ print(xgboost.sklearn.XGBRegressor().fit(3, [(4.0, 'validation_0')]).booster.rou
 
 @OLDEST_AND_NEWEST
 def test_what_is_evaluated_of_several_sets_in_a_round_is_one_epoch(python: Path, tmp_path: Path) -> None:
-    told = run(python, tmp_path, "import lightgbm\nlightgbm.train({}, 1, 2)")
-    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
+    told = trained(python, tmp_path, "import lightgbm\nlightgbm.train({}, 1, 2)")
     logs = {"training_l2": 0.5, "valid_1_ndcg_3": "nan"}
     assert [(one["epoch"], one["logs"]) for one in told.of("epoch")] == [(1, logs), (2, logs)]
     assert json.loads(told.only("config")["config"])["config"] == {"boosting": "gbdt", "metric": ""}
@@ -58,8 +56,9 @@ def test_what_is_evaluated_of_several_sets_in_a_round_is_one_epoch(python: Path,
 
 @OLDEST_AND_NEWEST
 def test_what_train_raises_belongs_to_it(python: Path, tmp_path: Path) -> None:
-    told = run(python, tmp_path, "import xgboost\nxgboost.train({}, ValueError('no'), evals=[(1.0, 'train')])")
+    line = "xgboost.train({}, ValueError('no'), evals=[(1.0, 'train')])"
+    told = run(python, tmp_path, "import xgboost\n" + raised_later(line, meanwhile="xgboost.train({}, 1, 1)"))
     error = told.only("exception")
     assert (error["stage"], error["phase"]) == ("training", "fit-1")
-    assert told.only("phase-end")["error"] is True
+    assert [end["error"] for end in told.of("phase-end")] == [True, False]
     assert told.only("epoch")["logs"] == {"train_rmse": 1.0}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, run
+import pytest
+from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, raised_later, run, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,8 +46,7 @@ for fold in (10.0, 20.0):
 print(step.__name__, step.traced, isinstance(step, type(loss)))
 """
     )
-    told = run(python, tmp_path, script)
-    assert (told.out, told.err, told.exit_code, told.of("probe-error")) == ("step True True\n", "", 0, [])
+    told = trained(python, tmp_path, script, out="step True True\n")
     begins, ends = told.of("phase"), told.of("phase-end")
     assert [one["name"] for one in begins] == [one["name"] for one in ends] == ["loop-1", "loop-2"]
     assert [one["initial_weights"] for one in begins] == [digest_of(10.0), digest_of(20.0)]
@@ -75,8 +75,7 @@ for number in range(3):
     weight = optax.apply_updates(weight, gradient)
 """
     )
-    told = run(python, tmp_path, script)
-    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
+    told = trained(python, tmp_path, script)
     assert told.of("loop")[-1]["logs"] == {"loss": [10.0, 8.0, 6.0]}
     assert told.only("phase")["initial_weights"] == digest_of(10.0)
     assert told.only("phase-end")["final_weights"] == digest_of(4.0)
@@ -97,8 +96,7 @@ for number in range(3):
 jax.jit(jax.grad(loss))(params, 1.0)
 """
     )
-    told = run(python, tmp_path, script)
-    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
+    told = trained(python, tmp_path, script)
     first, second = ([one for one in told.of("loop") if one["phase"] == name][-1] for name in ("loop-1", "loop-2"))
     assert (first["logs"], second["steps"], second["logs"]) == ({"loss": [10.0, 8.0, 6.0]}, 1, {})
     assert told.of("phase-end")[0]["final_weights"] == digest_of(6.0)
@@ -116,8 +114,7 @@ def train(params):
 params, losses = train({'w': Weight(10.0)})
 """
     )
-    told = run(python, tmp_path, script)
-    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
+    told = trained(python, tmp_path, script)
     assert (told.of("loop")[-1]["steps"], told.of("loop")[-1]["logs"]) == (3, {"loss": [8.0, 4.0, 2.0]})
     assert told.only("phase-end")["final_weights"] == digest_of(5.0)
 
@@ -154,18 +151,16 @@ print(Model().step.__func__(1, Array(2.0)).value)
 
 
 @OLDEST_AND_NEWEST
-def test_what_a_step_raises_belongs_to_the_loop(python: Path, tmp_path: Path) -> None:
-    script = (
-        HEAD
-        + STEP
-        + """
-step, state = jax.jit(step), {'w': Weight(9.0)}
-for scale in (1.0, 1.0, 1.0, 1.0, None):
-    state, _ = step(state, scale)
-"""
-    )
-    for steps, line in ((4, "state, _ = step(state, scale)"), (1, "state = step(state, scale)")):
-        told = run(python, tmp_path, script.replace("state, _ = step(state, scale)", line))
-        error = told.only("exception")
-        assert (error["type"], error["stage"], error["phase"]) == ("TypeError", "training", "loop-1")
-        assert told.of("loop")[-1]["steps"] == steps
+@pytest.mark.parametrize(("steps", "line"), [(4, "state, _ = step(state, scale)"), (1, "state = step(state, scale)")])
+def test_what_a_step_raises_belongs_to_the_loop(steps: int, line: str, python: Path, tmp_path: Path) -> None:
+    other = "jax.value_and_grad(lambda weight: Array(weight.value))(Weight(1.0))"
+    script = f"""{HEAD}{STEP}
+step, state = jax.jit(step), {{'w': Weight(9.0)}}
+def train(state):
+    for scale in (1.0, 1.0, 1.0, 1.0, None):
+        {line}
+{raised_later("train(state)", meanwhile=other)}"""
+    told = run(python, tmp_path, script)
+    error = told.only("exception")
+    assert (error["type"], error["stage"], error["phase"]) == ("TypeError", "training", "loop-1")
+    assert [(one["phase"], one["steps"]) for one in told.of("loop")][-2:] == [("loop-1", steps), ("loop-2", 1)]

@@ -7,7 +7,7 @@ import random
 import signal
 from typing import TYPE_CHECKING
 
-from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, PROBE, run
+from probe_world import EVERY_PYTHON, FRAMEWORKS, OLDEST_AND_NEWEST, PROBE, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,7 +192,7 @@ def test_what_was_imported_is_told_with_its_version_and_file(python: Path, tmp_p
     (site / "unused.py").write_text("__version__ = '1'")
     told = run(python, tmp_path, "import csv, json, PIL, keras")
     packages = told.only("packages")["packages"]
-    assert packages["keras"] == {"version": "2.2.4", "file": str(site / "keras" / "__init__.py")}
+    assert packages["keras"] == {"version": "2.2.4", "file": str(FRAMEWORKS / "keras" / "__init__.py")}
     assert packages["PIL"] == {"version": "9.1.0", "file": str(site / "PIL" / "__init__.py")}
     assert not {"unused", "csv", "json", "argparse"} & set(packages)
     assert not [name for name in json.dumps(packages).split('"') if name.startswith(str(PROBE))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, run
+from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, raised_later, run, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +30,7 @@ search.score(3, 1)
 print(Net.fit.__name__, search.best_score_)
 """
     )
-    told = run(python, tmp_path, script)
-    assert (told.out, told.err, told.exit_code, told.of("probe-error")) == ("fit 0.5\n", "", 0, [])
+    told = trained(python, tmp_path, script, out="fit 0.5\n")
     assert [(stage["stage"], stage["phase"]) for stage in told.of("stage")] == [
         ("training", "fit-1"),
         ("after-training", ""),
@@ -69,8 +68,7 @@ class Odd(object):
 Net(odd=Odd()).fit([0.5])
 """
     )
-    told = run(python, tmp_path, script)
-    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
+    told = trained(python, tmp_path, script)
     initial = [one["initial_weights"] for one in told.of("phase")]
     final = [one["final_weights"] for one in told.of("phase-end")]
     assert initial[0] == initial[1] == initial[2] == initial[4]
@@ -89,8 +87,7 @@ for step in range(5):
     net.partial_fit(1.0 / (1 + step)).score(step, 0)
 """
     )
-    told = run(python, tmp_path, script)
-    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
+    told = trained(python, tmp_path, script)
     phase = told.only("phase")
     assert (phase["name"], phase["model"]) == ("batches-1", "Net")
     assert told.of("loop")[-1]["logs"] == {"loss": [1.0, 0.5, 1 / 3, 0.25, 0.2]}
@@ -100,9 +97,11 @@ for step in range(5):
 
 @OLDEST_AND_NEWEST
 def test_what_a_fit_raises_belongs_to_it_and_its_warnings_are_told_all_the_same(python: Path, tmp_path: Path) -> None:
-    told = run(python, tmp_path, HEAD + "warnings.simplefilter('ignore')\nNet().fit([1.0], ValueError('no'), 'far')")
+    line = "Net().fit([1.0], ValueError('no'), 'far')"
+    script = HEAD + "warnings.simplefilter('ignore')" + raised_later(line, meanwhile="Net().fit([0.5])")
+    told = run(python, tmp_path, script)
     error = told.only("exception")
-    assert (error["stage"], error["phase"], error["line"]) == ("training", "fit-1", 3)
-    assert told.only("phase-end")["error"] is True
+    assert (error["stage"], error["phase"], error["source"]) == ("training", "fit-1", line)
+    assert [end["error"] for end in told.of("phase-end")] == [True, False]
     assert told.only("warning") == {"phase": "fit-1", "message": "far"}
-    assert told.of("epoch") == []
+    assert told.only("epoch")["phase"] == "fit-2"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, PROBE, Told, run
+from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, Told, raised_later, run, trained
 
-PATH = os.pathsep.join([str(PROBE), str(Path(__file__).parent / "fixtures" / "torch")])
+if TYPE_CHECKING:
+    from pathlib import Path
+
 MODEL = """
 import torch
 class Net(torch.nn.Module):
@@ -20,13 +20,6 @@ class Net(torch.nn.Module):
         return torch.Tensor(value, [self._parameters['weight']])
 net = Net()
 """
-
-
-def trained(python: Path, folder: Path, script: str) -> Told:
-    """What was told of a script that has a model and ended well."""
-    told = run(python, folder, MODEL + script, env={"PYTHONPATH": PATH})
-    assert (told.err, told.exit_code, told.of("probe-error")) == ("", 0, [])
-    return told
 
 
 def losses(told: Told) -> dict[str, list[float]]:
@@ -53,8 +46,7 @@ for epoch in range(2):
         net.loss(batch)
 print(torch.optim.SGD.step.__doc__, len(validation.__dict__))
 """
-    told = trained(python, tmp_path, script)
-    assert told.out == "Takes a step. 2\n"
+    told = trained(python, tmp_path, MODEL + script, out="Takes a step. 2\n")
     assert [(stage["stage"], stage["phase"]) for stage in told.of("stage")] == [
         ("build-model", ""),
         ("training", "loop-1"),
@@ -152,6 +144,29 @@ for step in range(3):
     scaler.step(optimizer, finite=step != 1)
 """,
         {"loop-1": [1.0, 3.0]},
+    ),
+    (
+        "a loss whose step the scaler leaves out is none of the next step's, also where nothing is set to zero",
+        """
+scaler = torch.amp.GradScaler()
+for step in range(3):
+    scaler.scale(net.loss(step + 1.0)).backward()
+    scaler.step(optimizer, finite=step != 1)
+""",
+        {"loop-1": [1.0, 3.0]},
+    ),
+    (
+        "gradients that are there before a step are its own, whatever its closure sets to zero and evaluates anew",
+        """
+def closure():
+    optimizer.zero_grad()
+    net.loss(9.0).backward()
+for step in range(2):
+    optimizer.zero_grad()
+    net.loss(step + 0.5).backward()
+    optimizer.step(closure)
+""",
+        {"loop-1": [0.5, 1.5]},
     ),
     (
         "two optimizers are two loops, each with its own losses",
@@ -293,7 +308,7 @@ for step in range(3):
 @OLDEST_AND_NEWEST
 def test_a_step_has_the_loss_whose_gradients_it_takes(python: Path, tmp_path: Path) -> None:
     for name, script, expected in LOSSES:
-        told = trained(python, tmp_path, "optimizer = torch.optim.SGD(net.parameters())\n" + script)
+        told = trained(python, tmp_path, MODEL + "optimizer = torch.optim.SGD(net.parameters())\n" + script)
         assert losses(told) == expected, name
 
 
@@ -312,7 +327,7 @@ def train(value):
         optimizer.step()
 train(3.0), train(3.0), train(4.0)
 """
-    told = trained(python, tmp_path, script)
+    told = trained(python, tmp_path, MODEL + script)
     begins, ends = told.of("phase"), told.of("phase-end")
     assert [(one["name"], one["model"], one["model_number"]) for one in begins] == [
         ("loop-1", "Net", 1),
@@ -335,7 +350,7 @@ for number, batch in zip(range(7), itertools.cycle(torch.utils.data.DataLoader([
     net.loss(batch).backward()
     optimizer.step()
 """
-    told = trained(python, tmp_path, script)
+    told = trained(python, tmp_path, MODEL + script)
     assert [epoch["logs"]["loss"] for epoch in told.of("epoch")] == [2.0, 2.0, 1.0]
 
 
@@ -356,16 +371,25 @@ for epoch in range(3):
     for batch in torch.utils.data.DataLoader([1.0]):
         net.loss(batch)
 """
-    told = trained(python, tmp_path, script)
+    told = trained(python, tmp_path, MODEL + script)
     assert [epoch["logs"]["loss"] for epoch in told.of("epoch")] == [5.0, 5.0, 5.0]
 
 
 @OLDEST_AND_NEWEST
 def test_an_error_of_a_step_or_of_a_gradient_belongs_to_the_loop(python: Path, tmp_path: Path) -> None:
-    begin = MODEL + "optimizer = torch.optim.SGD(net.parameters())\nnet.loss(1.0).backward()\noptimizer.step()\n"
-    for line in ("net.loss('broken').backward()", "optimizer.step(lambda: 1 / 0)"):
-        error = run(python, tmp_path, begin + line, env={"PYTHONPATH": PATH}).only("exception")
+    begin = f"""{MODEL}
+critic = Net()
+optimizer, other = torch.optim.SGD(net.parameters()), torch.optim.SGD(critic.parameters())
+net.loss(1.0).backward()
+optimizer.step()
+"""
+    for line in ("torch.Tensor(1.0).backward()", "optimizer.step(lambda: 1 / 0)"):
+        end = raised_later(line, meanwhile="critic.loss(1.0).backward()\nother.step()")
+        told = run(python, tmp_path, begin + end)
+        assert told.of("probe-error") == []
+        error = told.only("exception")
         assert (error["stage"], error["phase"], error["source"]) == ("training", "loop-1", line)
+        assert [phase["name"] for phase in told.of("phase")] == ["loop-1", "loop-2"]
 
 
 @OLDEST_AND_NEWEST
@@ -384,7 +408,7 @@ trainer = pytorch_lightning.Trainer(max_epochs=3)
 trainer.fit(model, torch.utils.data.DataLoader([4.0, 2.0]))
 trainer.validate(model, 0.5)
 """
-    told = trained(python, tmp_path, script)
+    told = trained(python, tmp_path, MODEL + script)
     begin = told.only("phase")
     assert (begin["name"], begin["model"], begin["planned_epochs"]) == ("fit-1", "Mine", 3)
     assert [(epoch["epoch"], epoch["logs"]) for epoch in told.of("epoch")] == [
@@ -410,21 +434,21 @@ trainer = transformers.Trainer(net, [4.0, 3.0, 2.0, 1.0], logging_steps={steps})
 trainer.train()
 trainer.evaluate(0.5)
 """
-    told = trained(python, tmp_path, script.format(steps=2))
+    told = trained(python, tmp_path, MODEL + script.format(steps=2))
     assert [epoch["logs"] for epoch in told.of("epoch")] == [
         {"loss": 3.0},
         {"loss": 1.0, "eval_loss": 0.125, "train_loss": 8.0},
     ]
     assert told.only("evaluation")["logs"] == {"eval_loss": 0.5}
     hidden = "import math\ntrainer = transformers.Trainer(net, [math.nan, 1.0], logging_steps=1)\ntrainer.train()\n"
-    entries = trained(python, tmp_path, script.format(steps=1).partition("trainer")[0] + hidden).of("epoch")
+    entries = trained(python, tmp_path, MODEL + script.format(steps=1).partition("trainer")[0] + hidden).of("epoch")
     assert [entry["logs"]["loss"] for entry in entries] == ["nan", 1.0]
-    rarely = trained(python, tmp_path, script.format(steps=500))
+    rarely = trained(python, tmp_path, MODEL + script.format(steps=500))
     logs: list[dict[str, Any]] = [epoch["logs"] for epoch in rarely.of("epoch")]
     assert logs == [{"loss": 2.5}, {"eval_loss": 0.125, "train_loss": 8.0}]
 
 
 @OLDEST_AND_NEWEST
 def test_the_seed_is_set_when_it_is_imported(python: Path, tmp_path: Path) -> None:
-    env = {"PYTHONPATH": PATH, "RUNNER_SEED": "7"}
-    assert run(python, tmp_path, "import torch\nprint(torch.default_seed)", env=env).out == "7\n"
+    told = run(python, tmp_path, "import torch\nprint(torch.default_seed)", env={"RUNNER_SEED": "7"})
+    assert told.out == "7\n"

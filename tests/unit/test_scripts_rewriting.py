@@ -327,6 +327,20 @@ def test_a_script_that_chooses_no_backend_stays_itself(tmp_path: Path, source: s
     assert rewritten(script, "as-written", "jax") is script
 
 
+@pytest.mark.parametrize(
+    ("source", "chooses"),
+    [
+        ('import keras\nkeras.config.set_backend("torch")\n', True),
+        ('import os, keras\nos.environ["KERAS_BACKEND"] = "jax"\n', False),  # that of the cell
+        ('import os, keras\nos.environ.setdefault("KERAS_BACKEND", "torch")\n', False),
+    ],
+)
+def test_a_script_knows_whether_it_chooses_another_backend(tmp_path: Path, source: str, chooses: bool) -> None:
+    write(tmp_path, train=source)
+    for flavour in ("as-written", "keras"):
+        assert rewritten(read_script(tmp_path, "train.py"), flavour, "jax").has_other_backend is chooses
+
+
 def test_flavour_and_backend_are_changed_together(tmp_path: Path) -> None:
     write(tmp_path, train='import os\nos.environ["KERAS_BACKEND"] = "jax"\nfrom tensorflow import keras\n')
     script = rewritten(read_script(tmp_path, "train.py"), "keras", "torch")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fake_engine import MATRIX, NO_INDEX, FakeEngine, came_to, lost, world_of, write_matrix
 from packaging.version import Version
+from waiting import PATIENCE_S
 
 from runner.engines.protocol import Room
 from runner.environments.lock import Unresolvable
@@ -72,7 +73,7 @@ def test_every_cell_gets_a_first_look_before_any_gets_a_second_and_no_third_whil
     def slow(lock: Lock) -> Image | None:
         """The second environment is made when the cells of the first have had two trials each."""
         if lock.environment.name == "six-1.16.0" and threading.current_thread() is not threading.main_thread():
-            assert seen.wait(20)
+            assert seen.wait(PATIENCE_S)
         return find(lock)
 
     def losses(_job: Job, seed: int) -> Sequence[float]:
@@ -102,12 +103,12 @@ def test_second_trials_wait_for_an_environment_that_is_being_installed(
 
     def make(lock: Lock, *_arguments: object, **_options: object) -> Image | None:
         installing.set()
-        assert looks.wait(60)
+        assert looks.wait(PATIENCE_S)
         made.add(lock.environment.name)
         return find(lock)
 
     def losses(_job: Job, seed: int) -> Sequence[float]:
-        assert installing.wait(60)  # the first trial ends while the second environment is installed
+        assert installing.wait(PATIENCE_S)  # the first trial ends while the second environment is installed
         return (1.0, 0.5, 1e-6 * (seed + 1))
 
     engine.find = lambda lock: find(lock) if lock.environment.name in {"six-1.15.0", *made} else None  # type: ignore[method-assign]

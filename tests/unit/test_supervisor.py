@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import psutil
+from waiting import PATIENCE_S
 
 from runner.engines.venv import supervisor
 
@@ -21,7 +22,7 @@ COMMAND = [sys.executable, "-I", "-S", supervisor.__file__]
 
 
 def launched(*lines: bytes) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(COMMAND, input=b"".join(lines), capture_output=True, timeout=20, check=True)
+    return subprocess.run(COMMAND, input=b"".join(lines), capture_output=True, timeout=PATIENCE_S, check=True)
 
 
 def spec(*argv: str, folder: str = "/", **more: object) -> bytes:

@@ -102,11 +102,11 @@ HOSTILE = {
 @pytest.mark.parametrize("pattern", [ACCURACY, r"(?P<value>(?:\S*\S*)*)x"], ids=["plain", "stars"])
 def test_no_log_and_no_pattern_takes_long(tmp_path: Path, name: str, pattern: str) -> None:
 
-    began = time.monotonic()
+    began = time.process_time()
 
     values = found(tmp_path, HOSTILE[name], pattern)
 
-    assert time.monotonic() - began < 15
+    assert time.process_time() - began < 15
     assert len(values) <= 100_000
 
 

@@ -132,12 +132,12 @@ def test_numbers_files_and_sizes_are_bounded(tmp_path: Path) -> None:
     (tmp_path / "long.csv").write_text("loss\n" + "1\n" * 30_000)
     (tmp_path / "wide.csv").write_text(",".join(f"c{i}" for i in range(300)) + "\n" + ",".join("1" * 300))
     (tmp_path / "large.csv").write_text("loss,note\n" + f"1,{'x' * 1000}\n" * 5000)
-    began = time.monotonic()
+    began = time.process_time()
 
     unnamed = read_tables(tmp_path, {}, [])
     named = read_tables(tmp_path, {}, ["l*.csv", "wide.csv"])
 
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert len(unnamed) == 100
     assert len(named["long.csv"].columns["loss"]) == 30_000
     assert "larger than 4 MB" in named["large.csv"].problem

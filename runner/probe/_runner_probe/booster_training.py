@@ -12,7 +12,7 @@ import time
 from _thread import get_ident
 from functools import partial
 
-from . import estimators, phases
+from . import estimators, phases, step_loop
 from .wrapping import nothing, own_classes
 
 TYPE_CHECKING = False
@@ -92,7 +92,7 @@ class BoosterTraining:
         return self._stacks.setdefault(get_ident(), [])
 
     def _fit(self) -> "Any":
-        stack = self._stack()
+        stack = self._stacks.get(get_ident())
         return stack[-1] if stack and isinstance(stack[-1], BoosterFit) else None
 
 
@@ -138,8 +138,7 @@ class BoosterFit:
         self._rounds += 1
         logs, self.logs = self.logs, {}
         seconds, self._began = time.perf_counter() - self._began, time.perf_counter()
-        row = dict.fromkeys(("learning_rate", "weight_norm", "update_norm", "rss_bytes"))
-        self._rows.append(dict(row, phase=self._name, epoch=self._rounds, logs=logs, time_s=round(seconds, 6)))
+        self._rows.append(phases.epoch_row(self._name, self._rounds, logs, seconds))
         if self._began - self._written > 1:
             self._write()
 
@@ -214,4 +213,4 @@ def evaluated(result: "Any") -> "dict[str, float]":
     else:
         text = result.decode("utf-8") if isinstance(result, bytes) else str(result)
         pairs = [(part.rpartition(":")[0], part.rpartition(":")[2]) for part in text.split()[1:]]
-    return phases.numbers({re.sub(r"[^A-Za-z0-9_./]", "_", name): value for name, value in pairs})
+    return phases.numbers({step_loop.metric_name(name): value for name, value in pairs})

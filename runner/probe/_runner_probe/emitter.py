@@ -32,6 +32,7 @@ MARKERS = 100
 trained in turn, or a loop around `predict`, would fill the channel."""
 FAILURES = 20
 """The number of failures of its own the probe reports; one that repeats in every epoch would fill the channel."""
+_ENCODED = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def open_channel(path: str, version: str, first: "str | None") -> "Emitter":
@@ -74,12 +75,21 @@ class Emitter:
         self._handing: list[Callable[[bool], object]] = []
         self._waiting: list[dict[str, Any]] | None = None
         self._begin()
+        self._tells_forks = hasattr(os, "register_at_fork")
+        """CPython 3.6 does not: the number of the process is asked for there."""
+        self._is_fork = not self._tells_forks
+        if self._tells_forks:
+            os.register_at_fork(after_in_child=self._in_fork)
         if not child:
             self._open()
 
+    def _in_fork(self) -> None:
+        self._is_fork = True
+
     def settle(self) -> None:
         """Where this process is a fork of the one that was: go on as a child of it."""
-        if os.getpid() != self._pid:
+        if self._is_fork and os.getpid() != self._pid:
+            self._is_fork = not self._tells_forks
             self._child = True
             self._begin()
             self.tell_start()
@@ -185,7 +195,7 @@ class Emitter:
         self._identity = _identity(os.fstat(self._descriptor))
 
     def _write(self, events: "list[dict[str, Any]]") -> None:
-        lines = [json.dumps(plain(fields), allow_nan=False, separators=(",", ":")) + "\n" for fields in events]
+        lines = [_line(fields) for fields in events]
         # The script may have closed the descriptor, and its number may be a file of the script's by now.
         try:
             status: Any = os.fstat(self._descriptor)
@@ -196,6 +206,14 @@ class Emitter:
             status = os.fstat(self._descriptor)
         if status.st_size <= BUDGETS.get(events[0]["event"], BUDGET_BYTES):
             os.write(self._descriptor, "".join(lines).encode("ascii"))
+
+
+def _line(fields: "dict[str, Any]") -> str:
+    """An event as it is written; most hold nothing but what JSON has itself."""
+    try:
+        return _ENCODED(fields) + "\n"
+    except (TypeError, ValueError):
+        return _ENCODED(plain(fields)) + "\n"
 
 
 def _waiting_with(waiting: "list[dict[str, Any]]", fields: "dict[str, Any]") -> "list[dict[str, Any]]":

@@ -29,6 +29,8 @@ NUMBERS = (
     *("best_loss_", "best_validation_score_", "best_score_", "oob_score_", "inertia_", "kl_divergence_"),
     *("reconstruction_err_", "lower_bound_", "dual_gap_", "stress_", "bound_", "n_iter_"),
 )
+LATEST = (*((name, name.rstrip("_")) for name in NUMBERS if name != "n_iter_"), ("loss_", "loss"))
+"""The attributes with a number of the last step, by the names that these are told by."""
 ARRAYS = (
     *("coef_", "intercept_", "coefs_", "intercepts_", "dual_coef_", "components_", "cluster_centers_", "means_"),
     *("weights_", "theta_", "embedding_", "feature_log_prob_", "scalings_"),
@@ -98,10 +100,10 @@ def results(estimator: "Any") -> "tuple[dict[str, list[float]], dict[str, float]
 def latest(estimator: "Any") -> "dict[str, float]":
     """What it came to with the data that it was given last: its numbers, and the ends of its curves."""
     own = vars(final(estimator))
-    found = {attribute.rstrip("_"): own.get(attribute) for attribute in NUMBERS if attribute != "n_iter_"}
-    found["loss"] = own.get("loss_")
-    curves = [(name, own.get(attribute)) for attribute, name in CURVES]
-    found.update({name: curve[-1] for name, curve in curves if curve is not None and len(curve)})
+    found = {name: own[attribute] for attribute, name in LATEST if attribute in own}
+    for attribute, name in CURVES:
+        if own.get(attribute) is not None and len(own[attribute]):
+            found[name] = own[attribute][-1]
     return _numbers(found)
 
 
@@ -257,8 +259,10 @@ def _numbers(found: "dict[str, Any]") -> "dict[str, float]":
     """Those that are numbers; of several, as the iterations for each class are, the largest."""
     numbers = {}
     for name, value in found.items():
+        if value is None:
+            continue
         try:
-            numbers[name] = float(value.max() if hasattr(value, "max") else value)
+            numbers[name] = float(value if isinstance(value, float) or not hasattr(value, "max") else value.max())
         except (TypeError, ValueError):
             continue
     return numbers

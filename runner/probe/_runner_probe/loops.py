@@ -268,6 +268,7 @@ class Loops:
             self.end_epoch(loop, self._results if is_latest else None)
         elif is_latest and self._told:
             loop.blocks.add(self._told)
+            self._told = {}
         self._write(loop)
         self._channel.emit(
             "phase-end", name=loop.name, final_weights=loop.digest(), weight_norm=loop.norm(), error=failed

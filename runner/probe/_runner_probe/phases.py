@@ -151,6 +151,20 @@ class FitPhase:
         return weights.norm(arrays), change
 
 
+def epoch_row(phase: str, epoch: int, logs: "dict[str, float]", seconds: float) -> "dict[str, Any]":
+    """An epoch of which nothing is known but its numbers and how long it took."""
+    return {
+        "phase": phase,
+        "epoch": epoch,
+        "logs": logs,
+        "time_s": round(seconds, 6),
+        "learning_rate": None,
+        "weight_norm": None,
+        "update_norm": None,
+        "rss_bytes": None,
+    }
+
+
 def model_name(model: "Any") -> str:
     """Class and name of a model, such as "Sequential sequential_1"."""
     return ("%s %s" % (type(model).__name__, getattr(model, "name", None) or "")).strip()[:200]

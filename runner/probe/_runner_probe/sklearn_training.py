@@ -85,7 +85,7 @@ class SklearnTraining:
     def _enter_partial_fit(self, args: "Any", kwargs: "Any") -> "Any":
         estimator, stack = args[0], self._stack()
         loop = None
-        if not self.is_inside() and estimators.is_trained(estimator):
+        if not stack and not self._main_stack() and estimators.is_trained(estimator):
             loop = self._trainings.loops.known(estimator, "batches") or self._begin_loop(estimator)
         stack.append((estimator, None))
         return stack, loop, estimator
@@ -128,7 +128,7 @@ class SklearnTraining:
     def _main_stack(self) -> "Any":
         """The calls of the main thread, whose workers other threads are meanwhile."""
         threading = modules.get("threading")
-        return self._stacks.get(threading.main_thread().ident, []) if threading is not None else []
+        return self._stacks.get(threading.main_thread().ident, ()) if threading is not None else ()
 
 
 class EstimatorFit:
@@ -196,8 +196,7 @@ class EstimatorFit:
         rows: list[dict[str, Any]] = []
         for epoch in range(count):
             logs = {name: values[epoch] for name, values in curves.items() if epoch < len(values)}
-            row: Any = dict.fromkeys(("learning_rate", "weight_norm", "update_norm", "rss_bytes"))
-            rows.append(dict(row, phase=self._name, epoch=epoch + 1, logs=logs, time_s=round(seconds / count, 6)))
+            rows.append(phases.epoch_row(self._name, epoch + 1, logs, seconds / count))
         if rows:
             rows[-1]["logs"].update(numbers)
             rows[-1]["rss_bytes"] = phases.resident_bytes()

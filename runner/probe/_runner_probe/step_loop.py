@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BLOCKS = 64
 SECONDS = 10.0
 _NONE = 0.0, 0
+_FLOATS = frozenset(["float", "float16", "float32", "float64"])
+"""Types of Python and NumPy whose values are single numbers."""
 
 
 class Blocks:
@@ -231,6 +233,8 @@ def metric_name(name: "Any") -> str:
 def number(value: "Any") -> "float | None":
     """A single number as a float, where it has its value already; None for all else, and for what is true or false."""
     try:
+        if type(value).__name__ in _FLOATS:
+            return float(value)
         if value is None or isinstance(value, (bool, str, bytes)) or len(getattr(value, "shape", ())):
             return None
         concrete = getattr(value, "numpy", None)

@@ -24,14 +24,18 @@ class FetchPlan:
         self._elements = [weakref.ref(element) for element, _, _ in elements]
         own = [losses.get(id(step)) for step in steps]
         self._losses = [_path_of(loss, elements) for loss in own]
-        self._others = [(path, _name(element, key, own)) for element, path, key in elements if hasattr(element, "op")]
+        named = [(path, _name(element, key, own)) for element, path, key in elements if hasattr(element, "op")]
+        self._others = [(path, name) for path, name in named if name]
         known = {number: _path_of(loss, elements) for number, loss in losses.items()}
         self.losses = {number: path for number, path in known.items() if path is not None}
         """By the operation that minimises it the place of each loss among the fetches."""
 
     def is_valid(self) -> bool:
         """True where all of it is still there, so that no other element can have its number."""
-        return all(reference() is not None for reference in self._elements)
+        for reference in self._elements:  # noqa: SIM110 (asked in each step, where a generator takes twice as long)
+            if reference() is None:
+                return False
+        return True
 
     def numbers(self, result: "Any") -> "list[dict[str, float]]":
         """The numbers of a run for each of its steps: its own loss; all others to the first.
@@ -44,7 +48,7 @@ class FetchPlan:
             kind = type(value).__name__
             if kind == "bytes":
                 found[0].update(_summarised(value))
-            elif name and kind.startswith("float"):
+            elif kind.startswith("float"):
                 found[0][name] = float(value)
         return found
 
@@ -59,26 +63,28 @@ class FetchPlans:
         """What was fetched before may take another step now."""
         self._plans.clear()
 
-    def known(self, key: "Any") -> "FetchPlan | None":
-        """The plan that was kept under a key."""
-        plan = self._plans.get(key)
+    def known(self, graph: "Any", fetches: "Any") -> "FetchPlan | None":
+        """The plan that was kept for these fetches."""
+        # Of elements that are not nested that is the key already; of all else there is nothing under it.
+        key = tuple(map(id, fetches)) if isinstance(fetches, (list, tuple)) else id(fetches)
+        plan = self._plans.get((id(graph), key)) or self._plans.get((id(graph), _key_of(fetches)))
         return plan if plan is not None and plan.is_valid() else None
 
-    def keep(self, key: "Any", plan: FetchPlan) -> FetchPlan:
+    def keep(self, graph: "Any", fetches: "Any", plan: FetchPlan) -> FetchPlan:
         """The plan, which is known from now on."""
         if len(self._plans) >= MOST_PLANS:
             self.clear()
-        self._plans[key] = plan
+        self._plans[id(graph), _key_of(fetches)] = plan
         return plan
 
 
-def key_of(fetches: "Any") -> "Any":
+def _key_of(fetches: "Any") -> "Any":
     """What tells fetches apart: their structure and the numbers of their elements."""
     if isinstance(fetches, (list, tuple)):
-        return tuple([key_of(one) for one in fetches])
+        return tuple([_key_of(one) for one in fetches])
     if isinstance(fetches, dict):
         keys = [key if isinstance(key, str) else id(key) for key in fetches]
-        return tuple(keys), tuple([key_of(one) for one in fetches.values()])
+        return tuple(keys), tuple([_key_of(one) for one in fetches.values()])
     return fetches if isinstance(fetches, str) else id(fetches)
 
 

@@ -280,7 +280,7 @@ def named_scalars(result: "Any") -> "Values":
     """
     if isinstance(result, dict):
         return _of_pairs(result.items())
-    if hasattr(result, "_fields"):
+    if isinstance(result, tuple) and hasattr(result, "_fields"):  # a tensor takes long to say what it has not
         return _of_pairs(zip(result._fields, result))
     found: Values = {}
     for place, one in enumerate(result if isinstance(result, (list, tuple)) else [result]):

@@ -111,7 +111,7 @@ class Sessions:
         self._trainings.inside += 1  # what is read meanwhile is read by sessions too
         try:
             session, plan = args[0], self._plan(args[1] if len(args) > 1 else kwargs.get("fetches"), args[0])
-            found = [self._loop(*self._living(id(step())), session) for step in plan.steps]
+            found = [self._loop(step(), session) for step in plan.steps]
             return (plan, found, session) if found or plan.losses else None
         finally:
             self._trainings.inside -= 1
@@ -133,6 +133,10 @@ class Sessions:
 
     def _end_steps(self, found: "list[StepLoop | None]", numbers: "list[dict[str, float]]") -> None:
         """Each loop has taken a step; one that has several operations takes it with the numbers of all."""
+        if len(found) == 1:
+            if found[0] is not None:
+                self._loops.end_step(found[0], numbers[0])
+            return
         taken: list[StepLoop] = []
         for place, loop in enumerate(found):
             if loop is not None and loop not in taken:
@@ -162,8 +166,8 @@ class Sessions:
 
     def _plan(self, fetches: "Any", session: "Any") -> "FetchPlan":
         """What a run of these fetches does."""
-        key = id(session.graph), tensorflow_fetches.key_of(fetches)
-        known = self._plans.known(key)
+        graph = session.graph
+        known = self._plans.known(graph, fetches)
         if known is not None:
             return known
         elements = tensorflow_fetches.elements_of(fetches, session)
@@ -171,15 +175,16 @@ class Sessions:
         for element, _, _ in elements:
             steps += [step for step in self._search(getattr(element, "op", element)) if step not in steps]
         losses = {number: reference() for number, reference in self._losses.items()}
-        return self._plans.keep(key, tensorflow_fetches.FetchPlan(elements, steps, losses))
+        return self._plans.keep(graph, fetches, tensorflow_fetches.FetchPlan(elements, steps, losses))
 
-    def _loop(self, operation: "Any", variables: "Any", session: "Any") -> "StepLoop | None":
-        """The loop of an operation, by references to its variables; None where its variables are gone."""
+    def _loop(self, operation: "Any", session: "Any") -> "StepLoop | None":
+        """The loop of an operation; None where its variables are gone."""
         owner, kind = (self._estimators[-1], "estimator") if self._estimators else (operation, "loop")
         loop = self._loops.known(owner, kind)
         if loop is not None and loop.session == id(session):
             return loop
-        variables = [variable for variable in (reference() for reference in variables) if variable is not None]
+        living = [reference() for reference in self._steps.get(id(operation), (None, ()))[1]]
+        variables = [variable for variable in living if variable is not None]
         if loop is not None and kind == "estimator" and loop.session == "":
             loop.train(variables, _reader(session), id(session))
         elif operation is not None and variables:
@@ -199,16 +204,11 @@ class Sessions:
             if id(one) in seen:
                 continue
             seen.add(id(one))
-            if self._living(id(one))[0] is one:
+            if id(one) in self._steps and self._steps[id(one)][0]() is one:
                 found.append(one)
             else:
                 waiting += list(getattr(one, "control_inputs", ()))
         return found
-
-    def _living(self, number: int) -> "tuple[Any, Any]":
-        """The operation of that number, None where it is gone, and references to its variables."""
-        operation, variables = self._steps.get(number, (lambda: None, ()))
-        return operation(), variables
 
 
 def _reader(session: "Any") -> "Any":

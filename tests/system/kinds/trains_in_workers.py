@@ -1,7 +1,7 @@
+import multiprocessing
 import sys
 
 import numpy as np
-from joblib import Parallel, delayed
 
 
 def train(rate):
@@ -16,4 +16,11 @@ def train(rate):
 
 
 if __name__ == "__main__":
-    print(Parallel(n_jobs=2)(delayed(train)(float(rate)) for rate in sys.argv[1:]))
+    library, rates = sys.argv[1], [float(rate) for rate in sys.argv[2:]]
+    if library == "joblib":
+        from joblib import Parallel, delayed
+
+        print(Parallel(n_jobs=len(rates))(delayed(train)(rate) for rate in rates))
+    else:
+        with multiprocessing.get_context("spawn").Pool(len(rates)) as pool:
+            print(pool.map(train, rates))
