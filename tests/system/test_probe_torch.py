@@ -81,29 +81,55 @@ for step in range(20):
     scaler.update()
 end(model)
 model = network()
+kept = torch.optim.SGD(network().parameters(), lr=0.1)
 for step in range(5):
     F.mse_loss(model(x), y).backward()
     for parameter in model.parameters():
         parameter.data.sub_(0.1 * parameter.grad)
         parameter.grad = None
 end(model)
+del kept
+generator, critic = network(), nn.Linear(1, 1)
+ours, theirs = (torch.optim.Adam(one.parameters(), lr=0.01) for one in (generator, critic))
+for step in range(8):
+    theirs.zero_grad()
+    critic(y).mean().neg().backward()
+    critic(generator(x).detach()).mean().backward()
+    theirs.step()
+    ours.zero_grad()
+    critic(generator(x)).mean().neg().backward()
+    ours.step()
+end(generator), end(critic)
+del ours, theirs
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+seen = []
 class Functions(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
+        seen.append(getattr(function, "__name__", str(function)))
         return function(*args, **(kwargs or {}))
 class Operations(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        seen.append(str(function))
         return function(*args, **(kwargs or {}))
-for mode in (Functions(), Operations()):
-    model = network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+class Mine(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        seen.append(getattr(function, "__name__", str(function)))
+        return super().__torch_function__(function, types, args, kwargs)
+for mode, inputs in ((Functions(), x), (Operations(), x), (torch.device("cpu"), x.as_subclass(Mine))):
     with mode:
-        for step in range(3):
+        model = network()
+        optimizer = torch.optim.SGD(model.parameters(), lr=torch.tensor(0.1))
+        for step in range(6):
             optimizer.zero_grad()
-            F.mse_loss(model(x), y).backward()
+            loss = F.mse_loss(model(inputs), y)
+            found["losses"].append(loss.item())
+            loss.backward()
             optimizer.step()
+        del optimizer
     end(model)
+found["seen"] = seen
 finish()
 """
 COMPILED = """
@@ -189,8 +215,15 @@ finish()
 
 def test_loops_end_bit_for_bit_as_they_do_without_the_probe(stack: Callable[[str], Path], tmp_path: Path) -> None:
     run = alike(stack(TRAINERS), tmp_path, BEGIN + LOOPS, "3", RUNNER_SEED="99")
-    assert run.result["before"] == [False, False]
-    assert run.channel.children == ()
+    told, result = run.channel, run.result
+    assert result["before"] == [False, False]
+    assert told.children == ()
+    assert [phase.steps for phase in told.phases] == [12, 12, 4, 19, 5, 8, 8, 6, 6, 6]
+    last = told.phases[-3:]  # the script's modes and class saw nothing of the probe, and it saw what they were in
+    losses = [epoch.logs["loss"] for phase in last for epoch in told.epochs if epoch.phase == phase.name]
+    assert losses == pytest.approx(result["losses"][-18:])
+    assert len(result["seen"]) > 100
+    assert None not in {weights for phase in last for weights in (phase.initial_weights, phase.final_weights)}
 
 
 def test_what_is_compiled_has_the_same_graphs_and_its_steps_are_seen(

@@ -198,6 +198,88 @@ optimizer.step(), other.step()
         {"loop-1": [5.0, 1.0], "loop-2": [5.0, 2.0]},
     ),
     (
+        "the losses of a GAN stay apart for as long as it trains, also where one of its parts trains more often",
+        """
+critic = Net()
+other = torch.optim.SGD(critic.parameters())
+for step in range(12):
+    for turn in range(1 + step // 6):
+        other.zero_grad()
+        critic.loss(step + 0.5).backward()
+        critic.loss(step + 0.25).backward()
+        other.step()
+    optimizer.zero_grad()
+    torch.Tensor(step + 100.0, list(critic.parameters()) + list(net.parameters())).backward()
+    optimizer.step()
+""",
+        {
+            "loop-1": [2.0 * step + 0.75 for step in range(12) for _ in range(1 + step // 6)],
+            "loop-2": [step + 100.0 for step in range(12)],
+        },
+    ),
+    (
+        "optimizers that train the same one after the other have each its own steps and no more",
+        """
+later = torch.optim.SGD(net.parameters())
+for each in (optimizer, later):
+    for step in range(4):
+        each.zero_grad()
+        net.loss(step + 1.0).backward()
+        each.step()
+""",
+        {"loop-1": [1.0, 2.0, 3.0, 4.0], "loop-2": [1.0, 2.0, 3.0, 4.0]},
+    ),
+    (
+        "a loss that gives gradients to what is not looked at first belongs to its optimizer",
+        """
+several = [torch.Parameter(float(number)) for number in range(4)]
+optimizer = torch.optim.SGD(several)
+for step in range(6):
+    optimizer.zero_grad()
+    torch.Tensor(step + 1.0, [several[1 + step % 2]]).backward()
+    optimizer.step()
+""",
+        {"loop-1": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]},
+    ),
+    (
+        "weights that are changed by hand are seen beside an optimizer that takes steps",
+        """
+mine, weight = Net(), torch.Parameter(3.0)
+for step in range(8):
+    optimizer.zero_grad()
+    net.loss(step + 1.0).backward()
+    optimizer.step()
+    if step % 4 > 1:
+        weight.grad = None
+        torch.Tensor(step + 20.0, [weight]).backward()
+        weight.set(float(step))
+""",
+        {"loop-1": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], "loop-2": [22.0, 23.0, 26.0, 27.0]},
+    ),
+    (
+        "of an optimizer's own weights steps by hand are seen after two losses without a call of step",
+        """
+for step in range(8):
+    optimizer.zero_grad()
+    net.loss(step + 1.0).backward()
+    optimizer.step() if step < 3 else net._parameters['weight'].set(float(step))
+""",
+        {"loop-1": [1.0, 2.0, 3.0, 6.0, 7.0, 8.0]},
+    ),
+    (
+        "an optimizer takes over what was changed by hand",
+        """
+weight = torch.Parameter(3.0)
+for step in range(8):
+    if step == 5:
+        optimizer = torch.optim.SGD([weight])
+    weight.grad = None
+    torch.Tensor(step + 1.0, [weight]).backward()
+    optimizer.step() if step >= 5 else weight.set(float(step))
+""",
+        {"loop-1": [1.0, 2.0, 3.0, 4.0, 5.0], "loop-2": [6.0, 7.0, 8.0]},
+    ),
+    (
         "weights that change between two losses without a call of step have taken one",
         """
 del optimizer

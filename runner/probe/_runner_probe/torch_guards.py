@@ -4,14 +4,16 @@ The compiler compiles the functions that a compiled function calls, and intercep
 them runs: what the probe does must be neither in what it compiles, nor be compiled itself. It is never imported here.
 """
 
+import functools
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
 
-class Compiler:
-    """The parts of the compiler that lie outside of it; of a PyTorch that has none they do nothing."""
+class Guards:
+    """The switches of a PyTorch; those that it does not have yet do nothing."""
 
     def __init__(self, torch: "Any") -> None:
         places = (getattr(torch, "compiler", None), getattr(torch, "_utils", None))
@@ -20,6 +22,10 @@ class Compiler:
         self._frames: Any = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
         self.switch: Any = getattr(self._frames, "set_eval_frame", bool)
         """`state = switch(None)` keeps the compiler from intercepting frames, `switch(state)` lets it go on."""
+        self._without_functions: Any = getattr(torch._C, "DisableTorchFunction", _Nothing)
+        """Covers functions and methods in a `with`."""
+        self._without_operations: Any = getattr(torch._C, "_DisableTorchDispatch", _Nothing)
+        """Covers operations for as long as what it gives is kept."""
 
     def skip(self, function: "Any") -> None:
         """Have the frames of a function not intercepted where nothing that is compiled calls it."""
@@ -30,14 +36,17 @@ class Compiler:
             action = frames._FrameAction
             frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(action.SKIP, action.DEFAULT))
 
-    def outside_of(self, function: "Callable[..., Any]") -> "Callable[..., Any]":
-        """`function`, for a call from wherever an object happens to end."""
-        switch = self.switch
+    def hidden(self, function: "Callable[..., Any]") -> "Callable[..., Any]":
+        """`function`, of which neither the compiler nor any mode or class of tensors sees anything."""
+        switch, without_functions, without_operations = self.switch, self._without_functions, self._without_operations
 
+        @functools.wraps(function)
         def call(*args: "Any") -> "Any":
             state = switch(None)
             try:
-                return function(*args)
+                with without_functions():
+                    kept = without_operations()  # noqa: F841 - it holds while it is kept
+                    return function(*args)
             finally:
                 switch(state)
 
@@ -51,15 +60,3 @@ class _Nothing:
 
     def __exit__(self, *_: object) -> None:
         """Do nothing."""
-
-
-class Unseen:
-    """Two guards, under which what is done with tensors is not handed to the script's own modes and classes.
-
-    `with unseen.function():` covers functions and methods; what `unseen.dispatch()` gives covers operations for as
-    long as it is kept.
-    """
-
-    def __init__(self, torch: "Any") -> None:
-        self.function = getattr(torch._C, "DisableTorchFunction", _Nothing)
-        self.dispatch = getattr(torch._C, "_DisableTorchDispatch", _Nothing)

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from .step_loop import StepLoop
 
 
+LOOKED_AT = 8
+"""So many parameters are looked at beside the first one that gets gradients."""
+
+
 class Trained:
     """What an optimizer trains, or what a loss depends on where there is none, and the losses since its last step."""
 
@@ -24,11 +28,15 @@ class Trained:
         """True where a step was taken with these losses, or never will be."""
         self.steps = 0
         """The number of calls of `step`."""
-        self.taken_by_all = 0
-        """The number of steps in all loops when the latest loss was told."""
+        self.dropped = 2
+        """The number of times since the latest call of `step` that losses were dropped without one; where it is more
+        than one, the weights are looked at."""
+        self.taken_elsewhere = 0
+        """The number of steps that others than PyTorch's optimizers had taken when the latest loss was told."""
         self.gradients: Any = None
+        """As they were at the latest loss."""
         self.weights: Any = None
-        """As they were after the latest loss; the weights are looked at until the first call of `step`."""
+        """As they were after the latest loss, where they are looked at."""
         self.initial: Any = None
         """Digest and norm of the weights, as they were at the first loss."""
         self.groups = 0
@@ -55,6 +63,11 @@ class Trained:
         """What is trained and still there."""
         return [variable for variable in (reference() for reference in self._variables) if variable is not None]
 
+    def look_at(self, variable: "Any") -> None:
+        """Look at the gradient of this one too, from its next loss on."""
+        if all(reference() is not variable for reference in self._looked_at):
+            self._looked_at = [*self._looked_at[:LOOKED_AT], weakref.ref(variable)]
+
     def state_of_gradients(self) -> "Any":
         """Differs where gradients were added to, set to zero or taken away."""
         found: list[Any] = []
@@ -74,8 +87,22 @@ class Trained:
                     found.append(variable.detach().reshape(-1)[:8].tolist())
         return found
 
+    def before_loss(self) -> None:
+        """A loss is about to be added to the gradients; losses whose gradients are gone, or were used, are dropped."""
+        gradients = self.state_of_gradients()
+        if self.is_taken or (self.losses and gradients != self.gradients):
+            self.dropped += not self.is_taken
+            self.forget()
+        self.gradients = gradients
+
+    def take_step(self) -> None:
+        """A call of `step` is over, or as good as over."""
+        self.steps += 1
+        self.dropped, self.weights = 0, None
+        self.is_taken = True
+
     def forget(self) -> None:
-        """Drop the losses: their gradients are gone, or were used."""
+        """Drop the losses."""
         self.losses, self.is_taken = [], False
 
     def _take(self, variables: "Any") -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from .torch_guards import Unseen
+    from .torch_guards import Guards
 
 PLAIN = (bool, int, float, str, type(None))
 NODES = 5000
@@ -21,20 +21,19 @@ WIDER = ("torch.bfloat16", "torch.float8")
 """Types of numbers that NumPy lacks; float32 holds all of theirs."""
 
 
-def reader(unseen: "Unseen") -> "Callable[[Any], Any]":
+def reader(guards: "Guards") -> "Callable[[Any], Any]":
     """Reads tensors as NumPy arrays, one after the other."""
-
-    def array(tensor: "Any") -> "Any":
-        with unseen.function():
-            kept = unseen.dispatch()  # noqa: F841 - it holds while it is kept
-            found = tensor.detach()
-            if str(found.layout) != "torch.strided":
-                found = found.to_dense()
-            if str(found.dtype).startswith(WIDER):
-                found = found.float()
-            return found.cpu().numpy()
-
+    array = guards.hidden(_array)
     return lambda variables: map(array, variables)
+
+
+def _array(tensor: "Any") -> "Any":
+    found = tensor.detach()
+    if str(found.layout) != "torch.strided":
+        found = found.to_dense()
+    if str(found.dtype).startswith(WIDER):
+        found = found.float()
+    return found.cpu().numpy()
 
 
 def architecture(module: "Any", variables: "Any") -> str:
@@ -60,6 +59,8 @@ def module_behind(parameters: "Any") -> "Any":
 
 def module_of(variables: "Any") -> "Any":
     """The smallest living module that has all of these parameters, or else the largest that has the first one."""
+    if not is_parameter(variables[0]):
+        return None
     kind: Any = sys.modules["torch.nn.modules.module"].Module
     alive = [one for one in gc.get_objects() if issubclass(type(one), kind)]
     parents = {id(child): one for one in alive for child in vars(one).get("_modules", {}).values()}
@@ -109,9 +110,13 @@ def graph(tensor: "Any", most: int = NODES) -> "Iterator[Any]":
 
 
 def leaves(tensor: "Any") -> "list[Any]":
-    """The tensors whose gradients `backward` fills in: those that are parameters, or all where none is."""
-    found = [node.variable for node in graph(tensor) if hasattr(node, "variable")]
-    return [one for one in found if type(one).__name__ == "Parameter"] or found
+    """The tensors whose gradients `backward` fills in."""
+    return [node.variable for node in graph(tensor) if hasattr(node, "variable")]
+
+
+def is_parameter(tensor: "Any") -> bool:
+    """True for what a module may hold as its own."""
+    return type(tensor).__name__ == "Parameter" or bool(getattr(tensor, "_is_param", False))
 
 
 def loss_name(tensor: "Any") -> "str | None":

@@ -91,7 +91,7 @@ class TorchTrainers:
 
     def __init__(self, trainings: "Trainings", training: "TorchTraining") -> None:
         self._trainings, self._training = trainings, training
-        self._around = trainings.put_around
+        self._around = training.around
 
     def watch_lightning(self, module: "Any") -> None:
         """Lightning's module of its trainer."""
@@ -119,12 +119,12 @@ class TorchTrainers:
         if self._training.fit is not None or self._trainings.inside:
             return None
         epochs = getattr(args[0], planned, None) if planned else None
-        self._training.fit = TrainerFit(self._trainings, self._training, partial(getattr, args[0], model), epochs)
-        return self._training.fit
+        fit = TrainerFit(self._trainings, self._training, partial(getattr, args[0], model), epochs)
+        self._training.enter_fit(fit)
+        return fit
 
     def _leave_fit(self, fit: "TrainerFit", result: "Any", error: "Any") -> None:
-        self._training.tell_waiting()
-        self._training.fit = None
+        self._training.enter_fit(None)
         if error is not None:
             self._trainings.where.blame(error)
         fit.tell_entry()

@@ -31,12 +31,14 @@ class TorchTraining:
     def __init__(self, trainings: "Trainings") -> None:
         self._trainings = trainings
         self._channel, self._where, self._loops = trainings.channel, trainings.where, trainings.loops
-        self._around: Any = None
+        self._guards: Any = None
         self._steady: Any = None
         self.fit: Any = None
         """The call of a trainer that the script is in (see `torch_trainers`)."""
+        self._taken = 0
+        """The number of times that a step was told of here."""
         self._all: dict[int, Trained] = {}
-        self._by_hand: Any = None
+        """What optimizers train, by their `id`; and what the script trains itself, by the `id` of its first tensor."""
         self._steps: Any = weakref.WeakKeyDictionary()
         """The class that the `step` of a kind of optimizer is of; PyTorch gives a kind one of its own later."""
         self._losses: Any = weakref.WeakSet()
@@ -50,6 +52,7 @@ class TorchTraining:
         self._looks = 0
         for trained in self._all.values():
             trained.forget()
+            trained.loop = None
         if self._steady is not None:
             self._steady.forget()
 
@@ -57,30 +60,35 @@ class TorchTraining:
         """PyTorch itself, or a module of the script's own that has its name."""
         if not hasattr(torch, "autograd"):
             return
-        self._unseen = torch_guards.Unseen(torch)
-        self.read = torch_models.reader(self._unseen)
-        self._steady = torch_steady.SteadySteps(self._trainings, torch, self._tell_losses)
-        compiler = torch_guards.Compiler(torch)
-        self._around = around = partial(self._trainings.put_around, compiler=compiler)
-        self._loops.at_end(self._settle_all)
-        self._trainings.results.before(self.tell_waiting)
-        self._end_iteration = compiler.outside_of(self._channel.shielded(self._end_iteration))
-        self._end_training = compiler.outside_of(self._channel.shielded(self._end_training))
+        self._guards = guards = torch_guards.Guards(torch)
+        hidden, shielded, around = guards.hidden, self._channel.shielded, self.around
+        self.read = torch_models.reader(guards)
+        self._steady = torch_steady.SteadySteps(self._trainings, torch, hidden(self._tell_losses), hidden(self._miss))
+        self._loops.at_end(hidden(self._settle_all))
+        self._trainings.results.before(hidden(self.tell_waiting))
+        self._end_iteration = hidden(shielded(self._end_iteration))
+        self._end_training = hidden(shielded(self._end_training))
         for name in ("__init__", "__setstate__"):
             around(torch.optim.Optimizer, name, self._enter_making, self._leave_making)
-        around(torch.autograd, "backward", self._enter_backward, self._leave_backward, quick=self._steady.backward)
+        quick = self._steady.around_backward
+        around(torch.autograd, "backward", self._enter_backward, self._leave_backward, quick=quick)
         for scaler in _scalers(torch):
             around(scaler, "scale", wrapping.first_argument, self._leave_scale)
             around(scaler, "step", self._enter_scaler_step, self._leave_scaler_step)
         around(torch.nn.modules.loss._Loss, "__init__", wrapping.first_argument, self._leave_making_loss)
-        wrapping.once(torch.nn.Module, "__init__", self._channel.shielded(self._building))
+        wrapping.once(torch.nn.Module, "__init__", shielded(self._building))
         if "torch.utils.data.dataloader" in sys.modules:
             self.watch_loaders(sys.modules["torch.utils.data.dataloader"])
 
     def watch_loaders(self, module: "Any") -> None:
         """PyTorch's module of data loaders; one that PyTorch itself imports is watched with it."""
-        if self._around is not None:
-            self._around(module.DataLoader, "__iter__", wrapping.first_argument, self._leave_iter)
+        if self._guards is not None:
+            self.around(module.DataLoader, "__iter__", wrapping.first_argument, self._leave_iter)
+
+    def around(self, owner: "Any", name: str, enter: "Any", leave: "Any", *given: "Any", quick: "Any" = None) -> None:
+        """Put something around a method or function of PyTorch or of a trainer, unseen by whatever PyTorch tells."""
+        enter, leave, guards = self._guards.hidden(enter), self._guards.hidden(leave), self._guards
+        self._trainings.put_around(owner, name, enter, leave, *given, compiler=guards, quick=quick)
 
     def tell_configs(self, phase: str, module: "Any", optimizer: "Any", loss: "Any") -> None:
         """The settings of what trains together, where they were not told before."""
@@ -102,14 +110,25 @@ class TorchTraining:
         is_new = cls not in list(self._steps.values())
         self._steps[kind] = cls
         if cls is not None and is_new:
-            quick = partial(self._steady.step, cls)
-            self._around(cls, "step", self._enter_step, self._leave_step, cls, quick=quick)
+            quick = partial(self._steady.around_step, cls)
+            self.around(cls, "step", self._enter_step, self._leave_step, cls, quick=quick)
         return args[0], torch_models.module_behind(args[1] if len(args) > 1 else kwargs.get("params"))
 
     def _leave_making(self, token: "Any", result: "Any", error: "Any") -> None:
         if error is None:
             self._steady.end()
-            self._all[id(token[0])] = Trained(token[0], self._end_training, module=token[1])
+            trained = self._all[id(token[0])] = Trained(token[0], self._end_training, module=token[1])
+            self._has_grown(trained)
+
+    def _has_grown(self, trained: "Trained") -> bool:
+        """True where an optimizer trains more than it did; what the script trained of it itself ends by that."""
+        has_grown = trained.has_grown()
+        if has_grown:
+            own = {id(variable) for variable in trained.variables()}
+            for one in [one for one in self._all.values() if one.optimizer() is None]:
+                if any(id(variable) in own for variable in one.variables()):
+                    self._end_training(one)
+        return has_grown
 
     def _end_training(self, trained: "Trained", owner: "Any" = None) -> None:
         """The optimizer, or the module without one, is about to be gone."""
@@ -117,8 +136,6 @@ class TorchTraining:
         self._steady.end()
         for number in [number for number, one in self._all.items() if one is trained]:
             del self._all[number]
-        if self._by_hand is trained:
-            self._by_hand = None
         if trained.loop is not None:
             self._settle(trained)
             self._loops.end(trained.loop, failed=False)
@@ -144,66 +161,66 @@ class TorchTraining:
             return None
         tensors = args[0] if args else kwargs.get("tensors")
         factors = args[1] if len(args) > 1 else kwargs.get("grad_tensors")
-        with self._unseen.function():
-            kept = self._unseen.dispatch()  # noqa: F841 - it holds while it is kept
-            scale, self._steady.scale = self._steady.scale, None
-            value = value_of(tensors, factors, scale)
-            if value is None:
-                return None
-            loss = tensors[0] if isinstance(tensors, (list, tuple)) else tensors
-            concerned = list(self._all.values())[-LOOKED_AT:] or ([self._by_hand] if self._by_hand else [])
-            asked = [(trained, self._before_loss(trained, loss)) for trained in concerned]
-        return value, loss, asked
+        scale, self._steady.scale = self._steady.scale, None
+        value = value_of(tensors, factors, scale)
+        if value is None:
+            return None
+        loss = tensors[0] if isinstance(tensors, (list, tuple)) else tensors
+        concerned = list(self._all.values())[-LOOKED_AT:]
+        for trained in concerned:
+            self._before_loss(trained, loss)
+        return value, loss, concerned
 
     def _leave_backward(self, token: "Any", result: "Any", error: "Any") -> None:
-        value, loss, asked = token
+        value, loss, concerned = token
         if error is not None:
             self._where.blame(error)
             return
-        with self._unseen.function():
-            kept = self._unseen.dispatch()  # noqa: F841 - it holds while it is kept
-            reached = [trained for trained, gradients in asked if trained.state_of_gradients() != gradients]
-            if self._all:
-                reached = reached or [trained for trained, _ in asked]
-            elif not reached:
-                reached = self._without_optimizer(loss)
-            for trained in reached:
-                self._take_loss(trained, value)
-        if not self._all and "keras" in sys.modules and isinstance(value, float):
-            self._loops.tell("loss", sum(reached[0].losses) if reached else value)  # one of Keras' may take the step
+        reached = [trained for trained in concerned if trained.state_of_gradients() != trained.gradients]
+        self._take_loss(value, reached or self._behind(loss))
 
-    def _without_optimizer(self, loss: "Any") -> "list[Trained]":
-        """What a loss depends on, where no optimizer is there that might train it."""
+    def _miss(self, value: float, loss: "Any") -> None:
+        self._take_loss(value, self._behind(loss))
+
+    def _behind(self, loss: "Any") -> "list[Trained]":
+        """What a loss depends on, where that shows in no gradient that is looked at.
+
+        Where it is nothing of any optimizer's, the script may train it itself.
+        """
         leaves = torch_models.leaves(loss)
-        if not leaves:
-            return []
-        self._by_hand = Trained(torch_models.module_of(leaves) or leaves[0], self._end_training, leaves)
-        self._before_loss(self._by_hand, loss)
-        return [self._by_hand]
+        owners = {id(variable): trained for trained in self._all.values() for variable in trained.variables()}
+        found = [(owners[id(leaf)], leaf) for leaf in leaves if id(leaf) in owners]
+        for trained, leaf in dict(found).items():
+            trained.look_at(leaf)
+        if found or not leaves:
+            return list(dict(found)) or [trained for trained in self._all.values() if trained.optimizer()]
+        leaves = [leaf for leaf in leaves if torch_models.is_parameter(leaf)] or leaves
+        trained = Trained(torch_models.module_of(leaves) or leaves[0], self._end_training, leaves)
+        self._all[id(leaves[0])] = trained
+        self._steady.end()
+        self._before_loss(trained, loss)
+        return [trained]
 
-    def _before_loss(self, trained: "Trained", loss: "Any") -> "Any":
-        """The state of gradients that a loss is about to be added to; losses whose gradients are gone are dropped."""
-        trained.has_grown()
-        if not trained.steps:
-            if self._step is None or self._step.trained is not trained:  # within its own one weights change, too
-                self._take_unseen_step(trained)
-            if trained.initial is None:
-                self._look(trained, loss)
-        gradients = trained.state_of_gradients()
-        known = trained.gradients
-        is_gone = gradients.count(None) == len(gradients) if known is None else gradients != known
-        if trained.is_taken or is_gone:
-            trained.forget()
-        return gradients
+    def _before_loss(self, trained: "Trained", loss: "Any") -> None:
+        self._has_grown(trained)
+        if trained.dropped > 1 and (self._step is None or self._step.trained is not trained):
+            self._take_unseen_step(trained)  # within its own step weights change, too
+        if trained.initial is None and not trained.steps:
+            self._look(trained, loss)
+        trained.before_loss()
 
-    def _take_loss(self, trained: "Trained", value: "Any") -> None:
-        trained.losses.append(value)
-        trained.gradients = trained.state_of_gradients()
-        trained.taken_by_all = self._loops.taken
-        if not trained.steps:
-            trained.weights = trained.state_of_weights()
-        if self._step is not None and self._step.trained is trained:
-            self._step.evaluated()
+    def _take_loss(self, value: "Any", reached: "list[Trained]") -> None:
+        for trained in reached:
+            trained.losses.append(value)
+            trained.gradients = trained.state_of_gradients()
+            trained.taken_elsewhere = self._loops.taken - self._taken
+            if trained.dropped > 1:
+                trained.weights = trained.state_of_weights()
+            if self._step is not None and self._step.trained is trained:
+                self._step.evaluated()
+        is_other_s = not any(trained.optimizer() for trained in reached)
+        if is_other_s and "keras" in sys.modules and isinstance(value, float):
+            self._loops.tell("loss", sum(reached[0].losses) if reached else value)  # one of Keras' may take the step
 
     def _look(self, trained: "Trained", loss: "Any") -> None:
         """Read the weights as they are before the first step."""
@@ -214,7 +231,7 @@ class TorchTraining:
 
     def _take_unseen_step(self, trained: "Trained", loop: "StepLoop | None" = None) -> None:
         """A step, where weights changed since the latest loss and nobody's call of one was seen."""
-        if not trained.losses or trained.is_taken or trained.taken_by_all != self._loops.taken:
+        if not trained.losses or trained.is_taken or trained.taken_elsewhere != self._loops.taken - self._taken:
             return
         if trained.weights is not None and trained.weights != trained.state_of_weights():
             trained.is_taken = True
@@ -227,18 +244,20 @@ class TorchTraining:
         trained = self._all.get(id(optimizer))
         if trained is None or trained.owner() is not optimizer:
             trained = self._all[id(optimizer)] = Trained(optimizer, self._end_training)
+            self._has_grown(trained)
         elif len(self._all) > LOOKED_AT:
             self._all[id(optimizer)] = self._all.pop(id(optimizer))
         if _is_skipped(optimizer):
             trained.is_taken = True
             return None
-        has_grown = trained.has_grown()
+        has_grown = self._has_grown(trained)
         if trained.weights is not None and trained.weights != trained.state_of_weights():
             trained.initial = None  # somebody changed them since
         loop = self._loop_of(trained)
         if has_grown:
             loop.train(trained.variables())
-        trained.weights = None
+        for one in self._looked_at(without=trained):
+            self._take_unseen_step(one)
         self._steady.end()  # what a closure does in it is not as usual
         self._step = Step(trained, loop)
         return self._step
@@ -248,11 +267,22 @@ class TorchTraining:
         if error is not None:
             self._where.blame(error)
             return
-        step.trained.steps += 1
-        step.trained.is_taken = True
+        step.trained.take_step()
+        for one in self._looked_at(without=step.trained):
+            one.weights = one.state_of_weights()  # it may train some of the same
         self._end_step(step.loop, step.losses())
-        if len(self._all) == 1:
-            self._steady.begin(step.trained, step.loop, self._steps.get(type(step.trained.owner())))
+        self._begin_steady()
+
+    def _looked_at(self, without: "Trained") -> "list[Trained]":
+        """The others whose weights are looked at."""
+        return [one for one in self._all.values() if one is not without and one.weights is not None]
+
+    def _begin_steady(self) -> None:
+        """From here on the short way is gone, where all that there is are optimizers that take steps."""
+        if len(self._all) <= LOOKED_AT and all(one.dropped < 2 for one in self._all.values()):
+            loops = [(one, one.loop if self.fit is None else self.fit.loop) for one in self._all.values()]
+            if all(loop is not None for _, loop in loops):
+                self._steady.begin([(one, loop, self._steps.get(type(one.owner()))) for one, loop in loops])
 
     def _loop_of(self, trained: "Trained") -> "StepLoop":
         """The loop of what takes a step, or the trainer's that takes it; a new one with its first step."""
@@ -276,13 +306,13 @@ class TorchTraining:
 
     def _settle_all(self) -> None:
         """Tell the steps that are not told yet."""
-        for trained in [*self._all.values(), self._by_hand]:
-            if trained is not None and trained.loop is not None:
+        for trained in self._all.values():
+            if trained.loop is not None:
                 self._settle(trained)
 
     def _settle(self, trained: "Trained") -> None:
         self.tell_waiting()
-        if not trained.steps:
+        if trained.dropped > 1:
             self._take_unseen_step(trained, trained.loop)
 
     def _end_step(self, loop: "StepLoop", losses: "list[Any]") -> None:
@@ -296,22 +326,29 @@ class TorchTraining:
             self._steady.tell()
         waiting, self._waiting = self._waiting, []
         for loop, losses in waiting:
-            if losses:
-                self._tell_losses(loop, [sum(map(float, losses))])
-            else:
-                self._loops.end_step(loop)
+            self._tell_losses(loop, [sum(map(float, losses))] if losses else [])
 
     def _tell_losses(self, loop: "StepLoop", losses: "list[float]") -> None:
-        """Tell of steps that each have one loss."""
+        """Tell of steps that each have one loss; of a step without one where there is none."""
+        before = self._loops.taken
+        if not losses:
+            self._loops.end_step(loop)
         while losses:
             left = len(losses)
             goes_round = loop.usual_steps and not self._iterations and self.fit is None
-            if goes_round:  # what an iteration gave is gone through again (`itertools.cycle`)
+            if goes_round:  # data that was kept is gone through again (`itertools.cycle`)
                 left = max(loop.usual_steps - loop.epoch.steps, 1)
             self._loops.end_steps(loop, losses[:left])
             if goes_round and loop.epoch.steps >= loop.usual_steps:
                 self._loops.end_epoch(loop)
             losses = losses[left:]
+        self._taken += self._loops.taken - before
+
+    def enter_fit(self, fit: "Any") -> None:
+        """The script is in a call of a trainer from now on; in none where `fit` is None."""
+        self.tell_waiting()
+        self._steady.end()
+        self.fit = fit
 
     def _leave_iter(self, loader: "Any", iterator: "Any", error: "Any") -> None:
         """A data loader is about to be iterated over; the iteration is an epoch of the loops that take steps in it."""

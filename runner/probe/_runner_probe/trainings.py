@@ -57,7 +57,8 @@ class Trainings:
         """Put `enter(args, kwargs, *given)` and `leave(token, result, error)` around a method or function.
 
         A token of None means that the end of the call does not matter; nor does it in a fork that the call made.
-        `quick` makes of what enters here what is called in its place, for calls that hardly any time may be spent on.
+        `quick` makes of the two that are called here those that are called in their place, for calls that hardly any
+        time may be spent on.
         """
         channel = self.channel
 
@@ -80,5 +81,5 @@ class Trainings:
             except Exception as failure:
                 channel.failed(getattr(leave, "__name__", name), failure)
 
-        first = enter_here if quick is None else quick(enter_here)
-        wrapping.put_around(cls, name, first, leave_if_entered, compiler)
+        first, last = (enter_here, leave_if_entered) if quick is None else quick(enter_here, leave_if_entered)
+        wrapping.put_around(cls, name, first, last, compiler)

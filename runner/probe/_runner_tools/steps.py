@@ -77,20 +77,51 @@ class _Rows:
         return Batch(*[[array[begin:end] for array in one] for one in self._lists]) if begin < end else None
 
 
-class Steps:
-    """Calls a listener's `begin(fit, number)` and `end(fit, number, logs)` around every training step.
-
-    `number` is the batch's in its epoch, from 0. Where a listener has `fed`, it is called within a step of a graph with
-    the function and the arrays that are fed to it, before they are. The first exception of the listener ends all of it.
-    """
+class StepWatcher:
+    """Tells a listener of training steps, by what is put around methods; the first exception in it ends all of it."""
 
     def __init__(self, listener: "Any", failed: "Any") -> None:
         self._listener = listener
         self._failed = failed
+        self.alive = True
+
+    def _is_looking(self) -> bool:
+        """False where nothing is told: after an exception, and in a process that this one started."""
+        return self.alive and os.getpid() == PROCESS
+
+    def _around(self, owner: "Any", name: str, enter: "Any", leave: "Any", *given: "Any") -> None:
+        """Put `enter(args, kwargs, *given)` and `leave(token, result, error)` around a method or function."""
+
+        def entered(args: "Any", kwargs: "Any") -> "Any":
+            return self._shielded(enter, args, kwargs, *given) if self._is_looking() else None
+
+        def left(token: "Any", result: "Any", error: "Any") -> None:
+            if token is not None:
+                self._shielded(leave, token, result, error)
+
+        wrapping.put_around(owner, name, entered, left)
+
+    def _shielded(self, function: "Any", *args: "Any") -> "Any":
+        try:
+            return function(*args)
+        except Exception as error:
+            self.alive = False
+            self._failed(error)
+            return None
+
+
+class Steps(StepWatcher):
+    """Calls a listener's `begin(fit, number)` and `end(fit, number, logs)` around every training step.
+
+    `number` is the batch's in its epoch, from 0. Where a listener has `fed`, it is called within a step of a graph with
+    the function and the arrays that are fed to it, before they are.
+    """
+
+    def __init__(self, listener: "Any", failed: "Any") -> None:
+        super().__init__(listener, failed)
         self._fits: list[Any] = []
         self._hook = 0
         self._open: Any = None
-        self.alive = True
 
     def install(self, after_import: "Any") -> None:
         """Watch the classes of every Keras."""
@@ -106,7 +137,10 @@ class Steps:
     def _models(self, module: "Any", backend: str) -> None:
         for cls in wrapping.own_classes(module):
             for name in ("fit", "fit_generator", "train_on_batch"):
-                self._around(cls, name, self._enter_fit, self._leave_fit, backend, name == "train_on_batch")
+                if name in vars(cls):
+                    names = list(inspect.signature(vars(cls)[name]).parameters)
+                    single = name == "train_on_batch"
+                    self._around(cls, name, self._enter_fit, self._leave_fit, names, backend, single)
 
     def _callbacks(self, module: "Any") -> None:
         cls = getattr(module, "CallbackList", None)
@@ -124,30 +158,6 @@ class Steps:
         for cls in wrapping.own_classes(module):
             if cls.__name__ in ("Function", "GraphExecutionFunction") and hasattr(self._listener, "fed"):
                 self._around(cls, "__call__", self._enter_function, wrapping.nothing)
-
-    def _around(self, cls: "Any", name: "Any", enter: "Any", leave: "Any", *given: "Any") -> None:
-        names = []
-        if name in ("fit", "fit_generator", "train_on_batch") and name in vars(cls):
-            names = list(inspect.signature(vars(cls)[name]).parameters)
-
-        def entered(args: "Any", kwargs: "Any") -> "Any":
-            if not self.alive or os.getpid() != PROCESS:
-                return None
-            return self._shielded(enter, args, kwargs, names, *given)
-
-        def left(token: "Any", result: "Any", error: "Any") -> None:
-            if token is not None:
-                self._shielded(leave, token, result, error)
-
-        wrapping.put_around(cls, name, entered, left)
-
-    def _shielded(self, function: "Any", *args: "Any") -> "Any":
-        try:
-            return function(*args)
-        except Exception as error:
-            self.alive = False
-            self._failed(error)
-            return None
 
     def _enter_fit(self, args: "Any", kwargs: "Any", names: "Any", backend: str, single: bool) -> "Any":
         model = args[0]
@@ -179,7 +189,7 @@ class Steps:
         if fit in self._fits:
             self._fits.remove(fit)
 
-    def _enter_hook(self, args: "Any", kwargs: "Any", names: "Any", name: "Any") -> "Any":
+    def _enter_hook(self, args: "Any", kwargs: "Any", name: str) -> "Any":
         self._hook += 1
         if self._hook > 1 or not self._fits:
             return name
@@ -199,7 +209,7 @@ class Steps:
     def _leave_hook(self, token: "Any", result: "Any", error: "Any") -> None:
         self._hook -= 1
 
-    def _enter_function(self, args: "Any", kwargs: "Any", names: "Any") -> None:
+    def _enter_function(self, args: "Any", kwargs: "Any") -> None:
         if self._open is None:
             return
         model = self._open[0].model  # the Sequential of old has a model of its own that trains for it

@@ -6,13 +6,12 @@ optimizer is made. Nothing is drawn, and no gradient is asked for.
 """
 
 import gc
-import os
 import sys
 
 from _runner_probe import ranks, wrapping
 
 from .model_reading import Batch, LayerWeights, SeenStep
-from .steps import PROCESS, shared
+from .steps import StepWatcher, shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,12 +161,11 @@ class TorchReading:
         return [None if one is None else _array(one) for one in gradients]
 
 
-class TorchSteps:
-    """Calls a listener's `ready`, `begin` and `end` around every step of an optimizer; its first exception ends it."""
+class TorchSteps(StepWatcher):
+    """Calls a listener's `ready`, `begin` and `end` around every step of an optimizer."""
 
     def __init__(self, listener: "Any", failed: "Any") -> None:
-        self._listener = listener
-        self._failed = failed
+        super().__init__(listener, failed)
         self._optimizers: list[Any] = []
         self._loop: Any = None
         self._call_of_modules: Any = None
@@ -178,7 +176,6 @@ class TorchSteps:
         self._loaded_first: list[Any] = []
         self._is_compiling: Any = bool
         """Whether PyTorch's compiler reads the code that is running, instead of running it."""
-        self.alive = True
 
     def install(self, after_import: "Any") -> None:
         """Watch optimizers, gradients and loaders."""
@@ -195,25 +192,8 @@ class TorchSteps:
     def _watch_loaders(self, module: "Any") -> None:
         self._around(module._BaseDataLoaderIter, "__next__", lambda args, kwargs: args[0], self._loaded)
 
-    def _around(self, owner: "Any", name: "Any", enter: "Any", leave: "Any") -> None:
-        def entered(args: "Any", kwargs: "Any") -> "Any":
-            if self._is_compiling() or not self.alive or os.getpid() != PROCESS:
-                return None
-            return self._shielded(enter, args, kwargs)
-
-        def left(token: "Any", result: "Any", error: "Any") -> None:
-            if token is not None:
-                self._shielded(leave, token, result, error)
-
-        wrapping.put_around(owner, name, entered, left)
-
-    def _shielded(self, function: "Any", *args: "Any") -> "Any":
-        try:
-            return function(*args)
-        except Exception as error:
-            self.alive = False
-            self._failed(error)
-            return None
+    def _is_looking(self) -> bool:
+        return not self._is_compiling() and super()._is_looking()
 
     def _made(self, optimizer: "Any", result: "Any", error: "Any") -> None:
         """An optimizer was made: its class is watched, and the first call of what it trains."""
@@ -257,7 +237,7 @@ class TorchSteps:
 
     def called(self, inputs: "Any", outputs: "Any") -> None:
         """A module that is trained was called."""
-        if not self._is_compiling() and self.alive and sys.modules["torch"].is_grad_enabled():
+        if self._is_looking() and sys.modules["torch"].is_grad_enabled():
             self._shielded(self._loop.called, inputs, outputs)
 
     def _enter_backward(self, args: "Any", kwargs: "Any") -> None:
