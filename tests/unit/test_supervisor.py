@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 from waiting import PATIENCE_S
 
 from runner.engines.venv import supervisor
@@ -38,10 +39,11 @@ def test_the_end_of_its_input_ends_the_job() -> None:
     assert report["duration_s"] < 50
 
 
-def test_the_folder_of_temporary_files_has_a_short_name_as_long_as_the_job_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("led_to", ["long", "gone"])
+def test_the_folder_of_temporary_files_has_a_short_name_as_long_as_the_job_runs(tmp_path: Path, led_to: str) -> None:
     folder, link = tmp_path / "long", tmp_path / "short"
     folder.mkdir()
-    link.symlink_to(folder)  # left by a supervisor that was killed
+    link.symlink_to(tmp_path / led_to)  # left by a supervisor that was killed
     job = spec("/bin/sh", "-c", "echo $TMPDIR > $TMPDIR/told", env={"TMPDIR": str(folder)}, short_tmp=str(link))
     with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
         assert process.stdin is not None

@@ -248,8 +248,8 @@ def short_tmp(spec: dict[str, Any]) -> "Iterator[None]":
     """
     link, folder = spec["short_tmp"], spec["env"]["TMPDIR"]
     try:
-        if os.path.islink(link) and os.readlink(link) == folder:
-            os.unlink(link)  # a supervisor that was killed left it
+        if os.path.islink(link) and (os.readlink(link) == folder or not os.path.exists(link)):
+            os.unlink(link)  # a supervisor that was killed left it, of this job or of one whose folder is gone
         os.symlink(folder, link)
     except OSError:
         yield  # it does with the long name
