@@ -24,12 +24,22 @@ def wrappers():
             # Not isinstance and getattr: TensorFlow and six have things that import when they are asked.
             if value is module or issubclass(type(value), type):
                 for name, one in list(getattr(value, "__dict__", {}).items()):
-                    place = value, name, one
+                    place = around_step(one) or (value, name, one)
                     if str(type(one).__module__).startswith("sklearn.") and hasattr(one, "fn"):
                         place = one, "fn", one.fn  # what scikit-learn has under a condition only
                     if is_wrapper(place[2]):
                         found[id(place[0]), place[1]] = place
     return list(found.values())
+
+
+def around_step(one):
+    """The place of the probe's wrapper in what PyTorch has put around a step since; None elsewhere."""
+    if type(one) is not type(is_wrapper) or not str(one.__module__).startswith("torch.optim."):
+        return None
+    inner = vars(one).get("__wrapped__")
+    if is_wrapper(one) or not is_wrapper(inner):
+        return None
+    return next((cell, "cell_contents", inner) for cell in one.__closure__ if cell.cell_contents is inner)
 
 
 def is_wrapper(one):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 TF1, TF2, KERAS3 = "tensorflow-1.13.1+keras-2.2.4", "tensorflow-2.10.1+keras-2.10.0", "tensorflow-2.16.1+keras-3.3.3"
 JAX, SKLEARN = "jax-0.4.34+d8639542", "scikit-learn-1.5.2+e51f02bd"
+TORCH = "torch+lightning+transformers"
+"""The wheel of PyTorch in the folder `RUNNER_WHEELS`, with what the kinds of scripts need."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +19,7 @@ class Training:
 
     name: str
     stack: str
-    """The name of a committed lock."""
+    """The name of an environment that has a committed lock."""
     script: str
     steps: int
     """Of one half of a pair: some ten milliseconds of them."""
@@ -109,6 +111,48 @@ def make():
         loss.block_until_ready()
     return train
 """
+TORCH_LOOP = """
+import torch
+from torch import nn
+torch.set_num_threads(1)
+class Recurrent(nn.RNN):
+    def forward(self, inputs):
+        return super().forward(inputs)[1][0]
+def make():
+    model = MODEL
+    optimizer, criterion = torch.optim.SGD(model.parameters(), lr=0.01), nn.MSELoss()
+    def train(steps):
+        x, y = torch.rand(steps * SAMPLES, INPUTS), torch.rand(steps * SAMPLES, OUTPUTS)
+        for inputs, targets in BATCHES:
+            optimizer.zero_grad()
+            criterion(model(inputs), targets).backward()
+            optimizer.step()
+    return train
+"""
+RECURRENT = "Recurrent(1, 1, batch_first=True)"
+DENSE = "nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))"
+GAN = """
+import torch
+from torch import nn
+torch.set_num_threads(1)
+one, zero = torch.ones(64, 1), torch.zeros(64, 1)
+def make():
+    generator = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+    critic = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
+    ours, theirs = torch.optim.Adam(generator.parameters()), torch.optim.Adam(critic.parameters())
+    criterion = nn.BCEWithLogitsLoss()
+    def train(steps):
+        for _ in range(steps // 2):
+            made = generator(torch.rand(64, 64))
+            theirs.zero_grad()
+            criterion(critic(torch.rand(64, 64)), one).backward()
+            criterion(critic(made.detach()), zero).backward()
+            theirs.step()
+            ours.zero_grad()
+            criterion(critic(made), one).backward()
+            ours.step()
+    return train
+"""
 TABLE = """
 import numpy as np
 x = np.random.rand(SAMPLES, 20)
@@ -162,6 +206,17 @@ def flax(units: tuple[int, int, int], samples: int, steps: int) -> Training:
     return Training(name=name, stack=JAX, script=script, steps=steps)
 
 
+def torch_loop(name: str, model: str, sizes: tuple[int, str, int], steps: int, *, loader: bool = False) -> Training:
+    """A loop around SGD; `sizes` are those of a batch, its inputs and its outputs."""
+    batches = "zip(x.split(SAMPLES), y.split(SAMPLES))"
+    if loader:
+        batches = "torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), SAMPLES)"
+    script = TORCH_LOOP.replace("BATCHES", batches).replace("MODEL", model)
+    for word, size in zip(("SAMPLES", "INPUTS", "OUTPUTS"), sizes, strict=True):
+        script = script.replace(word, str(size))
+    return Training(name=name, stack=TORCH, script=script, steps=steps)
+
+
 def table(how: str, name: str, samples: int, **settings: int) -> Training:
     """A regression on 20 columns."""
     return Training(name=name, stack=SKLEARN, script=TABLE.replace("SAMPLES", str(samples)) + how, **settings)
@@ -183,6 +238,10 @@ TRAININGS = (
     founding(FUNCTION, "RNN of 1 unit, tape in a `tf.function`", KERAS3, KERAS, steps=100),
     flax((1, 1, 1), 1, steps=500),
     flax((784, 256, 10), 64, steps=100),
+    torch_loop("RNN of 1 unit, loop", RECURRENT, (1, "1, 1", 1), steps=100),
+    torch_loop("RNN of 1 unit, loop with a `DataLoader`", RECURRENT, (1, "1, 1", 1), steps=100, loader=True),
+    torch_loop("784-256-10 units, batches of 64, loop", DENSE, (64, "784", 10), steps=20),
+    Training(name="GAN of 64 units, batches of 64, loop", stack=TORCH, script=GAN, steps=20),
     table(MLP, "MLP, `fit` of 100 iterations", 2000, steps=100, pairs=30, is_fit=True),
     table(PARTIAL, "MLP, `partial_fit`", 2000, steps=20),
     table(XGBOOST, "XGBoost, 100 rounds that are evaluated", 20000, steps=100, pairs=30, is_fit=True),
