@@ -22,9 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROBE = Path(runner.__file__).parent / "probe"
-
 FRAMEWORKS = Path(__file__).parent / "fixtures" / "frameworks"
 """Packages with nothing of Keras, PyTorch and the others but what the probe looks for."""
+TORCH_MODEL = """
+import torch
+class Net(torch.nn.Module):
+    def __init__(self, value=8.0):
+        super(Net, self).__init__()
+        self._parameters['weight'] = torch.Parameter(value)
+    def loss(self, value):
+        return torch.Tensor(value, [self._parameters['weight']])
+net = Net()
+"""
+"""PyTorch's start of a script: a model of one parameter."""
 TRAINS = "import keras, sys\nkeras.models.Model().fit([float(sys.argv[1])])\n"
 """A script that trains for one epoch, with the loss that is its argument."""
 

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, Told, raised_later, run, trained
+from probe_world import EVERY_PYTHON, OLDEST_AND_NEWEST, TORCH_MODEL, Told, raised_later, run, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-MODEL = """
-import torch
-class Net(torch.nn.Module):
-    def __init__(self, value=8.0):
-        super(Net, self).__init__()
-        self._parameters['weight'] = torch.Parameter(value)
-    def loss(self, value):
-        return torch.Tensor(value, [self._parameters['weight']])
-net = Net()
-"""
 
 
 def losses(told: Told) -> dict[str, list[float]]:
@@ -46,7 +35,7 @@ for epoch in range(2):
         net.loss(batch)
 print(torch.optim.SGD.step.__doc__, len(validation.__dict__))
 """
-    told = trained(python, tmp_path, MODEL + script, out="Takes a step. 2\n")
+    told = trained(python, tmp_path, TORCH_MODEL + script, out="Takes a step. 2\n")
     assert [(stage["stage"], stage["phase"]) for stage in told.of("stage")] == [
         ("build-model", ""),
         ("training", "loop-1"),
@@ -308,7 +297,7 @@ for step in range(3):
 @OLDEST_AND_NEWEST
 def test_a_step_has_the_loss_whose_gradients_it_takes(python: Path, tmp_path: Path) -> None:
     for name, script, expected in LOSSES:
-        told = trained(python, tmp_path, MODEL + "optimizer = torch.optim.SGD(net.parameters())\n" + script)
+        told = trained(python, tmp_path, TORCH_MODEL + "optimizer = torch.optim.SGD(net.parameters())\n" + script)
         assert losses(told) == expected, name
 
 
@@ -327,7 +316,7 @@ def train(value):
         optimizer.step()
 train(3.0), train(3.0), train(4.0)
 """
-    told = trained(python, tmp_path, MODEL + script)
+    told = trained(python, tmp_path, TORCH_MODEL + script)
     begins, ends = told.of("phase"), told.of("phase-end")
     assert [(one["name"], one["model"], one["model_number"]) for one in begins] == [
         ("loop-1", "Net", 1),
@@ -350,7 +339,7 @@ for number, batch in zip(range(7), itertools.cycle(torch.utils.data.DataLoader([
     net.loss(batch).backward()
     optimizer.step()
 """
-    told = trained(python, tmp_path, MODEL + script)
+    told = trained(python, tmp_path, TORCH_MODEL + script)
     assert [epoch["logs"]["loss"] for epoch in told.of("epoch")] == [2.0, 2.0, 1.0]
 
 
@@ -371,13 +360,13 @@ for epoch in range(3):
     for batch in torch.utils.data.DataLoader([1.0]):
         net.loss(batch)
 """
-    told = trained(python, tmp_path, MODEL + script)
+    told = trained(python, tmp_path, TORCH_MODEL + script)
     assert [epoch["logs"]["loss"] for epoch in told.of("epoch")] == [5.0, 5.0, 5.0]
 
 
 @OLDEST_AND_NEWEST
 def test_an_error_of_a_step_or_of_a_gradient_belongs_to_the_loop(python: Path, tmp_path: Path) -> None:
-    begin = f"""{MODEL}
+    begin = f"""{TORCH_MODEL}
 critic = Net()
 optimizer, other = torch.optim.SGD(net.parameters()), torch.optim.SGD(critic.parameters())
 net.loss(1.0).backward()
@@ -390,65 +379,3 @@ optimizer.step()
         error = told.only("exception")
         assert (error["stage"], error["phase"], error["source"]) == ("training", "loop-1", line)
         assert [phase["name"] for phase in told.of("phase")] == ["loop-1", "loop-2"]
-
-
-@OLDEST_AND_NEWEST
-def test_lightning_s_epochs_have_what_it_logged_in_them_and_its_sanity_check_is_none(
-    python: Path, tmp_path: Path
-) -> None:
-    script = """
-import pytorch_lightning
-class Mine(Net, pytorch_lightning.LightningModule):
-    def training_step(self, batch):
-        return self.loss(batch)
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters())
-model = Mine()
-trainer = pytorch_lightning.Trainer(max_epochs=3)
-trainer.fit(model, torch.utils.data.DataLoader([4.0, 2.0]))
-trainer.validate(model, 0.5)
-"""
-    told = trained(python, tmp_path, MODEL + script)
-    begin = told.only("phase")
-    assert (begin["name"], begin["model"], begin["planned_epochs"]) == ("fit-1", "Mine", 3)
-    assert [(epoch["epoch"], epoch["logs"]) for epoch in told.of("epoch")] == [
-        (1, {"loss": 3.0, "train_loss": 1.0}),
-        (2, {"loss": 3.0, "train_loss": 0.5, "val_loss": 1.0}),
-        (3, {"loss": 3.0, "train_loss": pytest.approx(1 / 3)}),
-    ]
-    asked = told.only("evaluation")
-    assert (asked["kind"], asked["model"], asked["phase"], asked["logs"]) == (
-        "evaluate",
-        "Mine",
-        "fit-1",
-        {"val_loss": 0.5},
-    )
-    assert told.of("stage")[-1] == {"stage": "after-training", "phase": ""}
-
-
-@OLDEST_AND_NEWEST
-def test_the_log_of_transformers_trainer_is_told_entry_by_entry(python: Path, tmp_path: Path) -> None:
-    script = """
-import transformers
-trainer = transformers.Trainer(net, [4.0, 3.0, 2.0, 1.0], logging_steps={steps})
-trainer.train()
-trainer.evaluate(0.5)
-"""
-    told = trained(python, tmp_path, MODEL + script.format(steps=2))
-    assert [epoch["logs"] for epoch in told.of("epoch")] == [
-        {"loss": 3.0},
-        {"loss": 1.0, "eval_loss": 0.125, "train_loss": 8.0},
-    ]
-    assert told.only("evaluation")["logs"] == {"eval_loss": 0.5}
-    hidden = "import math\ntrainer = transformers.Trainer(net, [math.nan, 1.0], logging_steps=1)\ntrainer.train()\n"
-    entries = trained(python, tmp_path, MODEL + script.format(steps=1).partition("trainer")[0] + hidden).of("epoch")
-    assert [entry["logs"]["loss"] for entry in entries] == ["nan", 1.0]
-    rarely = trained(python, tmp_path, MODEL + script.format(steps=500))
-    logs: list[dict[str, Any]] = [epoch["logs"] for epoch in rarely.of("epoch")]
-    assert logs == [{"loss": 2.5}, {"eval_loss": 0.125, "train_loss": 8.0}]
-
-
-@OLDEST_AND_NEWEST
-def test_the_seed_is_set_when_it_is_imported(python: Path, tmp_path: Path) -> None:
-    told = run(python, tmp_path, "import torch\nprint(torch.default_seed)", env={"RUNNER_SEED": "7"})
-    assert told.out == "7\n"
