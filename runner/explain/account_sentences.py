@@ -63,6 +63,8 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
     if account.real and tried and not account.removed and not _standing(account, *_FLIPPING):
         which = "of those tried" if untried else "in the catalogue"
         yield f"The mechanism: no switch {which} flips the outcome."
+    if account.real and account.causes and not (account.switches or account.removed or ended):
+        yield "The mechanism: no switch in the catalogue acts on what these cells have installed."
     if untried:
         yield f"Not tried: {_shortened(one.name for one in untried)}."
 

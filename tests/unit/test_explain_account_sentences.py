@@ -184,6 +184,7 @@ def unknown(*, ended: bool = False, **changes: object) -> list[str]:
         ({"causes": (CAUSE.model_copy(update={"components": ()}),)}, ("python and h5py", "2", "numpy, scipy")),
         ({"trace": TraceFinding(sentence="", step=0, recorded=0, last=0, notes=("No step.",))}, ("No step.",)),
         ({"switches": (IDLE,)}, ("switch",)),
+        ({"switches": ()}, ("switch",)),
         (
             {
                 "switches": (
