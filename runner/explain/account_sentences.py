@@ -52,6 +52,11 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
             )
     for bisection in account.bisections:
         yield from _undecided(bisection)
+    yield from _unknown_mechanism(account, ended=ended)
+
+
+def _unknown_mechanism(account: Account, *, ended: bool) -> Iterator[str]:
+    """Of trace and switches."""
     if account.trace and not account.trace.sentence:
         yield f"Where the two trainings first differ: {' '.join(account.trace.notes)}"
     if unset := [
@@ -59,12 +64,12 @@ def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
     ]:
         yield f"Defaults that differ in live objects and could not be tested: {'; '.join(unset[:_MOST_CAUSES])}."
     untried = _standing(account, SwitchStanding.UNTRIED)
-    tried = len(account.switches) > len(untried)
-    if account.real and tried and not account.removed and not _standing(account, *_FLIPPING):
-        which = "of those tried" if untried else "in the catalogue"
-        yield f"The mechanism: no switch {which} flips the outcome."
-    if account.real and account.causes and not (account.switches or account.removed or ended):
-        yield "The mechanism: no switch in the catalogue acts on what these cells have installed."
+    if account.real and not (account.removed or _standing(account, *_FLIPPING)):
+        if len(account.switches) > len(untried):
+            which = "of those tried" if untried else "in the catalogue"
+            yield f"The mechanism: no switch {which} flips the outcome."
+        elif account.causes and not untried and not ended:
+            yield "The mechanism: no switch in the catalogue acts on what these cells have installed."
     if untried:
         yield f"Not tried: {_shortened(one.name for one in untried)}."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from tiny_lock import LIMITS, containers_of, containers_with, ended, job_of
 
 import docker
-from runner.engines.docker.container import OWNER
+from runner.engines.docker.container import OWNER, ContainerJob
 from runner.engines.ownership import this_runner
 from runner.engines.protocol import Cut, Image, Mount
 
@@ -71,6 +72,15 @@ def test_a_child_that_the_kernel_killed_for_memory_ends_the_job_at_its_limit(
 ) -> None:
     job = job_of("lose_child_to_memory.py", tmp_path, limits=replace(LIMITS, memory_bytes=64 * 1024**2))
     assert ended(docker_engine.run(docker_image, job)) == (9, None, Cut.MEMORY)
+
+
+def test_an_end_that_the_engine_heard_of_before_its_memory_ran_out_is_still_of_memory(
+    docker_engine: DockerEngine, docker_image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = ContainerJob._inspect
+    monkeypatch.setattr(ContainerJob, "_inspect", lambda self: {**seen(self), "OOMKilled": False})
+    job = job_of("eat_memory.py", tmp_path, limits=replace(LIMITS, memory_bytes=64 * 1024**2))
+    assert ended(docker_engine.run(docker_image, job)) == (None, signal.SIGKILL, Cut.MEMORY)
 
 
 def test_files_that_are_hidden_count_for_the_disk(

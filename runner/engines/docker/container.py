@@ -60,6 +60,9 @@ _OPEN_FILES = 8192
 _KILL_S = 20.0
 _STATE_POLL_S = 0.01
 """Between the end of the output and the engine's knowing of the end, which is a matter of milliseconds."""
+_OUT_OF_MEMORY_S = 2
+"""The engine may hear of a container's end before it hears that its memory ran out; then the state does not say so."""
+_KILLED = 128 + 9
 _LONG_OUTPUT_RATE = 4 * 1024**2
 """Bytes per second that are taken of output which is longer than the log: the job is slowed, not this machine."""
 _FATAL_SIGNALS = frozenset({*range(1, 17), 24, 25, 26, 27, 29, 30, 31}) - {16}
@@ -81,6 +84,8 @@ def run_job(client: DockerClient, image: Image, job: Job, *, owner: str, interru
             trial = ContainerJob(container, log)
             seen = watch(job, trial, interrupted)
             state = trial.end(seen.cut, job.limits.grace_s)
+            if state["ExitCode"] == _KILLED and not state["OOMKilled"] and seen.cut is None:
+                state["OOMKilled"] = _ran_out_of_memory(client, container)
             truncated = log.truncated
     finally:
         remove(container)
@@ -318,6 +323,14 @@ def _control_group(container_id: str, pid: int) -> Path | None:
     if container_id not in path:
         return None
     return Path(f"/sys/fs/cgroup/memory{path}" if memory else f"/sys/fs/cgroup{path}")
+
+
+def _ran_out_of_memory(client: DockerClient, container: Container) -> bool:
+    """Whether the engine was told that a container's memory ran out, a moment after its end at the latest."""
+    until = int(time.time()) + _OUT_OF_MEMORY_S  # the engine ends its answer then
+    with engine_errors("looking at a trial"):
+        told = client.events(since=1, until=until, filters={"container": container.id, "event": "oom"})
+        return bool(list(told))
 
 
 def _ending(state: dict[str, Any], seen: Seen, *, truncated: bool) -> Ending:
