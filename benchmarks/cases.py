@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from measured import REPORTS, provenance, write
+from measured import REPORTS, commit, provenance, write
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "system"))
 
@@ -52,6 +54,8 @@ def page(case: Case, account: Mapping[str, Any]) -> str:
         "",
         *(f"- Unknown: {sentence}" for sentence in account["unknown"]),
         *([""] if account["unknown"] else []),
+        *(f"- Advice: {sentence}" for sentence in account["advice"]),
+        *([""] if account["advice"] else []),
         f"What was called good and bad: {account['telling'] or 'nothing, the two were not told apart'}.",
         "",
         "Right." if not mistakes else f"Not as expected: {'; '.join(mistakes)}.",
@@ -60,6 +64,7 @@ def page(case: Case, account: Mapping[str, Any]) -> str:
             f"{_used(account)} trials are counted in the tables of this account; {account['trials']} ran in the call"
             f" that made this page, in {account['seconds']:.0f} s, others were recorded before."
             f" Engine {account['engine']}. {provenance('convergence-matrix')}"
+            f" Commit {commit()}."
         ),
     ]
     return "\n".join(lines) + "\n"
@@ -67,12 +72,14 @@ def page(case: Case, account: Mapping[str, Any]) -> str:
 
 def readme(known: Sequence[Case]) -> str:
     rows = [_row(case, stored) for case in known if (stored := REPORTS / FOLDER / f"{case.name}.json").exists()]
-    head = "| case | reported as | asked | trials | answer | right |\n| --- | --- | --- | ---: | --- | --- |\n"
+    head = "| case | reported as | asked | trials | answer | right | made |\n"
+    head += "| --- | --- | --- | ---: | --- | --- | --- |\n"
     return (
         "# Reported behaviour changes, explained\n\n"
         "Each is a small script of our own that does what somebody reported in public; what `explain` must say of it is"
         " in [`tests/system/cases`](../../tests/system/cases). Made by `python benchmarks/cases.py`; the pages say when"
-        " and where.\n\n" + head + "".join(rows) + "\n" + (REPORTS / FOLDER / "notes.md").read_text("utf-8")
+        " and where. `made` has the day and the commit: *an earlier state* is the code of that day, before commits were"
+        " noted.\n\n" + head + "".join(rows) + "\n" + (REPORTS / FOLDER / "notes.md").read_text("utf-8")
     )
 
 
@@ -80,9 +87,19 @@ def _row(case: Case, stored: Path) -> str:
     account = json.loads(stored.read_text("utf-8"))
     asked = f"{case.expected['asked']['good']} against {case.expected['asked']['bad']}"
     answer = " ".join(account["sentences"][1:3]).replace("|", "\\|")
-    right = "yes" if not wrong(case, account) else "no"
-    cells = f"[{case.name}]({case.name}.md)", case.expected["reported"], asked, _used(account), answer, right
+    right = "yes" if not wrong(_as_asked(case, account), account) else "no"
+    if "fix" in case.expected and "fixes" not in account:
+        right += ", a fix was not asked for"
+    named = re.search(r"Commit (\w+)\.", stored.with_suffix(".md").read_text("utf-8"))
+    made = f"{account['made_at'][:10]}, {named[1] if named else 'an earlier state'}"
+    cells = f"[{case.name}]({case.name}.md)", case.expected["reported"], asked, _used(account), answer, right, made
     return f"| {' | '.join(map(str, cells))} |\n"
+
+
+def _as_asked(case: Case, account: Mapping[str, Any]) -> Case:
+    """The case without what an account of an earlier state was not asked."""
+    left_out = set() if "fixes" in account else {"fix"}
+    return replace(case, expected={key: value for key, value in case.expected.items() if key not in left_out})
 
 
 def _used(account: Mapping[str, Any]) -> int:

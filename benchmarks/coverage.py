@@ -20,7 +20,6 @@ from uv import find_uv_bin
 
 from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import newest_of
-from runner.environments.resolution_plan import came_out
 from runner.environments.target import installable
 from runner.matrix.cells import expand
 from runner.matrix.matrix_file import Matrix
@@ -87,7 +86,7 @@ def _ordinary(tensorflow: str, keras: str, catalog: Catalog) -> list[str]:
     assert release is not None
     python = next(one for one in PYTHONS if (files := installable(release.files, one)) and files[0].is_wheel)
     interpreter = newest_of(python)
-    assert interpreter is not None, came_out(release, python)
+    assert interpreter is not None, f"CPython {python}, for which {release.version} has a wheel, is not here"
     with tempfile.TemporaryDirectory() as folder:
         environment = Path(folder) / "env"
         own = str(environment / "bin" / "python")

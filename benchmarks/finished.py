@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "unit"), str(ROOT / "tests")]
 
 from fake_engine import FakeEngine, world_of, write_matrix  # noqa: E402 - the tests' folder is on the path by now
+from figures import tell  # noqa: E402 - as above
 
 from runner.cli.app import run_command_line  # noqa: E402 - as above
 from runner.matrix.cells import expand  # noqa: E402 - as above
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from runner.engines.protocol import Job
 
+LIMIT_S = 1.5
+"""How long a second run may take."""
 VALUES = 500
 MATRIX = f"""\
 axes:
@@ -49,6 +52,7 @@ def main() -> None:
         cells = expand(Matrix.load(path))
         bare = seconds([sys.executable, "-c", READ, str(Path(name) / ".runner" / "records.sqlite")])
         print(f"{len(cells)} cells; Python started and the file read: {bare:.2f} s")
+        tell("finished-matrix", seconds(command("run", str(path)), codes=(0, 1)), LIMIT_S)
         show(bare, "plan", command("plan", str(path)))
         show(bare, "table", command("table", str(path)))
         show(bare, "show", command("show", str(cells[0].id), "--matrix", str(path)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import platform
+import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,10 +20,18 @@ REPORTS = Path(__file__).parents[1] / "reports"
 def provenance(*packages: str) -> str:
     """One sentence: the day, the machine, the versions."""
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}: {platform.system()} {platform.machine()}, "
-        f"{os.cpu_count()} processors, CPython {platform.python_version()}{f', {versions}' if versions else ''}."
-    )
+    return f"Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}{f', {versions}' if versions else ''}."
+
+
+def machine() -> str:
+    """The machine and its CPython, in some words."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, CPython {platform.python_version()}"
+
+
+def commit() -> str:
+    """The commit that is measured, in short."""
+    words = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(words, cwd=REPORTS.parent, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -15,6 +15,7 @@ from random import Random
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from figures import tell
 from measured import provenance, table, write, write_csv
 from simulated import exactly, outcome, play
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
@@ -42,6 +43,8 @@ def main() -> None:
     write_csv("seeds.csv", list(spent[0]), [list(row.values()) for row in spent])
     write_csv("seeds-equal-pairs.csv", list(alike[0]), [list(row.values()) for row in alike])
     write("seeds.md", page(spent, alike))
+    tell("seeds-clear", fmean(row["seeds"] for row in spent if row["rate"] in {0.02, 0.98}), FIXED, "seeds")
+    tell("seeds-any", fmean(mean_seeds(rate) for rate in GRID), FIXED, "seeds")
     print(f"{time.perf_counter() - begun:.0f} s")
 
 

@@ -30,7 +30,7 @@ def record(seed: int) -> Record:
         key=str(seed),
         cell={},
         seed=seed,
-        engine="simulated",
+        engine="venv",
         started_at="2026-01-01T00:00:00+00:00",
         duration_s=1.0,
         stage="after-training",

@@ -56,6 +56,10 @@ class EngineLostError(MachineError):
     """The engine stopped answering in the middle of its work; what it was asked may be asked again."""
 
 
+class EngineFullError(MachineError):
+    """The disk of the engine is full: it can be asked to start or to keep nothing."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mistake:
     """One thing that is wrong in a file that the user wrote; `line` and `column` count from 1."""
@@ -82,9 +86,10 @@ class MatrixError(UsageError):
 class BuildFailedError(RunnerError):
     """An environment resolved but could not be installed or made an image: a result of its cells, not of the run.
 
-    `stage` is "install" or "image-build"; the message is the builder's own last words.
+    `stage` is "install" or "image-build"; the message is the builder's own last words. `passing` where the machine or
+    its user stood in the way (a permission, a compiler, a CPython, the network): the next run tries again.
     """
 
-    def __init__(self, stage: str, message: str) -> None:
-        self.stage = stage
+    def __init__(self, stage: str, message: str, *, passing: bool = False) -> None:
+        self.stage, self.passing = stage, passing
         super().__init__(message)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("runner", deadline=None, max_examples=int(os.environ.get("RUNNER_EXAMPLES", "30")))
 hypothesis.settings.load_profile("runner")
 
+# Tests build small source distributions, and those of the stacks that they install, also without a container.
+os.environ.setdefault("RUNNER_BUILD_ON_HOST", "1")
+
 # pytest-xdist tells its workers how wide its own terminal is: what is printed must not depend on that.
 os.environ.pop("COLUMNS", None)
 

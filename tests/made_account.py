@@ -15,9 +15,49 @@ from runner.outcomes.account import (
     TraceFinding,
     Tried,
 )
+from runner.outcomes.tried_fix import Fix, FixCell, FixKind, FixStanding
 
 GOOD = {"tensorflow": "1.13.1", "keras": "2.2.4", "import": "tf.keras"}
 BAD = {**GOOD, "import": "keras"}
+
+
+DIFF = """\
+--- a/train.py
++++ b/train.py
+@@ -2,2 +2,3 @@
+ import keras
++import tensorflow as tf; tf.compat.v1.enable_resource_variables()
+"""
+
+
+def made_fixes() -> tuple[Fix, ...]:
+    """One that was seen to work, and one that does not mend it."""
+    cells = (
+        FixCell(values=BAD, role="bad", before="fails (nan)", after="converges", converged=4, counted=4),
+        FixCell(values=GOOD, role="good", before="converges", after="converges", converged=4, counted=4),
+        FixCell(values={**BAD, "keras": "2.3.1"}, role="other", before="converges", after="", touched=False),
+    )
+    works = Fix(
+        kind=FixKind.SWITCH,
+        says="resource variables",
+        because="this is the cause",
+        diff=DIFF,
+        lines=1,
+        standing=FixStanding.WORKS,
+        cells=cells,
+        sentence="This one-line change makes it converge.",
+    )
+    fails = (cells[0].model_copy(update={"after": "breaks (crashed-import)", "raised": "ImportError"}),)
+    other = Fix(
+        kind=FixKind.REQUIREMENT,
+        says="numpy<1.20",
+        because="it came along",
+        requirements=("numpy<1.20",),
+        standing=FixStanding.NO_EFFECT,
+        cells=fails,
+        sentence="The requirement numpy<1.20 does not mend it.",
+    )
+    return works, other
 
 
 def made_account(**changes: object) -> Account:

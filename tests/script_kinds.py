@@ -70,6 +70,8 @@ class Kind:
     told: Sequence[str] = ()
     """Words that the run says on its way."""
     cheap: bool = False
+    docker: bool = False
+    """True where its container is looked at in every run, though it is not cheap."""
     long: bool = False
 
     @property

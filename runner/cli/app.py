@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
+import gc
 import importlib.metadata
 import os
 import signal
@@ -13,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli import environment, inspect, start, why, work
+from runner.cli import api_check, environment, exporting, history, inspect, start, why, work
 from runner.errors import MachineError, RunnerError, StoppedError
-from runner.reports.terminal.console import spare_streams
+from runner.reports.terminal.streams import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,11 +28,17 @@ if TYPE_CHECKING:
 COMMANDS = (
     *work.COMMANDS,
     *why.COMMANDS,
+    *api_check.COMMANDS,
     *inspect.COMMANDS,
+    *exporting.COMMANDS,
     *environment.COMMANDS,
+    *history.COMMANDS,
     *start.COMMANDS,
 )
 _NO_COMMAND = 2
+_COLLECTED_AFTER = (100_000, 50, 1000)
+"""How many new objects are looked through for cycles at once: of the many values of a large matrix none is in one, and
+looking through them took half of the time of its plan."""
 
 
 def run_command_line(arguments: Sequence[str], world: World | None = None) -> int:
@@ -41,13 +49,15 @@ def run_command_line(arguments: Sequence[str], world: World | None = None) -> in
     words = with_command(list(arguments))
     if words is None:
         return _NO_COMMAND
-    spare_streams()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: jobs are stopped, what is finished is kept
-        signal.signal(number, signal.default_int_handler)
-    try:
-        _program()(words, prog_name="convergence-matrix", obj=world)
-    except SystemExit as end:  # the way in which typer ends every command
-        return end.code if isinstance(end.code, int) else 0
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # as Ctrl-C: jobs are stopped, what is finished is kept
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+    gc.set_threshold(*_COLLECTED_AFTER)
+    with guarded():
+        try:
+            _program()(words, prog_name="convergence-matrix", obj=world)
+        except SystemExit as end:  # the way in which typer ends every command
+            return end.code if isinstance(end.code, int) else 0
     return 0
 
 
@@ -61,15 +71,15 @@ def application() -> typer.Typer:
         " run of a cell with one seed. A prelude is a source that runs before the script and changes one thing;"
         " a switch is a prelude that comes with this tool."
         "\n\nExit codes: 0 all as expected; 1 an expectation failed, --fail-on found something, nothing was executed,"
-        " no cell is good or most are undecided; 2 wrong usage or matrix; 3 no engine; 4 the machine failed;"
-        " 130 interrupted.",
+        " no cell is good or most are undecided, `check` found what breaks; 2 wrong usage or matrix; 3 no engine;"
+        " 4 the machine failed; 130 interrupted.",
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
     app.callback()(_whole)
     for command in COMMANDS:
-        app.command(name_of(command))(guarded(command))
+        app.command(name_of(command))(ending_with_code(command))
     return app
 
 
@@ -124,7 +134,7 @@ def with_command(arguments: list[str]) -> list[str] | None:
     return ["run", *arguments]
 
 
-def guarded(command: Callable[..., int]) -> Callable[..., None]:
+def ending_with_code(command: Callable[..., int]) -> Callable[..., None]:
     """A command that ends with its exit code, whatever happens in it."""
 
     @functools.wraps(command)
@@ -147,10 +157,20 @@ def _exit_code(call: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return StoppedError.return_code
     except OSError as error:
-        _complain(f"{error.strerror or error}: {error.filename or 'the machine refused'}.")
+        _complain(f"{error.strerror or error}: {error.filename or _refused()}.")
         return MachineError.return_code
 
 
+def _refused() -> str:
+    """What was asked for in vain where the system names no file."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return "the current folder was removed; change to another one (`cd`)"
+    return "the machine refused"
+
+
 def _complain(text: str) -> None:
-    sys.stdout.flush()
-    sys.stderr.write(f"{text}\n")
+    with contextlib.suppress(OSError):  # where nobody takes it the exit code says it
+        sys.stdout.flush()
+        sys.stderr.write(f"{text}\n")

@@ -1,4 +1,4 @@
-"""The commands about environments: `lock`, `lock diff`, `build`, and `clean`, which gives the disk back."""
+"""The commands about environments: `lock`, `lock diff`, `build`, `sbom`, and `clean`, which gives the disk back."""
 
 from __future__ import annotations
 
@@ -11,30 +11,40 @@ import typer
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
     Base,
+    BuildOnHost,
     CellName,
+    Cluster,
     Engine,
     Format,
     MatrixFile,
     MatrixOption,
     Only,
     Output,
+    cluster_of,
     opened,
     options,
 )
+from runner.environments.bill_of_materials import bill_of_materials
 from runner.environments.lock import Lock
 from runner.environments.lockfile import difference
-from runner.errors import ExpectationFailed
+from runner.errors import ExpectationFailed, UsageError
 from runner.plurals import counted
 from runner.reports.notation import last_day, size
-from runner.reports.terminal.console import print_records
+from runner.reports.terminal.console import print_records, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from runner.engines.protocol import StoredImage
     from runner.environments.lock import LockedPackage
     from runner.environments.lockfile import Difference
     from runner.session.options import Options
+    from runner.session.session import Session
+
+
+_A_WHILE_DAYS = 7
+"""An image that was not used for so long is taken to be nobody's."""
 
 
 def lock(
@@ -42,6 +52,7 @@ def lock(
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
+    _build_on_host: BuildOnHost = False,
     only: Only = None,
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Make every lock anew.")] = False,
     check: Annotated[
@@ -72,7 +83,7 @@ def lock(
                 "CPython": "",
                 "as of": "",
                 "packages": "",
-                "lock": f"unresolvable: {made.reason}",
+                "lock": f"{'not made' if made.passing else 'unresolvable'}: {made.reason}",
             }
             for name, made in locks.items()
         ],
@@ -86,6 +97,8 @@ def build(
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
+    _build_on_host: BuildOnHost = False,
+    cluster: Cluster = None,
     only: Only = None,
     print_dockerfile: Annotated[
         str | None,
@@ -100,7 +113,7 @@ def build(
     """Make every environment runnable: an image each under docker, a virtual environment each under venv."""
     if print_dockerfile is not None:
         return _print_dockerfile(context, matrix, options(engine, base, only=print_dockerfile))
-    with opened(context, matrix, options(engine, base, only=only)) as session:
+    with opened(context, matrix, options(engine, base, only=only, cluster=cluster_of(cluster))) as session:
         made = session.build()
     rows = [
         {"environment": name, "image": image if isinstance(image, str) else image.reference}
@@ -138,23 +151,45 @@ def lock_diff(
     return 0
 
 
+def sbom(
+    context: typer.Context,
+    cell: CellName,
+    matrix: MatrixOption = DEFAULT_MATRIX,
+    engine: Engine = None,
+    base: Base = None,
+) -> int:
+    """Print what a cell's environment is made of, as a CycloneDX document (JSON)."""
+    with opened(context, matrix, options(engine, base, only=cell)) as session:
+        lock = session.only_lock()
+        identity = session.laboratory.equipment.engine.known_identity(lock.python)
+    write_json(bill_of_materials(lock, base_identity=identity))
+    return 0
+
+
 def clean(
     context: typer.Context,
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
     older_than: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--older-than", min=0, metavar="DAYS", help="Remove only images that were not used for this many days."
+            "--older-than",
+            min=0,
+            metavar="DAYS",
+            help="Remove only images that no matrix used for this many days. Default: 7; with --keep-last 0.",
         ),
-    ] = 0,
+    ] = None,
     keep_last: Annotated[
         int,
         typer.Option(
             "--keep-last", min=0, metavar="N", help="Keep the N images that were used last, and remove the others."
         ),
     ] = 0,
+    named: Annotated[
+        list[str] | None,
+        typer.Option("--image", metavar="IMAGE", help="Remove this image, whoever used it last; may be repeated."),
+    ] = None,
     records: Annotated[
         bool,
         typer.Option(
@@ -164,31 +199,59 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
     output: Output = Format.TABLE,
 ) -> int:
-    """Remove what killed runs left behind, and the images of this tool; locks and records stay unless asked for."""
+    """Remove what killed runs left behind, and images that nobody used lately, since all matrices share them.
+
+    Locks and records stay unless asked for.
+    """
+    days = older_than if older_than is not None else 0 if keep_last else _A_WHILE_DAYS
     with opened(context, matrix, options(engine, base)) as session:
-        oldest = datetime.now(UTC) - timedelta(days=older_than)
         stored = session.laboratory.equipment.engine
         images = sorted(stored.images(), key=lambda image: image.last_used)
-        found = [image for image in images[: max(0, len(images) - keep_last)] if image.last_used <= oldest]
-        kept: set[str] = set()
-        if not dry_run:
-            stored.sweep()
-            stored.forget_kept()
-            kept = {image.reference for image in found if not stored.remove_image(image.reference)}
-            if records:
-                session.observer.note(f"{session.forget()} records forgotten.")
-    rows = [
-        {
-            "environment": image.lock_name,
-            "size": size(image.size_bytes),
-            "last used": f"{image.last_used:%Y-%m-%d}",
-            "image": image.reference,
-            "state": "in use, kept" if image.reference in kept else "to remove" if dry_run else "removed",
-        }
-        for image in found
-    ]
-    print_records(rows, output)
+        found = _named(images, named) if named else _unused(images[: max(0, len(images) - keep_last)], days)
+        kept = frozenset[str]() if dry_run else _cleaned(session, found, records=records)
+        if older_than is None and not (named or keep_last) and len(found) < len(images):
+            session.observer.note(
+                f"{counted(len(images) - len(found), 'image')} stay: used in the last {days} days, by this matrix or"
+                " another. --older-than 0 removes them too, --image one of them."
+            )
+    print_records([_image_record(image, kept, dry_run=dry_run) for image in found], output)
     return 0
+
+
+def _image_record(image: StoredImage, kept: Collection[str], *, dry_run: bool) -> dict[str, str]:
+    return {
+        "environment": image.lock_name,
+        "size": size(image.size_bytes),
+        "last used": f"{image.last_used:%Y-%m-%d}",
+        "image": image.reference,
+        "state": "in use, kept" if image.reference in kept else "to remove" if dry_run else "removed",
+    }
+
+
+def _cleaned(session: Session, images: Iterable[StoredImage], *, records: bool) -> frozenset[str]:
+    """Remove images, what killed runs left, and the matrix's records where asked; the images that are in use stay."""
+    if records:
+        session.observer.note(f"{session.forget()} records forgotten.")
+    engine = session.laboratory.equipment.engine
+    engine.sweep()
+    engine.forget_kept()
+    return frozenset(image.reference for image in images if not engine.remove_image(image.reference))
+
+
+def _unused(images: Sequence[StoredImage], days: int) -> list[StoredImage]:
+    """The images that nobody used for so many days."""
+    oldest = datetime.now(UTC) - timedelta(days=days)
+    return [image for image in images if image.last_used <= oldest]
+
+
+def _named(images: Sequence[StoredImage], names: Sequence[str]) -> list[StoredImage]:
+    """The images of these names. Raises UsageError for a name that none has."""
+    found = [image for image in images if image.reference in names]
+    if unknown := set(names) - {image.reference for image in found}:
+        raise UsageError(
+            f"There is no image {min(unknown)}: `clean --dry-run --older-than 0` names all that there are."
+        )
+    return found
 
 
 def print_difference(found: Difference, output: str) -> None:
@@ -223,4 +286,4 @@ def _package(package: LockedPackage) -> str:
     return f"{package.version} ({package.layer.value})"
 
 
-COMMANDS = (lock, lock_diff, build, clean)
+COMMANDS = (lock, lock_diff, build, sbom, clean)

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from runner.engines.world import GIVEN
 from runner.errors import UsageError
-from runner.matrix.axes import SOURCE_ROOT
+from runner.matrix.axes import SOURCE_ROOT, VARIABLE
 from runner.matrix.axis_reader import AxisReader
 from runner.matrix.mistakes import Mistakes, Position, RefusedError
 from runner.matrix.model import data_place
@@ -21,13 +23,14 @@ from runner.matrix.starting_axes import starting_axes
 from runner.matrix.template import ProjectRequirements, Proposal
 from runner.scripts.named_files import named_files
 from runner.scripts.printed_metrics import patterns_in
-from runner.scripts.project_needs import distribution_of, project_needs, read_need
+from runner.scripts.project_needs import distribution_of, needed_variables, project_needs, read_need
 from runner.scripts.script import content_of, imports_relatively, read_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from runner.errors import Mistake
     from runner.matrix.starting_axes import StartingAxes
     from runner.scripts.notebook_source import TakenOut
     from runner.scripts.project_needs import ProjectNeed
@@ -75,29 +78,30 @@ def propose(folder: Path, path: str, refused: Refusals = _GRANTED) -> Proposal:
         foreign = _foreign(script)
     known = {name: distribution_of(name, needs.keys()) for name in foreign if name not in roots}
     pins = {name: need.pin for name, need in needs.items() if need.pin is not None}
-    distributions = {name for name in (*known.values(), *installed) if name}
-    axes = starting_axes(distributions, {} if refused.base else pins)
+    imported = {name for name in (*known.values(), *installed) if name}
+    axes = starting_axes(imported, {} if refused.base else pins)
+    wanted = _requirements(folder, needs.values(), axes, refused, is_installed=install)
+    distributions = imported | (wanted.names if wanted.lines else frozenset())
     of_one_time = any(package in pins for package, _ in axes.packages)
     floating = frozenset(axes.floating) | refused.pins
     entries = {name: _package(name, axes, needs, floating=floating, of_one_time=of_one_time) for name in distributions}
     asked = refused.pins if of_one_time else needs.keys() - axes.floating
+    taken = wanted.names if wanted.is_taken else frozenset()
     start = path.rpartition("/")[0] if script.is_notebook else ""
     files, data = _files(folder, path.rpartition("/")[0], start, contents)
-    wanted = _requirements(folder, needs.values(), axes, refused, is_installed=install)
     return Proposal(
         script=script.path,
         axes=axes,
-        packages=tuple(sorted({text for name, text in entries.items() if text and name not in wanted.names})),
+        packages=tuple(sorted(_packages(entries, wanted))),
         questions=(
             *_questions(known, needs),
-            *_pins_left_out(
-                needs[name] for name in sorted(entries) if entries[name] == name and name in asked - wanted.names
-            ),
+            *_pins_left_out(needs[name] for name in sorted(entries) if entries[name] == name and name in asked - taken),
         ),
         requirements=wanted,
         module=module,
         install=install,
         not_installed=refused.install if can_be_installed else "",
+        variables=_variables(contents),
         pythonpath=pythonpath,
         left_out=refused.base,
         files=files,
@@ -115,7 +119,7 @@ def tried(folder: Path, path: str, blocked: Callable[[Proposal], Mapping[str, st
     refused, tries = Refusals(), list[tuple[int, Proposal]]()
     while True:
         found = propose(folder, path, refused)
-        if not tries and not (found.install or found.requirements.is_taken or found.pins):
+        if not tries and not (found.install or found.requirements.is_heeded or found.pins):
             return found
         try:
             reasons = blocked(found)
@@ -148,7 +152,7 @@ def _weaker(found: Proposal, refused: Refusals, reasons: Mapping[str, str]) -> R
     base = refused.base
     if found.install and not cell:
         return replace(refused, install=said)
-    if found.requirements.is_taken:
+    if found.requirements.is_heeded:
         return replace(refused, requirements=said)
     if found.pins:
         named = frozenset(name for name in found.pins if any(name in reason for reason in reasons.values()))
@@ -197,9 +201,16 @@ def _requirements(
     strict = RequirementFiles(reader=reader, axes=[name for name, _ in axes.packages], own=folder)
     read = strict.read([Text.make(own, Position(line=1, column=1))])
     if mistakes.found:
-        first = min(mistakes.found, key=lambda one: one.line)
-        place = f"{own}:{first.line}: " if first.file.name == PurePosixPath(own).name else ""
-        return ProjectRequirements(file=own, refused=f"{place}{first.message}", others=others)
+        first, *more = [_said(one, folder) for one in sorted(mistakes.found, key=lambda one: one.line)]
+        named = [one for one in read if not one.text.startswith("-c ")]
+        return ProjectRequirements(
+            file=own,
+            names=frozenset(one.name for one in named),
+            lines=tuple(one.text.partition(" --hash=")[0] for one in named),
+            refused=first,
+            left=tuple(more),
+            others=others,
+        )
     return ProjectRequirements(
         file=own,
         names=frozenset(requirement.name for requirement in read),
@@ -207,6 +218,33 @@ def _requirements(
         notes=tuple(strict.notes),
         others=others,
     )
+
+
+def _said(mistake: Mistake, folder: Path) -> str:
+    """A mistake of a project's file, with its place, in one line."""
+    file = mistake.file.relative_to(folder).as_posix() if mistake.file.is_relative_to(folder) else ""
+    return mistake.message if file in {"", "matrix.yaml"} else f"{file}:{mistake.line}: {mistake.message}"
+
+
+def _packages(entries: Mapping[str, str], wanted: ProjectRequirements) -> set[str]:
+    """The entries of `packages:`: what the imports need, and the lines of a file that is taken only in part."""
+    if not wanted.lines:
+        return {text for name, text in entries.items() if text and name not in wanted.names}
+    found = set[str]()
+    for name, text in entries.items():
+        lines = [line for line in wanted.lines if Requirement(line).name == name] if text not in {"", name} else []
+        found.update(lines or filter(None, [text]))
+    return found
+
+
+def _variables(contents: Mapping[str, bytes]) -> dict[str, str]:
+    """The environment variables that a source reads without a default and no trial has, with the places."""
+    found: dict[str, str] = {}
+    for path, content in contents.items():
+        for name, line in needed_variables(content).items():
+            if name not in GIVEN and VARIABLE.fullmatch(name):
+                found.setdefault(name, f"{path}:{line}")
+    return found
 
 
 def _questions(known: Mapping[str, str | None], needs: Mapping[str, ProjectNeed]) -> Iterator[str]:
@@ -268,7 +306,7 @@ def _root_of(folder: Path, name: str) -> str | None:
 def _can_be_installed(folder: Path) -> bool:
     try:
         tables = frozenset(tomllib.loads((folder / "pyproject.toml").read_text("utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         tables = frozenset()
     return bool(tables & {"project", "build-system"}) or (folder / "setup.py").is_file()
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import webbrowser
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from runner.cache import passing_folder
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
     Base,
+    BuildOnHost,
     CellName,
     Engine,
     Format,
@@ -35,14 +34,19 @@ from runner.matrix.matrix_file import Matrix
 from runner.plurals import counted
 from runner.reports.notation import size
 from runner.reports.terminal.cell_sheet import print_cell
-from runner.reports.terminal.console import output_console, print_records
+from runner.reports.terminal.console import output_console, print_records, write_json
+from runner.reports.terminal.streams import GuardedConsole
+from runner.reports.untrusted import terminal_text
 from runner.session.session import open_session
+from runner.trials.job_files import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from runner.environments.wheelhouse import DiskNeed
+    from runner.matrix.cell_id import CellId
     from runner.session.plan import EnvironmentPlan, Plan
+    from runner.session.session import Session
 
 
 _MOST_CELLS = 100
@@ -78,7 +82,9 @@ def plan(
         return 0
     with opened(context, matrix, options(engine, base, only=only, seeds=seeds)) as session:
         found = session.plan()
-    print_plan(found, output)
+        asked = found.wanted and _shows_cells(found, output)
+        predicted = _predicted_breaks(session, found) if asked else {}
+    print_plan(found, output, predicted)
     return 0
 
 
@@ -93,6 +99,8 @@ def logs(
     ] = None,
 ) -> int:
     """Print what the trials of a cell wrote to standard output and error."""
+    from runner.trials.script_metrics import LOG_BYTES  # noqa: PLC0415 - only here
+
     with looked_at(context, matrix, options(engine, base, only=cell)) as session:
         session.only_cell()
         results = session.last_results()
@@ -102,9 +110,8 @@ def logs(
         raise UsageError(f"There is no finished trial of {cell}{'' if seed is None else f' with seed {seed}'} yet.")
     for record, path in logs_of:
         sys.stdout.write(f"--- {results.cells[0].id} seed {record.seed}, {record.engine}, {record.started_at}\n")
-        sys.stdout.write(
-            path.read_text("utf-8", "replace") if path.is_file() else f"{record.message or 'It left no log.'}\n"
-        )
+        log = excerpt(path, LOG_BYTES) if path.is_file() else f"{record.message or 'It left no log.'}\n"
+        sys.stdout.write(terminal_text(log))
     return 0
 
 
@@ -114,41 +121,61 @@ def shell(
     matrix: MatrixOption = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
+    _build_on_host: BuildOnHost = False,
     command: Annotated[
         str | None, typer.Option("--command", "-c", help="Run this command in the shell instead of opening a prompt.")
     ] = None,
 ) -> int:
     """Open a shell in the very environment of a cell, with a copy of its script."""
     with (
-        tempfile.TemporaryDirectory(prefix="runner-shell-") as folder,
+        passing_folder() as folder,
         open_session(
             Matrix.load(matrix),
             options(engine, base, only=cell),
-            PlainProgress(Console(stderr=True)),
+            PlainProgress(GuardedConsole(stderr=True)),
             world=context.obj,
         ) as session,
     ):
-        argv, env = session.laboratory.shell_command(session.setup, session.only_cell(), Path(folder))
+        argv, env = session.laboratory.shell_command(session.setup, session.only_cell(), folder)
         typed = None if command is None else f"{command}\n"
-        return subprocess.run(argv, env=env, cwd=Path(folder) / "work", input=typed, text=True, check=False).returncode
+        return subprocess.run(argv, env=env, cwd=folder / "work", input=typed, text=True, check=False).returncode
 
 
-def print_plan(plan: Plan, output: str) -> None:
-    """Print what a run would do."""
-    each_cell = output == "json" or plan.cells <= _MOST_CELLS
-    print_records(list(_cell_records(plan) if each_cell else _environment_records(plan)), output)
+def _shows_cells(plan: Plan, output: str) -> bool:
+    return output == "json" or plan.cells <= _MOST_CELLS
+
+
+def _predicted_breaks(session: Session, plan: Plan) -> dict[CellId, int]:
+    """How many places of a cell's script are predicted to raise, of cells for whose packages there is a history.
+
+    Of a finished matrix nobody asks: what happened is known.
+    """
+    from runner.session.predicted import Predictions  # noqa: PLC0415 - most commands predict nothing
+
+    predictions = Predictions(session)
+    cells = (each.cell for environment in plan.environments for each in environment.cells)
+    found = (predictions.of(cell) for cell in cells if predictions.knows(cell))
+    return {one.cell.id: one.breaks for one in found if not one.refused}
+
+
+def print_plan(plan: Plan, output: str, predicted: Mapping[CellId, int] | None = None) -> None:
+    """Print what a run would do, and how many breaks are `predicted` for a cell."""
+    each_cell = _shows_cells(plan, output)
+    print_records(list(_cell_records(plan, predicted or {}) if each_cell else _environment_records(plan)), output)
     if output == "table":
         for line in plan_lines(plan):
             output_console().print(Text(line, style="dim"))
 
 
-def _cell_records(plan: Plan) -> Iterator[dict[str, str | int]]:
+def _cell_records(plan: Plan, predicted: Mapping[CellId, int]) -> Iterator[dict[str, str | int]]:
     for environment in plan.environments:
         shared = _environment_columns(environment)
         for cell in environment.cells:
+            breaks = {"breaks": predicted.get(cell.cell.id, "")} if predicted else {}
             yield {
                 "cell": str(cell.cell.id),
                 **shared,
+                **breaks,
                 "finished": cell.finished,
                 "to run": f"{cell.wanted}+" if cell.wanted else "0",
             }
@@ -180,6 +207,9 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     work = f"{counted(plan.to_lock, 'environment')} to lock, {plan.to_build} to make"
     finished = f"{counted(plan.cells, 'cell')} under {plan.engine.value}: {counted(plan.finished, 'trial')} finished"
     yield f"{finished}, {work}, {counted(plan.wanted, 'trial')} to run at least."
+    if plan.left_out:
+        whole = counted(plan.cells + plan.left_out, "cell")
+        yield f"These are {plan.cells} of {whole}; more are run where outcomes differ, the others are not run."
     yield from _disk_lines(plan)
 
 
@@ -193,7 +223,7 @@ def _disk_lines(plan: Plan) -> Iterator[str]:
     yield f"Disk: {_needed(need)}{unlocked}{free}."
     if plan.for_gpus:
         yield (
-            f"{counted(len(plan.for_gpus), 'environment')} would install packages for GPUs, which no trial uses"
+            f"{counted(len(plan.for_gpus), 'environment')} would install packages for GPUs, which no trial asks for"
             f" ({plan.for_gpus[0]}): `indexes:` may name an index that has builds for processors, or"
             " `packages:` a wheel file of one."
         )
@@ -221,7 +251,7 @@ def show(
         session.only_cell()
         report = session.last_results().result
     if output == "json":
-        sys.stdout.write(report.cells[0].model_dump_json(indent=2) + "\n")
+        write_json(report.cells[0].model_dump_json(indent=2) + "\n")
         return 0
     print_cell(report, output_console())
     return 0

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -21,12 +21,13 @@ from runner.outcomes.ranges import short_scripts
 from runner.plurals import counted
 from runner.reports.notation import distinct_name, duration
 from runner.reports.terminal.console import STYLES, symbols_for
+from runner.reports.terminal.streams import GuardedConsole
 from runner.reports.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from runner.engines.protocol import JobFolder
     from runner.matrix.cell_id import CellId
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from runner.trials.trial import Trial
 
 
+_LONGEST_NAME = 100
 _LONGEST_EXCEPTION = 100
 
 REFRESH_PER_S = 4
@@ -49,7 +51,7 @@ _OTHER_LINES = 3
 @contextmanager
 def observer_for_terminal() -> Iterator[Observer]:
     """The observer that fits standard error: live on a terminal, plain lines elsewhere."""
-    console = Console(stderr=True, highlight=False)
+    console = GuardedConsole(stderr=True)
     if not console.is_terminal or console.is_dumb_terminal:
         yield PlainProgress(console)
         return
@@ -79,20 +81,26 @@ class PlainProgress:
         """Report a step in making an environment."""
         self._line(f"{name}: {text}")
 
+    def trial_placed(self, trial: Trial, worker: str) -> None:
+        """Report where a trial begins."""
+        self._line(f"{trial.setting.cell.id.brief} seed {trial.seed}: on {worker}")
+
     def trial_started(self, trial: Trial, folder: JobFolder) -> None:  # noqa: ARG002 - the observer's signature
         """Report that a trial began."""
-        self._line(f"{trial.setting.cell.id} seed {trial.seed}: started")
+        self._line(f"{trial.setting.cell.id.brief} seed {trial.seed}: started")
 
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
         """Report the end of a trial."""
-        self._line(f"{cell.id} seed {record.seed}: {_verdict_line(record, verdict)} ({duration(record.duration_s)})")
+        self._line(
+            f"{cell.id.brief} seed {record.seed}: {_verdict_line(record, verdict)} ({duration(record.duration_s)})"
+        )
 
     def cell_finished(self, cell: Cell, outcome: JudgedCell) -> None:
         """Report the outcome of a cell."""
-        self._line(f"{cell.id}: {outcome.told}")
+        self._line(f"{cell.id.brief}: {outcome.told}")
 
     def _line(self, text: str) -> None:
-        self._console.print(f"[{time.monotonic() - self._begun:6.1f} s] {text}", markup=False, soft_wrap=True)
+        self._console.print(f"[{time.monotonic() - self._begun:6.1f} s] {text}", soft_wrap=True)
 
 
 @dataclass(kw_only=True)
@@ -134,15 +142,19 @@ class _Running:
 class _Times:
     """Measured durations, for the time to go."""
 
-    by_cell: dict[CellId, list[float]] = field(default_factory=dict)
+    by_cell: dict[CellId, tuple[float, int]] = field(default_factory=dict)
+    """The seconds of a cell's trials together, and how many they are."""
+    of_all: tuple[float, int] = 0.0, 0
 
     def take(self, cell: Cell, duration_s: float) -> None:
-        self.by_cell.setdefault(cell.id, []).append(duration_s)
+        (own, number), (whole, trials) = self.by_cell.get(cell.id, (0.0, 0)), self.of_all
+        self.by_cell[cell.id] = own + duration_s, number + 1
+        self.of_all = whole + duration_s, trials + 1
 
     def expected(self, cell: Cell) -> float | None:
         """Seconds that a trial of a cell takes, by its own trials or else by all; None before the first one ended."""
-        own = self.by_cell.get(cell.id) or [took_s for times in self.by_cell.values() for took_s in times]
-        return sum(own) / len(own) if own else None
+        seconds, number = self.by_cell.get(cell.id, self.of_all)
+        return seconds / number if number else None
 
 
 class LiveProgress:
@@ -158,6 +170,8 @@ class LiveProgress:
         self._decided: set[CellId] = set()
         self._environments: dict[str, str] = {}
         self._running: dict[str, _Running] = {}
+        self._workers: dict[str, str] = {}
+        """The worker of each trial that runs on a cluster, by key."""
         self._times = _Times()
         self._trials = 0
 
@@ -185,17 +199,23 @@ class LiveProgress:
             else:
                 self._environments[name] = text
 
+    def trial_placed(self, trial: Trial, worker: str) -> None:
+        """Take the worker of a trial that is about to begin."""
+        with self._lock:
+            self._workers[trial.key] = worker
+
     def trial_started(self, trial: Trial, folder: JobFolder) -> None:
         """Show a trial."""
         with self._lock:
+            self._matrix.so_far[trial.setting.cell.id].running += trial.key not in self._running
             self._running[trial.key] = _Running(trial=trial, folder=folder, begun=time.monotonic())
-            self._matrix.so_far[trial.setting.cell.id].running += 1
 
     def trial_finished(self, cell: Cell, record: Record, verdict: Verdict) -> None:
         """Take a trial's end."""
         with self._lock:
             so_far = self._matrix.so_far[cell.id]
             so_far.running -= self._running.pop(record.key, None) is not None
+            self._workers.pop(record.key, None)
             so_far.labels.append(verdict.label)
             self._environments.pop(record.lock or "", None)
             self._times.take(cell, record.duration_s)
@@ -222,7 +242,8 @@ class LiveProgress:
                 running.look()
                 trial = running.trial
                 elapsed = duration(time.monotonic() - running.begun)
-                words = f"seed {trial.seed}  {running.words()}  {elapsed}"
+                where = f"on {worker}  " if (worker := self._workers.get(trial.key)) else ""
+                words = f"seed {trial.seed}  {where}{running.words()}  {elapsed}"
                 table.add_row(Text("running", style="green"), Text(self._name(trial.setting.cell)), Text(words))
             size = self._console.size
             left = size.height - len(self._environments) - len(self._running) - _OTHER_LINES
@@ -236,6 +257,8 @@ class LiveProgress:
         elapsed = duration(time.monotonic() - self._begun)
         decided = f"{len(self._decided)} of {counted(len(self._cells), 'cell')} decided"
         text = f"{decided}, {counted(self._trials, 'trial')}, {elapsed}"
+        if self._workers:
+            text += f", on {counted(len(set(self._workers.values())), 'worker')}"
         to_go = self._to_go()
         return f"{text}, at least {duration(to_go)} to go" if to_go else text
 
@@ -247,7 +270,8 @@ class LiveProgress:
 
     def _name(self, cell: Cell) -> str:
         """The cell by what tells it from the others."""
-        return distinct_name(cell.id.values, [one.id.values for one in self._cells])
+        name = distinct_name(cell.id.values, [one.id.values for one in self._cells])
+        return name if len(name) <= _LONGEST_NAME else cell.id.brief
 
 
 def _verdict_line(record: Record, verdict: Verdict) -> str:

@@ -7,21 +7,23 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import runner
-from runner.cli.parameters import DEFAULT_MATRIX, Base, Engine, Format, MatrixFile, Output, options
+from runner.cli.parameters import DEFAULT_MATRIX, Base, Cluster, Engine, Format, MatrixFile, Output, cluster_of, options
 from runner.cli.progress import observer_for_terminal
 from runner.engines.choice import describe_build_client
 from runner.engines.protocol import EngineKind
 from runner.errors import BuildFailedError, MachineError, NoEngineError, RunnerError, UsageError
-from runner.laboratory.equipment import World
+from runner.laboratory.equipment import Claim, World
 from runner.plurals import counted
 from runner.reports.notation import size
 from runner.reports.terminal.console import print_records
+from runner.trials.job_files import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,7 +102,7 @@ ENOUGH_BYTES = 10 * 1000**3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class ConditionFound:
     """One thing that was looked at; `remedy` is empty where all is well, and an advice where `ok` is true beside it."""
 
     what: str
@@ -109,7 +111,7 @@ class Finding:
     remedy: str = ""
 
 
-def examine(chosen: Options, folder: Path, world: World) -> tuple[Finding, ...]:
+def examine(chosen: Options, folder: Path, world: World) -> tuple[ConditionFound, ...]:
     """Look at everything that a run needs; nothing is changed."""
     return (
         *_engine(chosen, world),
@@ -120,15 +122,15 @@ def examine(chosen: Options, folder: Path, world: World) -> tuple[Finding, ...]:
     )
 
 
-def _engine(chosen: Options, world: World) -> Iterator[Finding]:
+def _engine(chosen: Options, world: World) -> Iterator[ConditionFound]:
     """The engine that a run would take, each way that was tried before it, and the command that builds its images."""
     try:
-        engine, notes = world.engine(chosen.engine, base=chosen.base, before=None)
+        engine, notes = world.engine(chosen.engine, base=chosen.base, before=None, runtime=chosen.runtime)
     except RunnerError as error:
         yield _failed("engine", error)
         return
     try:
-        yield from (Finding(what="tried", ok=True, found=note) for note in notes.splitlines())
+        yield from (ConditionFound(what="tried", ok=True, found=note) for note in notes.splitlines())
         yield _try("engine", engine.describe)
         if engine.kind is EngineKind.DOCKER:
             yield _try("build client", describe_build_client)
@@ -137,19 +139,19 @@ def _engine(chosen: Options, world: World) -> Iterator[Finding]:
         engine.close()
 
 
-def name_in(here: Path) -> Finding:
+def name_in(here: Path) -> ConditionFound:
     """What `python -m runner` starts in a folder: this tool, or the user's own module of that name."""
     own = Path(runner.__file__).resolve()
     for module in (here / "runner" / "__init__.py", here / "runner.py"):
         if module.is_file() and module.resolve() != own:
             found = f"`python -m runner` starts {module.relative_to(here)} of this folder, not this tool"
-            return Finding(what="name", ok=True, found=found, remedy="Type `convergence-matrix` here.")
-    return Finding(what="name", ok=True, found="`python -m runner` and `convergence-matrix` are this tool")
+            return ConditionFound(what="name", ok=True, found=found, remedy="Type `convergence-matrix` here.")
+    return ConditionFound(what="name", ok=True, found="`python -m runner` and `convergence-matrix` are this tool")
 
 
-def _try(what: str, look: Callable[[], str]) -> Finding:
+def _try(what: str, look: Callable[[], str]) -> ConditionFound:
     try:
-        return Finding(what=what, ok=True, found=look())
+        return ConditionFound(what=what, ok=True, found=look())
     except RunnerError as error:
         return _failed(what, error)
 
@@ -159,9 +161,9 @@ def _checked(engine: AnyEngine) -> str:
     return "can be had" if engine.base == "registry" else "can be made here"
 
 
-def _failed(what: str, error: RunnerError) -> Finding:
+def _failed(what: str, error: RunnerError) -> ConditionFound:
     found, _, remedy = str(error).partition("\n")
-    return Finding(what=what, ok=False, found=found, remedy=remedy.strip())
+    return ConditionFound(what=what, ok=False, found=found, remedy=remedy.strip())
 
 
 def _interpreters() -> str:
@@ -184,14 +186,63 @@ def _index() -> str:
         catalog.connection.close()
 
 
-def _disk(folder: Path) -> Finding:
+def _disk(folder: Path) -> ConditionFound:
     free = shutil.disk_usage(folder).free
     remedy = (
         ""
         if free >= ENOUGH_BYTES
         else "A TensorFlow environment takes 1 to 2 GB. Free some space, or `clean` old images."
     )
-    return Finding(what="disk", ok=free >= ENOUGH_BYTES, found=f"{size(free)} free for {folder}", remedy=remedy)
+    return ConditionFound(what="disk", ok=free >= ENOUGH_BYTES, found=f"{size(free)} free for {folder}", remedy=remedy)
+
+
+def _workers(chosen: Options, folder: Path, world: World) -> Iterator[ConditionFound]:
+    """What every worker of a cluster has: engine, base images, CPythons, disk, GPUs, and the version of this tool."""
+    from runner.laboratory.laboratory import Named, facts_of_workers  # noqa: PLC0415 - only here
+
+    try:
+        named = Named(engine=chosen.engine, base=chosen.base, runtime=chosen.runtime, cluster=chosen.cluster)
+        facts = facts_of_workers(folder, named, world)
+    except RunnerError as error:
+        yield _failed("cluster", error)
+        return
+    found = f"{counted(len(facts), 'worker')} with this version of the tool, {version('convergence-matrix')}"
+    yield ConditionFound(what="cluster", ok=True, found=found)
+    for name, one in sorted(facts.items()):
+        yield ConditionFound(what=f"{name}: engine", ok=True, found=one.described)
+        known = (f"{python} ({identity[:19]})" for python, identity in one.identities.items())
+        yield ConditionFound(what=f"{name}: CPythons", ok=True, found=", ".join(known) or "none yet: made when needed")
+        yield ConditionFound(
+            what=f"{name}: disk",
+            ok=one.free_bytes >= ENOUGH_BYTES,
+            found=f"{size(one.free_bytes)} free for its cache",
+            remedy="" if one.free_bytes >= ENOUGH_BYTES else "A TensorFlow environment takes 1 to 2 GB: free some.",
+        )
+        gpus = counted(len(one.gpus), "GPU") if one.gpus else "no GPU"
+        found = f"{counted(one.processors, 'processor')}, {size(one.memory_bytes)} of memory, {gpus}; host {one.host}"
+        yield ConditionFound(what=f"{name}: machine", ok=True, found=found)
+
+
+def _store(folder: Path) -> ConditionFound:
+    """The store beside a matrix, repaired where it was damaged."""
+    from runner.trials.store import examine_store  # noqa: PLC0415 - only here
+
+    workplace = Workplace.beside(folder)
+    path = workplace.store
+    if not path.is_file():
+        return ConditionFound(what="store", ok=True, found=f"none in {folder} yet")
+    with Claim(workplace).held():
+        found = examine_store(path)
+    if found.kept_as is None:
+        return ConditionFound(what="store", ok=True, found=f"{counted(found.records, 'record')}, all can be read")
+    why = f" ({found.damage})" if found.damage else ""
+    return ConditionFound(
+        what="store",
+        ok=False,
+        found=f"{counted(found.lost, 'row')} of those that can be found hold no record that can be read{why}",
+        remedy=f"{counted(found.records, 'record')} saved in {path}; the file as it was is {found.kept_as.name}. Run"
+        " the matrix: trials that are lost run again.",
+    )
 
 
 def doctor(
@@ -199,10 +250,22 @@ def doctor(
     matrix: MatrixFile = DEFAULT_MATRIX,
     engine: Engine = None,
     base: Base = None,
+    store: Annotated[
+        bool,
+        typer.Option("--store", help="Look at the store of records alone; where it is damaged, save what can be read."),
+    ] = False,
+    cluster: Cluster = None,
     output: Output = Format.TABLE,
 ) -> int:
     """Look at the engine that a run would take, interpreters, disk and index; what is wrong has its remedy."""
-    findings = examine(options(engine, base), matrix.absolute().parent, context.obj or World())
+    folder = matrix.absolute().parent
+    world = context.obj or World()
+    findings: tuple[ConditionFound, ...]
+    if store:
+        findings = (_store(folder),)
+    else:
+        chosen = options(engine, base, cluster=cluster_of(cluster))
+        findings = tuple(_workers(chosen, folder, world)) if chosen.cluster else examine(chosen, folder, world)
     print_records(
         [
             {

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.exporting import Mlflow, run_with_mlflow
 from runner.cli.inspect import print_plan
 from runner.cli.parameters import (
     DEFAULT_MATRIX,
+    Again,
     Annotations,
     Base,
     Baseline,
+    BuildOnHost,
+    Cluster,
     Engine,
     FailOnOption,
     Format,
@@ -29,28 +33,37 @@ from runner.cli.parameters import (
     MatrixOption,
     Only,
     Output,
+    Pair,
     PruneImages,
     Seeds,
     Shard,
     TableFormat,
+    cluster_of,
     looked_at,
     opened,
     options,
 )
+from runner.cli.why import BudgetOption, accounts_of_all, budget_of
 from runner.matrix.matrix_file import Matrix
+from runner.own_folder import OwnFolder
 from runner.plurals import counted
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
+from runner.reports.terminal.streams import write_commands
 from runner.trials.job_files import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.explain.experimenter import Budget
     from runner.outcomes.earlier import Earlier
     from runner.outcomes.result import Result
     from runner.reports.site import Written
     from runner.session.options import Options
     from runner.session.results import FailOn, Results
     from runner.session.session import Session
+
+
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that is not as it should be.")]
 
 
 def run(
@@ -61,34 +74,32 @@ def run(
     ] = None,
     engine: Engine = None,
     base: Base = None,
+    _build_on_host: BuildOnHost = False,
     only: Only = None,
     seeds: Seeds = None,
     jobs: Jobs = None,
-    again: Annotated[
-        bool,
-        typer.Option(
-            "--again", help="Run the stored trials of the cells once more; the old ones count until the new are there."
-        ),
-    ] = False,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop at the first cell that is not as it should be.")
-    ] = False,
+    cluster: Cluster = None,
+    again: Again = False,
+    pair: Pair = False,
+    fail_fast: FailFast = False,
     prune_images: PruneImages = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Then explain every distinct flip, as `explain --all` does.")
+    ] = False,
+    budget: BudgetOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     shard: Shard = "",
     junit: Junit = None,
     fail_on: FailOnOption = None,
     baseline: Baseline = None,
     annotate: Annotations = None,
+    mlflow: Mlflow = "",
     output: Output = Format.TABLE,
 ) -> int:
     """Run the matrix: make what is missing, run every trial that is not stored yet, print the outcomes."""
     wanted = asked(junit, fail_on, baseline, annotate)
-    named = tuple(cells or ())
-    if "=" in str(matrix) and not matrix.exists():  # `run --again CELL` means the matrix of this folder
-        matrix, named = DEFAULT_MATRIX, (str(matrix), *named)
-    if named and not again:
-        raise typer.BadParameter(f"{named[0]}: cells stand behind --again; `--only {named[0]}` runs a cell.")
+    matrix, named = _cells_to_repeat(matrix, tuple(cells or ()), again=again)
+    spending = _for_accounts(budget, wanted=explain)
     chosen = options(
         engine,
         base,
@@ -97,18 +108,38 @@ def run(
         seeds=seeds,
         jobs=jobs,
         again=named if again else None,
+        pair=pair,
         fail_fast=fail_fast,
         prune_images=prune_images,
         earlier=wanted.baseline,
+        cluster=cluster_of(cluster),
     )
     with opened(context, matrix, chosen) as session:
         if dry_run:
             print_plan(session.plan(), output)
             return 0
-        results = session.run()
+        results = run_with_mlflow(session, mlflow) if mlflow else session.run()
+        if spending is not None:
+            accounts_of_all(session, results, spending)
         result = results.result
         print_result(result, output, executed=results.executed, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
+
+
+def _cells_to_repeat(matrix: Path, named: tuple[str, ...], *, again: bool) -> tuple[Path, tuple[str, ...]]:
+    """The matrix and the cells of `run --again CELL`, which means the matrix of this folder."""
+    if "=" in str(matrix) and not matrix.exists():
+        matrix, named = DEFAULT_MATRIX, (str(matrix), *named)
+    if named and not again:
+        raise typer.BadParameter(f"{named[0]}: cells stand behind --again; `--only {named[0]}` runs a cell.")
+    return matrix, named
+
+
+def _for_accounts(budget: str, *, wanted: bool) -> Budget | None:
+    """What `--explain` may spend; None where it is not wanted."""
+    if budget and not wanted:
+        raise typer.BadParameter("--budget bounds what --explain runs, which is not asked for.")
+    return budget_of(budget, None) if wanted else None
 
 
 def table(
@@ -225,7 +256,7 @@ def _write(report: Result, wanted: Asked, earlier: Sequence[Earlier], folder: Pa
     if wanted.annotations:
         from runner.reports.annotations import workflow_commands  # noqa: PLC0415 - only where asked for
 
-        sys.stderr.write(workflow_commands(report, _below_root(folder)))
+        write_commands(sys.stderr, workflow_commands(report, _below_root(folder)))
     if wanted.summary:
         from runner.reports.markdown import report_md  # noqa: PLC0415 - only where asked for
 
@@ -300,17 +331,21 @@ def publish(
 
 def _from_matrix(context: typer.Context, matrix: Path, chosen: Options, to: Path | None) -> Written:
     """The site of what is stored: of the last run, unless another engine is named."""
+    from runner.session.predicted import predicted  # noqa: PLC0415 - LibCST
     from runner.session.results import publish as publish_results  # noqa: PLC0415 - templates, numpy
 
     with looked_at(context, matrix, chosen) as session:
-        return publish_results(session.last_results(), to)
+        return publish_results(session.last_results(), to, predicted=predicted(session), sources=session.sources())
 
 
 def _from_results(source: Path, to: Path | None) -> Written:
     from runner.outcomes.result import read_result  # noqa: PLC0415 - pydantic models of the whole report
-    from runner.reports.site import write_site  # noqa: PLC0415 - templates and numpy
+    from runner.reports.site import ELSEWHERE, write_site  # noqa: PLC0415 - templates and numpy
 
-    return write_site(read_result(source), to or Path("site"))
+    folder = OwnFolder(above=to, elsewhere=ELSEWHERE) if to else OwnFolder.at(Path("site"))
+    result = read_result(source)
+    with folder.alone():
+        return write_site(result, folder)
 
 
 def merge(
@@ -318,16 +353,19 @@ def merge(
         list[Path], typer.Argument(metavar="STORE…", help="`.runner` folders, or folders that have one inside.")
     ],
     matrix: MatrixOption = DEFAULT_MATRIX,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Of two records of one trial that differ keep theirs, not this matrix's own."),
+    ] = False,
 ) -> int:
     """Join the records, logs and artifacts of other `.runner` folders into this matrix's own."""
     from runner.session.shards import merge as merge_stores  # noqa: PLC0415 - only here
 
     folder = Matrix.load(matrix).folder.absolute()
-    merged = merge_stores(Workplace(root=folder / ".runner"), stores)
-    for conflict in merged.conflicts:
-        sys.stderr.write(f"{conflict}.\n")
+    merged = merge_stores(Workplace.beside(folder), stores, replace=replace)
+    _say([f"{said}." for said in (*merged.conflicts, *merged.remarks)])
     if merged.unreadable:
-        sys.stderr.write(f"{merged.unreadable} records are of another version of this tool, and were left out.\n")
+        _say([f"{merged.unreadable} records are of another version of this tool, or none at all, and were left out."])
     counts = f"{merged.added} records added, {merged.same} were there already, {len(merged.conflicts)} differed"
     sys.stdout.write(f"{counts}: {folder / '.runner'}\n")
     return 0

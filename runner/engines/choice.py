@@ -6,6 +6,7 @@ before it is taken, so that a run which nobody told how to run does not end half
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from runner.errors import MachineError, NoEngineError, UsageError
@@ -30,25 +31,34 @@ _AS_BEFORE = {
     BARE: "Running under the venv engine, as the last run did; `--engine docker` runs in containers.",
 }
 
+_SYSTEMS = {"win32": "Windows", "darwin": "macOS"}
+_NO_VENV = (
+    "Virtual environments run trials on Linux alone: this is {system}.\nStart Docker Desktop, or name an engine"
+    " elsewhere in DOCKER_HOST. `plan`, `table`, `show`, `check`, `publish` and `history` need no engine."
+)
 
-def open_engine(choice: str, *, base: str, before: Way | None = None) -> tuple[Engine, str]:
+
+def open_engine(
+    choice: str, *, base: str, before: Way | None = None, runtime: str = "", system: str = sys.platform
+) -> tuple[Engine, str]:
     """The engine, and a line for the user for each way that was tried before and does not work.
 
     `choice` is docker, venv or auto, `base` registry, offline or auto; what is named is taken without a trial. `before`
-    is the way that was found by itself last time: it is tried first, since its trials are there. Raises NoEngineError
-    where docker is insisted on and does not answer.
+    is the way that was found by itself last time: it is tried first, since its trials are there. Who names a `runtime`
+    of containers gets containers, unless they name venv. Raises NoEngineError where docker is insisted on and does not
+    answer, or there is nothing else on this `system`, UsageError for a runtime that it has not.
     """
     if choice not in {"docker", "venv", "auto"}:
         raise UsageError(f"The engine {choice!r} does not exist; choose docker, venv or auto.")
     reasons: list[str] = []
     notes: list[str] = []
-    ways = _ways(choice, base, before)
+    ways = _ways("docker" if runtime and choice == "auto" else choice, base, before)
     while ways:
         way = ways.pop(0)
         if reasons:
             notes.append(f"{reasons[-1]}: {_INSTEAD[way]}.")
         try:
-            engine = _opened(way, tried=base == "auto")
+            engine = _opened(way, runtime, system, tried=base == "auto")
         except (NoEngineError, MachineError) as error:
             if isinstance(error, NoEngineError):
                 ways = [way for way in ways if way == BARE]
@@ -59,7 +69,9 @@ def open_engine(choice: str, *, base: str, before: Way | None = None) -> tuple[E
             if way == before and not reasons and way in _AS_BEFORE:
                 notes.append(_AS_BEFORE[way])
             return engine, "\n".join(notes)
-    return _docker("registry"), "\n".join([*notes, f"{reasons[-1]}: base images that are missing can't be had."])
+    return _docker("registry", runtime), "\n".join(
+        [*notes, f"{reasons[-1]}: base images that are missing can't be had."]
+    )
 
 
 def describe_build_client() -> str:
@@ -77,12 +89,14 @@ def _ways(choice: str, base: str, before: Way | None) -> list[Way]:
     return sorted(ways, key=lambda way: way != before)
 
 
-def _opened(way: Way, *, tried: bool) -> Engine:
+def _opened(way: Way, runtime: str, system: str, *, tried: bool) -> Engine:
     """The engine of a way; where it is `tried`, it has what it takes to make images. Raises MachineError."""
     engine, base = way
     if engine == "venv":
+        if system != "linux":
+            raise NoEngineError(_NO_VENV.format(system=_SYSTEMS.get(system, system)))
         return _venv()
-    opened = _docker(base)
+    opened = _docker(base, runtime)
     if tried:
         try:
             opened.check()
@@ -92,10 +106,10 @@ def _opened(way: Way, *, tried: bool) -> Engine:
     return opened
 
 
-def _docker(base: str) -> DockerEngine:
+def _docker(base: str, runtime: str) -> DockerEngine:
     from runner.engines.docker.docker_engine import DockerEngine  # noqa: PLC0415 - the SDK takes 0.2 s to import
 
-    return DockerEngine.connect(base=base)
+    return DockerEngine.connect(base=base, runtime=runtime)
 
 
 def _venv() -> Engine:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 from runner.engines.protocol import Cut
+from runner.open_folder import OpenFolder
+from runner.sized_disk import used_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 POLL_S = 0.25
 SLOWEST_SCAN_S = 2.0
 BLOCK_BYTES = 4096
-_FOLDER_ONLY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 DEEPEST = 64
 """Folders nested deeper are taken for an attempt to hide from the watch; each level costs it an open file."""
 
@@ -44,8 +45,8 @@ class Running(Protocol):
         """Memory that all processes of the job hold now, without the page cache; None where it cannot be seen."""
         ...
 
-    def pids(self) -> Iterable[int]:
-        """The job's processes, as this machine numbers them; none where they cannot be seen."""
+    def written_bytes(self, *, enough: int, last: bool) -> int:
+        """The bytes that the job holds on disk; may stop to count after `enough`. `last`: it has ended."""
         ...
 
 
@@ -73,12 +74,12 @@ def watch(job: Job, running: Running, interrupted: Event, *, slowest_scan_s: flo
             peak = max(memory, peak or 0)
         cut = _passed(job, memory, interrupted, out_of_time=now >= deadline)
         if cut is None and now >= next_scan:
-            cut = _written(job, running.pids())
+            cut = _written(job, running, last=False)
             # A big tree is looked at less often, so that watching stays cheap.
             next_scan = now + min(max(POLL_S, 5 * (time.monotonic() - now)), slowest_scan_s)
         wait_s = 0.0 if cut else max(0.0, min(POLL_S, deadline - time.monotonic()))
         if running.ended(wait_s):
-            return Seen(cut=_written(job, ()), peak_memory_bytes=peak)
+            return Seen(cut=_written(job, running, last=True), peak_memory_bytes=peak)
         if cut is not None:
             return Seen(cut=cut, peak_memory_bytes=peak)
 
@@ -93,13 +94,12 @@ def _passed(job: Job, memory: int | None, interrupted: Event, *, out_of_time: bo
     return None
 
 
-def _written(job: Job, pids: Iterable[int]) -> Cut | None:
+def _written(job: Job, running: Running, *, last: bool) -> Cut | None:
     """The limit that the job's files exceed, if any."""
+    held = running.written_bytes(enough=job.limits.disk_bytes, last=last)
     if max(_size(job.folder.channel), _size(job.folder.metrics)) > job.limits.channel_bytes:
         return Cut.CHANNEL
-    if disk_bytes(job.folder, pids, enough=job.limits.disk_bytes) > job.limits.disk_bytes:
-        return Cut.DISK
-    return None
+    return Cut.DISK if held > job.limits.disk_bytes else None
 
 
 def _size(path: Path) -> int:
@@ -110,11 +110,15 @@ def _size(path: Path) -> int:
 
 
 def disk_bytes(folder: JobFolder, pids: Iterable[int] = (), *, enough: int) -> int:
-    """Sum the bytes that a job holds on disk: working directory, HOME, /tmp, and files deleted but still open.
+    """Sum the bytes that a job holds on disk: working directory, HOME, /tmp, and files deleted but still held.
 
+    A file system of its own tells; without one, what is on its way through a socket is not seen.
     Every entry counts as one block at least, so that the sum bounds their number too. Stops soon after `enough`; what
     cannot be looked into counts as more than `enough`.
     """
+    held = used_bytes(folder.root)
+    if held is not None:
+        return held
     total = 0
     linked: set[tuple[int, int]] = set()
     for found in _entries((folder.work, folder.home, folder.tmp)):
@@ -124,10 +128,15 @@ def disk_bytes(folder: JobFolder, pids: Iterable[int] = (), *, enough: int) -> i
             if (identity := (found.st_dev, found.st_ino)) in linked:
                 continue
             linked.add(identity)
-        total += max(found.st_blocks * 512, BLOCK_BYTES)
+        total += max(_held_bytes(found), BLOCK_BYTES)
         if total > enough:
             return total
     return total + _deleted_bytes(pids, folder)
+
+
+def _held_bytes(found: os.stat_result) -> int:
+    """The bytes of a file on the disk; its size where the system does not tell."""
+    return found.st_blocks * 512 if hasattr(found, "st_blocks") else found.st_size
 
 
 def _entries(roots: Iterable[Path]) -> Iterator[os.stat_result | None]:
@@ -138,7 +147,7 @@ def _entries(roots: Iterable[Path]) -> Iterator[os.stat_result | None]:
     """
     for root in roots:
         try:
-            folder = _Folder(os.open(root, _FOLDER_ONLY))
+            folder = _Folder(OpenFolder(root))
         except FileNotFoundError:
             continue
         except OSError:
@@ -161,7 +170,7 @@ def _below(root: _Folder) -> Iterator[os.stat_result | None]:
                     if len(stack) == DEEPEST:
                         yield None
                         return
-                    stack.append(_Folder(os.open(entry.name, _FOLDER_ONLY, dir_fd=stack[-1].descriptor)))
+                    stack.append(_Folder(stack[-1].folder.inner(entry.name)))
             except (FileNotFoundError, NotADirectoryError):
                 continue  # gone or swapped since it was listed: the next look sees what is there then
             except OSError:
@@ -174,35 +183,66 @@ def _below(root: _Folder) -> Iterator[os.stat_result | None]:
 class _Folder:
     """An open folder that is being listed."""
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self._listing = os.scandir(descriptor)
+    def __init__(self, folder: OpenFolder) -> None:
+        self.folder = folder
+        self._listing = folder.entries()
 
     def next(self) -> os.DirEntry[str] | None:
         return next(self._listing, None)
 
     def close(self) -> None:
         self._listing.close()
-        os.close(self.descriptor)
+        self.folder.close()
 
 
 def _deleted_bytes(pids: Iterable[int], folder: JobFolder) -> int:
-    """Bytes of files that have no name any more but are held open, on the file system of the job's folder."""
-    device = folder.root.stat().st_dev
+    """Bytes of files that have no name any more but are open or mapped, on the file system of the job's folder."""
+    try:
+        device = folder.root.stat().st_dev
+    except OSError:
+        return 0  # the job removed its own folder
     sizes: dict[int, int] = {}
     for pid in pids:
-        try:
-            names = os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208 - numbers are wanted, not paths
-        except OSError:
-            continue  # ended meanwhile, or this machine has no /proc
-        for name in names:
-            try:
-                found = os.stat(f"/proc/{pid}/fd/{name}")  # noqa: PTH116
-            except OSError:
-                continue
+        for found in (*_open_files(pid), *_mapped_files(pid, device)):
             if stat.S_ISREG(found.st_mode) and found.st_nlink == 0 and found.st_dev == device:
-                sizes[found.st_ino] = found.st_blocks * 512
+                sizes[found.st_ino] = _held_bytes(found)
     return sum(sizes.values())
+
+
+def _open_files(pid: int) -> Iterator[os.stat_result]:
+    """The files that a process has open; of one whose first thread has ended, those of its other threads."""
+    names = _names(f"/proc/{pid}/fd")
+    places = [f"/proc/{pid}/fd/{name}" for name in names]
+    if not names:
+        task = next((one for one in _names(f"/proc/{pid}/task") if one != str(pid)), None)
+        places = [f"/proc/{pid}/task/{task}/fd/{name}" for name in _names(f"/proc/{pid}/task/{task}/fd")]
+    yield from _statuses(places)
+
+
+def _mapped_files(pid: int, device: int) -> Iterator[os.stat_result]:
+    """The files without a name that a process has mapped (where the kernel lets this user look at them)."""
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as file:  # noqa: PTH123 - not a file of the job
+            lines = [line.split(None, 5) for line in file if line.endswith(b"(deleted)\n")]
+    except OSError:
+        return
+    ours = f"{os.major(device):02x}:{os.minor(device):02x}".encode()
+    yield from _statuses(f"/proc/{pid}/map_files/{part[0].decode()}" for part in lines if part[3] == ours)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - numbers are wanted, not paths
+    except OSError:
+        return []  # ended meanwhile, or this machine has no /proc
+
+
+def _statuses(places: Iterable[str]) -> Iterator[os.stat_result]:
+    for place in places:
+        try:
+            yield os.stat(place)  # noqa: PTH116
+        except OSError:
+            continue
 
 
 _LONGEST_LINE_SEARCHED = 4096

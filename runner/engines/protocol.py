@@ -9,15 +9,22 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from runner.errors import EngineLostError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
+    from runner.engines.gpu import Gpu
     from runner.environments.index.catalog import Catalog
     from runner.environments.interpreters import Toolchain
     from runner.environments.lock import Lock
     from runner.environments.wheelhouse import Wheelhouse
+
+
+_UNDER = " under "
 
 
 class EngineKind(enum.Enum):
@@ -86,6 +93,14 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Slot:
+    """The processors and the GPUs that one job at a time has."""
+
+    cpus: tuple[int, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class JobFolder:
     """The folder of one job on the host, prepared by the caller: `work/` holds the script, `channel` is an empty file.
 
@@ -142,6 +157,8 @@ class Job:
     limits: Limits
     cpus: tuple[int, ...]
     """The processors of the slot that the job runs in."""
+    gpus: tuple[Gpu, ...] = ()
+    """Its GPUs; it sees no others."""
     start: str = ""
     """The folder that it starts in, relative to the working directory."""
     mounts: tuple[Mount, ...] = ()
@@ -170,6 +187,29 @@ class Ending:
     duration_s: float
     peak_memory_bytes: int | None
     log_truncated: bool = False
+    processor: str = ""
+    """The model of the processors that it ran on; empty where nobody can tell."""
+
+
+class JobLostError(EngineLostError):
+    """Whoever watched over a job was ended, and the job with it: by the machine, or by the job itself.
+
+    `ending` is the job's, for where it happens every time.
+    """
+
+    def __init__(self, message: str, ending: Ending) -> None:
+        self.ending = ending
+        super().__init__(message)
+
+
+def under_runtime(identity: str, runtime: str) -> str:
+    """The identity of a base whose containers run under this runtime of the engine; empty: the usual one."""
+    return f"{identity}{_UNDER}{runtime}" if runtime else identity
+
+
+def runtime_of(identity: str) -> str:
+    """The runtime that an identity names; empty: the usual one."""
+    return identity.partition(_UNDER)[2]
 
 
 class Engine(Protocol):
@@ -225,6 +265,18 @@ class Engine(Protocol):
 
     def find(self, lock: Lock) -> Image | None:
         """The image of a lock where it is made already."""
+        ...
+
+    def disk(self, folder: JobFolder, limit_bytes: int) -> AbstractContextManager[object]:
+        """Give a job's folders, which are empty, a disk that is no larger, where that can be; it goes in the end."""
+        ...
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        """The GPUs that jobs can be given. Raises MachineError, with what is missing, where there are none."""
+        ...
+
+    def use(self, image: Image) -> bool:
+        """Note that an image is about to be used, so that nobody takes it for forgotten; false where it is gone."""
         ...
 
     def run(self, image: Image, job: Job) -> Ending:

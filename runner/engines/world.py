@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.engines.gpu import VISIBLE
 from runner.engines.job_limits import FILE_SLACK_BYTES
 from runner.errors import UsageError
 from runner.matrix.mistakes import RefusedError
@@ -24,8 +25,20 @@ if TYPE_CHECKING:
 PROBE = Path(__file__).parents[1] / "probe"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _USUAL_TMP = "/tmp"  # noqa: S108 - where programs look without being told
-_SAME_EVERYWHERE = {"LANG": "C.UTF-8", "TZ": "UTC", "USER": "runner", "LOGNAME": "runner", "MPLBACKEND": "Agg"}
-"""Agg draws without a screen, so that `plt.show()` waits for nobody."""
+_SAME_EVERYWHERE = {
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "USER": "runner",
+    "LOGNAME": "runner",
+    "MPLBACKEND": "Agg",
+    VISIBLE: "",
+}
+"""Agg draws without a screen, so that `plt.show()` waits for nobody. No GPU is seen unless the matrix asks for one: a
+trial that ran on one is another trial."""
+
+
+GIVEN = frozenset({*_SAME_EVERYWHERE, "PATH", "HOME", "PYTHONPATH", "RUNNER_METRICS", "RUNNER_SEED"})
+"""The environment variables that every trial has, whatever its matrix says."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +54,8 @@ class Layout:
     tmp: str
     channel: str
     metrics: str
+    own_devices: bool = False
+    """True where it has no other GPUs than its own, which are numbered from 0; else it is told which they are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,8 +149,15 @@ def _variables(job: Job, layout: Layout) -> dict[str, str]:
         **job.env,
         "PATH": f"{layout.environment}/bin:{SYSTEM_PATH}",
         "HOME": layout.home,
+        **_devices(job, layout),
         **({} if layout.tmp == _USUAL_TMP else {"TMPDIR": layout.tmp}),
     }
+
+
+def _devices(job: Job, layout: Layout) -> dict[str, str]:
+    if not job.gpus:
+        return {}
+    return {VISIBLE: ",".join(str(at) if layout.own_devices else gpu.id for at, gpu in enumerate(job.gpus))}
 
 
 def _probing(job: Job, layout: Layout) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.environments.lock import Lock, Unresolvable
 from runner.environments.resolution_plan import fits
-from runner.environments.resolve import Attempt, resolve_with
+from runner.environments.resolve import Resolution, resolve_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ def resolve(
     return found.answer
 
 
-def _older(tried: Attempt, pythons: Sequence[str], catalog: Catalog) -> Sequence[str]:
+def _older(tried: Resolution, pythons: Sequence[str], catalog: Catalog) -> Sequence[str]:
     """The CPythons older than the one that was tried that may do better; none where that one is as good as any."""
     left = pythons[pythons.index(tried.python) + 1 :] if tried.python in pythons else ()
     if isinstance(tried.answer, Unresolvable):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import shutil
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.cache import cache_folder, disk_full, disk_trouble
+from runner.cache import cache_folder, disk_full, disk_trouble, passing_folder
 from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -55,11 +54,9 @@ def obtain(file: IndexFile, connection: Connection, say: Callable[[str], None]) 
 def keep(file: Path, sha256: str) -> Path:
     """Keep a file of the user's own among those of the index. Raises UsageError where it is not what it was."""
     target = _folder(sha256) / file.name
-    parts = cache_folder() / "parts"
     try:
-        parts.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=parts) as folder:
-            part = Path(shutil.copyfile(file, Path(folder, file.name)))
+        with passing_folder() as folder:
+            part = Path(shutil.copyfile(file, folder / file.name))
             if sha256_of(part) != sha256:
                 raise UsageError(f"{file} changed while it was read. Start again.")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -98,11 +95,9 @@ def _folder(sha256: str) -> Path:
 
 def _download(file: IndexFile, connection: Connection, say: Callable[[str], None]) -> Path:
     target = _folder(file.sha256) / file.filename
-    parts = cache_folder() / "parts"
     try:
-        parts.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=parts) as folder:
-            part = Path(folder, file.filename)
+        with passing_folder() as folder:
+            part = folder / file.filename
             connection.download(file.url, lambda chunks: _save(part, chunks, file, say))
             if sha256_of(part) != file.sha256:
                 raise MachineError(

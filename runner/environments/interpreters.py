@@ -15,16 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.cache import cache_folder, read_sealed, write_sealed
+from runner.cache import cache_folder, in_home, read_sealed, write_sealed
 from runner.environments.index.connection import network_settings, without_addresses
 from runner.environments.processes import Processes
 from runner.errors import BuildFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from subprocess import CompletedProcess
 
 
+BUILD_ON_HOST = "RUNNER_BUILD_ON_HOST"
+"""The variable that says that source distributions may be built on this machine, where no container is around them."""
 REPRODUCIBLE = {"SOURCE_DATE_EPOCH": "315619200", "PYTHONHASHSEED": "0", "CFLAGS": "-g0", "LDFLAGS": "", "CPPFLAGS": ""}
 """The variables that a toolchain sets for uv so that a wheel is built twice with the same bytes: 2 January 1980, since
 zip knows no time before 1980 in any time zone, and no debug information, which names the folder that was built in."""
@@ -56,11 +58,39 @@ class Toolchain(Protocol):
         """The advice to a user who lacks a compiler there; completes "or …"."""
         ...
 
+    @property
+    def is_fixed(self) -> bool:
+        """True where its identity says all that it has: a compiler that it lacks can't come to it."""
+        ...
+
+    @property
+    def compiling(self) -> Toolchain | None:
+        """Where this one has no compiler: the toolchain of this machine whose CPython and system are the same."""
+        ...
+
+    @property
+    def builder(self) -> Toolchain:
+        """The toolchain that builds what this one needs built: often this one itself."""
+        ...
+
+    @property
+    def refusal(self) -> str:
+        """The reason why it builds nothing that strangers wrote; empty where it does."""
+        ...
+
     def uv(self, arguments: Sequence[str], *, folder: Path) -> CompletedProcess[str]:
         """Run `uv ARGUMENTS` with `folder` as working directory; the interpreter is this toolchain's.
 
         UV_PYTHON, `connection.network_settings()` and REPRODUCIBLE are set. Paths in the arguments are relative to
-        the folder, and nothing outside it is seen.
+        the folder, and nothing outside it is seen. A `sitecustomize.py` in the folder runs in whatever Python uv
+        starts to build something.
+        """
+        ...
+
+    def build(self, source: str, options: Sequence[str], *, folder: Path) -> CompletedProcess[str]:
+        """Build the wheel of a source distribution or project in `folder` into `folder/made`; its code runs.
+
+        `options` are uv's that say which build tools there are. Check what lies there: a stranger wrote it.
         """
         ...
 
@@ -98,6 +128,8 @@ class HostToolchain:
 
     interpreter: Interpreter
     processes: Processes = field(default_factory=Processes, repr=False, compare=False)
+    elsewhere: Callable[[], Toolchain] | None = field(default=None, repr=False, compare=False)
+    """Gives the toolchain that builds in this one's place, such as one in containers."""
 
     @property
     def python_full(self) -> str:
@@ -119,9 +151,43 @@ class HostToolchain:
         """The advice to a user who lacks a compiler there."""
         return "install a C compiler and CPython's headers (Debian: build-essential, python3-dev) and run again"
 
+    @property
+    def is_fixed(self) -> bool:
+        """A compiler can be installed at any time."""
+        return False
+
+    @property
+    def compiling(self) -> None:
+        """There is no other one."""
+        return
+
+    @property
+    def builder(self) -> Toolchain:
+        """This one, unless another was given."""
+        return self.elsewhere() if self.elsewhere else self
+
+    @property
+    def refusal(self) -> str:
+        """The reason why nothing of strangers is built here: the user was not asked, or said no."""
+        if os.environ.get(BUILD_ON_HOST, "").lower() in {"1", "true", "yes", "on"}:
+            return ""
+        return (
+            "that would run its code on this machine as you, which isolates nothing. Allow it with `--build-on-host`"
+            f" ({BUILD_ON_HOST}=1), or use `--engine docker`, which builds in a container"
+        )
+
+    def build(self, source: str, options: Sequence[str], *, folder: Path) -> subprocess.CompletedProcess[str]:
+        """Build a wheel on this machine, as the user."""
+        return self._uv(["build", "--wheel", source, "--out-dir", "made", *options], folder, {})
+
     def uv(self, arguments: Sequence[str], *, folder: Path) -> subprocess.CompletedProcess[str]:
         """Run `uv ARGUMENTS` in a folder with this interpreter."""
-        environment = _clean_environment() | network_settings() | REPRODUCIBLE
+        return self._uv(arguments, folder, {"PYTHONPATH": str(folder)})
+
+    def _uv(
+        self, arguments: Sequence[str], folder: Path, variables: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        environment = _clean_environment() | network_settings() | REPRODUCIBLE | variables
         environment |= {
             "UV_PYTHON": str(self.interpreter.path),
             "UV_PYTHON_DOWNLOADS": "never",
@@ -163,6 +229,7 @@ def download(minor: str, processes: Processes) -> Interpreter:
             "install",
             f"{wanted}, and UV_PYTHON_DOWNLOADS or UV_OFFLINE forbids to download it. Install it (with pyenv, say), or"
             " allow the download.",
+            passing=True,
         )
     environment = {name: text for name, text in os.environ.items() if name not in {"UV_PYTHON", "VIRTUAL_ENV"}}
     done = _run_uv(["python", "install", "--no-bin", minor], environment, cache_folder(), processes)
@@ -173,6 +240,7 @@ def download(minor: str, processes: Processes) -> Interpreter:
             "install",
             f"{wanted}, and uv could not download it: {' '.join(last) or 'it gave no reason'}. Install it (with pyenv,"
             " say), or use an engine that has it.",
+            passing=True,
         )
     return found
 
@@ -202,8 +270,8 @@ def _python_files() -> Iterator[Path]:
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         if folder and Path(folder).name != "shims":
             yield from _in_folder(Path(folder))
-    pyenv = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
-    data = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
+    pyenv = in_home(os.environ.get("PYENV_ROOT") or "~/.pyenv")
+    data = in_home(os.environ.get("XDG_DATA_HOME") or "~/.local/share")
     managed = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python")
     for versions in (pyenv / "versions", managed):
         for binaries in versions.glob("*/bin"):

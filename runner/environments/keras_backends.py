@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from runner.environments.cuda_libraries import FOR_GPUS
 from runner.environments.solver import NoSolutionError
 from runner.environments.times import UNDATED
 from runner.matrix.releases import is_final
@@ -79,7 +80,8 @@ def backing(
 
 def build_for_processors(name: str, release: Release, flavour: str, catalog: Catalog) -> Release:
     """The build of a release for processors only (`2.1.0+cpu`) where an index has one, else the release itself."""
-    project = catalog.project(name) if flavour != "full" and not release.version.local else None
+    slim = flavour not in {"full", FOR_GPUS} and not release.version.local
+    project = catalog.project(name) if slim else None
     return (project.release(f"{release.version}+cpu") if project else None) or release
 
 

@@ -58,7 +58,8 @@ class Environment:
     backend: str | None = None
     """The backend of Keras for which something is installed; None: none is asked for."""
     flavour: str = "auto"
-    """`cpu`, `full` or `auto`: whether tensorflow is installed as tensorflow-cpu where both exist."""
+    """`cpu`, `full` or `auto`: whether tensorflow is installed as tensorflow-cpu where both exist; `gpu` is full with
+    what a GPU needs."""
     as_of: str = "release"
     """The releases that the resolver may see: `release` (up to the day after the base came out), `none` (all) or a
     date."""
@@ -163,3 +164,5 @@ class Unresolvable:
 
     environment: Environment
     reason: str
+    passing: bool = False
+    """True where the machine or its user stands in the way: the next run may resolve it."""

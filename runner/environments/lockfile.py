@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from runner.cache import write_whole
 from runner.environments.lock import Layer, Lock, LockedPackage
 from runner.environments.target import build_tools_date, platform_name, stamp
 from runner.errors import UsageError
+from runner.matrix.versions import parsed
+from runner.own_folder import OwnFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _TITLE = "# A lock of convergence-matrix: `lock --upgrade` makes it anew, edits by hand are refused."
 _REMEDY = "Make it anew with `lock --upgrade`, or take the change back."
 _HEADER = re.compile(r"^# (?P<key>[a-z -]+): (?P<value>.*)$")
+_CPYTHON = re.compile(r"3\.\d{1,2}(?:\.\d{1,3})?")
 _RELEASE = re.compile(r"^(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9A-Za-z.!+_-]+) \\$")
 _HASH = re.compile(r"^    --hash=(?P<hash>sha256:[0-9a-f]{64})(?P<more> \\)?$")
 _VIA = re.compile(r"^    # via (?P<names>[a-z0-9-]+(?:, [a-z0-9-]+)*)$")
@@ -57,13 +59,13 @@ def finished(
 def write(lock: Lock, folder: Path) -> Path:
     """Write a lock as FOLDER/NAME.txt, whole or not at all; where it was written."""
     path = lock_path(folder, lock.environment)
-    write_whole(path, lock.text.encode())
+    OwnFolder.at(folder).write(path.name, lock.text.encode())
     return path
 
 
 def lock_path(folder: Path, environment: Environment) -> Path:
-    """The path of an environment's lock."""
-    return folder / f"{environment.name}.txt"
+    """The path of an environment's lock. Raises UsageError where a link leads to it."""
+    return OwnFolder.at(folder).checked(f"{environment.name}.txt")
 
 
 def read(path: Path, environment: Environment) -> Lock:
@@ -95,9 +97,9 @@ def read_if_it_follows(path: Path, environment: Environment) -> tuple[Lock | Non
         return None, _difference(header, environment)
     lock = Lock(
         environment=environment,
-        python=header["cpython"],
-        as_of=None if header["as of"] == "none" else datetime.fromisoformat(header["as of"]),
-        exemptions=tuple(_read_exemptions(header["exempt"])),
+        python=_cpython(path, header["cpython"]),
+        as_of=None if header["as of"] == "none" else _moment(path, header["as of"]),
+        exemptions=tuple(_read_exemptions(path, header["exempt"])),
         packages=tuple(packages),
         text=text,
     )
@@ -164,9 +166,7 @@ def _digest(text: str) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}. Make it: `lock`.") from error
+        return (OwnFolder.at(path.parent).read(path.name) or b"").decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not a lock: it is not text. {_REMEDY}") from error
 
@@ -205,10 +205,27 @@ def _difference(header: dict[str, str], environment: Environment) -> str:
     return "its inputs are not what its header says"
 
 
-def _read_exemptions(text: str) -> Iterator[tuple[str, datetime]]:
+def _read_exemptions(path: Path, text: str) -> Iterator[tuple[str, datetime]]:
     for part in text.split("; ") if text != "none" else ():
         name, _, until = part.partition(" until ")
-        yield name, datetime.fromisoformat(until)
+        yield name, _moment(path, until)
+
+
+def _moment(path: Path, text: str) -> datetime:
+    """A moment in a header. Raises UsageError where it is none: whoever seals a lock may write anything into it."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise UsageError(f"{path} has {text[:40]!r} where a moment with its time zone belongs. {_REMEDY}")
+    return moment
+
+
+def _cpython(path: Path, text: str) -> str:
+    if not _CPYTHON.fullmatch(text):
+        raise UsageError(f"{path} has {text[:40]!r} where a release of CPython belongs. {_REMEDY}")
+    return text
 
 
 def _read_packages(path: Path, lines: Sequence[str]) -> Iterator[LockedPackage]:
@@ -229,6 +246,8 @@ def _read_packages(path: Path, lines: Sequence[str]) -> Iterator[LockedPackage]:
             )
         else:
             if release is not None:
+                if parsed(release["version"]) is None:
+                    raise UsageError(f"{path}:{number}: {release['version'][:40]!r} is no release. {_REMEDY}")
                 yield _package(release, layer, hashes, needed_by)
             release, hashes, needed_by = _RELEASE.match(line), [], ()
             if line.startswith("# overlay:"):

@@ -10,13 +10,21 @@ import os
 import signal
 import subprocess
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from runner.errors import MachineError, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+
+APART: Final[dict[str, Any]] = (
+    {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    if hasattr(subprocess, "CREATE_NEW_PROCESS_GROUP")
+    else {"start_new_session": True}
+)
+"""What keeps the terminal's Ctrl-C from a program that is started."""
 
 
 class Processes:
@@ -44,7 +52,7 @@ class Processes:
             stdout=pipe,
             stderr=pipe,
             text=True,
-            start_new_session=True,
+            **APART,
         )
         with self._guard:
             self._running.add(process)
@@ -76,5 +84,14 @@ class Processes:
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return
+    import psutil  # noqa: PLC0415 - where there are no groups of processes
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        top = psutil.Process(process.pid)
+        for each in (*top.children(recursive=True), top):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from runner.environments.cuda_libraries import FOR_GPUS, cuda_extra, is_built_for_gpus
 from runner.environments.keras_backends import backing, build_for_processors
 from runner.environments.local_wheels import fitting, local_wheel, release_of, those_taking
 from runner.environments.solver import NoSolutionError
@@ -148,7 +149,8 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
     python = _python(environment, {**every, **backed.binaries}, _taken(environment, wheels, pythons), times)
     installed = _slimmed(environment, every, python, catalog)
     if "tensorflow" in times.own:
-        times = replace(times, own={"tensorflow-cpu": times.own["tensorflow"], **times.own})
+        others = dict.fromkeys(SAME_FILES["tensorflow"], times.own["tensorflow"])
+        times = replace(times, own={**others, **times.own})
     files = fitting(wheels, python) or ()
     given = {wheel.name: release_of([wheel], wheel.name, wheel.version, catalog.project(wheel.name)) for wheel in files}
     given |= installed
@@ -159,8 +161,9 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
         exact={name: str(release.version) for name, release in given.items() if release},
         requirements=(
             *(
-                _asked(name, f"=={pins[name]}" if name in pins else backed.versions, {*pins, *named})
-                for name in installed
+                f"{name}{_extra(name, release, environment.flavour, {*pins, *named})}"
+                f"{f'=={pins[name]}' if name in pins else backed.versions}"
+                for name, release in installed.items()
             ),
             *backed.needs,
         ),
@@ -178,10 +181,10 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
     )
 
 
-def _asked(name: str, versions: str, named: Collection[str]) -> str:
-    """A requirement, with the extra that brings what the package does not work without: jaxlib."""
-    extra = "[cpu]" if name == "jax" and "jaxlib" not in named else ""
-    return f"{name}{extra}{versions}"
+def _extra(name: str, release: Release, flavour: str, named: Collection[str]) -> str:
+    """The extra that brings what a package does not work without: jaxlib, and on a GPU the CUDA libraries."""
+    found = cuda_extra(name, release.version) if flavour == FOR_GPUS else ""
+    return found or ("[cpu]" if name == "jax" and "jaxlib" not in named else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -292,15 +295,33 @@ def _python(environment: Environment, releases: Mapping[str, Release], pythons: 
 def _slimmed(
     environment: Environment, releases: Mapping[str, Release], python: str, catalog: Catalog
 ) -> dict[str, Release]:
-    """The releases with tensorflow-cpu in the place of tensorflow: the same code, without what needs a GPU."""
+    """The releases with tensorflow-cpu in the place of tensorflow: the same code, without what needs a GPU.
+
+    For GPUs the other way round: tensorflow-gpu where tensorflow itself is built for processors alone.
+    """
+    if environment.flavour == FOR_GPUS:
+        return _for_gpus(releases, python, catalog)
     if environment.flavour == "full" or "tensorflow" not in releases or "tensorflow-cpu" in releases:
         return dict(releases)
-    project = catalog.project("tensorflow-cpu")
-    slim = project.release(str(releases["tensorflow"].version)) if project else None
-    files = installable(slim.files, python) if slim else ()
-    if slim is None or not files or not files[0].is_wheel:
+    return _in_place_of_tensorflow("tensorflow-cpu", releases, python, catalog)
+
+
+def _for_gpus(releases: Mapping[str, Release], python: str, catalog: Catalog) -> dict[str, Release]:
+    if "tensorflow" not in releases or is_built_for_gpus(releases["tensorflow"].version):
+        return dict(releases)
+    return _in_place_of_tensorflow("tensorflow-gpu", releases, python, catalog)
+
+
+def _in_place_of_tensorflow(
+    other: str, releases: Mapping[str, Release], python: str, catalog: Catalog
+) -> dict[str, Release]:
+    """The releases with another distribution of the same code, where it has a wheel of the same number."""
+    project = catalog.project(other)
+    found = project.release(str(releases["tensorflow"].version)) if project else None
+    files = installable(found.files, python) if found else ()
+    if found is None or not files or not files[0].is_wheel:
         return dict(releases)
     return {
-        "tensorflow-cpu" if name == "tensorflow" else name: slim if name == "tensorflow" else release
+        other if name == "tensorflow" else name: found if name == "tensorflow" else release
         for name, release in releases.items()
     }

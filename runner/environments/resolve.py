@@ -7,28 +7,25 @@ the index alone, never on other environments. It may be called from several thre
 from __future__ import annotations
 
 import functools
-import re
-import zipfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from runner.environments.file_store import obtain
 from runner.environments.keras_backends import refuse_backend
 from runner.environments.lock import Layer, Lock, LockedPackage, Unresolvable
 from runner.environments.lockfile import finished
 from runner.environments.resolution_plan import fits, plan_of
 from runner.environments.solver import NoSolutionError, ResolverQuestion, Solved, solve
-from runner.environments.source_builds import built
-from runner.environments.target import build_tools_date, installable, machine
-from runner.errors import MachineError
+from runner.environments.stated_requirements import applying, parsed_requirements, requirements_of
+from runner.environments.target import installable
+from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
+
+    from packaging.requirements import Requirement
 
     from runner.environments.index.catalog import Catalog
     from runner.environments.index.project import IndexFile, Project, Release
@@ -38,31 +35,8 @@ if TYPE_CHECKING:
     from runner.environments.resolution_plan import ResolutionPlan
 
 
-_BUILD_TOOLS = ("setuptools", "wheel")
-
-
-def with_build_tools(question: ResolverQuestion, plan: ResolutionPlan, catalog: Catalog) -> ResolverQuestion:
-    """A question whose builds may use the tools that they need.
-
-    The exemption alone would let them into the environment too, where something requires them at run time: there they
-    are held to those of then.
-    """
-    tools = None if question.as_of is None else build_tools_date(plan.python, question.as_of)
-    until: dict[str, datetime | None] = dict(question.exemptions)
-    constraints = list(question.constraints)
-    for name in _BUILD_TOOLS:
-        then = until.get(name, question.as_of)
-        if name in plan.pins or then is None or (tools is not None and then >= tools):
-            continue
-        until[name] = tools
-        newest = newest_visible(name, then, python=plan.python, catalog=catalog)
-        if newest is not None:
-            constraints.append(f"{name}<={newest}")
-    return replace(question, exemptions=tuple(sorted(until.items())), constraints=tuple(constraints))
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Attempt:
+class Resolution:
     """What an environment came to with one CPython; None where no CPython can be chosen."""
 
     answer: Lock | Unresolvable
@@ -89,8 +63,11 @@ class Attempt:
 
 def resolve_with(
     environment: Environment, catalog: Catalog, pythons: Sequence[str], toolchain: Callable[[str], Toolchain]
-) -> Attempt:
-    """The lock with the newest of these CPythons that fits the pins."""
+) -> Resolution:
+    """The lock with the newest of these CPythons that fits the pins.
+
+    Raises BuildFailedError where this machine may or can not build what has to be asked for its requirements.
+    """
     python = None
     try:
         plan = plan_of(environment, catalog, pythons)
@@ -101,10 +78,10 @@ def resolve_with(
         refuse_backend(environment.backend, {one.name: one.version for one in found.packages})
         packages = _locked(found.packages, base.packages, plan, catalog)
     except NoSolutionError as error:
-        return Attempt(answer=Unresolvable(environment=environment, reason=str(error)), python=python)
+        return Resolution(answer=Unresolvable(environment=environment, reason=str(error)), python=python)
     exemptions = found.exemptions
     lock = finished(environment=environment, python=python, as_of=as_of, exemptions=exemptions, packages=packages)
-    return Attempt(answer=lock, python=python)
+    return Resolution(answer=lock, python=python)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,9 +99,25 @@ class _Means:
     plan: ResolutionPlan
 
     def solve(self, question: ResolverQuestion) -> _Found:
+        """The answer to a question, without releases that refuse this CPython: the resolver takes no heed of `<3`."""
+        refused: tuple[str, ...] = ()
+        while True:
+            found = self._solved(replace(question, constraints=(*question.constraints, *refused)))
+            more = tuple(f"{one.name}!={one.version}" for one in found.packages if self._refuses(one))
+            if not more:
+                return found
+            refused += more
+
+    def _refuses(self, one: Solved) -> bool:
+        """True for a release of the index whose files are all for other CPythons."""
+        project = None if any(wheel.name == one.name for wheel in self.plan.wheels) else self.catalog.project(one.name)
+        release = project.release(one.version) if project else None
+        return release is not None and bool(release.files) and not installable(release.files, self.plan.python)
+
+    def _solved(self, question: ResolverQuestion) -> _Found:
         """The answer to a question; that of another cell's same question where there was one, its base most often."""
-        own = tuple(self.plan.times.own.items())
-        full = with_build_tools(replace(question, exemptions=question.exemptions + own), self.plan, self.catalog)
+        until = {**dict(question.exemptions), **self.plan.times.own}
+        full = replace(question, exemptions=tuple(sorted(until.items())))
         toolchain = self.toolchain()
         answer = self.catalog.answers.get((full, toolchain), lambda: self._answer(full, toolchain))
         if isinstance(answer, str):
@@ -147,7 +140,9 @@ class _Means:
     def _answer(self, question: ResolverQuestion, toolchain: Toolchain) -> tuple[Solved, ...] | str:
         try:
             return solve(question, toolchain, self._requirements_of)
-        except NoSolutionError as error:
+        except (NoSolutionError, BuildFailedError) as error:
+            if isinstance(error, BuildFailedError) and error.passing:
+                raise  # no answer of the resolver: with another the lock would follow from what is allowed here
             return str(error)
 
     def _requirements_of(self, name: str, version: str) -> tuple[str, ...] | None:
@@ -297,87 +292,13 @@ def unmet_needs(
     """
     unmet: dict[str, datetime] = {}
     for name, (version, until) in newer.items():
-        own = next((_parsed(wheel.file) for wheel in wheels if wheel.name == name), None)
+        own = next((parsed_requirements(wheel.file) for wheel in wheels if wheel.name == name), None)
         texts = own or requirements_of(name, version, python=python, catalog=catalog, toolchain=toolchain) or ()
-        for need in _applying(texts, python):
+        for need in applying(texts, python):
             wanted = canonicalize_name(need.name)
             if wanted not in newer and not _satisfied(need, as_of, python, catalog):
                 unmet[wanted] = max(until, unmet.get(wanted, until))
     return tuple(sorted(unmet.items()))
-
-
-def requirements_of(
-    name: str, version: str, *, python: str, catalog: Catalog, toolchain: Callable[[], Toolchain]
-) -> tuple[str, ...] | None:
-    """All that a release requires (PEP 508), None where it has no file for this CPython.
-
-    A bound that no longer parses (`>=2011k`) is dropped: each known one is older than any release that could be chosen.
-    """
-    project = catalog.project(name)
-    release = project.release(version) if project else None
-    files = installable(release.files, python) if release else ()
-    if not files:
-        return None
-    path = obtain(files[0], catalog.connection, _unsaid)
-    if not files[0].is_wheel:
-        uploaded = files[0].uploaded
-        path = built(
-            path,
-            sha256=files[0].sha256,
-            uploaded=lambda: uploaded,
-            python=python,
-            toolchain=toolchain,
-            say=_unsaid,
-        )
-    return _parsed(path)
-
-
-def _applying(texts: Iterable[str], python: str) -> Iterable[Requirement]:
-    needs = (Requirement(text) for text in texts)
-    return (need for need in needs if need.marker is None or need.marker.evaluate(_markers(python)))
-
-
-def _unsaid(line: str) -> None:
-    """Progress of a small file that nobody waits for."""
-
-
-def _parsed(wheel: Path) -> tuple[str, ...]:
-    return tuple(text for line in _stated(wheel) if (text := _parsing(line)))
-
-
-def _stated(wheel: Path) -> list[str]:
-    from email import message_from_bytes  # noqa: PLC0415 - slow; few environments come here
-
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        return [str(line) for line in message_from_bytes(archive.read(name)).get_all("Requires-Dist") or []]
-
-
-def _parsing(line: str) -> str:
-    """A stated requirement where it parses, else its name and marker without the bound, empty where nothing is left."""
-    try:
-        return str(Requirement(line))
-    except InvalidRequirement:
-        name = re.match(r"\s*([A-Za-z0-9._-]+)", line)
-        _, separator, marker = line.partition(";")
-    try:
-        return str(Requirement(f"{name[1]} {separator} {marker}")) if name else ""
-    except InvalidRequirement:
-        return ""
-
-
-def _markers(python: str) -> dict[str, str]:
-    return {
-        "python_version": python,
-        "python_full_version": f"{python}.0",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "platform_machine": machine(),
-        "os_name": "posix",
-        "extra": "",
-    }
 
 
 def _satisfied(need: Requirement, as_of: datetime, python: str, catalog: Catalog) -> bool:
@@ -385,14 +306,6 @@ def _satisfied(need: Requirement, as_of: datetime, python: str, catalog: Catalog
     releases = project.releases if project else ()
     fitting = (release for release in reversed(releases) if need.specifier.contains(release.version))
     return any(_is_visible(release, as_of, python) for release in fitting)
-
-
-def newest_visible(name: str, as_of: datetime, *, python: str, catalog: Catalog) -> str | None:
-    """The newest final release of a project, as of a time, that a CPython takes; yanked ones do not count."""
-    project = catalog.project(name)
-    releases = (release for release in reversed(project.releases if project else ()))
-    final = (release for release in releases if not release.version.is_prerelease)
-    return next((str(release.version) for release in final if _is_visible(release, as_of, python)), None)
 
 
 def _is_visible(release: Release, as_of: datetime, python: str) -> bool:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from runner.cache import passing_folder
 from runner.environments.index.catalog import FRESH_S
 from runner.environments.index.connection import (
     INDEX_NAME,
+    UNANSWERED,
     IndexAddress,
     index_address,
     is_offline,
@@ -30,15 +30,20 @@ from runner.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from runner.environments.interpreters import Toolchain
     from runner.environments.local_wheels import LocalWheel
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)(?:\s*#\s*via (?P<via>.*))?$")
 _BROKEN = re.compile(r"`(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^`]+)` has invalid metadata")
+_UNBUILT = re.compile(r"Failed to build `(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^`]+)`")
+_NOT_HERE = "the resolver runs no package's code"
+_REFUSING = f"import os\nos.write(2, b{_NOT_HERE!r})\nos._exit(97)\n"
+"""What a Python does that uv starts in order to ask a source distribution what it needs."""
 _LOG_LINE = re.compile(r"^\s*(?:TRACE|DEBUG|INFO|WARN)\s")
-_MOST_MENDINGS = 12
-_MACHINE = ("failed to fetch", "request failed", "error sending request", "network was disabled", "no space left")
+_MOST_MENDINGS = 60
+_MACHINE = (*UNANSWERED, "failed to fetch", "network was disabled", "no space left")
 
 
 class NoSolutionError(Exception):
@@ -82,12 +87,14 @@ def solve(
 ) -> tuple[Solved, ...]:
     """Ask uv, with the cell's own interpreter: old source distributions tell their needs to no other.
 
-    `mend` gives the requirements of a release (name, version) that uv can't read, None where nobody can. Raises
-    NoSolutionError with uv's reason, MachineError where index or disk failed.
+    `mend` gives the requirements of a release (name, version) that uv can't read, or that only the release's own code
+    tells, which does not run here; None where nobody can. Raises NoSolutionError with uv's reason, MachineError where
+    index or disk failed.
     """
     seen: set[tuple[str, str]] = set()
     answer, stderr = _ask(question, toolchain)
-    while (broken := _newest_broken(stderr) - seen) and len(seen) < _MOST_MENDINGS:
+    # what uv can't read comes first: passing over it, uv came to older releases, whose sources may be past building
+    while (broken := _newest_broken(stderr) - seen or _unbuilt(stderr) - seen) and len(seen) < _MOST_MENDINGS:
         seen |= broken
         mended = ((name, version, mend(name, version)) for name, version in sorted(broken))
         known = tuple((name, version, needs) for name, version, needs in mended if needs is not None)
@@ -107,10 +114,15 @@ def _newest_broken(stderr: str) -> set[tuple[str, str]]:
     return set(newest.items())
 
 
+def _unbuilt(stderr: str) -> set[tuple[str, str]]:
+    """The release that uv would have had to build, to know what it needs."""
+    found = _UNBUILT.search(stderr) if _NOT_HERE in stderr else None
+    return {(canonicalize_name(found["name"]), found["version"])} if found else set()
+
+
 def _ask(question: ResolverQuestion, toolchain: Toolchain) -> tuple[tuple[Solved, ...] | Exception, str]:
     """One run of uv: its answer or the error that it stands for, and all that it said."""
-    with tempfile.TemporaryDirectory(prefix="runner-lock-") as name:
-        folder = Path(name)
+    with passing_folder() as folder:
         _write(folder, question)
         done = toolchain.uv(_arguments(question), folder=folder)
         if done.returncode and not _is_past(question) and not is_offline():
@@ -118,7 +130,7 @@ def _ask(question: ResolverQuestion, toolchain: Toolchain) -> tuple[tuple[Solved
             done = toolchain.uv([*_arguments(question), "--refresh"], folder=folder)
         if done.returncode:
             return _failure(done.stderr), done.stderr
-        return _parse((folder / "locked.txt").read_text()), done.stderr
+        return _parse((folder / "locked.txt").read_text("utf-8")), done.stderr
 
 
 def _write(folder: Path, question: ResolverQuestion) -> None:
@@ -131,8 +143,9 @@ def _write(folder: Path, question: ResolverQuestion) -> None:
         "locked.txt": tuple(f"{one.name}=={one.version}" for one in question.preferences),
     }
     for file, content in lines.items():
-        (folder / file).write_text("".join(f"{line}\n" for line in content))
-    (folder / "settings.toml").write_text("\n".join(_settings(question)))
+        (folder / file).write_text("".join(f"{line}\n" for line in content), "utf-8")
+    (folder / "sitecustomize.py").write_text(_REFUSING, "utf-8")
+    (folder / "settings.toml").write_text("\n".join(_settings(question)), "utf-8")
 
 
 def _settings(question: ResolverQuestion) -> Iterator[str]:
@@ -169,6 +182,7 @@ def _arguments(question: ResolverQuestion) -> list[str]:
         "line",
         "--python-platform",
         platform_name(),
+        "--no-build-isolation",  # of what a source is built with, `.pth` files run before any sitecustomize.py
     ]
     arguments += ["--exclude-newer", stamp(question.as_of)] if question.as_of else []
     for name, until in question.exemptions:

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-import tempfile
+import stat
 import threading
 import zipfile
 from email import message_from_bytes
@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from runner.cache import cache_folder, disk_trouble, read_sealed, write_sealed
+from runner import foreign_json
+from runner.cache import begun, cache_folder, disk_trouble, passing_folder, read_sealed, write_sealed
 from runner.code_digest import code_digest
 from runner.environments.file_store import sha256_of
-from runner.environments.index.connection import without_addresses
+from runner.environments.index.connection import UNANSWERED, without_addresses
 from runner.environments.interpreters import HostToolchain, find_interpreters
 from runner.environments.lock import OwnPackage
 from runner.environments.target import build_tools_date, stamp
@@ -88,6 +89,8 @@ def essential_line(said: str) -> str:
 
 
 _LAST_LINES = 15
+_LACKING = "no-compiler"
+"""Beside what was built: the message of a builder that has no compiler and never will; it is not asked again."""
 _at_work: dict[Path, threading.Lock] = {}
 
 
@@ -102,17 +105,22 @@ def built(
 ) -> Path:
     """The wheel of a source distribution. What builds it depends on sdist and toolchain alone, never on a lock.
 
-    Raises BuildFailedError with the builder's last words.
+    Raises BuildFailedError with the builder's last words, or where nothing may be built.
     """
-    builder = hashlib.sha256(toolchain().identity.encode()).hexdigest()[:12]
+    builder = hashlib.sha256(toolchain().builder.identity.encode()).hexdigest()[:12]
     folder = cache_folder() / "built" / f"{sha256}-cp{python.replace('.', '')}-{builder}"
     with _at_work.setdefault(folder, threading.Lock()):
         made = _intact(folder)
         if made is not None:
             return made
+        if refusal := toolchain().builder.refusal:
+            why = f"{sdist.name} must be built, for there is no wheel of it: {refusal}."
+            raise BuildFailedError("install", why, passing=True)
+        if (told := read_sealed(folder / _LACKING)) is not None:
+            raise BuildFailedError("install", told.decode(), passing=True)
         say(f"building {sdist.name} for CPython {python}")
         try:
-            return _build(sdist, folder, _tools_until(python, uploaded()), python, toolchain())
+            return _build(sdist, folder, _tools_until(python, uploaded()), python, toolchain().builder)
         except OSError as error:
             raise disk_trouble(folder, error, 0) from error
 
@@ -132,32 +140,50 @@ def _tools_until(python: str, uploaded: datetime) -> list[str]:
 
 
 def _build(sdist: Path, folder: Path, tools: list[str], python: str, toolchain: Toolchain) -> Path:
-    with tempfile.TemporaryDirectory(prefix="runner-build-") as name:
-        work = Path(name)
+    with passing_folder() as work:
         shutil.copyfile(sdist, work / sdist.name)
-        done = toolchain.uv(["build", "--wheel", sdist.name, "--out-dir", "made", *tools], folder=work)
-        wheels = list((work / "made").glob("*.whl"))
+        done = toolchain.build(sdist.name, tools, folder=work)
+        wheels = _made(work)
         if done.returncode or len(wheels) != 1:
-            raise BuildFailedError(
-                "install", why_not_built(sdist.name, without_addresses(done.stderr), python, toolchain)
-            )
+            said = without_addresses(done.stderr)
+            error = not_built(sdist.name, said, python, toolchain)
+            if toolchain.is_fixed and missing_compiler(said):
+                write_sealed(folder / _LACKING, str(error).encode())
+            raise error
         target = folder / sha256_of(wheels[0]) / wheels[0].name
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_suffix(".part")
+        part = begun(target.parent)
         shutil.copyfile(wheels[0], part)
         return part.replace(target)
 
 
-def why_not_built(name: str, said: str, python: str, toolchain: Toolchain) -> str:
-    """The reason why something can't be built: the lack of a compiler, else the builder's last words."""
+def _made(work: Path) -> list[Path]:
+    """The wheels that a builder left; a link that it left in their place leads nowhere."""
+    made = work / "made"
+    if made.is_symlink():
+        return []
+    return [file for file in made.glob("*.whl") if stat.S_ISREG(file.lstat().st_mode)]
+
+
+_OTHER_RELEASE = (
+    "Choose another release of the package, or another CPython (`python:`), for which the index has a wheel"
+)
+_OWN_WHEEL = "Build its wheel where there is one, and name that under packages: (./wheels/x.whl) in place of install:"
+
+
+def not_built(
+    name: str, said: str, python: str, toolchain: Toolchain, advice: str = _OTHER_RELEASE
+) -> BuildFailedError:
+    """The error for what can't be built: the lack of a compiler with advice, else the builder's last words."""
     if (line := missing_compiler(said)) is None:
         first = f"{name} can't be built: {essential_line(said)}".rstrip()
-        return "\n".join([first, *said.strip().splitlines()[-_LAST_LINES:]])
-    return (
+        why = "\n".join([first, *said.strip().splitlines()[-_LAST_LINES:]])
+        return BuildFailedError("install", why, passing=any(sign in said.lower() for sign in UNANSWERED))
+    why = (
         f"{name} must be compiled for CPython {python}, and there is no compiler {toolchain.place}.\n"
-        f"Choose another release of the package, or another CPython (`python:`), for which the index has a wheel;"
-        f" or {toolchain.with_compiler}.\nIts builder said: {line}"
+        f"{advice}; or {toolchain.with_compiler}.\nIts builder said: {line}"
     )
+    return BuildFailedError("install", why, passing=True)
 
 
 _LEFT_OUT_ANYWHERE = frozenset({"__pycache__", "node_modules"})
@@ -186,7 +212,7 @@ def own_package(folder: Path, extras: frozenset[str]) -> OwnPackage:
         wheel = _first_build(folder, place)
         told = json.dumps(_told(wheel, folder)).encode()
         write_sealed(place / "told.json", told)
-    said = json.loads(told)
+    said = foreign_json.loads(told)
     return OwnPackage(
         folder=folder,
         name=said["name"],
@@ -251,18 +277,19 @@ def _builders() -> Iterator[Interpreter]:
 
 def _built(folder: Path, kept: Path, python: str, toolchain: Toolchain, told: str = "") -> Path:
     """The wheel that a project's backend makes of a copy; `told` stands in for the repository, which may be unseen."""
-    with tempfile.TemporaryDirectory(prefix="runner-own-") as name:
-        work = Path(name)
+    with passing_folder() as work:
         _copy(folder, work / "project")
         if told:
-            (work / "project" / "PKG-INFO").write_text(told)
+            (work / "project" / "PKG-INFO").write_text(told, "utf-8")
         elif (folder / ".git").exists():
             (work / "project" / ".git").symlink_to((folder / ".git").resolve())
-        done = toolchain.uv(["build", "--wheel", "project", "--out-dir", "made"], folder=work)
-        wheels = list((work / "made").glob("*.whl"))
+        done = toolchain.build("project", [], folder=work)
+        wheels = _made(work)
         if done.returncode or len(wheels) != 1:
             said = without_addresses(done.stderr).replace(str(work / "project"), str(folder))
-            raise BuildFailedError("install", why_not_built(str(folder), said, python, toolchain))
+            if missing_compiler(said) and (other := toolchain.compiling) is not None:
+                return _built(folder, kept, python, other, told)
+            raise not_built(str(folder), said, python, toolchain, _OWN_WHEEL)
         target = kept / sha256_of(wheels[0]) / wheels[0].name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import platform
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -120,7 +120,7 @@ def takes_python(requires_python: str, python: str) -> bool:
     """True where a Requires-Python takes a CPython minor release (in its later patch releases)."""
     try:
         return SpecifierSet(requires_python).contains(f"{python}.99")
-    except InvalidSpecifier:  # old uploads hold what no tool reads; installers take no notice either
+    except ValueError:  # old uploads hold what no tool reads; installers take no notice either
         return True
 
 

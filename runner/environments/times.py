@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -74,8 +75,11 @@ def times_of(as_of: str, dates: Iterable[tuple[str, str]]) -> Times:
 
 def undated_in(as_of: str, dates: Iterable[tuple[str, str]]) -> Callable[[str], bool]:
     """True where a package's files may lack a time of upload: those of a package that has no limit may."""
-    times = times_of(as_of, dates)
-    return lambda name: not (times.by_release and name not in times.own) and times.until(name, times.limit) is None
+    return partial(_has_no_limit, times_of(as_of, dates))  # a value, which travels to other machines
+
+
+def _has_no_limit(times: Times, name: str) -> bool:
+    return not (times.by_release and name not in times.own) and times.until(name, times.limit) is None
 
 
 def _limit(rule: str) -> datetime | None:

@@ -1,31 +1,39 @@
-"""The sentences of an account: a few, with numbers, from the findings alone; they never say more than these."""
+"""The sentences of an account, from the findings alone: first three without figures, then the evidence with them."""
 
 from __future__ import annotations
 
 from statistics import median
 from typing import TYPE_CHECKING
 
+from runner.explain.plain_sentences import foreseen_told, plain_of
 from runner.outcomes.account import Decision, SwitchStanding
-from runner.outcomes.outcome import Outcome
+from runner.outcomes.outcome import Outcome, OutcomeKind
 from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from runner.outcomes.account import Account, Bisection, Cause, Counts, Flip, RemovedName, Side, SwitchFinding
+    from runner.outcomes.account import Account, Bisection, Cause, Counts, Flip, RemovedName, Share, Side, SwitchFinding
 
 _MOST_NAMED = 12
 _MOST_CAUSES = 3
 _MOST_BESIDE = 3
-_FLIPPING = (SwitchStanding.CAUSED_BY, SwitchStanding.GOES_WITH)
+_FLIPPING = (SwitchStanding.CAUSED_BY, SwitchStanding.WAY_ROUND, SwitchStanding.GOES_WITH, SwitchStanding.PARTIAL)
+_VERB = {
+    SwitchStanding.CAUSED_BY: "It is caused by what the switch",
+    SwitchStanding.WAY_ROUND: "A way round, and not shown to be the cause, is what the switch",
+    SwitchStanding.GOES_WITH: "It goes with what the switch",
+}
 
 
 def sentences_of(account: Account) -> Iterator[str]:
     """The sentences on what the experiments show, the most important first."""
-    yield _difference(account)
     if not account.real:
+        yield _difference(account)
         yield from _no_effect(account)
         return
+    yield from plain_of(account)
+    yield _difference(account)
     for cause in account.causes:
         yield _axis(cause, account)
     for bisection in account.bisections:
@@ -33,8 +41,11 @@ def sentences_of(account: Account) -> Iterator[str]:
     yield from _closest(account)
     if account.removed:
         yield from _removed(account.removed)
+    if account.foreseen:
+        told = "; ".join(map(foreseen_told, account.foreseen[:_MOST_CAUSES]))
+        yield f"What is known to change between the two and concerns the script, without a trial: {told}."
     yield from _mechanism(account)
-    if account.trace and account.trace.sentence:
+    if account.trace and account.trace.sentence and not account.trace.given:
         yield f"From the same initial weights on, with the same batches: {account.trace.sentence}"
 
 
@@ -70,6 +81,13 @@ def _unknown_mechanism(account: Account, *, ended: bool) -> Iterator[str]:
             yield f"The mechanism: no switch {which} flips the outcome."
         elif account.causes and not untried and not ended:
             yield "The mechanism: no switch in the catalogue acts on what these cells have installed."
+    if account.spared:
+        further = "1 further switch" if account.spared == 1 else f"{account.spared} further switches"
+        if account.trace and not _standing(account, SwitchStanding.CAUSED_BY):
+            why = "what it is given differs before the model" if account.trace.given else "the trainings are the same"
+            yield f"Not tried, since {why}: {further} (--thorough tries them)."
+        else:
+            yield f"Not tried, since the cause is proven: {further}, packages that came along (--thorough tries them)."
     if untried:
         yield f"Not tried: {_shortened(one.name for one in untried)}."
 
@@ -104,12 +122,18 @@ def _difference(account: Account) -> str:
 def _ending(account: Account) -> str:
     """How the bad cell ends, and how often; what raises is told by its exception, and needs no statistics."""
     bad, good = (
-        f"{_named(side, account)} in {_fails(side, account)} ({_outcome(side)})" for side in (account.bad, account.good)
+        f"{_named(side, account)} in {_fails(side, account)} ({_outcome(side, account)})"
+        for side in (account.bad, account.good)
     )
     return f"The difference is real: the trial ends with {account.fault}: {bad}; {good}."
 
 
 def _no_effect(account: Account) -> Iterator[str]:
+    never = [one for one in (account.good, account.bad) if Outcome.parse(one.outcome).kind is OutcomeKind.UNTESTABLE]
+    if never:
+        names = " and ".join(_named(side, account) for side in never)
+        yield f"{names} could not be installed, so the script was never put to the test there: nothing was tried."
+        return
     if all(Outcome.parse(side.outcome).flaky for side in (account.good, account.bad)):
         yield "Both cells succeed with some seeds and fail with others, and nothing else changes: the seed decides."
     yield (
@@ -121,7 +145,7 @@ def _no_effect(account: Account) -> Iterator[str]:
 def _held(side: Side, account: Account) -> str:
     """The counts of a cell by the distinction of the account, which is not always what its own verdicts say."""
     counts = _counts(side, account)
-    return _side(side) if counts is None else f"passes in {_of(counts)} ({_outcome(side)})"
+    return _side(side) if counts is None else f"passes in {_of(counts)} ({_outcome(side, account)})"
 
 
 def _fails(side: Side, account: Account) -> str:
@@ -136,9 +160,10 @@ def _counts(side: Side, account: Account) -> Counts | None:
     return next((one.counts for one in account.tried if one.values == values), None)
 
 
-def _outcome(side: Side) -> str:
-    level = f", median final {median(side.finals):.3g}" if side.finals else ""
-    return f"{side.outcome}{level}"
+def _outcome(side: Side, account: Account) -> str:
+    """What the cell comes to; where a level tells the two apart, only the level: "good" has one meaning then."""
+    level = f"median final {median(side.finals):.3g}" if side.finals else ""
+    return ", ".join(one for one in ("" if account.leveled else side.outcome, level) if one)
 
 
 def _side(side: Side) -> str:
@@ -154,21 +179,38 @@ def _named(side: Side, account: Account) -> str:
 def _axis(cause: Cause, account: Account) -> str:
     moved = " and ".join(f"{one.name} ({one.good or 'none'} → {one.bad or 'none'})" for one in cause.factors)
     together = len(cause.factors) > 1
+    if cause.bystanders:
+        return _brought_along(cause, moved)
     text = (
         f"{moved} {'together make' if together else 'alone makes'} the difference (probability {cause.probability:.3f})"
     )
     if together and not cause.coupled:
         text += "; none of them does without the others"
     if cause.coupled:
-        text += f"; whether {' and '.join(cause.coupled)} matters is not known, because it can't be changed alone"
+        several = len(cause.coupled) > 1
+        why = "all matter is not known, because none can" if several else "matters is not known, because it can't"
+        text += f"; whether {' and '.join(cause.coupled)} {why} be changed alone"
     if cause.without is Decision.GOOD and len(account.good.values) - len(account.shared) > len(cause.factors):
         text += "; all the other changes together leave the cell good"
     for inner in cause.components:
         culprits = " and ".join(f"{one.name} {one.good or 'none'} → {one.bad or 'none'}" for one in inner.factors)
         text += f"; inside the environments it is {culprits} that makes it"
-    if cause.bystanders:
-        text += f", and {' and '.join(cause.bystanders)} only brought that along"
     return f"{text}."
+
+
+def _brought_along(cause: Cause, moved: str) -> str:
+    """Of a cause of which some axes only look guilty."""
+    culprits = " and ".join(
+        f"{one.name} {one.good or 'none'} → {one.bad or 'none'}"
+        for inner in cause.components
+        for one in inner.factors
+        if one.name not in cause.bystanders
+    )
+    probability = min(cause.probability, *(inner.probability for inner in cause.components))
+    return (
+        f"With {moved} the environments change, and inside of them it is {culprits} that makes the difference"
+        f" (probability {probability:.3f}); {' and '.join(cause.bystanders)} only brought that along."
+    )
 
 
 def flips_sentence(bisection: Bisection) -> str:
@@ -251,19 +293,29 @@ def _removed(removed: RemovedName) -> Iterator[str]:
 
 
 def _mechanism(account: Account) -> Iterator[str]:
-    caused, goes = _standing(account, SwitchStanding.CAUSED_BY), _standing(account, SwitchStanding.GOES_WITH)
-    shown = caused[:_MOST_CAUSES] or goes[:1]
+    flipping = _standing(account, *_VERB)
+    best = [one for one in flipping if one.standing is flipping[0].standing]
+    shown = best[: _MOST_CAUSES if best[0].standing is SwitchStanding.CAUSED_BY else 1] if best else []
     for one in shown:
-        verb = "It is caused by what" if one.standing is SwitchStanding.CAUSED_BY else "It goes with what"
-        verb = f"{verb} the switch" if one is shown[0] else "It flips as well with"
+        verb = _VERB[one.standing] if one is shown[0] else "It flips as well with"
         yield f"{verb} {one.name}{' changes' if one is shown[0] else ''} ({one.does}): {_evidence(one)}."
-    rest = [one for one in (*caused, *goes) if one not in shown]
+        if one.parts:
+            yield f"Each of these is needed: {'; '.join(_share(part) for part in one.parts)}."
+    rest = [one for one in flipping if one not in shown]
     if rest:
         names = _shortened(one.name for one in rest)
         yield f"The bad cell turns good with these too, on weaker evidence or by a wider change: {names}."
+    for one in _standing(account, SwitchStanding.PARTIAL)[:_MOST_CAUSES]:
+        yield f"{one.name} ({one.does}) moves a part of it: with it the bad cell passes in {_of(one.on)}."
     idle = _standing(account, SwitchStanding.NO_EFFECT)
     if idle:
         yield f"Tried without effect: {_shortened(one.name for one in idle)}."
+
+
+def _share(part: Share) -> str:
+    if not part.alone.trials:
+        return f"{part.name} was not tried alone"
+    return f"with {part.name} alone it passes in {_of(part.alone)}"
 
 
 def _evidence(one: SwitchFinding) -> str:
@@ -278,6 +330,8 @@ def _evidence(one: SwitchFinding) -> str:
         leaves = f"does not break the good cell (it passes in {_of(one.reversed_counts)})"
         text += f"; its reverse, {one.reverse}, {breaks if broken else leaves}"
     elif one.standing is SwitchStanding.CAUSED_BY:
+        text += "; the two cells were seen to differ in that, and no switch does the reverse in the good cell"
+    elif one.standing is SwitchStanding.WAY_ROUND:
         text += "; no switch does the reverse in the good cell"
     return text
 

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from runner.investigate.belief import SHAPELESS, fault_of
 from runner.matrix.criterion import Comparison, Operator
+from runner.outcomes.fingerprint import fingerprint, shown
 from runner.outcomes.significance import SAME_DECADES, mann_whitney
-from runner.outcomes.verdict import Label, Standing, standing
+from runner.outcomes.verdict import CRASHES, Label, Standing, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from runner.investigate.belief import Evidence
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
 
@@ -41,6 +43,8 @@ _ORDERLY = frozenset(
     }
 )
 """The labels of trials that trained, or ran, to their end."""
+_BEFORE_CHANCE = frozenset({Label.CRASHED_IMPORT, Label.CRASHED_AT_START, Label.CRASHED_BUILD_MODEL})
+_NOT_THERE = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError"})
 _SAME_SHARE = 0.05
 """Values that are not all positive are the same within this share of the larger one."""
 _CLEAR = 0.9
@@ -66,6 +70,9 @@ class Distinction:
     fault: str
     level: Comparison | None = None
     """The condition for good, of a `LEVEL`; it then replaces the matrix's own criterion."""
+    certain: bool = False
+    """True where chance plays no part in the fault: it comes before the training, or says that something is not there.
+    One trial then shows whether a combination has it."""
 
     def __str__(self) -> str:
         """The meaning of passing and failing in words."""
@@ -76,6 +83,16 @@ class Distinction:
                 return f"a trial passes that does not end this way: {self.fault}"
             case DistinctionKind.LEVEL:
                 return f"a trial passes with {self.level}, half-way between the two cells"
+
+    def told(self, trials: Iterable[Trial]) -> Distinction:
+        """The rule as people read it: the fault in the words of those of the bad cell's trials that have it."""
+        records = [record for record, _ in trials if str(fingerprint(record)) == self.fault]
+        return replace(self, fault=str(shown(records))) if records else self
+
+    def made_certain(self, evidence: Evidence) -> Evidence:
+        """The same evidence where one trial shows all: it has the fault, or it does not."""
+        alike = bool(evidence.good) is not bool(evidence.bad(self.fault)) and not evidence.other(self.fault)
+        return replace(evidence, certain=evidence.certain or alike)
 
     def relabelled(self, trials: Iterable[Trial]) -> list[Trial]:
         """The trials with the labels that this rule gives them."""
@@ -96,15 +113,31 @@ def distinction_between(good: Sequence[Trial], bad: Sequence[Trial], *, criterio
     """
     fault, share = _fault(bad)
     if fault != SHAPELESS and share >= 0.5 and _share_of(fault, good) < 0.5:
-        by_outcome = fault == Label.NAN and _successes(good) >= 0.5
-        return Distinction(kind=DistinctionKind.OUTCOME if by_outcome else DistinctionKind.ENDING, fault=fault)
-    if criterion and _successes(good) == 1 and _successes(bad) == 0:
+        costly = any(verdict.exceeds for _, verdict in bad)
+        by_outcome = (fault == Label.NAN or costly) and _successes(good) >= 0.5
+        return Distinction(
+            kind=DistinctionKind.OUTCOME if by_outcome else DistinctionKind.ENDING,
+            fault=fault,
+            certain=len(bad) > 1 and share == 1 and not _share_of(fault, good) and all(map(_is_certain, bad)),
+        )
+    if criterion and _successes(good) == 1 and _successes(bad) == 0 and _failed(bad):
         return Distinction(kind=DistinctionKind.OUTCOME, fault=fault or SHAPELESS)
     if level := _level(good, bad):
         return Distinction(kind=DistinctionKind.LEVEL, fault=SHAPELESS, level=level)
-    if _successes(good) >= 0.5 > _successes(bad):
+    if _successes(good) >= 0.5 > _successes(bad) and _failed(bad):
         return Distinction(kind=DistinctionKind.OUTCOME, fault=fault or SHAPELESS)
     return None
+
+
+def _is_certain(trial: Trial) -> bool:
+    """True of a trial that ended in a way in which chance plays no part."""
+    record, verdict = trial
+    if verdict.label in _BEFORE_CHANCE:
+        return True
+    raised = record.exception
+    if raised is None or verdict.label not in CRASHES:
+        return False
+    return raised.type.rpartition(".")[2] in _NOT_THERE or "unexpected keyword argument" in raised.message
 
 
 def finals(trials: Iterable[Trial]) -> list[float]:
@@ -144,7 +177,9 @@ def _share_of(fault: str, trials: Sequence[Trial]) -> float:
 
 
 def _failed(trials: Sequence[Trial]) -> list[Trial]:
-    return [trial for trial in trials if standing(trial[1].label) is not Standing.SUCCESS]
+    """The trials that failed; what was never put to the test, since it could not be installed, did not."""
+    aside = {Standing.SUCCESS, Standing.BLOCKED}
+    return [trial for trial in trials if standing(trial[1].label) not in aside]
 
 
 def _successes(trials: Sequence[Trial]) -> float:

@@ -6,6 +6,7 @@ Every trial goes into the store of the matrix: what is there is used, and nothin
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from math import ceil
@@ -22,10 +23,12 @@ from runner.matrix.cell_id import CellId
 from runner.matrix.model import Cell, Seeds
 from runner.matrix.settle import is_given, missing_version
 from runner.matrix.versions import parsed
+from runner.outcomes.costs import against_baseline
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.judged_matrix import judge_matrix
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.tally import most_trials
+from runner.scripts.patching import UNPATCHED, Patch
 from runner.session.ledger import Progress
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from runner.laboratory.request import Answer
     from runner.matrix.matrix_file import Matrix
     from runner.outcomes.judged_cell import JudgedCell
+    from runner.scripts.script import Script
     from runner.session.options import Observer
     from runner.trials.record import Record
 
@@ -61,10 +65,22 @@ class Budget:
     """True where something was not asked because nothing was left."""
     begun: float = field(default_factory=time.monotonic)
 
+    @property
+    def left(self) -> int | None:
+        """The number of trials that may still run; None: as many as it takes."""
+        return None if self.trials is None else self.trials - self.executed
+
+    @property
+    def is_spent(self) -> bool:
+        """True where something was not asked, or nothing is left for a trial of each of two cells."""
+        with suppress(BudgetSpentError):
+            self.check(2)
+        return self.ended
+
     def check(self, trials: int, seconds: float = 0.0) -> None:
         """Raise BudgetSpentError where so many trials, which may take so long, are more than is left."""
         late = self.seconds is not None and time.monotonic() - self.begun + seconds > self.seconds
-        if late or (self.trials is not None and self.executed + trials > self.trials):
+        if late or (self.left is not None and trials > self.left):
             self.ended = True
             raise BudgetSpentError
 
@@ -84,6 +100,10 @@ class Experimenter:
     distinction: Distinction | None = None
     artifacts: tuple[str, ...] = ()
     """Further files that trials keep."""
+    patch: Patch = UNPATCHED
+    """What the scripts run with in place of some of their files."""
+    requirements: tuple[str, ...] = ()
+    """What the environments hold beside what the matrix says (PEP 508)."""
     trials: dict[Combination, list[Trial]] = field(default_factory=dict)
     """The trials of every combination that was asked about, judged by the matrix's criterion or the level's."""
     contents: dict[Combination, tuple[tuple[str, str], ...]] = field(default_factory=dict)
@@ -93,11 +113,13 @@ class Experimenter:
 
         Raises BudgetSpentError, and runs nothing, where these are more than the budget has left.
         """
+        if self.distinction and self.distinction.certain:
+            questions = tuple(replace(one, trials=1) for one in questions)
         trials = sum(one.trials for one in questions)
         self.budget.check(trials, self._expected_s(trials))
         wanted = {one.about: self._ran(one.about) + one.trials for one in questions}
         for number, group in groupby(sorted(wanted, key=wanted.__getitem__), key=wanted.__getitem__):
-            self._take(list(group), self._exactly(number), run=True)
+            self._take(list(group), self._exactly(number, asked=True), run=True)
         return {about: self.evidence(about) for about in wanted}
 
     def _expected_s(self, trials: int) -> float:
@@ -109,12 +131,15 @@ class Experimenter:
         """The evidence in the store about combinations; nothing is run."""
         combinations = [one for one in dict.fromkeys(about) if one not in self.trials]
         if combinations:
-            self._take(combinations, self._exactly(MOST_RECORDED), run=False)
+            self._take(combinations, self._exactly(MOST_RECORDED, asked=True), run=False)
         return {one: self.evidence(one) for one in about if self.trials.get(one)}
 
     def compared(self, good: Combination, bad: Combination) -> tuple[JudgedCell, JudgedCell]:
-        """Good and bad under the matrix's own `seeds:`, or as many each as the budget has, held against each other."""
-        seeds, most = self.matrix.seeds, self.budget.trials
+        """Good and bad under the matrix's own `seeds:`, or as many each as the budget has, held against each other.
+
+        What trials may cost is measured by the good one from then on.
+        """
+        seeds, most = self.matrix.seeds, self.budget.left
         if most is not None and most < 2 * most_trials(seeds):
             seeds = self._exactly(max(1, min(seeds.cap, most // 2) if seeds.fixed else most // 2))
         for one in (good, bad):
@@ -135,14 +160,36 @@ class Experimenter:
             if not lacking:
                 break
             unmade |= self._run(progress, lacking, further=True)
+        if self.matrix.judging.costs:
+            bound = against_baseline(self.matrix.judging, judged.by_id[self.cell(good)].trials)
+            self.matrix = replace(self.matrix, judging=bound)
         self._keep([good, bad], progress)
         return judged.by_id[self.cell(good)], judged.by_id[self.cell(bad)]
+
+    def outcomes(self, about: Sequence[Combination], *, run: bool = True) -> list[JudgedCell]:
+        """The outcomes of combinations under the matrix's own `seeds:`, by as many trials as the budget has.
+
+        Raises BudgetSpentError where it has none for each. Without `run` they are those of what is stored.
+        """
+        seeds, number = self.matrix.seeds, len(set(map(self.cell, about)))
+        if run and self.budget.left is not None:
+            left = self.budget.left // max(1, number)
+            seeds = seeds if left >= most_trials(seeds) else self._exactly(max(1, min(seeds.cap, left)))
+        known = self._take(about, seeds, run=False)
+        lacking = [one for one in about if known[self.cell(one)].wanted] if run else []
+        if lacking:
+            self.budget.check(len(lacking), self._expected_s(len(lacking)))
+            known = self._take(about, seeds, run=True)
+        return [judge_cell(self.cell(one), known[self.cell(one)].finished, seeds) for one in about]
 
     def evidence(self, about: Combination) -> Evidence:
         """The evidence about a combination now."""
         trials = self.trials.get(about, [])
         trials = self.distinction.relabelled(trials) if self.distinction else trials
-        found = evidence_of(trials, self.matrix.seeds, contents=self.contents.get(about, ()))
+        seeds = replace(self.matrix.seeds, fixed=False)  # a fixed number is enough for a cell, not for a claim
+        found = evidence_of(trials, seeds, contents=self.contents.get(about, ()))
+        if self.distinction and self.distinction.certain and found.trials:
+            found = self.distinction.made_certain(found)
         if why := self._changed_nothing(about):
             return Evidence(trials=found.trials, blocked=why, exhausted=True)
         return found
@@ -156,6 +203,12 @@ class Experimenter:
         found = {**self.shared.values, **about.cell.values, **pins}
         names = [axis.name for axis in self.matrix.axes if axis.name in found]
         return CellId.of({name: found[name] for name in dict.fromkeys((*names, *found))})
+
+    def script(self, about: Combination) -> Script:
+        """The script of a combination as the user wrote it, with the patch: without import flavour and backend."""
+        values = self.cell(about).values
+        written = CellId.of({axis: value for axis, value in values.items() if axis not in {"import", "backend"}})
+        return self.laboratory.records.script(self._cell(written), self.setup)
 
     def _ran(self, about: Combination) -> int:
         return sum(record.ran for record, _ in self.trials.get(about, ()))
@@ -174,11 +227,11 @@ class Experimenter:
     @property
     def setup(self) -> Setup:
         """The setup of all trials of the investigation."""
-        return Setup.of(self.matrix).keeping(self.artifacts)
+        return Setup.of(self.matrix).keeping(self.artifacts).editing(self.patch, self.requirements)
 
-    def _exactly(self, number: int) -> Seeds:
-        """So many seeds, whatever they show."""
-        return Seeds(lead=number, cap=number, fixed=True, as_written=self.matrix.seeds.as_written)
+    def _exactly(self, number: int, *, asked: bool = False) -> Seeds:
+        """So many seeds, whatever they show; `asked` by a search, which two that broke alike by chance do not end."""
+        return Seeds(lead=number, cap=number, fixed=True, as_written=self.matrix.seeds.as_written, asked=asked)
 
     def _take(self, combinations: Sequence[Combination], seeds: Seeds, *, run: bool) -> Mapping[CellId, Progress]:
         """Take the trials of combinations that `seeds` asks for; those that are not stored run, where `run` is true."""
@@ -271,6 +324,11 @@ class Experimenter:
         self.distinction = distinction
         for about, trials in self.trials.items():
             self.trials[about] = self._judged(record for record, _ in trials)
+
+    def editing(self, patch: Patch, requirements: Sequence[str] = ()) -> Experimenter:
+        """An experimenter of its own trials, whose scripts or environments are other ones, on top of this one's."""
+        further = (*self.requirements, *requirements)
+        return replace(self, patch=patch.after(self.patch), requirements=further, trials={}, contents={})
 
     def keeping(self, *artifacts: str) -> Experimenter:
         """An experimenter of its own trials, which keep further files and are judged by the matrix alone."""

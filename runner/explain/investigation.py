@@ -18,18 +18,22 @@ from typing import TYPE_CHECKING
 from runner.explain.account_sentences import sentences_of, unknown_of
 from runner.explain.distinction import DistinctionKind, distinction_between, finals
 from runner.explain.experimenter import Budget, Experimenter
+from runner.explain.foreseen import foreseen
 from runner.explain.removal import removed_name
-from runner.explain.step_comparison import compare_steps
-from runner.explain.switches import FRAMEWORK, interventions_on
+from runner.explain.step_comparison import compare_calls, compare_steps
+from runner.explain.switches import FRAMEWORK, OUTSIDE_TRAINING, interventions_on
 from runner.explain.walk import Span, is_ordered, places_of
+from runner.investigate.attempt import InterveneRules
 from runner.investigate.attribute import attribute
 from runner.investigate.bisect import BisectRules, bisect
-from runner.investigate.intervene import InterveneRules, intervene
+from runner.investigate.intervene import intervene
 from runner.investigate.question import AttributeRules, BudgetSpentError, Combination, answered
 from runner.matrix.cell_id import CellId
 from runner.outcomes.account import Account, Decision, Factor, Side
 from runner.outcomes.comparing import compare
 from runner.outcomes.significance import fisher, rate_interval
+from runner.outcomes.verdict import Label
+from runner.scripts.patching import UNPATCHED
 from runner.session.options import Unwatched
 
 if TYPE_CHECKING:
@@ -41,9 +45,10 @@ if TYPE_CHECKING:
     from runner.investigate.intervene import Interventions
     from runner.laboratory.laboratory import Laboratory
     from runner.matrix.matrix_file import Matrix
-    from runner.outcomes.account import Bisection, Cause, Counts, RemovedName, TraceFinding, Tried
+    from runner.outcomes.account import Bisection, Cause, Counts, ForeseenChange, RemovedName, TraceFinding, Tried
     from runner.outcomes.comparison import CellComparison
     from runner.outcomes.judged_cell import JudgedCell
+    from runner.scripts.patching import Patch
     from runner.session.options import Observer
 
 MOST_FOR_PACKAGES = 40
@@ -61,13 +66,18 @@ class Investigation:
     compared: CellComparison
     distinction: Distinction | None
     experimenter: Experimenter
+    begun: tuple[int, float]
+    """The trials that had run for others before, and when it began (`time.monotonic`)."""
     attribution: Attribution | None = None
     bisections: list[tuple[Bisection, Sequence[Combination]]] = field(default_factory=list)
     """Each with the combinations that its places stand for."""
     pair: tuple[Combination, Combination] | None = None
     """The closest good and bad cells: those that interventions are tried on."""
     removed: RemovedName | None = None
+    foreseen: tuple[ForeseenChange, ...] = ()
     interventions: Interventions | None = None
+    spared: int = 0
+    """The number of switches that were not tried: the cause was proven, or lies before what they act on."""
     trace: TraceFinding | None = None
 
     @property
@@ -80,8 +90,10 @@ class Investigation:
         """The account, with the sentences that its findings allow; `command` is what asked for it."""
         experimenter, pair = self.experimenter, self.pair
         rates, level = self.compared.rates, self.compared.level
+        rule = self.distinction and self.distinction.told(experimenter.trials.get(self.bad, ()))
+        leveled = rule is not None and rule.kind is DistinctionKind.LEVEL
         found = Account(
-            id=self._id(),
+            id=question_id(experimenter.matrix, *(experimenter.cell(one) for one in (self.good, self.bad))),
             runner_version=importlib.metadata.version("convergence-matrix"),
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             engine=experimenter.laboratory.equipment.engine.kind.value,
@@ -90,23 +102,27 @@ class Investigation:
             good=self._side(self.good, self.outcomes[0]),
             bad=self._side(self.bad, self.outcomes[1]),
             shared=dict(experimenter.shared.values),
-            telling=str(self.distinction or ""),
-            fault=self.distinction.fault if self.distinction else "",
-            ending=self.distinction is not None and self.distinction.kind is DistinctionKind.ENDING,
+            telling=str(rule or ""),
+            fault=rule.fault if rule else "",
+            ending=rule is not None and rule.kind is DistinctionKind.ENDING,
+            leveled=leveled,
             real=self.real,
             comparison=self._comparison(),
-            p=rates.adjusted_p if rates and rates.sure else level.adjusted_p if level else None,
+            p=level.adjusted_p if level and leveled else rates.adjusted_p if rates and rates.sure else None,
             causes=self.attribution.causes if self.attribution else (),
             tried=self.attribution.tried if self.attribution else (),
             bisections=tuple(bisection for bisection, _ in self.bisections),
             pair=(self._values(pair[0]), self._values(pair[1])) if pair else None,
             removed=self.removed,
+            foreseen=self.foreseen,
             switches=self.interventions.tested if self.interventions else (),
+            spared=self.spared,
             trace=self.trace,
             sentences=(),
-            trials=experimenter.budget.executed,
+            trials=experimenter.budget.executed - self.begun[0],
             rests_on=sum(record.ran for trials in experimenter.trials.values() for record, _ in trials),
-            seconds=round(time.monotonic() - experimenter.budget.begun, 1),
+            seconds=round(time.monotonic() - self.begun[1], 1),
+            ended=experimenter.budget.ended,
         )
         found = found.model_copy(update={"sentences": tuple(sentences_of(found))})
         return found.model_copy(update={"unknown": tuple(unknown_of(found, ended=experimenter.budget.ended))})
@@ -124,13 +140,6 @@ class Investigation:
         low, high = rate_interval((bad, good), (of_bad, of_good))
         p = fisher((good, bad), (of_good, of_bad))
         return f"{text}, rates that differ by {100 * low:+.0f} to {100 * high:+.0f} percentage points, p = {p:.2g}"
-
-    def _id(self) -> str:
-        """The same for the same question about the same matrix."""
-        experimenter = self.experimenter
-        ends = [[list(pair) for pair in one.cell.pairs] for one in (self.good, self.bad)]
-        question = [experimenter.matrix.path.name, dict(experimenter.shared.values), *ends]
-        return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:12]
 
     def _side(self, about: Combination, outcome: JudgedCell) -> Side:
         return Side(
@@ -150,6 +159,14 @@ def _successes(counts: Counts) -> tuple[int, int]:
     return counts.good, counts.good + counts.bad + counts.other
 
 
+def question_id(matrix: Matrix, good: CellId, bad: CellId) -> str:
+    """The id of an account: the same for the same question about the same matrix."""
+    shared = {name: value for name, value in good if bad.get(name) == value}
+    ends = [[list(pair) for pair in _without(one, CellId.of(shared)).cell.pairs] for one in (good, bad)]
+    text = json.dumps([matrix.path.name, shared, *ends], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def explain(
     laboratory: Laboratory,
     matrix: Matrix,
@@ -158,11 +175,14 @@ def explain(
     *,
     budget: Budget | None = None,
     every: str = "patch",
+    thorough: bool = False,
     observer: Observer | None = None,
+    patch: Patch = UNPATCHED,
 ) -> Investigation:
     """Find out why two cells of a matrix differ.
 
-    `every` says which releases a bisection may land on, `observer` hears what is being asked. Raises what a run raises.
+    `every` says which releases a bisection may land on, `thorough` goes on once a cause is proven, `observer` hears
+    what is being asked, `patch` is what the script runs with. Raises what a run raises.
     """
     shared = CellId.of({name: value for name, value in good if bad.get(name) == value})
     experimenter = Experimenter(
@@ -171,7 +191,9 @@ def explain(
         observer=observer or Unwatched(),
         budget=budget or Budget(),
         shared=shared,
+        patch=patch,
     )
+    begun = experimenter.budget.executed, time.monotonic()
     ends = _without(good, shared), _without(bad, shared)
     experimenter.observer.note("Is it real? Both cells, under the seeds of the matrix.")
     outcomes = experimenter.compared(*ends)
@@ -183,11 +205,12 @@ def explain(
         compared=compare(outcomes[1], outcomes[0]),
         distinction=distinction_between(ours, theirs, criterion=bool(experimenter.matrix.criterion)),
         experimenter=experimenter,
+        begun=begun,
     )
     if found.distinction is None:
         return found
     experimenter.judge_by(found.distinction)
-    _Steps(found, every=every).go()
+    _Steps(found, every=every, thorough=thorough).go()
     return found
 
 
@@ -201,6 +224,7 @@ class _Steps:
 
     found: Investigation
     every: str
+    thorough: bool
 
     def go(self) -> None:
         found, experimenter = self.found, self.found.experimenter
@@ -212,18 +236,15 @@ class _Steps:
         for cause in found.attribution.causes:
             self._bisect(cause)
         found.pair = self._closest()
+        found.foreseen = foreseen(experimenter, *found.pair)
         found.removed = removed_name(experimenter, *found.pair)
-        initial = None
-        if all(self._trains(one) for one in found.pair):
-            self.found.experimenter.observer.note(
-                "Where first? Both cells from the same weights on, with the same batches."
-            )
-            with suppress(BudgetSpentError):
-                found.trace, initial = compare_steps(experimenter, *found.pair)
-        self._intervene(*found.pair, initial=initial)
+        self._intervene(*found.pair, initial=None, only_likely=True)
+        if not self._proven:
+            initial = self._trace(*found.pair) if self.thorough or found.removed is None else None
+            self._intervene(*found.pair, initial=initial)
         if found.removed and found.removed.package in FRAMEWORK:
             return  # it was theirs, and not of another package that came along
-        if experimenter.budget.ended:
+        if experimenter.budget.ended or self._proven or self._is_foreseen:
             return
         self.found.experimenter.observer.note(
             "Which package? The packages that the axes brought along, each by itself."
@@ -233,12 +254,43 @@ class _Steps:
             if within is not None:
                 self._bisect_packages(within)
 
+    @property
+    def _proven(self) -> bool:
+        """True where a cause is proven, and nothing beyond is asked."""
+        return not self.thorough and self.found.interventions is not None and self.found.interventions.proven
+
+    @property
+    def _is_foreseen(self) -> bool:
+        """True where it is known what an axis of the cause changes for the script: no companion is asked then."""
+        causes = self.found.attribution.causes if self.found.attribution else ()
+        axes = {name for cause in causes for name in cause.names}
+        axes |= {"keras", "tensorflow", "tf-keras"} if axes & {"keras", "tensorflow", "tf-keras"} else set()
+        same = self.found.trace is not None and self.found.trace.agrees
+        return not self.thorough and any((one.sure or same) and one.package in axes for one in self.found.foreseen)
+
     def _attributed(self, factors: Sequence[Factor], *, components: bool) -> Attribution:
         """The axes that do it; with `components` also the packages that came along: that takes the most trials."""
         experimenter = self.found.experimenter
         known = experimenter.recorded(list(experimenter.trials))
         rules = AttributeRules(components=components, budget=MOST_FOR_PACKAGES if components else None)
         return answered(attribute(factors, rules, known), experimenter.answer)
+
+    def _trace(self, good: Combination, bad: Combination) -> InitialWeights | None:
+        """Find the first place where the cells differ; their initial weights, where they were seen."""
+        found, initial = self.found, None
+        with suppress(BudgetSpentError):
+            if all(self._trains(one) for one in (good, bad)):
+                found.experimenter.observer.note(
+                    "Where first? Both cells from the same weights on, with the same batches."
+                )
+                found.trace, initial = compare_steps(found.experimenter, good, bad)
+            elif self._trains(good) and self._ends(bad) == {Label.CRASHED_BUILD_MODEL}:
+                found.experimenter.observer.note("Where first? What the calls of both cells are given.")
+                found.trace = compare_calls(found.experimenter, good, bad)
+        return initial
+
+    def _ends(self, about: Combination) -> set[Label]:
+        return {verdict.label for _, verdict in self.found.experimenter.trials.get(about, ())}
 
     def _trains(self, about: Combination) -> bool:
         """True where a training was seen in a trial of a cell: else there are no steps."""
@@ -310,18 +362,35 @@ class _Steps:
                 return good or self.found.good, bad or self.found.bad
         return self.found.good, self.found.bad
 
-    def _intervene(self, good: Combination, bad: Combination, *, initial: InitialWeights | None) -> None:
-        """Try the switches of two cells."""
+    def _intervene(
+        self, good: Combination, bad: Combination, *, initial: InitialWeights | None, only_likely: bool = False
+    ) -> None:
+        """Try the switches of two cells; only those that live objects speak for where `only_likely`."""
         experimenter = self.found.experimenter
-        switches = interventions_on(experimenter, good, bad, removed=self.found.removed, initial=initial)
+        hints = [self.found.trace.sentence] if self.found.trace else []
+        pointers = " ".join([*hints, *(one.path for one in self.found.foreseen)])
+        switches = interventions_on(
+            experimenter, good, bad, removed=self.found.removed, initial=initial, trace=pointers
+        )
+        spared = len(switches)
+        trace = self.found.trace if not self.thorough else None
+        beside = trace is not None and (trace.given or trace.agrees)  # how it trains is not why
+        if only_likely or beside:
+            switches = [one for one in switches if one.likely or (beside and one.name in OUTSIDE_TRAINING)]
+        spared -= len(switches)
+        self.found.spared = spared if beside else 0
         if not switches:
             return
         self.found.experimenter.observer.note(
             f"Which mechanism? {len(switches)} switch{'' if len(switches) == 1 else 'es'}, one at a time."
         )
         about = [good, bad, *(one.on for one in switches), *(one.reverse for one in switches if one.reverse)]
-        search = intervene(good, bad, switches, InterveneRules(), experimenter.recorded(about))
-        self.found.interventions = answered(search, experimenter.answer)
+        rules = InterveneRules(thorough=self.thorough)
+        search = intervene(good, bad, switches, rules, experimenter.recorded(about))
+        found = answered(search, experimenter.answer)
+        self.found.interventions = found
+        if found.proven or beside:
+            self.found.spared = found.spared + spared
 
 
 def first_tried(places: Iterable[tuple[Tried, Combination]], decision: Decision) -> Combination | None:

@@ -38,8 +38,8 @@ def sides_of(cells: Sequence[Cell], good: str, bad: str) -> Pair:
     pairs = [(one, other) for one, other in dict.fromkeys(pairs) if one != other]
     if not pairs:
         raise UsageError(f"--good {good} and --bad {bad} name the same cell. Name two that differ.")
-    fewest = min(map(_distance, pairs))
-    closest = [pair for pair in pairs if _distance(pair) == fewest]
+    fewest = min(map(axes_apart, pairs))
+    closest = [pair for pair in pairs if axes_apart(pair) == fewest]
     if len(closest) > 1:
         open_axes = sorted({axis for one, _ in closest for axis in one.values if _varies(axis, closest)})
         raise UsageError(
@@ -74,7 +74,33 @@ def sides_in(results: Results) -> Pair:
             "No recorded cell is good while another is bad. Run the matrix first, or name two cells:"
             " --good import=tf.keras --bad import=keras."
         )
-    return min(found, key=_distance)
+    return min(found, key=axes_apart)
+
+
+def sides_for(results: Results, bad: str, good: str = "") -> Pair:
+    """The closest recorded good cell, of those that `good` names, and the cell that `bad` names.
+
+    Raises UsageError where there is none of either.
+    """
+    if good:
+        return sides_of(results.cells, good, bad)
+    wanted = _read("--fix-for", bad)
+    kinds = list(zip(results.cells, results.outcomes, strict=True))
+    found = [
+        (one.id, other.id)
+        for other in results.cells
+        if other.id.matches(wanted)
+        for one, outcome in kinds
+        if outcome.kind is OutcomeKind.GOOD and one.id != other.id
+    ]
+    good_ones = {cell.id for cell, outcome in kinds if outcome.kind is OutcomeKind.GOOD}
+    found = [pair for pair in found if pair[1] not in good_ones]
+    if not found:
+        raise UsageError(
+            f"--fix-for {bad}: no such cell is bad while another one is recorded as good. Run the matrix first, or name"
+            " both cells: --good tensorflow=2.10.1 --fix-for tensorflow=2.16.1."
+        )
+    return min(found, key=axes_apart)
 
 
 def cell_and_ends(cells: Sequence[Cell], axis: str, first: str, last: str) -> tuple[CellId, tuple[str, str]]:
@@ -103,7 +129,8 @@ def cell_and_ends(cells: Sequence[Cell], axis: str, first: str, last: str) -> tu
     return ids[0], ends
 
 
-def _distance(pair: Pair) -> int:
+def axes_apart(pair: Pair) -> int:
+    """The number of axes in which two cells differ."""
     good, bad = pair
     return sum(good.get(axis) != bad.get(axis) for axis in {**good.values, **bad.values})
 

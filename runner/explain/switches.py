@@ -6,19 +6,22 @@ A prelude that was made for an investigation is written beside the records and n
 from __future__ import annotations
 
 import hashlib
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from runner.investigate.intervene import Intervention
+from runner.investigate.attempt import Intervention
 from runner.matrix.axes import NO_PRELUDE
 from runner.matrix.releases import of_the_era
-from runner.preludes.defaults import defaults_that_differ, explicit
+from runner.outcomes.verdict import Label
+from runner.preludes.defaults import STATES, defaults_that_differ, explicit
 from runner.preludes.prelude import OR, catalogue, fixed_order, initial_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from runner.explain.experimenter import Experimenter
     from runner.investigate.question import Combination
@@ -39,8 +42,35 @@ MADE_FOR = 4
 BRING_BACK = frozenset({"legacy-keras", "import-tf-keras", "legacy-optimizers"})
 """Switches that put an earlier Keras, or its optimizers, in place: what the later one took away is there again."""
 
+BEFORE_IMPORTS = frozenset({"legacy-keras", "import-tf-keras", "numpy-legacy-promotion", "numpy-weak-promotion"})
+"""Switches that act while packages are imported; no other one changes how an import ends."""
+OUTSIDE_TRAINING = BEFORE_IMPORTS | {"learning-phase-off", "learning-phase-on"}
+"""Switches that may change what is made of a training that is the same."""
+ON_OBJECTS = frozenset(
+    {"frozen-batchnorm-infers", "frozen-batchnorm-trains", "normalization-sample-variance", "unfused-normalization"}
+    | {"guarded-unit-length", "unguarded-unit-length"}
+)
+"""Switches that act on layers and optimizers, where some are made; those that make defaults explicit do so too."""
+IN_TRAINING = frozenset({"initial-weights", "data-order", "no-xla-jit", "torch-foreach-off", "torch-fused-off"})
+"""Switches that act once a training begins."""
 FRAMEWORK = frozenset({"tensorflow", "tensorflow_core", "keras", "tf_keras"})
 """The import names of TensorFlow and Keras, whose releases go together."""
+_FRAMES = ("keras", "tensorflow", "torch", "jax", "tf_keras")
+"""Parts of the places in a fault that is of a framework."""
+_EARLY = frozenset({Label.CRASHED_IMPORT, Label.CRASHED_AT_START, Label.CRASHED_BUILD_MODEL})
+_NAMED_IN_TRACES = {
+    "normalization": "BatchNormalization",
+    "batchnorm": "BatchNormalization",
+    "unit-length": "Normalization",
+    "learning-phase": "output",
+    "initial-weights": "initial",
+    "data-order": "batch",
+    "optimizers": "update",
+    "variables": "recurrent kernel",
+}
+"""Parts of the names of switches, and what a trace names where they may act."""
+_AGREES = re.compile(r"[^:;]*\bagrees?\b[^;]*(?:;|$)")
+"""The part of such a sentence that names what does not differ."""
 _STANDS_FOR = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")}
 """Distributions that hold the same package."""
 
@@ -52,15 +82,45 @@ def interventions_on(
     *,
     removed: RemovedName | None,
     initial: tuple[str, str] | None,
+    trace: str = "",
 ) -> list[Intervention]:
     """The interventions to try on two cells; where the bad one misses a name, only those that may bring it back.
 
-    `initial` are the recorded initial weights of the good and of the bad cell.
+    Those that act too late for the bad cell's crash are left out. `initial` are the recorded initial weights of the
+    good and of the bad cell, `trace` is the sentence on where their trainings part.
     """
     if removed is None:
         made = interventions_made_for(experimenter, good, bad, initial)
-        return [*interventions_from_catalogue(experimenter, good, bad), *made]
-    return bringing_back(removed, interventions_from_catalogue(experimenter, good, bad))
+        found = [*interventions_from_catalogue(experimenter, good, bad), *made]
+    else:
+        found = bringing_back(removed, interventions_from_catalogue(experimenter, good, bad))
+    labels = {verdict.label for _, verdict in experimenter.trials.get(bad, ())}
+    states = (one.class_name for one in _differing(experimenter, good, bad) if one.key in STATES)
+    trace = " ".join([trace, *states])
+    fault = experimenter.distinction.fault if experimenter.distinction else ""
+    return [pointed_at(one, trace) for one in found if can_act(one.name, labels, fault)]
+
+
+def can_act(name: str, ends: Collection[Label], fault: str = "") -> bool:
+    """True where a switch acts before a cell's trials end, all of them by a crash; else it can't change that.
+
+    What raises after the training and outside of the frameworks, by its `fault`, is nothing that they do.
+    """
+    if set(ends) == {Label.CRASHED_AFTER_TRAINING} and fault and not any(name in fault for name in _FRAMES):
+        return name in OUTSIDE_TRAINING
+    if not ends or not set(ends) <= _EARLY:
+        return True
+    late = {*IN_TRAINING} if Label.CRASHED_BUILD_MODEL in ends else {*IN_TRAINING, *ON_OBJECTS}
+    if set(ends) == {Label.CRASHED_IMPORT}:
+        return name in BEFORE_IMPORTS
+    return name not in late and not (name.startswith("explicit-") and Label.CRASHED_BUILD_MODEL not in ends)
+
+
+def pointed_at(one: Intervention, trace: str) -> Intervention:
+    """The same switch, tried first where the sentence on the first difference names what it acts on as differing."""
+    differing = _AGREES.sub("", trace)
+    named = [thing for word, thing in _NAMED_IN_TRACES.items() if word in one.name]
+    return replace(one, likely=True) if any(thing in differing for thing in named) else one
 
 
 def bringing_back(removed: RemovedName, interventions: Iterable[Intervention]) -> list[Intervention]:
@@ -71,7 +131,7 @@ def bringing_back(removed: RemovedName, interventions: Iterable[Intervention]) -
 def interventions_from_catalogue(experimenter: Experimenter, good: Combination, bad: Combination) -> list[Intervention]:
     """Every switch of the catalogue that applies to what the bad cell holds, with the reverse where that applies."""
     ours, theirs = (dict(experimenter.contents.get(one, ())) for one in (good, bad))
-    added = _legacy_keras(experimenter, theirs)
+    added = missing_legacy_keras(experimenter, theirs)
     found = []
     for switch in catalogue().values():
         bare = applies(switch, theirs)
@@ -103,7 +163,7 @@ def interventions_from_catalogue(experimenter: Experimenter, good: Combination, 
     return found
 
 
-def _legacy_keras(experimenter: Experimenter, contents: Mapping[str, str]) -> dict[str, str]:
+def missing_legacy_keras(experimenter: Experimenter, contents: Mapping[str, str]) -> dict[str, str]:
     """The package tf-keras, Keras 2, that a user had with a TensorFlow, where an environment lacks it; else nothing.
 
     It can be added: without being asked for it changes nothing.
@@ -128,7 +188,7 @@ def interventions_made_for(
 
     `initial` are the recorded initial weights of the good and of the bad cell.
     """
-    defaults = _defaults(experimenter, good, bad)[:MOST_DEFAULTS]
+    defaults = differing_defaults(experimenter, good, bad)[:MOST_DEFAULTS]
     for default in defaults:
         one, other = explicit(default), default.turned()
         yield Intervention(
@@ -140,6 +200,8 @@ def interventions_made_for(
             on=with_prelude(bad, written(experimenter, one)),
             reverse_name=f"{other.class_name} {other.key}={other.good}" if other.settable else "",
             reverse=with_prelude(good, written(experimenter, explicit(other))) if other.settable else None,
+            likely=True,
+            shown=True,
         )
     if len(defaults) > 1:
         yield _all_at_once(experimenter, good, bad, defaults)
@@ -180,14 +242,20 @@ def _all_at_once(
         reverse_name="the bad cell's defaults at once" if turned else "",
         reverse=with_prelude(good, written(experimenter, explicit(*turned))) if turned else None,
         unless=frozenset(explicit(one).name for one in defaults),
+        likely=True,
+        shown=True,
     )
 
 
-def _defaults(experimenter: Experimenter, good: Combination, bad: Combination) -> list[Default]:
+def differing_defaults(experimenter: Experimenter, good: Combination, bad: Combination) -> list[Default]:
     """The defaults that differ between the live objects of the two cells, and can be set; each once."""
-    ours, theirs = (_configs(experimenter, one) for one in (good, bad))
-    found = {(one.class_name, one.key): one for one in defaults_that_differ(ours, theirs) if one.settable}
+    found = {(one.class_name, one.key): one for one in _differing(experimenter, good, bad) if one.settable}
     return list(found.values())
+
+
+def _differing(experimenter: Experimenter, good: Combination, bad: Combination) -> tuple[Default, ...]:
+    """All that differs between the live objects of the two cells."""
+    return defaults_that_differ(*(_configs(experimenter, one) for one in (good, bad)))
 
 
 def _configs(experimenter: Experimenter, about: Combination) -> dict[str, str]:
@@ -199,10 +267,9 @@ def _configs(experimenter: Experimenter, about: Combination) -> dict[str, str]:
 def written(experimenter: Experimenter, prelude: Prelude) -> str:
     """Keep a prelude's source beside the records; its path as the axis `prelude` takes it."""
     digest = hashlib.sha256(prelude.source.encode()).hexdigest()[:8]
-    path = experimenter.laboratory.equipment.workplace.root / FOLDER / f"{prelude.name}-{digest}.py"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(prelude.source, "utf-8")
-    return path.relative_to(experimenter.matrix.folder.absolute()).as_posix()
+    files, name = experimenter.laboratory.equipment.workplace.files, f"{FOLDER}/{prelude.name}-{digest}.py"
+    files.write(name, prelude.source.encode())
+    return (files.path / name).relative_to(experimenter.matrix.folder.absolute()).as_posix()
 
 
 def applies(switch: CatalogueSwitch, contents: Mapping[str, str]) -> bool:

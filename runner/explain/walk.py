@@ -125,6 +125,23 @@ def _newest(published: Published, between: Sequence[Published]) -> Published | N
     return max(out, key=lambda release: release.version, default=None)
 
 
+def span_along(
+    matrix: Matrix, cell: CellId, axis: str, ends: tuple[str, str], releases: Releases
+) -> tuple[Span, CellId]:
+    """The span between two values of an axis of a cell, and the values of the axes that stay.
+
+    Raises UsageError for an axis without an order, and for ends that are one.
+    """
+    first, last = ends
+    if not is_ordered(axis, first, last):
+        raise UsageError(f"{axis} has no order to bisect: only packages and python have. Use `explain`.")
+    if first == last:
+        raise UsageError(f"{axis} has one value only, {first}. Name the two ends: --from VERSION --to VERSION.")
+    along = partners(matrix, cell, axis, ends, releases)
+    shared = CellId.of({name: value for name, value in cell if name != axis and name not in along})
+    return Span(axis=axis, good=first, bad=last, beside=CellId.of({}), along=along), shared
+
+
 def walk(
     laboratory: Laboratory,
     matrix: Matrix,
@@ -138,16 +155,13 @@ def walk(
 ) -> Walk:
     """Find every flip along an axis of a cell that has `values` on the others; what goes with it moves with it.
 
-    Raises UsageError for an axis without an order, and for ends that are one.
+    Raises UsageError for an axis without an order, for ends that are one, and where costs are judged, which are walked
+    by `walk_costs`.
     """
-    first, last = ends
-    if not is_ordered(axis, first, last):
-        raise UsageError(f"{axis} has no order to bisect: only packages and python have. Use `explain`.")
-    if first == last:
-        raise UsageError(f"{axis} has one value only, {first}. Name the two ends: --from VERSION --to VERSION.")
-    along = _along(matrix, cell, axis, ends)
-    shared = CellId.of({name: value for name, value in cell if name != axis and name not in along})
-    span = Span(axis=axis, good=first, bad=last, beside=CellId.of({}), along=along)
+    if matrix.judging.costs:
+        limit = matrix.judging.costs[0]
+        raise UsageError(f"The matrix judges what trials cost: bisect it with --on '{limit}'.")
+    span, shared = span_along(matrix, cell, axis, ends, laboratory.releases)
     places = places_of(laboratory, span, every)
     experimenter = Experimenter(
         laboratory=laboratory,
@@ -156,7 +170,7 @@ def walk(
         budget=budget or Budget(),
         shared=shared,
     )
-    experimenter.observer.note(f"{len(places)} values of {axis}, from {first} to {last}; the two ends come first.")
+    experimenter.observer.note(f"{len(places)} values of {axis}, from {ends[0]} to {ends[1]}; the two ends come first.")
     experimenter.compared(places[0], places[-1])
     distinction = _distinction(experimenter.trials[places[0]], experimenter.trials[places[-1]])
     if distinction:
@@ -185,14 +199,27 @@ def _distinction(ours: Sequence[Trial], theirs: Sequence[Trial]) -> Distinction 
     return next((one for one in found if one.level is None or one.level.operator.minimises is minimised), None)
 
 
-def _along(matrix: Matrix, cell: CellId, axis: str, ends: tuple[str, str]) -> dict[str, tuple[str, str]]:
-    """The axes that `era` pairs with this one: their values at its two ends, where cells of the matrix have them."""
+def partners(
+    matrix: Matrix, cell: CellId, axis: str, ends: tuple[str, str], releases: Releases
+) -> dict[str, tuple[str, str]]:
+    """The axes that `era` pairs with this one: their values at its two ends.
+
+    Those of the matrix's own cells; for an end that it does not name, what went with that release.
+    """
     paired = {one.name for one in matrix.axes for value in one.values if value.beside is not None}
-    if not paired or axis != matrix.base.name:
+    if axis != matrix.base.name:
         return {}
     at = {value: one.id for one in expand(matrix) if (value := one.id.get(axis)) is not None}
-    return {
-        name: (at[ends[0]].values[name], at[ends[1]].values[name])
-        for name in paired
-        if cell.get(name) is not None and all(end in at for end in ends)
-    }
+    found = {}
+    for name in paired & cell.values.keys():
+        values = [_partner(name, axis, end, at, releases) or cell.values[name] for end in ends]
+        found[name] = values[0], values[1]
+    return found
+
+
+def _partner(name: str, axis: str, end: str, at: Mapping[str, CellId], releases: Releases) -> str | None:
+    if end in at:
+        return at[end].get(name)
+    published = next((one for one in releases(axis) or () if str(one.version) == end), None)
+    chosen = of_the_era(name, axis, published, releases(name) or ()) if published else None
+    return str(chosen.version) if chosen else None

@@ -61,12 +61,6 @@ class Attribution:
         """The effect of each factor that was moved alone."""
         return {next(iter(move.factors)): move.tried.told for move in self.moves if len(move.factors) == 1}
 
-    @property
-    def narrowest(self) -> frozenset[str]:
-        """The smallest set that was tried and is bad: how far a search came whose budget ended before a cause."""
-        bad = [move.factors for move in self.moves if move.tried.told is Decision.BAD]
-        return min(bad, key=len, default=frozenset())
-
 
 def attribute(
     factors: Sequence[Factor], rules: AttributeRules | None = None, known: Answers | None = None
@@ -89,15 +83,30 @@ def attribute(
 
 
 def _with_components(cause: Cause, found: Attribution) -> Cause:
-    """A cause with what was found among the packages that it brought along."""
-    guilty = {name for inner in found.causes for name in inner.names}
+    """A cause with what was found among the packages that it brought along.
+
+    An axis that is only there since the packages can't be had without it, and by itself leaves the cell good, brought
+    them along and no more.
+    """
+    innocent = {next(iter(one.factors)) for one in found.moves if one.alone and one.tried.told is Decision.GOOD}
+    guilty = {name for inner in found.causes for name in inner.names if name in inner.needed or name not in innocent}
+    blocked = (one.tried.counts.reason for one in found.moves if one.factors and one.factors <= guilty)
     return cause.model_copy(
         update={
             "bystanders": tuple(name for name in cause.names if found.causes and name not in guilty),
+            "inseparable": next((one for one in blocked if one), ""),
             "brought": tuple(one.name for one in found.factors if one.pinned),
-            "components": found.causes,
+            "components": tuple(_without_companions(inner, frozenset(cause.names) & guilty) for inner in found.causes),
         }
     )
+
+
+def _without_companions(inner: Cause, own: frozenset[str]) -> Cause:
+    """A cause within the environments, less what an axis of it can't be had without: that comes along with the axis."""
+    if not own & set(inner.names):
+        return inner
+    kept = tuple(one for one in inner.factors if one.name in own or one.name in inner.needed)
+    return inner.model_copy(update={"factors": kept, "coupled": tuple(own & set(inner.coupled))})
 
 
 def _attributed(inquiry: Inquiry) -> Search[Attribution]:

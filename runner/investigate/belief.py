@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from runner.outcomes.account import Counts, Decision
 from runner.outcomes.fingerprint import fault
 from runner.outcomes.tally import seeds_wanted, tally
-from runner.outcomes.verdict import Label
+from runner.outcomes.verdict import BY_CHANCE, Label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +39,6 @@ LEANING = 0.15
 SHAPELESS = "does not converge"
 """The fault of a trial that ended in order with a loss that is neither good nor NaN; its shape differs by seed."""
 
-_BY_CHANCE = frozenset({Label.CRASHED_TRAINING, Label.CRASHED_AFTER_TRAINING})
-"""Labels of trials that broke when chance had played its part already."""
 _GONE_TYPES = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError"})
 _GONE = re.compile(r".*? has no attribute '\w+'|cannot import name '\w+'|No module named '[\w.]+'")
 _NO_LIMIT = 1_000_000
@@ -112,7 +110,7 @@ def evidence_of(trials: Sequence[Trial], seeds: Seeds, *, contents: tuple[tuple[
     faults = Counter(fault_of(trial) for trial in counts.failures)
     endless = seeds if seeds.fixed else replace(seeds, lead=_NO_LIMIT, cap=_NO_LIMIT)
     broke = counts.breaking(endless)
-    by_chance = bool(broke) and broke[0][1].label in _BY_CHANCE
+    by_chance = bool(broke) and broke[0][1].label in BY_CHANCE
     enough = counts.counted_trials >= endless.cap if by_chance else seeds_wanted(trials, endless) == 0
     return Evidence(
         good=len(counts.successes),
@@ -128,11 +126,13 @@ def evidence_of(trials: Sequence[Trial], seeds: Seeds, *, contents: tuple[tuple[
 def fault_of(trial: Trial) -> str:
     """Why a trial failed, such that trials that failed for the same reason have the same text.
 
-    The fingerprint where there was an exception or an abnormal end; else `nan`, or `does not converge` for all other
-    shapes of a loss, which differ from seed to seed. Where something is not there the advice that follows is left out:
-    releases word it differently.
+    The fingerprint where there was an exception or an abnormal end; what it takes too much of; else `nan`, or `does
+    not converge` for all other shapes of a loss, which differ from seed to seed. Where something is not there the
+    advice that follows is left out: releases word it differently.
     """
     verdict = trial[1]
+    if verdict.exceeds is not None:
+        return verdict.exceeds.exceeded
     if (found := fault(trial)) is not None:
         gone = _GONE.match(found.message) if found.type in _GONE_TYPES else None
         return str(replace(found, message=gone.group()) if gone else found)

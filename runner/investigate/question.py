@@ -158,6 +158,11 @@ class Move:
     combination: Combination
     tried: Tried
 
+    @property
+    def alone(self) -> bool:
+        """True where one factor was moved, and no other."""
+        return len(self.factors) == 1
+
 
 @dataclass(kw_only=True)
 class Inquiry:

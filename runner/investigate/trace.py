@@ -5,7 +5,6 @@ What is too large, or is not what a trace looks like, is refused; lines of kinds
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from runner import foreign_json
 from runner.errors import RunnerError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class State(Weight):
     layer: int = Field(ge=0)
 
 
-class Slot(_Line):
+class OptimizerSlot(_Line):
     """A value that an optimizer keeps for a weight; `weight` is the weight's place among all weights."""
 
     kind: _Name
@@ -117,7 +117,7 @@ class TracedStep(_Line):
 
 
 class _Slots(_Line):
-    slots: Annotated[tuple[Slot, ...], Field(max_length=20_000)]
+    slots: Annotated[tuple[OptimizerSlot, ...], Field(max_length=20_000)]
 
 
 class _Initial(_Line):
@@ -129,7 +129,7 @@ class Trace:
     """All that one trial's trace says."""
 
     header: Header
-    slots: tuple[Slot, ...] = ()
+    slots: tuple[OptimizerSlot, ...] = ()
     initial: tuple[Tensor, ...] | None = None
     """The weights before the first step; None where the model was built by its first batch."""
     steps: dict[int, TracedStep] = field(default_factory=dict)
@@ -148,7 +148,7 @@ def parse_trace(text: str) -> Trace:
     lines = text.split("\n")
     whole = lines[:-1]  # a process that was killed leaves half a line
     try:
-        return _trace([json.loads(line) for line in whole if line])
+        return _trace([foreign_json.loads(line) for line in whole if line])
     except (ValueError, TypeError, RecursionError, ValidationError) as error:
         first = str(error).splitlines()[0][:200]
         raise TraceError(

@@ -7,10 +7,11 @@ comes in the order in which it happened, and the customer is never called twice 
 from __future__ import annotations
 
 import heapq
+import math
 import queue
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -18,19 +19,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.environments.lock import Lock
 from runner.errors import BuildFailedError, RunnerError, StoppedError
+from runner.laboratory.executor import TrialOrder
 from runner.laboratory.request import Answer
-from runner.trials.execution import execute
+from runner.plurals import counted
 from runner.trials.record import Record
 from runner.trials.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     from runner.engines.protocol import Engine, Image
     from runner.environments.lock import Environment
     from runner.laboratory.equipment import Equipment
-    from runner.laboratory.executor import Executor, Processors, Turn
+    from runner.laboratory.executor import Executor, Turn
     from runner.laboratory.provision import Preparation
     from runner.laboratory.records import Records
     from runner.laboratory.request import More, Request
@@ -91,6 +93,8 @@ class _Obstacle:
     stage: str
     message: str
     unresolvable: bool = False
+    passing: bool = False
+    """True where the next run may find it gone."""
 
     def record(self, key: str, *, cell: CellId, engine: str, lock: str) -> Record:
         """The record of a cell for which no trial can run, by the name of its lock."""
@@ -147,13 +151,15 @@ class _Held:
 
 @dataclass(kw_only=True, eq=False)
 class Dispatch:
-    """The state of one call; nothing starts before `run`, at whose end the executor is shut down."""
+    """The state of one call; nothing starts before `run`, at whose end executor and makers are shut down."""
 
     equipment: Equipment
     environments: Preparation
     records: Records
     setup: Setup
     executor: Executor
+    makers: ThreadPoolExecutor
+    """Threads that see to environments: they make locks, and wait for images."""
     more: More
     _events: queue.SimpleQueue[Callable[[], None]] = field(init=False, default_factory=queue.SimpleQueue)
     """Events, each as the call that answers it."""
@@ -170,19 +176,25 @@ class Dispatch:
     _handed_over: int = field(init=False, default=0)
     """The number of trials that the executor has and has not ended."""
     _groups: list[_Group] = field(init=False, default_factory=list)
+    _order: dict[CellId, int] = field(init=False, default_factory=dict)
+    """The place of each cell in the turns of those that run side by side: of the one that began first the first."""
+    _paired: Counter[CellId] = field(init=False, default_factory=Counter)
+    """The number of trials of each cell that run in turn with those of others."""
+    _expected: Mapping[CellId, float] = field(init=False, default_factory=dict)
+    """The seconds that trials of a cell took before; a cell that has none may take any."""
 
     def run(self, requests: Sequence[Request], *, prune_images: bool) -> frozenset[CellId]:
         """Work through all requests; the cells of further ones whose environment could not be made again."""
         groups = sorted(self._grouped(requests), key=lambda one: self.environments.still_to_do(one.environment))
-        self._groups = groups
+        self._groups, self._expected = groups, self.equipment.store.seconds()
         if prune_images:
             environments = [group.environment for group in groups]
             self._pruning = Pruning(environments, engine=self.equipment.engine, stopping=self.equipment.stopping)
         else:
-            self._unseen = {request.cell.id for request in requests if request.seeds and not request.before}
+            self._unseen = {one.cell.id for one in requests if one.seeds and (one.pair or not one.before)}
         try:
             for group in groups:
-                self._begin(self.executor.make(partial(self._prepare, group)), partial(self._prepared, group))
+                self._begin(self.makers.submit(self._prepare, group), partial(self._prepared, group))
             while self._left:
                 self._events.get()()
                 self._start_held()
@@ -192,6 +204,7 @@ class Dispatch:
             self.equipment.stop()
             raise
         finally:
+            self.makers.shutdown(cancel_futures=True)
             self.executor.shut_down()
         return frozenset(self._unmade)
 
@@ -241,12 +254,14 @@ class Dispatch:
         try:
             lock = self.environments.lock(group.environment)
             if not isinstance(lock, Lock):
-                return _Obstacle(stage="install", message=lock.reason, unresolvable=True)
+                return _Obstacle(
+                    stage="install", message=lock.reason, unresolvable=not lock.passing, passing=lock.passing
+                )
             again = any(request.fresh for request in group.requests)
             installing = partial(self._events.put, group.begin_installation)
             return self.environments.image(lock, purpose=self.setup.name, again=again, installing=installing)
         except BuildFailedError as error:
-            return _Obstacle(stage=error.stage, message=str(error))
+            return _Obstacle(stage=error.stage, message=str(error), passing=error.passing)
 
     def _prepared(self, group: _Group, made: Image | _Obstacle) -> None:
         group.is_installing = False
@@ -288,9 +303,9 @@ class Dispatch:
         key = self.records.blocked_key(environment, request.cell)
         record = obstacle.record(key, cell=request.cell.id, engine=engine.kind.value, lock=environment.name)
         lock = self.environments.locked(environment)
-        missing = lock is not None and not engine.known_identity(lock.python)
-        # a CPython that is missing now may be there next time: a run looks for the key without the ending
-        self.equipment.store.put(record.model_copy(update={"key": f"{record.key}-now"}) if missing else record)
+        passing = obstacle.passing or (lock is not None and not engine.known_identity(lock.python))
+        # what is missing now may be there next time: a run looks for the key without the ending
+        self.equipment.store.put(record.model_copy(update={"key": f"{record.key}-now"}) if passing else record)
         return record
 
     # -- trials ------------------------------------------------------------------------------------------------------
@@ -311,12 +326,20 @@ class Dispatch:
             ]
 
     def _start(self, group: _Group, request: Request, trial: Trial) -> None:
-        """Run a trial in its turn: the first of every cell, environments alternating, before the second of any."""
+        """Run a trial in its turn: the first of every cell before the second of any.
+
+        Of those with the same number the longest, by what trials took before; then environments alternate.
+        """
         group.under_way += 1
         before = request.before + group.asked[request.cell.id] - 1
-        turn = before, group.places[request.cell.id]
+        turn: Turn = before, -self._expected.get(request.cell.id, math.inf), group.places[request.cell.id]
+        if request.pair:
+            before = self._paired[request.cell.id]
+            self._paired[request.cell.id] += 1
+            turn = before, self._order.setdefault(request.cell.id, len(self._order))
+            trial = replace(trial, pair=f"{request.pair}-{before}")
         start = partial(self._execute_in, turn, group, request, trial)
-        if before and self._unseen:
+        if request.pair or (before and self._unseen):
             heapq.heappush(self._held, _Held(turn=turn, place=next(self._places), start=start))
         else:
             start()
@@ -327,6 +350,8 @@ class Dispatch:
             heapq.heappop(self._held).start()
 
     def _may_begin(self, held: _Held) -> bool:
+        if self._paired:  # one at a time, and handed over only when all that came before is heard of
+            return not self._handed_over and not (held.turn[0] and self._unseen)
         if not self._unseen:
             return True
         is_free = self._handed_over < self.executor.side_by_side
@@ -335,8 +360,8 @@ class Dispatch:
 
     def _execute_in(self, turn: Turn, group: _Group, request: Request, trial: Trial) -> None:
         assert group.image is not None  # noqa: S101 - trials begin after the environment was made
-        begun = partial(self._events.put, partial(self._begun, trial))
-        future = self.executor.execute(partial(self._execute, trial, group.image), begun, turn)
+        order = TrialOrder(trial=trial, image=group.image)
+        future = self.executor.execute(order, partial(self._began, trial), turn)
         self._handed_over += 1
         # kept where it ended: a finished trial is never lost
         self._begin(future, partial(self._finished, group, request, trial), self.equipment.store.put)
@@ -347,17 +372,22 @@ class Dispatch:
         self._unseen.discard(answer.cell.id)
         return further
 
-    def _begun(self, trial: Trial) -> None:
-        self.equipment.observer.trial_started(trial, self.equipment.workplace.job(trial))
+    def _began(self, trial: Trial, worker: str) -> None:
+        """Tell of a beginning in its turn. Called beside everything else."""
+        self._events.put(partial(self._begun, trial, worker))
 
-    def _execute(self, trial: Trial, image: Image, cpus: Processors) -> Record:
-        """Run a trial. Runs beside everything else."""
-        if self.equipment.stopping.is_set():
-            raise StoppedError
-        return execute(trial, image=image, engine=self.equipment.engine, workplace=self.equipment.workplace, cpus=cpus)
+    def _begun(self, trial: Trial, worker: str) -> None:
+        if worker:
+            self.equipment.observer.trial_placed(trial, worker)
+        self.equipment.observer.trial_started(trial, self.equipment.workplace.job(trial))
 
     def _finished(self, group: _Group, request: Request, trial: Trial, record: Record) -> None:
         self._handed_over -= 1
+        if record.artifacts_left_out:
+            self.equipment.observer.note(
+                f"{trial.setting.cell.id} seed {trial.seed}: {counted(record.artifacts_left_out, 'artifact')} not kept:"
+                " more than `keep:` allows, too many, or of a name that can't be had here."
+            )
         read = self.records.read(record, self.setup.experiment.metrics)
         further = self._tell(Answer(cell=request.cell, seed=trial.seed, record=read))
         self._ask(group, request, trial.setting, further)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 from contextlib import contextmanager
@@ -12,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from runner.engines.choice import open_engine
 from runner.environments.processes import Processes
-from runner.errors import MachineError, UsageError
-from runner.trials.job_files import Workplace, remove
+from runner.errors import StoppedError, UsageError
+from runner.open_folder import open_plain
+from runner.own_folder import has_locked
+from runner.sized_disk import unmount_below
+from runner.trials.job_files import Workplace
 from runner.trials.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from typing import TextIO
+    from typing import IO
 
     from runner.engines.protocol import Engine
     from runner.environments.index.catalog import Catalog
@@ -27,59 +29,66 @@ if TYPE_CHECKING:
     from runner.laboratory.request import Watcher
 
 
+_CLAIM, _LONGEST_PID = "claim", 20
+
+
 class Claim:
     """The hold of one process on a workplace; whoever holds it already may take it again."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, workplace: Workplace) -> None:
         """Hold nothing yet."""
-        self._root = root
+        self._files = workplace.files
         self._holders = 0
 
     @contextmanager
     def held(self) -> Iterator[bool]:
         """Hold the workplace; true for the first holder. The kernel gives it back when the process dies, however.
 
-        Raises UsageError where another run holds it, MachineError where it can't be written.
+        What killed runners had half written there is removed.
+
+        Raises UsageError where another run holds it or a link is in the way, MachineError where it can't be written.
         """
         self._holders += 1
         try:
             if self._holders > 1:
                 yield False
                 return
-            with _opened(self._root) as stream:
-                _lock(stream)
+            with self._files.held(_CLAIM) as stream:
+                _lock(stream, self._files.path / _CLAIM)
+                self._files.sweep("", "accounts", "comparisons", "logs", "preludes", "runs")
                 yield True
         finally:
             self._holders -= 1
 
-    def clear_jobs(self) -> None:
-        """Remove the folders of jobs that a killed run left; only for the holder."""
-        jobs = self._root / "jobs"
-        if jobs.is_dir():
-            for folder in jobs.iterdir():
-                remove(folder)
+    def clear_jobs(self) -> tuple[str, ...]:
+        """Remove the folders of jobs that a killed run left; the names of those that stay. Only for the holder."""
+        unmount_below(self._files.path / "jobs")
+        return tuple(name for name in self._files.names("jobs") if not self._files.remove(f"jobs/{name}"))
 
 
-def _opened(root: Path) -> TextIO:
+@contextmanager
+def at_rest(root: Path) -> Iterator[None]:
+    """Keep runs from a workplace that is only read. Raises UsageError where one is at work there."""
+    path = root / _CLAIM
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        return (root / "claim").open("a+", encoding="utf-8")
-    except OSError as error:
-        raise MachineError(
-            f"{root} can't be written ({error.strerror}). Records are kept there; make it writable."
-        ) from error
-
-
-def _lock(stream: TextIO) -> None:
+        claim = open_plain(path)
+    except OSError:  # no run was ever at work there, or what lies there is no claim
+        yield
+        return
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        stream.seek(0)
-        owner = stream.read().strip() or "unknown"
-        raise UsageError(
-            f"Another run of this matrix is at work (process {owner}). Wait for it, or stop it first."
-        ) from error
-    stream.truncate(0)
+        if not has_locked(claim, path, alone=False):
+            raise UsageError(f"A run is at work in {root}. Wait for it, or stop it first.")
+        yield
+    finally:
+        os.close(claim)
+
+
+def _lock(stream: IO[str], path: Path) -> None:
+    if not has_locked(stream, path, alone=True):
+        owner = stream.read(_LONGEST_PID).strip()
+        owner = owner if owner.isdigit() else "unknown"
+        raise UsageError(f"Another run of this matrix is at work (process {owner}). Wait for it, or stop it first.")
+    stream.truncate()
     stream.write(str(os.getpid()))
     stream.flush()
 
@@ -128,7 +137,7 @@ class Equipment:
         """Open nothing yet."""
         self.folder = folder
         self.observer = observer
-        self.workplace = Workplace(root=folder.absolute() / ".runner")
+        self.workplace = Workplace.beside(folder)
         self.processes = Processes()
         """The programs that were started for this folder's environments."""
         self.stopping = threading.Event()
@@ -149,7 +158,13 @@ class Equipment:
     @cached_property
     def store(self) -> Store:
         """The records, opened on first use."""
-        return Store(self.workplace.root / "records.sqlite")
+        return Store(self.workplace.store)
+
+    def say(self, environment: str, line: str) -> None:
+        """Report a step in the making of an environment before it is taken. Raises StoppedError in a run that stops."""
+        if self.stopping.is_set():
+            raise StoppedError
+        self.observer.environment(environment, line)
 
     def stop(self) -> None:
         """End everything that runs now; nothing more can be begun."""

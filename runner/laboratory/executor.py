@@ -1,7 +1,7 @@
-"""The executor of a laboratory's work: threads of this machine here, workers of a cluster behind the same face later.
+"""The executor of trials: threads of this machine here, the workers of a cluster behind the same face.
 
-An executor knows neither cells nor engines. It takes functions and gives futures; what it tells of beginnings and
-ends is put into one queue by the laboratory, so that nobody hears of a thing before what happened earlier.
+An executor knows no engine. It takes a trial as one value and gives the future of its record; what it tells of
+beginnings and ends is put into one queue by the laboratory, so that nobody hears of a thing before what came earlier.
 """
 
 from __future__ import annotations
@@ -9,38 +9,48 @@ from __future__ import annotations
 import os
 import queue
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
+
+from runner.engines.protocol import Slot
+from runner.errors import MachineError
+from runner.matrix.model import Resources
+from runner.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-Result = TypeVar("Result")
-Processors = tuple[int, ...]
-Turn = tuple[int, ...]
+    from runner.engines.gpu import Gpu
+    from runner.engines.protocol import Image
+    from runner.trials.record import Record
+    from runner.trials.trial import Trial
+
+Turn = tuple[float, ...]
 """The place of a trial among those that wait; of equal ones the first that came runs first."""
 
-ENVIRONMENTS_AT_ONCE = 3
-"""One is installed at a time; the files of the next two are fetched meanwhile."""
+
+@dataclass(frozen=True, kw_only=True)
+class TrialOrder:
+    """A trial that is to be run, and its environment made runnable."""
+
+    trial: Trial
+    image: Image
 
 
 class Executor(Protocol):
-    """Runs tasks side by side; a future that was not begun can be cancelled."""
+    """Runs trials side by side; a future that was not begun can be cancelled."""
 
     @property
     def side_by_side(self) -> int:
         """The number of trials that run at once."""
 
-    def make(self, task: Callable[[], Result]) -> Future[Result]:
-        """Make an environment: beside trials, and few at a time."""
-
-    def execute(
-        self, task: Callable[[Processors], Result], begun: Callable[[], None], turn: Turn = ()
-    ) -> Future[Result]:
+    def execute(self, order: TrialOrder, begun: Callable[[str], None], turn: Turn = ()) -> Future[Record]:
         """Run a trial on processors of its own when some are free: of those that wait the one with the lowest turn.
 
-        `begun` is called just before.
+        `begun` is called just before, with the name of the worker that runs it; it is empty on this machine. Log and
+        artifacts lie in the workplace when the record comes.
         """
 
     def shut_down(self) -> None:
@@ -48,36 +58,38 @@ class Executor(Protocol):
 
 
 class Threads:
-    """An executor on this machine: a thread for each slot of processors, and a few that make environments."""
+    """An executor on this machine: a thread for each slot of processors."""
 
-    def __init__(self, cpus: int, jobs: int | None = None) -> None:
-        """Have room for `jobs` trials at once; None: as many as fit with so many processors each."""
-        slots = slots_of(cpus, jobs)
-        self._free: queue.SimpleQueue[Processors] = queue.SimpleQueue()
+    def __init__(
+        self,
+        run: Callable[[TrialOrder, Slot], Record],
+        resources: Resources | None = None,
+        jobs: int | None = None,
+        gpus: Sequence[Gpu] = (),
+    ) -> None:
+        """Have room for `jobs` trials at once; None: as many as fit with their processors and `gpus` each.
+
+        Raises MachineError where a trial needs more GPUs than there are.
+        """
+        slots = slots_of(resources or Resources(), jobs, gpus)
+        self._run = run
+        self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in slots:
             self._free.put(slot)
         self.side_by_side = len(slots)
-        self._makers = ThreadPoolExecutor(ENVIRONMENTS_AT_ONCE, "environments")
         self._trials = ThreadPoolExecutor(len(slots), "trials")
         self._waiting: queue.PriorityQueue[tuple[Turn, int, Future[Any], Callable[[], Any]]] = queue.PriorityQueue()
         self._came = count()
 
-    def make(self, task: Callable[[], Result]) -> Future[Result]:
-        """Make an environment."""
-        return self._makers.submit(task)
-
-    def execute(
-        self, task: Callable[[Processors], Result], begun: Callable[[], None], turn: Turn = ()
-    ) -> Future[Result]:
+    def execute(self, order: TrialOrder, begun: Callable[[str], None], turn: Turn = ()) -> Future[Record]:
         """Run a trial in the next free slot when its turn comes."""
-        future: Future[Result] = Future()
-        self._waiting.put((turn, next(self._came), future, partial(self._in_slot, task, begun)))
+        future: Future[Record] = Future()
+        self._waiting.put((turn, next(self._came), future, partial(self._in_slot, order, begun)))
         self._trials.submit(self._next)
         return future
 
     def shut_down(self) -> None:
         """Wait for what was begun."""
-        self._makers.shutdown(cancel_futures=True)
         self._trials.shutdown(cancel_futures=True)
         while not self._waiting.empty():
             self._waiting.get()[2].cancel()
@@ -94,22 +106,48 @@ class Threads:
         else:
             future.set_result(result)
 
-    def _in_slot(self, task: Callable[[Processors], Result], begun: Callable[[], None]) -> Result:
+    def _in_slot(self, order: TrialOrder, begun: Callable[[str], None]) -> Record:
         slot = self._free.get()
         try:
-            begun()
-            return task(slot)
+            begun("")
+            return self._run(order, slot)
         finally:
             self._free.put(slot)
 
 
-def slots_of(cpus: int, jobs: int | None) -> list[Processors]:
-    """The processors of each slot: as many slots as fit, or `jobs`; more than fit share processors."""
+def slots_of(resources: Resources, jobs: int | None, gpus: Sequence[Gpu] = ()) -> list[Slot]:
+    """The slots of a machine: as many as fit, or `jobs`; more than fit share processors.
+
+    GPUs are shared by no more trials than `resources` says, whatever `jobs` is. Raises MachineError where a trial needs
+    more than there are.
+    """
     available = (
         sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     )
-    cpus = min(cpus, len(available))
+    cpus = min(resources.cpus, len(available))
     number = jobs or max(1, len(available) // cpus)
+    devices = _devices(resources, gpus)
+    if devices:
+        number = min(number, len(devices))
     return [
-        tuple(available[(slot * cpus + offset) % len(available)] for offset in range(cpus)) for slot in range(number)
+        Slot(
+            cpus=tuple(available[(slot * cpus + offset) % len(available)] for offset in range(cpus)),
+            gpus=devices[slot] if devices else (),
+        )
+        for slot in range(number)
     ]
+
+
+def _devices(resources: Resources, gpus: Sequence[Gpu]) -> list[tuple[Gpu, ...]]:
+    """The GPUs of each slot: all groups of them once before any is shared."""
+    if not resources.gpus:
+        return []
+    groups = [
+        tuple(gpus[first : first + resources.gpus])
+        for first in range(0, len(gpus) - resources.gpus + 1, resources.gpus)
+    ]
+    if not groups:
+        raise MachineError(
+            f"A trial needs {counted(resources.gpus, 'GPU')} (`resources: gpus`), and {len(gpus)} can be used here."
+        )
+    return groups * resources.trials_per_gpu

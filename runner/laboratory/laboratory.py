@@ -10,18 +10,25 @@ investigation. Everything is handed in; a test hands in an engine without proces
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from runner.engines.protocol import JobFolder
+from runner.cache import sweep_cache
+from runner.engines.protocol import EngineKind, JobFolder, Slot
+from runner.environments.cuda_libraries import needs_base_image
+from runner.errors import MachineError, UsageError
+from runner.laboratory.bench import Bench
 from runner.laboratory.equipment import Claim, Equipment, World
-from runner.laboratory.executor import Threads
 from runner.laboratory.provision import Preparation
 from runner.laboratory.records import Records
 from runner.laboratory.request import Silence
+from runner.own_folder import OwnFolder
+from runner.plurals import counted
 from runner.scripts.script import copy_script
+from runner.trials.job_files import Workplace
 from runner.trials.trial import Trial
 
 if TYPE_CHECKING:
@@ -29,10 +36,15 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from distributed import Client
+
     from runner.engines.choice import Way
     from runner.engines.protocol import Engine, Image
+    from runner.environments.index.catalog import Catalog
     from runner.environments.index.project import Release
-    from runner.laboratory.executor import Executor
+    from runner.laboratory.bench import Workshop
+    from runner.laboratory.cluster.cluster import Cluster
+    from runner.laboratory.cluster.errand import Facts
     from runner.laboratory.request import Known, More, Request, Stored, Watcher
     from runner.laboratory.setup import Setup
     from runner.matrix.cell_id import CellId
@@ -49,20 +61,21 @@ class Laboratory:
         self,
         equipment: Equipment,
         *,
-        executor: Callable[[int, int | None], Executor] = Threads,
+        workshop: Workshop | None = None,
         jobs: int | None = None,
         prune_images: bool = False,
     ) -> None:
         """Open nothing yet.
 
-        `executor` makes the place where trials run, of the processors of a trial and `jobs`: how many run at once
+        Environments are made and trials run in the `workshop` (None: the bench of this machine), `jobs` trials at once
         (None: as many as fit). With `prune_images` an image is removed as soon as its trials are done.
         """
         self.equipment = equipment
-        self.environments = Preparation(equipment)
+        self._workshop = workshop or Bench(equipment)
+        self.environments = Preparation(equipment, self._workshop)
         self.records = Records(equipment, self.environments)
-        self._claim = Claim(equipment.workplace.root)
-        self._executor, self._jobs, self._prune_images = executor, jobs, prune_images
+        self._claim = Claim(equipment.workplace)
+        self._jobs, self._prune_images = jobs, prune_images
 
     def __enter__(self) -> Self:
         return self
@@ -87,15 +100,33 @@ class Laboratory:
         from runner.laboratory.dispatch import Dispatch  # noqa: PLC0415 - a finished matrix runs nothing
 
         with self.claimed():
+            executor = self._workshop.executor(setup.resources, self._jobs)
+            if setup.resources.gpus:
+                self._check_cuda(setup, requests)
             dispatch = Dispatch(
                 equipment=self.equipment,
                 environments=self.environments,
                 records=self.records,
                 setup=setup,
-                executor=self._executor(setup.resources.cpus, self._jobs),
+                executor=executor,
+                makers=self._makers(),
                 more=more,
             )
             return dispatch.run(requests, prune_images=self._prune_images)
+
+    def _check_cuda(self, setup: Setup, requests: Sequence[Request]) -> None:
+        """Raise MachineError where containers can't have the CUDA that a TensorFlow needs; of this machine's, tell."""
+        wanted = (needs_base_image(dict(setup.environment(one.cell).pins)) for one in requests)
+        lacking = sorted({text for text in wanted if text})
+        if not lacking:
+            return
+        more = f", nor {counted(len(lacking) - 1, 'other release')} theirs" if len(lacking) > 1 else ""
+        if self.equipment.engine.kind is EngineKind.DOCKER:
+            raise MachineError(
+                f"`resources: gpus`: {lacking[0]}{more}, and base images have none. Use `--engine venv` on a machine"
+                " that has them, or TensorFlow 2.14 or newer; docs/gpus.md has the table."
+            )
+        self.equipment.observer.note(f"`resources: gpus`: {lacking[0]}{more}: those of this machine are used.")
 
     def known(
         self, setup: Setup, cells: Sequence[Cell], seeds: Iterable[int], *, stored: Stored | None = None
@@ -109,7 +140,7 @@ class Laboratory:
 
     def trials_at_once(self, setup: Setup) -> int:
         """The number of trials of a setup that run side by side."""
-        executor = self._executor(setup.resources.cpus, self._jobs)
+        executor = self._workshop.executor(setup.resources, self._jobs)
         executor.shut_down()
         return executor.side_by_side
 
@@ -130,8 +161,17 @@ class Laboratory:
         """
         with self._claim.held() as first:
             if first:
-                self._claim.clear_jobs()
+                self._sweep_files()
             yield
+
+    def _sweep_files(self) -> None:
+        OwnFolder.at(self.environments.folder).sweep("")
+        sweep_cache()
+        if left := self._claim.clear_jobs():
+            self.equipment.observer.note(
+                f"{counted(len(left), 'folder')} of earlier trials can't be removed: something in them is protected"
+                f" (`lsattr`) or mounted. They lie in {self.equipment.workplace.root / 'jobs'}."
+            )
 
     def sweep(self) -> None:
         """Remove what killed runs left on the engine."""
@@ -143,8 +183,8 @@ class Laboratory:
 
         Where one fails, or on Ctrl-C, all under way is stopped.
         """
-        executor = self._executor(1, 1)
-        futures = [executor.make(partial(making, one)) for one in asked]
+        makers = self._makers()
+        futures = [makers.submit(making, one) for one in asked]
         try:
             return [future.result() for future in futures]
         except BaseException:
@@ -153,12 +193,20 @@ class Laboratory:
             self.equipment.stop()
             raise
         finally:
-            executor.shut_down()
+            makers.shutdown(cancel_futures=True)
+
+    def _makers(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._workshop.environments_at_once, "environments")
 
     def image_of(self, setup: Setup, cell: Cell) -> Image:
         """The image of a cell, made if need be. Raises BuildFailedError where there can be none."""
         lock = self.environments.needed_lock(setup.environment(cell))
         return self.environments.image(lock, purpose=setup.name)
+
+    def _shell_slot(self, setup: Setup) -> Slot:
+        """All processors, and the first GPUs where trials have some."""
+        gpus = self.equipment.engine.gpus() if setup.resources.gpus else ()
+        return Slot(gpus=tuple(gpus[: setup.resources.gpus]))
 
     def shell_command(self, setup: Setup, cell: Cell, folder: Path) -> tuple[tuple[str, ...], Mapping[str, str]]:
         """The command and the variables of a shell in a cell's environment, its script copied below `folder`.
@@ -170,7 +218,7 @@ class Laboratory:
         image = self.image_of(setup, cell)
         lock = self.environments.needed_lock(setup.environment(cell))
         setting = self.records.setting(cell, setup, lock, (image.engine, image.base_identity))
-        job = job_of(Trial(setting=setting, seed=0), JobFolder(root=folder), ())
+        job = job_of(Trial(setting=setting, seed=0), JobFolder(root=folder), self._shell_slot(setup))
         job.folder.work.mkdir(parents=True)
         for file in (job.folder.channel, job.folder.metrics):
             file.touch()
@@ -186,12 +234,16 @@ class Named:
     """docker, venv or auto."""
     base: str = "auto"
     """registry, offline or auto."""
+    runtime: str = ""
+    """The runtime of containers; empty: the engine's default."""
     before: Way | None = None
     """The way that is tried first where neither engine nor base is named."""
     undated: Callable[[str], bool] | None = None
     """Tells the packages whose files may lack a time of upload."""
     indexes: tuple[str, ...] = ()
     """The further indexes."""
+    cluster: str | Client | None = None
+    """The address of a Dask scheduler, or a client of one, whose workers make environments and run trials."""
 
 
 def open_laboratory(
@@ -206,11 +258,15 @@ def open_laboratory(
     """A laboratory with an engine and a package index of the world; both are opened when something needs them.
 
     Without `named`, what works here is found. `observer` hears of the work, `jobs` trials run at once.
+
+    Raises UsageError for a cluster where Dask is not installed.
     """
     named, heard, outside = named or Named(), observer or Silence(), world or World()
+    if named.cluster is not None:
+        return _on_cluster(folder, named, heard, outside, jobs=jobs, prune_images=prune_images)
 
     def opened() -> Engine:
-        found, note = outside.engine(named.engine, base=named.base, before=named.before)
+        found, note = outside.engine(named.engine, base=named.base, before=named.before, runtime=named.runtime)
         for line in note.splitlines():
             heard.note(line)
         return found
@@ -218,3 +274,55 @@ def open_laboratory(
     catalog = partial(outside.catalog, named.undated, named.indexes)
     equipment = Equipment(folder, engine=opened, catalog=catalog, observer=heard, resolve=outside.resolve)
     return Laboratory(equipment, jobs=jobs, prune_images=prune_images)
+
+
+def _on_cluster(
+    folder: Path, named: Named, observer: Watcher, world: World, *, jobs: int | None, prune_images: bool
+) -> Laboratory:
+    """A laboratory whose workshop is a cluster; locks and records are this machine's."""
+    if prune_images:
+        raise UsageError(
+            "--prune-images keeps few images on this machine; a cluster's workers keep their own. Leave it out, or say"
+            " --cluster '' to run here."
+        )
+    cluster = _cluster(folder, named, observer, lambda: equipment.catalog)
+    from runner.laboratory.cluster.cluster_engine import ClusterEngine  # noqa: PLC0415 - an extra
+
+    equipment = Equipment(
+        folder,
+        engine=partial(ClusterEngine, cluster),
+        catalog=partial(world.catalog, named.undated, named.indexes),
+        observer=observer,
+        resolve=world.resolve,
+    )
+    return Laboratory(equipment, workshop=cluster, jobs=jobs)
+
+
+def _cluster(folder: Path, named: Named, observer: Watcher, catalog: Callable[[], Catalog]) -> Cluster:
+    try:
+        from runner.laboratory.cluster.cluster import Cluster  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise UsageError(
+            f"A cluster needs Dask, which is not installed here ({error}): pip install 'convergence-matrix[cluster]'."
+        ) from error
+    assert named.cluster is not None  # noqa: S101 - asked before
+    return Cluster(
+        named.cluster,
+        catalog=catalog,
+        engine=named.engine,
+        base=named.base,
+        runtime=named.runtime,
+        undated=named.undated,
+        indexes=named.indexes,
+        workplace=Workplace.beside(folder),
+        observer=observer,
+    )
+
+
+def facts_of_workers(folder: Path, named: Named, world: World) -> Mapping[str, Facts]:
+    """What each worker of a cluster is and has, by its name. Raises RunnerError where they can't be used together."""
+    cluster = _cluster(folder, named, Silence(), world.catalog)
+    try:
+        return cluster.facts()
+    finally:
+        cluster.close()

@@ -1,17 +1,14 @@
-"""Locks and images for cells on one engine: what is there is used, what is missing is made and kept."""
+"""Locks and images for cells: what is there is used, what is missing is made and kept."""
 
 from __future__ import annotations
 
 import functools
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from runner.engines.protocol import EngineKind
 from runner.environments.lock import Lock, Unresolvable
 from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
-from runner.errors import BuildFailedError, MachineError, StoppedError, UsageError
-from runner.matrix.cell_id import CellId
+from runner.errors import BuildFailedError, MachineError, UsageError
+from runner.laboratory.bench import ImageOrder, nothing
 from runner.plurals import counted
 
 if TYPE_CHECKING:
@@ -21,18 +18,18 @@ if TYPE_CHECKING:
     from runner.environments.interpreters import Toolchain
     from runner.environments.lock import Environment
     from runner.environments.wheelhouse import LockSizes
+    from runner.laboratory.bench import Workshop
     from runner.laboratory.equipment import Equipment
 
 
 class Preparation:
-    """Makes what cells need installed; the lock files stand in one folder."""
+    """Makes what cells need installed; the lock files stand in one folder, environments are made in a workshop."""
 
-    def __init__(self, equipment: Equipment) -> None:
+    def __init__(self, equipment: Equipment, workshop: Workshop) -> None:
         """Nothing is read or made yet; engine and index are opened when one is needed."""
         self.folder = equipment.folder / "locks"
-        self._equipment = equipment
+        self._equipment, self._workshop = equipment, workshop
         self._read: dict[Environment, Lock] = {}
-        self._making = threading.Lock()
 
     def locked(self, environment: Environment) -> Lock | None:
         """The lock that is there; None where there is none.
@@ -63,52 +60,38 @@ class Preparation:
         return resolved
 
     def resolved(self, environment: Environment) -> Lock | Unresolvable:
-        """A new lock, which is not written."""
-        self._tell(environment.name, "resolving")
-        return self._equipment.resolve(
-            environment,
-            catalog=self._equipment.catalog,
-            pythons=self._equipment.engine.pythons(),
-            toolchain=self.toolchain,
-            say=functools.partial(self._tell, environment.name),
-        )
+        """A new lock, which is not written. Raises BuildFailedError where there is no CPython for it."""
+        self._equipment.say(environment.name, "resolving")
+        try:
+            return self._equipment.resolve(
+                environment,
+                catalog=self._equipment.catalog,
+                pythons=self._equipment.engine.pythons(),
+                toolchain=self.toolchain,
+                say=functools.partial(self._equipment.say, environment.name),
+            )
+        except BuildFailedError as error:
+            if not error.passing:
+                raise
+            return Unresolvable(environment=environment, reason=str(error), passing=True)
 
     def needed_lock(self, environment: Environment) -> Lock:
         """The lock of an environment, made if need be. Raises BuildFailedError where there can be none."""
         lock = self.lock(environment)
         if not isinstance(lock, Lock):
-            raise BuildFailedError("install", f"{environment.name} can't be resolved: {lock.reason}")
+            why = f"{environment.name} can't be resolved: {lock.reason}"
+            raise BuildFailedError("install", why, passing=lock.passing)
         return lock
 
     def image(
-        self, lock: Lock, *, purpose: str = "", again: bool = False, installing: Callable[[], None] = lambda: None
+        self, lock: Lock, *, purpose: str = "", again: bool = False, installing: Callable[[], None] = nothing
     ) -> Image:
         """A lock made runnable on the engine; with `again` a container image is made anew even where it is there.
 
         Layers that other images need stay; `purpose` is the matrix that the image's labels name; `installing` is
         called once all files are here and their installation begins. Raises BuildFailedError where it can't be made.
         """
-        engine = self._equipment.engine
-        image = engine.find(lock)
-        made_anew = again and image and image.engine is EngineKind.DOCKER
-        if made_anew and image and engine.remove_image(image.reference):
-            self._tell(lock.environment.name, "making the image again, for the control")
-        elif image:
-            return image
-        from runner.environments.wheelhouse import fetch  # noqa: PLC0415 - not needed where all is made
-
-        say = functools.partial(self._tell, lock.environment.name)
-        say("fetching files" if engine.known_identity(lock.python) else f"fetching files, and CPython {lock.python}")
-        builder = functools.partial(engine.toolchain, lock.python)  # the image's own, whatever the host has
-        with ThreadPoolExecutor(1, "base") as beside:
-            beside.submit(engine.base_identity, lock.python)  # made meanwhile; why it can't be, `make` says again
-            wheelhouse = fetch(lock, catalog=self._equipment.catalog, toolchain=builder, say=say)
-        with self._making:  # the next environment's files are fetched meanwhile, its installation waits
-            say("installing")
-            installing()
-            image = engine.make(lock, wheelhouse, say, labels=_labels(lock, purpose))
-        say("ready")
-        return image
+        return self._workshop.image(ImageOrder(lock=lock, purpose=purpose, again=again), installing)
 
     def still_to_do(self, environment: Environment) -> int:
         """How far an environment is from being made: 0 made, 1 its files are here, 2 it has a lock, 3 it has none."""
@@ -144,7 +127,7 @@ class Preparation:
         if room and needed > room.free_bytes:
             raise MachineError(
                 f"{counted(len(missing), 'environment')} to make take about {needed / 1e9:.1f} GB, and"
-                f" {room.free_bytes / 1e9:.1f} GB are free in {room.path}. Free some space (`clean`),"
+                f" {room.free_bytes / 1e9:.1f} GB are free in {room.path}. Free some space (`clean --older-than 0`),"
                 " make fewer at a time (`--only`), or `run --prune-images`, which keeps few images at a time."
             )
 
@@ -154,19 +137,11 @@ class Preparation:
 
         interpreter = newest_of(python)
         return (
-            HostToolchain(interpreter=interpreter, processes=self._equipment.processes)
+            HostToolchain(
+                interpreter=interpreter,
+                processes=self._equipment.processes,
+                elsewhere=functools.partial(self._equipment.engine.toolchain, python),
+            )
             if interpreter
             else self._equipment.engine.toolchain(python)
         )
-
-    def _tell(self, name: str, line: str) -> None:
-        """Report a step before it is taken. Raises StoppedError where the run is stopping."""
-        if self._equipment.stopping.is_set():
-            raise StoppedError
-        self._equipment.observer.environment(name, line)
-
-
-def _labels(lock: Lock, purpose: str) -> dict[str, str]:
-    """The labels of an image: what it was made for; another matrix may use it later."""
-    cell = str(CellId(lock.environment.pins))
-    return {"convergence-matrix.matrix": purpose, "convergence-matrix.cell": cell}

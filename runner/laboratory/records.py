@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from runner.engines.protocol import EngineKind
 from runner.laboratory.request import Known, Stored
 from runner.laboratory.setup import Settings, groups_of
-from runner.trials.job_files import remove
 from runner.trials.script_metrics import read_with, search_log
 from runner.trials.trial import stored_trials
 
@@ -89,8 +88,7 @@ class Records:
     def forget(self, keys: Sequence[str]) -> int:
         """Drop records with their logs and artifacts; how many there were."""
         for key in keys:
-            self._equipment.workplace.log(key).unlink(missing_ok=True)
-            remove(self._equipment.workplace.artifacts(key))
+            self._equipment.workplace.forget(key)
         return self._equipment.store.drop(keys)
 
     def _origins(self, lock: Lock, stored: Stored | None) -> list[Origin]:

@@ -23,6 +23,9 @@ class Watcher(Protocol):
     def environment(self, name: str, text: str) -> None:
         """Take one line about a step in the making of an environment."""
 
+    def trial_placed(self, trial: Trial, worker: str) -> None:
+        """Take note of the worker of a cluster that a trial is about to begin on; not called on one machine."""
+
     def trial_started(self, trial: Trial, folder: JobFolder) -> None:
         """Take note that a trial began; its record channel grows in `folder`."""
 
@@ -34,6 +37,9 @@ class Silence:
         """Ignore it."""
 
     def environment(self, name: str, text: str) -> None:
+        """Ignore it."""
+
+    def trial_placed(self, trial: Trial, worker: str) -> None:
         """Ignore it."""
 
     def trial_started(self, trial: Trial, folder: JobFolder) -> None:
@@ -59,6 +65,8 @@ class Request:
     """Run although it is stored: what comes takes the place of what is there."""
     fresh: bool = False
     """Run in an image that is made anew, where the engine makes images."""
+    pair: str = ""
+    """Shared by requests whose trials run in turn, one of each cell after another; empty: in whatever order."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from runner.environments.cuda_libraries import FOR_GPUS
 from runner.environments.local_wheels import keep_wheels
 from runner.environments.lock import Environment
 from runner.errors import UsageError
@@ -16,6 +17,7 @@ from runner.matrix.cells import requirements_of
 from runner.matrix.model import Requirement
 from runner.matrix.requirement_files import axis_of
 from runner.preludes.prelude import Prelude, catalogue
+from runner.scripts.patching import UNPATCHED, Patch, patched
 from runner.scripts.script import read_script
 from runner.trials.trial import Setting, data_digest_of, mounts_of
 
@@ -55,6 +57,8 @@ class Setup:
     """The user's own project, where it is installed into every environment."""
     notes: tuple[str, ...] = ()
     """What a user should know of what is installed: what was left to an axis."""
+    patch: Patch = UNPATCHED
+    """What the scripts run with in place of some of their files; part of a trial's key, as their digest is."""
 
     @classmethod
     def of(cls, matrix: Matrix) -> Setup:
@@ -82,6 +86,11 @@ class Setup:
         kept = (*self.experiment.artifacts, *artifacts)
         return replace(self, experiment=replace(self.experiment, artifacts=kept))
 
+    def editing(self, patch: Patch, requirements: Iterable[str] = ()) -> Setup:
+        """The same setup with other texts of some scripts, and with further requirements (PEP 508)."""
+        further = tuple(Requirement(text=text) for text in requirements)
+        return replace(self, patch=patch.after(self.patch), packages=(*self.packages, *further))
+
     def environment(self, cell: Cell) -> Environment:
         """The environment that a cell needs."""
         return Environment(
@@ -89,7 +98,7 @@ class Setup:
             packages=requirements_of(self.packages, cell),
             python=cell.python,
             backend=cell.backend,
-            flavour=self.flavour,
+            flavour=FOR_GPUS if self.resources.gpus else self.flavour,
             as_of=self.as_of,
             dates=self.dates,
             indexes=self.indexes,
@@ -150,7 +159,7 @@ class Settings:
         """Nothing is read yet."""
         self._folder = folder
         self._sources: dict[tuple[str, ...], Script] = {}
-        self._scripts: dict[tuple[tuple[str, ...], str, str | None], Script] = {}
+        self._scripts: dict[tuple[tuple[str, ...], str, str | None, Patch], Script] = {}
         self._preludes: dict[str, Prelude] = {}
         self._data: dict[tuple[DataMapping, ...], tuple[tuple[Mount, ...], str]] = {}
 
@@ -184,7 +193,7 @@ class Settings:
             installed -= {experiment.own_module.partition(".")[0]}
         pythonpath = dict(experiment.variables(cell)).get("PYTHONPATH", "")
         source = cell.script, experiment.own_module, pythonpath, *experiment.files
-        key = source, cell.import_flavour, cell.backend
+        key = source, cell.import_flavour, cell.backend, setup.patch
         if key not in self._scripts:
             if source not in self._sources:
                 self._sources[source] = read_script(
@@ -195,7 +204,7 @@ class Settings:
                     pythonpath=pythonpath,
                     installed=installed,
                 )
-            read = self._sources[source]
+            read = patched(self._sources[source], setup.patch)
             rewritable = not experiment.runs_installed
             self._scripts[key] = _in_flavour(read, cell.import_flavour, cell.backend) if rewritable else read
         return self._scripts[key]

@@ -78,7 +78,10 @@ _NO_BACKENDS = {
 }
 
 _NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LONGEST_BYTES = 100_000
+"""Linux starts no program with an argument or a variable of 128 KiB."""
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""The names that an environment variable can have."""
 _MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
@@ -108,7 +111,10 @@ def canonical(kind: AxisKind, value: str | Mapping[Text, Text]) -> str:
     if kind is AxisKind.ENV:
         return _env_text(_env_pairs(value))
     if kind is AxisKind.ARGS:
-        return shlex.join(argument_list(value))
+        arguments = argument_list(value)
+        for argument in arguments:
+            refuse_long(argument)
+        return shlex.join(arguments)
     if kind is AxisKind.SCRIPT and value:
         return PurePosixPath(value).as_posix()
     if kind is AxisKind.PRELUDE:
@@ -258,12 +264,22 @@ def sorted_variables(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str],
     """Environment variables sorted by name. Raises RefusedError for one that has no possible name or is set twice."""
     seen: dict[str, str] = {}
     for name, value in pairs:
-        if not _VARIABLE.fullmatch(name):
+        if not VARIABLE.fullmatch(name):
             raise RefusedError(f"{quoted(name)} cannot be the name of an environment variable")
         if name in seen:
             raise RefusedError(f"the environment variable {quoted(name)} is set twice")
+        refuse_long(value)
         seen[str(name)] = str(value)
     return tuple(sorted(seen.items()))
+
+
+def refuse_long(value: str) -> None:
+    """Raise RefusedError for an argument or a variable that no program can be started with."""
+    if len(value.encode("utf-8", "replace")) > _LONGEST_BYTES:
+        raise RefusedError(
+            f"{quoted(value[:40])}… is longer than {_LONGEST_BYTES:,} bytes",
+            "put it into a file, under files: or data:",
+        )
 
 
 def _env_text(pairs: Iterable[tuple[str, str]]) -> str:

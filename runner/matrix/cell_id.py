@@ -25,6 +25,9 @@ _AXIS = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _AMBIGUOUS = re.compile(rf",{_AXIS.pattern}=", re.ASCII)
 """A comma in a value that would be read as the beginning of the next axis."""
 
+_MOST_SHOWN = 6
+"""So many values of a cell are shown in a line of progress."""
+
 
 def _escaped(value: str) -> str:
     """A value as it is printed: only what would be read otherwise has backslashes."""
@@ -117,6 +120,13 @@ class CellId:
 
     def __str__(self) -> str:
         return self._text
+
+    @property
+    def brief(self) -> str:
+        """The text with the first values only where there are many, as where packages are pinned one by one."""
+        if len(self.pairs) <= _MOST_SHOWN:
+            return self._text
+        return f"{CellId(self.pairs[: _MOST_SHOWN - 1])} and {len(self.pairs) - _MOST_SHOWN + 1} more"
 
     def _sortable(self) -> Iterator[tuple[str, int, object]]:
         for axis, value in self.pairs:

@@ -1,4 +1,4 @@
-"""The criterion's grammar: `loss < 1e-4`, `val_accuracy >= 0.9`, `loss < 1e-4 within 5 epochs`; never eval."""
+"""The criterion's grammar: `loss < 1e-4`, `loss < 1e-4 within 5 epochs`, `seconds < 1.5x baseline`; never eval."""
 
 from __future__ import annotations
 
@@ -46,6 +46,38 @@ class Comparison:
         return f"{text} within {counted(self.within, 'epoch')}"
 
 
+class Measure(enum.StrEnum):
+    """What a trial costs."""
+
+    SECONDS = "seconds"
+    """Of the whole trial."""
+    EPOCH = "epoch"
+    """The median seconds of an epoch, the first one left out."""
+    MEMORY = "memory"
+    """The most memory that it held."""
+
+    @property
+    def exceeded(self) -> str:
+        """What a trial does that is above a limit of it; this is also how such failures are told apart."""
+        noun = {Measure.SECONDS: "time", Measure.EPOCH: "time an epoch", Measure.MEMORY: "memory"}[self]
+        return f"takes more {noun} than it may"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CostLimit:
+    """What a trial may cost: less than `factor` times what the baseline's trials do."""
+
+    measure: Measure
+    factor: float
+    bands: tuple[tuple[str, float, float], ...] | None = None
+    """Where the limit lies on each kind of machine, in seconds or bytes, as far as the noise of the baseline lets it be
+    known; None: nobody has looked yet."""
+
+    def __str__(self) -> str:
+        """The text that `parse` reads back to the same limit, but for the bands."""
+        return f"{self.measure} < {repr(self.factor).removesuffix('.0')}x baseline"
+
+
 class CriterionError(UsageError):
     """A criterion does not parse; `column` counts from 1 within its text."""
 
@@ -55,10 +87,13 @@ class CriterionError(UsageError):
 
 
 _GRAMMAR = r"""
-start: METRIC OPERATOR NUMBER [_WITHIN EPOCHS _UNIT]
+?start: level | limit
+level: METRIC OPERATOR NUMBER [_WITHIN EPOCHS _UNIT]
+limit: METRIC OPERATOR NUMBER _TIMES
 METRIC: /[A-Za-z_][A-Za-z0-9_.\/]*/
 OPERATOR: "<=" | ">=" | "<" | ">"
 NUMBER: /[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?/
+_TIMES: /x\s+baseline(?!\w)/
 _WITHIN: "within"
 EPOCHS: /[1-9][0-9]{0,8}(?![0-9])/
 _UNIT: /epochs?/
@@ -87,7 +122,7 @@ def _parser() -> Lark:
     return Lark(_GRAMMAR, parser="lalr")
 
 
-def parse(text: str) -> Comparison:
+def parse(text: str) -> Comparison | CostLimit:
     """Read one criterion.
 
     Raises CriterionError, which says what was expected at which column.
@@ -102,6 +137,8 @@ def parse(text: str) -> Comparison:
     except UnexpectedToken as error:
         at_end = error.token.type == "$END"
         raise _unexpected(text, len(text) if at_end else error.column - 1, error.expected) from None
+    if tree.data == "limit":
+        return _limit(*cast("tuple[Token, Token, Token]", tree.children))
     metric, operator, number, epochs = cast("tuple[Token, Token, Token, Token | None]", tree.children)
     return Comparison(
         metric=str(metric),
@@ -109,6 +146,19 @@ def parse(text: str) -> Comparison:
         target=_finite(number),
         within=int(epochs) if epochs is not None else None,
     )
+
+
+def _limit(measure: Token, operator: Token, number: Token) -> CostLimit:
+    if measure not in set(Measure):
+        message = f"only {', '.join(Measure)} are held against the baseline's, and not {str(measure)!r}"
+        raise CriterionError(message, (measure.start_pos or 0) + 1)
+    if operator != Operator.LESS.value:
+        raise CriterionError("a limit that the baseline sets is written with <", (operator.start_pos or 0) + 1)
+    factor = _finite(number)
+    if factor <= 1:
+        message = f"the limit is what the baseline takes times a number above 1, and not {number!s}"
+        raise CriterionError(message, (number.start_pos or 0) + 1)
+    return CostLimit(measure=Measure(str(measure)), factor=factor)
 
 
 def _finite(number: Token) -> float:

@@ -53,9 +53,9 @@ MEANT = {
     "converged": "converges",
     "settled": "settles",
     "coin flip": "flaky (neither leads)",
-    **dict.fromkeys(("too-short", "no-metrics", "unknown"), "undecided"),
+    **dict.fromkeys(("too-short", "too-close", "no-metrics", "unknown"), "undecided"),
 }
-"""The outcome that goes with a trial label or with an earlier word for it; the last three are not counted, so they
+"""The outcome that goes with a trial label or with an earlier word for it; the last four are not counted, so they
 leave a cell undecided."""
 
 
@@ -250,6 +250,13 @@ class ResourcesSection:
     memory: int = key(SIZE, "Memory: 4g, 512m. Default: 4g.", _RESOURCES.memory_bytes)
     disk: int = key(SIZE, "Space that a trial may write. Default: 1g.", _RESOURCES.disk_bytes)
     processes: int = key(COUNT, "Processes and threads. Default: 256.", _RESOURCES.processes)
+    gpus: int = key(
+        COUNT_FROM_ZERO, "NVIDIA GPUs; `flavour: full` follows, with the CUDA libraries. Default: 0.", _RESOURCES.gpus
+    )
+    trials_per_gpu: int = key(COUNT, "Trials that share one GPU at once. Default: 1.", _RESOURCES.trials_per_gpu)
+    keep: int = key(
+        SIZE, "Space of the artifacts that are kept of a trial, at most `disk`. Default: 1g.", _RESOURCES.keep_bytes
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,6 +285,7 @@ class MatrixSections:
         ListOf(_match()), "Cells to add, or values to add to the cells that match, as in a GitHub Actions matrix.", ()
     )
     exclude: tuple[Match, ...] = key(ListOf(_match()), "Partial matches; every cell that matches one is left out.", ())
+    cells: int = key(Word({"all": 0, "pairwise": 2, "3-wise": 3}), "Cells to run; docs/sparse.md. Default: all.", 0)
     experiment: ExperimentSection = key(Section(ExperimentSection), "What every trial runs.", ExperimentSection())
     packages: tuple[PackageEntry, ...] = key(
         _PACKAGES, "Further requirements of every cell (PEP 508), with `when` of some cells.", ()
@@ -296,8 +304,8 @@ class MatrixSections:
     )
     criterion: tuple[Text, ...] = key(
         OneOrMore(TEXT, least=0),
-        "When training has converged: 'loss < 1e-4', 'val_accuracy >= 0.9 within 5 epochs'. All must hold; the first "
-        "names the judged metric.",
+        "When training has converged: 'loss < 1e-4', 'val_accuracy >= 0.9 within 5 epochs'; and what it may cost: "
+        "'seconds < 1.5x baseline' (or epoch, memory). All must hold; the first metric is the judged one.",
         (),
     )
     metrics: MetricSources = key(
@@ -357,6 +365,8 @@ class MatrixSections:
         "time) or a date; or a mapping of packages to none or a date, `default` for the others.",
         "release",
     )
+    title: Text = key(_STRING, "The title of the report. Default: the name of the folder.", Text())
+    description: Text = key(_STRING, "What is asked here, for the head of the report.", Text())
 
 
 _MATRIX = Section(MatrixSections, aside=ASIDE)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from packaging.utils import canonicalize_name
 
-from runner.matrix.axes import check_script, is_module_of, module_path, sorted_variables
+from runner.matrix.axes import check_script, is_module_of, module_path, refuse_long, sorted_variables
 from runner.matrix.mistakes import RefusedError, quoted
 from runner.matrix.model import DataMapping, ExitCode, Experiment, Install, Judging, data_place
 from runner.matrix.nodes import Items, Text
@@ -105,6 +105,11 @@ def read_experiment(section: ExperimentSection, folder: Path, mistakes: Mistakes
     for pattern in section.artifacts:
         if not _inside(pattern):
             mistakes.add(pattern.position, f"the artifact {quoted(pattern)} is not inside the working directory")
+    for arg in section.args:
+        try:
+            refuse_long(arg)
+        except RefusedError as error:
+            mistakes.refuse(error, arg.position)
     data = tuple(_data(section, folder, mistakes))
     return Experiment(
         script=_script(section, folder, mistakes),
@@ -201,7 +206,7 @@ def _mapping(source: str, target: str, folder: Path, taken: Collection[str]) -> 
     place, inside = data_place(target)
     try:
         path = (folder / Path(source).expanduser()).absolute()
-        exists = path.exists()
+        exists = path.is_file() or path.is_dir()
     except (OSError, ValueError, RuntimeError):  # no such name can be, or no such user's home
         raise RefusedError(f"the data {quoted(source)} can't be found") from None
     if not exists:

@@ -17,7 +17,7 @@ from runner.matrix.axes import (
 )
 from runner.matrix.axis_reader import AxisReader, require_value
 from runner.matrix.cells import adds_cell, cells
-from runner.matrix.criterion import EXAMPLE, Comparison, CriterionError, parse
+from runner.matrix.criterion import EXAMPLE, Comparison, CostLimit, CriterionError, parse
 from runner.matrix.declaration import outcome_words, read_sections
 from runner.matrix.experiment import read_experiment
 from runner.matrix.metric_patterns import FROM, read_metrics
@@ -31,7 +31,6 @@ from runner.matrix.requirement_files import RequirementFiles
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from runner.matrix.criterion import Comparison
     from runner.matrix.declaration import AsOf, Match, MatrixSections
     from runner.matrix.model import Became, Partial, Requirement
 
@@ -44,6 +43,9 @@ class Matrix(Grid):
     """The whole of one `matrix.yaml`. `folder` is the folder of the file: scripts and data are relative to it."""
 
     path: Path
+    title: str = ""
+    """Of the report; empty: the name of the folder is."""
+    description: str = ""
     packages: tuple[Requirement, ...] = ()
     """Those of `packages:`, then those of the files of `requirements:`."""
     notes: tuple[str, ...] = ()
@@ -54,6 +56,8 @@ class Matrix(Grid):
     judging: Judging = field(default_factory=Judging)
     baseline: Partial | None = None
     """The cell that the others are compared with; None: the one that converges best."""
+    ways: int = 0
+    """So many values of different axes meet in one of the cells that are run first, wherever they can; 0: all are."""
     control: bool = False
     """True where the baseline is run a second time with other seeds, to see how often equal cells look different."""
     seeds: Seeds = field(default_factory=Seeds)
@@ -67,6 +71,11 @@ class Matrix(Grid):
     """Packages with a rule of their own, normalised and sorted: `none` or a date, up to which they may be from."""
     became: tuple[Became, ...] = ()
     """The versions that `settle` found for ranges, `latest` and `era`, in the order of the file."""
+
+    @property
+    def criteria(self) -> tuple[str, ...]:
+        """Everything that the criterion says, as it is written."""
+        return tuple(map(str, (*self.criterion, *self.judging.costs)))
 
     @property
     def folder(self) -> Path:
@@ -97,13 +106,15 @@ def load_matrix(path: Path) -> Matrix:
     cells_known = reader.all_known and len(mistakes.found) == before and not _any_of(left_out, "include", "exclude")
     axes = axes if file.axes else _axes_of(include)
     as_of, dates = read_as_of(file.as_of, mistakes)
-    criterion = read_criterion(file.criterion, mistakes)
+    criterion, costs = read_criterion(file.criterion, mistakes)
     names = {axis.name for axis in axes}
     experiment = read_experiment(file.experiment, path.parent, mistakes)
     files = RequirementFiles(reader=reader, axes=names, own=experiment.install.folder if experiment.install else None)
     required = files.read(file.requirements)
     matrix = Matrix(
         path=path,
+        title=" ".join(file.title.split()),
+        description=file.description.strip(),
         axes=axes,
         include=include,
         exclude=exclude,
@@ -112,8 +123,9 @@ def load_matrix(path: Path) -> Matrix:
         notes=tuple(files.notes),
         indexes=file.indexes,
         criterion=criterion,
-        judging=read_judging(file, criterion, mistakes),
+        judging=replace(read_judging(file, criterion, mistakes), costs=costs),
         baseline=_baseline(file, reader),
+        ways=file.cells,
         control=file.control,
         seeds=_seeds(file),
         resources=_resources(file),
@@ -125,6 +137,9 @@ def load_matrix(path: Path) -> Matrix:
     _check_axes(matrix, file, left_out, mistakes)
     _check_script(matrix, file, left_out, mistakes)
     _check_variables(matrix, mistakes)
+    _check_costs(matrix, file, mistakes)
+    if matrix.resources.gpus and matrix.flavour == "cpu":
+        mistakes.add(TOP, "flavour: cpu has nothing that runs on a GPU", "leave flavour out: full follows from gpus")
     if cells_known and any(axis.kind is AxisKind.PACKAGE for axis in axes):
         named = replace(matrix, experiment=replace(matrix.experiment, script=matrix.experiment.script or "unnamed"))
         check_cells(named, mistakes)  # a missing script is a mistake already, and no reason to hide these
@@ -162,7 +177,15 @@ def _seeds(file: MatrixSections) -> Seeds:
 
 def _resources(file: MatrixSections) -> Resources:
     own = file.resources
-    return Resources(cpus=own.cpus, memory_bytes=own.memory, disk_bytes=own.disk, processes=own.processes)
+    return Resources(
+        cpus=own.cpus,
+        memory_bytes=own.memory,
+        disk_bytes=own.disk,
+        processes=own.processes,
+        gpus=own.gpus,
+        trials_per_gpu=own.trials_per_gpu,
+        keep_bytes=own.keep,
+    )
 
 
 def _expectations(entries: Iterable[Match], reader: AxisReader) -> Iterable[Expectation]:
@@ -288,15 +311,24 @@ def _meets_any(matrix: Matrix, partial: Partial) -> bool:
     return any(cell.id.matches(partial.values) for cell in cells(matrix, partial.values))
 
 
-def read_criterion(texts: tuple[Text, ...], mistakes: Mistakes) -> tuple[Comparison, ...]:
-    """The comparisons that must all hold; one that does not parse is a mistake at the very column."""
-    comparisons = []
+def read_criterion(texts: tuple[Text, ...], mistakes: Mistakes) -> tuple[tuple[Comparison, ...], tuple[CostLimit, ...]]:
+    """The comparisons and the limits that must all hold; one that does not parse is a mistake at the very column."""
+    found = []
     for text in texts:
         try:
-            comparisons.append(parse(text))
+            found.append(parse(text))
         except CriterionError as error:
             mistakes.add(text.at(error.column - 1), str(error), EXAMPLE)
-    return tuple(comparisons)
+    comparisons = tuple(one for one in found if isinstance(one, Comparison))
+    return comparisons, tuple(one for one in found if isinstance(one, CostLimit))
+
+
+def _check_costs(matrix: Matrix, file: MatrixSections, mistakes: Mistakes) -> None:
+    """Note a limit in terms of a baseline that nothing names: the cell that converges best is not meant."""
+    if matrix.judging.costs and file.baseline is None:
+        message = f"{quoted(str(matrix.judging.costs[0]))} needs to know which cell that is"
+        place = next((text for text in file.criterion if text.endswith("baseline")), file.criterion[0])
+        mistakes.add(place.position, message, "name its axis values, such as baseline: {tensorflow: 2.10.1}")
 
 
 def read_judging(file: MatrixSections, criterion: tuple[Comparison, ...], mistakes: Mistakes) -> Judging:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.matrix.cell_id import CellId
+    from runner.matrix.criterion import CostLimit
     from runner.matrix.mistakes import Position
     from runner.matrix.releases import Rule
 
@@ -246,6 +247,17 @@ class Resources:
     memory_bytes: int = 4 * 1024**3
     disk_bytes: int = 1024**3
     processes: int = 256
+    gpus: int = 0
+    """Of each trial; without any a trial sees none."""
+    trials_per_gpu: int = 1
+    """How many trials may share one GPU at the same time."""
+    keep_bytes: int = 1024**3
+    """Of artifacts; no part of a trial's key, since it changes nothing that a trial does."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """The bytes of its artifacts that are kept: never more than it may write."""
+        return min(self.keep_bytes, self.disk_bytes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -259,6 +271,10 @@ class Seeds:
     cap: int = 10
     fixed: bool = False
     as_written: bool = False
+    paired: bool = False
+    """True where copies of a trial are wanted too: not for their outcome, but for the time that each of them takes."""
+    asked: bool = False
+    """True where a search asks for so many: two that broke alike after chance had played its part are not enough."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -276,6 +292,8 @@ class Judging:
     """The training that is judged where several report the metric: the last one, the worst (`all`) or the best."""
     exit_code: ExitCode = "zero"
     """`any`: how the script ended after its training does not matter."""
+    costs: tuple[CostLimit, ...] = ()
+    """What a trial may cost, beside what the criterion says of metrics."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,10 @@ are checked before anything walks the tree, and `1.10` stays "1.10".
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -108,7 +111,7 @@ def read_text(path: Path) -> str:
     Raises UsageError where it can't be read, MatrixError where it is too large or not UTF-8.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_plain) as file:
             data = file.read(FILE_LIMIT_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -122,6 +125,17 @@ def read_text(path: Path) -> str:
         place = _position_in(before)
         message = f"the file is not UTF-8: byte 0x{error.object[error.start]:02x} has no meaning here"
         raise MatrixError([Mistake(file=path, line=place.line, column=place.column, message=message)]) from error
+
+
+def _plain(path: str, flags: int) -> int:
+    """Open a plain file; a pipe, which would be waited for, is none."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        folder = errno.EISDIR, os.strerror(errno.EISDIR)
+        raise OSError(*(folder if stat.S_ISDIR(mode) else (errno.EINVAL, "it is no plain file")))
+    return descriptor
 
 
 def _position_in(before: str) -> Position:

@@ -107,8 +107,7 @@ def _requirement(text: str, when: tuple[Condition, ...], axes: Collection[str], 
     """
     if not text.endswith(".whl") or "@" in text:
         return Requirement(text=_canonical(text, axes), when=when)
-    wheel = _wheel_name(text)
-    line = f"{wheel.name} @ {PurePosixPath(text).as_posix()}#sha256={_digest(text, wheel, reader.folder)}"
+    wheel, line = named_wheel(text, reader.folder)
     if wheel.name not in axes:
         backend = wheel.name if wheel.name in BACKENDS and AxisKind.BACKEND.value in axes else ""
         ours = (Condition(axis=AxisKind.BACKEND.value, specifiers=f"=={backend}"),) if backend else ()
@@ -138,13 +137,24 @@ def _canonical(text: str, axes: Collection[str]) -> str:
     return str(requirement)
 
 
-class _WheelName(NamedTuple):
+class WheelName(NamedTuple):
+    """What the name of a wheel file says of it."""
+
     name: str
     version: str
     """Without what tells builds of it apart: 2.1.0 for 2.1.0+cpu."""
 
 
-def _wheel_name(text: str) -> _WheelName:
+def named_wheel(text: str, folder: Path) -> tuple[WheelName, str]:
+    """A wheel file of the project by its path from the matrix's folder, and the line of an environment that names it.
+
+    Raises RefusedError for what is none.
+    """
+    wheel = _wheel_name(text)
+    return wheel, f"{wheel.name} @ {PurePosixPath(text).as_posix()}#sha256={_digest(text, wheel, folder)}"
+
+
+def _wheel_name(text: str) -> WheelName:
     """What the path of a wheel file of the project says of it."""
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # noqa: PLC0415 - most matrices name none
 
@@ -158,11 +168,13 @@ def _wheel_name(text: str) -> _WheelName:
     except InvalidWheelFilename:
         hint = "it says name, version and what it fits: x-1.0-py3-none-any.whl"
         raise RefusedError(f"{quoted(path.name)} is not the name of a wheel", hint) from None
-    return _WheelName(name=name, version=version.public)
+    return WheelName(name=name, version=version.public)
 
 
-def _digest(text: str, wheel: _WheelName, folder: Path) -> str:
+def _digest(text: str, wheel: WheelName, folder: Path) -> str:
     """The SHA-256 of a wheel file, in hex."""
+    if (folder / text).is_fifo():  # which would be waited for
+        raise RefusedError(f"{quoted(text)} is no plain file")
     try:
         with (folder / text).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -180,12 +192,14 @@ def _digest(text: str, wheel: _WheelName, folder: Path) -> str:
 
 def parsed_requirement(text: str) -> Parsed:
     """A requirement (PEP 508). Raises RefusedError for what is none."""
-    from packaging.requirements import InvalidRequirement  # noqa: PLC0415 - most matrices name none
-    from packaging.requirements import Requirement as Parsed  # noqa: PLC0415
+    from packaging.requirements import Requirement as Parsed  # noqa: PLC0415 - most matrices name none
 
     try:
-        return Parsed(text)
-    except InvalidRequirement:
+        found = Parsed(text)
+        for bound in found.specifier:
+            bound.contains("0")  # its version is read no sooner, and may be none
+    except ValueError:
         raise RefusedError(
             f"{quoted(text)} is not a requirement (PEP 508)", "write it like scikit-learn>=0.20"
         ) from None
+    return found

@@ -149,14 +149,14 @@ class _Source:
     def _is_own(self, line: str) -> bool:
         """True for a line that asks for the project that is installed anyway."""
         own, asked = self.files.own, _FOLDER.match(line)
-        return own is not None and asked is not None and (self.path.parent / asked["path"]).resolve() == own.resolve()
+        return own is not None and asked is not None and _real(self.path.parent / asked["path"]) == own.resolve()
 
     def _other(self, name: str, *, constraint: bool) -> Iterator[str]:
         if "://" in name:
             raise RefusedError(f"{quoted(name)} is an address", "keep a copy of the file in the project")
         above = (*self.above, self.path.resolve())
         path = self.path.parent / name
-        if path.resolve() in above:
+        if _real(path) in above:
             raise RefusedError(f"{quoted(name)} leads back to this file")
         other = _Source(path=path, files=self.files, above=above)
         text = other.text()
@@ -200,6 +200,14 @@ class _Source:
         if others:
             names = ", ".join(re.split(r"[=<>! ]", one, maxsplit=1)[0] for one in others)
             self.note(others[0].position.line, f"only the pip part is taken: conda's own packages are not ({names})")
+
+
+def _real(path: Path) -> Path:
+    """The path without links, as the system finds it. Raises RefusedError for what no path can be."""
+    try:
+        return path.resolve()
+    except (ValueError, OSError, RuntimeError):  # a NUL; a link that leads to itself
+        raise RefusedError(f"{quoted(str(path))} can't be found") from None
 
 
 def _pip_lines(entry: Entries) -> Iterator[Text]:
@@ -264,26 +272,28 @@ class _Project:
             position = Position(line=int(place[1]), column=int(place[2])) if place else Position(line=1, column=1)
             source.mistake(position.line, RefusedError(str(error).partition(" (at")[0], position=position))
             self._data = {"project": {}}
+        except (ValueError, RecursionError):
+            source.mistake(1, RefusedError("a number is too long, or values are nested too deep"))
+            self._data = {"project": {}}
 
     def lines(self, extras: Iterable[str], groups: Iterable[str]) -> Iterator[str]:
         """Its dependencies, those of the extras, those of the groups."""
-        project = self._data.get("project")
-        if project is None and not groups:
+        if "project" not in self._data and not groups:
             hint = "experiment: {install: .} asks its own build backend"
             raise RefusedError(f"{self._source.shown} has no [project] with dependencies", hint)
-        project = project or {}
-        dynamic = project.get("dynamic", ())
+        project = _table(self._data, "project")
+        dynamic = _texts(project, "dynamic")
         if "dependencies" in dynamic or (extras and "optional-dependencies" in dynamic):
             hint = "experiment: {install: .} asks it"
             raise RefusedError(f"{self._source.shown} leaves its dependencies to its build backend", hint)
-        yield from self._taken(project.get("dependencies", ()))
-        own, optional = str(canonicalize_name(project.get("name", ""))), project.get("optional-dependencies", {})
-        yield from self._taken(
-            _of_extras(extras, own, {str(canonicalize_name(name)): v for name, v in optional.items()})
-        )
-        known = {str(canonicalize_name(name)): v for name, v in self._data.get("dependency-groups", {}).items()}
+        yield from self._taken(_texts(project, "dependencies"))
+        own, optional = str(canonicalize_name(str(project.get("name", "")))), _table(project, "optional-dependencies")
+        known = {str(canonicalize_name(name)): _texts(optional, name) for name in optional}
+        yield from self._taken(_of_extras(extras, own, known))
+        written = _table(self._data, "dependency-groups")
+        members = {str(canonicalize_name(name)): _list(written, name) for name in written}
         for group in groups:
-            yield from self._taken(_of_group(group, known, ()))
+            yield from self._taken(_of_group(group, members, ()))
 
     def _taken(self, texts: Iterable[str]) -> Iterator[str]:
         for text in texts:
@@ -292,6 +302,30 @@ class _Project:
                 yield from self._source.requirement(number, text)
             except RefusedError as error:
                 self._source.mistake(number, error)
+
+
+def _table(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A table of the file, empty where it is not there. Raises RefusedError where it is something else."""
+    found = data.get(name, {})
+    if not isinstance(found, dict):
+        raise RefusedError(f"{quoted(name)} is no table")
+    return found
+
+
+def _list(data: Mapping[str, Any], name: str) -> list[Any]:
+    """A list of the file, empty where it is not there. Raises RefusedError where it is something else."""
+    found = data.get(name, [])
+    if not isinstance(found, list):
+        raise RefusedError(f"{quoted(name)} is no list")
+    return found
+
+
+def _texts(data: Mapping[str, Any], name: str) -> list[str]:
+    """A list of texts. Raises RefusedError where it is something else."""
+    found = _list(data, name)
+    if not all(isinstance(one, str) for one in found):
+        raise RefusedError(f"{quoted(name)} is no list of texts")
+    return found
 
 
 def _of_extras(extras: Iterable[str], own: str, known: Mapping[str, list[str]]) -> Iterator[str]:

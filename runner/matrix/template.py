@@ -27,6 +27,10 @@ class ProjectRequirements:
     """What was left to an axis or not taken."""
     refused: str = ""
     """The reason why it can't be taken as a whole; empty where it can."""
+    lines: tuple[str, ...] = ()
+    """Where it can't be taken as a whole: those of its requirements that can be (PEP 508)."""
+    left: tuple[str, ...] = ()
+    """The other lines of such a file after the first one that is refused, each with its place and reason."""
     others: tuple[str, ...] = ()
     """Further files of that kind."""
 
@@ -34,6 +38,11 @@ class ProjectRequirements:
     def is_taken(self) -> bool:
         """True where the matrix takes the file as it is."""
         return bool(self.file and not self.refused)
+
+    @property
+    def is_heeded(self) -> bool:
+        """True where the matrix takes the file, or what of it can be taken."""
+        return self.is_taken or bool(self.lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +62,8 @@ class Proposal:
     """True where the script imports the project's own package from where it is installed."""
     not_installed: str = ""
     """The reason why that package can't be installed, where the script would import it so."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The environment variables that the script can't do without, each with the place that reads it (`train.py:3`)."""
     pythonpath: str = ""
     """The folders, relative to the matrix, in which the script's own modules are found otherwise."""
     files: tuple[str, ...] = ()
@@ -79,6 +90,9 @@ _TEMPLATE = """\
 # What is tried: one training script, many library versions. Run it with
 #     convergence-matrix matrix.yaml
 # Paths are relative to this file.
+
+# title: what the head of the report says, in place of the folder's name
+# description: what is asked here, in a sentence or some paragraphs
 
 axes:
   # Each combination of these values is one cell. Any package of the index can be an axis; the first one
@@ -177,10 +191,20 @@ def _range(package: str, versions: tuple[str, ...]) -> str:
 
 def _install(found: Proposal) -> str:
     if found.install:
-        return "  install: .     # the script imports this project's own package\n"
+        return "  install: .     # the script imports this project's own package\n" + _variables(found)
     refused = f"  # install: .     # {found.not_installed}\n" if found.not_installed else ""
     looked_in = f"  env: {{PYTHONPATH: {_plain(found.pythonpath)}}}     # the project's own modules are found there\n"
-    return refused + (looked_in if found.pythonpath else "")
+    return refused + (looked_in if found.pythonpath else "") + _variables(found)
+
+
+def _variables(found: Proposal) -> str:
+    """A comment that asks for the environment variables which only the user knows."""
+    if not found.variables:
+        return ""
+    given = [f"PYTHONPATH: {_plain(found.pythonpath)}"] if found.pythonpath else []
+    entries = ", ".join([*given, *(f'{name}: ""' for name in found.variables)])
+    read = ", ".join(f"{place} reads {name}" for name, place in found.variables.items())
+    return f"  # env: {{{entries}}}     # {read}: what is it to be?\n"
 
 
 def _listing(key: str, entries: Iterable[str]) -> str:
@@ -208,9 +232,10 @@ def _requirements(found: ProjectRequirements) -> Iterator[str]:
     if found.file or found.others:
         yield "# All that the project's own files name, in every cell; what is an axis is left to the axis."
     if found.file:
-        refused = f"     # {found.refused}" if found.refused else ""
+        rest = " (the lines that can be taken stand under packages:)" if found.lines else ""
+        refused = f"     # {found.refused}{rest}" if found.refused else ""
         yield f"{'# ' if refused else ''}requirements: [{_plain(found.file)}]{refused}"
-    yield from (f"# {note}" for note in found.notes)
+    yield from (f"# {note}" for note in (*found.left, *found.notes))
     if found.others:
         yield f"# requirements: [{', '.join(map(_plain, (*filter(None, [found.file]), *found.others)))}]"
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from runner.matrix.mistakes import RefusedError, quoted
 
 
 @lru_cache(maxsize=4096)
 def parsed(text: str) -> Version | None:
-    """The version that a text names, None where it names none."""
+    """The version that a text names, None where it names none, or one of more digits than a number may have."""
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:
         return None
 
 
@@ -32,8 +32,8 @@ def specifiers(text: str) -> str:
     """
     plain = "" if text.strip() == "*" else "".join(text.split())
     try:
-        SpecifierSet(plain)
-    except InvalidSpecifier:
+        SpecifierSet(plain).contains("0")
+    except ValueError:
         hint = f"one version is written =={text}" if parsed(text) else "write it like >=1.7,<2.17"
         raise RefusedError(f"{quoted(text)} is not a version range (PEP 440)", hint) from None
     return plain

@@ -10,13 +10,15 @@ import enum
 import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import Field, PlainSerializer, ValidationError
 
+from runner.check.findings import FindingKind
 from runner.errors import UsageError
-from runner.trials.record import Number  # noqa: TC001 - pydantic reads it
+from runner.outcomes.tried_fix import Fix, StoredModel
+from runner.trials.record import Number, Whole  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from runner.own_folder import OwnFolder
 
 FOLDER = "accounts"
 """The folder of accounts, beside the records."""
@@ -52,9 +54,14 @@ class SwitchStanding(enum.StrEnum):
     """The effect of a switch as its trials show it, in the order of an account."""
 
     CAUSED_BY = "caused by"
-    """It turned the bad cell good, on, off and on again, and its reverse broke the good cell, where that can be."""
+    """It turned the bad cell good, on, off and on again; and its reverse broke the good cell, or what it sets was seen
+    to differ between the two cells."""
+    WAY_ROUND = "a way round"
+    """It turned the bad cell good, on, off and on again; it is not shown that what it changes makes the difference."""
     GOES_WITH = "goes with"
     """It turned the bad cell good, but its reverse left the good cell good, or repeating it was not conclusive."""
+    PARTIAL = "moves some"
+    """With it more trials of the bad cell pass than without, and not all."""
     NO_EFFECT = "does not matter"
     """The bad cell stays bad with it."""
     AMBIGUOUS = "can't be told"
@@ -67,19 +74,15 @@ class SwitchStanding(enum.StrEnum):
     """The budget ended first."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Counts(_Frozen):
+class Counts(StoredModel):
     """The trials of one combination; every count is of distinct observations."""
 
-    good: int = 0
-    bad: int = 0
+    good: Whole = 0
+    bad: Whole = 0
     """Trials that failed by the fault in question."""
-    other: int = 0
+    other: Whole = 0
     """Trials that failed in another way."""
-    trials: int = 0
+    trials: Whole = 0
     """Trials that ran."""
     certain: bool = False
     """True where chance plays no part."""
@@ -87,18 +90,18 @@ class Counts(_Frozen):
     """Why it can't be put to the test; empty where it can."""
 
 
-class Side(_Frozen):
+class Side(StoredModel):
     """One of the two cells."""
 
     values: dict[str, str]
     outcome: str
-    converged: int
-    counted: int
+    converged: Whole
+    counted: Whole
     finals: tuple[Number, ...] = ()
     """The final values of the trials that ended in order, in the metric's own units."""
 
 
-class Factor(_Frozen):
+class Factor(StoredModel):
     """One thing in which the two cells differ: an axis, or a package that their locks hold."""
 
     name: str
@@ -109,7 +112,7 @@ class Factor(_Frozen):
     """True where it is a package to be pinned, not an axis of the matrix; not stored."""
 
 
-class Tried(_Frozen):
+class Tried(StoredModel):
     """One combination that was tried, with the decision about it."""
 
     values: dict[str, str | None]
@@ -117,7 +120,7 @@ class Tried(_Frozen):
     counts: Counts
 
 
-class Cause(_Frozen):
+class Cause(StoredModel):
     """A smallest set of factors that, moved together, turn the good cell bad."""
 
     factors: tuple[Factor, ...]
@@ -125,6 +128,9 @@ class Cause(_Frozen):
     """Those that may or may not be needed: the others can't be tried without them, so they move together."""
     bystanders: tuple[str, ...] = ()
     """Those that only look guilty: the packages that they bring along do it without them."""
+    inseparable: str = ""
+    """Why those packages can't be had with the bystanders' good values, in the resolver's words; empty where they can,
+    or that was not asked."""
     brought: tuple[str, ...] = ()
     """The packages that moving the set brought along, where each of them was tried by itself."""
     without: Decision
@@ -145,11 +151,11 @@ class Cause(_Frozen):
         return tuple(name for name in self.names if name not in self.coupled)
 
 
-class Flip(_Frozen):
+class Flip(StoredModel):
     """A step at which the outcome flips, in the direction of the axis; places count from 0."""
 
-    before: int
-    after: int
+    before: Whole
+    after: Whole
     breaks: bool
     """True where it goes from good to bad; else from bad to good."""
     probability: Probability
@@ -171,7 +177,7 @@ class Flip(_Frozen):
         return range(self.before + 1, self.after)
 
 
-class Bisection(_Frozen):
+class Bisection(StoredModel):
     """One axis that was searched from its good to its bad value."""
 
     axis: str
@@ -185,9 +191,9 @@ class Bisection(_Frozen):
     `belief`); a span of other outcomes that hides between places that were tried is part of the doubt.
     """
     ending: SearchEnding
-    trials: int
+    trials: Whole
     """Trials that ran for this search; recorded ones cost nothing."""
-    decisions: int
+    decisions: Whole
     """Places that were asked for trials."""
     fault: str | None = Field(default=None, exclude=True)
     """The fault that counts as bad; None: any failure. Not stored."""
@@ -198,13 +204,22 @@ class Bisection(_Frozen):
         return sum(place.counts.trials for place in self.places)
 
 
-class SwitchFinding(_Frozen):
+class Share(StoredModel):
+    """One part of a switch that is several made together, and what it does alone."""
+
+    name: str
+    does: str
+    alone: Counts
+    """The bad cell with it alone; without trials where it was not tried alone."""
+
+
+class SwitchFinding(StoredModel):
     """One intervention: what was changed in the bad cell, and with which result."""
 
     name: str
     does: str
     how: str
-    breadth: int
+    breadth: Whole
     standing: SwitchStanding
     on: Counts
     """The bad cell with it."""
@@ -217,9 +232,11 @@ class SwitchFinding(_Frozen):
     """True where it was tried on, off and on again, each time with the same result."""
     off: Counts | None = None
     """The bad cell without it, where it was repeated; trials that ran before it was tried count too."""
+    parts: tuple[Share, ...] = ()
+    """The switches that it is made of, each of them needed, where it is several together."""
 
 
-class NameLookup(_Frozen):
+class NameLookup(StoredModel):
     """The answer of a cell's own objects about a name."""
 
     where: str
@@ -232,7 +249,7 @@ class NameLookup(_Frozen):
     """Similar names that the object has."""
 
 
-class RemovedName(_Frozen):
+class RemovedName(StoredModel):
     """The name that the bad cell's failure misses, looked up in both cells; None where its owner was not found."""
 
     kind: str
@@ -249,21 +266,50 @@ class RemovedName(_Frozen):
         return re.split(r"\W", look.where, maxsplit=1)[0] if look else ""
 
 
-class TraceFinding(_Frozen):
+class ForeseenChange(StoredModel):
+    """A change between the two cells that concerns the script, as the history and the known changes say: not run."""
+
+    kind: FindingKind
+    path: str
+    file: str
+    line: Whole
+    package: str
+    since: str
+    """The release of the border; empty where it is not known."""
+    message: str
+    certain: bool = True
+    """False where it depends on values that only a run has."""
+    instead: str = ""
+    """What to write instead; empty where nobody knows."""
+
+    @property
+    def sure(self) -> bool:
+        """True where it concerns the script for certain, and is more than another default."""
+        return self.certain and self.kind is not FindingKind.CHANGES
+
+
+class TraceFinding(StoredModel):
     """The first difference of two trainings, started from the same weights, with the same batches."""
 
     sentence: str
     """Empty where they could not be compared."""
-    step: int
+    step: Whole
     """The first step that differs; 0 where none does."""
-    recorded: int
+    recorded: Whole
     """The number of steps that were compared."""
-    last: int
+    last: Whole
     """The last of them."""
     notes: tuple[str, ...] = ()
+    given: bool = False
+    """True where what the calls were given differs already, before the model."""
+
+    @property
+    def agrees(self) -> bool:
+        """True where the two trainings agree over all steps that were compared."""
+        return bool(self.recorded and not self.step and not self.given)
 
 
-class Walk(_Frozen):
+class Walk(StoredModel):
     """A bisection that was asked for by itself."""
 
     bisection: Bisection
@@ -272,15 +318,15 @@ class Walk(_Frozen):
     telling: str
     """When a trial passes: cells and releases are good where their trials do."""
     sentence: str
-    trials: int
+    trials: Whole
     seconds: float
 
 
-class Account(_Frozen):
+class Account(StoredModel):
     """Why two cells differ: no more than its experiments show."""
 
     schema_version: Literal[1] = 1
-    id: str
+    id: str = Field(pattern="^[0-9a-f]{12}$")
     """12 hex digits, of the question."""
     runner_version: str
     made_at: str
@@ -298,6 +344,8 @@ class Account(_Frozen):
     fault: str
     ending: bool = False
     """True where a trial fails by the way that it ends, the fault: with an exception, at a limit."""
+    leveled: bool = False
+    """True where both cells come to rest, at different levels, and that is what tells them apart."""
     real: bool
     comparison: str
     """Effect and p value, in words."""
@@ -308,34 +356,43 @@ class Account(_Frozen):
     pair: tuple[dict[str, str], dict[str, str]] | None = None
     """The cells that interventions and the trace ran on."""
     removed: RemovedName | None = None
+    foreseen: tuple[ForeseenChange, ...] = ()
+    """What changes for the script between the two cells of `pair`, by what is known without running anything."""
     switches: tuple[SwitchFinding, ...] = ()
+    spared: Whole = 0
+    """The number of switches that were not tried, since the cause was proven by then, or lies before the model."""
     trace: TraceFinding | None = None
     sentences: tuple[str, ...]
     unknown: tuple[str, ...] = ()
     """Questions that remain open."""
-    trials: int
+    fixes: tuple[Fix, ...] = ()
+    """What may mend the bad cell, that which was seen to work first; empty where it was not asked."""
+    advice: tuple[str, ...] = ()
+    """What to do, in sentences that say no more than the fixes were seen to do."""
+    trials: Whole
     """The number of trials that ran for this account; what was recorded before cost nothing."""
-    rests_on: int = 0
+    rests_on: Whole = 0
     """The number of trials all of it rests on, recorded ones too; those of the trace are not among them."""
     seconds: float = Field(ge=0)
+    ended: bool = False
+    """True where the budget ended before all was asked."""
+    cells: tuple[dict[str, str], ...] = ()
+    """The cells of the matrix that it accounts for: they fail for this reason, behind the same step."""
 
 
-def write_account(account: Account, folder: Path) -> Path:
+def write_account(account: Account, folder: OwnFolder) -> None:
     """Keep an account in a folder, in place of an earlier one of the same question."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{account.id}.json"
-    path.write_text(account.model_dump_json(indent=2) + "\n", "utf-8")
-    return path
+    folder.write(f"{account.id}.json", f"{account.model_dump_json(indent=2)}\n".encode())
 
 
-def read_accounts(folder: Path, matrix: str) -> tuple[Account, ...]:
+def read_accounts(folder: OwnFolder, matrix: str) -> tuple[Account, ...]:
     """The accounts of one matrix file in a folder, the oldest first. Raises UsageError for one that can't be read."""
     found = []
-    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+    for name in folder.names():
         try:
-            found.append(Account.model_validate_json(path.read_bytes()))
-        except (OSError, ValidationError) as error:
-            raise UsageError(f"{path} can't be read; delete it, `explain` writes it again: {error}") from error
-    return tuple(
-        sorted((one for one in found if one.matrix == matrix), key=lambda account: (account.made_at, account.id))
-    )
+            found += [Account.model_validate_json(folder.read(name) or b"")] if name.endswith(".json") else []
+        except ValidationError as error:
+            place = folder.path / name
+            raise UsageError(f"{place} can't be read; delete it, `explain` writes it again: {error}") from error
+    ours = [one for one in found if one.matrix == matrix]
+    return tuple(sorted(ours, key=lambda account: (account.made_at, account.id)))

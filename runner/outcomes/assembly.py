@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,10 +12,12 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.matrix.axes import axis_kind
+from runner.matrix.cell_id import CellId
 from runner.outcomes.failures import FailureGroup, failure_groups
 from runner.outcomes.fingerprint import message_told
-from runner.outcomes.judged_matrix import complaint, expected, is_as_expected
-from runner.outcomes.layout import changes
+from runner.outcomes.judged_cell import left_out
+from runner.outcomes.judged_matrix import complaint, expected, is_as_expected, pinned_changes
+from runner.outcomes.machine_kind import on_kind, times_told, usual
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import sentences
 from runner.outcomes.reported_metric import reported
@@ -29,19 +29,19 @@ from runner.outcomes.result import (
     ExceptionResult,
     FailureResult,
     IntervalResult,
-    KeptComparisons,
     LockResult,
     NeighbourChange,
     Result,
     TrialResult,
 )
-from runner.outcomes.series import NOT_METRICS, epoch_seconds, thinned
+from runner.outcomes.series import MOST_POINTS, drawn, epoch_seconds, numbers_of, short, thinned
+from runner.outcomes.sparse import sparse_sentences
+from runner.outcomes.upgrade import upgrade_advice
 from runner.outcomes.verdict import Basis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.outcomes.account import Account
@@ -51,13 +51,10 @@ if TYPE_CHECKING:
     from runner.trials.record import Record
 
 
-BASELINE = "baseline"
-"""The label of the baseline's own comparison."""
-COMPARED_AS = 1
-"""Raised by one whenever the same trials come to another comparison: then kept ones no longer follow."""
 LOG_BYTES, LOG_BYTES_OF_GOOD = 4096, 1536
 """Of a longer log so many are kept, of a cell that is good fewer: a site of a hundred cells stays small."""
-_DIGITS = 5
+MOST_VALUES = 12_000
+"""So many numbers of curves are kept of a cell, of all its trials and metrics together."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,41 +100,6 @@ def result_of(known: ResultInput) -> Result:
     return _Assembly(known=known).result()
 
 
-def compared(judged: JudgedMatrix, known: KeptComparisons | None = None) -> dict[CellId, ComparisonResult]:
-    """Each cell of a matrix against its baseline; empty without one.
-
-    Loads SciPy and takes about 10 ms a cell, so that what a run has `known` is used where it follows from these cells.
-    """
-    baseline = judged.baseline
-    if baseline is None:
-        return {}
-    if known is not None and known.follow_from == _digest(judged):
-        return {cell.id: one for cell, one in zip(judged.cells, known.comparisons, strict=True)}
-    found = {
-        one.cell.id: ComparisonResult(
-            label=one.label.value, reason=one.reason, p=None if one.rates is None else one.rates.adjusted_p
-        )
-        for one in judged.comparisons
-    }
-    found[baseline.id] = ComparisonResult(label=BASELINE, reason=judged.reason)
-    return {cell.id: found[cell.id] for cell in judged.cells}
-
-
-def kept_comparisons(judged: JudgedMatrix, found: Mapping[CellId, ComparisonResult]) -> KeptComparisons:
-    """The comparisons that a run keeps: `found` as `compared` gave it."""
-    comparisons = tuple(found[cell.id] for cell in judged.cells) if found else ()
-    return KeptComparisons(follow_from=_digest(judged), comparisons=comparisons)
-
-
-def _digest(judged: JudgedMatrix) -> str:
-    """A hash of all that comparisons follow from: the baseline, and of each cell the trials with their verdicts."""
-    digest = hashlib.sha256(json.dumps([COMPARED_AS, str(judged.chosen), judged.named, judged.reason]).encode())
-    for cell in judged.cells:
-        trials = [(record.key, verdict.label, repr(verdict.final)) for record, verdict in cell.trials]
-        digest.update(json.dumps([str(cell.id), cell.label, cell.flags, trials]).encode())
-    return digest.hexdigest()
-
-
 def logs_wanted(cells: Iterable[JudgedCell]) -> dict[str, int]:
     """By the key of each trial, how many bytes of its log a result keeps: of one trial a cell, of the others none."""
     wanted = {}
@@ -159,35 +121,48 @@ class _Assembly:
 
     def result(self) -> Result:
         known, matrix, judged = self.known, self.known.matrix, self.known.judged
-        outcomes = {cell.id: cell.outcome for cell in self._cells}
+        outcomes = {cell.id: cell.outcome for cell in self._cells if not cell.is_left_out}
         metric = judged_metric(matrix)
         return Result(
             runner_version=known.runner_version,
             made_at=known.made_at,
-            title=matrix.path.absolute().parent.name,
+            title=matrix.title or matrix.path.absolute().parent.name,
+            description=matrix.description,
             matrix=known.matrix_text,
             axes=tuple(_axes(matrix, known.cells)),
             base=matrix.base.name,
-            criterion=tuple(map(str, matrix.criterion)),
+            criterion=matrix.criteria,
             metric=metric,
             complaint=complaint(matrix, self._cells),
-            sentences=sentences(outcomes, base=matrix.base.name, metric=metric),
+            sentences=sparse_sentences(matrix.ways, matrix.base.name, self._cells)
+            or sentences(outcomes, base=matrix.base.name, metric=metric),
             changes=tuple(
                 NeighbourChange(axis=one.axis, before=one.before.digest, after=one.after.digest)
-                for one in changes(outcomes, matrix.base.name)
+                for one in pinned_changes(self._cells, matrix.base.name)
             ),
             baseline=judged.chosen.digest if judged.chosen in outcomes else "",
             baseline_reason=judged.reason,
             control=str(judged.control) if judged.control else "",
+            times=times_told(self._cells, known.compared),
             cells=tuple(map(self._cell, known.cells, self._cells)),
-            failures=tuple(_failure(group) for group in self._groups),
+            failures=tuple(_failure(group, self._accounts_of) for group in self._groups),
             accounts=known.accounts,
+            advice=self._advice(),
             locks={lock.digest: lock.shown for cell in known.cells if (lock := known.locks.get(cell.id))},
         )
 
+    def _advice(self) -> tuple[str, ...]:
+        if any(one.is_left_out for one in self._cells):
+            return ()  # of a stack that was not run nothing can be said
+        base = self.known.matrix.base
+        packages = [base, *(axis for axis in self.known.matrix.axes if axis.kind is base.kind and axis is not base)]
+        cells = [(one.id.values, one.kind) for one in self._cells]
+        return upgrade_advice(cells, [axis.name for axis in packages], self.known.accounts)
+
     @cached_property
     def _cells(self) -> tuple[JudgedCell, ...]:
-        return tuple(self.known.judged.by_id[cell.id] for cell in self.known.cells)
+        judged = self.known.judged.by_id
+        return tuple(judged.get(cell.id) or left_out(cell.id) for cell in self.known.cells)
 
     @cached_property
     def _groups(self) -> tuple[FailureGroup, ...]:
@@ -201,11 +176,22 @@ class _Assembly:
                 found.setdefault(cell.id, []).append(index)
         return found
 
+    @cached_property
+    def _accounts_of(self) -> dict[CellId, list[Account]]:
+        """The accounts whose good or bad side a cell is, or that account for it."""
+        found: dict[CellId, list[Account]] = {}
+        for account in self.known.accounts:
+            values = [account.good.values, account.bad.values, *account.cells]
+            for cell in dict.fromkeys(map(CellId.of, values)):
+                found.setdefault(cell, []).append(account)
+        return found
+
     def _cell(self, cell: Cell, judged: JudgedCell) -> CellResult:
         matrix, records = self.known.matrix, judged.records
         lock = self.known.locks.get(cell.id)
         ran = [record for record in records if record.ran]
-        seconds = [value for record in records if (value := epoch_seconds(record)) is not None]
+        machine = usual(records)
+        seconds = [value for record in on_kind(records, machine) if (value := epoch_seconds(record)) is not None]
         peaks = [record.peak_memory_bytes for record in records if record.peak_memory_bytes is not None]
         finals = [final for _, verdict in judged.trials if (final := _final(verdict)) is not None]
         copies = judged.counts.copies
@@ -221,13 +207,17 @@ class _Assembly:
             flags=judged.flags,
             final=_median(finals),
             epoch_s=median(seconds) if seconds else None,
+            machine=machine,
             peak_memory_bytes=max(peaks, default=None),
             exception=_exception(judged.example[0]) if judged.fingerprint and judged.example else None,
             failures=tuple(self._failures_of.get(cell.id, ())),
+            accounts=tuple(account.id for account in self._accounts_of.get(cell.id, ())),
             comparison=self.known.compared.get(cell.id),
             python=_all_of(record.python for record in ran),
             engine=_all_of(record.engine for record in records),
             image=_all_of(record.image for record in ran),
+            base_identity=_all_of(record.base_identity for record in ran),
+            runtime=_all_of(record.runtime for record in ran),
             lock=lock.digest if lock else "",
             imported=_imported(ran),
             diff=next((record.rewritten for record in ran if record.rewritten), ""),
@@ -238,15 +228,21 @@ class _Assembly:
                 matrix, cell, lock.shown if lock else None, is_rewritten=any(record.rewritten for record in ran)
             ),
             trials=tuple(
-                self._trial(record, verdict, copy=(record.seed, record.key) in copies)
+                self._trial(
+                    record,
+                    verdict,
+                    copy=(record.seed, record.key) in copies,
+                    most=max(1, MOST_VALUES // (MOST_POINTS * len(judged.trials))),
+                )
                 for record, verdict in judged.trials
             ),
         )
 
-    def _trial(self, record: Record, verdict: Verdict, *, copy: bool) -> TrialResult:
+    def _trial(self, record: Record, verdict: Verdict, *, copy: bool, most: int) -> TrialResult:
         log = self.known.logs.get(record.key, LogExcerpt())
         kept = thinned([epoch.logs for epoch in record.epochs])
-        names = dict.fromkeys(name for epoch in record.epochs for name in epoch.logs if name not in NOT_METRICS)
+        numbers = numbers_of(record.epochs) if record.thinned else range(1, len(record.epochs) + 1)
+        names = drawn(record, verdict.metric, most)
         return TrialResult(
             key=record.key,
             seed=record.seed,
@@ -266,8 +262,9 @@ class _Assembly:
             first_non_finite_step=verdict.first_non_finite_step,
             first_met_epoch=verdict.first_met_epoch,
             planned_epochs=reported(record, verdict.metric).planned,
-            epochs=tuple(index + 1 for index in kept),
-            curves={name: tuple(_rounded(record.epochs[index].logs.get(name)) for index in kept) for name in names},
+            epochs=tuple(numbers[index] for index in kept),
+            curves={name: tuple(short(record.epochs[index].logs.get(name)) for index in kept) for name in names},
+            thinned=record.thinned,
             stage=record.stage,
             phase=record.phase,
             exit_code=record.exit_code,
@@ -275,9 +272,11 @@ class _Assembly:
             started_at=record.started_at,
             duration_s=round(record.duration_s, 3),
             epoch_s=epoch_seconds(record),
-            epoch_seconds=tuple(_rounded(record.epochs[index].time_s) for index in kept),
+            epoch_seconds=tuple(short(record.epochs[index].time_s) for index in kept),
             memory_bytes=tuple(record.epochs[index].rss_bytes for index in kept),
             peak_memory_bytes=record.peak_memory_bytes,
+            processor=record.processor or "",
+            device=record.device or "",
             exception=_exception(record),
             message=record.message or "",
             log=log.text,
@@ -291,8 +290,15 @@ def _shown(cell: JudgedCell) -> Record | None:
     return cell.example[0] if cell.example else next(iter(cell.records), None)
 
 
-def _failure(group: FailureGroup) -> FailureResult:
+def _failure(group: FailureGroup, accounts_of: Mapping[CellId, Sequence[Account]]) -> FailureResult:
+    """A group of failures, with the accounts of why one of its cells fails."""
     found = group.fingerprint
+    accounts = (
+        account.id
+        for cell in group.cells
+        for account in accounts_of.get(cell.id, ())
+        if CellId.of(account.good.values) != cell.id
+    )
     return FailureResult(
         label=group.label,
         reason=group.reason,
@@ -302,6 +308,7 @@ def _failure(group: FailureGroup) -> FailureResult:
         stage=found.stage if found else "",
         frame=found.frame if found else "",
         cells=tuple(cell.id.digest for cell in group.cells),
+        accounts=tuple(dict.fromkeys(accounts)),
         trials=len(group.trials),
     )
 
@@ -352,8 +359,3 @@ def _imported(records: Sequence[Record]) -> dict[str, str]:
     return {
         name: _all_of(record.packages[name].version for record in records if name in record.packages) for name in names
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    """A value to draw, short as JSON."""
-    return value if value is None or not math.isfinite(value) else float(f"{value:.{_DIGITS}g}")

@@ -7,11 +7,14 @@ What a finished matrix is asked first, whether it is finished, needs no SciPy.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from runner.outcomes.comparison import CellComparison, RateDifference
+from runner.outcomes.machine_kind import comparable, pairs
 from runner.outcomes.outcome import Footing, footing
+from runner.outcomes.paired import ENOUGH_PAIRS, difference_of_pairs
 from runner.outcomes.series import epoch_seconds
 from runner.outcomes.significance import (
     ENOUGH_VALUES,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.paired import PairedDifference
     from runner.outcomes.significance import SampleDifference
     from runner.outcomes.tally import Tally
     from runner.trials.record import Record
@@ -89,8 +93,9 @@ def _measured(pair: Pair, tests: int, needed: tuple[int, int]) -> CellComparison
         footing=pair.footing,
         rates=_rates(pair) if pair.testable else None,
         level=_level(pair),
-        epoch_s=difference_of(*(_finished(counts, epoch_seconds) for counts in sides)),
-        peak_memory_bytes=difference_of(*(_finished(counts, _peak) for counts in sides)),
+        epoch_s=_times(*map(_finished, sides)),
+        trial_s=_paired(_finished(pair.ours), _finished(pair.theirs), _duration),
+        peak_memory_bytes=difference_of(*(map(_peak, _finished(counts)) for counts in sides)),
         tests=tests,
         seeds_needed=needed,
     )
@@ -110,13 +115,32 @@ def _level(pair: Pair) -> SampleDifference | None:
     return difference_of(*pair.levels, maximised=verdicts[0].mode == "max", scale=median(scales) if scales else None)
 
 
-def _finished(counts: Tally, figure: Callable[[Record], float | None]) -> list[float | None]:
-    """A figure of the trials that count and ran to their end, copies included: each took its own time."""
+def _times(ours: Sequence[Record], theirs: Sequence[Record]) -> SampleDifference | None:
+    """The seconds of an epoch: of pairs that ran side by side where there are enough, else of one kind of machine."""
+    paired = _paired(ours, theirs, epoch_seconds)
+    return paired or difference_of(*(map(epoch_seconds, side) for side in comparable(ours, theirs)))
+
+
+def _paired(
+    ours: Sequence[Record], theirs: Sequence[Record], seconds: Callable[[Record], float | None]
+) -> PairedDifference | None:
+    """The pairs that ran side by side by their times; None where there are not enough."""
+    both = ((seconds(one), seconds(two)) for one, two in pairs(ours, theirs))
+    known = [(mine, other) for mine, other in both if mine and other]
+    return difference_of_pairs(known) if len(known) >= ENOUGH_PAIRS else None
+
+
+def _duration(record: Record) -> float:
+    return record.duration_s
+
+
+def _finished(counts: Tally) -> list[Record]:
+    """The trials that count and ran to their end, copies included: each took its own time."""
     counting = {Standing.SUCCESS, Standing.FAILURE}
     return [
-        figure(record)
+        record
         for record, verdict in counts.trials
-        if standing(verdict.label) in counting and record.stage == "after-training"
+        if standing(verdict.label) in counting and (record.stage == "after-training" or record.exit_code == 0)
     ]
 
 
@@ -133,8 +157,14 @@ class Pair:
     footing: Footing
     ours: Tally
     theirs: Tally
-    levels: tuple[tuple[float, ...], tuple[float, ...]] | None
-    """The sorted final values of the successes of the cell and of the baseline; None where they are not compared."""
+
+    @cached_property
+    def levels(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """The sorted final values of the successes of the cell and of the baseline; None where they aren't compared."""
+        finals = (finite(verdict.final for _, verdict in counts.successes) for counts in (self.ours, self.theirs))
+        levels = next(finals), next(finals)
+        enough = min(map(len, levels)) >= ENOUGH_VALUES
+        return levels if enough and not unlike_starts((self.cell, self.baseline)) else None
 
     @property
     def testable(self) -> bool:
@@ -157,15 +187,8 @@ class Pair:
 
 def pair_of(cell: JudgedCell, baseline: JudgedCell) -> Pair:
     """The two side by side."""
-    ours, theirs = cell.counts, baseline.counts
     kind = footing(cell.outcome, baseline.outcome)
-    finals = (finite(verdict.final for _, verdict in counts.successes) for counts in (ours, theirs))
-    levels = next(finals), next(finals)
-    enough = min(map(len, levels)) >= ENOUGH_VALUES
-    comparable = enough and not unlike_starts((cell, baseline))
-    return Pair(
-        cell=cell, baseline=baseline, footing=kind, ours=ours, theirs=theirs, levels=levels if comparable else None
-    )
+    return Pair(cell=cell, baseline=baseline, footing=kind, ours=cell.counts, theirs=baseline.counts)
 
 
 def numbers_of_tests(pairs: Sequence[Pair], *, chosen: bool) -> tuple[int, int]:
@@ -211,7 +234,7 @@ def top_up(outcomes: Sequence[JudgedCell], baseline: JudgedCell) -> tuple[int, .
     what is still needed, and whoever wants to know asks for more seeds.
     """
     pairs = [pair_of(outcome, baseline) for outcome in outcomes if outcome.id != baseline.id]
-    tests, _ = numbers_of_tests(pairs, chosen=False)
+    tests = sum(pair.testable for pair in pairs)
     needed = [_lacking(pair, seeds_to_tell_apart(tests) if pair.apart else ENOUGH_RUNS) for pair in pairs]
     cells = iter([ours for ours, _ in needed])
     of_baseline = max((theirs for _, theirs in needed), default=0)

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
 
 from runner.outcomes.outcome import Footing, OutcomeKind
+from runner.outcomes.paired import PairedDifference
 from runner.outcomes.significance import LEVEL, DifferenceLabel, rate_interval
 from runner.plurals import counted
 
@@ -84,6 +85,8 @@ class CellComparison:
     """The final values of successes; None with fewer than 4 on a side, or where they can't be compared."""
     epoch_s: SampleDifference | None
     """Seconds an epoch of trials that ran to their end; None with fewer than 4 on a side. No part of the label."""
+    trial_s: PairedDifference | None
+    """Seconds of whole trials that ran side by side, pair by pair; None with fewer than 6 pairs. No part either."""
     peak_memory_bytes: SampleDifference | None
     tests: int
     """The number of comparisons of rates it was corrected for."""
@@ -106,6 +109,20 @@ class CellComparison:
         if alike and level is DifferenceLabel.EQUIVALENT:
             return ComparisonLabel.EQUIVALENT
         return ComparisonLabel.INCONCLUSIVE
+
+    @cached_property
+    def time(self) -> str:
+        """What trials that ran side by side say of the time of an epoch, or of a trial where no epoch was timed.
+
+        Empty without enough of them. Of others nothing is claimed: what else a machine did meanwhile makes one cell
+        slower than another too.
+        """
+        epoch = self.epoch_s if isinstance(self.epoch_s, PairedDifference) else None
+        found = epoch or self.trial_s
+        if found is None:
+            return ""
+        what = "time of an epoch" if epoch else "time of a trial"
+        return f"side by side in {len(found.cell)} pairs: {figure_in_words(found, what, ' s')}"
 
     @cached_property
     def reason(self) -> str:

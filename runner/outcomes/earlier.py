@@ -16,6 +16,7 @@ from runner.outcomes.comparing import COMPARABLE_STARTS
 from runner.outcomes.comparison import RateDifference, figure_in_words
 from runner.outcomes.outcome import Footing, OutcomeKind, footing
 from runner.outcomes.significance import LEVEL, DifferenceLabel, difference_of, fisher, holm
+from runner.outcomes.tally import LEFT_OUT
 from runner.outcomes.verdict import Label, Standing, standing
 from runner.plurals import counted
 
@@ -176,16 +177,18 @@ class Earlier:
 def against(result: Result, earlier: Result, matrix: Collection[CellId] = ()) -> tuple[Earlier, ...]:
     """Hold each cell of a result against the cell of an earlier one with the same axis values.
 
-    `matrix` has all cells of the matrix, selected or not: one that was not looked at is not gone.
+    `matrix` has all cells of the matrix, selected or not: one that was not looked at is not gone. One that either of
+    the two left out is neither gone nor new.
     """
-    now = evidence_of(result)
-    looked_at = {cell: found for cell, found in evidence_of(earlier).items() if cell in now or cell not in matrix}
+    left_out = {cell.cell_id for one in (result, earlier) for cell in one.cells if LEFT_OUT in cell.flags}
+    now, then = ({cell: a for cell, a in evidence_of(one).items() if cell not in left_out} for one in (result, earlier))
+    looked_at = {cell: found for cell, found in then.items() if cell in now or cell not in matrix}
     return held_against(now, looked_at, obstacle=obstacle(result.criterion, result.metric, earlier))
 
 
 def evidence_of(result: Result) -> dict[CellId, CellEvidence]:
-    """The evidence that a result has of each of its cells."""
-    return {cell.cell_id: evidence(cell) for cell in result.cells}
+    """The evidence that a result has of each of its cells but those that were left out."""
+    return {cell.cell_id: evidence(cell) for cell in result.cells if LEFT_OUT not in cell.flags}
 
 
 def obstacle(criterion: tuple[str, ...], metric: str, earlier: Result) -> str:

@@ -7,12 +7,13 @@ last lines of the output, the files that the script wrote, and the line that loo
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from runner.matrix.metric_patterns import EVENTS
-from runner.outcomes.fingerprint import Fingerprint, fault
+from runner.outcomes.fingerprint import Fingerprint, fault, shown
 from runner.outcomes.reported_metric import seen
 from runner.outcomes.series import canonical
 from runner.outcomes.verdict import Label, Standing, standing
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from runner.trials.record import FileTrouble, Record, ScriptException
 
 
+_LIBRARY = re.compile(r"(?P<name>lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
+
+
 def advice(record: Record) -> tuple[str, ...]:
     """Where a notebook raised, and what to write into the matrix so that the exception does not come again."""
     found = record.exception
@@ -39,6 +43,7 @@ def advice(record: Record) -> tuple[str, ...]:
             f"in {found.file}, cell {found.cell}, line {found.line}" if found.cell is not None else "",
             "" if record.file_trouble is None else _of_file(record.file_trouble),
             *_of_import(found),
+            *_of_library(found),
         )
         if line
     )
@@ -80,13 +85,23 @@ def _of_import(found: ScriptException) -> Iterator[str]:
         yield f"it imports relatively: `module: {module}` in place of `script:` runs it in its package"
 
 
+def _of_library(found: ScriptException) -> Iterator[str]:
+    missing = _LIBRARY.search(found.message)
+    if missing is not None:
+        offline = ", and offline base images have it" if missing["name"].startswith("libgomp.") else ""
+        yield (
+            f"{missing['name']} belongs to the system, no package of the index brings it, and the trial's system lacks "
+            f"it: `--engine venv` uses this machine's{offline}"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class FailureGroup:
     """All trials that failed for one reason."""
 
     label: Label
     fingerprint: Fingerprint | None
-    """None for trials that ended well and still did not succeed: their label is the reason."""
+    """As people read it; None for trials that ended well and still did not succeed: their label is the reason."""
     cells: tuple[JudgedCell, ...]
     """The cells with such a trial, in the matrix's order; a flaky cell can be in several groups."""
     trials: tuple[Trial, ...]
@@ -125,7 +140,7 @@ def failure_groups(cells: Iterable[JudgedCell]) -> tuple[FailureGroup, ...]:
     made = [
         FailureGroup(
             label=members[0][1][1].label,
-            fingerprint=fault(members[0][1]),
+            fingerprint=shown(record for _, (record, _) in members) if fault(members[0][1]) else None,
             cells=tuple({cell.id: cell for cell, _ in members}.values()),
             trials=tuple(trial for _, trial in members),
         )
@@ -232,7 +247,7 @@ def _offers(record: Record, metric: str) -> Iterator[_Offer]:
 
 
 def _last_lines(record: Record) -> Iterator[str]:
-    for line in shown_lines(record.log_tail.encode("utf-8", "replace")):
+    for line in shown_lines(record.log_tail.encode("utf-8", "replace").split(b"\n")):
         yield _plain(line.decode("utf-8", "replace"))
 
 

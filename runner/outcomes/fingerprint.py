@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import signal as signals
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from runner.outcomes.verdict import Basis
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record, ScriptException
 
@@ -60,14 +62,29 @@ def fingerprint(record: Record) -> Fingerprint | None:
     if exception is not None:
         return Fingerprint(
             type=exception.type.rpartition(".")[2],
-            message=normalised(exception.message),
+            message=normalised(_message(record)),
             stage=exception.stage,
             frame=_library_frame(exception.traceback),
         )
     ending = _ending(record)
     if not ending:
         return None
-    return Fingerprint(type=ending, message=normalised(record.message or ""), stage=record.stage)
+    return Fingerprint(type=ending, message=normalised(_message(record)), stage=record.stage)
+
+
+def shown(records: Iterable[Record]) -> Fingerprint | None:
+    """The fingerprint that records share as people read it: what varies, by word, is left out of its message alone."""
+    found, *others = records
+    mark = fingerprint(found)
+    told = [message_told(_message(one)[:_LONGEST_MESSAGE]).split() for one in (found, *others)]
+    if mark is None or len(set(map(len, told))) > 1:
+        return mark
+    words = (some[0] if len(set(some)) == 1 else normalised(some[0]) for some in zip(*told, strict=True))
+    return replace(mark, message=" ".join(words))
+
+
+def _message(record: Record) -> str:
+    return record.exception.message if record.exception is not None else record.message or ""
 
 
 def fault(trial: tuple[Record, Verdict]) -> Fingerprint | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from runner.errors import UsageError
 from runner.outcomes.rules import MATERIAL, Case, Quantities, Reach, RuleFinding, decide, measure, reach, still_falling
 from runner.outcomes.series import Series, binned, direction, first_non_finite, read, read_steps
 from runner.outcomes.verdict import Basis, Label, Verdict
@@ -87,9 +88,11 @@ def judge(values: Sequence[Value], terms: JudgingTerms = _AS_USUAL) -> Verdict:
 def _parsed(target: str | Comparison | None) -> Comparison | None:
     if not isinstance(target, str):
         return target
-    from runner.matrix.criterion import parse  # noqa: PLC0415 - the grammar is needed for text alone
+    from runner.matrix.criterion import CostLimit, parse  # noqa: PLC0415 - the grammar is needed for text alone
 
-    return parse(target)
+    if isinstance(found := parse(target), CostLimit):
+        raise UsageError(f"{target} is no level of a series.")
+    return found
 
 
 def _sign(metric: str, mode: Mode | None, comparison: Comparison | None) -> int:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import UsageError
+from runner.matrix.model import Seeds
 from runner.outcomes.fingerprint import Fingerprint, fault
 from runner.outcomes.outcome import NOT_RUN, UNDECIDED, Leaning, Outcome, OutcomeKind
 from runner.outcomes.reported_metric import reported
 from runner.outcomes.significance import clopper_pearson
-from runner.outcomes.tally import ENOUGH_RUNS, SEED_INSENSITIVE, Tally, tally
+from runner.outcomes.tally import ENOUGH_RUNS, LEFT_OUT, NOTHING_RAN, SEED_INSENSITIVE, Tally, tally, wanted_beyond
 from runner.outcomes.verdict import Label, Standing, standing
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import altair as alt
 
     from runner.matrix.cell_id import CellId
-    from runner.matrix.model import Seeds
     from runner.outcomes.tally import Trial
     from runner.trials.record import Record
 
@@ -43,8 +43,10 @@ class JudgedCell:
     """The number of counted observations that succeeded."""
     counted: int
     flags: tuple[str, ...]
-    trials: tuple[Trial, ...]
-    """Every trial with its verdict, in the order of the seeds."""
+    counts: Tally
+    """Its trials, each where it counts."""
+    lacking: int
+    """The number of further trials that the sequential rule asks for at the least."""
     example: Trial | None
     """The first trial of the failure that names the outcome; of good outcomes and of undecided ones without any
     trouble None."""
@@ -81,10 +83,10 @@ class JudgedCell:
         insensitive = self.counts.seed_insensitive
         return clopper_pearson(self.converged, self.counted) if self.counts.n and not insensitive else None
 
-    @cached_property
-    def counts(self) -> Tally:
-        """Its trials, each where it counts."""
-        return tally(self.trials)
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Every trial with its verdict, in the order of the seeds."""
+        return self.counts.trials
 
     @property
     def n_trials(self) -> int:
@@ -95,6 +97,11 @@ class JudgedCell:
     def records(self) -> tuple[Record, ...]:
         """The records of all trials, in the order of the seeds."""
         return tuple(record for record, _ in self.trials)
+
+    @property
+    def is_left_out(self) -> bool:
+        """True where it was not among the few that were chosen to run."""
+        return LEFT_OUT in self.flags
 
     @property
     def labels(self) -> tuple[tuple[Label, int], ...]:
@@ -124,7 +131,18 @@ def judge_cell(cell: CellId, trials: Iterable[Trial], seeds: Seeds) -> JudgedCel
     crash is no sample. Trials that are copies of each other decide with one observation, without an interval, under the
     flag `seed-insensitive`.
     """
-    counts = tally(trials)
+    return judge_counts(cell, tally(trials), seeds)
+
+
+def left_out(cell: CellId) -> JudgedCell:
+    """A cell that was not among the few that were chosen to run."""
+    reason = "it is not among the cells that were chosen to run"
+    nothing = judge_counts(cell, NOTHING_RAN, Seeds())
+    return replace(nothing, reason=reason, flags=(LEFT_OUT,), lacking=0)
+
+
+def judge_counts(cell: CellId, counts: Tally, seeds: Seeds) -> JudgedCell:
+    """The same of trials that are added up already."""
     outcome, reason, example = _decision(counts, seeds)
     flags = [flag for _, verdict in counts.trials for flag in verdict.flags]
     decided = outcome.kind in {OutcomeKind.GOOD, OutcomeKind.BAD}
@@ -139,7 +157,8 @@ def judge_cell(cell: CellId, trials: Iterable[Trial], seeds: Seeds) -> JudgedCel
         converged=counts.c,
         counted=counts.n,
         flags=tuple(dict.fromkeys(flags)),
-        trials=counts.trials,
+        counts=counts,
+        lacking=wanted_beyond(counts, seeds),
         example=example,
     )
 

@@ -1,4 +1,4 @@
-"""A whole matrix judged in two passes: by shape or criterion first, then settled trials against the baseline's level.
+"""A whole matrix judged in two passes: by shape or criterion first, then against the baseline's level and costs.
 
 Takes the trials of all cells with their first verdicts and gives the outcomes of all cells; pure. The baseline is the
 cell that others are compared with; its level is that of rule R10 (docs/verdicts.md). Outcomes are held against what
@@ -7,6 +7,7 @@ the matrix expects of its cells, and against this, that something of it works at
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING
 
 from runner.matrix.model import Judging
 from runner.outcomes.comparing import comparisons, control, top_up, unlike_starts
-from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.costs import against_baseline
+from runner.outcomes.judged_cell import judge_counts
 from runner.outcomes.judging import verdict_of
+from runner.outcomes.layout import changes
 from runner.outcomes.outcome import NOT_RUN, Outcome, OutcomeKind
-from runner.outcomes.tally import ENOUGH_RUNS, most_trials, wanted_beyond
-from runner.outcomes.verdict import Label, Reference
+from runner.outcomes.tally import ENOUGH_RUNS, NOTHING_RAN, most_trials, tally
+from runner.outcomes.verdict import Basis, Label, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
     from runner.outcomes.comparing import Control
     from runner.outcomes.comparison import CellComparison
     from runner.outcomes.judged_cell import JudgedCell
-    from runner.outcomes.tally import Trial
+    from runner.outcomes.layout import Change
+    from runner.outcomes.tally import Tally, Trial
 
 
 _AS_USUAL = Judging()
@@ -84,7 +88,7 @@ class JudgedMatrix:
         failure now. Where no cell needs that any more, what the comparisons lack; a fixed number of seeds stays fixed,
         and `seeds.cap` is kept.
         """
-        sequential = tuple(wanted_beyond(cell.counts, seeds) for cell in self.cells)
+        sequential = tuple(cell.lacking for cell in self.cells)
         if any(sequential) or seeds.fixed or self.baseline is None:
             return sequential
         lacking = top_up(self.cells, self.baseline)
@@ -109,7 +113,7 @@ def judge_matrix(
     compared with; without it the best is chosen (see `baseline_of`). `copy` are the trials of the baseline's copy.
     """
     judge = MatrixJudge(seeds=seeds, criterion=criterion, judging=judging, baseline=baseline)
-    return judge.judged(cells, copy=copy)
+    return judge.judged([(cell, tally(trials)) for cell, trials in cells], copy=tally(copy))
 
 
 @dataclass(kw_only=True)
@@ -123,56 +127,61 @@ class MatrixJudge:
     _first: dict[CellId, _Judged] = field(default_factory=dict, init=False)
     _second: dict[CellId, _Judged] = field(default_factory=dict, init=False)
 
-    def judged(self, cells: Iterable[tuple[CellId, Iterable[Trial]]], copy: Iterable[Trial] = ()) -> JudgedMatrix:
+    def judged(self, known: Sequence[tuple[CellId, Tally]], copy: Tally = NOTHING_RAN) -> JudgedMatrix:
         """The matrix with these trials of its cells, and of the baseline's copy."""
-        known = [(cell, tuple(trials)) for cell, trials in cells]
-        first = tuple(self._once(self._first, cell, trials, None) for cell, trials in known)
+        first = tuple(self._once(self._first, cell, counts, None) for cell, counts in known)
         found = baseline_of(first, self.baseline)
-        reference = found.reference
-        judged = (
-            first
-            if reference is None
-            else tuple(self._once(self._second, cell, trials, reference) for cell, trials in known)
-        )
-        copies = tuple(copy)
+        baseline = next((one.trials for one in first if one.id == found.cell), ())
+        held = _Held(found.reference, against_baseline(self.judging, baseline))
+        twice = found.reference is not None or bool(self.judging.costs)
+        copied = found.cell if copy.trials else None
+        judged = tuple(self._once(self._second, cell, counts, held) for cell, counts in known) if twice else first
         return JudgedMatrix(
             cells=judged,
-            copy=self._cell(found.cell, copies, reference) if copies and found.cell is not None else None,
+            copy=None if copied is None else self._cell(copied, copy, held if twice else None),
             chosen=found.cell,
-            reference=reference,
+            reference=found.reference,
             reason=found.reason,
             named=found.named,
         )
 
-    def _once(
-        self, earlier: dict[CellId, _Judged], cell: CellId, trials: tuple[Trial, ...], reference: Reference | None
-    ) -> JudgedCell:
+    def _once(self, earlier: dict[CellId, _Judged], cell: CellId, counts: Tally, held: _Held | None) -> JudgedCell:
         known = earlier.get(cell)
-        if known is None or known.trials is not trials or known.reference != reference:
-            known = _Judged(trials=trials, reference=reference, cell=self._cell(cell, trials, reference))
+        if known is None or known.counts is not counts or known.held != held:
+            known = _Judged(counts=counts, held=held, cell=self._cell(cell, counts, held))
             earlier[cell] = known
         return known.cell
 
-    def _cell(self, cell: CellId, trials: tuple[Trial, ...], reference: Reference | None) -> JudgedCell:
-        if reference is None:
-            return judge_cell(cell, trials, self.seeds)
-        held = (_held_against(reference, trial, self.criterion, self.judging) for trial in trials)
-        return judge_cell(cell, held, self.seeds)
+    def _cell(self, cell: CellId, counts: Tally, held: _Held | None) -> JudgedCell:
+        if held is not None:
+            again = [_held_against(held, trial, self.criterion) for trial in counts.trials]
+            if any(new is not old for new, old in zip(again, counts.trials, strict=True)):
+                counts = tally(again)
+        return judge_counts(cell, counts, self.seeds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What trials are held against in the second pass."""
+
+    reference: Reference | None
+    judging: Judging
+    """With the limits that the baseline's costs set."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Judged:
-    trials: tuple[Trial, ...]
-    reference: Reference | None
+    counts: Tally
+    held: _Held | None
     cell: JudgedCell
 
 
-def _held_against(reference: Reference, trial: Trial, criterion: tuple[Comparison, ...], judging: Judging) -> Trial:
-    """A trial judged again where the reference can matter: R10 comes after all rules that gave another label."""
+def _held_against(held: _Held, trial: Trial, criterion: tuple[Comparison, ...]) -> Trial:
+    """A trial judged again where the baseline can matter: R10 comes after all rules that gave another label."""
     record, verdict = trial
-    if Label.SETTLED not in {verdict.label, verdict.shape}:
+    if Label.SETTLED not in {verdict.label, verdict.shape} and verdict.basis is not Basis.COST:
         return trial
-    return record, verdict_of(record, criterion, judging=judging, reference=reference)
+    return record, verdict_of(record, criterion, judging=held.judging, reference=held.reference)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +225,8 @@ class _Candidate:
     @property
     def rank(self) -> float:
         """Its median final value, negated where the metric is maximised: the best candidate has the least."""
+        if all(verdict.final is None for _, verdict in self.successes):  # good by what it costs alone
+            return math.inf
         return self.level.final if self.successes[0][1].mode == "min" else -self.level.final
 
 
@@ -286,7 +297,9 @@ def expected(matrix: Matrix, cell: CellId) -> Iterator[Expectation]:
 
 
 def missed(matrix: Matrix, cell: JudgedCell) -> tuple[Expectation, ...]:
-    """The expectations of a matrix for a cell that its outcome does not meet."""
+    """The expectations of a matrix for a cell that its outcome does not meet; of one that was left out none."""
+    if cell.is_left_out:
+        return ()
     return tuple(one for one in expected(matrix, cell.id) if not cell.outcome.meets(one.outcome))
 
 
@@ -306,6 +319,7 @@ def complaint(matrix: Matrix, cells: Sequence[JudgedCell]) -> str:
     Nothing ran, most are undecided, or none is good; a matrix that expects of every one of them what it came to, which
     is not good either, gets what it asked for.
     """
+    cells = [cell for cell in cells if not cell.is_left_out]
     undecided = sum(cell.kind is OutcomeKind.UNDECIDED for cell in cells)
     if not any(cell.n_trials for cell in cells):
         return "Nothing was executed: no cell has a finished trial."
@@ -317,6 +331,13 @@ def complaint(matrix: Matrix, cells: Sequence[JudgedCell]) -> str:
         return ""
     counts = Counter(_verb(cell.outcome) for cell in cells)
     return f"No cell is good: {', '.join(f'{count} {verb}' for verb, count in counts.most_common())}."
+
+
+def pinned_changes(cells: Sequence[JudgedCell], base: str) -> tuple[Change, ...]:
+    """The changes between neighbours that both were chosen to run."""
+    missing = {cell.id for cell in cells if cell.is_left_out}
+    found = changes({cell.id: cell.outcome for cell in cells}, base)
+    return tuple(one for one in found if missing.isdisjoint({one.before, one.after}))
 
 
 def _verb(outcome: Outcome) -> str:

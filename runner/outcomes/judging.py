@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from runner.matrix.model import Judging
 from runner.outcomes.child_processes import judged_rank, of_children
+from runner.outcomes.costs import within_costs
 from runner.outcomes.failures import advice, unreported
 from runner.outcomes.fingerprint import message_told, raised_at_import, signal_name
 from runner.outcomes.fits import adversaries, companions, judged_fit, unconverged
@@ -198,7 +199,7 @@ def verdict_of(
     """Judge a record by a criterion, whose comparisons must all hold; the first one names the judged metric.
 
     Without a criterion the shape of `judging.metric` is judged, and where a `reference` is known the level that it
-    settled at. A trial that crashed can still have met its target before.
+    settled at. A trial that crashed can still have met its target before. Limits of what it may cost come last.
     """
     if record.stage in {"image-build", "install"}:
         return _without_trial(record)
@@ -227,8 +228,8 @@ def verdict_of(
     verdict = verdict.with_flags(*_flags(found, record))
     verdict = _with_companions(verdict, record, found, metric, judging, by_default=target is None and metric == "loss")
     children = of_children(whole, found, metric, judging.fits)
-    notes = (verdict.reason, *children.notes, *advice(record))
-    return replace(verdict, reason="; ".join(notes)).with_flags(*children.flags)
+    verdict = verdict.noting(*children.notes, *advice(record)).with_flags(*children.flags)
+    return within_costs(verdict, whole, judging.costs, alone=not criterion)
 
 
 def _ending(record: Record, judging: Judging) -> TrialEnding:
@@ -266,8 +267,7 @@ def _with_companions(
         notes.insert(0, adversary)
     if verdict.label is Label.NO_METRICS and is_of_before(record, metric):
         notes.insert(0, "the trial ran before such results were recorded: `run --again` runs it once more")
-    verdict = replace(verdict, reason="; ".join((verdict.reason, *notes)))
-    return verdict.with_flags(*beside.flags)
+    return verdict.noting(*notes).with_flags(*beside.flags)
 
 
 def _unreported(verdict: Verdict, record: Record, criterion: tuple[Comparison, ...]) -> Verdict:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.outcomes.series import NOT_METRICS, canonical
+from runner.outcomes.series import NOT_METRICS, canonical, numbers_of
 from runner.trials.script_metrics import metric_name
 
 if TYPE_CHECKING:
@@ -104,13 +104,23 @@ def _joined(
 ) -> ReportedMetric:
     epochs = [epoch for name in names for epoch in by_phase[name]]
     last = phases.get(names[-1])
+    values = tuple(value_of(epoch.logs, metric) for epoch in epochs)
     return ReportedMetric(
-        values=tuple(value_of(epoch.logs, metric) for epoch in epochs),
+        values=_at_their_epochs(epochs, values) if record.thinned else values,
         phases=tuple(names),
         steps=_steps(record, names[-1], metric),
         planned=last.planned_epochs if last is not None and len(names) == 1 else None,
         non_finite=_non_finite(epochs, metric),
     )
+
+
+def _at_their_epochs(epochs: list[Epoch], values: tuple[float | None, ...]) -> tuple[float | None, ...]:
+    """The values of a training of which some epochs were left out, each at the place of its own epoch."""
+    numbers = numbers_of(epochs)
+    places: list[float | None] = [None] * numbers[-1]
+    for number, value in zip(numbers, values, strict=True):
+        places[number - 1] = value
+    return tuple(places)
 
 
 def _chains(names: list[str], by_phase: dict[str, list[Epoch]], phases: dict[str, Phase]) -> list[list[str]]:

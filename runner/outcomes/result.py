@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
-    TypeAdapter,
     ValidationError,
-    WithJsonSchema,
     model_validator,
 )
 
@@ -25,25 +24,30 @@ from runner.errors import UsageError
 from runner.matrix.cell_id import CellId
 from runner.outcomes.account import Account  # noqa: TC001 - pydantic reads it
 from runner.outcomes.outcome import Outcome, OutcomeKind
+from runner.outcomes.predicted_change import PredictedChange  # noqa: TC001 - pydantic reads it
 from runner.outcomes.tally import SEED_INSENSITIVE
 from runner.outcomes.verdict import Label  # noqa: TC001 - pydantic reads it
-from runner.trials.record import Number  # noqa: TC001 - pydantic reads it
+from runner.trials.record import Count, Number, Whole  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
+"""Version 1 had no description and nothing predicted; cells and failures did not name their accounts. It is read."""
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+CellKey = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
+"""12 hex digits, the same in every report for the same axis values: the cell in names of files and addresses."""
 
 
 OutcomeField = Annotated[
     Outcome,
     PlainValidator(lambda value: value if isinstance(value, Outcome) else Outcome.parse(str(value))),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string"}),
 ]
 """An outcome that is text in JSON."""
 
@@ -64,8 +68,8 @@ class ExceptionResult(_Frozen):
     message: str
     traceback: str
     file: str | None = None
-    line: int | None = None
-    cell: int | None = None
+    line: Whole | None = None
+    cell: Whole | None = None
     """The cell that the line is in, where the file is a notebook."""
     source: str | None = None
     stage: str
@@ -84,7 +88,7 @@ class TrialResult(_Frozen):
     """One trial with its verdict; figures are in the metric's own units, None where there is none."""
 
     key: str
-    seed: int
+    seed: Whole
     label: Label
     basis: str
     """The rule that gave the label: see docs/verdicts.md."""
@@ -98,36 +102,40 @@ class TrialResult(_Frozen):
     final: Number | None = None
     best: Number | None = None
     scale: Number | None = None
-    n: int = 0
+    n: Count = 0
     """The number of values that were judged."""
-    first_non_finite_epoch: int | None = None
-    first_non_finite_step: int | None = None
-    first_met_epoch: int | None = None
-    planned_epochs: int | None = None
-    epochs: tuple[int, ...] = ()
+    first_non_finite_epoch: Whole | None = None
+    first_non_finite_step: Whole | None = None
+    first_met_epoch: Whole | None = None
+    planned_epochs: Whole | None = None
+    epochs: tuple[Whole, ...] = ()
     """The epochs that the series below have, from 1: all, or some of a long training."""
+    thinned: str = ""
+    """What was left out of the record of its epochs, and by which rule; empty where nothing was."""
     curves: dict[str, tuple[Number | None, ...]] = Field(default_factory=dict)
     """The values of every reported metric under the name that Keras gave it, a value an epoch; None: not reported."""
     stage: str
     phase: str = ""
-    exit_code: int | None = None
-    signal: int | None = None
+    exit_code: Whole | None = None
+    signal: Whole | None = None
     started_at: str
     """ISO 8601, UTC."""
     duration_s: float
     epoch_s: float | None = None
     """Median seconds of an epoch, the first left out."""
     epoch_seconds: tuple[float | None, ...] = ()
-    memory_bytes: tuple[int | None, ...] = ()
+    memory_bytes: tuple[Whole | None, ...] = ()
     """Resident memory at the end of each epoch."""
-    peak_memory_bytes: int | None = None
+    peak_memory_bytes: Whole | None = None
+    processor: str = ""
+    device: str = ""
     exception: ExceptionResult | None = None
     message: str = ""
     """Why there was no trial: the resolver's or the builder's words."""
     log: str = ""
     """Its output, head and tail where it is long; ANSI sequences as they came. Kept of one trial a cell: of the
     failure that names the outcome, else of the first."""
-    log_bytes: int = 0
+    log_bytes: Count = 0
     """The length of the whole log."""
     artifacts: tuple[str, ...] = ()
 
@@ -153,6 +161,8 @@ class ComparisonResult(_Frozen):
     reason: str
     p: float | None = None
     """Of how often the two succeed, corrected over the matrix."""
+    time: str = ""
+    """What pairs of trials say of the time of an epoch."""
 
 
 class KeptComparisons(_Frozen):
@@ -176,9 +186,11 @@ class FailureResult(_Frozen):
     """Without what varies from trial to trial."""
     stage: str = ""
     frame: str = ""
-    cells: tuple[str, ...]
+    cells: tuple[CellKey, ...]
     """The ids of the cells that share it, in the matrix's order."""
-    trials: int
+    accounts: tuple[str, ...] = ()
+    """The ids of the accounts of why one of these cells fails."""
+    trials: Count
 
 
 class PackageResult(_Frozen):
@@ -225,26 +237,33 @@ class _OfAnOutcome(_Frozen):
 class CellResult(_OfAnOutcome):
     """One cell: its outcome with all the evidence."""
 
-    id: str = Field(pattern="^[0-9a-f]{12}$")
-    """12 hex digits, the same in every report for the same axis values."""
+    id: CellKey
     values: dict[str, str]
     reason: str
-    converged: int
-    counted: int
+    converged: Count
+    counted: Count
     interval: IntervalResult | None = None
     flags: tuple[str, ...] = ()
     final: Number | None = None
     """The median over the trials of the judged metric's final value; NaN where most ended there."""
     epoch_s: float | None = None
-    peak_memory_bytes: int | None = None
+    machine: str = ""
+    """The kind that `epoch_s` is of: the one that most of its trials ran on."""
+    peak_memory_bytes: Whole | None = None
     exception: ExceptionResult | None = None
     """Of the failure that names the outcome."""
-    failures: tuple[int, ...] = ()
+    failures: tuple[Count, ...] = ()
     """The report's failures that its trials have, by position."""
+    accounts: tuple[str, ...] = ()
+    """The ids of the accounts whose good or bad side it is, or that account for it."""
     comparison: ComparisonResult | None = None
     python: str = ""
     engine: str = ""
     image: str = ""
+    base_identity: str = ""
+    """The identity of the image, or interpreter, that its environment stands on."""
+    runtime: str = ""
+    """The runtime of its containers, where that is not the usual one."""
     lock: str = ""
     """The digest of its lock: a key of the report's locks; empty where there is none."""
     imported: dict[str, str] = Field(default_factory=dict)
@@ -288,9 +307,9 @@ class NeighbourChange(_Frozen):
     """A place where the outcome of neighbours along one axis differs, all else equal."""
 
     axis: str
-    before: str
+    before: CellKey
     """The id of the cell with the earlier value."""
-    after: str
+    after: CellKey
 
 
 class PastCell(_OfAnOutcome):
@@ -298,6 +317,7 @@ class PastCell(_OfAnOutcome):
 
     final: Number | None = None
     epoch_s: float | None = None
+    machine: str = ""
 
 
 class PastRun(_Frozen):
@@ -312,13 +332,20 @@ class PastRun(_Frozen):
 class Result(_Frozen):
     """The result of one matrix."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Annotated[Literal[2], BeforeValidator(lambda version: 2 if version == 1 else version)] = (
+        SCHEMA_VERSION
+    )
     runner_version: str
     made_at: str
     """ISO 8601, UTC."""
     title: str
+    description: str = ""
     matrix: str
     """The text of the matrix file."""
+    sources: dict[str, str] = Field(default_factory=dict)
+    """The SHA-256 of the script's files, by their paths in the matrix's folder, as they were when it was published."""
+    commit: str = ""
+    """The commit that holds the matrix file and all of them as they are; empty where none does."""
     axes: tuple[AxisResult, ...]
     base: str
     """The name of the axis that environments are resolved around."""
@@ -329,22 +356,24 @@ class Result(_Frozen):
     sentences: tuple[str, ...] = ()
     """The findings of the matrix, in ranges."""
     changes: tuple[NeighbourChange, ...] = ()
-    baseline: str = ""
+    baseline: CellKey | Literal[""] = ""
     """The id of the cell that others are compared with; empty without one."""
     baseline_reason: str = ""
     control: str = ""
     """The findings of the A/A control; empty where there was none."""
+    times: tuple[str, ...] = ()
     cells: tuple[CellResult, ...]
     failures: tuple[FailureResult, ...] = ()
     locks: dict[str, LockResult] = Field(default_factory=dict)
     """By digest."""
     accounts: tuple[Account, ...] = ()
     """The accounts of why cells differ, the oldest first."""
+    advice: tuple[str, ...] = ()
+    """Up to which stack the script works as it is, and up to which with a fix that was run."""
+    predicted: tuple[PredictedChange, ...] = ()
+    """What a static look finds for the cells; empty where nobody looked."""
     history: tuple[PastRun, ...] = ()
     """Earlier published runs, the oldest first."""
-
-
-_RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field()])
 
 
 def read_result(path: Path) -> Result:
@@ -353,7 +382,7 @@ def read_result(path: Path) -> Result:
     Raises UsageError where it can't be read or is none.
     """
     try:
-        return _RESULT.validate_json(path.read_bytes())
+        return Result.model_validate_json(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}.") from error
     except ValidationError as error:
@@ -369,8 +398,3 @@ def as_json(report: Result) -> str:
     """The text of `results.json`: values that are the defaults are left out, the version of the schema never is."""
     text = report.model_dump_json(exclude_defaults=True)
     return f'{{"schema_version":{SCHEMA_VERSION},{text[1:]}\n'
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of `results.json`."""
-    return _RESULT.json_schema()

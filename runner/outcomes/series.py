@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.matrix.model import Mode
-    from runner.trials.record import Record
+    from runner.trials.record import Epoch, Record
 
 _ALIASES = {
     "acc": "accuracy",
@@ -101,6 +101,7 @@ def split(values: Sequence[float], parts: int) -> list[Sequence[float]]:
 
 ENOUGH_STEPS = 100
 _BINS = 20
+_DIGITS = 5
 
 
 def read_steps(steps: Sequence[float | str | None]) -> tuple[float, ...]:
@@ -149,3 +150,33 @@ def thinned(epochs: Sequence[Mapping[str, float]]) -> list[int]:
     left = MOST_POINTS - len(turns)
     spread = {round(i * (len(epochs) - 1) / (left - 1)) for i in range(left)}
     return sorted(spread.union(turns))
+
+
+_MOST_NUMBERS = 2_000_000
+
+
+def numbers_of(epochs: Sequence[Epoch]) -> Sequence[int]:
+    """The numbers of epochs among all that were told, from 1, where some of them were left out.
+
+    Their positions where one of them claims to come later than two million others.
+    """
+    numbers, last, number = [], dict[str, int](), 0
+    for epoch in epochs:
+        before = last.get(epoch.phase, 0)
+        number += max(1, epoch.epoch - before)
+        last[epoch.phase] = max(before, epoch.epoch)
+        numbers.append(number)
+    return numbers if number <= _MOST_NUMBERS else range(1, len(epochs) + 1)
+
+
+def drawn(record: Record, metric: str, most: int) -> list[str]:
+    """The metrics of a trial whose curves are shown, in the order in which they came; the judged one is among them."""
+    names = list(dict.fromkeys(name for epoch in record.epochs for name in epoch.logs if name not in NOT_METRICS))
+    judged = [name for name in names if canonical(name) == canonical(metric)]
+    kept = {*judged[:1], *names[: most - len(judged[:1])]}
+    return [name for name in names if name in kept]
+
+
+def short(value: float | None) -> float | None:
+    """A value to draw, short as JSON."""
+    return value if value is None or not math.isfinite(value) else float(f"{value:.{_DIGITS}g}")

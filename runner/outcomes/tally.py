@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.outcomes.fingerprint import fault
-from runner.outcomes.verdict import Label, Standing, runs_alike, standing
+from runner.outcomes.verdict import BY_CHANCE, Basis, Label, Standing, runs_alike, standing
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -25,6 +25,8 @@ ENOUGH_RUNS = 4
 """Fewer agreeing trials than these carry the flag `few-seeds`."""
 SEED_INSENSITIVE = "seed-insensitive"
 """The flag of a cell that was decided by copies of one trial."""
+LEFT_OUT = "left-out"
+"""The flag of a cell that was not among the few that were chosen to run."""
 RETRIES = 2
 """The number of trials that are replaced because they do not count."""
 
@@ -70,6 +72,8 @@ class Tally:
 
     def blocking(self, seeds: Seeds) -> tuple[Trial, ...]:
         """The trials that together block the cell: enough that ended alike, and none that counts."""
+        if not self.blocked:
+            return ()
         largest = max(_alike(self.blocked).values(), key=len, default=())
         return largest if not self.counted_trials and _enough(largest, seeds) else ()
 
@@ -78,11 +82,17 @@ class Tally:
 
         Copies are among them: that the training was the same makes the crash no less sure.
         """
+        if self.successes or not self.failures or standing(self.failures[0][1].label) is not Standing.BREAK:
+            return ()
         groups = _alike(trial for trial in self.trials if standing(trial[1].label).counts)
-        broke = next(iter(groups.values()), ())
-        if len(groups) != 1 or standing(broke[0][1].label) is not Standing.BREAK:
+        broke = next(iter(groups.values()))
+        if len(groups) != 1:
             return ()
         return broke if _enough(broke, seeds) else ()
+
+
+NOTHING_RAN = Tally(trials=(), successes=(), failures=(), not_counted=(), blocked=(), copies=frozenset())
+"""The sum of no trials."""
 
 
 def _alike(trials: Iterable[Trial]) -> Mapping[Hashable, tuple[Trial, ...]]:
@@ -100,7 +110,10 @@ def _enough(alike: Sequence[Trial], seeds: Seeds) -> bool:
 
 
 def tally(trials: Iterable[Trial]) -> Tally:
-    """Sort the trials of one cell by how they count; their order does not matter."""
+    """Sort the trials of one cell by how they count; their order does not matter.
+
+    Those of which only the cost is in question are no copies, whatever their weights are.
+    """
     ordered = tuple(sorted(trials, key=lambda trial: (trial[0].seed, trial[0].key, trial[0].started_at)))
     by_standing: dict[Standing, list[Trial]] = {kind: [] for kind in Standing}
     known: set[Hashable] = set()
@@ -109,7 +122,7 @@ def tally(trials: Iterable[Trial]) -> Tally:
         kind = standing(verdict.label)
         if kind.counts:
             identity = (verdict.label, record.identity)
-            if identity[1] is not None and identity in known:
+            if identity[1] is not None and identity in known and verdict.basis is not Basis.COST:
                 copies.append((record.seed, record.key))
                 continue
             known.add(identity)
@@ -139,7 +152,14 @@ def wanted_beyond(counts: Tally, seeds: Seeds) -> int:
     """The same for trials that are added up already."""
     if not counts.trials:
         return min(2, seeds.cap)
-    if counts.seed_insensitive or counts.blocking(seeds) or counts.breaking(seeds) or _given_up(counts, seeds):
+    broke = counts.breaking(seeds)
+    in_doubt = bool(broke) and seeds.asked and broke[0][1].label in BY_CHANCE
+    if (
+        (counts.seed_insensitive and not seeds.paired)
+        or counts.blocking(seeds)
+        or (broke and not in_doubt)
+        or _given_up(counts, seeds)
+    ):
         return 0
     left = seeds.cap - counts.counted_trials
     if seeds.fixed:

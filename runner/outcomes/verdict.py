@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
+    from runner.matrix.criterion import Measure
     from runner.matrix.model import Mode
 
 
@@ -33,6 +34,7 @@ class Label(enum.StrEnum):
     CONVERGED = "converged"
     DIVERGED = "diverged"
     TOO_SHORT = "too-short"
+    TOO_CLOSE = "too-close"
     OSCILLATING = "oscillating"
     PLATEAUED = "plateaued"
     MISSED = "missed"
@@ -51,6 +53,10 @@ CRASHES = frozenset(
     }
 )
 """The labels of trials that ended with an exception of their own, a signal or an exit code that is not 0."""
+
+
+BY_CHANCE = frozenset({Label.CRASHED_TRAINING, Label.CRASHED_AFTER_TRAINING})
+"""Of these those that broke when chance had played its part already."""
 
 
 class Standing(enum.Enum):
@@ -95,7 +101,7 @@ def standing(label: Label) -> Standing:
             | Label.OUT_OF_MEMORY
         ):
             return Standing.BREAK
-        case Label.TOO_SHORT | Label.NO_METRICS | Label.UNKNOWN:
+        case Label.TOO_SHORT | Label.TOO_CLOSE | Label.NO_METRICS | Label.UNKNOWN:
             return Standing.NOT_COUNTED
         case Label.UNRESOLVABLE | Label.IMAGE_BUILD_FAILED | Label.INSTALL_FAILED | Label.DOWNLOAD_FAILED:
             return Standing.BLOCKED
@@ -126,6 +132,7 @@ class Basis(enum.StrEnum):
     REFERENCE = "reference"  # R10
     SHAPE = "shape"  # R11
     WARNING = "convergence-warning"  # in the place of R4, R11 and no value
+    COST = "cost"  # what it may cost is all that is in question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +166,8 @@ class Verdict:
     first_non_finite_step: int | None = None
     first_met_epoch: int | None = None
     """The first epoch that met the target."""
+    exceeds: Measure | None = None
+    """What it takes too much of, where that decides."""
 
     @property
     def called(self) -> str:
@@ -167,7 +176,12 @@ class Verdict:
 
     def with_flags(self, *flags: str) -> Verdict:
         """The same verdict with more flags."""
-        return replace(self, flags=(*self.flags, *(flag for flag in flags if flag not in self.flags)))
+        new = [flag for flag in flags if flag not in self.flags]
+        return replace(self, flags=(*self.flags, *new)) if new else self
+
+    def noting(self, *notes: str) -> Verdict:
+        """The same verdict with more sentences after its reason."""
+        return replace(self, reason="; ".join((self.reason, *notes))) if notes else self
 
 
 @dataclass(frozen=True, kw_only=True)

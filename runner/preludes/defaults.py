@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
+from runner import foreign_json
 from runner.preludes.prelude import Prelude
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 CLASS = "class_name"
 """The key of a difference in class."""
+STATES = frozenset({"trainable"})
+"""Settings that scripts change after an object was made: that they differ is no default, and no constructor sets it."""
 _SYNONYMS = {"lr": "learning_rate"}
 """Older names of settings, and what they are called now."""
 _PLACEHOLDERS: dict[str, dict[str, Any]] = {
@@ -58,7 +61,7 @@ class Default:
     @property
     def settable(self) -> bool:
         """True where there is a value of the good cell to be set; whether a class takes it is known in the trial."""
-        return self.good is not None and self.key != CLASS
+        return self.good is not None and self.key != CLASS and self.key not in STATES
 
     def turned(self) -> Default:
         """The same with the cells changed over: what makes the good cell's objects those of the bad one."""
@@ -122,7 +125,7 @@ def _in_order(key: str) -> list[tuple[int, str]]:
 
 def _read(text: str) -> Any:
     try:
-        return json.loads(text)
+        return foreign_json.loads(text)
     except ValueError:
         return None
 

@@ -8,6 +8,7 @@ It may import the runner's own tools from `_runner_tools`.
 from __future__ import annotations
 
 import ast
+import enum
 import hashlib
 import json
 import re
@@ -16,6 +17,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from runner import foreign_json
 from runner.code_digest import code_digest
 from runner.errors import UsageError
 
@@ -73,19 +75,35 @@ def _tool_digest(name: str) -> str:
 
 
 TRACE_FILE = "runner-trace.jsonl"
+CALLS_FILE = "runner-calls.jsonl"
 INITIAL_FILE = "runner-initial-weights.json"
 INITIAL_BYTES = 4 * 1024**2
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _DTYPE = re.compile(r"b?float\d{2}|u?int\d{1,2}|bool")
 
 
-def tracing(steps: int = 200) -> Prelude:
-    """The prelude that records the first `steps` steps, then those at powers of two: `TRACE_FILE`, `INITIAL_FILE`."""
-    return Prelude(name="trace", source=_call("step_trace", "install", int(steps)))
+def tracing(steps: int = 200, fit: int = 1) -> Prelude:
+    """The prelude that records the first `steps` steps, then those at powers of two: `TRACE_FILE`, `INITIAL_FILE`.
+
+    Traced is the model that the fit of this number trains, from there on.
+    """
+    return Prelude(name="trace", source=_call("step_trace", "install", int(steps), *_from(fit)))
 
 
-def initial_weights(text: str) -> Prelude:
+def _from(fit: int) -> tuple[int, ...]:
+    """The argument that names a later fit; none for the first: the sources, and so the trials, stay what they were."""
+    return (int(fit),) if fit > 1 else ()
+
+
+def calls() -> Prelude:
+    """The prelude that records what `fit`, `evaluate`, `predict` and callbacks are given, do and return."""
+    return Prelude(name="calls", source=_call("calls", "install"))
+
+
+def initial_weights(text: str, fit: int = 1) -> Prelude:
     """The prelude that sets the initial weights to those of another trial; `text`, its `INITIAL_FILE`, is not trusted.
+
+    They are set right before the first step of the fit of this number.
 
     Raises UsageError where the text is no such file.
     """
@@ -93,7 +111,7 @@ def initial_weights(text: str) -> Prelude:
     return Prelude(
         name="initial-weights",
         source="import json\n\nfrom _runner_tools import alignment\n\n"
-        f"alignment.set_initial_weights(prelude, json.loads({given!r}))\n",
+        f"alignment.set_initial_weights({', '.join(['prelude', f'json.loads({given!r})', *map(str, _from(fit))])})\n",
     )
 
 
@@ -121,7 +139,7 @@ def _checked(text: str) -> dict[str, Any]:
                 "name": _text(layer["name"]),
                 "weights": [_weight(weight) for weight in layer["weights"]],
             }
-            for layer in json.loads(text[:INITIAL_BYTES])["layers"]
+            for layer in foreign_json.loads(text[:INITIAL_BYTES])["layers"]
         ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
@@ -148,7 +166,8 @@ def _text(value: object) -> str:
 
 OR: Final = " or "
 """Between requirements of which one is enough."""
-_FIELD = re.compile(r"^(?P<key>how|applies|reverse|breadth): (?P<value>.+)$", re.MULTILINE)
+_FIELD = re.compile(r"^(?P<key>how|fix|applies|reverse|breadth): (?P<value>.+(?:\n    .+)*)$", re.MULTILINE)
+_PLACE = re.compile(r"(?P<place>before the imports|none|in [\w.]+|from [\w.]+): (?P<rest>.+)")
 _HEAD: Final = """\
 # Switches
 
@@ -156,9 +175,73 @@ Each switch changes one thing in what a script's libraries do. It is a value of 
 value, parted by spaces, are made together. A trial tells whether the change was made: where a stack has no such
 thing, or does it anyway, it was not. The reverse turns the same thing the other way, often on other stacks. Breadth
 says how much a switch changes, from 1 (one default of one kind of object) to 9 (the whole way of execution).
+In a script it is what a person writes to the same effect, which `explain --fix` tries: lines after the imports, or
+before them, or an argument; the first of several that works. Where there is no public way, it says why.
+What is written was run as the switches were, and had their effect, on TensorFlow 1.13.1 with Keras 2.2.4 and on
+TensorFlow 2.10.1 (`tests/system/test_switches_written.py`); two did not there: BatchNormalization of native Keras
+2.2.4 has no `fused`, and with control flow of version 2 that of TensorFlow 1.13.1 raises over resource variables.
+What is for other stacks alone was not run so.
 
-| switch | with it | how | for | reverse | breadth |
-| --- | --- | --- | --- | --- | --- |
+| switch | with it | how | in a script | for | reverse | breadth |
+| --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+class FixPlace(enum.Enum):
+    """Where in a script a person writes what a switch does."""
+
+    AFTER = "after the imports"
+    BEFORE = "before the imports"
+    CALL = "in calls"
+    """An argument of each call of a method, a class, or of the classes of a module."""
+    MODULE = "from a module"
+    """Classes are taken from another module."""
+    NOWHERE = "none"
+    """There is no public way."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublicWay:
+    """How a person writes a switch in a script."""
+
+    place: FixPlace
+    alternatives: tuple[tuple[str, ...], ...]
+    """Lines of code, of which the first that work are taken: `tf`, `keras`, `os` and so on are the packages.
+
+    In calls it is one line, `name=value`; from a module the names of its classes.
+    """
+    where: str = ""
+    """What is called, or the module."""
+    why: str = ""
+    """Why there is none."""
+
+    @classmethod
+    def parse(cls, text: str) -> PublicWay:
+        """The way that a `fix:` tells."""
+        found = _PLACE.fullmatch(text)
+        place, rest = (found["place"], found["rest"]) if found else ("", text)
+        kinds = {
+            "none": FixPlace.NOWHERE,
+            "before the imports": FixPlace.BEFORE,
+            "in": FixPlace.CALL,
+            "from": FixPlace.MODULE,
+        }
+        kind = kinds.get(place) or kinds.get(place.partition(" ")[0], FixPlace.AFTER)
+        if kind is FixPlace.NOWHERE:
+            return cls(place=kind, alternatives=(), why=rest)
+        ways = tuple(tuple(line.strip() for line in way.split("; ")) for way in rest.split(" | "))
+        return cls(place=kind, alternatives=ways, where="" if kind is FixPlace.BEFORE else place.partition(" ")[2])
+
+
+REACH = Path(__file__).with_name("reach.json")
+"""By stack and switch what a trial said: whether the change was made. Made by running, `benchmarks/reach.py`."""
+_REACHING: Final = """
+## Where each was seen to act
+
+Each switch was run on those of the stacks below that have what it is about, whatever releases it claims, in one small
+training with images, normalization that is frozen and not, dropout and SGD: ● the change was made, ○ it changes
+nothing there, ! the script then fails. An empty place: the stack lacks what it is about.
+
 """
 
 
@@ -171,6 +254,8 @@ class CatalogueSwitch:
     """The difference that it makes, as a clause."""
     how: str
     """The call or setting that makes the difference."""
+    fix: PublicWay
+    """How a person writes it in a script."""
     applies: tuple[str, ...]
     """The stacks that it is for, as requirements that must all hold (PEP 508), or one of some parted by `OR`."""
     reverse: str
@@ -189,7 +274,22 @@ def catalogue() -> dict[str, CatalogueSwitch]:
 
 def table() -> str:
     """The catalogue as a page in Markdown, which `docs/switches.md` has."""
-    return _HEAD + "".join(_row(switch) for switch in catalogue().values())
+    return _HEAD + "".join(_row(switch) for switch in catalogue().values()) + _reach_table(reach())
+
+
+def reach() -> dict[str, dict[str, str]]:
+    """By stack and switch `acts`, `changes nothing` or `breaks`; switches of which a stack lacks all are left out."""
+    found: dict[str, dict[str, str]] = json.loads(REACH.read_text("utf-8"))
+    return found
+
+
+def _reach_table(found: dict[str, dict[str, str]]) -> str:
+    signs = {"acts": "●", "changes nothing": "○", "breaks": "!"}
+    lines = [["switch", *found], ["---", *[":-:"] * len(found)]]
+    for name in catalogue():
+        row = [signs.get(said.get(name, ""), "") for said in found.values()]
+        lines += [[f"`{name}`", *row]] if any(row) else []
+    return _REACHING + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _switches(path: Path) -> Iterator[CatalogueSwitch]:
@@ -197,11 +297,12 @@ def _switches(path: Path) -> Iterator[CatalogueSwitch]:
     for node in ast.parse(path.read_bytes()).body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             text = ast.get_docstring(node) or ""
-            fields = {match["key"]: match["value"].strip() for match in _FIELD.finditer(text)}
+            fields = {match["key"]: " ".join(match["value"].split()) for match in _FIELD.finditer(text)}
             yield CatalogueSwitch(
                 name=node.name.replace("_", "-"),
                 does=text.partition("\n")[0],
                 how=fields["how"],
+                fix=PublicWay.parse(fields["fix"]),
                 applies=tuple(one.strip() for one in fields.get("applies", "").split(";") if one.strip()),
                 reverse=fields.get("reverse", ""),
                 breadth=int(fields["breadth"]),
@@ -209,7 +310,21 @@ def _switches(path: Path) -> Iterator[CatalogueSwitch]:
             )
 
 
+def _written(fix: PublicWay) -> str:
+    ways = " or ".join(f"`{'; '.join(lines)}`" for lines in fix.alternatives)
+    match fix.place:
+        case FixPlace.NOWHERE:
+            return fix.why
+        case FixPlace.CALL | FixPlace.BEFORE:
+            return f"{ways} {f'in calls of `{fix.where}`' if fix.where else fix.place.value}"
+        case FixPlace.MODULE:
+            return f"the classes of `{fix.where}`"
+        case FixPlace.AFTER:
+            return ways
+
+
 def _row(switch: CatalogueSwitch) -> str:
     stacks = ", ".join(f"`{one}`" for one in switch.applies).replace(OR, f"`{OR}`")
     reverse = f"`{switch.reverse}`" if switch.reverse else ""
-    return f"| `{switch.name}` | {switch.does} | {switch.how} | {stacks} | {reverse} | {switch.breadth} |\n"
+    does, written = f"{switch.does} | {switch.how}", _written(switch.fix)
+    return f"| `{switch.name}` | {does} | {written} | {stacks} | {reverse} | {switch.breadth} |\n"

@@ -1,10 +1,11 @@
-"""GitHub workflow commands: an error, warning or notice on each line of a script that raised."""
+"""GitHub workflow commands: an error, warning or notice on each line of a script that raised, or that will."""
 
 from __future__ import annotations
 
 import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
+from runner.check.sarif import LEVELS, sentence
 from runner.plurals import counted
 from runner.reports.notation import cell_name
 from runner.reports.untrusted import one_line, stripped
@@ -12,11 +13,14 @@ from runner.reports.untrusted import one_line, stripped
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from runner.check.findings import Finding
     from runner.outcomes.result import CellResult, Result
+    from runner.scripts.source import NotRewritableError
 
 MOST = 10
 """Annotations of each level that GitHub shows for a step."""
 _MOST_NAMES = 5
+_OF_SARIF = {"note": "notice"}
 _LONGEST_TYPE = 60
 
 
@@ -49,6 +53,24 @@ def workflow_commands(report: Result, folder: str = "") -> str:
         of_level.sort(key=lambda one: -len(one[1]))
         lines += [_command(place, cells, _advice(report, place, cells), folder) for place, cells in of_level[:MOST]]
     return "".join(f"{line}\n" for line in lines)
+
+
+def finding_commands(findings: Iterable[Finding], refused: Iterable[NotRewritableError] = ()) -> str:
+    """The commands for what `check` finds, a line each, and warnings for files that could not be checked."""
+    lines = [
+        f"::{_OF_SARIF.get(LEVELS[one.kind], LEVELS[one.kind])} file={_property(one.file)},line={one.line}"
+        f",col={one.column},title={one.kind.value}::{_data(sentence(one))}\n"
+        for one in findings
+    ]
+    lines += [
+        f"::warning file={_property(one.path)},line={one.line},title=not checked::{_data(_unchecked(one))}\n"
+        for one in refused
+    ]
+    return "".join(lines)
+
+
+def _unchecked(refused: NotRewritableError) -> str:
+    return f"This can't be checked: {refused.reason}."
 
 
 def _level(cell: CellResult) -> str:

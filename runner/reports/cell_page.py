@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.reports.pages import lock_name, template
+from runner.outcomes.tally import LEFT_OUT
+from runner.reports.notation import MOST_TRIALS, minute
+from runner.reports.pages import lock_name, number, template
 from runner.reports.past_runs import strips
-from runner.reports.untrusted import capped, terminal_html
+from runner.reports.untrusted import capped, terminal_html, visible
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -21,10 +23,14 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from numpy.typing import NDArray
 
+    from runner.outcomes.account import Account
     from runner.outcomes.result import CellResult, PastCell, Result, TrialResult
 
     Places = NDArray[np.int_]
 
+PAGE_BYTES = 300_000
+"""A page is not larger, whatever its cell wrote."""
+_SHORTER = (8192, 2048, 512, 128, 32)
 _TARGET = re.compile(r"([\w/]+)\s*[<>]=?\s*([-+.\de]+\d)")
 """A criterion that is a level of one metric."""
 _AXIS = 10_000
@@ -38,7 +44,15 @@ class CellPages:
     report: Result
 
     def page(self, cell: CellResult) -> str:
-        """`cells/<id>.html`."""
+        """`cells/<id>.html`, of bounded size: where a cell's texts are too long, head and tail of each are shown."""
+        text = self._page(cell)
+        for most in _SHORTER:
+            if len(text.encode()) <= PAGE_BYTES:
+                break
+            text = self._page(shortened(cell, most))
+        return text
+
+    def _page(self, cell: CellResult) -> str:
         other = self._nearness.other(cell)
         lock = self.report.locks.get(cell.lock)
         shown = next((trial for trial in cell.trials if trial.log), None)
@@ -56,13 +70,38 @@ class CellPages:
             lock=lock,
             lock_name=lock_name(cell.lock),
             diff=list(_diff_lines(cell.diff)),
+            trials=cell.trials[:MOST_TRIALS],
             logged=shown,
             log=_log(shown),
             messages=list(dict.fromkeys(trial.message for trial in cell.trials if trial.message)),
             drawn=any(trial.curves for trial in cell.trials),
+            accounts=list(self._accounts(cell)),
             targets=self._targets,
             strip=list(zip(self._runs, self._strips[cell.id], strict=True)) if self.report.history else [],
+            past=self._past(cell) if self.report.history else "",
         )
+
+    def _past(self, cell: CellResult) -> str:
+        """The cell in each run that has it, as the chart of its history takes it."""
+        found = [
+            {"run": minute(run), "kind": seen.kind.value, "outcome": str(seen.outcome), "final": number(seen.final)}
+            for run, seen in zip(self._runs, self._strips[cell.id], strict=True)
+            if seen is not None
+        ]
+        return visible(json.dumps(found))
+
+    def _accounts(self, cell: CellResult) -> Iterator[tuple[Account, str]]:
+        """The accounts of a cell, then those of cells that fail for one of its reasons, with the reason."""
+        known = {account.id: account for account in self.report.accounts}
+        alike = {
+            account: failure.reason
+            for failure in (self.report.failures[index] for index in cell.failures if index < len(self.report.failures))
+            for account in failure.accounts
+            if account not in cell.accounts
+        }
+        for account, reason in {**dict.fromkeys(cell.accounts, ""), **alike}.items():
+            if account in known:
+                yield known[account], reason
 
     def _packages(self, here: str, there: str) -> Markup:
         """The rows of the packages that differ between two locks; many pairs of cells have the same two."""
@@ -112,6 +151,24 @@ class CellPages:
     @cached_property
     def _runs(self) -> list[str]:
         return [*(run.made_at for run in self.report.history), self.report.made_at]
+
+
+def shortened(cell: CellResult, most: int) -> CellResult:
+    """The cell with no text of more than about `most` characters, and no long list of texts."""
+
+    def shorter(value: Any) -> Any:
+        if isinstance(value, str):
+            return capped(value, most)
+        if isinstance(value, dict):
+            texts = all(isinstance(inner, str) for inner in value.values())
+            return {name: shorter(inner) for name, inner in list(value.items())[: most // 4 if texts else None]}
+        if isinstance(value, list):
+            texts = all(isinstance(inner, str) for inner in value)
+            return [shorter(inner) for inner in value[: most // 4 if texts else None]]
+        return value
+
+    data = cell.model_dump(mode="json")
+    return type(cell).model_validate({**shorter(data), **{name: data[name] for name in ("values", "lock", "outcome")}})
 
 
 def spoken_name(cell: CellResult) -> str:
@@ -193,7 +250,7 @@ class Nearness:
             )
 
     def other(self, cell: CellResult) -> CellResult | None:
-        """The nearest cell that came to another kind of outcome; None where all came to the same.
+        """The nearest cell that came to another kind of outcome; None where all that were run came to the same.
 
         One that differs along a single axis, else in the fewest axes; then in the fewest steps; of equals rather one
         that is good or bad.
@@ -202,7 +259,7 @@ class Nearness:
         near = {other for axis in self._free_axes for other in self._near(self._lines[axis][place], place)}
         if near:
             return self.report.cells[min(sorted(near), key=lambda other: self._distance(place, other))]
-        others = self._of_other_kind[cell.kind]
+        others = self._of_other_kind[self._kinds[place]]
         if not others.size:
             return None
         steps = np.abs(self._codes[others] - self._codes[place])
@@ -214,7 +271,7 @@ class Nearness:
         at = line.index(place)
         for side in (line[at + 1 :], line[:at][::-1]):
             for other in side:
-                if self._kinds[other] != self._kinds[place]:
+                if self._kinds[other] not in {self._kinds[place], LEFT_OUT}:
                     yield other
                     break
 
@@ -229,12 +286,12 @@ class Nearness:
 
     @cached_property
     def _kinds(self) -> list[str]:
-        return [cell.kind for cell in self.report.cells]
+        return [LEFT_OUT if LEFT_OUT in cell.flags else cell.kind for cell in self.report.cells]
 
     @cached_property
     def _of_other_kind(self) -> dict[str, Places]:
         kinds = np.array(self._kinds)
-        return {kind: np.flatnonzero(kinds != kind) for kind in set(self._kinds)}
+        return {kind: np.flatnonzero((kinds != kind) & (kinds != LEFT_OUT)) for kind in set(self._kinds)}
 
     @cached_property
     def _codes(self) -> Places:

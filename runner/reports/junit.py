@@ -12,6 +12,7 @@ import math
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from runner.outcomes.tally import LEFT_OUT
 from runner.reports.notation import cause, cell_name, final_figure
 from runner.reports.untrusted import one_line, stripped
 
@@ -81,7 +82,9 @@ def _properties(report: Result, cell: CellResult) -> Iterator[tuple[str, str]]:
 
 def _troubles(cell: CellResult) -> Iterator[ET.Element]:
     """The one element that JUnit has for what is wrong with a cell, or nothing."""
-    if cell.expected:
+    if LEFT_OUT in cell.flags:
+        yield ET.Element("skipped", {"message": one_line(f"{cell.outcome}: {cell.reason}", _LONGEST)})
+    elif cell.expected:
         if not cell.as_expected:
             yield _trouble("failure", "expectation", f"expected {cell.expected}, got {cell.told}", cell)
     elif cell.kind == "bad":

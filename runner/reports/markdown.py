@@ -1,11 +1,15 @@
-"""The result as Markdown, for `report.md` and a CI job's summary page; nothing that a script wrote becomes markup."""
+"""The result as Markdown, for `report.md` and a CI job's summary page; nothing that a script wrote becomes markup.
+
+What stands in a table or a line is a `MarkdownText`: text of this module's own, or made from others' by `escaped`.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NewType
 from urllib.parse import quote
 
+from runner.outcomes.tally import LEFT_OUT
 from runner.reports.notation import (
     SYMBOLS,
     cause,
@@ -27,8 +31,10 @@ if TYPE_CHECKING:
     from runner.outcomes.result import CellResult, Result
 
 
+MarkdownText = NewType("MarkdownText", str)
+"""Text that Markdown may have as it is."""
 MOST_ROWS = 500
-"""Of a longer table the cells that are not good, as many as these: a summary page takes 1 MiB."""
+"""Of a longer table the cells that ran and are not good, as many as these: a summary page takes 1 MiB."""
 _MOST_REASONS = 30
 _MOST_NAMES = 5
 _LONGEST = 120
@@ -44,6 +50,7 @@ def report_md(report: Result, *, source: str = "", earlier: Sequence[Earlier] = 
     """
     parts = [
         f"# {escaped(report.title)}\n",
+        *(_paragraph(" ".join(part.split())) for part in report.description.split("\n\n") if part.strip()),
         *([f"**{escaped(report.complaint)}**\n"] if report.complaint else []),
         *map(_paragraph, report.sentences),
         f"{summary(report)}.\n",
@@ -52,6 +59,7 @@ def report_md(report: Result, *, source: str = "", earlier: Sequence[Earlier] = 
         *_changes(report),
         *_accounts(report),
         *_failures(report),
+        *map(_paragraph, report.advice),
         *_footer(report),
     ]
     return "\n".join(parts)
@@ -63,14 +71,14 @@ def table_md(result: Result) -> str:
     return _head(list(map(escaped, head))) + "".join(_row([escaped(text, _LONGEST) for text in line]) for line in lines)
 
 
-def escaped(text: str, longest: int = 0) -> str:
+def escaped(text: str, longest: int = 0) -> MarkdownText:
     """Text that Markdown shows as it is, in a table too: no markup, no link, no mention of a user."""
     line = one_line(text, longest)
     line = re.sub(r"[&<>|\\]", lambda found: _ENTITIES[found[0]], line)
     line = re.sub(r"(?<!&)#|[`*_\[\]~!$]", lambda found: f"\\{found[0]}", line)
     line = re.sub(r"(?i)(\bwww)\.", rf"\1{_SPACE}.", line.replace("://", f":{_SPACE}//"))
     line = re.sub(r"(?i)(mailto|xmpp):", rf"\1{_SPACE}:", line)
-    return line.replace("@", f"@{_SPACE}")
+    return MarkdownText(line.replace("@", f"@{_SPACE}"))
 
 
 def _paragraph(text: str) -> str:
@@ -78,33 +86,34 @@ def _paragraph(text: str) -> str:
     return re.sub(r"^(\d*)([-+=.):])", r"\1\\\2", escaped(text)) + "\n"
 
 
-def _row(cells: Sequence[str]) -> str:
+def _row(cells: Sequence[MarkdownText]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _head(names: Sequence[str]) -> str:
-    return _row(names) + _row(["---"] * len(names))
+def _head(names: Sequence[MarkdownText]) -> str:
+    return _row(names) + _row([MarkdownText("---")] * len(names))
 
 
 def _table(report: Result, source: str) -> str:
     axes = [axis.name for axis in report.axes]
     compared = any(cell.comparison for cell in report.cells)
     names = [*axes, "outcome", "converged", "95 % interval", f"final {report.metric}", "s/epoch"]
-    head = [*map(escaped, names), *(["compared"] if compared else []), "why"]
+    head = [*map(escaped, names), *map(escaped, ["compared"] if compared else []), escaped("why")]
     shown = report.cells
     if len(shown) > MOST_ROWS:
-        shown = tuple(cell for cell in shown if cell.kind != "good")[:MOST_ROWS]
+        shown = tuple(cell for cell in shown if cell.kind != "good" and LEFT_OUT not in cell.flags)[:MOST_ROWS]
     rows = [
         [
             *(escaped(cell.values.get(axis, "")) for axis in axes),
             *_figures(cell),
-            *([cell.comparison.label if cell.comparison else ""] if compared else []),
+            *([escaped(cell.comparison.label if cell.comparison else "")] if compared else []),
             _why(cell, source),
         ]
         for cell in shown
     ]
     left = len(report.cells) - len(shown)
-    more = f"\n{left} more cells are in `results.json`; good ones were left out here first.\n" if left else ""
+    first = "good ones, and those that were not chosen to run, were left out here first"
+    more = f"\n{left} more cells are in `results.json`; {first}.\n" if left else ""
     return _head(head) + "".join(map(_row, rows)) + more
 
 
@@ -113,21 +122,21 @@ def _accounts(report: Result) -> Iterator[str]:
     if report.accounts:
         yield "## Why\n"
     for account in report.accounts:
-        lines = [*account.sentences, *(f"Unknown: {sentence}" for sentence in account.unknown)]
+        lines = [*account.sentences, *(f"Unknown: {sentence}" for sentence in account.unknown), *account.advice]
         yield "".join(f"- {escaped(line)}\n" for line in lines)
 
 
-def _figures(cell: CellResult) -> tuple[str, ...]:
+def _figures(cell: CellResult) -> tuple[MarkdownText, ...]:
     return (
-        f"{SYMBOLS[cell.kind]} {escaped(cell.told)}",
-        convergence(cell),
-        interval(cell),
-        final_figure(cell),
-        figure(cell.epoch_s),
+        escaped(f"{SYMBOLS[cell.kind]} {cell.told}"),
+        escaped(convergence(cell)),
+        escaped(interval(cell)),
+        escaped(final_figure(cell)),
+        escaped(figure(cell.epoch_s)),
     )
 
 
-def _why(cell: CellResult, source: str) -> str:
+def _why(cell: CellResult, source: str) -> MarkdownText:
     words = escaped(cause(cell), _LONGEST)
     found = cell.exception
     if found is None or found.line is None or found.file is None:
@@ -135,8 +144,8 @@ def _why(cell: CellResult, source: str) -> str:
     place = escaped(found.place)
     if source and ".." not in found.file.split("/"):
         line = f"#L{found.line}" if found.cell is None else ""
-        place = f"[{place}]({source}/{quote(one_line(found.file))}{line})"
-    return f"{words} ({place})"
+        place = MarkdownText(f"[{place}]({source}/{quote(one_line(found.file))}{line})")
+    return MarkdownText(f"{words} ({place})")
 
 
 def _earlier(found: Sequence[Earlier]) -> Iterator[str]:
@@ -148,8 +157,8 @@ def _earlier(found: Sequence[Earlier]) -> Iterator[str]:
     yield f"{counts}.\n"
     notable = [one for one in found if one.notable]
     if notable:
-        yield _head(["cell", "now", "why"]) + "".join(
-            _row([escaped(one.name), one.label, escaped(one.reason)]) for one in notable[:MOST_ROWS]
+        yield _head(list(map(escaped, ("cell", "now", "why")))) + "".join(
+            _row([escaped(one.name), escaped(one.label), escaped(one.reason)]) for one in notable[:MOST_ROWS]
         )
 
 
@@ -158,7 +167,7 @@ def _changes(report: Result) -> Iterator[str]:
     words = [found for change in report.changes[:MOST_ROWS] if any(found := change_columns(cells, change))]
     if words:
         yield "## Where the outcome changes\n"
-        yield _head(["step", "outcome", "with"]) + "".join(
+        yield _head(list(map(escaped, ("step", "outcome", "with")))) + "".join(
             _row([escaped(step), escaped(outcomes), escaped(same)]) for same, step, outcomes in words
         )
 
@@ -172,9 +181,11 @@ def _failures(report: Result) -> Iterator[str]:
         reason = f"{failure.reason}. {failure.advice}" if failure.advice else failure.reason
         more = len(failure.cells) - _MOST_NAMES
         cells = "; ".join(names.get(cell, cell) for cell in failure.cells[:_MOST_NAMES])
-        rows.append([escaped(reason), str(failure.trials), escaped(f"{cells}; and {more} more" if more > 0 else cells)])
+        rows.append(
+            [escaped(reason), escaped(str(failure.trials)), escaped(f"{cells}; and {more} more" if more > 0 else cells)]
+        )
     yield "## Failures by reason\n"
-    yield _head(["reason", "trials", "cells"]) + "".join(map(_row, rows))
+    yield _head(list(map(escaped, ("reason", "trials", "cells")))) + "".join(map(_row, rows))
     if len(report.failures) > _MOST_REASONS:
         yield f"And {len(report.failures) - _MOST_REASONS} more reasons.\n"
 
@@ -188,4 +199,5 @@ def _footer(report: Result) -> Iterator[str]:
         yield f"Cells are not compared: {escaped(report.baseline_reason)}.\n"
     if report.control:
         yield f"Control: {escaped(report.control)}.\n"
+    yield from map(_paragraph, report.times)
     yield f"Made {escaped(report.made_at)} by convergence-matrix {escaped(report.runner_version)}.\n"

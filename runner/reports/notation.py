@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner.matrix.cell_id import CellId
 from runner.outcomes.ranges import short_scripts
+from runner.outcomes.tally import LEFT_OUT
 from runner.outcomes.verdict import Label
 from runner.plurals import counted
 from runner.reports.untrusted import one_line
@@ -34,6 +35,8 @@ ANSWER_KINDS = {
 }
 """The kind of outcome whose symbol and colour an answer in an account has."""
 _NAMES_OF_NUMBERS = {"nan": "NaN", "inf": "∞", "-inf": "-∞"}
+MOST_TRIALS = 200
+"""Trials of a cell that its page lists and draws one by one."""
 
 
 def cell_name(cell: CellResult) -> str:
@@ -89,18 +92,21 @@ def change_columns(cells: Mapping[str, CellResult], change: NeighbourChange) -> 
 
 
 def kind_counts(result: Result) -> dict[str, int]:
-    """The number of cells of each kind, in the order of `SYMBOLS`."""
-    return {kind: sum(cell.kind == kind for cell in result.cells) for kind in SYMBOLS}
+    """The number of cells of each kind, in the order of `SYMBOLS`, without those that were left out."""
+    return {kind: sum(cell.kind == kind and LEFT_OUT not in cell.flags for cell in result.cells) for kind in SYMBOLS}
 
 
 def summary(result: Result) -> str:
     """The cells by kind, in a line: `12 of 15 cells converge, 1 fails, 2 can't run`."""
     kinds = kind_counts(result)
-    verb = "converges" if len(result.cells) == 1 else "converge"
-    parts = [f"{kinds['good']} of {counted(len(result.cells), 'cell')} {verb}"]
+    chosen = sum(kinds.values())
+    verb = "converges" if chosen == 1 else "converge"
+    parts = [f"{kinds['good']} of {counted(chosen, 'cell')} {verb}"]
     parts += [f"{kinds['bad']} fail{'s' if kinds['bad'] == 1 else ''}"] if kinds["bad"] else []
     parts += [f"{kinds['undecided']} undecided"] if kinds["undecided"] else []
     parts += [f"{kinds['untestable']} can't run"] if kinds["untestable"] else []
+    left_out = len(result.cells) - chosen
+    parts += [f"{left_out} not chosen and not run"] if left_out else []
     return ", ".join(parts)
 
 

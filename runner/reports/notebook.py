@@ -73,6 +73,7 @@ def html_of(result: Result, missed: Iterable[str] = ()) -> str:
     left = len(by_place) - _MOST_ROWS
     return "".join(
         [
+            f"<h3>{_text(result.title)}</h3>",
             f"<p><strong>{_text(result.complaint)}</strong></p>" if result.complaint else "",
             f"<table><thead><tr>{''.join(head)}</tr></thead><tbody>",
             *(f"<tr>{line}</tr>" for line in lines),

@@ -18,21 +18,29 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from runner.cache import cache_folder, read_sealed, write_sealed
-from runner.outcomes.outcome import Leaning
-from runner.reports.notation import ANSWER_KINDS, SYMBOLS, epoch_time, figure, kind_counts, minute, size
+from runner.check.findings import FindingKind
+from runner.outcomes.account import SwitchStanding
+from runner.outcomes.outcome import Leaning, Outcome, OutcomeKind
+from runner.outcomes.tried_fix import FixStanding
+from runner.reports.notation import ANSWER_KINDS, MOST_TRIALS, SYMBOLS, epoch_time, figure, kind_counts, minute, size
 from runner.reports.past_runs import News, gone, news_of, strips
-from runner.reports.untrusted import visible
+from runner.reports.untrusted import capped, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from jinja2 import Template
 
+    from runner.outcomes.predicted_change import PredictedChange
     from runner.outcomes.result import CellResult, LockResult, PastCell, Result, TrialResult
 
 
 _LOCK_DIGITS = 12
+_LONGEST = 1000
+"""Characters of a text in the script of all cells; a cell's own page has more of it."""
 _NO_LETTER = re.compile(r"[\W_]+")
+_WORD_ENDS = re.compile(r"(?<=[_/,:=-])|(?<=\.)(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])")
+"""The places where a name may go on in the next line; `core.js` has the same."""
 _ESCAPE = re.compile(r"\\(?:u(d[89a-f]..)|u....|.)")
 """An escape in JSON; one half of a character beyond 16 bits is no control."""
 
@@ -50,10 +58,10 @@ def matrix_script(report: Result) -> str:
         "outcome": [cell.told for cell in cells],
         "short": [_short(cell) for cell in cells],
         "stage": [_stage(cell) for cell in cells],
-        "reason": [cell.reason for cell in cells],
+        "reason": [capped(cell.reason, _LONGEST) for cell in cells],
         "exception": [_exception(cell) for cell in cells],
         "compared": [cell.comparison.label if cell.comparison else "" for cell in cells],
-        "flags": [" ".join(cell.flags) for cell in cells],
+        "flags": [capped(" ".join(cell.flags), _LONGEST) for cell in cells],
         "expected": [cell.expected for cell in cells],
         "lock": [lock_name(cell.lock) for cell in cells],
     }
@@ -65,8 +73,8 @@ def matrix_script(report: Result) -> str:
         "converged": [cell.converged for cell in cells],
         "counted": [cell.counted for cell in cells],
         "seeds": [len(cell.trials) for cell in cells],
-        "final": [_number(cell.final) for cell in cells],
-        "seconds": [_number(cell.epoch_s) for cell in cells],
+        "final": [number(cell.final) for cell in cells],
+        "seconds": [number(cell.epoch_s) for cell in cells],
         "memory": [cell.peak_memory_bytes for cell in cells],
         "failures": [cell.failures for cell in cells],
         "missed": [1 if cell.expected and not cell.as_expected else 0 for cell in cells],
@@ -84,9 +92,10 @@ def matrix_script(report: Result) -> str:
         "failures": [
             {
                 "label": one.label,
-                "reason": one.reason,
-                "advice": one.advice,
+                "reason": capped(one.reason, _LONGEST),
+                "advice": capped(one.advice, _LONGEST),
                 "cells": [places[cell] for cell in one.cells if cell in places],
+                "accounts": one.accounts,
             }
             for one in report.failures
         ],
@@ -119,17 +128,17 @@ def cell_script(cell: CellResult) -> str:
         "values": cell.values,
         "outcome": cell.told,
         "kind": cell.kind,
-        "reason": cell.reason,
+        "reason": capped(cell.reason, _LONGEST),
         "converged": cell.converged,
         "counted": cell.counted,
-        "final": _number(cell.final),
-        "seconds": _number(cell.epoch_s),
+        "final": number(cell.final),
+        "seconds": number(cell.epoch_s),
         "memory": cell.peak_memory_bytes,
         "python": cell.python,
         "engine": cell.engine,
         "lock": lock_name(cell.lock),
-        "compared": cell.comparison.reason if cell.comparison else "",
-        "trials": list(map(_trial, cell.trials)),
+        "compared": capped(cell.comparison.reason, _LONGEST) if cell.comparison else "",
+        "trials": list(map(_trial, cell.trials[:MOST_TRIALS])),
     }
     return _script("cell", found)
 
@@ -146,9 +155,9 @@ def _trial(trial: TrialResult) -> dict[str, Any]:
         "label": trial.label,
         "metric": trial.metric,
         "mode": trial.mode,
-        "final": _number(trial.final),
+        "final": number(trial.final),
         "epochs": trial.epochs,
-        "curves": {name: list(map(_number, values)) for name, values in trial.curves.items()},
+        "curves": {name: list(map(number, values)) for name, values in trial.curves.items()},
         "seconds": trial.epoch_seconds,
         "memory": trial.memory_bytes,
     }
@@ -173,13 +182,13 @@ def _positions(column: Sequence[str | None], among: Iterable[str]) -> list[int]:
     return [-1 if value is None else places.get(value, -1) for value in column]
 
 
-def _number(value: float | None) -> float | str | None:
+def number(value: float | None) -> float | str | None:
     """A number as JSON has it; one that is not finite as its name."""
     return value if value is None or math.isfinite(value) else str(value)
 
 
 def _exception(cell: CellResult) -> str:
-    return f"{cell.exception.type}: {cell.exception.message}" if cell.exception else ""
+    return capped(f"{cell.exception.type}: {cell.exception.message}", _LONGEST) if cell.exception else ""
 
 
 MOST_ROWS = 500
@@ -199,11 +208,34 @@ RULES = {
     "above-baseline": "it ended more than 10 % of the start above the baseline",
     "reference": "it came as low as the baseline",
     "shape": "it fell and flattened, and there is nothing to hold its level against",
+    "cost": "by its criterion it is good; what is in question is what it costs, beside the baseline",
     "convergence-warning": "the library said itself that the training did not converge, and there is nothing else",
 }
 """By `Trial.basis`."""
-_STANDINGS = {"caused by": "good", "goes with": "undecided", "does not matter": "untestable"}
+_STANDINGS = {
+    SwitchStanding.CAUSED_BY: "good",
+    SwitchStanding.WAY_ROUND: "undecided",
+    SwitchStanding.GOES_WITH: "undecided",
+    SwitchStanding.PARTIAL: "undecided",
+}
 """The colour of each standing of a switch; those that are not named say nothing of the cause."""
+
+_STANDINGS_OF_FIXES = {
+    FixStanding.WORKS: "good",
+    FixStanding.BREAKS_GOOD: "bad",
+    FixStanding.BREAKS_OTHER: "bad",
+    FixStanding.NO_EFFECT: "bad",
+    FixStanding.UNTESTABLE: "untestable",
+    FixStanding.UNTRIED: "untestable",
+}
+_PREDICTIONS = {
+    FindingKind.BREAKS: "bad",
+    FindingKind.IGNORED: "bad",
+    FindingKind.CHANGES: "undecided",
+    FindingKind.KNOWN: "undecided",
+    FindingKind.DEPRECATED: "untestable",
+}
+"""The colour of each kind of prediction."""
 
 
 def matrix_page(result: Result) -> str:
@@ -246,7 +278,47 @@ def why_page(result: Result) -> str:
     standings = {
         one.standing: _STANDINGS.get(one.standing, "untestable") for a in result.accounts for one in a.switches
     }
-    return template("why.html").render(report=result, root="", page="why", kinds=ANSWER_KINDS, standings=standings)
+    known = {account.id: account for account in result.accounts}
+    bad = {cell.id for cell in result.cells if cell.kind is OutcomeKind.BAD}
+    failures = (one for one in result.failures if one.accounts or bad.intersection(one.cells))
+    groups = [(one, [known[account] for account in one.accounts if account in known]) for one in failures]
+    return template("why.html").render(
+        report=result, root="", page="why", kinds=ANSWER_KINDS, standings=standings, groups=groups
+    )
+
+
+def advice_page(result: Result) -> str:
+    """`advice.html`: what was run to mend the cells that fail, and what came of it in each cell."""
+    return template("advice.html").render(
+        report=result,
+        root="",
+        page="advice",
+        advised=[account for account in result.accounts if account.advice],
+        standings=_STANDINGS_OF_FIXES,
+        kind_of=lambda outcome: Outcome.parse(outcome).kind.value,
+    )
+
+
+def predicted_page(result: Result) -> str:
+    """`predicted.html`: what a static look finds for the cells' releases, beside what the cells came to."""
+    return template("predicted.html").render(
+        report=result,
+        root="",
+        page="predicted",
+        colours=_PREDICTIONS,
+        known=_by_change(one for one in result.predicted if one.is_known),
+        api=_by_change(one for one in result.predicted if not one.is_known),
+        cells={cell.id: cell for cell in result.cells},
+    )
+
+
+def _by_change(predicted: Iterable[PredictedChange]) -> list[list[PredictedChange]]:
+    """The places of each change."""
+    found: dict[PredictedChange, list[PredictedChange]] = {}
+    for one in predicted:
+        change = one.model_copy(update={"file": "", "line": 0, "cells": ()})
+        found.setdefault(change, []).append(one)
+    return list(found.values())
 
 
 def template(name: str) -> Template:
@@ -273,6 +345,11 @@ def _shown(value: object) -> object:
     return "" if value is None else visible(str(value))
 
 
+def _breakable(name: object) -> Markup:
+    """A name that is broken, where it must be, between its words only."""
+    return Markup("<wbr>").join(visible(part) for part in _WORD_ENDS.split(str(name)))
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -284,7 +361,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": figure, "seconds": epoch_time, "size": size, "day": minute}
+    environment.filters |= {
+        "figure": figure,
+        "seconds": epoch_time,
+        "size": size,
+        "day": minute,
+        "breakable": _breakable,
+    }
     environment.globals |= {"symbols": SYMBOLS, "rules": RULES, "vega": bundle_name()}
     return environment
 

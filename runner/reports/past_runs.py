@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, assert_never
 
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.result import PastCell, PastRun
+from runner.outcomes.tally import LEFT_OUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from runner.outcomes.result import CellResult, Result
 
@@ -39,6 +41,7 @@ class News(StrEnum):
     STILL_FAILING = "still failing"
     ADDED = "new in the matrix"
     SAME = "as before"
+    GONE = "no longer in the matrix"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +50,17 @@ class CellNews:
 
     cell: CellResult
     before: PastCell | None
+    news: News
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """What one run brought for a cell, held against the run before it; None where a run lacks the cell."""
+
+    cell: str
+    """Its id."""
+    before: PastCell | None
+    after: PastCell | None
     news: News
 
 
@@ -77,10 +91,13 @@ def states(history: Sequence[PastRun]) -> list[tuple[str, State]]:
 
 
 def state_of(report: Result) -> State:
-    """The cells of a result, as a later one remembers them."""
+    """The cells of a result, as a later one remembers them: not those that were left out."""
     return {
-        cell.id: PastCell(outcome=cell.outcome, kind=cell.kind, final=cell.final, epoch_s=cell.epoch_s)
+        cell.id: PastCell(
+            outcome=cell.outcome, kind=cell.kind, final=cell.final, epoch_s=cell.epoch_s, machine=cell.machine
+        )
         for cell in report.cells
+        if LEFT_OUT not in cell.flags
     }
 
 
@@ -89,13 +106,33 @@ def news_of(report: Result) -> list[CellNews]:
     if not report.history:
         return []
     _, last = states(report.history)[-1]
-    return [CellNews(cell=cell, before=last.get(cell.id), news=_news(last.get(cell.id), cell)) for cell in report.cells]
+    known = [(last.get(cell.id), cell) for cell in report.cells if LEFT_OUT not in cell.flags]
+    return [CellNews(cell=cell, before=before, news=_news(before, cell)) for before, cell in known]
 
 
 def gone(report: Result) -> int:
     """The number of cells that the run before had and this one lacks."""
     ids = {cell.id for cell in report.cells}
     return sum(cell not in ids for cell in states(report.history)[-1][1]) if report.history else 0
+
+
+def turns(report: Result) -> list[tuple[str, list[Turn]]]:
+    """The time of each run after the first that is remembered, and the cells that came to something else in it."""
+    runs = [*states(report.history), (report.made_at, state_of(report))]
+    here = {cell.id for cell in report.cells}
+    return [(made_at, list(_turns(before, after, here))) for (_, before), (made_at, after) in pairwise(runs)]
+
+
+def _turns(before: State, after: State, here: Collection[str]) -> Iterator[Turn]:
+    """What came to something else; a cell that is `here` was no more than left out of a run that lacks it."""
+    for cell, seen in after.items():
+        last = before.get(cell)
+        news = _news(last, seen)
+        if news not in {News.SAME, News.STILL_FAILING} or (last is not None and str(last.outcome) != str(seen.outcome)):
+            yield Turn(cell=cell, before=last, after=seen, news=news)
+    for cell, last in before.items():
+        if cell not in after and cell not in here:
+            yield Turn(cell=cell, before=last, after=None, news=News.GONE)
 
 
 def strips(report: Result) -> dict[str, list[PastCell | None]]:
@@ -126,7 +163,7 @@ def _same(before: PastCell | None, after: PastCell) -> bool:
     return before is not None and before.model_dump_json() == after.model_dump_json()
 
 
-def _news(before: PastCell | None, cell: CellResult) -> News:
+def _news(before: PastCell | None, cell: CellResult | PastCell) -> News:
     if before is None:
         return News.ADDED
     match cell.kind:
@@ -142,8 +179,8 @@ def _news(before: PastCell | None, cell: CellResult) -> News:
             assert_never(cell.kind)
 
 
-def _speed(before: PastCell, cell: CellResult) -> News:
-    if before.epoch_s and cell.epoch_s:
+def _speed(before: PastCell, cell: CellResult | PastCell) -> News:
+    if before.epoch_s and cell.epoch_s and before.machine == cell.machine:
         if cell.epoch_s >= before.epoch_s * SLOWER:
             return News.SLOWER
         if cell.epoch_s * SLOWER <= before.epoch_s:

@@ -5,6 +5,7 @@ Takes a report and a folder; what is there and would come out the same is left u
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,13 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from runner.errors import MachineError
 from runner.outcomes.result import as_json
+from runner.outcomes.tally import LEFT_OUT
+from runner.own_folder import OwnFolder
 from runner.reports import pages
 from runner.reports.cell_page import CellPages
+from runner.reports.feed import feed
 from runner.reports.junit import junit
 from runner.reports.markdown import report_md
-from runner.reports.pages import changes_page, compare_page, matrix_page, why_page
+from runner.reports.pages import advice_page, changes_page, compare_page, matrix_page, predicted_page, why_page
+from runner.reports.provenance import provenance
 from runner.reports.spreadsheet import as_csv
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
 _MOST_WAITING = 64
 """So many files are in memory until they are written."""
+ELSEWHERE = "to write the site into another folder, name that: `publish --to FOLDER`"
 _ASSETS = Path(__file__).parent / "assets"
 _MADE = {
     "cells": re.compile(r"[0-9a-f]{12}\.html"),
@@ -50,21 +55,24 @@ class Written:
     removed: int
 
 
-def write_site(report: Result, folder: Path) -> Written:
+def write_site(report: Result, folder: Path | OwnFolder) -> Written:
     """Write the site of a report into a folder, which is made if need be.
 
     Raises MachineError where it can't be written.
     """
-    writer = _Writer(folder)
+    files = folder if isinstance(folder, OwnFolder) else OwnFolder(above=folder, elsewhere=ELSEWHERE)
+    writer = _Writer(files)
     writer.write("results.json", as_json(report))
     writer.write("results.csv", as_csv(report))
     writer.write("report.md", report_md(report))
     writer.write("junit.xml", junit(report))
     writer.write("badge.svg", badge(report))
+    writer.write("feed.xml", feed(report))
     writer.write_all(_files(report))
-    writer.write_once(f"assets/{pages.bundle_name()}")
+    writer.write(f"assets/{pages.bundle_name()}", pages.bundle().decode())
+    writer.write("provenance.json", provenance(report, writer.digests))
     writer.sweep()
-    return Written(folder=folder, written=writer.written, kept=writer.kept, removed=writer.removed)
+    return Written(folder=files.path, written=writer.written, kept=writer.kept, removed=writer.removed)
 
 
 def _files(report: Result) -> Iterator[tuple[str, str]]:
@@ -74,6 +82,10 @@ def _files(report: Result) -> Iterator[tuple[str, str]]:
     yield "changes.html", changes_page(report)
     if report.accounts:
         yield "why.html", why_page(report)
+    if report.advice or any(account.advice for account in report.accounts):
+        yield "advice.html", advice_page(report)
+    if report.predicted:
+        yield "predicted.html", predicted_page(report)
     yield "data/matrix.js", pages.matrix_script(report)
     yield "data/specs.js", pages.specs_script()
     for path in sorted(_ASSETS.iterdir()):
@@ -96,30 +108,21 @@ def _asset(path: Path) -> str:
 class _Writer:
     """Writes the files that changed, and remembers which belong to the site."""
 
-    folder: Path
+    files: OwnFolder
     written: int = 0
     kept: int = 0
     removed: int = 0
-    _names: set[str] = field(default_factory=set)
-    _folders: set[Path] = field(default_factory=set)
+    digests: dict[str, str] = field(default_factory=dict)
+    """The SHA-256 of every file of the site, by its name in it."""
 
     def write(self, name: str, text: str) -> None:
         content = text.encode()
-        path = self.folder / name
-        self._names.add(name)
-        try:
-            if self._is(path, content):
-                self.kept += 1
-                return
-            if path.parent not in self._folders:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._folders.add(path.parent)
-            path.write_bytes(content)
-        except OSError as error:
-            raise MachineError(
-                f"{path} can't be written: {error.strerror or error}. Free its disk, or name another folder with --to."
-            ) from error
-        self.written += 1
+        self.digests[name] = hashlib.sha256(content).hexdigest()
+        if self._is(self.files.checked(name), content):
+            self.kept += 1
+        else:
+            self.files.write(name, content, synced=False)
+            self.written += 1
 
     def write_all(self, files: Iterable[tuple[str, str]]) -> None:
         """Write many files: the disk is waited for while the next pages are made."""
@@ -132,28 +135,20 @@ class _Writer:
             for one in waiting:
                 one.result()
 
-    def write_once(self, name: str) -> None:
-        """Write the charts' library, whose name says which version it is, unless it is there."""
-        self._names.add(name)
-        if (self.folder / name).is_file():
-            self.kept += 1
-        else:
-            self.write(name, pages.bundle().decode())
-
     def sweep(self) -> None:
-        """Remove the files of cells that are no more."""
+        """Remove the files of cells that are no more, and what a killed run left."""
+        self.files.sweep("", *_MADE)
         for folder, pattern in _MADE.items():
-            for path in (self.folder / folder).iterdir():
-                if pattern.fullmatch(path.name) and f"{folder}/{path.name}" not in self._names:
-                    path.unlink()
-                    self.removed += 1
+            for name in self.files.names(folder):
+                if pattern.fullmatch(name) and f"{folder}/{name}" not in self.digests:
+                    self.removed += self.files.remove(f"{folder}/{name}")
 
     @staticmethod
     def _is(path: Path, content: bytes) -> bool:
         """True where a file has this content; its size is compared first, since most changes change it."""
         try:
             return path.stat().st_size == len(content) and path.read_bytes() == content
-        except FileNotFoundError:
+        except OSError:
             return False
 
 
@@ -181,11 +176,12 @@ def badge(report: Result) -> str:
 
 def _message(report: Result) -> tuple[str, str]:
     """The words and the colour; what nobody knows is grey, never green."""
-    total = len(report.cells)
-    good = sum(cell.kind == "good" for cell in report.cells)
-    if not any(cell.seeds for cell in report.cells):
+    cells = [cell for cell in report.cells if LEFT_OUT not in cell.flags]
+    total = len(cells)
+    good = sum(cell.kind == "good" for cell in cells)
+    if not any(cell.seeds for cell in cells):
         return "nothing ran", _GREY
-    unknown = sum(cell.kind == "undecided" for cell in report.cells)
+    unknown = sum(cell.kind == "undecided" for cell in cells)
     if unknown * 2 > total:
         return f"{unknown}/{total} undecided", _GREY
     words = f"{good}/{total} converge"

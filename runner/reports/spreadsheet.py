@@ -45,8 +45,8 @@ def as_csv(result: Result) -> str:
     rows = columns(result)
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(rows[0] if rows else ["outcome"])
-    writer.writerows([[_guarded(value) for value in row.values()] for row in rows])
+    writer.writerow(map(guarded, rows[0] if rows else ["outcome"]))
+    writer.writerows([[guarded(value) for value in row.values()] for row in rows])
     return stream.getvalue()
 
 
@@ -145,7 +145,7 @@ def _line(cell: CellResult) -> str:
     return "" if cell.exception is None else cell.exception.place
 
 
-def _guarded(value: Scalar) -> Scalar:
+def guarded(value: Scalar) -> Scalar:
     """Text with its controls made visible, and not what a spreadsheet would take for a formula."""
     if not isinstance(value, str):
         return value

@@ -1,12 +1,18 @@
-"""Text from scripts, logs and exceptions, made safe for what shows it: what a terminal would obey is shown, not obeyed.
+"""Text that others wrote (scripts, logs, exceptions, indexes), made safe for what shows it: shown, never obeyed.
 
-`stripped` and `one_line` are for terminals, XML and Markdown, `visible` for pages, scripts of the site and CSV, which
-name a control; `terminal_html` gives the lines of a log with their colours. What is left may still be markup of some
-language: whoever writes that language escapes it.
+There is one border for each kind of sink, and all text goes through it, whoever wrote it:
+
+- terminal and pipe: `GuardedStream` around standard output and error, and the cells of a Rich console (`terminal/`);
+- the log of a CI system: `CommandsAsText` below both: no line of it is a command but what `commands_to` writes;
+- JSON on standard output: `json_text`, which loses nothing;
+- HTML: the templates' autoescape with `visible`, and `terminal_html`; scripts of the site: `pages.receive`;
+- Markdown: the type `MarkdownText`, which only `markdown.escaped` and the module's own words have;
+- CSV: `spreadsheet.guarded`, of every field and name; XML (JUnit, the feed, the badge): `one_line`, `stripped`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from itertools import groupby
@@ -16,8 +22,6 @@ from markupsafe import Markup, escape
 MOST_LOG = 65_536
 """Characters of a log that a page shows; of a longer one its head and its tail."""
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
-"""All controls but tab and newline: C0, C1, those of direction, those without width."""
 _SEQUENCE = re.compile(r"\x1b(?:\[([0-?]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 """An escape sequence of a terminal: CSI with its parameters and its end, OSC as a whole, or two characters."""
 _COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
@@ -29,17 +33,44 @@ _ESCAPES = re.compile(
     r"|\x1b[ -/]*[0-~]",
     re.DOTALL,
 )
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
-"""Unicode's categories of what shows nothing, or turns the text around it: controls, bidi marks, half characters."""
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode's categories of what shows nothing, turns the text around it or ends a line: controls, bidi marks, halves."""
 _HARMLESS = "\n\t\N{SOFT HYPHEN}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Characters without shape that some scripts and emoji need."""
+
+
+_UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
+_COMMANDS = re.compile(r"(?m)^([^\S\n]*(?:\x1b\[[0-9;]*m[^\S\n]*)*):(?=:)|##(?=\[|vso\[|teamcity\[)")
+"""What GitHub, Azure and TeamCity take for commands: at the beginning of a line, or anywhere in it."""
 
 
 def stripped(text: str) -> str:
     """The text without ANSI sequences; other characters that do not show become U+FFFD, line ends and tabs stay."""
     if text.isascii() and text.isprintable():  # most texts are, and an escape sequence never is
         return text
-    return "".join(map(_shown, _ESCAPES.sub("", text).replace("\r\n", "\n")))
+    if _UNUSUAL.search(text) is None:
+        return text
+    return _UNUSUAL.sub(lambda found: _shown(found[0]), _ESCAPES.sub("", text).replace("\r\n", "\n"))
+
+
+def json_text(text: str) -> str:
+    """JSON text in which every character that does not show is escaped: what it means stays the same."""
+    if _UNUSUAL.search(text) is None:
+        return text
+    return _UNUSUAL.sub(lambda found: _json_escape(found[0]) if _is_hidden(found[0]) else found[0], text)
+
+
+def _json_escape(character: str) -> str:
+    """The escape of a character in JSON; a return between tokens is a line end."""
+    return "\n" if character == "\r" else json.dumps(character)[1:-1]
+
+
+def without_commands(text: str, *, new_line: bool) -> str:
+    """The text with no command of a CI system in it; `new_line`: it begins a line."""
+    if ":" not in text and "#" not in text:
+        return text
+    marked = text if new_line else f"\0{text}"
+    return _COMMANDS.sub(lambda found: f"{found[1]}: " if found[1] is not None else "## ", marked).removeprefix("\0")
 
 
 def one_line(text: str, longest: int = 0) -> str:
@@ -48,20 +79,21 @@ def one_line(text: str, longest: int = 0) -> str:
     return f"{line[: longest - 1]}…" if 0 < longest < len(line) else line
 
 
+def _is_hidden(character: str) -> bool:
+    return character not in _HARMLESS and unicodedata.category(character) in _HIDDEN
+
+
 def _shown(character: str) -> str:
-    if character in _HARMLESS:
-        return character
     if character == "\r":
         return "\n"
-    hidden = unicodedata.category(character) in _HIDDEN
-    return "\N{REPLACEMENT CHARACTER}" if hidden else character
+    return "\N{REPLACEMENT CHARACTER}" if _is_hidden(character) else character
 
 
 def visible(text: str) -> str:
     """The text with every control in it as the name of its character: a bidi override turns nothing around."""
     if text.isprintable():  # no control is; most texts are
         return text
-    return _CONTROLS.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+    return _UNUSUAL.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩" if _is_hidden(found[0]) else found[0], text)
 
 
 def capped(text: str, most: int = MOST_LOG) -> str:
@@ -84,6 +116,13 @@ def terminal_html(log: str) -> Markup:
         place = found.end()
     _write(lines, log[place:], styles)
     return Markup("\n").join(map(_line, lines))
+
+
+def terminal_text(log: str) -> str:
+    """A log as a terminal would show it in the end, without colours: of a progress bar its last state."""
+    lines: list[list[tuple[str, str]]] = [[]]
+    _write(lines, _ESCAPES.sub("", log), set())
+    return stripped("\n".join("".join(text for text, _ in line) for line in lines))
 
 
 def _write(lines: list[list[tuple[str, str]]], text: str, styles: set[str]) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import libcst as cst
-import libcst.matchers as m
 from libcst.metadata import Assignment, BuiltinAssignment, ImportAssignment
 
 from runner.scripts.syntax import aliases, bound_name, bound_path
@@ -138,7 +137,7 @@ class Bindings:
         statement = self._syntax.inventory.given.get(assignment.node)
         if statement is None:
             return Bound(certain=False)
-        if m.matches(statement.value, m.Name("None")):
+        if isinstance(statement.value, cst.Name) and statement.value.value == "None":
             return Bound()
         chain = self.chain(statement.value)
         bound = self.bound(chain.base) if chain is not None else Bound(certain=False)

@@ -124,8 +124,10 @@ def _code_cells(content: bytes, path: str) -> Iterator[str]:
             notebook: Any = nbformat.reads(content.decode(), as_version=4)  # type: ignore[no-untyped-call]
         language = notebook.metadata.get("kernelspec", {}).get("language", "python")
         cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    except (nbformat.ValidationError, ValueError, KeyError, AttributeError, TypeError) as error:
-        reason = str(error).partition("\n")[0][:200].rstrip(".")
+        for text in cells:
+            str(text).encode()  # half of a character is no source
+    except Exception as error:
+        reason = str(error).partition("\n")[0][:200].rstrip(".") or "its format is broken"
         raise UsageError(f"{path} can't be read as a notebook: {reason}.") from error
     if str(language).lower() != "python":
         raise UsageError(f"{path} is a notebook for {language}; only notebooks for Python can run.")
@@ -186,7 +188,8 @@ class _CellReader:
         for transform in manager.cleanup_transforms[1:]:  # the first takes blank lines away
             shown = transform(shown)
         for _ in lines:
-            changed, after = manager.do_one_token_transform(shown)
+            with warnings.catch_warnings(action="ignore"):  # of what it makes of lines that are none
+                changed, after = manager.do_one_token_transform(shown)
             if not changed:
                 break
             pairs = enumerate(zip(shown, after, strict=False))

@@ -1,10 +1,11 @@
-"""What a project's own files say that it needs: requirements files, pyproject.toml, environment.yml, setup.cfg.
+"""What a project needs by its own files: requirements files, pyproject.toml and others; variables that a source reads.
 
 It is read to propose a matrix, so what can't be read is passed over; `requirements:` is what reads them strictly.
 """
 
 from __future__ import annotations
 
+import ast
 import configparser
 import re
 import tomllib
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _lines(path: Path, lines_of: Callable[[str], Iterable[Any]]) -> list[str]:
         if path.stat().st_size > _LARGEST_BYTES:
             return []
         return [line for line in lines_of(path.read_text("utf-8-sig")) if isinstance(line, str)]
-    except (OSError, ValueError, TypeError, AttributeError, configparser.Error, yaml.YAMLError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, configparser.Error, yaml.YAMLError):
         return []  # not the file that its name says
 
 
@@ -79,12 +80,11 @@ def read_need(line: str, file: str) -> ProjectNeed | None:
     text = re.sub(r"(^|\s)#.*$|\s+--hash.*$|\s*\\$", "", line).strip()
     try:
         written = Requirement(text)
-    except InvalidRequirement:
+        versions = str(written.specifier)
+    except ValueError:
         egg = re.search(r"[#&]egg=([\w.-]+)", line)
         return ProjectNeed(name=canonicalize_name(egg[1]), versions="", file=file, address=True) if egg else None
-    return ProjectNeed(
-        name=canonicalize_name(written.name), versions=str(written.specifier), file=file, address=bool(written.url)
-    )
+    return ProjectNeed(name=canonicalize_name(written.name), versions=versions, file=file, address=bool(written.url))
 
 
 def _of_pyproject(text: str) -> Iterator[Any]:
@@ -195,3 +195,46 @@ def distribution_of(name: str, named: Collection[str]) -> str | None:
     if own is not None:
         return own
     return candidates[0] if name in _DIFFERENT or name in _SAME else None
+
+
+def needed_variables(source: bytes) -> dict[str, int]:
+    """The environment variables that a source reads as `os.environ["NAME"]`, with the first line of each that does.
+
+    Left out are those that it sets itself, or asks for (`"NAME" in os.environ`).
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError):
+        return {}
+    read: dict[str, int] = {}
+    known: set[str] = set()
+    for node in nodes:
+        match node:
+            case ast.Subscript(value=place, slice=ast.Constant(value=str(name))) if _is_environ(place):
+                if isinstance(node.ctx, ast.Load):
+                    read[name] = min(node.lineno, read.get(name, node.lineno))
+                else:
+                    known.add(name)
+            case ast.Call(func=ast.Attribute(value=place, attr="setdefault" | "update"), args=args) if _is_environ(
+                place
+            ):
+                known |= {keyword.arg for keyword in node.keywords if keyword.arg}
+                known |= {text for one in args[:1] for text in _texts(one)}
+            case ast.Compare(left=ast.Constant(value=str(name)), comparators=[place]) if _is_environ(place):
+                known.add(name)
+    return {name: line for name, line in read.items() if name not in known}
+
+
+def _is_environ(node: ast.expr) -> bool:
+    match node:
+        case ast.Attribute(value=ast.Name(id="os"), attr="environ") | ast.Name(id="environ"):
+            return True
+        case _:
+            return False
+
+
+def _texts(node: ast.expr) -> Iterator[str]:
+    """The names that the first argument of `setdefault` or `update` holds."""
+    for one in [node] if isinstance(node, ast.Constant) else node.keys if isinstance(node, ast.Dict) else ():
+        if isinstance(one, ast.Constant) and isinstance(one.value, str):
+            yield one.value

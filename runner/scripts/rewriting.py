@@ -47,7 +47,7 @@ def _with_backend(script: Script, backend: str) -> Script:
     contents = {file.path: content_of(script, file) for file in script.sources}
     sources = {path: decode(content, path) for path, content in contents.items() if b"backend" in content.lower()}
     after = {path: edited(source.text, _backend_edits(source.text, backend)) for path, source in sources.items()}
-    changed = _changed(script, sources, after)
+    changed = with_texts(script, sources, after)
     return changed if changed is script else replace(changed, has_other_backend=True)
 
 
@@ -90,21 +90,28 @@ def _in_flavour(script: Script, flavour: str) -> Script:
     try:
         results = rewrite({path: source.text for path, source in sources.items()}, to)
     except NotRewritableError as error:
-        place = script.cell_of(error.line) if error.path == script.path else None
+        place = script.cell_of(error.path, error.line)
         if place is None:
             raise
         raise NotRewritableError(path=f"{error.path}, cell {place[0]}", line=place[1], reason=error.reason) from error
-    done = _changed(script, sources, {path: result.text for path, result in results.items()})
-    imports = {name for file in done.sources for name in imported_names(content_of(done, file))}
+    done = with_texts(script, sources, {path: result.text for path, result in results.items()}, local=to.local)
     return replace(
         done,
-        imports=frozenset(imports - to.local),
         left_alone=tuple(script.in_cells(line) for result in results.values() for line in result.left_alone),
     )
 
 
-def _changed(script: Script, sources: Mapping[str, SourceText], after: Mapping[str, str]) -> Script:
-    """The script with other texts of some of its sources; itself where all of them are as before."""
+def with_texts(
+    script: Script,
+    sources: Mapping[str, SourceText],
+    after: Mapping[str, str],
+    *,
+    local: frozenset[str] | None = None,
+) -> Script:
+    """The script with other texts of some of its sources; itself where all of them are as before.
+
+    `local` are the names of the script's own modules, where the texts may import something else than before.
+    """
     changed = {path: source.with_text(after[path]) for path, source in sources.items() if after[path] != source.text}
     if not changed:
         return script
@@ -119,9 +126,12 @@ def _changed(script: Script, sources: Mapping[str, SourceText], after: Mapping[s
         else file
         for file in script.files
     )
-    return replace(
-        script, files=files, diff=script.diff + "".join(_diff(path, sources[path], after[path]) for path in changed)
-    )
+    diff = script.diff + "".join(_diff(path, sources[path], after[path]) for path in changed)
+    done = replace(script, files=files, diff=diff)
+    if local is None:
+        return done
+    imports = {name for file in done.sources for name in imported_names(content_of(done, file))}
+    return replace(done, imports=frozenset(imports - local))
 
 
 def _may_use_keras(content: bytes) -> bool:

@@ -80,9 +80,14 @@ class Script:
 
         return in_cells(text, self._cells, self.path)
 
-    def cell_of(self, line: int) -> tuple[int, int] | None:
-        """The cell, and the line in it, of a line of what runs; None where the script is no notebook."""
-        if not self.is_notebook:
+    def place(self, file: str, line: int) -> str:
+        """`train.py:12`; in a notebook the cell and the line in it."""
+        cell = self.cell_of(file, line)
+        return f"{file}, cell {cell[0]}, line {cell[1]}" if cell else f"{file}:{line}"
+
+    def cell_of(self, file: str | None, line: int) -> tuple[int, int] | None:
+        """The cell, and the line in it, of a line of what runs; None where the file is no notebook."""
+        if not self.is_notebook or file != self.path:
             return None
         from runner.scripts.notebook_source import cell_of  # noqa: PLC0415 - as above
 

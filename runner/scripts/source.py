@@ -29,6 +29,11 @@ class NotRewritableError(UsageError):
             f"write one script per import and an axis named `script`."
         )
 
+    @property
+    def why(self) -> str:
+        """The place and what is wrong there."""
+        return f"{self.path}:{self.line}: {self.reason}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceText:

@@ -16,7 +16,7 @@ from runner.laboratory.setup import Setup, groups_of
 from runner.outcomes.judged_matrix import MatrixJudge
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.outcome import OutcomeKind
-from runner.outcomes.tally import most_trials, tally, wanted_beyond
+from runner.outcomes.tally import NOTHING_RAN, most_trials, tally, wanted_beyond
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.judged_matrix import JudgedMatrix
     from runner.outcomes.result import Result
+    from runner.outcomes.sparse import SparseMatrix
     from runner.outcomes.tally import Tally
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
@@ -59,12 +60,12 @@ class Progress:
     trials: dict[int, tuple[Record, Verdict]] = field(default_factory=dict)
     """Those that the outcome rests on: more may be stored, which were run once under another `seeds:`."""
     under_way: int = 0
-    _added_up: tuple[tuple[tuple[Record, Verdict], ...], Tally] | None = field(default=None, init=False, repr=False)
-    """The finished trials with their tally, until another one is taken."""
+    _added_up: tuple[Tally, int] | None = field(default=None, init=False, repr=False)
+    """The sum of the finished trials, and how many more that asks for, until another one is taken."""
 
     def recall(self, wanted: int) -> bool:
         """Take the next `wanted` trials as far as they are stored; whether any is."""
-        found = [seed for seed in self._next(wanted) if seed in self.stored]
+        found = [seed for seed in self._next(wanted) if seed in self.stored] if self.stored else []
         for seed in found:
             self.take(self.stored[seed], seed)
         return bool(found)
@@ -84,6 +85,11 @@ class Progress:
     @property
     def finished(self) -> tuple[tuple[Record, Verdict], ...]:
         """The finished trials in the order of their seeds: verdicts must not depend on which ended first."""
+        return self.counts.trials
+
+    @property
+    def counts(self) -> Tally:
+        """The sum of the finished trials."""
         return self._sums()[0]
 
     @property
@@ -94,12 +100,12 @@ class Progress:
     @property
     def ran(self) -> int:
         """The number of trials that ran: a record that says why none can is none."""
-        return sum(record.ran for record, _ in self.trials.values())
+        return sum([record.ran for record, _ in self.trials.values()])
 
     @property
     def wanted(self) -> int:
         """The number of further trials the sequential rule needs at least; none while some are under way."""
-        return 0 if self.under_way else wanted_beyond(self._sums()[1], self.matrix.seeds)
+        return 0 if self.under_way else self._sums()[1]
 
     def begin(self, wanted: int) -> tuple[int, ...]:
         """The next `wanted` seeds that are not there yet, the lowest first; they are under way from now on."""
@@ -119,10 +125,10 @@ class Progress:
         self.under_way = self.under_way - 1 if record.ran else 0
         return self.take(record, seed)
 
-    def _sums(self) -> tuple[tuple[tuple[Record, Verdict], ...], Tally]:
+    def _sums(self) -> tuple[Tally, int]:
         if self._added_up is None:
-            finished = tuple(self.trials[seed] for seed in sorted(self.trials))
-            self._added_up = finished, tally(finished)
+            counts = tally(self.trials.values()) if self.trials else NOTHING_RAN
+            self._added_up = counts, wanted_beyond(counts, self.matrix.seeds)
         return self._added_up
 
     def _next(self, wanted: int) -> list[int]:
@@ -143,15 +149,17 @@ class Ledger:
         *,
         copy_of: Callable[[Progress], Progress],
         lacking: Callable[[JudgedMatrix], Sequence[int]] | None = None,
+        growth: Growth | None = None,
     ) -> None:
         """Take the stored trials that a run would have run.
 
         `copy_of` begins a copy of a cell, with other seeds; `lacking` says how many more trials each cell needs for
-        something beyond the matrix.
+        something beyond the matrix; `growth` gives the cells that come to a sparse matrix.
         """
         self._matrix = matrix
         self._progress = {one.cell.id: one for one in progress}
-        self._selected = selected
+        self._selected = set(selected)
+        self._growth = growth
         self._copy_of = copy_of
         self._lacking = lacking
         self._copy: Progress | None = None
@@ -164,6 +172,8 @@ class Ledger:
         for one in self._progress.values():
             one.recall_all()
         while not self.undecided:
+            if self._has_grown():
+                continue
             found = [one.recall(more) for one, more in self._next_round()]
             if not any(found):
                 break
@@ -190,14 +200,29 @@ class Ledger:
     def wanted(self) -> Round:
         """The number of further trials the selected cells need at least; empty when the matrix is done."""
         own = [(one, one.wanted) for one in self.selected if one.wanted]
+        if not own and self._has_grown():
+            return self.wanted()
         return own or [(one, more) for one, more in self._next_round() if one.cell.id in self._selected]
 
     def judged(self) -> JudgedMatrix:
         """The outcomes of all cells by what is known now, in the matrix's order."""
         return self._judge.judged(
-            [(one.cell.id, one.finished) for one in self._progress.values()],
-            copy=self._copy.finished if self._copy else (),
+            [(one.cell.id, one.counts) for one in self._progress.values()],
+            copy=self._copy.counts if self._copy else NOTHING_RAN,
         )
+
+    def _has_grown(self) -> bool:
+        """Take in the cells that a sparse matrix needs next, where all that it has are decided by their own trials."""
+        if self._growth is None:
+            return False
+        kinds = {cell.id: cell.kind for cell in self.judged().cells}
+        new = self._growth.further(kinds)
+        for one in new:
+            one.recall_all()
+        both = self._progress | {one.cell.id: one for one in new}
+        self._progress = {cell: both[cell] for cell in sorted(both, key=self._growth.place)}
+        self._selected.update(one.cell.id for one in new)
+        return bool(new)
 
     def _next_round(self) -> Round:
         """The trials that the cells lack when they are held against each other.
@@ -230,6 +255,26 @@ class Ledger:
         return [(self._copy, self._copy.wanted)] if self._copy.wanted else []
 
 
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """The cells that come to a sparse matrix as outcomes come in."""
+
+    sparse: SparseMatrix
+    progress: Callable[[Sequence[Cell]], Mapping[CellId, Progress]]
+    """Gives the stored knowledge of cells."""
+    cells: Mapping[CellId, Cell]
+    places: Mapping[CellId, int]
+
+    def further(self, kinds: Mapping[CellId, OutcomeKind]) -> list[Progress]:
+        """The progress of the cells to run next, by what those that are here came to."""
+        new = [self.cells[cell] for cell in self.sparse.further(kinds)]
+        return list(self.progress(new).values()) if new else []
+
+    def place(self, cell: CellId) -> int:
+        """The place of a cell in the matrix."""
+        return self.places[cell]
+
+
 def ledger_of(
     laboratory: Laboratory,
     matrix: Matrix,
@@ -238,10 +283,12 @@ def ledger_of(
     *,
     stored: Stored | None = None,
     lacking: Callable[[JudgedMatrix], Sequence[int]] | None = None,
+    sparse: SparseMatrix | None = None,
 ) -> Ledger:
     """The stored knowledge of every cell of a matrix; `cells` are all of them.
 
-    Of what ran on the laboratory's engine; with `stored` of what that says, and no engine is asked.
+    Of what ran on the laboratory's engine; with `stored` of what that says, and no engine is asked. With `sparse` it
+    has the cells which that chooses, all of them selected.
     """
     setup = Setup.of(matrix)
     seeds = range(most_trials(matrix.seeds))
@@ -258,6 +305,12 @@ def ledger_of(
         found = laboratory.records.stored(one.setting, own) if one.setting else {}
         return replace(one, stored=found, first_seed=FIRST_CONTROL_SEED, trials={}, under_way=0)
 
+    if sparse:
+        by_id = {cell.id: cell for cell in cells}
+        places = {cell: place for place, cell in enumerate(by_id)}
+        growth = Growth(sparse=sparse, progress=progress, cells=by_id, places=places)
+        first = progress([by_id[cell] for cell in sparse.first])
+        return Ledger(matrix, first.values(), set(first), copy_of=copy_of, lacking=lacking, growth=growth)
     known = {cell.id: Progress(cell=cell, matrix=matrix) for cell in cells}
     known |= progress(selected)
     chosen = {cell.id for cell in selected}
@@ -280,7 +333,7 @@ def lacking_for(matrix: Matrix, chosen: Sequence[Cell], earlier: Result) -> Call
     seeds = matrix.seeds
     own = {cell.id for cell in chosen}
     then = {cell: found for cell, found in evidence_of(earlier).items() if cell in own}
-    if seeds.fixed or obstacle(tuple(map(str, matrix.criterion)), judged_metric(matrix), earlier):
+    if seeds.fixed or obstacle(matrix.criteria, judged_metric(matrix), earlier):
         return lambda _judged: ()
 
     def lacking(judged: JudgedMatrix) -> Sequence[int]:

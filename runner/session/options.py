@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from runner.cache import write_whole
-from runner.engines.protocol import EngineKind
+from runner.engines.protocol import EngineKind, runtime_of
 from runner.errors import UsageError
 from runner.laboratory.request import Silence, Stored, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
+
+    from distributed import Client
 
     from runner.engines.protocol import Engine
     from runner.matrix.matrix_file import Matrix
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.result import Result
     from runner.outcomes.verdict import Verdict
+    from runner.own_folder import OwnFolder
     from runner.trials.record import Record
 
 
@@ -86,6 +87,8 @@ class Options:
     base: str = "auto"
     """The source of base images: `registry`, `offline` (made from Debian's packages and the host's CPythons), or
     `auto`: the first of the two that works, else venv."""
+    runtime: str = ""
+    """The Docker engine's runtime of containers (`runsc` of gVisor, `kata-runtime`); empty: its default one."""
     only: str | None = None
     shard: Shard | None = None
     """Only this part of the selected cells."""
@@ -98,6 +101,10 @@ class Options:
     """A result to hold this one against: cells that look different from it get the trials that it takes to be sure."""
     again: tuple[str, ...] | None = None
     """Selections of cells whose stored trials run once more, and no other cells; of none all; None: no trial does."""
+    pair: bool = False
+    """True where the trials of all selected cells run in turn on the same processors, so that times can be compared."""
+    cluster: str | Client | None = None
+    """The address of a Dask scheduler, or a client of one: trials run on its workers; None: on this machine."""
     prune_images: bool = False
     """True where an image is removed as soon as its cells are decided, so that a large matrix needs little disk."""
 
@@ -106,6 +113,13 @@ class Options:
         for name, value in (("seeds", self.seeds), ("jobs", self.jobs)):
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}; it must be 1 or more.")
+        if self.pair and self.jobs not in {None, 1}:
+            raise UsageError(f"--pair runs one trial at a time, in turn; leave --jobs {self.jobs} out.")
+        if self.pair and self.cluster:
+            raise UsageError(
+                "--pair runs trials on one machine, this one; leave --cluster out, or say --cluster '' where the"
+                " environment or the configuration names one."
+            )
 
 
 class LastRun(BaseModel):
@@ -118,6 +132,7 @@ class LastRun(BaseModel):
     found: bool
     """True where engine and base were not named, but found by what works."""
     seeds: int | None
+    pair: bool = False
     identities: dict[str, str]
     """What the lock does not pin, by CPython: where the trials of this run ran."""
 
@@ -132,32 +147,42 @@ class LastRun(BaseModel):
         return Stored(engine=self.engine, identities=tuple(sorted(self.identities.items())))
 
     def is_meant(self, options: Options) -> bool:
-        """True where options name no other engine and no other base images than this run's."""
+        """True where options name no other engine, base images or runtime than this run's."""
         same_base = options.base in {"auto", self.base} or self.engine is EngineKind.VENV
-        return options.engine in {"auto", self.engine.value} and same_base
+        runtimes = {runtime_of(identity) for identity in self.identities.values()}
+        contained = self.engine is EngineKind.DOCKER and runtimes <= {options.runtime}
+        same_runtime = not options.runtime or options.engine == "venv" or contained
+        return options.engine in {"auto", self.engine.value} and same_base and same_runtime
 
 
-def read_last_run(root: Path, matrix: Matrix) -> LastRun | None:
+def read_last_run(files: OwnFolder, matrix: Matrix) -> LastRun | None:
     """How a matrix was run last; None where nobody knows."""
     try:
-        return LastRun.model_validate_json(_file(root, matrix).read_bytes())
-    except (OSError, ValidationError):
+        return LastRun.model_validate_json(files.read(_file(matrix)) or b"")
+    except ValidationError:
         return None
 
 
-def keep_last_run(root: Path, matrix: Matrix, engine: Engine, pythons: Iterable[str], options: Options) -> None:
+def keep_last_run(files: OwnFolder, matrix: Matrix, engine: Engine, pythons: Iterable[str], options: Options) -> None:
     """Keep how a matrix is run now, of the CPythons that its locks need."""
-    before = read_last_run(root, matrix)
+    before = read_last_run(files, matrix)
     way = (engine.kind.value, engine.base)
     known = dict(before.identities) if before and before.way == way else {}
     known |= {python: identity for python in pythons if (identity := engine.known_identity(python))}
     found = options.engine == "auto" and options.base == "auto"
     run = LastRun.model_validate(
-        {"engine": engine.kind, "base": engine.base, "found": found, "seeds": options.seeds, "identities": known}
+        {
+            "engine": engine.kind,
+            "base": engine.base,
+            "found": found,
+            "seeds": options.seeds,
+            "pair": options.pair,
+            "identities": known,
+        }
     )
     if run != before:
-        write_whole(_file(root, matrix), run.model_dump_json().encode())
+        files.write(_file(matrix), run.model_dump_json().encode())
 
 
-def _file(root: Path, matrix: Matrix) -> Path:
-    return root / "runs" / f"{matrix.path.name}.json"
+def _file(matrix: Matrix) -> str:
+    return f"runs/{matrix.path.name}.json"

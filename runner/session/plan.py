@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.environments.cuda_libraries import FOR_GPUS
+
 if TYPE_CHECKING:
     from runner.engines.protocol import EngineKind, Image, Room
     from runner.environments.lock import Lock
@@ -51,8 +53,10 @@ class EnvironmentPlan:
 
     @property
     def has_gpu_packages(self) -> bool:
-        """True where its lock has packages that only a GPU needs: no trial uses one."""
-        return self.lock is not None and any(package.name.startswith(_OF_GPUS) for package in self.lock.packages)
+        """True where its lock has packages that only a GPU needs, which no trial asks for."""
+        if self.lock is None or self.lock.environment.flavour == FOR_GPUS:
+            return False
+        return any(package.name.startswith(_OF_GPUS) for package in self.lock.packages)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,8 @@ class Plan:
 
     engine: EngineKind
     environments: tuple[EnvironmentPlan, ...]
+    left_out: int = 0
+    """The number of cells that are not among these, because few are chosen."""
     became: tuple[Became, ...]
     """The versions of ranges, `latest` and `era`."""
     room: Room | None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 import importlib.metadata
-import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -21,23 +20,27 @@ from runner.outcomes.assembly import (
     KnownLock,
     LogExcerpt,
     ResultInput,
-    compared,
     judged_metric,
-    kept_comparisons,
     logs_wanted,
     result_of,
 )
 from runner.outcomes.comparison import ComparisonLabel
 from runner.outcomes.earlier import EarlierLabel
 from runner.outcomes.failures import failure_groups
-from runner.outcomes.judged_matrix import complaint, missed
-from runner.outcomes.layout import changes
+from runner.outcomes.judged_cell import left_out
+from runner.outcomes.judged_matrix import complaint, missed, pinned_changes
+from runner.outcomes.kept_comparisons import compared, kept_comparisons
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import sentences
 from runner.outcomes.result import KeptComparisons, LockResult, PackageResult, read_result
+from runner.outcomes.sparse import sparse_sentences
+from runner.outcomes.tally import LEFT_OUT
 from runner.outcomes.verdict import CRASHES
+from runner.own_folder import OwnFolder
 from runner.reports.notation import cause, cell_name
 from runner.reports.past_runs import continued
+from runner.scripts.commit import commit_of
+from runner.trials.job_files import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     from runner.outcomes.judged_matrix import JudgedMatrix
     from runner.outcomes.layout import Change
     from runner.outcomes.outcome import Outcome
+    from runner.outcomes.predicted_change import PredictedChange
     from runner.outcomes.result import CellResult, ComparisonResult, Result
     from runner.reports.site import Written
     from runner.session.ledger import Ledger
@@ -116,8 +120,8 @@ class Results:
 
     @cached_property
     def by_id(self) -> Mapping[CellId, Outcome]:
-        """The outcome of each selected cell."""
-        return {cell.id: cell.outcome for cell in self.outcomes}
+        """The outcome of each selected cell but those that were left out."""
+        return {cell.id: cell.outcome for cell in self.outcomes if not cell.is_left_out}
 
     @property
     def failures(self) -> tuple[FailureGroup, ...]:
@@ -132,12 +136,14 @@ class Results:
     @property
     def sentences(self) -> tuple[str, ...]:
         """The outcomes of the cells, in ranges of versions: one or two sentences."""
-        return sentences(self.by_id, base=self.matrix.base.name, metric=self.metric)
+        base = self.matrix.base.name
+        found = sparse_sentences(self.matrix.ways, base, self.outcomes)
+        return found or sentences(self.by_id, base=base, metric=self.metric)
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """The places where the outcome changes along a version axis, all else equal."""
-        return changes(self.by_id, self.matrix.base.name)
+        return pinned_changes(self.outcomes, self.matrix.base.name)
 
     @property
     def misses(self) -> tuple[Miss, ...]:
@@ -174,7 +180,7 @@ def results_of(
     return Results(
         matrix=matrix,
         cells=tuple(cells),
-        outcomes=tuple(judged.by_id[cell.id] for cell in cells),
+        outcomes=tuple(judged.by_id.get(cell.id) or left_out(cell.id) for cell in cells),
         compared=tuple(found.get(cell.id) for cell in cells),
         judged=judged,
         executed=executed,
@@ -182,29 +188,26 @@ def results_of(
     )
 
 
-def read_comparisons(root: Path, matrix: Matrix) -> KeptComparisons | None:
+def read_comparisons(files: OwnFolder, matrix: Matrix) -> KeptComparisons | None:
     """The comparisons that the last run of a matrix kept; None where there are none that can be read."""
     try:
-        return KeptComparisons.model_validate_json(_comparisons(root, matrix).read_bytes())
-    except (OSError, ValidationError):
+        return KeptComparisons.model_validate_json(files.read(_comparisons(matrix)) or b"")
+    except ValidationError:
         return None
 
 
-def keep_comparisons(root: Path, results: Results) -> None:
+def keep_comparisons(files: OwnFolder, results: Results) -> None:
     """Keep the comparisons of a run of all cells, so that who only looks at its results need not make them again."""
-    found = dict(zip((cell.id for cell in results.cells), results.compared, strict=True))
+    both = zip(results.cells, results.compared, strict=True)
+    found = {cell.id: one for cell, one in both if cell.id in results.judged.by_id}
     if len(found) < len(results.judged.cells):
         return
     known = kept_comparisons(results.judged, {cell: one for cell, one in found.items() if one is not None})
-    path = _comparisons(root, results.matrix)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(known.model_dump_json(), "utf-8")
-    part.replace(path)
+    files.write(_comparisons(results.matrix), known.model_dump_json().encode())
 
 
-def _comparisons(root: Path, matrix: Matrix) -> Path:
-    return root / "comparisons" / f"{matrix.path.name}.json"
+def _comparisons(matrix: Matrix) -> str:
+    return f"comparisons/{matrix.path.name}.json"
 
 
 _LONGEST = 200
@@ -240,7 +243,7 @@ def _found(kind: FailOn, cells: Sequence[CellResult], earlier: Sequence[Earlier]
             crashed = [cell for cell in cells if any(trial.label in CRASHES for trial in cell.trials)]
             yield from (f"crash: {_said(cell, cause(cell, _LONGEST))}" for cell in crashed)
         case FailOn.NOT_GOOD:
-            others = [cell for cell in cells if cell.kind is not OutcomeKind.GOOD]
+            others = [cell for cell in cells if cell.kind is not OutcomeKind.GOOD and LEFT_OUT not in cell.flags]
             yield from (f"not good: {_said(cell, cell.reason)}" for cell in others)
         case _:
             assert_never(kind)
@@ -275,7 +278,7 @@ def report_of(results: Results, locks: Mapping[CellId, Lock | None], workplace: 
             compared={cell.id: one for cell, one in zip(results.cells, results.compared, strict=True) if one},
             locks={cell: _lock(lock) for cell, lock in locks.items() if lock},
             logs={key: _log(workplace.log(key), most) for key, most in logs_wanted(results.outcomes).items()},
-            accounts=read_accounts(workplace.root / FOLDER, matrix.path.name),
+            accounts=read_accounts(workplace.files.inner(FOLDER), matrix.path.name),
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             runner_version=importlib.metadata.version("convergence-matrix"),
         )
@@ -297,37 +300,36 @@ def _log(path: Path, most: int) -> LogExcerpt:
     return LogExcerpt(text=excerpt(path, most) if most else "", size_bytes=size)
 
 
-def excerpt(path: Path, most: int) -> str:
-    """Head and tail of a log, `most` bytes of it, more of its last words; empty where there is no log."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if size <= most:
-            return stream.read().decode("utf-8", "replace")
-        head = stream.read(most // 4).decode("utf-8", "replace")
-        stream.seek(most // 4 - most, os.SEEK_END)
-        tail = stream.read().decode("utf-8", "replace")
-    return f"{head}\n[… {size - most:,} bytes left out …]\n{tail}"
-
-
-def publish(results: Results, folder: Path | None = None) -> Written:
+def publish(
+    results: Results,
+    folder: Path | None = None,
+    *,
+    predicted: tuple[PredictedChange, ...] = (),
+    sources: Mapping[str, str] | None = None,
+) -> Written:
     """Write the site of the selected cells into `folder`, else into `reports/site` beside the matrix.
+
+    `predicted` is what a static look finds for them, `sources` the SHA-256 of their scripts' files by path.
 
     Raises UsageError where a `results.json` lies there that can't be read, MachineError where nothing can be written.
     """
-    from runner.reports.site import write_site  # noqa: PLC0415 - templates and NumPy, for whoever publishes
+    from runner.reports.site import ELSEWHERE, write_site  # noqa: PLC0415 - templates and NumPy, for whoever publishes
 
-    folder = folder or results.matrix.folder / "reports" / "site"
-    return write_site(continued(results.result, published(folder)), folder)
+    project = results.matrix.folder.absolute()
+    beside = OwnFolder(above=results.matrix.folder, name="reports/site", elsewhere=ELSEWHERE)
+    to = OwnFolder(above=folder, elsewhere=ELSEWHERE) if folder else beside
+    commit = commit_of(project, [*sources, results.matrix.path.name]) if sources else ""
+    result = results.result.model_copy(update={"predicted": predicted, "sources": sources or {}, "commit": commit})
+    with to.alone():
+        return write_site(continued(result, published(to)), to)
 
 
-def published(folder: Path) -> Result | None:
+def published(folder: OwnFolder) -> Result | None:
     """The report whose site lies in a folder; None where there is none.
 
     Raises UsageError where it can't be read: its history would be lost.
     """
-    path = folder / "results.json"
+    path = folder.checked("results.json")
     if not path.exists():
         return None
     try:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
+from itertools import count, repeat
 from typing import TYPE_CHECKING
 
 from runner.errors import ExpectationFailed
 from runner.laboratory.request import Request
-from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.judged_cell import judge_counts
 from runner.outcomes.judged_matrix import is_as_expected
+from runner.outcomes.paired import ENOUGH_PAIRS
 from runner.outcomes.verdict import Label
+from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +23,9 @@ if TYPE_CHECKING:
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.result import Result
     from runner.session.ledger import Ledger, Progress
-    from runner.session.options import Observer
+    from runner.session.options import Observer, Options
 
 
 class StoppedEarly(ExpectationFailed):
@@ -31,14 +36,16 @@ class Rounds:
     """The rounds of one run, over a ledger that they fill."""
 
     def __init__(
-        self, laboratory: Laboratory, matrix: Matrix, ledger: Ledger, observer: Observer, *, fail_fast: bool
+        self, laboratory: Laboratory, matrix: Matrix, ledger: Ledger, observer: Observer, options: Options
     ) -> None:
         """Nothing starts yet."""
         self._laboratory = laboratory
         self._matrix = matrix
         self._ledger = ledger
         self._observer = observer
-        self._fail_fast = fail_fast
+        self._fail_fast = options.fail_fast
+        self._pairs = (f"{secrets.token_hex(6)}.{number}" for number in count()) if options.pair else repeat("")
+        """What the pairs of each round share."""
         self._own = True
         """True where cells get what their own trials ask for, not yet what comparing them asks for."""
         self._unmade: frozenset[CellId] = frozenset()
@@ -55,22 +62,33 @@ class Rounds:
     def known(self) -> list[JudgedCell]:
         """What the selected cells that have trials come to by them."""
         begun = [one for one in self._ledger.selected if one.trials]
-        return [judge_cell(one.cell.id, one.finished, self._matrix.seeds) for one in begun]
+        return [judge_counts(one.cell.id, one.counts, self._matrix.seeds) for one in begun]
+
+    def tell_cells(self) -> None:
+        """Tell which cells the run is about, as far as it is known by now."""
+        self._observer.planned([one.cell for one in self._ledger.selected], self.known())
 
     def again(self) -> list[Request]:
         """The finished trials of the selected cells, to be run once more."""
         begun = [one for one in self._ledger.selected if one.trials]
-        return [Request(cell=one.cell, seeds=one.begin_again(), again=True) for one in begun]
+        pair = next(self._pairs)
+        return [Request(cell=one.cell, seeds=one.begin_again(), again=True, pair=pair) for one in begun]
 
     def next(self) -> list[Request]:
         """The trials of the next round; none when the matrix is done."""
-        self._own = self._ledger.undecided
+        before = len(self._ledger.ids)
         wanted = [(one, more) for one, more in self._ledger.wanted() if one.cell.id not in self._unmade]
+        self._own = self._ledger.undecided
+        if new := len(self._ledger.ids) - before:
+            self._observer.note(f"{counted(new, 'more cell')}, to see where outcomes differ.")
+            self.tell_cells()
         if wanted and not self._own:
             self._observer.note(f"Comparing cells takes {sum(more for _, more in wanted)} more trials.")
+        pair = next(self._pairs)
         return [
             Request(
                 cell=progress.cell,
+                pair=pair,
                 fresh=progress.is_copy and not progress.trials,
                 further=not self._own,
                 before=len(progress.trials),
@@ -87,6 +105,16 @@ class Rounds:
                 self._ledger.of(request.cell.id, request.seeds[0]).under_way = 0
         self._unmade |= unmade
 
+    def tell_of_pairs(self, result: Result) -> None:
+        """Say why nothing is said of times although pairs were asked for."""
+        if not next(self._pairs) or any(one.comparison and one.comparison.time for one in result.cells):
+            return
+        if not self.executed:
+            why = "all trials are stored; `run --again --pair` runs them once more, in turn"
+        else:
+            why = f"it takes {ENOUGH_PAIRS} pairs of a cell and the baseline, all with trainings that ended"
+        self._observer.note(f"--pair tells nothing of times: {why}.")
+
     def _take(self, answer: Answer) -> Sequence[int]:
         """Take an answer; the further seeds that its verdict asks for."""
         progress = self._ledger.of(answer.cell.id, answer.seed)
@@ -101,14 +129,14 @@ class Rounds:
 
     def _decide(self, progress: Progress) -> None:
         if not progress.is_copy:
-            outcome = judge_cell(progress.cell.id, progress.finished, self._matrix.seeds)
+            outcome = judge_counts(progress.cell.id, progress.counts, self._matrix.seeds)
             self._observer.cell_finished(progress.cell, outcome)
             self._stop_if_asked(progress)
 
     def _stop_if_asked(self, progress: Progress) -> None:
         if not self._fail_fast:
             return
-        outcome = judge_cell(progress.cell.id, progress.finished, self._matrix.seeds)
+        outcome = judge_counts(progress.cell.id, progress.counts, self._matrix.seeds)
         provisional = any(label is Label.SETTLED for label, _ in outcome.labels)  # a baseline will have the last word
         if not provisional and not is_as_expected(self._matrix, outcome):
             raise StoppedEarly(

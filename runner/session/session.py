@@ -6,6 +6,7 @@ results = session.run()
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +29,7 @@ from runner.session.options import Observer, Options, Unwatched, keep_last_run, 
 from runner.session.plan import CellPlan, EnvironmentPlan, Plan
 from runner.session.results import Results, keep_comparisons, read_comparisons, report_of, results_of
 from runner.session.rounds import Rounds
+from runner.trials.job_files import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.outcomes.result import Result
+    from runner.outcomes.sparse import SparseMatrix
     from runner.session.ledger import Ledger
     from runner.session.shards import Division
 
@@ -53,11 +56,10 @@ class Session:
         options: Options | None = None,
         observer: Observer | None = None,
     ) -> None:
-        """Ask nothing yet."""
         self.options = options or Options()
-        seeds = self.options.seeds
-        fixed = Seeds(lead=seeds, cap=seeds, fixed=True, as_written=matrix.seeds.as_written) if seeds else matrix.seeds
-        self._given = replace(matrix, seeds=fixed)
+        own, n = matrix.seeds, self.options.seeds
+        fixed = Seeds(lead=n, cap=n, fixed=True, as_written=own.as_written) if n else own
+        self._given = replace(matrix, seeds=replace(fixed, paired=self.options.pair))
         self.laboratory = laboratory
         self.observer: Observer = observer or Unwatched()
 
@@ -83,6 +85,15 @@ class Session:
         return expand(self.matrix)
 
     @cached_property
+    def sparse(self) -> SparseMatrix | None:
+        """What chooses the cells that are run, where not all are; cells that are named are run in any case."""
+        if not self.matrix.ways or self.options.only or self.options.again:
+            return None
+        from runner.outcomes.sparse import SparseMatrix  # noqa: PLC0415 - most matrices are run whole
+
+        return SparseMatrix.of(self.matrix, [cell.id for cell in self.all_cells])
+
+    @cached_property
     def chosen(self) -> tuple[Cell, ...]:
         """The cells of the matrix that `only` selects, whichever part they are in."""
         chosen = select(self.all_cells, self.options.only) if self.options.only else self.all_cells
@@ -95,6 +106,8 @@ class Session:
     def cells(self) -> tuple[Cell, ...]:
         """The cells of the matrix that `only` and `shard` select."""
         shard = self.options.shard
+        if shard:
+            self._check_divisible()
         return self._division.cells_of(shard, self.chosen) if shard else self.chosen
 
     @cached_property
@@ -102,17 +115,24 @@ class Session:
         """The selected cells by environment."""
         return groups_of(self.setup, self.cells)
 
+    def _check_divisible(self) -> None:
+        if self.sparse:
+            raise UsageError(
+                "A matrix with `cells: pairwise` or `3-wise` is run in one part: which cells come next depends on what"
+                " all of them came to. Take that line out, or run it without parts."
+            )
+
     @property
     def _division(self) -> Division:
         from runner.session.shards import Division  # noqa: PLC0415 - most matrices are run in one part
 
         equipment = self.laboratory.equipment
-        return Division(matrix=self.matrix, store=equipment.store, kept=equipment.workplace.root / "shards.json")
+        return Division(matrix=self.matrix, store=equipment.store, files=equipment.workplace.files)
 
     # -- what is known without doing anything ------------------------------------------------------------------------
 
-    def ledger(self, stored: Stored | None = None) -> Ledger:
-        """The stored knowledge of every cell of the matrix, held against each other."""
+    def ledger(self, stored: Stored | None = None, *, whole: bool = False) -> Ledger:
+        """The stored knowledge of every cell of the matrix, held against each other; `whole`: also where few run."""
         earlier = self.options.earlier
         return ledger_of(
             self.laboratory,
@@ -121,6 +141,7 @@ class Session:
             self.cells,
             stored=stored,
             lacking=lacking_for(self.matrix, self.chosen, earlier) if earlier else None,
+            sparse=None if whole else self.sparse,
         )
 
     def plan(self) -> Plan:
@@ -132,10 +153,17 @@ class Session:
         engine = self.laboratory.equipment.engine
         return Plan(
             engine=engine.kind,
-            environments=tuple(self._plan(group, ledger, wanted) for group in self.groups),
+            environments=tuple(self._plan(group, ledger, wanted) for group in self._planned(ledger)),
+            left_out=len(self.cells) - len(ledger.selected),
             became=self.matrix.became,
             room=engine.room(),
         )
+
+    def _planned(self, ledger: Ledger) -> tuple[Group, ...]:
+        """The groups of the cells that are to run."""
+        if not self.sparse:
+            return self.groups
+        return groups_of(self.setup, [one.cell for one in ledger.selected])
 
     def _plan(self, group: Group, ledger: Ledger, wanted: Mapping[CellId, int]) -> EnvironmentPlan:
         environments = self.laboratory.environments
@@ -163,13 +191,13 @@ class Session:
 
         Where nobody knows how it was run, those of whatever engine ran last.
         """
-        last = read_last_run(self.laboratory.equipment.workplace.root, self._given)
+        last = read_last_run(self.laboratory.equipment.workplace.files, self._given)
         if last and not last.is_meant(self.options):
             return self._results_of(None)
         return self._results_of(last.stored if last else Stored())
 
     def _results_of(self, stored: Stored | None) -> Results:
-        kept = read_comparisons(self.laboratory.equipment.workplace.root, self.matrix)
+        kept = read_comparisons(self.laboratory.equipment.workplace.files, self.matrix)
         return results_of(self.matrix, self.cells, self.ledger(stored), executed=0, kept=kept, assemble=self.assemble)
 
     def assemble(self, results: Results) -> Result:
@@ -181,6 +209,14 @@ class Session:
         }
         return report_of(results, locks, self.laboratory.equipment.workplace)
 
+    def sources(self) -> dict[str, str]:
+        """The SHA-256 of the files of all selected cells' scripts as they are on disk, by path, sorted."""
+        scripts = {(cell.script, cell.import_flavour, cell.backend): cell for cell in self.cells}
+        read = (self.laboratory.records.script(cell, self.setup) for cell in scripts.values())
+        paths = sorted({file.path for script in read for file in script.files})
+        folder = self.matrix.folder.absolute()
+        return {path: hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in paths}
+
     def github_jobs(self, shards: int | None = None) -> dict[str, list[dict[str, str]]]:
         """The matrix as `strategy.matrix` of a GitHub workflow takes it: a job an environment, or (`shards`) a part.
 
@@ -188,6 +224,7 @@ class Session:
         """
         from runner.session.shards import MOST_JOBS, jobs_by_environment, jobs_by_shard  # noqa: PLC0415 - as above
 
+        self._check_divisible()
         only = self.options.only or ""
         jobs = (
             jobs_by_environment(self.groups, self.all_cells, only)
@@ -212,27 +249,31 @@ class Session:
             self.laboratory.sweep()
             self._read_scripts()
             ledger = self.ledger()
-            rounds = Rounds(self.laboratory, self.matrix, ledger, self.observer, fail_fast=self.options.fail_fast)
+            rounds = Rounds(self.laboratory, self.matrix, ledger, self.observer, self.options)
             again = rounds.again() if self.options.again is not None else []
             if again:
                 number = sum(len(request.seeds) for request in again)
                 self.observer.note(f"{counted(number, 'stored trial')} to run once more.")
             else:
                 rounds.stop_if_decided()
-            self.observer.planned(self.cells, rounds.known())
-            root = self.laboratory.equipment.workplace.root
+            rounds.tell_cells()
+            if self.sparse:
+                first, whole = len(ledger.selected), counted(len(self.cells), "cell")
+                self.observer.note(f"{first} of {whole} are run first, then more where outcomes differ.")
+            files = self.laboratory.equipment.workplace.files
             try:
                 while requests := again or rounds.next():
                     again = []
                     self.check_versions(self.setup.environment(request.cell) for request in requests)
                     rounds.run(self.setup, requests)
             finally:
-                keep_last_run(root, self.matrix, self.laboratory.equipment.engine, self._pythons(), self.options)
-            kept = read_comparisons(root, self.matrix)
+                keep_last_run(files, self.matrix, self.laboratory.equipment.engine, self._pythons(), self.options)
+            kept = read_comparisons(files, self.matrix)
             results = results_of(
                 self.matrix, self.cells, ledger, executed=rounds.executed, kept=kept, assemble=self.assemble
             )
-            keep_comparisons(root, results)
+            keep_comparisons(files, results)
+            rounds.tell_of_pairs(results.result)
             return results
 
     def _pythons(self) -> set[str]:
@@ -311,7 +352,7 @@ class Session:
 
     def forget(self) -> int:
         """Drop the records of the selected cells, with their logs and artifacts; how many there were."""
-        keys = [record.key for progress in self.ledger().selected for record in progress.stored.values()]
+        keys = [record.key for progress in self.ledger(whole=True).selected for record in progress.stored.values()]
         with self.laboratory.claimed():
             return self.laboratory.records.forget(keys)
 
@@ -324,21 +365,27 @@ def open_session(
     *,
     world: World | None = None,
 ) -> Iterator[Session]:
-    """A session in a laboratory of its own, beside the matrix; `world` opens what it needs."""
+    """A session in a laboratory of its own, beside the matrix; `world` opens what it needs.
+
+    Where costs are judged trials run one at a time, unless `jobs` says otherwise: beside each other they would measure
+    each other.
+    """
     chosen, watching = options or Options(), observer or Unwatched()
-    last = read_last_run(matrix.folder.absolute() / ".runner", matrix)
+    last = read_last_run(Workplace.beside(matrix.folder).files, matrix)
     with open_laboratory(
         matrix.folder,
         Named(
             engine=chosen.engine,
             base=chosen.base,
+            runtime=chosen.runtime,
             before=last.way if last and last.found else None,
             undated=undated_in(matrix.as_of, matrix.dates),
             indexes=matrix.indexes,
+            cluster=chosen.cluster,
         ),
         observer=watching,
         world=world,
-        jobs=chosen.jobs,
+        jobs=chosen.jobs or (1 if matrix.judging.costs or chosen.pair else None),
         prune_images=chosen.prune_images,
     ) as laboratory:
         yield Session(matrix, laboratory, chosen, watching)

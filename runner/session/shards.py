@@ -9,26 +9,28 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
-import re
-import shutil
-import tempfile
+import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import accumulate
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from runner import foreign_json
 from runner.errors import MachineError, UsageError
-from runner.laboratory.equipment import Claim
+from runner.laboratory.equipment import Claim, at_rest
 from runner.laboratory.setup import Setup, groups_of
 from runner.matrix.cell_id import CellId
+from runner.own_folder import OwnFolder
 from runner.plurals import counted
-from runner.trials.job_files import Workplace, collect, remove
+from runner.trials.job_files import KEPT_BYTES, STORE_FILE, Kept, Workplace, collect, opened, opened_folder
+from runner.trials.script_metrics import LOG_BYTES
 from runner.trials.store import Store
+from runner.trials.store_file import StoreReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from runner.laboratory.setup import Group
     from runner.matrix.matrix_file import Matrix
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     Piece = tuple[int, ...]
     """Cells of one environment, by their positions in the matrix."""
 
+_DIVIDED = "shards.json"
 MAKING_S = 60.0
 """About how long an environment takes to make, in seconds; every part that has a cell of it makes it."""
 MOST_JOBS = 256
@@ -49,11 +52,11 @@ _WORTH_IT = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class Division:
-    """The parts of one matrix; `kept` is the file that remembers what was divided before."""
+    """The parts of one matrix; a file of `files` remembers what was divided before."""
 
     matrix: Matrix
     store: Store
-    kept: Path
+    files: OwnFolder
 
     def cells_of(self, shard: Shard, cells: Sequence[Cell]) -> tuple[Cell, ...]:
         """The cells of one part. Raises UsageError for a part that has none."""
@@ -74,26 +77,15 @@ class Division:
         if not anew and _fits(before, of, len(cells)):
             return [int(part) for part in before]
         found = divide(self._environments(cells), self._costs(cells), of)
-        self._write({**kept, key: found})
+        self.files.write(_DIVIDED, json.dumps({**kept, key: found}).encode())
         return found
 
     def _read(self) -> dict[str, Any]:
         try:
-            kept = json.loads(self.kept.read_text("utf-8"))
-        except (OSError, ValueError):
+            kept = foreign_json.loads(self.files.read(_DIVIDED) or b"{}")
+        except ValueError:
             return {}
         return kept if isinstance(kept, dict) else {}
-
-    def _write(self, parts: Mapping[str, object]) -> None:
-        try:
-            self.kept.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self.kept.with_suffix(".new")
-            fresh.write_text(json.dumps(parts), "utf-8")
-            fresh.replace(self.kept)
-        except OSError as error:
-            raise MachineError(
-                f"{self.kept} can't be written ({error.strerror}). It keeps which cells are in which part."
-            ) from error
 
     def _environments(self, cells: Sequence[Cell]) -> list[Piece]:
         positions = {cell.id: position for position, cell in enumerate(cells)}
@@ -239,10 +231,6 @@ def _largest(held: Sequence[tuple[int, Piece]], costs: Sequence[float]) -> int |
     return -max(found)[1] if found else None
 
 
-_KEY = re.compile(r"[0-9a-z-]{1,128}", re.ASCII)
-_FILE = "records.sqlite"
-
-
 @dataclass(kw_only=True, slots=True)
 class Merged:
     """The outcome of a merge."""
@@ -253,66 +241,77 @@ class Merged:
     """The differing records that both have, and which was kept."""
     unreadable: int = 0
     """Records that are of another version, or no records."""
+    remarks: list[str] = field(default_factory=list)
+    """What of a part could not be taken, and why."""
 
 
-def merge(workplace: Workplace, stores: Iterable[Path]) -> Merged:
-    """Take into a matrix's folder what the folders of other parts have; of two records for one key the newer is kept.
+def merge(workplace: Workplace, stores: Iterable[Path], *, replace: bool = False) -> Merged:
+    """Take into a matrix's folder what the folders of other parts have, as one reads what a stranger wrote.
 
-    Raises UsageError where a folder has no store, or another run holds the matrix's own.
+    Of two records for one key our own is kept, or (`replace`) theirs: what a part says of its time proves nothing.
+    Raises UsageError where a folder has no store that can be read, or a run is at work in it or in the matrix's own.
     """
     parts = [_part(path) for path in stores]
     merged = Merged()
-    with Claim(workplace.root).held(), Store(workplace.root / _FILE) as store:
+    with Claim(workplace).held(), Store(workplace.store) as store:
         for part in parts:
             if part.root.resolve() != workplace.root.resolve():
-                _take(part, workplace, store, merged)
+                with at_rest(part.root):
+                    _take(part, workplace, store, merged, replace=replace)
     return merged
 
 
 def _part(path: Path) -> Workplace:
     """The workplace that a path means: a `.runner` folder, or a folder that has one."""
     for root in (path, path / ".runner"):
-        if (root / _FILE).is_file():
+        if (root / STORE_FILE).is_file():
             return Workplace(root=root)
     raise UsageError(f"{path} has no records: it is neither the `.runner` folder of a run nor contains one.")
 
 
-def _take(part: Workplace, workplace: Workplace, store: Store, merged: Merged) -> None:
+def _take(part: Workplace, workplace: Workplace, store: Store, merged: Merged, *, replace: bool) -> None:
     try:
-        records, unreadable = _records(part)
-        merged.unreadable += unreadable
-        own = store.get(record.key for record in records)
-        for record in records:
-            ours = own.get(record.key)
-            if ours and _told(ours) == _told(record):
-                merged.same += 1
-                _copy(record, part, workplace, replacing=False)
-                continue
-            newer = ours is None or record.started_at > ours.started_at
-            if ours is None:
-                merged.added += 1
-            else:
-                merged.conflicts.append(_conflict(ours, record, part.root, newer=newer))
-            if newer:
-                _copy(record, part, workplace, replacing=True)
-                store.put(record)  # last: what has a record has its log
+        with StoreReader(part.root / STORE_FILE) as theirs:
+            for key in theirs.listed():
+                record = theirs.record(key)
+                if record is None:
+                    merged.unreadable += 1
+                else:
+                    _take_one(record, store.get([key]).get(key), (part, workplace), store, merged, replace=replace)
+            if theirs.damage:
+                merged.remarks.append(
+                    f"{part.root / STORE_FILE} is damaged ({theirs.damage}): what can be read was taken"
+                )
     except OSError as error:
         raise MachineError(
             f"{part.root} could not be taken in: {error}. The same command goes on from there."
         ) from error
 
 
-def _records(part: Workplace) -> tuple[list[Record], int]:
-    """Every record of a part that can be read, and how many can't; its files are copied first and stay as they are."""
-    with tempfile.TemporaryDirectory(prefix="runner-merge-") as folder:
-        for name in (_FILE, f"{_FILE}-wal"):
-            if (part.root / name).is_file():
-                shutil.copyfile(part.root / name, Path(folder, name))
-        with Store(Path(folder, _FILE)) as store:
-            keys = store.keys()
-            found = store.get(key for key in keys if _KEY.fullmatch(key))
-    sound = [record for key, record in found.items() if record.key == key]
-    return sound, len(keys) - len(sound)
+def _take_one(
+    record: Record,
+    ours: Record | None,
+    places: tuple[Workplace, Workplace],
+    store: Store,
+    merged: Merged,
+    *,
+    replace: bool,
+) -> None:
+    """Take one record with its files, where it is new or replaces our own; `places` are theirs and ours."""
+    if ours and _told(ours) == _told(record):
+        merged.same += 1
+        _copy(record, *places, merged, replacing=False)
+        return
+    if ours is None:
+        merged.added += 1
+    else:
+        kept = f"that of {places[0].root}" if replace else "our own"
+        merged.conflicts.append(
+            f"{CellId.of(record.cell)} seed {record.seed}: two records of the same trial differ; kept is {kept}"
+        )
+    if ours is None or replace:
+        _copy(record, *places, merged, replacing=True)
+        store.put(record)  # last: what has a record has its log
 
 
 def _told(record: Record) -> str:
@@ -320,21 +319,42 @@ def _told(record: Record) -> str:
     return record.model_dump_json(exclude={"printed"})
 
 
-def _copy(record: Record, part: Workplace, workplace: Workplace, *, replacing: bool) -> None:
-    """Log and artifacts of a record: what is not there yet, or (`replacing`) those of another record's place."""
-    log, own_log = part.log(record.key), workplace.log(record.key)
-    artifacts, own_artifacts = part.artifacts(record.key), workplace.artifacts(record.key)
+def _copy(record: Record, part: Workplace, workplace: Workplace, merged: Merged, *, replacing: bool) -> None:
+    """Log and artifacts of a record: what is not there yet, or (`replacing`) those of another record's place.
+
+    What a link of theirs leads to is not taken.
+    """
     if replacing:
-        own_log.unlink(missing_ok=True)
-        remove(own_artifacts)
-    if log.is_file() and not log.is_symlink() and not own_log.exists():
-        own_log.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(log, own_log)
-    if artifacts.is_dir() and not artifacts.is_symlink() and not own_artifacts.exists():
-        collect(artifacts, ["*"], own_artifacts)
+        workplace.forget(record.key)
+    for path, take in ((f"logs/{record.key}.log", _take_log), (f"artifacts/{record.key}", _take_artifacts)):
+        if not workplace.files.checked(path).exists():
+            try:
+                why = take(OwnFolder(above=part.root).checked(path), workplace.files, path)
+            except UsageError:
+                why = "a link is on the way to it"
+            if why:
+                merged.remarks.append(f"{part.root / path} was left out: {why}")
 
 
-def _conflict(ours: Record, theirs: Record, source: Path, *, newer: bool) -> str:
-    cell = CellId.of(theirs.cell)
-    kept = f"that of {source}, of {theirs.started_at}" if newer else f"our own, of {ours.started_at}"
-    return f"{cell} seed {theirs.seed}: two records of the same trial differ; kept is {kept}"
+def _take_log(log: Path, files: OwnFolder, path: str) -> str:
+    """Copy a log that is there; why it can't be taken, else nothing."""
+    if not log.exists():
+        return ""
+    with opened_folder(log.parent) as folder:
+        stream = opened(folder, log.name) if folder is not None else None
+    if stream is not None:
+        with stream:
+            if os.fstat(stream.fileno()).st_size <= LOG_BYTES:
+                files.write(path, stream.read(LOG_BYTES))
+                return ""
+    return "it is larger than any log of this tool, or no plain file"
+
+
+def _take_artifacts(folder: Path, files: OwnFolder, path: str) -> str:
+    """Copy artifacts that are there; why some were left out, else nothing."""
+    kept = collect(folder, ["*"], files, path, KEPT_BYTES) if folder.is_dir() else Kept()
+    return (
+        f"{counted(kept.left_out, 'file')} of it are more than is kept of a trial, or no plain ones"
+        if kept.left_out
+        else ""
+    )

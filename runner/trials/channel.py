@@ -7,11 +7,12 @@ and gives a `Channel`; `follow` gives what is new in a channel that is being wri
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from runner.open_folder import open_plain
 from runner.trials import events
+from runner.trials.epoch_series import EpochSeries
 from runner.trials.record import Epoch
 from runner.trials.testimony import Testimony
 
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 SCRIPT_PHASE: Final = "script"
 """The phase of the epochs that come from $RUNNER_METRICS."""
 LINES: Final = 500_000
-EPOCHS: Final = 100_000
-FOLLOW_BYTES: Final = 4 * 1024**2
+FOLLOW_BYTES: Final = 512 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,8 @@ class Channel:
     exit: str | None = None
     """`normal` or `exception` where the interpreter shut down in order; None after `os._exit`, a signal, an abort."""
     epochs: tuple[Epoch, ...] = ()
+    thinned: str = ""
+    """What of the epochs is not here, and by which rule it was left out; empty where all are."""
     steps: dict[str, tuple[float, ...]] = field(default_factory=dict)
     phases: tuple[Phase, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
@@ -60,12 +62,12 @@ def read_channel(path: Path, metrics: Path | None, limit_bytes: int = 64 * 1024*
     told, bad_lines = Testimony(), 0
     for line in _lines(path, limit_bytes):
         event = events.parse(line)
-        if event is None or not told.take(event):
+        if event is None or not told.take(event, len(line)):
             bad_lines += 1
-    script_epochs: tuple[Epoch, ...] = ()
+    own = EpochSeries()
     if metrics is not None:
-        script_epochs, bad = _script_epochs(metrics, limit_bytes)
-        bad_lines += bad
+        bad_lines += _read_metrics(metrics, limit_bytes, own)
+    script_epochs = own.epochs()
     stage, phase = told.place(has_metrics=bool(script_epochs))
     return Channel(
         stage=stage,
@@ -76,6 +78,7 @@ def read_channel(path: Path, metrics: Path | None, limit_bytes: int = 64 * 1024*
         exception=told.exception(has_metrics=bool(script_epochs)),
         exit=told.first.exit,
         epochs=(*told.epochs(), *script_epochs),
+        thinned=". ".join(filter(None, (told.thinned(), own.rule()))),
         steps=told.steps(),
         phases=told.phases(),
         evaluations=told.evaluations(),
@@ -112,11 +115,8 @@ def follow(path: Path, offset: int) -> tuple[tuple[dict[str, Any], ...], int]:
 def _opened(path: Path) -> IO[bytes] | None:
     """The file, where it is a plain one: not a link to somewhere else, and nothing that reading could wait for."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_plain(path)
     except (OSError, ValueError):
-        return None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
         return None
     return os.fdopen(descriptor, "rb")
 
@@ -136,29 +136,32 @@ def _lines(path: Path, limit_bytes: int) -> Iterator[bytes]:
             yield line
 
 
-def _script_epochs(path: Path, limit_bytes: int) -> tuple[tuple[Epoch, ...], int]:
-    """The script's own metrics, a line or several an epoch, and how many lines were none.
+def _read_metrics(path: Path, limit_bytes: int, series: EpochSeries) -> int:
+    """Add the script's own metrics to a series, a line or several an epoch; how many lines were none.
 
     Lines that name the same `epoch` one after the other are one epoch; a line without one is an epoch of its own.
     Epochs are counted from 1 in the order of the lines, whatever the script counts from.
     """
-    found: list[dict[str, float]] = []
+    current: dict[str, float] | None = None
     last: object = None
-    bad = 0
+    count = bad = 0
     for line in _lines(path, limit_bytes):
         values = events.parse_metrics(line)
         numbers = {} if values is None else _numbers(values)
-        if values is None or not numbers or len(found) >= EPOCHS:
+        if values is None or not numbers:
             bad += 1
             continue
         epoch = values.get("epoch")
-        if found and epoch is not None and epoch == last:
-            found[-1].update(numbers)
-        else:
-            found.append(numbers)
+        if current is not None and (epoch is None or epoch != last):
+            count += 1
+            series.add(Epoch(phase=SCRIPT_PHASE, epoch=count, logs=current))
+            current = None
+        current = {} if current is None else current
+        current.update(series.known(numbers))
         last = epoch
-    epochs = (Epoch(phase=SCRIPT_PHASE, epoch=number, logs=logs) for number, logs in enumerate(found, 1))
-    return tuple(epochs), bad
+    if current is not None:
+        series.add(Epoch(phase=SCRIPT_PHASE, epoch=count + 1, logs=current))
+    return bad
 
 
 def _numbers(values: Mapping[str, object]) -> dict[str, float]:

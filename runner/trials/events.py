@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from runner.trials.record import Number  # noqa: TC001 - pydantic reads annotations at run time
+from runner.trials.record import Count, Number, Whole  # noqa: TC001 - pydantic reads annotations at run time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LINE_BYTES = 1024**2
 """A longer line is no event: the probe's longest, a configuration of 64 KiB, is far below."""
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Finite = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
+"""Seconds, however many: sums and differences of them are finite too."""
 Natural = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Short = Annotated[str, StringConstraints(max_length=200)]
@@ -53,7 +56,7 @@ class Seeding(_Event):
 
     event: Literal["seeding"]
     mode: Literal["seeded", "as-written"]
-    seed: int | None
+    seed: Whole | None
 
 
 class PreludeState(_Event):
@@ -81,7 +84,7 @@ class PhaseBegin(_Event):
     model: Short | None
     model_number: Natural | None
     architecture: Digest | None
-    planned_epochs: int | None
+    planned_epochs: Whole | None
     steps: Count | None
     initial_weights: Digest | None
     weight_norm: Number | None
@@ -239,7 +242,7 @@ _EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="
 def parse(line: bytes) -> Event | None:
     """The event in one line; None where the line is not one, however it was made. Never raises."""
     try:
-        return _EVENTS.validate_python(json.loads(line.decode("utf-8"), parse_constant=_refuse))
+        return _EVENTS.validate_python(_loaded(line, parse_constant=_refuse))
     except (ValueError, RecursionError, ValidationError):
         return None
 
@@ -247,10 +250,21 @@ def parse(line: bytes) -> Event | None:
 def parse_metrics(line: bytes) -> dict[str, Any] | None:
     """The object in one line of $RUNNER_METRICS; NaN and Infinity may stand bare, as `json.dumps` writes them."""
     try:
-        found = json.loads(line.decode("utf-8"))
+        found = _loaded(line)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _loaded(line: bytes, *, parse_constant: Callable[[str], Any] | None = None) -> Any:
+    r"""What a line of JSON says; half a character (`\udcff`: a name of a file may hold it) is a question mark.
+
+    Raises ValueError or RecursionError.
+    """
+    found = json.loads(line.decode("utf-8"), parse_constant=parse_constant)
+    if b"\\ud" not in line.lower():
+        return found
+    return json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _refuse(token: str) -> NoReturn:

@@ -9,21 +9,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runner.cache import disk_full
-from runner.engines.protocol import Cut, Job, JobFolder, Limits
+from runner.engines.gpu import model_of
+from runner.engines.protocol import Cut, Job, JobFolder, JobLostError, Limits
 from runner.errors import EngineLostError, MachineError, StoppedError
 from runner.preludes.prelude import lay_out
 from runner.scripts.script import content_of, copy_script
 from runner.scripts.training_loop import came_after, loop_line
 from runner.trials.file_trouble import ProjectView, file_trouble
-from runner.trials.job_files import collect, remove
+from runner.trials.job_files import collect, opened, opened_folder
 from runner.trials.record import PreludeRun, Record, kind_of
-from runner.trials.script_metrics import search_log
+from runner.trials.script_metrics import LOG_BYTES, search_log
 from runner.trials.tables import read_tables, snapshot
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from runner.engines.protocol import Ending, Engine, Image
+    from runner.engines.protocol import Ending, Engine, Image, Slot
     from runner.scripts.script import Script
     from runner.trials.job_files import Workplace
     from runner.trials.record import ScriptException
@@ -38,54 +39,68 @@ _SPARE_BYTES = 16 * 1024**2
 """With less than this free, the end of a trial that failed says nothing of its script."""
 
 
-def execute(trial: Trial, *, image: Image, engine: Engine, workplace: Workplace, cpus: tuple[int, ...]) -> Record:
+def execute(trial: Trial, *, image: Image, engine: Engine, workplace: Workplace, slot: Slot) -> Record:
     """Run a trial to its end; failures of the engine are retried, those of the script never.
+
+    A script that ends its own supervisor looks like a failure of the engine until it has done so three times.
 
     Raises StoppedError where the run was stopped, EngineLostError where the engine failed three times, MachineError
     where the disk is full.
     """
     import tenacity  # noqa: PLC0415 - a finished matrix runs nothing
 
-    folder = workplace.job(trial)
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(_ATTEMPTS),
         wait=tenacity.wait_exponential(multiplier=0.5, max=5),
         retry=tenacity.retry_if_exception_type(EngineLostError),
         reraise=True,
     )
+
+    def run(folder: JobFolder) -> Ending:
+        try:
+            return engine.run(image, job_of(trial, folder, slot))
+        except JobLostError as lost:
+            if retrying.statistics["attempt_number"] < _ATTEMPTS:
+                raise
+            return lost.ending  # what loses it every time is the job itself, not the machine
+
+    def attempt() -> Record:
+        folder = workplace.new_job(trial.key)
+        with engine.disk(folder, trial.setting.resources.disk_bytes):
+            record = _attempt(trial, image, workplace, folder, run)
+            return record.model_copy(update={"device": model_of(slot.gpus), "pair": trial.pair})
+
     try:
-        return retrying(_attempt, trial, image, engine, workplace, cpus)
+        return retrying(attempt)
     except OSError as error:
         raise MachineError(f"The trial of {trial.setting.cell.id} could not be prepared or read: {error}.") from error
     finally:
-        remove(folder.root)
+        workplace.end_job(trial.key)
 
 
-def _attempt(trial: Trial, image: Image, engine: Engine, workplace: Workplace, cpus: tuple[int, ...]) -> Record:
-    folder = workplace.job(trial)
-    remove(folder.root)
-    folder.work.mkdir(parents=True)
-    folder.channel.touch()
-    folder.metrics.touch()
+def _attempt(
+    trial: Trial, image: Image, workplace: Workplace, folder: JobFolder, run: Callable[[JobFolder], Ending]
+) -> Record:
     copy_script(trial.setting.script, folder.work)
     lay_out(trial.setting.preludes, folder.preludes)
     loop, before = _loop(trial), snapshot(folder.work)
     started = datetime.now(UTC)
-    ending = engine.run(image, job_of(trial, folder, cpus))
+    ending = run(folder)
     if ending.cut is Cut.INTERRUPTED:
         raise StoppedError
-    if ending.exit_code != 0 and ending.cut is None and shutil.disk_usage(folder.root).free < _SPARE_BYTES:
-        raise disk_full(folder.root, _SPARE_BYTES)  # what ended it may be the machine, not the script
-    keep = workplace.log(trial.key)
-    keep.parent.mkdir(parents=True, exist_ok=True)
-    if folder.log.is_file():
-        _keep_log(folder.log, keep, trial.setting.script)
-    experiment = trial.setting.experiment
-    artifacts = collect(folder.work, experiment.artifacts, workplace.artifacts(trial.key))
-    record = _record(trial, image, folder=folder, ending=ending, started=started, artifacts=artifacts)
+    if ending.exit_code != 0 and ending.cut is None and shutil.disk_usage(workplace.root).free < _SPARE_BYTES:
+        raise disk_full(workplace.root, _SPARE_BYTES)  # what ended it may be the machine, not the script
+    log = _log(folder, trial.setting.script)
+    workplace.files.write(f"logs/{trial.key}.log", log)
+    experiment, kept_bytes = trial.setting.experiment, trial.setting.resources.kept_bytes
+    kept = collect(folder.work, experiment.artifacts, workplace.files, f"artifacts/{trial.key}", kept_bytes)
+    record = _record(trial, image, folder=folder, ending=ending, started=started)
     found = {
+        "log_tail": log[-_TAIL_BYTES:].decode("utf-8", "replace"),
+        "artifacts": kept.paths,
+        "artifacts_left_out": kept.left_out,
         "tables": read_tables(folder.work, before, experiment.metrics.files),
-        "printed": search_log(keep, (pattern for _, pattern in experiment.metrics.patterns)),
+        "printed": search_log(workplace.log(trial.key), (pattern for _, pattern in experiment.metrics.patterns)),
         "loop": loop,
     }
     return record.model_copy(update=found)
@@ -98,13 +113,11 @@ def _loop(trial: Trial) -> str:
         found = loop_line(content_of(script, file))
         if found is not None:
             line, text = found
-            cell = script.cell_of(line) if file.path == script.path else None
-            place = f"{file.path}:{line}" if cell is None else f"{file.path}, cell {cell[0]}, line {cell[1]}"
-            return f"{place}: {text}"
+            return f"{script.place(file.path, line)}: {text}"
     return ""
 
 
-def job_of(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
+def job_of(trial: Trial, folder: JobFolder, slot: Slot) -> Job:
     """The job that an engine gets for a trial."""
     setting = trial.setting
     seeding = (
@@ -123,7 +136,8 @@ def job_of(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
             processes=setting.resources.processes,
             timeout_s=setting.experiment.timeout_s,
         ),
-        cpus=cpus,
+        cpus=slot.cpus,
+        gpus=slot.gpus,
         start=setting.experiment.start(setting.cell),
         mounts=setting.mounts,
         network=setting.experiment.network,
@@ -131,9 +145,7 @@ def job_of(trial: Trial, folder: JobFolder, cpus: tuple[int, ...]) -> Job:
     )
 
 
-def _record(
-    trial: Trial, image: Image, *, folder: JobFolder, ending: Ending, started: datetime, artifacts: tuple[str, ...]
-) -> Record:
+def _record(trial: Trial, image: Image, *, folder: JobFolder, ending: Ending, started: datetime) -> Record:
     from runner.trials.channel import read_channel  # noqa: PLC0415 - 0.1 s of models, for a trial that ran
 
     setting, view = trial.setting, _view(trial, folder)
@@ -162,10 +174,12 @@ def _record(
         peak_memory_bytes=ending.peak_memory_bytes,
         probe=channel.probe,
         python=channel.python,
+        processor=ending.processor or None,
         exception=_placed(exception, trial),
         file_trouble=file_trouble(channel.exception, view),
         message="It wrote more into the record channel than is read." if ending.cut is Cut.CHANNEL else None,
         epochs=channel.epochs,
+        thinned=channel.thinned,
         steps=channel.steps,
         phases=channel.phases,
         evaluations=channel.evaluations,
@@ -177,8 +191,6 @@ def _record(
         network=setting.experiment.network,
         log_truncated=ending.log_truncated,
         bad_lines=channel.bad_lines,
-        artifacts=artifacts,
-        log_tail=setting.script.in_cells(_tail(folder.log)),
         rewritten=setting.script.diff,
         preludes=tuple(
             channel.preludes.get(prelude.name, PreludeRun(name=prelude.name)) for prelude in setting.preludes
@@ -226,23 +238,20 @@ def _placed(exception: ScriptException | None, trial: Trial) -> ScriptException 
         return exception
     start = trial.setting.experiment.start(trial.setting.cell)
     file = None if exception.file is None else posixpath.normpath(posixpath.join(start, exception.file))
-    found = script.cell_of(exception.line) if file == script.path and exception.line else None
+    found = script.cell_of(file, exception.line) if exception.line else None
     cell, line = found or (None, exception.line)
     said = {"message": script.in_cells(exception.message), "traceback": script.in_cells(exception.traceback)}
     return exception.model_copy(update={"file": file, "cell": cell, "line": line, **said})
 
 
-def _keep_log(log: Path, keep: Path, script: Script) -> None:
+def _log(folder: JobFolder, script: Script) -> bytes:
+    """The job's output; of a notebook with the places of its cells. Empty where the job took it away."""
+    with opened_folder(folder.root) as root:
+        stream = opened(root, "log") if root is not None else None
+    if stream is None:
+        return b""
+    with stream:
+        data = stream.read(LOG_BYTES)
     if script.is_notebook:
-        text = log.read_bytes().decode("utf-8", "surrogateescape")
-        keep.write_bytes(script.in_cells(text).encode("utf-8", "surrogateescape"))
-    else:
-        shutil.copyfile(log, keep)
-
-
-def _tail(log: Path) -> str:
-    if not log.is_file():
-        return ""
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-        return stream.read(_TAIL_BYTES).decode("utf-8", "replace")
+        return script.in_cells(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    return data

@@ -6,11 +6,15 @@ reads them here expects an attack: every line is checked, and what does not fit 
 
 from __future__ import annotations
 
-from collections.abc import Hashable  # noqa: TC003 - pydantic reads annotations
+import hashlib
+from datetime import datetime
 from functools import cached_property
+from itertools import groupby
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from runner.engines.protocol import runtime_of
 
 SCHEMA_VERSION: Literal[1] = 1
 PRINTED_PHASE: Final = "printed"
@@ -27,9 +31,23 @@ def _to_text(value: float) -> float | str:
     return value if value - value == 0 else str(value)
 
 
-Number = Annotated[float, BeforeValidator(_from_text), PlainSerializer(_to_text, when_used="json")]
+Number = Annotated[
+    float, Field(allow_inf_nan=True), BeforeValidator(_from_text), PlainSerializer(_to_text, when_used="json")
+]
 """A float that is stored as "nan", "inf" or "-inf" where JSON has no number for it."""
+Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+"""An integer that a float can be made of."""
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
+
+def _moment(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("it has no time zone")
+    return text
+
+
+Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
+"""A moment as text in ISO 8601, UTC."""
 Stage = Literal["image-build", "install", "import", "build-model", "training", "after-training"]
 
 
@@ -44,7 +62,7 @@ def kind_of(phase: str) -> str:
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ScriptException(_Frozen):
@@ -53,11 +71,11 @@ class ScriptException(_Frozen):
     type: str
     message: str
     traceback: str
-    line: int | None = None
+    line: Whole | None = None
     """Line of the script's own innermost frame."""
     file: str | None = None
     """The script or local module that the line is in, relative to the working directory."""
-    cell: int | None = None
+    cell: Whole | None = None
     """The cell that the line is in, where the file is a notebook."""
     source: str | None = None
     stage: Stage
@@ -87,13 +105,67 @@ class Epoch(_Frozen):
     """The report of one epoch of one phase. `epoch` counts from 1 within its phase."""
 
     phase: str
-    epoch: int
+    epoch: Whole
     logs: dict[str, Number]
     time_s: float | None = None
     learning_rate: Number | None = None
     weight_norm: Number | None = None
     update_norm: Number | None = None
-    rss_bytes: int | None = None
+    rss_bytes: Whole | None = None
+
+
+def _from_runs(value: object) -> object:
+    """The epochs of runs; what is no run (an epoch, as records had them one by one) stays as it is."""
+    if not isinstance(value, list):
+        return value
+    return [epoch for one in value for epoch in (_of_run(one) if isinstance(one, dict) and "logs" in one else [one])]
+
+
+def _of_run(run: dict[str, object]) -> list[object]:
+    numbers, logs = run.get("epoch"), run.get("logs")
+    if not isinstance(numbers, list) or not isinstance(logs, dict):
+        return [run]
+    rest = {name: values for name, values in run.items() if name not in {"phase", "epoch", "logs"}}
+    columns = [*logs.values(), *rest.values()]
+    if not all(isinstance(column, list) and len(column) == len(numbers) for column in columns):
+        raise ValueError("the columns of its epochs differ in length")
+    return [
+        {
+            "phase": run.get("phase"),
+            "epoch": number,
+            "logs": {name: values[at] for name, values in logs.items()},
+            **{name: values[at] for name, values in rest.items()},  # type: ignore[index]
+        }
+        for at, number in enumerate(numbers)
+    ]
+
+
+def _to_runs(epochs: tuple[Epoch, ...]) -> list[dict[str, object]]:
+    """The epochs in columns: a run of them has the same phase and the same metrics, each name once."""
+    found = []
+    for (phase, names), run in groupby(epochs, lambda epoch: (epoch.phase, tuple(epoch.logs))):
+        own = list(run)
+        others = {name: [getattr(epoch, name) for epoch in own] for name in _OF_EPOCHS}
+        found.append(
+            {
+                "phase": phase,
+                "epoch": [epoch.epoch for epoch in own],
+                "logs": {name: [_to_text(epoch.logs[name]) for epoch in own] for name in names},
+                **{
+                    name: [None if value is None else _to_text(value) for value in values]
+                    for name, values in others.items()
+                    if any(value is not None for value in values)
+                },
+            }
+        )
+    return found
+
+
+_OF_EPOCHS = ("time_s", "learning_rate", "weight_norm", "update_norm", "rss_bytes")
+Epochs = Annotated[
+    tuple[Epoch, ...], BeforeValidator(_from_runs), PlainSerializer(_to_runs, when_used="json", return_type=list)
+]
+"""Epochs that are stored in columns."""
 
 
 class Phase(_Frozen):
@@ -101,15 +173,15 @@ class Phase(_Frozen):
 
     name: str
     model: str | None = None
-    planned_epochs: int | None = None
-    steps: int | None = None
+    planned_epochs: Whole | None = None
+    steps: Whole | None = None
     initial_weights: str | None = None
     """Digest (SHA-256, hex) of all weights before the phase, None where they can't be seen."""
     final_weights: str | None = None
     finished: bool = False
     raised: bool = False
     """True where an exception left it, caught by the script or not."""
-    model_number: int | None = None
+    model_number: Whole | None = None
     """Tells the models of a process apart; None where there is none, and in records from before this was kept."""
     architecture: str | None = None
     """Digest of the classes of the model's layers and of the shapes of its weights, where it was looked at."""
@@ -128,9 +200,9 @@ class ChildProcess(_Frozen):
     name: str
     """`child-1`, … in the order in which they joined; their fits are `child-1:fit-1`, … One that has a rank is
     `rank-0`, or `rank-0-2` where it is the second one of that rank."""
-    pid: int
+    pid: Whole
     """Its number in the trial's own world."""
-    rank: int | None = None
+    rank: Whole | None = None
     """Its number among the processes that train one model together; None where it trains by itself."""
     began_s: float | None = None
     """Seconds from the start of the trial's first process to its own."""
@@ -143,11 +215,11 @@ class Evaluation(_Frozen):
     """The results of one call of `evaluate` or `score`; `number` counts the calls of its kind from 1."""
 
     kind: Literal["evaluate", "score"]
-    number: int
-    round: int = 0
+    number: Whole
+    round: Whole = 0
     """Grows by one where training went on between two calls."""
     model: str | None = None
-    model_number: int | None = None
+    model_number: Whole | None = None
     phase: str = ""
     """The phase that trained last before the call; empty where none was seen."""
     process: str = ""
@@ -176,11 +248,11 @@ class PreludeRun(_Frozen):
 class Printed(_Frozen):
     """The values that one pattern found in the output, each with the number of its line (blank ones not counted)."""
 
-    lines: tuple[int, ...] = ()
+    lines: tuple[Whole, ...] = ()
     values: tuple[Number, ...] = ()
     other: str = ""
     """The first text that it found and that is not a number."""
-    cut: int = 0
+    cut: Whole = 0
     """The line where the log says that output was left out; 0 where it is whole."""
     problem: str = ""
     """Why it could not be looked for."""
@@ -200,20 +272,19 @@ class Record(_Frozen):
     schema_version: Literal[1] = 1
     key: str
     cell: dict[str, str]
-    seed: int
-    engine: str
+    seed: Whole
+    engine: Literal["docker", "venv"]
     image: str | None = None
     base_identity: str | None = None
     lock: str | None = None
     """Name of the lock, and its digest."""
     lock_digest: str | None = None
-    started_at: str
-    """ISO 8601, UTC."""
+    started_at: Moment
     duration_s: float
     stage: Stage
     phase: str = ""
-    exit_code: int | None = None
-    signal: int | None = None
+    exit_code: Whole | None = None
+    signal: Whole | None = None
     orderly: bool | None = None
     """True where the interpreter shut down in order, after `sys.exit` and after an exception too; not so after
     `os._exit`, a signal or an abort. None where the probe never started, and in records from before this was kept."""
@@ -221,11 +292,17 @@ class Record(_Frozen):
     timed_out: bool = False
     disk_full: bool = False
     probe_started: bool = False
-    peak_memory_bytes: int | None = None
+    peak_memory_bytes: Whole | None = None
     probe: str | None = None
     """The version of the probe, as it said itself; None in records from before results and children were told."""
     python: str | None = None
     """The interpreter's exact release, as it said itself."""
+    processor: str | None = None
+    """The model of the processors that it ran on, and in `device` that of its GPUs: times are compared only between
+    trials that have both alike. None where nobody could tell, and in records from before this was kept."""
+    device: str | None = None
+    pair: str = ""
+    """Shared by the trials of several cells that ran in turn on the same processors (`--pair`)."""
     exception: ScriptException | None = None
     file_trouble: FileTrouble | None = None
     """What of the project it lacked."""
@@ -233,7 +310,9 @@ class Record(_Frozen):
     """No set of releases satisfies the cell; `message` has the resolver's reason."""
     message: str | None = None
     """Why there was no trial: the resolver's or the builder's words."""
-    epochs: tuple[Epoch, ...] = ()
+    epochs: Epochs = ()
+    thinned: str = ""
+    """What of the epochs was left out, and by which rule; empty where all are here."""
     steps: dict[str, tuple[Number, ...]] = Field(default_factory=dict)
     """Per-step losses by phase, where asked for."""
     phases: tuple[Phase, ...] = ()
@@ -248,9 +327,11 @@ class Record(_Frozen):
     """`seeded` or `as-written`: whether the trial's seed was set by the probe."""
     network: bool = False
     log_truncated: bool = False
-    bad_lines: int = 0
+    bad_lines: Whole = 0
     """Lines of the channel that did not fit the schema."""
     artifacts: tuple[str, ...] = ()
+    artifacts_left_out: Count = 0
+    """The number of files that were to be kept and were not: more than `keep:`, too many, or no name for them."""
     log_tail: str = ""
     printed: dict[str, Printed] = Field(default_factory=dict)
     """The values in the output by the pattern that found them; a pattern that is not here was never looked for."""
@@ -259,6 +340,10 @@ class Record(_Frozen):
     loop: str = ""
     """The line of the script that looks like its training loop, as `train.py:12: for epoch in range(10):`."""
     preludes: tuple[PreludeRun, ...] = ()
+    worker: str = ""
+    """The worker of a cluster that it ran on; empty on one machine."""
+    lost_workers: tuple[str, ...] = ()
+    """The workers that went while they ran it, before that one."""
     rewritten: str = ""
     """The changes of the import flavour to the script, as a unified diff."""
 
@@ -267,9 +352,14 @@ class Record(_Frozen):
         """True where there was a trial: false for the record of an environment that could not be made."""
         return self.stage not in {"image-build", "install"}
 
+    @property
+    def runtime(self) -> str:
+        """The runtime of its container, where that was not the usual one."""
+        return runtime_of(self.base_identity or "")
+
     @cached_property
-    def identity(self) -> Hashable | None:
-        """The values that identical trials share.
+    def identity(self) -> bytes | None:
+        """A hash of the values that identical trials share: short, as it is kept of every trial of a large matrix.
 
         Initial and final weights of every phase, else the reported series bit for bit.
 
@@ -282,10 +372,14 @@ class Record(_Frozen):
             if process_of(phase.name) not in others
         )
         if weights and all(initial is not None and final is not None for initial, final in weights):
-            return weights
+            return _hash(weights)
         series = tuple(
             (epoch.phase, epoch.epoch, *((name, value.hex()) for name, value in sorted(epoch.logs.items())))
             for epoch in self.epochs
             if epoch.phase != PRINTED_PHASE and process_of(epoch.phase) not in others
         )
-        return (weights, series) if series else None
+        return _hash((weights, series)) if series else None
+
+
+def _hash(values: object) -> bytes:
+    return hashlib.blake2b(repr(values).encode(), digest_size=16).digest()

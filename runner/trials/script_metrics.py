@@ -13,7 +13,7 @@ from __future__ import annotations
 import posixpath
 import re
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from runner.matrix.metric_patterns import EVENTS, compiled
 from runner.trials.record import PRINTED_PHASE, Epoch, Printed
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 LOG_BYTES = 64 * 1024**2
 """More than an engine ever keeps of a log."""
 LINE_BYTES = 4096
+_PIECE_BYTES = 64 * 1024
 MOST_LINES = 300_000
 """Of those that are not blank."""
 MOST_VALUES = 100_000
-"""Of one pattern."""
+"""Of one pattern: of more, the first ones and the last."""
 
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _LEFT_OUT = re.compile(rb"\[\.\.\. \d+ bytes left out \.\.\.\]")
@@ -53,24 +54,37 @@ def search_log(log: Path, patterns: Iterable[str]) -> dict[str, Printed]:
     searched = {text: (compiled(text), _Values()) for text in patterns}
     if not searched:
         return {}
+    cut = 0
     try:
         with log.open("rb") as stream:
-            data = stream.read(LOG_BYTES)
+            for number, line in enumerate(islice(shown_lines(_raw_lines(stream)), MOST_LINES), 1):
+                cut = number if _LEFT_OUT.fullmatch(line) else cut
+                for pattern, values in searched.values():
+                    match = pattern.regex.search(line)
+                    if match is not None:
+                        values.take(number, (match[pattern.group] or b"").decode("utf-8", "replace"))
     except OSError:
         return {}
-    cut = 0
-    for number, line in enumerate(islice(shown_lines(data), MOST_LINES), 1):
-        cut = number if _LEFT_OUT.fullmatch(line) else cut
-        for pattern, values in searched.values():
-            match = pattern.regex.search(line)
-            if match is not None:
-                values.take(number, (match[pattern.group] or b"").decode("utf-8", "replace"))
     return {text: values.printed(cut) for text, (_, values) in searched.items()}
 
 
-def shown_lines(data: bytes) -> Iterator[bytes]:
+def _raw_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """The lines of the first 64 MiB of a log; of a long one what a terminal would show in the end, or its head."""
+    line, left = b"", LOG_BYTES
+    while left > 0 and (piece := stream.readline(min(_PIECE_BYTES, left))):
+        left -= len(piece)
+        line += piece
+        if line.endswith(b"\n"):
+            yield line[:-1]
+            line = b""
+        elif len(line) > 2 * _PIECE_BYTES:
+            line = line[-_PIECE_BYTES:] if b"\r" in line or b"\x08" in line else line[:_PIECE_BYTES]
+    yield line
+
+
+def shown_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
     """The lines of an output that are not blank, as a terminal shows them in the end, each of at most 4,096 bytes."""
-    for raw in filter(None, data.split(b"\n")):
+    for raw in filter(None, lines):
         states = raw.replace(b"\x08", b"\r").split(b"\r") if b"\r" in raw or b"\x08" in raw else [raw]
         line = next((state for state in reversed(states) if state and not state.isspace()), b"")[: 2 * LINE_BYTES]
         line = _ESCAPE.sub(b"", line)[:LINE_BYTES] if b"\x1b" in line else line[:LINE_BYTES]
@@ -107,7 +121,10 @@ class _Values:
         value = number_of(text)
         if value is None:
             self._other = self._other or text[:80]
-        elif len(self._values) < MOST_VALUES:
+        else:
+            if len(self._values) >= MOST_VALUES:  # the last one says how it ended
+                self._lines.pop()
+                self._values.pop()
             self._lines.append(line)
             self._values.append(value)
 

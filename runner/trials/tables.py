@@ -8,7 +8,6 @@ what it could name, so that naming it later needs no new trial.
 from __future__ import annotations
 
 import csv
-import os
 import struct
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,12 +15,14 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING
 
 from runner.matrix.metric_patterns import EVENTS, is_readable
-from runner.trials.job_files import files_below, opened, opened_folder
+from runner.trials.job_files import files_below, opened, opened_folder, shown_path
 from runner.trials.record import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from runner.open_folder import OpenFolder
 
 
 TABLE_BYTES = 4 * 1024**2
@@ -45,13 +46,15 @@ Snapshot = dict[str, int]
 def snapshot(work: Path) -> Snapshot:
     """The files below a folder that could be tables, as they are now."""
     with opened_folder(work) as root:
-        return dict(_changes(root))
+        return {} if root is None else dict(_changes(root))
 
 
 def read_tables(work: Path, before: Mapping[str, int], globs: Sequence[str]) -> dict[str, Table]:
     """The tables below `work` that are new or changed since `before`, by their path; those that `globs` name first."""
     found: dict[str, Table] = {}
     with opened_folder(work) as root:
+        if root is None:
+            return {}
         written = [path for path, changed in _changes(root) if before.get(path) != changed]
         sized = sorted((not named(path, globs), _size(root, path), path) for path in written)
         rooms = {False: NAMED_VALUES, True: OTHER_VALUES}
@@ -60,7 +63,7 @@ def read_tables(work: Path, before: Mapping[str, int], globs: Sequence[str]) -> 
             if table is not None:
                 rooms[other] -= _numbers(table)
                 found[path] = table
-    return {path: found[path] for path in sorted(found)}
+    return {shown_path(path): found[path] for path in sorted(found)}
 
 
 def named(path: str, globs: Sequence[str]) -> bool:
@@ -72,23 +75,23 @@ def named(path: str, globs: Sequence[str]) -> bool:
     )
 
 
-def _changes(root: int) -> Iterator[tuple[str, int]]:
+def _changes(root: OpenFolder) -> Iterator[tuple[str, int]]:
     for path in files_below(root):
         if is_readable(path.rpartition("/")[2]):
             try:
-                yield path, os.stat(path, dir_fd=root, follow_symlinks=False).st_mtime_ns
+                yield path, root.status(path).st_mtime_ns
             except (OSError, ValueError):
                 continue
 
 
-def _size(root: int, path: str) -> int:
+def _size(root: OpenFolder, path: str) -> int:
     try:
-        return os.stat(path, dir_fd=root, follow_symlinks=False).st_size
+        return root.status(path).st_size
     except (OSError, ValueError):
         return 0
 
 
-def _read(root: int, path: str, room: int) -> Table | None:
+def _read(root: OpenFolder, path: str, room: int) -> Table | None:
     stream = opened(root, path)
     if stream is None:
         return None

@@ -10,6 +10,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from runner.trials import events
+from runner.trials.epoch_series import EpochSeries
+from runner.trials.process_testimony import OF_EVENT, UNSEEN, ProcessTestimony, TellingRoom
 from runner.trials.record import (
     ChildProcess,
     Epoch,
@@ -18,28 +20,17 @@ from runner.trials.record import (
     Phase,
     PreludeRun,
     ScriptException,
+    process_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runner.trials.record import Stage
 
-EPOCHS: Final = 100_000
-PHASES: Final = 20_000
-STEPS: Final = 2_000_000
 EVALUATIONS: Final = 500
 """So many of the first results are kept, and so many of the last."""
 CHILDREN: Final = 1000
-CONFIGS: Final = 300
-WARNINGS: Final = 10
-"""So many of a training are kept."""
-PROBE_ERRORS: Final = 20
-UNSEEN: Final = 20
-PRELUDES: Final = 100
 
 
-_OF_EVENT = {"event", "t", "process"}
 _FAILED_CHILD = {
     "subprocess.CalledProcessError",
     "torch.distributed.elastic.multiprocessing.errors.ChildFailedError",
@@ -49,23 +40,42 @@ _FAILED_CHILD = {
 """The exceptions that say no more than that another process failed."""
 
 
+_NEEDED = (events.Start, events.StageChange, events.Uncaught, events.Exit, events.Seeding)
+"""What the trial's first process tells once, or of which the last counts."""
+_BOUNDED_OTHERWISE = (
+    events.EpochEnd,
+    events.StepLosses,
+    events.Loop,
+    events.PhaseBegin,
+    events.PhaseEnd,
+    events.Evaluated,
+)
+
+
 class Testimony:
     """The sum of the events of a channel, of the trial's first process and of those that the script started."""
 
     def __init__(self) -> None:
-        self.first = ProcessTestimony()
+        self._room = TellingRoom()
+        self.first = ProcessTestimony(self._room)
         self._children: dict[int, ProcessTestimony] = {}
         self._phase_order: dict[str, int] = {}
         self._evaluation_counts = {"evaluate": 0, "score": 0}
         self._first_evaluations: list[Evaluation] = []
         self._last_evaluations: deque[Evaluation] = deque(maxlen=EVALUATIONS)
 
-    def take(self, event: events.Event) -> bool:
-        """Add an event; True where it fits those before it (one start, one beginning of a phase, no flood)."""
+    def take(self, event: events.Event, length: int = 0) -> bool:
+        """Add an event; True where it fits those before it (one start, one beginning of a phase, no flood).
+
+        `length` is that of its line: what all processes tell together is bounded.
+        """
+        of_first = event.process is None and isinstance(event, _NEEDED)
+        if not of_first and not isinstance(event, _BOUNDED_OTHERWISE) and not self._room.has_text(length):
+            return False
         if event.process is not None and isinstance(event, events.Start):
             if event.process in self._children or len(self._children) >= CHILDREN:
                 return False
-            self._children[event.process] = ProcessTestimony(self._name(event))
+            self._children[event.process] = ProcessTestimony(self._room, self._name(event))
         process = self.first if event.process is None else self._children.get(event.process)
         if process is None:
             return False
@@ -86,7 +96,8 @@ class Testimony:
 
     def _take_evaluation(self, event: events.Evaluated, process: ProcessTestimony) -> None:
         self._evaluation_counts[event.kind] += 1
-        fields = event.model_dump(exclude={*_OF_EVENT, "phase"})
+        fields = event.model_dump(exclude={*OF_EVENT, "phase"})
+        fields["logs"] = self._room.results.known(event.logs)
         phase = process.named(event.phase) if event.phase else ""
         found = Evaluation(number=self._evaluation_counts[event.kind], process=process.name, phase=phase, **fields)
         if len(self._first_evaluations) < EVALUATIONS:
@@ -152,7 +163,25 @@ class Testimony:
 
     def epochs(self) -> tuple[Epoch, ...]:
         """The epochs of fits and the blocks of equally many steps that stand for epochs in loops."""
-        return tuple(chain.from_iterable(process.epochs() for process in self._all()))
+        return self._series().epochs()
+
+    def thinned(self) -> str:
+        """What of the epochs was left out, and by which rule; empty where nothing was."""
+        return ". ".join(filter(None, (self._series().rule(), self._room.results.rule())))
+
+    def _series(self) -> EpochSeries:
+        """All epochs, process by process, those of fits before the blocks of its loops."""
+        by_process: dict[str, list[Epoch]] = {}
+        for epoch in self._room.series.epochs():
+            by_process.setdefault(process_of(epoch.phase), []).append(epoch)
+        series = EpochSeries(before=self._room.series)
+        for process in self._all():
+            told = by_process.pop(process.name, [])
+            for epoch in chain(told, process.loop_epochs({epoch.phase for epoch in told})):
+                series.add(epoch)
+        for epoch in chain.from_iterable(by_process.values()):  # a phase may have any name
+            series.add(epoch)
+        return series
 
     def steps(self) -> dict[str, tuple[float, ...]]:
         """The losses of single steps by phase, where they were asked for."""
@@ -193,200 +222,3 @@ class Testimony:
 
     def _all(self) -> list[ProcessTestimony]:
         return [self.first, *self._children.values()]
-
-
-class ProcessTestimony:
-    """The sum of the events of one process; `name` is empty for the one that the trial began with."""
-
-    def __init__(self, name: str = "") -> None:
-        self.name = name
-        self.exit: str | None = None
-        self.seeding: str | None = None
-        self.preludes: dict[str, PreludeRun] = {}
-        self.packages: dict[str, Package] = {}
-        self.configs: dict[str, str] = {}
-        self.probe_errors: list[str] = []
-        self.unseen: list[tuple[str, ...]] = []
-        self._start: events.Start | None = None
-        self._stage: events.StageChange | None = None
-        self._exception: events.Uncaught | None = None
-        self._epochs: list[Epoch] = []
-        self._loops: dict[str, events.Loop] = {}
-        self._steps: dict[str, list[float]] = {}
-        self._step_count = 0
-        self._phases: dict[str, events.PhaseBegin] = {}
-        self._ends: dict[str, events.PhaseEnd] = {}
-        self._warnings: dict[str, list[str]] = {}
-
-    def take(self, event: events.Event) -> bool:  # noqa: C901, PLR0911, PLR0912 - one case an event
-        """Add an event; True where it fits those before it (one start, one beginning of a phase, no flood)."""
-        match event:
-            case events.Start():
-                if self._start is not None:
-                    return False
-                self._start = event
-            case events.Seeding(mode=mode):
-                self.seeding = mode
-            case events.PreludeState(name=name):
-                if len(self.preludes) >= PRELUDES and name not in self.preludes:
-                    return False
-                self.preludes[name] = _prelude(event, self.preludes.get(name))
-            case events.StageChange():
-                self._stage = event
-            case events.PhaseBegin(name=name):
-                if name in self._phases or len(self._phases) >= PHASES:
-                    return False
-                self._phases[name] = event
-            case events.PhaseEnd(name=name):
-                if name not in self._phases:
-                    return False
-                self._ends[name] = event
-            case events.EpochEnd():
-                if len(self._epochs) >= EPOCHS:
-                    return False
-                self._epochs.append(self._epoch(event))
-            case events.StepLosses():
-                return self._take_losses(event)
-            case events.Loop(phase=phase):
-                if phase not in self._phases:
-                    return False
-                self._loops[phase] = event
-            case events.Evaluated():
-                return False
-            case events.Config(phase=phase, what=what, config=config):
-                if len(self.configs) >= CONFIGS:
-                    return False
-                self.configs[f"{phase}/{what}"] = config
-            case events.NotConverged():
-                return self._take_warning(event)
-            case events.Uncaught():
-                self._exception = event
-            case events.Packages(packages=packages):
-                self.packages = {name: Package(version=p.version, file=p.file) for name, p in packages.items()}
-            case events.Exit(kind=kind):
-                self.exit = kind
-            case events.UnseenStart(argv=argv):
-                if len(self.unseen) >= UNSEEN:
-                    return False
-                self.unseen.append(tuple(argv))
-            case events.ProbeError(place=place, message=message):
-                if len(self.probe_errors) >= PROBE_ERRORS:
-                    return False
-                self.probe_errors.append(f"{place}: {message}")
-        return True
-
-    def _take_warning(self, event: events.NotConverged) -> bool:
-        told = self._warnings.setdefault(event.phase, []) if event.phase in self._phases else None
-        if told is None or len(told) >= WARNINGS:
-            return False
-        told.append(event.message)
-        return True
-
-    def _take_losses(self, event: events.StepLosses) -> bool:
-        self._step_count += len(event.losses)
-        if self._step_count > STEPS:
-            return False
-        self._steps.setdefault(event.phase, []).extend(event.losses)
-        return True
-
-    @property
-    def started(self) -> bool:
-        """True where the probe said that it is there."""
-        return self._start is not None
-
-    @property
-    def python(self) -> str | None:
-        """The interpreter's exact release."""
-        return None if self._start is None else self._start.python
-
-    @property
-    def probe(self) -> str | None:
-        """The version of the probe."""
-        return None if self._start is None else self._start.probe
-
-    @property
-    def rank(self) -> int | None:
-        """Its number among those that train together."""
-        return None if self._start is None else self._start.rank
-
-    @property
-    def began_at(self) -> float:
-        """The start of the process, in seconds since 1970 by the trial's clock."""
-        return 0.0 if self._start is None else self._start.time
-
-    @property
-    def raised_at(self) -> float:
-        """The moment of the exception that nothing caught, by the same clock."""
-        return self.began_at + (0.0 if self._exception is None else self._exception.t)
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """The words that it was started with."""
-        return () if self._start is None else tuple(self._start.argv)
-
-    def named(self, phase: str) -> str:
-        """The name of a fit or loop of this process among those of all."""
-        return f"{self.name}:{phase}" if self.name else phase
-
-    def place(self) -> tuple[Stage, str]:
-        """Stage and phase that the process was in when it ended."""
-        last = self._exception or self._stage
-        return ("import", "") if last is None else (last.stage, self.named(last.phase) if last.phase else "")
-
-    def exception(self) -> ScriptException | None:
-        """The exception that nothing caught."""
-        if self._exception is None:
-            return None
-        fields = self._exception.model_dump(exclude={*_OF_EVENT, "phase"})
-        return ScriptException(**fields, phase=self.named(self._exception.phase) if self._exception.phase else "")
-
-    def phases(self) -> tuple[Phase, ...]:
-        """The fits and loops, in the order in which they began."""
-        return tuple(self._phase(begin) for begin in self._phases.values())
-
-    def epochs(self) -> tuple[Epoch, ...]:
-        """The epochs of fits and loops, then the blocks of equally many steps that stand for them in other loops."""
-        return (*self._epochs, *self._loop_epochs())
-
-    def steps(self) -> dict[str, tuple[float, ...]]:
-        """The losses of single steps by phase, where they were asked for."""
-        return {self.named(phase): tuple(losses) for phase, losses in self._steps.items()}
-
-    def _phase(self, begin: events.PhaseBegin) -> Phase:
-        end, loop = self._ends.get(begin.name), self._loops.get(begin.name)
-        return Phase(
-            name=self.named(begin.name),
-            model=begin.model,
-            planned_epochs=begin.planned_epochs,
-            steps=begin.steps if loop is None else loop.steps,
-            initial_weights=begin.initial_weights,
-            final_weights=None if end is None else end.final_weights,
-            finished=end is not None and not end.error,
-            raised=end is not None and end.error,
-            model_number=begin.model_number,
-            architecture=begin.architecture,
-            began_s=begin.t,
-            weight_norm=end.weight_norm if end is not None else None if loop is None else loop.weight_norm,
-            ended_s=begin.t + loop.seconds if loop is not None else None if end is None else end.t,
-            warnings=tuple(self._warnings.get(begin.name, ())),
-        )
-
-    def _epoch(self, event: events.EpochEnd) -> Epoch:
-        return Epoch(phase=self.named(event.phase), **event.model_dump(exclude={*_OF_EVENT, "phase"}))
-
-    def _loop_epochs(self) -> Iterator[Epoch]:
-        told = {epoch.phase for epoch in self._epochs}
-        for phase, loop in self._loops.items():
-            if self.named(phase) in told:
-                continue
-            for number in range(max(map(len, loop.logs.values()), default=0)):
-                logs = {name: values[number] for name, values in loop.logs.items() if number < len(values)}
-                yield Epoch(phase=self.named(phase), epoch=number + 1, logs=logs)
-
-
-def _prelude(event: events.PreludeState, before: PreludeRun | None) -> PreludeRun:
-    """The state of a prelude after an event; a failure stays known, whatever it says later."""
-    run = before or PreludeRun(name=event.name)
-    if event.state == "failed":
-        return run.model_copy(update={"error": event.note or "it failed"})
-    return run.model_copy(update={"applied": True, "note": event.note or run.note})

@@ -85,6 +85,7 @@ class Setting:
                 resources.disk_bytes,
                 resources.processes,
                 experiment.timeout_s,
+                *([["gpus", resources.gpus, resources.trials_per_gpu]] if resources.gpus else []),
             ],
             "seeded": self.seeded,
             "probe": probe,
@@ -99,6 +100,8 @@ class Trial:
 
     setting: Setting
     seed: int
+    pair: str = ""
+    """Shared with the trials of other cells that run in turn on the same processors; changes nothing that it does."""
 
     @cached_property
     def key(self) -> str:
@@ -154,14 +157,15 @@ def data_digest_of(mounts: Sequence[Mount], store: Store) -> str:
     """
     digest = hashlib.sha256()
     for mount in mounts:
-        for file in _files(mount.source):
+        for file in files_below(mount.source):
             digest.update(
                 f"{mount.target} {file.relative_to(mount.source).as_posix()} {_sha256(file, store)}\n".encode()
             )
     return digest.hexdigest()
 
 
-def _files(source: Path) -> Iterator[Path]:
+def files_below(source: Path) -> Iterator[Path]:
+    """The files of a folder, by name, links followed; a file is its own."""
     if not source.is_dir():
         yield source
         return

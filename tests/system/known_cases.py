@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from command import runner
 
+from runner.outcomes.outcome import Outcome, OutcomeKind
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 FOLDER = Path(__file__).parent / "cases"
 
@@ -48,7 +50,8 @@ def cases() -> list[Case]:
 def explained(case: Case, folder: Path, *, engine: str = "venv", timeout_s: float = 3600) -> dict[str, Any]:
     """The account of a case as data, made in a copy of it; what a copy has recorded before is not run again."""
     shutil.copytree(FOLDER / case.name, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".runner"))
-    words = ["explain", "matrix.yaml", *case.asked, "--engine", engine, "--format", "json"]
+    fix = ["--fix"] if "fix" in case.expected else []
+    words = ["explain", "matrix.yaml", *case.asked, *fix, "--engine", engine, "--format", "json"]
     done = runner(folder, *words, timeout_s=timeout_s)
     assert done.returncode == 0, done.stderr
     account: dict[str, Any] = json.loads(done.stdout)
@@ -60,7 +63,9 @@ def wrong(case: Case, account: Mapping[str, Any]) -> list[str]:
 
     `real`: whether there is a difference. `causes`: the sets of axes that make it. `components`: the packages that do
     it where an axis brought them along. `flips`: [axis, before, after] of all walks. `switches`: the standing of some.
-    `said`: words that some sentence must have; `unsaid`: words that none may have.
+    `said`: words that some sentence must have; `unsaid`: words that none may have. `fix`: what must be seen to work, or
+    `none`: its `kind`, texts that its sentence `says`, and that its `patch` has, its `requirements`, and `good`: cells
+    in which it must have come out good, as AXIS=VALUE,….
     """
     return list(_differences(case.expected, account))
 
@@ -76,6 +81,28 @@ def _differences(expected: Mapping[str, Any], account: Mapping[str, Any]) -> Ite
     sentences = " ".join((*account["sentences"], *account["unknown"], account["telling"]))
     yield from (f"nothing says: {words}" for words in expected.get("said", ()) if words not in sentences)
     yield from (f"something says: {words}" for words in expected.get("unsaid", ()) if words in sentences)
+    if "fix" in expected:
+        yield from _fix_differences(expected["fix"], account["fixes"])
+
+
+def _fix_differences(expected: Mapping[str, Any] | str, fixes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    working = [one for one in fixes if one["standing"] == "works"]
+    if expected == "none" or isinstance(expected, str) or not working:
+        tried = [f"{one['says']}: {one['standing']}" for one in fixes]
+        if working or expected != "none":
+            yield f"fix: expected {expected}, got {tried}"
+        return
+    best = working[0]
+    for key in ("kind", "requirements"):
+        if key in expected and expected[key] != best[key]:
+            yield f"fix {key}: expected {expected[key]}, got {best[key]} ({best['sentence']})"
+    for key, text in (("says", best["sentence"]), ("patch", best["diff"])):
+        yield from (f"fix {key}: {words} is not in {text}" for words in expected.get(key, ()) if words not in text)
+    for named in expected.get("good", ()):
+        wanted = dict(part.split("=", 1) for part in named.split(","))
+        cells = [one for one in best["cells"] if wanted.items() <= one["values"].items()]
+        if not cells or any(Outcome.parse(one["after"]).kind is not OutcomeKind.GOOD for one in cells):
+            yield f"fix: {named} is not good with it: {best['sentence']}"
 
 
 def _seen(account: Mapping[str, Any]) -> dict[str, Any]:

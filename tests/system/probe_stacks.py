@@ -21,6 +21,7 @@ import pytest
 from command import REPOSITORY
 from jsonschema import Draft202012Validator
 from torch_wheel import TORCH, beside, torch_wheel
+from waiting import PATIENCE_S
 
 import runner
 from runner.matrix.matrix_file import Matrix
@@ -60,7 +61,11 @@ MORE_STACKS = (
 )
 """Further ones that the probe is shown to be neutral on."""
 LOCKS = tuple(
-    REPOSITORY / folder for folder in ("locks", "experiments/locks", "tests/system/locks", "tests/system/kinds/locks")
+    REPOSITORY / folder
+    for folder in (
+        *("locks", "experiments/locks", "tests/system/locks", "tests/system/kinds/locks"),
+        "tests/system/cases/nested-frozen/locks",
+    )
 )
 
 
@@ -135,7 +140,7 @@ def execute(python: Path, folder: Path, script: str, *arguments: str, probe: boo
         env=variables,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_S,
         check=False,
         preexec_fn=lambda: os.sched_setaffinity(0, one),
     )

@@ -1,4 +1,7 @@
-"""A Docker engine of its own on a disk of its own, in memory, that a test may fill: nobody else's engine is touched."""
+"""A Docker engine of its own on a disk of its own, in memory, that a test may fill: nobody else's engine is touched.
+
+It may be one that does not see some folders of this machine, as an engine elsewhere sees none.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from runner.engines.protocol import Image
 
 MEGABYTE = 1024**2
 SIZE_BYTES = 500 * MEGABYTE
@@ -22,10 +27,21 @@ START_S = STOP_S = 60
 
 @dataclass(frozen=True, kw_only=True)
 class SmallEngine:
-    """A running engine: what DOCKER_HOST names it by, and the file system that it keeps its images on."""
+    """An engine in a folder: what DOCKER_HOST names it by, and the file system that it keeps its images on."""
 
-    host: str
-    disk: Path
+    folder: Path
+    hidden: tuple[Path, ...] = ()
+    """Folders that it does not see: in its own view of what is mounted they are empty."""
+    options: tuple[str, ...] = ()
+    """Further ones of the daemon."""
+
+    @property
+    def host(self) -> str:
+        return f"unix://{self.folder}/socket"
+
+    @property
+    def disk(self) -> Path:
+        return self.folder / "disk"
 
     @contextlib.contextmanager
     def full_but(self, free_bytes: int) -> Iterator[None]:
@@ -38,6 +54,26 @@ class SmallEngine:
         finally:
             filler.unlink()
 
+    @contextlib.contextmanager
+    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Start its daemon, and stop it by its own process in the end."""
+        # With `--bridge none` an engine removes the bridge docker0 that it finds: its own network has none.
+        hiding = [word for folder in self.hidden for word in (f"mount -t tmpfs tmpfs {folder}", "&&")]
+        command = ["unshare", "--net", "--mount", "--propagation", "private", "--"]
+        command += ["sh", "-c", " ".join([*hiding, 'exec "$0" "$@"']), "dockerd", "--data-root", self.disk / "data"]
+        command += ["--exec-root", self.folder / "exec", "--pidfile", self.folder / "pid"]
+        options = ["--host", self.host, "--bridge", "none", "--iptables=false", "--ip-forward=false"]
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [*command, *options, *self.options], stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            _wait_for(self.host, process, self.folder / "log")
+            yield process
+        finally:
+            process.terminate()
+            process.wait(STOP_S)
+
 
 def why_none() -> str:
     """Why no engine of its own can be started here; empty where one can."""
@@ -48,45 +84,24 @@ def why_none() -> str:
 
 
 @contextlib.contextmanager
-def small_engine() -> Iterator[SmallEngine]:
-    """Start an engine, and stop it by its own process in the end."""
-    folder = Path(tempfile.mkdtemp(prefix="engine-"))  # a socket's path may have 107 characters only
-    disk = folder / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_BYTES}", "tmpfs", disk], check=True)
+def small_engine(*options: str, starts: bool = True, hidden: Sequence[Path] = ()) -> Iterator[SmallEngine]:
+    """Make an engine, and start it, unless its test does that itself."""
+    folder = Path(tempfile.mkdtemp(prefix="engine-"))  # a socket's path has 107 characters at most
+    engine = SmallEngine(folder=folder, options=options, hidden=tuple(hidden))
+    engine.disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_BYTES}", "tmpfs", engine.disk], check=True)
     try:
-        with _daemon(folder, disk) as host:
-            yield SmallEngine(host=host, disk=disk)
+        with engine.running() if starts else contextlib.nullcontext():
+            yield engine
     finally:
-        subprocess.run(["umount", disk], check=True)
-        shutil.rmtree(folder)
+        subprocess.run(["umount", engine.disk], check=True)
+        shutil.rmtree(engine.folder)
 
 
-@contextlib.contextmanager
-def _daemon(folder: Path, disk: Path) -> Iterator[str]:
-    host = f"unix://{folder}/socket"
-    # With `--bridge none` an engine removes the bridge docker0 that it finds: in a network of its own there is none.
-    command = [
-        "unshare",
-        "--net",
-        "--",
-        "dockerd",
-        "--data-root",
-        disk / "data",
-        "--exec-root",
-        folder / "exec",
-        "--pidfile",
-        folder / "pid",
-    ]
-    options = ["--host", host, "--bridge", "none", "--iptables=false", "--ip-forward=false"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*command, *options], stdout=log, stderr=log, start_new_session=True)
-    try:
-        _wait_for(host, process, folder / "log")
-        yield host
-    finally:
-        process.terminate()
-        process.wait(STOP_S)
+def copy_image(image: Image, engine: SmallEngine) -> None:
+    """Copy an image from the machine's engine to another one."""
+    with subprocess.Popen(["docker", "-H", "unix:///var/run/docker.sock", "save", image.reference], stdout=-1) as saved:
+        subprocess.run(["docker", "-H", engine.host, "load"], stdin=saved.stdout, check=True, capture_output=True)
 
 
 def _wait_for(host: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -56,11 +56,13 @@ def build(folder: Path, six: str) -> tuple[int, str]:
 
 
 def is_full(said: str, doing: str) -> bool:
-    return said.startswith(f"The disk of the Docker engine is full (while {doing}") and "`clean`" in said
+    return said.startswith(f"The disk of the Docker engine is full (while {doing}") and "`clean --older-than 0`" in said
 
 
 def plan(folder: Path) -> str:
-    return runner(folder, "plan", "--engine", "docker").stdout
+    done = runner(folder, "plan", "--engine", "docker")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.usefixtures("cpython_3_7")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,11 @@ import pytest
 from tiny_lock import tiny_lock, tiny_wheelhouse
 
 import docker
+from runner.cache import cache_folder
 from runner.engines.docker import environment_images
 from runner.engines.docker.base_images import FROM
 from runner.engines.docker.buildkit import Builder, build_client
-from runner.engines.docker.docker_engine import DockerToolchain
+from runner.engines.docker.container_toolchain import DockerToolchain
 from runner.engines.docker.environment_images import EnvironmentImages
 from runner.engines.docker.interpreter_files import write_tar
 from runner.environments.interpreters import newest_of
@@ -228,7 +230,15 @@ def test_uv_in_a_container_uses_the_images_cpython_and_leaves_nothing(
     docker_engine: DockerEngine, client: DockerClient, tmp_path: Path
 ) -> None:
     images = EnvironmentImages(client, docker_engine._bases, Builder(build_client))
-    toolchain = DockerToolchain(client=client, image=images.interpreter(PYTHON, lambda _: None), owner="test-of-uv")
+    interpreter = images.interpreter(PYTHON, lambda _: None)
+    never = threading.Event()
+    toolchain = DockerToolchain(
+        client=client,
+        image=interpreter,
+        owner="test-of-uv",
+        interrupted=never,
+        files=docker_engine._files_of(cache_folder()),
+    )
     found = toolchain.uv(["python", "find"], folder=tmp_path)
     assert found.returncode == 0, found.stderr
     assert found.stdout.startswith("/usr/local/bin/python")

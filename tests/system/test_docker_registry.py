@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
 import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
-from waiting import until
+from registries import images_of, push, registry_here
 
 import docker
-from runner.engines.docker.base_images import RegistryImages
 from runner.errors import MachineError
 
 if TYPE_CHECKING:
@@ -22,39 +18,13 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
-CONFIG = """\
-version: 0.1
-storage: {{filesystem: {{rootdirectory: {folder}}}}}
-http: {{addr: "localhost:{port}"}}
-"""
-
-
-def images_of(client: DockerClient, folder: Path) -> RegistryImages:
-    return RegistryImages(client, tags=folder / "base-images.toml", lock=folder / "base-images.lock")
 
 
 @pytest.fixture
 def registry(tmp_path: Path, not_run: Callable[[str], None]) -> Iterator[str]:
     """The address of an empty registry."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        not_run("Debian's docker-registry is not installed")
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    (tmp_path / "registry.yml").write_text(CONFIG.format(folder=tmp_path / "registry", port=port))
-    process = subprocess.Popen([str(program), "serve", tmp_path / "registry.yml"], stderr=subprocess.DEVNULL)
-    try:
-        until(lambda: answers(port), "an answer of the registry")
+    with registry_here(tmp_path, not_run) as port:
         yield f"localhost:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("localhost", port)) == 0
 
 
 @pytest.fixture
@@ -62,15 +32,6 @@ def client() -> Iterator[DockerClient]:
     made = docker.from_env()
     yield made
     made.close()
-
-
-def push(client: DockerClient, tag: str, content: bytes, folder: Path) -> None:
-    """Put an image with one file into the registry, and take it out of the engine."""
-    (folder / "Dockerfile").write_text("FROM scratch\nCOPY file /file\n")
-    (folder / "file").write_bytes(content)
-    image, _ = client.images.build(path=str(folder), tag=tag)
-    assert "error" not in client.images.push(tag)
-    client.images.remove(str(image.id), force=True)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from tiny_lock import LIMITS, containers_of, containers_with, ended, job_of
 
 import docker
 from runner.engines.docker.container import OWNER, ContainerJob
-from runner.engines.ownership import this_runner
 from runner.engines.protocol import Cut, Image, Mount
+from runner.runner_mark import this_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +114,7 @@ def test_links_that_lead_out_of_the_container_are_not_followed(
 
 def test_sweeping_removes_the_containers_of_dead_runners_only(docker_engine: DockerEngine, docker_image: Image) -> None:
     said = subprocess.run(
-        [sys.executable, "-c", "from runner.engines.ownership import this_runner; print(this_runner())"],
+        [sys.executable, "-c", "from runner.runner_mark import this_runner; print(this_runner())"],
         capture_output=True,
         text=True,
         check=True,

@@ -139,6 +139,7 @@ def test_the_world_of_a_job_is_its_own_and_nothing_of_the_users(
     assert not os.path.lexists(world["tempdir"]) or world["tempdir"] == "/tmp"  # a short name, so that sockets fit in
     assert world["socket"].startswith(world["tempdir"])
     assert found == {
+        "CUDA_VISIBLE_DEVICES": "",
         "HOME": layout.home,
         "LANG": "C.UTF-8",
         "LOGNAME": "runner",

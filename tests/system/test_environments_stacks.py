@@ -14,6 +14,7 @@ from runner.environments.index.connection import index_address
 from runner.environments.interpreters import HostToolchain, download, newest_of
 from runner.environments.lock import Environment, Layer, Lock, Unresolvable
 from runner.environments.lockfile import difference
+from runner.environments.processes import Processes
 from runner.environments.wheelhouse import fetch
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(600)]
@@ -24,7 +25,7 @@ PYTHONS = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8", "3.7", "3.6")
 
 
 def toolchain(python):
-    return HostToolchain(newest_of(python) or download(python))
+    return HostToolchain(newest_of(python) or download(python, Processes()))
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ AT_ONCE = 2
 def _chosen() -> Iterator[object]:
     for kind in kinds():
         for engine in ("venv", "docker"):
-            if ALL or (not kind.long and (kind.cheap or engine == "venv")):
+            if ALL or (not kind.long and (kind.cheap or kind.docker or engine == "venv")):
                 marks = [*([] if kind.cheap else [pytest.mark.slow]), *([pytest.mark.docker] * (engine == "docker"))]
                 marks += [pytest.mark.torch] * (kind.stack in WITH_TORCH)
                 yield pytest.param(kind, engine, marks=marks, id=f"{engine}: {kind.kind}")

@@ -17,7 +17,7 @@ from runner.reports import pages
 from runner.reports.pages import matrix_page
 from runner.reports.past_runs import News, continued, news_of
 from runner.reports.site import write_site
-from runner.session.results import excerpt
+from runner.trials.job_files import excerpt
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,7 +1,8 @@
 """Each switch of the catalogue in a real environment: it says that it was applied, and what it is for is different.
 
 Switches that don't get in each other's way share a process; one without any of them shows what it is like as it is.
-With RUNNER_ALL_STACKS=1 on two further stacks, too large for CI's share of time.
+With RUNNER_ALL_STACKS=1 on two further stacks, too large for CI's share of time. Those that take a script of their own
+to be seen are in `test_switches_alone.py`.
 """
 
 from __future__ import annotations
@@ -96,50 +97,6 @@ look("promotion", lambda: str((np.ones(2, "float32") + np.float64(3)).dtype))
 look("decay", lambda: round(float(model.optimizer.get_config()["rho"]), 3))
 print(json.dumps(seen, default=str))
 """
-
-
-FROZEN_LATE = """
-import json
-import numpy as np
-if "{flavour}" == "keras":
-    import keras
-else:
-    from tensorflow import keras
-x = np.random.RandomState(0).rand(16, 4) + 20
-model = keras.models.Sequential([keras.layers.BatchNormalization(input_shape=(4,))])
-model.layers[0].trainable = False
-model.compile("sgd", "mse")
-print(json.dumps({{"loss": float(model.fit(x, x, batch_size=8, epochs=1, verbose=0).history["loss"][0])}}))
-"""
-"""Frozen once it is part of a graph: moving statistics leave the numbers as they are, and the loss at 0."""
-
-
-SMALL_BATCHES = """
-import json
-import numpy as np
-import keras
-x = 3 * np.random.RandomState(0).randn(4, 1, 1, 3).astype("float32")
-layer = keras.layers.BatchNormalization(momentum=0.9)
-model = keras.models.Sequential([layer, keras.layers.Flatten(), keras.layers.Dense(1)])
-model.compile("sgd", "mse")
-model.fit(x, np.zeros((4, 1)), batch_size=2, epochs=2, verbose=0, shuffle=False)
-print(json.dumps({"variance": [float(value) for value in layer.get_weights()[3]]}))
-"""
-"""Images of one pixel in pairs: a sample's variance is twice that of the batch."""
-
-
-ZERO_VECTOR = """
-import json
-import keras
-import tensorflow as tf
-zero = tf.zeros((1, 3))
-with tf.GradientTape() as tape:
-    tape.watch(zero)
-    unit = keras.ops.normalize(zero, axis=-1)
-gradient = tape.gradient(unit, zero).numpy()
-print(json.dumps({"unit": unit.numpy().tolist(), "gradient": [str(value) for value in gradient[0]]}))
-"""
-"""The unit vector of a vector of zeros."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,43 +229,6 @@ def test_a_switch_says_that_it_was_applied_and_what_it_is_for_is_different(
     looked_at = {what for what, _, _ in one.changes.values()}
     expected = [{change[0]: change[side] for change in one.changes.values()} for side in (1, 2)]
     assert [{what: seen[what] for what in looked_at} for seen in (before, run.result)] == expected
-
-
-@pytest.mark.parametrize("flavour", ["keras", "tf.keras"])
-def test_a_layer_that_is_frozen_once_it_is_part_of_a_graph_infers_too(
-    flavour: str, stack: Callable[[str], Path], tmp_path: Path
-) -> None:
-    switch = Prelude(name="infers", source=catalogue()["frozen-batchnorm-infers"].source)
-    script = FROZEN_LATE.format(flavour=flavour)
-    losses = [run_with(preludes, stack(TF1), tmp_path, script).result["loss"] for preludes in ([], [switch])]
-    assert losses[0] > 100
-    assert losses[1] < 0.01
-
-
-def test_keras_3_keeps_the_variance_that_keras_2_kept(stack: Callable[[str], Path], tmp_path: Path) -> None:
-    switch = Prelude(name="sample", source=catalogue()["normalization-sample-variance"].source)
-    two, three, switched = (
-        run_with(preludes, stack(name), tmp_path, SMALL_BATCHES).result["variance"]
-        for name, preludes in ((TF2, []), (KERAS3, []), (KERAS3, [switch]))
-    )
-    assert switched == pytest.approx(two, rel=1e-5)
-    assert three != pytest.approx(two, rel=0.1)
-
-
-def test_the_gradient_of_a_zero_vectors_unit_vector_is_undefined_where_its_root_sees_0(
-    stack: Callable[[str], Path], tmp_path: Path
-) -> None:
-    def gradient(*names: str) -> list[str]:
-        preludes = [Prelude(name=name, source=catalogue()[name].source) for name in names]
-        run = run_with(preludes, stack(KERAS3), tmp_path, ZERO_VECTOR)
-        assert all(run.channel.preludes[name].applied for name in names)
-        assert run.result["unit"] == [[0.0, 0.0, 0.0]]
-        return list(run.result["gradient"])
-
-    assert gradient() == ["10000000.0"] * 3
-    assert gradient("unguarded-unit-length") == ["nan"] * 3
-    (tmp_path / "preludes" / "00-unguarded-unit-length.py").unlink()
-    assert gradient("guarded-unit-length") == ["10000000.0"] * 3
 
 
 @pytest.mark.parametrize(("name", "flavour"), [(TF1, "keras"), (TF1, "tf.keras"), (TF2, "tf.keras")])

@@ -14,9 +14,19 @@ import pytest
 from probe_stacks import CONTRIB, KERAS3, MORE_STACKS, TF1, TF2, TF_KERAS, Run, execute, stack
 from test_probe_neutral import FOUNDING
 
+from runner.investigate.call_difference import Stage, parse_calls
 from runner.investigate.trace import Trace, parse_trace
 from runner.investigate.trace_difference import Where, first_difference
-from runner.preludes.prelude import INITIAL_FILE, TRACE_FILE, fixed_order, initial_weights, lay_out, tracing
+from runner.preludes.prelude import (
+    CALLS_FILE,
+    INITIAL_FILE,
+    TRACE_FILE,
+    calls,
+    fixed_order,
+    initial_weights,
+    lay_out,
+    tracing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,12 +88,12 @@ FURTHER = [
 
 
 def traced(
-    python: Path, folder: Path, script: str, *arguments: str, tools: tuple[...] = (), **env: str
+    python: Path, folder: Path, script: str, *arguments: str, tools: tuple[...] = (), fit: int = 1, **env: str
 ) -> tuple[Run, Trace]:
     """A run with the tracer behind other tools, and its trace."""
     preludes = folder / "preludes"
     shutil.rmtree(preludes, ignore_errors=True)
-    lay_out((*tools, tracing(20)), preludes)
+    lay_out((*tools, tracing(20, fit)), preludes)
     run = execute(python, folder, script, *arguments, RUNNER_PRELUDES=str(preludes), RUNNER_SEED="99", **env)
     assert run.exit_code == 0, run.errors
     assert [told.error for told in run.channel.preludes.values() if not told.applied or told.error] == []
@@ -125,6 +135,49 @@ def test_a_traced_run_ends_bit_for_bit_as_one_without(
         assert {slot.kind for slot in trace.slots} >= {"m", "v"}
         assert all(step.loss is not None and step.learning_rate for step in trace.steps.values())
         assert trace.steps[19].batch is not None
+
+
+RESTORED = """
+import json, sys
+import numpy as np
+if sys.argv[1] == "keras":
+    import keras
+else:
+    from tensorflow import keras
+x = np.random.RandomState(0).rand(64, 4).astype("float32")
+y = x.sum(axis=1)
+model = keras.models.Sequential([keras.layers.Dense(8, activation="relu", input_shape=(4,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+stop = keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, min_delta=9.0, restore_best_weights=True)
+model.fit(x, y, epochs=5, validation_data=(x, y), callbacks=[stop], verbose=0)
+def batches():
+    while True:
+        yield x[:8], y[:8]
+fit = model.fit if sys.argv[2] == "fit" else model.fit_generator
+fit(batches(), steps_per_epoch=2, epochs=1, verbose=0)
+print(json.dumps({"loss": float(np.ravel(model.evaluate(x, y, verbose=0))[0]), "later": model.predict(x[:2]).tolist()}))
+"""
+"""Weights that a callback restores, a generator, and a second fit."""
+
+
+@pytest.mark.parametrize(
+    ("name", "flavour", "fit"), [(TF1, "keras", "generator"), (TF2, "tf.keras", "fit"), (KERAS3, "keras", "fit")]
+)
+def test_what_calls_are_given_do_and_return_is_seen_and_nothing_changes(
+    name: str, flavour: str, fit: str, stack: Callable[[str], Path], tmp_path: Path
+) -> None:
+    bare = execute(stack(name), tmp_path, RESTORED, flavour, fit, RUNNER_SEED="99")
+    run, trace = traced(stack(name), tmp_path, RESTORED, flavour, fit, tools=(calls(),), fit=2)
+    assert run.result == bare.result
+    assert list(trace.steps) == [1, 2], "of the second fit alone"
+    seen = {one.place: one for one in parse_calls((tmp_path / CALLS_FILE).read_text())}
+    second = "fit 2: x" if fit == "fit" else "fit_generator 1: generator"
+    for place, shape in (("fit 1: x", (64, 4)), ("fit 1: validation_data[1]", (64,)), (f"{second}, item 1[0]", (8, 4))):
+        assert (seen[place].dtype, seen[place].shape) == ("float32", shape)
+    assert seen["fit 1, after epoch 2: training was stopped"].kind is Stage.DID
+    assert seen["fit 1, after epoch 2: set_weights"].text == "4 arrays"
+    assert seen["fit 1: epochs"].number == 2
+    assert seen["predict 1: returned"].shape == (2, 1)
 
 
 def test_the_founding_pair_parts_at_the_first_update_of_the_recurrent_kernel(

@@ -63,6 +63,27 @@ def test_a_lock_is_installed_once_and_found_from_then_on(engine: VenvEngine, whe
     assert len(said) == 1
 
 
+@pytest.mark.parametrize("python", sorted({interpreter.minor for interpreter in find_interpreters()}))
+def test_bytecode_of_a_wheel_is_compiled_once_a_cpython_and_linked_from_then_on(
+    python: str, engine: VenvEngine, wheelhouse: Wheelhouse
+) -> None:
+    lock = tiny_lock(wheelhouse, python)
+    (package,) = lock.packages
+    other = replace(lock, packages=(replace(package, hashes=(*package.hashes, f"sha256:{'0' * 64}")),))
+    images = [engine.make(one, wheelhouse, silent, labels={}) for one in (lock, other)]
+    first, second = (next(Path(one.reference).glob("lib/*/*/__pycache__/tiny.*.pyc")) for one in images)
+    assert images[0].reference != images[1].reference
+    assert first.stat().st_ino == second.stat().st_ino
+    code = "import tiny, sys; print(tiny.__cached__, tiny.__loader__.get_code('tiny').co_filename)"
+    python_of_second = Path(images[1].reference) / "bin" / "python"
+    said = subprocess.run([python_of_second, "-v", "-c", code], capture_output=True, text=True, check=True)
+    assert f"matches {second.parent.parent / 'tiny.py'}" in said.stderr  # it was loaded, and not compiled again
+    assert said.stdout.split() == [str(second), str(second.parent.parent / "tiny.py")]
+    for image in images:
+        assert engine.remove_image(image.reference)
+    assert not list(Path(images[0].reference).parent.rglob("*.pyc"))
+
+
 def test_threads_that_want_the_same_lock_install_it_once(engine: VenvEngine, wheelhouse: Wheelhouse) -> None:
     lock = tiny_lock(wheelhouse, PYTHON)
     said: list[str] = []

@@ -12,7 +12,7 @@ import pytest
 from tiny_lock import SCRIPTS, THIS_PYTHON, job_of, processes_of, tiny_lock, tiny_wheelhouse
 from waiting import PATIENCE_S, until
 
-from runner.engines.ownership import OWNER, end_orphans
+from runner.engines.orphans import OWNER, end_orphans
 from runner.engines.venv import venv_job
 from runner.engines.venv.venv_engine import VenvEngine
 from runner.errors import EngineLostError, MachineError

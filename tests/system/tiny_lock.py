@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 import docker
-from runner.engines import ownership
+from runner.engines import orphans
 from runner.engines.docker import container
 from runner.engines.protocol import Job, JobFolder, Limits
 from runner.environments.lock import Environment, Layer, Lock, LockedPackage
@@ -71,7 +71,7 @@ def tiny_lock(wheelhouse: Wheelhouse, python: str) -> Lock:
 def job_of(script: str, root: Path, *, env: Mapping[str, str] | None = None, **changes: Any) -> Job:
     """A job for a script of `scripts/` in a new folder; `changes` are fields of Job, `limits` among them."""
     folder = JobFolder(root=root / "job")
-    folder.work.mkdir(parents=True)
+    folder.work.mkdir(parents=True, exist_ok=True)
     folder.channel.touch()
     folder.metrics.touch()
     shutil.copy(SCRIPTS / script, folder.work)
@@ -105,7 +105,7 @@ def processes_of(key: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(ownership.TRIAL) == key and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(orphans.TRIAL) == key and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except psutil.Error:
             continue

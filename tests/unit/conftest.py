@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import write_matrix
+from fake_engine import FakeEngine, world_of, write_matrix
+
+from runner.cli.app import run_command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +56,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_matrix(tmp_path / "here")
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("RUNNER_CONFIG", str(tmp_path / "config.toml"))
-    for name in ("RUNNER_ENGINE", "RUNNER_BASE"):
+    for name in ("RUNNER_ENGINE", "RUNNER_BASE", "RUNNER_RUNTIME"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "here"
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    """An engine that takes no time; a file of tests may have one of its own."""
+    return FakeEngine()
+
+
+@pytest.fixture
+def command(engine: FakeEngine) -> Callable[[str], int]:
+    """Give a line to the command line over the engine; its exit code."""
+    return lambda line: run_command_line(line.split(), world_of(engine))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -12,14 +13,16 @@ from typing import TYPE_CHECKING
 from runner.engines.protocol import Ending, EngineKind, Image, Room, StoredImage
 from runner.environments.lock import Environment, Layer, LockedPackage
 from runner.environments.lockfile import finished, write
-from runner.errors import BuildFailedError, EngineLostError
+from runner.errors import BuildFailedError, EngineLostError, MachineError
 from runner.laboratory.equipment import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from runner.engines.protocol import Job
+    from runner.engines.gpu import Gpu
+    from runner.engines.protocol import Job, JobFolder
     from runner.environments.lock import Lock
     from runner.session.results import Results
 
@@ -50,8 +53,12 @@ class FakeEngine:
     """What a trial says that it took."""
     exits: Callable[[Job], int] = lambda _job: 0
     """The exit code of a trial; it fails after its training."""
+    devices: tuple[Gpu, ...] = ()
     broken: dict[str, BuildFailedError] = field(default_factory=dict)
     """What can not be made, by the name of the lock."""
+
+    def disk(self, folder: JobFolder, limit_bytes: int) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def run(self, image: Image, job: Job) -> Ending:
         seed = int(job.env["RUNNER_SEED"])
@@ -87,6 +94,14 @@ class FakeEngine:
             duration_s=self.duration_s,
             peak_memory_bytes=10_000_000,
         )
+
+    def use(self, image: Image) -> bool:
+        return True
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        if not self.devices:
+            raise MachineError("`resources: gpus` needs an NVIDIA GPU.")
+        return self.devices
 
     def describe(self) -> str:
         return f"{self.kind.value}: nothing is real"

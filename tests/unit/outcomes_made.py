@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runner.matrix.cell_id import CellId
 from runner.outcomes.judged_cell import JudgedCell
 from runner.outcomes.outcome import Outcome
+from runner.outcomes.tally import tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +27,8 @@ def made(label: str, cell: Mapping[str, str]) -> JudgedCell:
         converged=0,
         counted=0,
         flags=(),
-        trials=(),
+        counts=tally(()),
+        lacking=0,
         example=None,
     )
 

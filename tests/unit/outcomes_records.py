@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from matrix_files import matrix
 
 from runner.matrix.cell_id import CellId
+from runner.matrix.cells import expand
 from runner.matrix.model import Seeds
+from runner.outcomes.assembly import ResultInput, result_of
 from runner.outcomes.judged_cell import JudgedCell, judge_cell
+from runner.outcomes.judged_matrix import judge_matrix
 from runner.outcomes.judging import verdict_of
 from runner.trials.record import Epoch, Phase, Record, ScriptException
+
+if TYPE_CHECKING:
+    from runner.outcomes.result import CellResult
 
 LEARNS = (2.3, 0.3, 0.15, 0.14, 0.139, 0.139)
 BREAKS = (2.3, 9.0, float("nan"), float("nan"), float("nan"), float("nan"))
@@ -66,3 +74,23 @@ def cell(name: str, *series: tuple[float, ...], **changes: Any) -> tuple[CellId,
 def outcome(name: str, *series: tuple[float, ...], **changes: Any) -> JudgedCell:
     """The outcome of such a cell."""
     return judge_cell(*cell(name, *series, **changes), Seeds())
+
+
+def cell_result(*series: tuple[float, ...], name: str = "1.13.1", **changes: Any) -> CellResult:
+    """The cell of a result whose trials reported these losses."""
+    values, trials = cell(name, *series, **changes)
+    only = judge_matrix([(values, trials)], Seeds())
+    made = matrix({"tensorflow": [name]})
+    found = result_of(
+        ResultInput(
+            matrix=made,
+            matrix_text="",
+            cells=expand(made),
+            judged=only,
+            compared={},
+            locks={},
+            made_at="2026-01-01T00:00:00+00:00",
+            runner_version="0",
+        )
+    )
+    return found.cells[0]

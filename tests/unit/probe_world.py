@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from waiting import PATIENCE_S
 
 import runner
 from runner.trials.channel import Channel, read_channel
@@ -129,7 +130,9 @@ def run(
     if probe:
         variables["RUNNER_CHANNEL"] = str(channel)
     command = [str(python), *(arguments or ("train.py",))]
-    done = subprocess.run(command, cwd=work, env=variables, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        command, cwd=work, env=variables, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     return Told(done.returncode, done.stdout, done.stderr, channel)
 
 

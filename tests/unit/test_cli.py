@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import MATRIX, FakeEngine, lost, world_of, write_matrix
+from fake_engine import MATRIX, FakeEngine, lost
 
 from runner.cli.app import run_command_line
 from runner.errors import BuildFailedError, NoEngineError
@@ -20,27 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Command = Callable[[str], int]
-
-
-@pytest.fixture
-def engine() -> FakeEngine:
-    return FakeEngine()
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "here"
-    write_matrix(folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("RUNNER_CONFIG", str(tmp_path / "config.toml"))
-    for name in ("RUNNER_ENGINE", "RUNNER_BASE"):
-        monkeypatch.delenv(name, raising=False)
-    return folder
-
-
-@pytest.fixture
-def command(engine: FakeEngine) -> Command:
-    return lambda line: run_command_line(line.split(), world_of(engine))
 
 
 def test_a_first_word_that_is_no_command_means_run(
@@ -283,33 +260,6 @@ def test_logs_prints_what_the_trials_of_one_cell_wrote(
     assert command("logs six=1.15.0,script=a.py --seed 9") == 2
 
 
-def test_clean_removes_images_and_keeps_records_unless_asked(command: Command, engine: FakeEngine, here: Path) -> None:
-    command("run")
-    assert command("clean --older-than 100000") == 0
-    assert engine.removed == []
-    assert command("clean") == 0
-    assert engine.removed == ["image"]
-    engine.ran.clear()
-    command("run")
-    assert engine.ran == []
-    assert command("clean --records") == 0
-    command("run")
-    assert len(engine.ran) == 8
-
-
-def test_clean_keeps_the_images_that_were_used_last(command: Command, engine: FakeEngine, here: Path) -> None:
-    (image,) = engine.images()
-    days = {"older": 1, "newest": 9, "old": 5}
-    stored = tuple(
-        replace(image, reference=name, last_used=datetime(2026, 1, day, tzinfo=UTC)) for name, day in days.items()
-    )
-    engine.images = lambda: stored  # type: ignore[method-assign]
-    assert command("clean --keep-last 3") == 0
-    assert engine.removed == []
-    assert command("clean --keep-last 1") == 0
-    assert engine.removed == ["older", "old"]
-
-
 def test_a_plan_of_many_cells_has_a_line_an_environment(
     command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -322,66 +272,28 @@ def test_a_plan_of_many_cells_has_a_line_an_environment(
     assert lines[-1].startswith("240 cells under venv: 0 trials finished")
 
 
-def test_a_dockerfile_is_printed_for_one_environment(
-    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert command("build --print-dockerfile six=1.16.0") == 0
-    assert capsys.readouterr().out == "FROM base-of-six-1.16.0\n"
-    assert command("build --print-dockerfile script=a.py") == 2
-    assert "means 2 environments; name one of them" in capsys.readouterr().err
-
-
-def test_two_locks_are_told_apart(
-    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert command("lock diff six=1.15.0 six=1.16.0") == 0
-    out = capsys.readouterr().out
-    assert "1.15.0" in out
-    assert "1.16.0" in out
-    assert command("lock diff six=1.15.0 six=1.15.0") == 0
-    assert "the same" in capsys.readouterr().out
-    assert command("lock diff six=1.15.0 script=a.py") == 2
-    assert "means 2 environments; name one of them" in capsys.readouterr().err
-
-
-def test_a_lock_that_is_missing_or_was_edited_fails_the_check_and_is_named(
-    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert command("lock --check") == 0
-    capsys.readouterr()
-    lock = here / "locks" / "six-1.16.0.txt"
-    lock.write_text(lock.read_text().replace("sha256:0", "sha256:1"))
-    assert command("lock --check --format json") == 1
-    found = {row["environment"]: row["lock"] for row in json.loads(capsys.readouterr().out)}
-    assert found["six-1.15.0"] == "ok"
-    assert "six-1.16.0.txt was edited by hand" in found["six-1.16.0"]
-    assert command("run") == 2
-    assert "six-1.16.0.txt was edited by hand" in capsys.readouterr().err
-    lock.unlink()
-    assert command("lock --check") == 1
-    assert "there is none yet" in capsys.readouterr().out
-
-
 def test_the_configuration_file_gives_defaults_and_is_checked(
     command: Command, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[tuple[str, str]] = []
+    asked: list[tuple[str, str, str]] = []
 
-    def open_engine(choice: str, *, base: str, before: object) -> tuple[FakeEngine, str]:
-        asked.append((choice, base))
+    def open_engine(choice: str, *, base: str, before: object, runtime: str) -> tuple[FakeEngine, str]:
+        asked.append((choice, base, runtime))
         return FakeEngine(), ""
 
     def command(line: str) -> int:
         return run_command_line(line.split(), World(engine=open_engine))
 
     config = tmp_path / "config.toml"
-    config.write_text('engine = "docker"\nbase = "offline"\n')
+    config.write_text('engine = "docker"\nbase = "offline"\nruntime = "runsc"\n')
     command("plan")
     monkeypatch.setenv("RUNNER_ENGINE", "venv")
+    monkeypatch.setenv("RUNNER_RUNTIME", "kata")
     command("plan")
     command("plan --engine auto --base registry")
-    assert asked == [("docker", "offline"), ("venv", "offline"), ("auto", "registry")]
+    assert asked == [("docker", "offline", "runsc"), ("venv", "offline", "kata"), ("auto", "registry", "kata")]
     for wrong, message in [
+        ("runtime = 3", "runtime is no text"),
         ("engin = 1", "there is no setting 'engin'"),
         ('engine = "vm"', "it can be auto, docker, venv"),
         ("=", "config.toml: "),

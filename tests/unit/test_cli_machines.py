@@ -34,19 +34,10 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "here"
-    write_matrix(folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("RUNNER_CONFIG", str(tmp_path / "config.toml"))
+def here(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("ACTIONS", "STEP_SUMMARY", "WORKSPACE", "SERVER_URL", "REPOSITORY", "SHA"):
         monkeypatch.delenv(f"GITHUB_{name}", raising=False)
-    return folder
-
-
-@pytest.fixture
-def command(engine: FakeEngine) -> Command:
-    return lambda line: run_command_line(line.split(), world_of(engine))
+    return here
 
 
 def keep_results(folder: Path, engine: FakeEngine) -> None:

@@ -6,9 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_engine import FakeEngine, world_of
-
-from runner.cli.app import run_command_line
+from fake_engine import FakeEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +21,6 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake.losses = lambda _job, seed: (1.0, 0.5, 1e-6 * (seed + 1))
     monkeypatch.setattr("runner.reports.pages.bundle", lambda: b"// a library")
     return fake
-
-
-@pytest.fixture
-def command(engine: FakeEngine) -> Command:
-    return lambda line: run_command_line(line.split(), world_of(engine))
 
 
 def test_publish_writes_a_site_beside_the_matrix_and_again_from_its_results_alone(

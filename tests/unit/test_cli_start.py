@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runner.environments.lock import Environment
+    from runner.laboratory.cluster.errand import Facts
+    from runner.laboratory.equipment import World
+    from runner.laboratory.laboratory import Named
     from runner.matrix.template import Proposal
 
     Command = Callable[[str], int]
@@ -145,6 +148,36 @@ def test_a_pin_is_a_question_where_the_project_does_not_pin_what_is_tried(tmp_pa
     assert found.packages == ("matplotlib", "pandas<3")
     assert [question.partition(" ")[2].split()[0] for question in found.questions] == ["matplotlib==1.5.1"]
     assert "# requirements: [requirements.txt]     # too old\n" in template(found)
+
+
+def test_a_refused_line_leaves_the_rest_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import sklearn, pandas\n")
+    lines = ["pandas<3", "-e git+https://host.example/x", "rich[jupyter]>=13; python_version > '3.7'", "tqdm==4.66.0"]
+    (tmp_path / "requirements.txt").write_text("\n".join([*lines, "./elsewhere"]))
+    found = propose(tmp_path, "train.py")
+    assert found.packages == ("pandas<3", 'rich[jupyter]>=13; python_version > "3.7"', "tqdm")
+    assert found.requirements.refused.startswith("requirements.txt:2: ")
+    assert [line.partition(" ")[0] for line in found.requirements.left] == ["requirements.txt:5:"]
+    assert [question.split()[1] for question in found.questions] == ["tqdm==4.66.0"]
+    assert [one.text for one in made(tmp_path).packages] == list(found.packages)
+    assert propose(tmp_path, "train.py", Refusals(requirements="too old")).packages == ("pandas<3",)
+
+
+def test_a_variable_that_the_script_can_not_do_without_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import os, numpy, own\nfrom os import environ\n"
+        "place = os.environ['DATA_DIR'], os.environ['HOME'], environ['RATE']\n"
+        "os.environ['SET'] = '1'\nprint(os.environ['SET'], os.environ.get('MAYBE'), os.environ['no\\nname'])\n"
+    )
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "own.py").write_text("import os\nif 'ASKED' in os.environ:\n    print(os.environ['ASKED'])\n")
+    found = propose(tmp_path, "train.py")
+    assert found.variables == {"DATA_DIR": "train.py:3", "RATE": "train.py:3"}
+    assert made(tmp_path).experiment.env == (("PYTHONPATH", "src"),)
+    text = (tmp_path / "matrix.yaml").read_text().replace("  env: {PYTHON", "  # {PYTHON")
+    (tmp_path / "matrix.yaml").write_text(text.replace("  # env: {PYTHON", "  env: {PYTHON"))
+    names = [name for name, _ in Matrix.load(tmp_path / "matrix.yaml").experiment.env]
+    assert sorted(names) == ["DATA_DIR", "PYTHONPATH", "RATE"], "the comment is an entry as it stands"
 
 
 def project(folder: Path, files: dict[str, str]) -> None:
@@ -312,3 +345,24 @@ def test_init_tries_out_what_the_project_asks_for_and_writes_no_lock(here: Path)
     refused = "# requirements: [requirements.txt]     # with it, torch=1.13.1 can't be had: no rich\n"
     assert refused in (here / "new.yaml").read_text()
     assert not (here / "locks").exists()
+
+
+def test_doctor_asks_the_cluster_that_a_run_would_take_and_looks_at_the_store_alone_where_asked(
+    command: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, str]] = []
+
+    def asking(_: Path, named: Named, __: World) -> dict[str, Facts]:
+        asked.append((named.cluster, named.runtime))
+        raise UsageError("no such cluster")
+
+    monkeypatch.setattr("runner.laboratory.laboratory.facts_of_workers", asking)
+    (here / "config.toml").write_text('cluster = "tcp://configured:1"\nruntime = "runsc"\n')
+    monkeypatch.setenv("RUNNER_CONFIG", str(here / "config.toml"))
+    assert command("doctor") == 4
+    monkeypatch.setenv("RUNNER_CLUSTER", "tcp://set:1")
+    assert command("doctor") == 4
+    assert command("doctor --cluster tcp://named:1") == 4
+    assert asked == [(f"tcp://{one}:1", "runsc") for one in ("configured", "set", "named")]
+    assert command("doctor --store") == 0
+    assert len(asked) == 3

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_engine import FakeEngine, world_of, write_matrix
-from test_explain_investigation import TEXT, VERSIONS, FakeCatalog, good, stuck, values
+from six_releases import TEXT, VERSIONS, FakeCatalog, good, stuck, values
 
 from runner.cli.app import run_command_line
+from runner.explain import fix as fixing
 from runner.outcomes.account import Account
+from runner.outcomes.tried_fix import FixKind
+from runner.scripts.added_lines import added_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from runner.engines.protocol import Job
 
 
 if TYPE_CHECKING:
@@ -36,6 +41,15 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("RUNNER_CONFIG", str(tmp_path / "config.toml"))
     return tmp_path / "here"
+
+
+@pytest.fixture
+def one_edit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the one edit that is tried be a line `MEND = 1`."""
+    edits = lambda text, _path: [] if "MEND" in text else added_lines(text, ["MEND = 1"])  # noqa: E731
+    monkeypatch.setattr(
+        fixing, "edits_for", lambda ill: list(ill.edit(FixKind.EDIT, "MEND = 1", "a test says so", edits))
+    )
 
 
 @pytest.fixture
@@ -120,6 +134,8 @@ def test_bisect_tells_every_flip_as_text_and_as_data(
         ("explain --good script --bad script=b.py", "is not an axis and a value"),
         ("explain", "Run the matrix first"),
         (f"explain {PAIR} --budget soon", "--budget: "),
+        ("run --explain --budget soon", "--budget: "),
+        ("run --budget 1h", "--budget bounds what --explain runs"),
         ("bisect --axis script --only six=1.0.0", "no order to bisect"),
         ("bisect --axis six", "Which cell?"),
         ("bisect --axis six --only six=1.0.0,script=a.py", "Name the two ends"),
@@ -134,3 +150,129 @@ def test_wrong_use_gets_one_message_and_exit_code_2(
     assert message in said
     assert "Traceback" not in said
     assert engine.ran == []
+
+
+def test_every_distinct_flip_is_explained_once_under_one_budget_and_its_cells_lead_to_its_account(
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide = TEXT.replace("six: [1.0.0, 1.15.0]", "six: [1.0.0, 1.5.0, 1.10.0, 1.15.0]")
+    (here / "matrix.yaml").write_text(wide)
+    engine.losses = lambda job, seed: stuck(seed) if values(job)["six"] in {"1.10.0", "1.15.0"} else good(seed)
+    assert command("run") == 0
+    capsys.readouterr()
+    assert command("explain --all --every minor --dry-run") == 0
+    assert capsys.readouterr().err.count("six 1.5.0 → 1.10.0") == 1
+    assert command("explain --all --format json") == 0
+    (account,) = [Account.model_validate(one) for one in json.loads(capsys.readouterr().out)]
+    assert (account.good.values["six"], account.bad.values["six"]) == ("1.5.0", "1.10.0")
+    assert {(one["six"], one["script"]) for one in account.cells} == {
+        (six, script) for six in ("1.10.0", "1.15.0") for script in ("a.py", "b.py")
+    }
+    ran = len(engine.ran)
+    assert command("explain --all") == 0
+    assert len(engine.ran) == ran, "what was explained is not asked again"
+    assert "Is it real?" not in capsys.readouterr().err
+    assert command("explain --all --thorough") == 0
+    assert "Is it real?" in capsys.readouterr().err, "but what a proven cause had left out is"
+    assert command("publish") == 0
+    result = json.loads((here / "reports/site/results.json").read_text())
+    led = {(one["values"]["six"], tuple(one.get("accounts", ()))) for one in result["cells"]}
+    assert ("1.15.0", (account.id,)) in led
+    assert ("1.0.0", ()) in led
+
+
+def test_a_budget_that_ends_leaves_flips_for_the_next_call_and_says_so(
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.losses = lambda job, seed: good(seed) if values(job) == {"six": "1.0.0", "script": "a.py"} else stuck(seed)
+    engine.exits = lambda job: int(values(job)["script"] == "b.py")
+    assert command("run --explain --budget 1h") == 0
+    capsys.readouterr()
+    assert command("explain --all --format json") == 0
+    both = json.loads(capsys.readouterr().out)
+    assert len(both) == 2, "one for each reason"
+    for kept in (here / ".runner/accounts").iterdir():
+        kept.unlink()
+    assert command("run --again six=1.0.0,script=a.py") == 0
+    ran = len(engine.ran)
+    capsys.readouterr()
+    assert command("explain --all --max-trials 1") == 0
+    assert "The budget ended before 2 of 2 flips were explained." in capsys.readouterr().err
+    assert len(engine.ran) == ran
+    assert command("explain --good six=1.0.0,script=a.py --bad six=1.15.0,script=a.py --all") == 2
+
+
+def test_every_flip_gets_its_fix_and_a_patch_of_its_own_under_one_budget(
+    command: Command, engine: FakeEngine, here: Path, one_edit: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix = here / "matrix.yaml"
+    matrix.write_text(TEXT.replace("six: [1.0.0, 1.15.0]", "six: [1.0.0, 1.5.0, 1.15.0]"))
+
+    def losses(job: Job, seed: int) -> Sequence[float]:
+        bad = {"a.py": "1.5.0", "b.py": "1.15.0"}[values(job)["script"]]
+        mended = "MEND" in (job.folder.work / values(job)["script"]).read_text()
+        return stuck(seed) if values(job)["six"] == bad and not mended else good(seed)
+
+    def breaks(job: Job) -> int:
+        return int(values(job)["script"] == "b.py" and losses(job, 0) == stuck(0))
+
+    engine.losses, engine.exits = losses, breaks
+    assert command("run") == 0
+    capsys.readouterr()
+    assert command("explain --all --format json") == 0
+    plain = [Account.model_validate(one) for one in json.loads(capsys.readouterr().out)]
+    assert [one.fixes for one in plain] == [(), ()]
+    assert command("explain --all --fix --format json") == 0
+    told = [Account.model_validate(one) for one in json.loads(capsys.readouterr().out)]
+    assert [one.id for one in told] == [one.id for one in plain], "those that lack a fix are asked for it"
+    assert [one.fixes[0].says for one in told] == ["MEND = 1", "MEND = 1"]
+    assert [one.fixes[0].cells[0].values["script"] for one in told] == [one.bad.values["script"] for one in told]
+    assert sum(one.trials for one in told) == sum(len(one.fixes[0].cells) * 4 for one in told), (
+        "the trials of each account are its own"
+    )
+    for one in told:
+        assert (here / f"fix-{one.id}.patch").read_text() == one.fixes[0].diff
+        assert f"fix-{one.id}.patch" not in (here / one.bad.values["script"]).read_text()
+    ran = len(engine.ran)
+    assert command("explain --all --fix") == 0
+    assert len(engine.ran) == ran
+    for options in ("--fix-all-cells", "--fix --write", "--fix-for newest"):
+        assert command(f"explain --all {options}") == 2
+
+
+def test_a_later_explain_without_fixes_keeps_those_that_were_run_for_the_same_script(
+    command: Command, engine: FakeEngine, here: Path, one_edit: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.losses = lambda job, seed: (
+        stuck(seed)
+        if values(job)["six"] == "1.15.0" and "MEND" not in (job.folder.work / values(job)["script"]).read_text()
+        else good(seed)
+    )
+    question = "explain --good six=1.0.0,script=a.py --bad six=1.15.0,script=a.py --format json"
+
+    def told(line: str) -> Account:
+        capsys.readouterr()
+        assert command(line) == 0
+        return Account.model_validate_json(capsys.readouterr().out)
+
+    fixed = told(f"{question} --fix")
+    assert fixed.fixes[0].works
+    again = told(question)
+    assert (again.fixes, again.advice, again.sentences) == (fixed.fixes, fixed.advice, fixed.sentences)
+    (kept,) = (here / ".runner/accounts").glob("*.json")
+    assert Account.model_validate_json(kept.read_text()).fixes == fixed.fixes
+    (here / "a.py").write_text("print('another script')\n")
+    assert told(question).fixes == (), "these were run with another script"
+    assert told(f"{question} --fix").fixes[0].works
+    text = (here / "matrix.yaml").read_text()
+    (here / "matrix.yaml").write_text(text.replace("loss < 1e-4", "loss < 1e-3"))
+    assert told(question).fixes == (), "these were judged by another rule"
+
+
+def test_where_nothing_is_good_there_is_nothing_to_explain(
+    command: Command, engine: FakeEngine, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.losses = lambda _job, seed: stuck(seed)
+    command("run")
+    assert command("explain --all") == 0
+    assert "No recorded cell is good while another fails" in capsys.readouterr().err

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner.engines.docker import container
-from runner.engines.docker.container import LAYOUT, mounts, prepare, settings
+from runner.engines.docker.base_images import seccomp_profile
+from runner.engines.docker.container import LAYOUT, settings
+from runner.engines.docker.mounted_files import MountedFiles
 from runner.engines.job_limits import Seen
 from runner.engines.protocol import Cut, Job, JobFolder, Limits, Mount
 from runner.engines.world import world_of
@@ -33,7 +35,7 @@ def job(tmp_path: Path) -> Job:
 
 
 def test_a_container_is_hardened_and_limited(job: Job) -> None:
-    given = settings(job, world_of(job, LAYOUT), user="1000:1000", owner="me")
+    given = settings(job, world_of(job, LAYOUT), user="1000:1000", owner="me", mounts=[])
     expected = {
         "command": ["/env/bin/python", "train.py", "--epochs", "3"],
         "user": "1000:1000",
@@ -41,7 +43,7 @@ def test_a_container_is_hardened_and_limited(job: Job) -> None:
         "network_mode": "none",
         "read_only": True,
         "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
+        "security_opt": ["no-new-privileges", f"seccomp={seccomp_profile().read_text()}"],
         "init": True,
         "pids_limit": 64,
         "mem_limit": LIMITS.memory_bytes,
@@ -62,19 +64,20 @@ def test_a_container_is_hardened_and_limited(job: Job) -> None:
         "core": 0,
     }
     job = replace(job, network=True)
-    given = settings(job, world_of(job, LAYOUT), user="1:1", owner="me")
+    given = settings(job, world_of(job, LAYOUT), user="1:1", owner="me", mounts=[])
     assert (given["network_mode"], given["extra_hosts"]) == ("bridge", {})
 
 
 def test_only_the_jobs_own_folders_and_files_can_be_written(job: Job, tmp_path: Path) -> None:
     job = replace(job, mounts=(Mount(source=tmp_path, target="~/.keras/datasets"), Mount(source=tmp_path, target="d")))
-    seen = {mount["Target"]: mount["ReadOnly"] for mount in mounts(world_of(job, LAYOUT))}
+    with MountedFiles().given("image", world_of(job, LAYOUT), {}) as mounts:
+        seen = {mount["Target"]: mount["ReadOnly"] for mount in mounts}
     assert seen == {
         "/work": False,
         "/home/runner": False,
         "/tmp": False,
-        "/runner/channel": False,
-        "/runner/metrics": False,
+        "/runner/record/channel": False,
+        "/runner/record/metrics": False,
         "/runner/probe": True,
         "/home/runner/.keras/datasets": True,
         "/work/d": True,
@@ -87,7 +90,7 @@ def test_the_places_of_mapped_data_belong_to_the_job(job: Job, tmp_path: Path) -
     (job.folder.work / "link").symlink_to(tmp_path / "file")
     targets = ((tmp_path / "file", "data/one.csv"), (tmp_path / "folder", "~/sets/two"))
     job = replace(job, mounts=tuple(Mount(source=source, target=target) for source, target in targets))
-    user = prepare(job, world_of(job, LAYOUT))
+    user = MountedFiles().prepare(job, world_of(job, LAYOUT))
     uid = int(user.partition(":")[0])
     assert uid != 0
     made = (job.folder.work / "data" / "one.csv", job.folder.home / "sets" / "two", job.folder.work / "train.py")
@@ -135,6 +138,6 @@ def test_data_that_trials_may_not_read_is_the_machines_trouble_and_not_the_scrip
     (folder / "train.csv").chmod(0o600)
     closed = replace(job, mounts=(Mount(source=folder, target="data"),))
     with pytest.raises(MachineError, match=r"train\.csv can't be read by trials(.|\n)*chmod -R o\+rX"):
-        prepare(closed, world_of(closed, LAYOUT))
+        MountedFiles().prepare(closed, world_of(closed, LAYOUT))
     (folder / "train.csv").chmod(0o644)
-    prepare(closed, world_of(closed, LAYOUT))
+    MountedFiles().prepare(closed, world_of(closed, LAYOUT))

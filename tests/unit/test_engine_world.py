@@ -41,6 +41,7 @@ def test_a_trial_is_told_where_its_folders_its_channel_and_the_probe_are(layout:
     assert world.command == (f"{layout.environment}/bin/python", "train.py")
     assert world.start == layout.work
     assert {**world.variables, **world.probing, "TMPDIR": layout.tmp} == {
+        "CUDA_VISIBLE_DEVICES": "",
         "HOME": layout.home,
         "LANG": "C.UTF-8",
         "LOGNAME": "runner",

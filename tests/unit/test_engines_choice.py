@@ -8,6 +8,8 @@ import pytest
 
 from runner.engines import choice
 from runner.engines.choice import BARE, MADE, PULLED, open_engine
+from runner.engines.docker.daemon import unusual_runtime
+from runner.engines.protocol import runtime_of, under_runtime
 from runner.errors import MachineError, NoEngineError, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Docker]]:
     def of(*, engine: str = "", registry: str = "", offline: str = "") -> list[Docker]:
         opened: list[Docker] = []
 
-        def docker(base: str) -> Docker:
+        def docker(base: str, _runtime: str) -> Docker:
             if engine:
                 raise NoEngineError(f"{engine}.\nDo that.")
             opened.append(Docker(base, registry if base == "registry" else offline))
@@ -56,8 +58,10 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Docker]]:
     return of
 
 
-def way_of(engine: str = "auto", base: str = "auto", before: Way | None = None) -> tuple[Way, list[str]]:
-    found, notes = open_engine(engine, base=base, before=before)
+def way_of(
+    engine: str = "auto", base: str = "auto", before: Way | None = None, runtime: str = ""
+) -> tuple[Way, list[str]]:
+    found, notes = open_engine(engine, base=base, before=before, runtime=runtime)
     return found.way, notes.splitlines()  # type: ignore[attr-defined]
 
 
@@ -108,3 +112,63 @@ def test_the_way_of_the_last_run_comes_first_where_it_still_works_and_is_told(
     machine(offline="not root any more")
     assert way_of(before=MADE) == (PULLED, ["not root any more: they are pulled."])
     assert way_of(base="registry", before=MADE) == (PULLED, [])
+
+
+def test_who_names_a_runtime_of_containers_never_runs_without_a_container_unless_they_name_that(
+    machine: Callable[..., list[Docker]],
+) -> None:
+    machine(registry="no host", offline="not root")
+    assert way_of(before=BARE)[0] == BARE
+    assert way_of(before=BARE, runtime="runsc")[0] == PULLED
+    assert way_of("venv", runtime="runsc")[0] == BARE
+    machine(engine="nothing answers")
+    with pytest.raises(NoEngineError, match="nothing answers"):
+        way_of(runtime="runsc")
+
+
+class Client:
+    """An engine with runtimes."""
+
+    def __init__(self, default: str) -> None:
+        self.default = default
+
+    def info(self) -> dict[str, object]:
+        return {"Runtimes": {"runc": {}, "runsc": {}}, "DefaultRuntime": self.default}
+
+
+@pytest.mark.parametrize(
+    ("named", "default", "unusual"),
+    [
+        ("", "runc", ""),
+        ("runc", "runc", ""),
+        ("runsc", "runc", "runsc"),
+        ("", "runsc", "runsc"),
+        ("runc", "runsc", "runc"),
+    ],
+)
+def test_a_runtime_that_is_not_the_usual_one_is_part_of_what_trials_stand_on(
+    named: str, default: str, unusual: str
+) -> None:
+    found = unusual_runtime(Client(default), named)  # type: ignore[arg-type]
+    assert found == unusual
+    assert runtime_of(under_runtime("sha256:0", found)) == unusual
+    assert under_runtime("sha256:0", "") == "sha256:0"
+
+
+def test_a_runtime_that_the_engine_has_not_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match=r"has no runtime 'kata'; it has runc, runsc\. Register it"):
+        unusual_runtime(Client("runc"), "kata")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("system", "name"), [("win32", "Windows"), ("darwin", "macOS")])
+@pytest.mark.parametrize("engine", ["venv", "auto"])
+def test_a_system_that_has_no_virtual_environments_for_trials_says_what_works_there(
+    machine: Callable[..., list[Docker]], engine: str, system: str, name: str
+) -> None:
+    machine(engine="nothing listens there")
+    with pytest.raises(
+        NoEngineError, match=rf"on Linux alone: this is {name}\.\nStart Docker Desktop, .*`check`.*no engine"
+    ):
+        open_engine(engine, base="auto", system=system)
+    machine()
+    assert open_engine("auto", base="auto", system=system)[0].way == PULLED  # type: ignore[attr-defined]

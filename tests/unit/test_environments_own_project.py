@@ -3,6 +3,7 @@
 import os
 import zipfile
 from dataclasses import replace
+from subprocess import CompletedProcess
 
 import pytest
 from matrix_files import loaded, mistakes_in
@@ -153,6 +154,32 @@ def test_a_build_for_one_cpython_that_fails_is_that_environments(project):
     rewritten(project / "backend.py", "raise RuntimeError('no such luck')")
     with pytest.raises(BuildFailedError, match="no such luck"):
         own_wheel(own, PYTHON, lambda: toolchain(PYTHON), print)
+
+
+class WithoutCompiler:
+    """A toolchain in which every build ends for lack of a compiler."""
+
+    identity = "a base image"
+    place = "in the base image"
+    with_compiler = "use another engine"
+
+    def __init__(self, compiling):
+        self.compiling = compiling
+
+    def build(self, source, options, *, folder):
+        said = "error: command 'gcc' failed: No such file or directory"
+        return CompletedProcess([source, *options], 1, stdout="", stderr=said)
+
+
+def test_what_has_no_compiler_leaves_it_to_this_machine_where_the_base_is_of_it_else_says_what_to_do(project):
+    (project / "tag.txt").write_text(BINARY)
+    own = described(project)
+    with pytest.raises(BuildFailedError) as failed:
+        own_wheel(own, PYTHON, lambda: WithoutCompiler(None), print)
+    assert f"must be compiled for CPython {PYTHON}, and there is no compiler in the base image" in str(failed.value)
+    assert "under packages: (./wheels/x.whl) in place of install:" in str(failed.value)
+    assert failed.value.passing
+    assert own_wheel(own, PYTHON, lambda: WithoutCompiler(toolchain(PYTHON)), print).name == f"mine-1.0-{BINARY}.whl"
 
 
 def test_its_dependencies_join_the_packages_and_those_that_are_an_axis_are_left_to_it(project, tmp_path):

@@ -107,7 +107,6 @@ def test_build_tools_of_a_later_time_do_not_come_into_the_environment(fake):
     for version, day in (("40", "2018-01-01"), ("54", "2021-02-01"), ("99", "2026-05-01")):
         fake.add_wheel("setuptools", version, day)
     fake.add_wheel("old", "1.0", "2019-01-01", ["setuptools"])
-    # an old base with a CPython of today: its sources may be built with tools that know this CPython
     assert content(resolved("old==1.0", python=PYTHON))["setuptools"] == "40"
     asked_for = resolved("old==1.0", python=PYTHON, packages=("setuptools",))
     assert content(asked_for)["setuptools"] == "40"
@@ -144,12 +143,31 @@ def test_a_requirement_that_no_longer_parses_loses_its_bound_not_its_release(fak
     assert content(lock)["yaml"] == "5"
 
 
+def test_bounds_and_conditions_that_nobody_can_compare_end_no_run(fake):
+    long = "9" * 5000
+    fake.add_wheel("x", "1", "2025-01-01")
+    fake.add_wheel("keras", "2.3", "2026-06-20", ["yaml>=6", f"numpy<{long}", f"x; python_version > '{long}'"])
+    fake.add_wheel("keras", "2.4", "2026-06-20", ["yaml>=6", "x; python_version ~= '3'"])
+    for version in ("2.3", "2.4"):
+        lock = resolved("tensorflow==2.0", f"keras=={version}")
+        assert content(lock).items() >= {"yaml": "6", "numpy": "1.0"}.items()
+        assert [name for name, _ in lock.exemptions] == ["keras", "yaml"]
+
+
 def test_only_files_that_may_be_installed_are_locked(fake):
     fake.add_wheel("tensorflow", "2.0", "2026-03-01", ["numpy"], tag="cp27-cp27mu-manylinux1_x86_64")
     fake.add("tensorflow-2.0.tar.gz", b"source", "2026-03-01")
     lock = resolved("tensorflow==2.0", "keras==2.0")
     (hash_,) = next(package.hashes for package in lock.packages if package.name == "tensorflow")
     assert hash_ == f"sha256:{fake.pages['tensorflow'][0]['hashes']['sha256']}"
+
+
+def test_a_release_that_refuses_the_cpython_gives_way_to_an_older_one(fake):
+    fake.add_wheel("late", "1.0", "2026-03-01", ["futures"])
+    fake.add_wheel("futures", "3.1", "2026-01-01")
+    for version in ("3.2", "3.3"):
+        fake.add_wheel("futures", version, "2026-02-01", requires_python="<3")
+    assert content(resolved("late==1.0")) == {"late": "1.0", "futures": "3.1"}
 
 
 def test_what_can_not_be_together_has_the_resolvers_reason(fake):

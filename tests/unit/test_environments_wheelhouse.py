@@ -198,9 +198,18 @@ def test_a_build_that_fails_ends_with_the_builders_last_words(fake):
     fake.add("source-1.0.tar.gz", sdist("source", "1.0", BACKEND.format(trouble=trouble)), "2024-01-01")
     with pytest.raises(BuildFailedError, match=r"source-1\.0\.tar\.gz can't be built") as error:
         fetched(lock_of(locked(fake, "source-1.0.tar.gz")))
-    assert error.value.stage == "install"
+    assert (error.value.stage, error.value.passing) == ("install", False)
     first = "source-1.0.tar.gz can't be built: RuntimeError: no compiler for this in 2024"
     assert str(error.value).partition("\n")[0] == first
+
+
+def test_a_build_whose_tools_no_server_gave_may_do_next_time(fake, monkeypatch):
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    project = '[build-system]\nrequires = ["tool @ http://127.0.0.1:9/tool-1.0-py3-none-any.whl"]\n'
+    fake.add("source-1.0.tar.gz", sdist("source", "1.0", "", project), "2024-01-01")
+    with pytest.raises(BuildFailedError, match=r"source-1\.0\.tar\.gz can't be built") as error:
+        fetched(lock_of(locked(fake, "source-1.0.tar.gz")))
+    assert error.value.passing
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from made_account import made_account
 
 from runner.explain.account_sentences import flips_sentence, sentences_of, unknown_of
+from runner.explain.fix import Mended
 from runner.outcomes.account import (
     Account,
     Bisection,
@@ -17,11 +18,13 @@ from runner.outcomes.account import (
     NameLookup,
     RemovedName,
     SearchEnding,
+    Share,
     SwitchFinding,
     SwitchStanding,
     TraceFinding,
     Tried,
 )
+from runner.outcomes.tried_fix import Fix, FixKind, FixStanding, advice_of
 
 CURES = SwitchFinding(
     name="cures",
@@ -122,6 +125,99 @@ def test_every_kind_of_finding_has_one_sentence_that_names_its_evidence(
     assert len(naming(made_account(**{**bare, **finding}), *evidence)) == 1
 
 
+def test_the_first_three_sentences_say_what_since_when_and_what_to_do_without_statistics() -> None:
+    first = list(sentences_of(made_account()))[:3]
+    assert first == [
+        "With import keras the training ends at NaN; with import tf.keras it does not.",
+        "Along the releases of tensorflow it breaks with 1.9.0 (1.8.0 is the last before it).",
+        "It passes once variables are resource variables: that is the cause.",
+    ]
+
+
+def test_what_a_budget_left_unasked_is_not_told_as_not_to_be_found() -> None:
+    bare = {"bisections": (), "switches": (), "removed": None}
+    for ended in (False, True):
+        account = Mended(fixes=()).told_in(made_account(**bare, ended=ended), trials=0)
+        told = (list(sentences_of(account))[2], *account.advice)
+        assert ["the budget" in one for one in told] == [ended, ended]
+    (one,) = advice_of([Fix(kind=FixKind.EDIT, says="x", because="y", standing=FixStanding.UNTRIED)], ended=True)
+    assert one == "Not run, since the budget ended first: x."
+
+
+@pytest.mark.parametrize(
+    ("flip", "told"),
+    [((0, 1), "it breaks with 2.1.0 (2.1.2 is the first after it)."), ((1, 4), "somewhere between 1.15.5 and 2.1.0.")],
+)
+def test_releases_that_were_walked_backwards_are_told_so(flip: tuple[int, int], told: str) -> None:
+    places = [(place.values["tensorflow"], place.told, place.counts.trials) for place in WALKED.places]
+    _, since, *_ = sentences_of(made_account(bisections=(walked(*places, flip=flip),)))
+    assert since.endswith(told)
+
+
+def test_where_nothing_mends_it_the_last_of_several_good_spans_is_named() -> None:
+    (walked,) = made_account().bisections
+    places = [
+        place.model_copy(update={"told": Decision.GOOD if number in {0, 2} else Decision.BAD})
+        for number, place in enumerate(walked.places)
+    ]
+    flips = [Flip(before=number, after=number + 1, breaks=number != 1, probability=0.98) for number in range(3)]
+    several = walked.model_copy(update={"places": tuple(places), "flips": tuple(flips)})
+    said = list(sentences_of(made_account(bisections=(several,), switches=())))[2]
+    assert said.endswith(f"tensorflow {places[2].values['tensorflow']} is the last release that was seen to pass.")
+
+
+def test_an_axis_that_only_brought_the_culprit_along_is_called_innocent_first() -> None:
+    cause = CAUSE.model_copy(
+        update={"factors": CAUSE.factors[:1], "coupled": (), "inseparable": "numpy 1.21.0 has no wheel for CPython 3.7"}
+    )
+    sentences = list(sentences_of(made_account(causes=(cause,))))
+    assert sentences[0].startswith(
+        "python 3.7 → 3.8 makes no difference by itself: with numpy 1.16.0, python 3.8 is good."
+    )
+    assert "no wheel for CPython 3.7" in sentences[0]
+    assert not any("alone makes the difference" in one for one in sentences)
+
+
+def test_a_switch_that_only_avoids_the_fault_is_a_way_round_and_never_the_cause() -> None:
+    around = CURES.model_copy(update={"standing": SwitchStanding.WAY_ROUND, "reversed": None, "reversed_counts": None})
+    said = list(sentences_of(made_account(switches=(around,))))
+    assert said[2].startswith("A way round: it passes where variables are resource variables")
+    assert not any("caused by" in one or "the cause." in one for one in said)
+    part = Share(name="one", does="x", alone=Counts(good=1, bad=7, trials=8))
+    joint = CURES.model_copy(update={"name": "one + other", "parts": (part, part.model_copy(update={"name": "other"}))})
+    assert naming(made_account(switches=(joint,)), "with one alone it passes in 1 of 8 trials", "other")
+
+
+def test_a_level_that_tells_two_cells_apart_is_the_only_meaning_of_passing_in_its_sentence() -> None:
+    (sentence,) = naming(made_account(leveled=True), "The difference is real")
+    assert "converges" not in sentence
+    assert "median final 1e-08" in sentence
+
+
+def test_what_moves_a_part_is_told_and_then_nothing_is_said_to_move_none() -> None:
+    some = IDLE.model_copy(update={"standing": SwitchStanding.PARTIAL, "on": Counts(good=8, bad=8, trials=16)})
+    assert naming(made_account(switches=(some,)), "moves a part", "8 of 16")
+    assert not any("no switch" in one for one in unknown_of(made_account(switches=(some,)), ended=False))
+
+
+def test_what_calls_are_given_otherwise_is_told_first_and_why_switches_were_spared() -> None:
+    given = TraceFinding(sentence="Before the model: x is object.", step=0, recorded=0, last=0, given=True)
+    account = made_account(trace=given, switches=(), spared=17)
+    said = list(sentences_of(account))
+    assert said[0].endswith("it does not. Before the model: x is object.")
+    assert sum("x is object" in one for one in said) == 1
+    assert any("17 further switches" in one and "before the model" in one for one in unknown_of(account, ended=False))
+    proven = made_account(spared=1)
+    assert any("1 further switch," in one and "proven" in one for one in unknown_of(proven, ended=False))
+
+
+def test_where_the_trainings_are_the_same_that_is_why_switches_were_spared() -> None:
+    same = TraceFinding(sentence="The two agree.", step=0, recorded=4, last=4)
+    assert (same.agrees, TraceFinding(sentence="", step=0, recorded=0, last=0).agrees) == (True, False)
+    unsaid = unknown_of(made_account(trace=same, switches=(), spared=9), ended=False)
+    assert any("the trainings are the same: 9 further switches" in one for one in unsaid)
+
+
 def test_cells_that_do_not_differ_are_compared_and_nothing_else_is_said_of_them() -> None:
     flaky = made_account().good.model_copy(update={"outcome": "flaky (coin flip)"})
     account = made_account(real=False, comparison="p = 0.4", good=flaky, bad=flaky)
@@ -135,8 +231,11 @@ def test_cells_that_do_not_differ_are_compared_and_nothing_else_is_said_of_them(
 def test_a_difference_in_how_trials_end_is_told_by_the_exception_and_without_a_p_value() -> None:
     broken = made_account().bad.model_copy(update={"outcome": "breaks (crashed-import)", "counted": 2})
     account = made_account(ending=True, fault="AttributeError: no 'object' (import)", bad=broken, p=0.029, tried=())
-    first, *_ = sentences_of(account)
-    assert first == (
+    first, *_, real = [one for one in sentences_of(account) if "AttributeError" in one]
+    assert (
+        first == "With import keras the script ends with AttributeError: no 'object'; with import tf.keras it does not."
+    )
+    assert real == (
         "The difference is real: the trial ends with AttributeError: no 'object' (import): import=keras in 2 of 2"
         " trials (breaks (crashed-import)); import=tf.keras in 0 of 4 trials (converges, median final 1e-08)."
     )

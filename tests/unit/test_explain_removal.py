@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from outcomes_records import crash, epochs, record
+from packaging.version import Version
 
-from runner.explain.removal import missing_in, removed_name
+from runner.explain.removal import missing_in, remembered, removed_name
+from runner.history.folding import Look, folded, write_history
 from runner.investigate.question import Combination
+from runner.outcomes.account import RemovedName
 from runner.preludes.prelude import looking
 from runner.trials.record import ScriptException
 from runner.trials.trial import PROBE
 
 if TYPE_CHECKING:
-    from runner.outcomes.account import RemovedName
+    from pathlib import Path
 
 
 CLASS = '''
@@ -140,3 +143,80 @@ def test_a_metric_that_is_logged_by_another_name_is_read_from_the_records(
     found = removed_name(SimpleNamespace(trials=trials), good, bad)  # type: ignore[arg-type]
     assert (found and found.bad and found.bad.near) == expected
     assert found is None or found.package == "keras"
+
+
+OLD = {
+    "keras": {"k": "module"},
+    "keras.utils": {"k": "module"},
+    "keras.utils.np_utils": {"k": "module"},
+    "keras.models": {"k": "module"},
+    "keras.Sequential": {"k": "class", "p": []},
+    "keras.models.Sequential": {"t": "keras.Sequential"},
+    "keras.Sequential.predict_classes": {"k": "method", "p": [], "d": "use np.argmax"},
+    "keras.Sequential.predict": {"k": "method", "p": []},
+    "keras.SGD": {"k": "class", "p": [["kwargs", None, "w"]], "a": {"lr": "lr is deprecated"}},
+}
+NEW = {
+    "keras": {"k": "module"},
+    "keras.utils": {"k": "module"},
+    "keras.Sequential": {"k": "class", "p": []},
+    "keras.Sequential.predict": {"k": "method", "p": []},
+    "keras.SGD": {"k": "class", "p": [["learning_rate", "0.01"], ["kwargs", None, "w"]], "r": {"lr": "not recognized"}},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A history of four releases of Keras, and of a TensorFlow of which none was looked at."""
+    looks = [
+        Look(release=Version(version), companions={}, facts=facts)
+        for version, facts in (("2.2.0", OLD), ("2.2.4", OLD), ("3.0", NEW), ("3.3", NEW))
+    ]
+    write_history(tmp_path / "keras.gz", folded("keras", ["keras"], looks))
+    write_history(tmp_path / "tensorflow.gz", folded("tensorflow", ["tensorflow"], []))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("kind", "owner", "name", "said", "near"),
+    [
+        ("attribute", "keras.utils", "np_utils", "", ()),
+        ("attribute", "keras.api.utils", "np_utils", "", ()),
+        ("attribute", "Sequential", "predict_classes", "use np.argmax", ("predict",)),
+        ("argument", "SGD", "lr", "lr is deprecated", ("learning_rate",)),
+    ],
+)
+@pytest.mark.parametrize(("good", "bad"), [("2.2.4", "3.0"), ("2.2.3", "3.1")])  # also between two that are alike
+def test_what_the_history_knows_is_not_looked_up(
+    folder: Path, kind: str, owner: str, name: str, said: str, near: tuple[str, ...], good: str, bad: str
+) -> None:
+    missing = RemovedName(kind=kind, owner=owner, name=name)
+    found = remembered(missing, {"keras": good}, {"keras": bad}, folder=folder)
+    assert found is not None
+    assert found.good is not None
+    assert found.bad is not None
+    assert (found.good.there, found.bad.there) == (True, False)
+    assert found.package == "keras"
+    assert found.good.said == said
+    assert found.bad.near == near
+
+
+@pytest.mark.parametrize(
+    ("kind", "owner", "name", "good", "bad"),
+    [
+        ("attribute", "keras.utils", "never", "2.2.4", "3.0"),  # it is not there in the good cell either
+        ("attribute", "keras.utils", "np_utils", "2.1", "3.0"),  # a release before those that were looked at
+        ("attribute", "keras.utils", "np_utils", "2.3", "3.0"),  # one between two that tell otherwise
+        ("argument", "SGD", "lr", "2.2.4", "2.9"),  # likewise
+        ("attribute", "keras.utils", "np_utils", "2.2.4", "3.4"),  # one after those that were looked at
+        ("attribute", "keras.utils", "np_utils", "2.2.4", "2.2.4"),  # it is there in both
+        ("attribute", "Functional", "predict", "2.2.4", "3.0"),  # no such class
+        ("argument", "SGD", "momentum", "2.2.4", "3.0"),  # it was not tried
+        ("attribute", "pandas", "Panel", "2.2.4", "3.0"),  # a package without a history
+    ],
+)
+def test_what_the_history_does_not_settle_is_looked_up(
+    folder: Path, kind: str, owner: str, name: str, good: str, bad: str
+) -> None:
+    missing = RemovedName(kind=kind, owner=owner, name=name)
+    assert remembered(missing, {"keras": good}, {"keras": bad}, folder=folder) is None

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from runner.explain.switches import bringing_back, interventions_from_catalogue, interventions_made_for
-from runner.investigate.intervene import Intervention
+from runner.explain.switches import (
+    bringing_back,
+    can_act,
+    interventions_from_catalogue,
+    interventions_made_for,
+    pointed_at,
+)
+from runner.investigate.attempt import Intervention
 from runner.investigate.question import Combination
 from runner.outcomes.account import NameLookup, RemovedName
+from runner.outcomes.verdict import Label
+from runner.trials.job_files import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +98,7 @@ def test_of_requirements_that_are_parted_by_or_one_is_enough(bad: dict[str, str]
 def test_the_order_of_batches_is_fixed_only_where_something_cuts_batches(
     package: str, tried: bool, tmp_path: Path
 ) -> None:
-    workplace = SimpleNamespace(root=tmp_path / ".runner")
+    workplace = Workplace.beside(tmp_path)
     asking: Any = SimpleNamespace(
         contents={BAD: ((package, "1.0"),)},
         trials={},
@@ -113,3 +121,41 @@ def test_of_what_keras_took_away_only_an_earlier_keras_is_tried_and_of_another_p
     assert [one.name for one in bringing_back(gone, switches)] == ["legacy-keras"]
     elsewhere = NameLookup(where="numpy", there=False)
     assert bringing_back(gone.model_copy(update={"good": None, "bad": elsewhere}), switches) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "acting"),
+    [
+        (Label.CRASHED_IMPORT, {"legacy-keras"}),
+        (Label.CRASHED_AT_START, {"legacy-keras", "run-eagerly"}),
+        (Label.CRASHED_BUILD_MODEL, {"legacy-keras", "run-eagerly", "unfused-normalization", "explicit-sgd-momentum"}),
+        (Label.CRASHED_TRAINING, None),
+        (Label.PLATEAUED, None),
+    ],
+)
+def test_on_a_crash_only_switches_are_tried_that_act_before_it(end: Label, acting: set[str] | None) -> None:
+    names = {"legacy-keras", "run-eagerly", "unfused-normalization", "explicit-sgd-momentum", "data-order"}
+    assert {name for name in names if can_act(name, {end})} == (names if acting is None else acting)
+    assert all(can_act(name, {end, Label.PLATEAUED}) for name in names)
+
+
+def test_a_switch_that_acts_on_what_the_trace_names_is_tried_first() -> None:
+    switch = Intervention(name="unfused-normalization", breadth=2, on=BAD)
+    assert pointed_at(switch, "Step 1: the moving variance of BatchNormalization bn differs").likely
+    assert not pointed_at(switch, "Step 1: the loss differs").likely
+    assert not pointed_at(switch, "Step 1: loss and BatchNormalization bn agree; the update differs.").likely
+    assert not pointed_at(switch, "Step 1: the update differs; all else, as of BatchNormalization bn, agrees.").likely
+
+
+@pytest.mark.parametrize(
+    ("fault", "tried"),
+    [
+        ("OSError: x (after-training, h5py/_hl/files.py in make_fid)", False),
+        ("ValueError: x (after-training, keras/engine/training.py in evaluate)", True),
+    ],
+)
+def test_what_another_package_raises_after_the_training_is_nothing_that_switches_of_training_do(
+    fault: str, tried: bool
+) -> None:
+    assert can_act("float64", {Label.CRASHED_AFTER_TRAINING}, fault) is tried
+    assert can_act("numpy-weak-promotion", {Label.CRASHED_AFTER_TRAINING}, fault)

@@ -187,3 +187,12 @@ def test_a_script_that_imports_relatively_is_told_of_module() -> None:
     message = "attempted relative import with no known parent package"
     (said,) = advice(record(raised("ImportError", message, file="nets/small/train.py", line=1)))
     assert said == "it imports relatively: `module: nets.small.train` in place of `script:` runs it in its package"
+
+
+def test_a_library_that_the_system_lacks_is_told_with_the_ways_out() -> None:
+    (said,) = advice(
+        record(raised("OSError", "libgomp.so.1: cannot open shared object file: No such file or directory"))
+    )
+    assert said.startswith("libgomp.so.1 belongs to the system")
+    assert "--engine venv" in said
+    assert advice(record(raised("OSError", "data.so: cannot open shared object file"))) == ()

@@ -178,8 +178,8 @@ def test_a_budget_is_kept_and_what_is_known_by_then_is_told(budget) -> None:
     assert found.trials == sum(one.trials for one in answers.known.values()) <= budget
     assert causes(found) <= {frozenset("be")}
     assert found.complete is (found.ending is SearchEnding.SURE)
-    if found.narrowest:
-        assert frozenset("be") <= found.narrowest
+    bad = [move.factors for move in found.moves if move.tried.told is Decision.BAD]
+    assert all(frozenset("be") <= factors for factors in bad)
 
 
 def holding(rate, resolve):
@@ -210,6 +210,33 @@ def test_an_axis_that_only_looks_guilty_is_told_from_what_it_brings_along() -> N
     assert (cause.names, cause.bystanders) == (("python",), ("python",))
     assert {frozenset(one.names) for one in cause.components} == {frozenset({"numpy"})}
     assert Combination.of({"python": "3.7", "import": "keras"}, {"numpy": "1.21"}) in answers.places
+
+
+def test_an_axis_that_the_culprit_can_not_be_had_without_is_innocent_where_it_does_nothing_alone() -> None:
+    def rate(about: Combination) -> float | str:
+        holds = dict(resolved(about))
+        if holds["numpy"] == "1.21" and holds["python"].startswith("3.7"):
+            return ""
+        return 0.0 if holds["numpy"] == "1.21" else 1.0
+
+    _, answer = holding(rate, resolved)
+    (cause,) = answered(attribute(PYTHON), answer).causes
+    assert cause.bystanders == ("python",)
+    assert [(one.needed, one.coupled) for one in cause.components] == [(("numpy",), ("python",))]
+    assert cause.inseparable == "nothing resolves"
+
+
+def test_packages_that_the_guilty_axis_can_not_be_had_without_are_no_part_of_the_cause() -> None:
+    def rate(about: Combination) -> float | str:
+        holds = dict(resolved(about))
+        if holds["python"].startswith("3.8") is not (holds["numpy"] == "1.21"):
+            return ""
+        return float(holds["python"].startswith("3.7"))
+
+    _, answer = holding(rate, resolved)
+    (cause,) = answered(attribute(PYTHON), answer).causes
+    assert [one.names for one in cause.components] == [("python",)]
+    assert cause.bystanders == ()
 
 
 def test_an_axis_that_is_guilty_stays_so_whatever_it_brings_along() -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from planted import World
 
-from runner.investigate.intervene import InterveneRules, Intervention, intervene
+from runner.investigate.attempt import InterveneRules, Intervention
+from runner.investigate.intervene import intervene
 from runner.investigate.question import BudgetSpentError, Combination, Question, answered
 from runner.outcomes.account import Decision, SearchEnding, SwitchStanding
 
@@ -64,9 +65,103 @@ def test_a_switch_whose_reverse_does_not_break_only_goes_with_it() -> None:
 
 
 @pytest.mark.parametrize("reverse", ["", "nowhere"])
-def test_what_can_not_be_turned_round_needs_no_reverse(reverse: str) -> None:
-    found = tried(world(cures=1.0, nowhere=""), switch("cures", reverse=reverse))
-    assert standings(found) == {"cures": SwitchStanding.CAUSED_BY}
+@pytest.mark.parametrize(("shown", "standing"), [(True, SwitchStanding.CAUSED_BY), (False, SwitchStanding.WAY_ROUND)])
+def test_what_can_not_be_turned_round_is_the_cause_only_where_it_was_seen_to_differ(
+    reverse: str, shown: bool, standing: SwitchStanding
+) -> None:
+    found = tried(world(cures=1.0, nowhere=""), replace(switch("cures", reverse=reverse), shown=shown))
+    assert standings(found) == {"cures": standing}
+    assert found.proven is shown
+
+
+def test_the_search_ends_once_a_narrow_cause_is_proven_unless_all_is_asked() -> None:
+    likely = replace(switch("likely", 1, reverse="breaks"), likely=True)
+    others = [switch(name, breadth) for breadth, name in enumerate("abcdefgh", start=1)]
+    answers = world(likely=1.0, breaks=0.0)
+    found = tried(answers, *others, likely)
+    assert next(one.name for one in found.tested) == "likely"
+    assert found.spared == len(others)
+    assert found.ending is SearchEnding.SURE
+    whole = tried(world(likely=1.0, breaks=0.0), *others, likely, thorough=True)
+    assert (len(whole.tested), whole.spared) == (9, 0)
+    assert whole.trials > found.trials
+
+
+def test_after_a_wide_cause_only_narrower_switches_are_tried() -> None:
+    wide = replace(switch("wide", 8, reverse="breaks"), likely=True)
+    others = [switch(name, breadth) for name, breadth in (("a", 9), ("b", 9), ("c", 9), ("d", 9), ("narrow", 2))]
+    fillers = [replace(switch(f"filler{number}", 1), likely=True) for number in range(3)]
+    found = tried(world(wide=1.0, breaks=0.0, narrow=1.0), wide, *fillers, *others)
+    assert {"wide", "narrow"} <= set(standings(found))
+    assert found.spared == 4
+
+
+def test_where_the_cell_breaks_before_chance_comes_in_one_trial_shows_that_a_switch_changes_nothing() -> None:
+    class Crashing(World):
+        def _more(self, about):
+            found = super()._more(about)
+            return replace(found, certain=True) if found.faults and found.trials > 1 else found
+
+    found = tried(Crashing(lambda about: float(about.cell.values["flavour"] == "good")), switch("idle"))
+    assert standings(found) == {"idle": SwitchStanding.NO_EFFECT}
+    assert found.tested[0].on.trials <= 2
+
+
+def test_a_switch_with_which_some_trials_pass_moves_some() -> None:
+    found = tried(world(half=0.5), switch("half"))
+    assert standings(found) == {"half": SwitchStanding.PARTIAL}
+
+
+def test_two_of_many_defaults_that_act_only_together_are_named_with_what_each_does_alone() -> None:
+    parts = [switch(f"default{number}", 1, reverse=f"turned{number}") for number in range(7)]
+    whole = replace(switch("all", 2), unless=frozenset(one.name for one in parts))
+
+    def rate(about: Combination) -> float:
+        named = set((about.cell.get("prelude") or "").split())
+        if about.cell.values["flavour"] == "good":
+            return float(not {"turned2", "turned5"} <= named)
+        return float({"default2", "default5"} <= named or "all" in named)
+
+    found = tried(World(rate), *parts, whole)
+    first = found.tested[0]
+    assert (first.name, first.standing) == ("default2 + default5", SwitchStanding.CAUSED_BY)
+    assert [(one.name, one.alone.good) for one in first.parts] == [("default2", 0), ("default5", 0)]
+    assert "all" not in standings(found)
+
+
+@pytest.mark.parametrize("guilty", [None, "default3"])
+def test_many_defaults_are_first_made_at_once_and_one_that_does_it_is_found_by_halves(guilty: str | None) -> None:
+    parts = [replace(switch(f"default{number}", 1, reverse=f"turned{number}"), likely=True) for number in range(16)]
+    whole = replace(switch("all", 2), unless=frozenset(one.name for one in parts), likely=True)
+
+    def rate(about: Combination) -> float:
+        named = set((about.cell.get("prelude") or "").split())
+        if about.cell.values["flavour"] == "good":
+            return float("turned3" not in named)
+        return float(guilty is not None and bool({guilty, "all"} & named))
+
+    answers = World(rate)
+    found = tried(answers, *parts, whole)
+    if guilty is None:
+        assert standings(found) == {"all": SwitchStanding.NO_EFFECT}
+        assert found.trials == 12
+    else:
+        assert standings(found)["default3"] is SwitchStanding.CAUSED_BY
+        assert len(found.tested) < 4
+        assert found.trials < 40
+
+
+def test_switches_that_each_move_some_trials_are_tried_together() -> None:
+    def rate(about: Combination) -> float:
+        named = set((about.cell.get("prelude") or "").split())
+        if about.cell.values["flavour"] == "good":
+            return 1.0
+        return (0.0, 0.5, 1.0)[len(named & {"one", "other"})]
+
+    found = tried(World(rate), switch("one"), switch("other"), switch("idle"))
+    assert found.tested[0].name == "one + other"
+    assert {"one", "other"} <= {one.name for one in found.tested if one.standing is SwitchStanding.PARTIAL}
+    assert all(0 < part.alone.good < part.alone.trials for part in found.tested[0].parts)
 
 
 def test_of_several_that_flip_the_narrowest_comes_first() -> None:
@@ -77,11 +172,11 @@ def test_of_several_that_flip_the_narrowest_comes_first() -> None:
 def test_several_at_once_are_tried_only_where_none_of_them_flips_it_alone() -> None:
     both = replace(switch("both", 2), unless=frozenset({"one", "other"}))
     found = tried(world(both=1.0), switch("one", 1), switch("other", 1), both)
-    expected = {"both": SwitchStanding.CAUSED_BY, "one": SwitchStanding.NO_EFFECT, "other": SwitchStanding.NO_EFFECT}
+    expected = {"both": SwitchStanding.WAY_ROUND, "one": SwitchStanding.NO_EFFECT, "other": SwitchStanding.NO_EFFECT}
     assert standings(found) == expected
     answers = world(both=1.0, one=1.0)
     found = tried(answers, switch("one", 1), switch("other", 1), both)
-    assert standings(found) == {"one": SwitchStanding.CAUSED_BY, "other": SwitchStanding.NO_EFFECT}
+    assert standings(found) == {"one": SwitchStanding.WAY_ROUND, "other": SwitchStanding.NO_EFFECT}
     assert cell("bad", "both") not in answers.places
 
 
@@ -94,7 +189,7 @@ def test_what_does_not_apply_fails_otherwise_or_disagrees_is_no_finding() -> Non
     assert standings(found) == {
         "absent": SwitchStanding.NOT_APPLICABLE,
         "crashes": SwitchStanding.BREAKS,
-        "unsteady": SwitchStanding.AMBIGUOUS,
+        "unsteady": SwitchStanding.PARTIAL,
     }
 
 

@@ -37,6 +37,7 @@ class FakeRunning:
         self.looks = looks
         self.memory = iter(memory)
         self.meanwhile = meanwhile
+        self.folder: JobFolder | None = None
 
     def ended(self, wait_s: float) -> bool:
         self.meanwhile()
@@ -46,8 +47,8 @@ class FakeRunning:
     def memory_bytes(self) -> int | None:
         return next(self.memory, None)
 
-    def pids(self) -> Iterable[int]:
-        return ()
+    def written_bytes(self, *, enough: int, last: bool) -> int:
+        return disk_bytes(self.folder, enough=enough) if self.folder else 0
 
 
 def job_in(folder: JobFolder, limits: Limits = LIMITS) -> Job:
@@ -127,6 +128,7 @@ def test_too_much_in_the_channel_cuts(name: str, folder: JobFolder) -> None:
 
 def test_a_job_that_ends_with_too_much_on_disk_was_over_its_limit(folder: JobFolder) -> None:
     running = FakeRunning(1, meanwhile=lambda: (folder.work / "big").write_bytes(b"x" * 11 * BLOCK_BYTES))
+    running.folder = folder
     assert watch(job_in(folder), running, Event()).cut is Cut.DISK
 
 

@@ -9,6 +9,7 @@ from fake_engine import FakeEngine, world_of, write_matrix
 
 from runner.environments.index.catalog import Catalog
 from runner.environments.index.connection import Connection
+from runner.environments.lock import Lock, Unresolvable
 from runner.errors import BuildFailedError
 from runner.laboratory.equipment import World
 from runner.laboratory.laboratory import Laboratory, open_laboratory
@@ -135,3 +136,25 @@ def test_a_pattern_that_is_new_is_looked_for_in_the_log_and_repeats_no_trial(tmp
                 laboratory.equipment.workplace.log(known.records[0].key).unlink()
     assert seen == [[1.0, 2.0], [0.5, 0.75], [0.5, 0.75]]
     assert len(engine.ran) == 1
+
+
+@pytest.mark.parametrize("passing", [True, False])
+def test_what_may_not_be_built_is_no_answer_of_the_resolver_and_a_missing_cpython_stays_what_it_is(
+    passing: bool, matrix: Matrix
+) -> None:
+    def resolve(*_: object, **_more: object) -> Lock:
+        raise BuildFailedError("image-build", "in the way", passing=passing)
+
+    def answered() -> Lock | Unresolvable:
+        return laboratory.environments.resolved(Setup.of(matrix).environment(expand(matrix)[0]))
+
+    with opened(matrix, FakeEngine()) as laboratory:
+        laboratory.equipment.resolve = resolve
+        if passing:
+            found = answered()
+            assert isinstance(found, Unresolvable)
+            assert (found.reason, found.passing) == ("in the way", True)
+        else:
+            with pytest.raises(BuildFailedError) as caught:
+                answered()
+            assert caught.value.stage == "image-build"

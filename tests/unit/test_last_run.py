@@ -28,7 +28,7 @@ class Machine:
         self.auto = "docker"
         self.asked: list[tuple[str, str, object]] = []
 
-    def open(self, choice: str, *, base: str, before: object) -> tuple[FakeEngine, str]:
+    def open(self, choice: str, *, base: str, before: object, runtime: str) -> tuple[FakeEngine, str]:
         self.asked.append((choice, base, before))
         return self.engines[self.auto if choice == "auto" else choice], ""
 
@@ -57,6 +57,29 @@ def test_table_takes_engine_and_seeds_of_the_last_run_and_asks_no_engine(
     machine.does("run --engine docker")
     assert outcomes(machine, capsys, "table") == [("converges", 4)] * 4
     assert machine.asked == []
+
+
+def test_another_runtime_than_that_of_the_last_run_is_another_engine(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine()
+    machine.engines["docker"].identity = "sha256:0 under runsc"
+    machine.does("run --engine docker")
+    for runtime, asked in (("", 0), ("runsc", 0), ("kata", 1)):
+        monkeypatch.setenv("RUNNER_RUNTIME", runtime)
+        outcomes(machine, capsys, "table --engine docker")
+        assert len(machine.asked) == asked, runtime
+    assert "CPython 3.11.7 under docker, runtime runsc" in shown(machine, capsys, "show six=1.15.0,script=a.py")
+    machine.does("run --engine venv")
+    machine.asked.clear()
+    outcomes(machine, capsys, "table")
+    assert len(machine.asked) == 1  # a runtime was named, and the last run had no containers
+
+
+def shown(machine: Machine, capsys: pytest.CaptureFixture[str], line: str) -> str:
+    capsys.readouterr()
+    machine.does(line)
+    return capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -107,6 +130,19 @@ def test_what_could_not_be_made_is_told_by_the_table_as_by_the_run_and_tried_aga
     assert outcomes(machine, capsys, "table") == found
     engine.identity, engine.broken = "now", {}
     assert outcomes(machine, capsys, "run --engine venv") == [("fails (nan)", 4)] * 4
+
+
+@pytest.mark.parametrize(("passing", "found"), [(True, "fails (nan)"), (False, "blocked (install-failed)")])
+def test_only_what_the_machine_or_its_user_stood_in_the_way_of_is_tried_again(
+    passing: bool, found: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = Machine()
+    engine = machine.engines["venv"]
+    refused = BuildFailedError("install", "not allowed", passing=passing)
+    engine.broken = {f"six-{version}": refused for version in ("1.15.0", "1.16.0")}
+    assert {outcome for outcome, _ in outcomes(machine, capsys, "run --engine venv")} == {"blocked (install-failed)"}
+    engine.broken = {}
+    assert {outcome for outcome, _ in outcomes(machine, capsys, "run --engine venv")} == {found}
 
 
 def test_again_runs_the_stored_trials_of_the_named_cells_once_more_and_theirs_alone(

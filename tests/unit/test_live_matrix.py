@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import time
 
+from outcomes_records import LEARNS, record
 from rich.console import Console
 
-from runner.cli.progress import LiveMatrix
+from runner.cli.progress import LiveMatrix, LiveProgress
 from runner.matrix.cell_id import CellId
+from runner.matrix.model import Cell
+from runner.outcomes.judging import verdict_of
 from runner.outcomes.outcome import Outcome
 from runner.outcomes.verdict import Label
 from runner.reports.notation import SYMBOLS
@@ -36,6 +40,18 @@ def test_every_cell_has_a_mark_and_what_may_change_has_a_question_mark() -> None
         "a.py ✗ nan running…",
         "b.py converged? 2/3… .",
     ]
+
+
+def test_the_time_to_go_of_a_large_matrix_is_told_at_once() -> None:
+    progress = LiveProgress(Console(file=io.StringIO()))
+    cells = [Cell(id=CellId.of({"six": str(n)}), pins=(), script="a.py") for n in range(20_000)]
+    progress.planned(cells, ())
+    ended = record(*LEARNS, duration_s=2.0)
+    for cell in cells[:5000]:
+        progress.trial_finished(cell, ended, verdict_of(ended))
+    begun = time.process_time()
+    assert "11 h 6 min to go" in progress._summary()  # 20,000 times 2 s, in turn
+    assert time.process_time() - begun < 0.5
 
 
 def test_where_it_does_not_fit_the_marks_are_counted() -> None:

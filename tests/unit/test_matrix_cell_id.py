@@ -57,3 +57,11 @@ def test_a_version_matches_however_it_is_written_and_other_values_to_the_letter(
     assert cell.matches({})
     assert not cell.matches({"script": "b.py"})
     assert not cell.matches({"keras": "3"})
+
+
+def test_of_a_cell_with_many_pins_a_line_of_progress_shows_the_first() -> None:
+    few = CellId.of({"keras": "2.2.4", "tensorflow": "1.13.1"})
+    assert few.brief == str(few)
+    many = CellId.of({"keras": "2.2.4", **{f"package-{number}": "1.0" for number in range(36)}})
+    assert many.brief.startswith("keras=2.2.4,package-0=1.0,")
+    assert many.brief.endswith(" and 32 more")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import UsageError
-from runner.matrix.criterion import Comparison, CriterionError, Operator, parse
+from runner.matrix.criterion import Comparison, CostLimit, CriterionError, Measure, Operator, parse
 
 COMPARISONS = st.builds(
     Comparison,
@@ -105,3 +106,32 @@ def test_any_text_is_read_or_refused_within_its_length(text: str) -> None:
 def test_importing_the_criterion_does_not_import_its_parser() -> None:
     code = "import sys, runner.matrix.criterion; print('lark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("seconds < 1.5x baseline", CostLimit(measure=Measure.SECONDS, factor=1.5)),
+        (" epoch<2x  baseline", CostLimit(measure=Measure.EPOCH, factor=2.0)),
+        ("memory < 1.25x\nbaseline ", CostLimit(measure=Measure.MEMORY, factor=1.25)),
+    ],
+)
+def test_a_limit_of_what_a_trial_may_cost_is_read_and_its_text_is_read_back(text: str, limit: CostLimit) -> None:
+    assert parse(text) == limit
+    assert parse(str(limit)) == limit
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("loss < 1.5x baseline", 1, "only seconds, epoch, memory are held against the baseline's, and not 'loss'"),
+        ("seconds > 1.5x baseline", 9, "a limit that the baseline sets is written with <"),
+        ("seconds < 1x baseline", 11, "the limit is what the baseline takes times a number above 1, and not 1"),
+        ("seconds < 1.5x", 14, "expected the end or 'within N epochs', found 'x'"),
+        ("seconds < 1.5x baselines", 14, "expected the end or 'within N epochs', found 'x'"),
+    ],
+)
+def test_a_limit_that_means_nothing_is_refused_at_its_column(text: str, column: int, message: str) -> None:
+    with pytest.raises(CriterionError, match=re.escape(message)) as raised:
+        parse(text)
+    assert raised.value.column == column

@@ -16,6 +16,8 @@ from runner.matrix.nodes import compose
 
 VALIDATOR = Draft202012Validator(json_schema())
 RIGHT: dict[str, list[str]] = {
+    "title": ["A question", "'2.0: why?'"],
+    "description": ["'In a sentence.'"],
     "axes": ["{keras: 2.2.4}", "{tensorflow: [{range: '>=1', every: major}, latest], env: ['', {A: 1}]}"],
     "include": ["[{keras: 2.2.4, python: 3.7}]"],
     "exclude": ["[]", "[{keras: 2.2.4, env: {A: 1}}]"],
@@ -32,6 +34,7 @@ RIGHT: dict[str, list[str]] = {
     "fits": ["last", "all", "best"],
     "baseline": ["{keras: 2.2.4}"],
     "control": ["true", "false"],
+    "cells": ["all", "pairwise", "3-wise"],
     "seeds": ["3", "as-written", "{lead: 2, cap: 5}"],
     "resources": ["{cpus: 2, memory: 4g, disk: 512m, processes: 64}"],
     "expect": ["[{keras: 2.2.4, outcome: fails (nan)}]"],
@@ -39,6 +42,8 @@ RIGHT: dict[str, list[str]] = {
     "as_of": ["release", "none", "'2019-03-01'", "{default: none, numpy: '2019-03-01'}"],
 }
 WRONG: dict[str, list[str]] = {
+    "title": ["[a]"],
+    "description": ["{a: b}"],
     "axes": ["[keras]", "{keras: []}", "{keras: {every: minor}}", "{python: {range: '>=3.7'}}"],
     "include": ["{keras: 1}", "[{}]", "[{keras: {range: '*'}}]"],
     "exclude": ["1", "[{keras: [1]}]"],
@@ -55,6 +60,7 @@ WRONG: dict[str, list[str]] = {
     "fits": ["first", "[last]"],
     "baseline": ["[keras]", "{}"],
     "control": ["often"],
+    "cells": ["few", "2"],
     "seeds": ["0", "some", "{leed: 1}"],
     "resources": ["4g", "{cpus: 0}", "{memory: 4}"],
     "expect": ["[{keras: 1}]", "fails"],

@@ -17,7 +17,7 @@ from matrix_files import SMALLEST, FakeIndex, loaded, written
 from runner.errors import MatrixError, Mistake
 from runner.matrix.axes import AxisKind
 from runner.matrix.cells import cells, expand, requirements_of
-from runner.matrix.criterion import Comparison, Operator
+from runner.matrix.criterion import Comparison, CostLimit, Measure, Operator
 from runner.matrix.declaration import MatrixSections
 from runner.matrix.matrix_file import Matrix, load_matrix
 from runner.matrix.mistakes import Position
@@ -59,7 +59,7 @@ def test_a_whole_matrix_is_read(tmp_path: Path) -> None:
           artifacts: ["*.png", out/*.h5]
           network: true
         packages: [pandas, Scikit_Learn >= 0.20]
-        criterion: [loss < 1e-4, val_accuracy >= 0.9 within 5 epochs]
+        criterion: [loss < 1e-4, memory < 2x baseline, val_accuracy >= 0.9 within 5 epochs]
         mode: max
         at: best
         skip: 1
@@ -105,7 +105,9 @@ def test_a_whole_matrix_is_read(tmp_path: Path) -> None:
         Comparison(metric="loss", operator=Operator.LESS, target=1e-4),
         Comparison(metric="val_accuracy", operator=Operator.GREATER_EQUAL, target=0.9, within=5),
     )
-    assert matrix.judging == Judging(metric="loss", mode="max", at="best", skip=1, fits="all")
+    costs = (CostLimit(measure=Measure.MEMORY, factor=2.0),)
+    assert matrix.judging == Judging(metric="loss", mode="max", at="best", skip=1, fits="all", costs=costs)
+    assert matrix.criteria == ("loss < 0.0001", "val_accuracy >= 0.9 within 5 epochs", "memory < 2x baseline")
     assert matrix.baseline is not None
     assert (matrix.baseline.values, matrix.control) == ({"tensorflow": "2.16.1"}, True)
     assert matrix.seeds == Seeds(lead=3, cap=9)

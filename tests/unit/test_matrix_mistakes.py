@@ -8,7 +8,10 @@ from matrix_files import mistakes_in
 if TYPE_CHECKING:
     from pathlib import Path
 
+from runner.matrix.criterion import EXAMPLE
+
 HEAD = "axes: {tensorflow: [1.13.1, 2.10.1], keras: [2.2.4, 2.10.0]}\n"
+NAME_IT = "name its axis values, such as baseline: {tensorflow: 2.10.1}"
 EXPERIMENT = "experiment: {script: train.py}\n"
 
 
@@ -322,6 +325,14 @@ def test_a_mistake_in_a_partial_match_names_the_nearest_right_word(tmp_path: Pat
         ("at: worst", "3:5: at: 'worst' is not a known value (possible: last, best)"),
         ("skip: -1", "3:7: skip: '-1' is not a whole number from 0 to 1,000,000"),
         ("control: often", "3:10: control: 'often' is neither true nor false"),
+        (
+            "criterion: [loss < 1, epoch < 2x baseline]",
+            f"3:23: 'epoch < 2x baseline' needs to know which cell that is ({NAME_IT})",
+        ),
+        (
+            "criterion: seconds < 0.5x baseline",
+            f"3:22: the limit is what the baseline takes times a number above 1, and not 0.5 ({EXAMPLE})",
+        ),
         ("baseline: {keras: 2.2.5}", "3:19: the axis 'keras' has no value '2.2.5' (did you mean '2.2.4'?)"),
         (
             "exclude: [{keras: 2.2.4, tensorflow: 1.13.1}]\nbaseline: {keras: 2.2.4, tensorflow: 1.13.1}",
@@ -350,8 +361,8 @@ def test_a_mistake_in_a_partial_match_names_the_nearest_right_word(tmp_path: Pat
         (
             "y-mine: 1",
             (
-                "3:1: unknown key 'y-mine' (possible: axes, include, exclude, experiment, packages, requirements, "
-                "indexes, criterion, metrics, metric, mode, at, …)"
+                "3:1: unknown key 'y-mine' (possible: axes, include, exclude, cells, experiment, packages, "
+                "requirements, indexes, criterion, metrics, metric, mode, …)"
             ),
         ),
         (

@@ -164,6 +164,15 @@ def test_what_can_not_be_locked_is_refused_with_file_and_line(tmp_path: Path, li
             "pyproject.toml:3:1: ",
         ),
         ({"e.yml": "dependencies:\n- pip:\n  - -e .\n"}, "e.yml", "e.yml:3:1: '-e .' is an option"),
+        ({"pyproject.toml": "project = 3"}, "pyproject.toml", "'project' is no table"),
+        ({"pyproject.toml": "[project]\ndependencies = 3"}, "pyproject.toml", "'dependencies' is no list"),
+        ({"pyproject.toml": "[project]\ndynamic = [3]"}, "pyproject.toml", "'dynamic' is no list of texts"),
+        ({"pyproject.toml": "[project.optional-dependencies]\na = 3"}, "'pyproject.toml[a]'", "'a' is no list"),
+        ({"pyproject.toml": "dependency-groups = 3"}, "{file: pyproject.toml, groups: [a]}", "groups' is no table"),
+        ({"pyproject.toml": f"x = {'[' * 3000}"}, "pyproject.toml", "pyproject.toml:1:1: a number is too"),
+        ({"pyproject.toml": f"x = {'1' * 5000}"}, "pyproject.toml", "pyproject.toml:1:1: a number is too long"),
+        ({"a.txt": "-r \0"}, "a.txt", "can't be found"),
+        ({"a.txt": f"numpy<{'1' * 5000}"}, "a.txt", "is not a requirement (PEP 508)"),
     ],
 )
 def test_a_mistake_in_a_file_or_in_what_is_asked_of_it_has_its_place(

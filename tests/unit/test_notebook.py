@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runner.session.results import Results
 
 
-ALLOWED = {"table", "thead", "tbody", "tr", "th", "td", "p", "strong", "small", "br"}
+ALLOWED = {"table", "thead", "tbody", "tr", "th", "td", "p", "strong", "small", "br", "h3"}
 
 
 class Reader(HTMLParser):

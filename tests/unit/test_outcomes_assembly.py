@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
+from made_account import made_account
 from matrix_files import matrix
-from outcomes_records import BREAKS, LEARNS, cell, crash, outcome, trial
+from outcomes_records import BREAKS, LEARNS, cell, cell_result, crash, outcome, trial
 
 from runner.matrix.cells import expand
 from runner.matrix.model import Seeds
+from runner.outcomes.account import Side
 from runner.outcomes.assembly import ResultInput, result_of
 from runner.outcomes.failures import failure_groups
 from runner.outcomes.judged_cell import judge_cell
@@ -53,10 +56,10 @@ def test_cells_that_can_not_be_made_are_grouped_by_the_resolvers_words():
     def unresolvable(name, message):
         return outcome(name, (), stage="install", exit_code=1, unresolvable=True, message=message)
 
-    same = [unresolvable(name, f"keras=={name} needs numpy<1.2{name}") for name in "12"]
+    same = [unresolvable(name, f"keras=={name} needs numpy<1.20") for name in "12"]
     found = failure_groups([*same, unresolvable("3", "no CPython has wheels")])
     assert [names(group) for group in found] == [["1", "2"], ["3"]]
-    assert found[0].reason == "unresolvable: exit code 1: keras==# needs numpy<# (install)"
+    assert found[0].reason == "unresolvable: exit code 1: keras==# needs numpy<1.20 (install)"
 
 
 def test_a_group_says_what_to_do_where_that_is_known():
@@ -74,24 +77,29 @@ def test_a_matrix_without_failures_has_no_groups():
     assert failure_groups([outcome("1", *[LEARNS] * 4)]) == ()
 
 
-def cell_result(*series, name="1.13.1", **changes):
-    """The cell of a result whose trials reported these losses."""
-    values, trials = cell(name, *series, **changes)
-    only = judge_matrix([(values, trials)], Seeds())
-    made = matrix({"tensorflow": [name]})
+def test_cells_and_failures_name_their_accounts_and_the_head_is_the_matrix_s():
+    good, bad = cell("1", *[LEARNS] * 4), cell("2", *[BREAKS] * 4)
+    made = replace(matrix({"tensorflow": ["1", "2"]}), title="Why?", description="Asked.")
+    account = made_account(
+        good=Side(values={"tensorflow": "1"}, outcome="settles", converged=4, counted=4),
+        bad=Side(values={"tensorflow": "2"}, outcome="fails (nan)", converged=0, counted=4),
+    )
     found = result_of(
         ResultInput(
             matrix=made,
             matrix_text="",
             cells=expand(made),
-            judged=only,
+            judged=judge_matrix([good, bad], Seeds()),
             compared={},
             locks={},
+            accounts=(account,),
             made_at="2026-01-01T00:00:00+00:00",
             runner_version="0",
         )
     )
-    return found.cells[0]
+    assert [one.accounts for one in found.cells] == [(account.id,), (account.id,)]
+    assert [one.accounts for one in found.failures] == [(account.id,)]
+    assert (found.title, found.description) == ("Why?", "Asked.")
 
 
 def test_a_cell_s_figures_are_medians_and_the_largest_peak():

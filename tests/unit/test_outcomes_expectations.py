@@ -11,6 +11,7 @@ from outcomes_records import trial
 
 from runner.matrix.matrix_file import Matrix
 from runner.outcomes.judged_matrix import complaint
+from runner.outcomes.tally import tally
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,5 +44,5 @@ def test_a_matrix_is_not_green_as_a_whole_where_nothing_of_it_works(
     (tmp_path / "a.py").touch()
     (tmp_path / "matrix.yaml").write_text(MATRIX + expect)
     cells = [made(label, {"tensorflow": str(place)}) for place, label in enumerate(labels, 1)]
-    cells = [replace(cell, trials=(trial(1.0),)) for cell in cells]
+    cells = [replace(cell, counts=tally([trial(1.0)])) for cell in cells]
     assert complaint(Matrix.load(tmp_path / "matrix.yaml"), cells) == said

@@ -7,7 +7,7 @@ from outcomes_records import LEARNS, crash, record, trial
 
 from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
-from runner.outcomes.fingerprint import fingerprint, message_told, normalised
+from runner.outcomes.fingerprint import fingerprint, message_told, normalised, shown
 from runner.outcomes.judged_cell import judge_cell
 
 TRACEBACK = """Traceback (most recent call last):
@@ -45,6 +45,19 @@ def test_what_differs_from_run_to_run_is_left_out_of_a_message(one, other):
 )
 def test_what_names_the_cause_stays_in_a_message(one, other):
     assert normalised(one) != normalised(other)
+
+
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        (["array is 3-dimensional,\nnot 2"], "array is 3-dimensional, not 2"),
+        (["took 2 s of 30 s at 0x1a", "took 4 s of 30 s at 0x2b"], "took # s of 30 s at <address>"),
+        (["No such file: '/data/a.csv'"] * 2, "No such file: '/data/a.csv'"),
+        (["no {a,b} of 3", "no {b, a} of 3"], "no {a, b} of #"),
+    ],
+)
+def test_what_is_shown_of_a_failure_leaves_out_only_what_its_trials_do_not_share(messages, text):
+    assert shown([record(**crash(message)) for message in messages]).message == text
 
 
 def test_the_frame_is_the_innermost_one_of_a_library_without_its_place_on_this_machine():

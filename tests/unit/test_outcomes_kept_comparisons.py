@@ -7,9 +7,9 @@ from outcomes_records import BREAKS, cell, settling
 
 from runner.matrix.criterion import parse
 from runner.matrix.model import Seeds
-from runner.outcomes.assembly import compared, kept_comparisons
 from runner.outcomes.judged_matrix import judge_matrix
 from runner.outcomes.judging import verdict_of
+from runner.outcomes.kept_comparisons import compared, kept_comparisons
 
 CELLS = [cell("1", *map(settling, (0.1, 0.11, 0.12, 0.13))), cell("2", *[BREAKS] * 4), cell("3", *[settling(0.2)] * 4)]
 

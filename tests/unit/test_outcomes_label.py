@@ -39,7 +39,7 @@ def test_every_label_counts_in_one_way_as_the_specification_lists_them():
             *("crashed-import", "crashed-at-start", "crashed-build-model", "crashed-training"),
             *("crashed-after-training", "timeout", "out-of-memory"),
         },
-        Standing.NOT_COUNTED: {"too-short", "no-metrics", "unknown"},
+        Standing.NOT_COUNTED: {"too-short", "too-close", "no-metrics", "unknown"},
         Standing.BLOCKED: {"unresolvable", "image-build-failed", "install-failed", "download-failed"},
     }
 

@@ -13,12 +13,15 @@ from runner.preludes.defaults import Default, explicit
 from runner.preludes.prelude import (
     OR,
     TOOLS,
+    FixPlace,
     Prelude,
+    calls,
     catalogue,
     fixed_order,
     initial_weights,
     lay_out,
     looking,
+    reach,
     table,
     tools_of,
     tracing,
@@ -40,6 +43,15 @@ def test_a_switch_says_what_it_does_and_for_which_stacks(switch: CatalogueSwitch
     assert 1 <= switch.breadth <= 9
     assert switch.applies
     assert all(Requirement(one).name for text in switch.applies for one in text.split(OR))
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_switch_says_how_a_person_writes_it_or_why_nobody_can(switch: CatalogueSwitch) -> None:
+    fix = switch.fix
+    assert bool(fix.alternatives) is (fix.place is not FixPlace.NOWHERE) is not bool(fix.why)
+    assert bool(fix.where) is (fix.place in {FixPlace.CALL, FixPlace.MODULE})
+    for lines in fix.alternatives if fix.place is not FixPlace.MODULE else ():
+        assert ast.parse("\n".join(lines)).body
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
@@ -67,7 +79,15 @@ def test_switches_import_no_framework(module: Path) -> None:
 def test_every_switch_and_instrument_is_ready_before_the_script_begins(python: str, tmp_path: Path) -> None:
     switches = [Prelude(name=name, source=switch.source) for name, switch in catalogue().items()]
     one = Default(class_name="SGD", key="momentum", good="0.5", bad="0.0", where="")
-    instruments = [tracing(), initial_weights('{"layers": []}'), fixed_order(), looking("attribute", "os", "gone")]
+    instruments = [
+        tracing(),
+        tracing(20, 2),
+        calls(),
+        initial_weights('{"layers": []}'),
+        initial_weights('{"layers": []}', 2),
+        fixed_order(),
+        looking("attribute", "os", "gone"),
+    ]
     lay_out([*switches, *instruments, explicit(one)], tmp_path / "preludes")
     told = run(python, tmp_path, "print('ran')", env={"RUNNER_PRELUDES": str(tmp_path / "preludes")})
     states = [(event["name"], event["state"], event["note"]) for event in told.of("prelude")]
@@ -85,6 +105,13 @@ def test_the_digest_of_a_prelude_follows_the_tools_that_it_imports() -> None:
     assert tools_of("prelude.applied('x')") == set()
     first, second = (Prelude(name="a", source=f"from _runner_tools import {tool}\n") for tool in used)
     assert first.digest != second.digest
+
+
+def test_what_was_seen_of_the_reach_of_switches_is_of_switches_that_there_are() -> None:
+    for stack, said in reach().items():
+        assert set(said) <= set(catalogue()), stack
+        assert set(said.values()) <= {"acts", "changes nothing", "breaks"}
+        assert any(word == "acts" for word in said.values()), stack
 
 
 def test_the_documented_table_is_that_of_the_docstrings() -> None:

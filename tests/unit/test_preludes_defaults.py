@@ -99,6 +99,15 @@ def test_another_optimizer_is_told_and_can_not_be_set() -> None:
         explicit(one)
 
 
+def test_a_state_that_scripts_change_is_told_and_is_no_default_that_could_be_set() -> None:
+    configs = [
+        {"fit-1/model": json.dumps({"class_name": "BatchNormalization", "config": {"trainable": trainable}})}
+        for trainable in (True, False)
+    ]
+    (found,) = defaults_that_differ(*configs)
+    assert (found.class_name, found.key, found.settable) == ("BatchNormalization", "trainable", False)
+
+
 def test_configs_that_are_cut_short_or_strange_are_left_out() -> None:
     for text in ('{"class_name": "SG', "[]", "3", '{"class_name": "Model", "config": {"layers": [1, null]}}'):
         for what in ("model", "optimizer", "loss"):

@@ -13,8 +13,8 @@ from runner.matrix.matrix_file import Matrix
 from runner.outcomes.assembly import LOG_BYTES, LOG_BYTES_OF_GOOD
 from runner.outcomes.result import read_result
 from runner.outcomes.series import MOST_POINTS, thinned
-from runner.session.results import excerpt
 from runner.session.session import open_session
+from runner.trials.job_files import excerpt
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from made_report import era_report, report_of_sizes
 
 from runner.outcomes.outcome import OutcomeKind
-from runner.reports.cell_page import Nearness
+from runner.reports.cell_page import CellPages, Nearness
+from runner.reports.terminal.cell_sheet import print_cell
+from runner.reports.terminal.console import output_console
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_neighbours_are_those_along_one_axis_and_what_follows_it_goes_with_it() -> None:
@@ -50,3 +57,13 @@ def test_where_all_came_to_the_same_no_cell_is_of_another_outcome() -> None:
     single = same.model_copy(update={"cells": same.cells[:1]})
     assert Nearness(single).other(single.cells[0]) is None
     assert list(Nearness(single).neighbours(single.cells[0])) == []
+
+
+def test_the_page_of_a_cell_and_show_say_that_epochs_were_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    report = report_of_sizes({"tensorflow": 1}, seeds=1, epochs=3)
+    [cell] = report.cells
+    told = cell.trials[0].model_copy(update={"thinned": "3 of 9 epochs are kept"})
+    cell = cell.model_copy(update={"trials": (told,)})
+    assert "; 3 of 9 epochs are kept" in CellPages(report).page(cell)
+    print_cell(report.model_copy(update={"cells": (cell,)}), output_console())
+    assert "\n    3 of 9 epochs are kept\n" in capsys.readouterr().out

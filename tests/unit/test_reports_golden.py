@@ -16,6 +16,7 @@ from results_made import accuracies
 from rich.console import Console
 
 from runner.reports.cell_page import CellPages
+from runner.reports.feed import feed
 from runner.reports.junit import junit
 from runner.reports.markdown import report_md, table_md
 from runner.reports.notebook import html_of
@@ -37,6 +38,7 @@ FORMATS = {
     "report.md": report_md,
     "junit.xml": junit,
     "badge.svg": badge,
+    "feed.xml": feed,
     "notebook.html": html_of,
 }
 

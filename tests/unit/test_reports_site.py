@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from made_account import DIFF, made_account, made_fixes
 from made_report import era_report, report_of_sizes
+from markupsafe import escape
 
+from runner.check.findings import FindingKind
 from runner.errors import MachineError
+from runner.outcomes.predicted_change import PredictedChange
 from runner.outcomes.result import as_json, read_result
 from runner.outcomes.verdict import Basis
 from runner.reports.cell_page import CellPages
@@ -48,6 +52,27 @@ def test_a_site_has_a_page_and_data_for_every_cell(small: Result, tmp_path: Path
     for name, text in texts(tmp_path).items():
         for link in re.findall(r'(?:href|src)="([^"#]+)', text) if name.endswith(".html") else ():
             assert (tmp_path / name).parent.joinpath(link).resolve().is_file(), f"{name} leads to {link}"
+
+
+def test_what_is_predicted_and_what_mends_it_have_pages_that_the_others_lead_to(small: Result, tmp_path: Path) -> None:
+    told = {"file": "train.py", "package": "keras", "since": "3.0.0", "cells": (small.cells[0].id,)}
+    predicted = tuple(
+        PredictedChange(kind=kind, path=f"keras.{kind}", line=line, message=f"<b>{kind}</b>", certain=line < 9, **told)
+        for kind in FindingKind
+        for line in (7, 8, 9)
+    )
+    account = made_account(fixes=made_fixes(), advice=("Write it otherwise.",))
+    assert not {"advice.html", "predicted.html"} & set(texts(write_site(small, tmp_path).folder))
+    write_site(small.model_copy(update={"predicted": predicted, "accounts": (account,)}), tmp_path)
+    pages = texts(tmp_path)
+    for kind in FindingKind:
+        assert pages["predicted.html"].count(f"&lt;b&gt;{kind}&lt;/b&gt;") == 2, "one for both places that are certain"
+        assert pages["predicted.html"].count(f"perhaps: &lt;b&gt;{kind}&lt;/b&gt;") == 1
+    assert pages["predicted.html"].count(f'href="cells/{small.cells[0].id}.html"') == len(predicted)
+    for words in ("Write it otherwise.", "This one-line change makes it converge.", escape(DIFF), "numpy&lt;1.20"):
+        assert words in pages["advice.html"]
+    assert 'href="advice.html"' in pages["index.html"]
+    assert 'href="../predicted.html"' in pages[f"cells/{small.cells[0].id}.html"]
 
 
 def test_a_site_made_again_writes_nothing(small: Result, tmp_path: Path) -> None:
@@ -102,7 +127,7 @@ def test_the_site_of_its_own_results_json_is_the_same(small: Result, tmp_path: P
 
 
 def test_results_json_always_says_the_version_of_its_schema(small: Result) -> None:
-    assert json.loads(as_json(small))["schema_version"] == 1
+    assert json.loads(as_json(small))["schema_version"] == 2
 
 
 def test_the_csv_has_a_row_for_each_cell_and_no_formula(small: Result, tmp_path: Path) -> None:
@@ -138,13 +163,13 @@ def test_what_a_script_wrote_is_never_markup(small: Result, tmp_path: Path) -> N
 def test_a_cell_whose_id_is_a_path_is_refused(small: Result, tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text(as_json(small).replace(small.cells[0].id, "../../../etc"))
-    with pytest.raises(Exception, match=r"results\.json is not a report.*cells\.0\.id"):
+    with pytest.raises(Exception, match=r"results\.json is not a report.*(cells|changes)\.0"):
         read_result(path)
 
 
 def test_a_folder_that_cannot_be_written_is_told(small: Result, tmp_path: Path) -> None:
     (tmp_path / "site").write_text("a file")
-    with pytest.raises(MachineError, match=r"can't be written: .*name another folder with --to"):
+    with pytest.raises(MachineError, match=r"can't be read or written .*another folder, name that: `publish --to"):
         write_site(small, tmp_path / "site")
 
 

@@ -151,7 +151,10 @@ def test_a_line_of_the_source_is_found_in_its_cell(tmp_path: Path) -> None:
     copy_script(script, tmp_path / "work")
     source = (tmp_path / "work/nb/study.ipynb").read_text()
     number = source.splitlines().index("1 / 0") + 1
-    assert cell_of(source, number) == script.cell_of(number) == (2, 4)
+    assert cell_of(source, number) == script.cell_of(script.path, number) == (2, 4)
+    assert script.cell_of("nb/near.py", number) is None
+    assert script.place(script.path, number) == "nb/study.ipynb, cell 2, line 4"
+    assert script.place("nb/near.py", 7) == "nb/near.py:7"
     assert cell_of(source, 1) is None
     said = f"""\
   File "/work/nb/study.ipynb", line {number}, in <module>
@@ -181,8 +184,9 @@ def test_a_notebook_is_rewritten_to_another_keras(tmp_path: Path) -> None:
     (tmp_path / "s.ipynb").write_bytes(notebook("%matplotlib inline", "import keras\n\nkeras.layers.Dense(1)"))
     script = rewritten(read_script(tmp_path, "s.ipynb"), "tf.keras")
     assert script.files[0].rewritten is not None
-    assert "from tensorflow import keras" in script.files[0].rewritten.decode()
-    assert script.cell_of(script.files[0].rewritten.decode().splitlines().index("keras.layers.Dense(1)") + 1) == (2, 3)
+    lines = script.files[0].rewritten.decode().splitlines()
+    assert "from tensorflow import keras" in lines
+    assert script.cell_of("s.ipynb", lines.index("keras.layers.Dense(1)") + 1) == (2, 3)
 
 
 def test_what_can_not_be_rewritten_is_told_by_cell(tmp_path: Path) -> None:

@@ -20,10 +20,12 @@ from runner.errors import BuildFailedError, EngineLostError, MachineError, Usage
 from runner.laboratory.equipment import Claim
 from runner.laboratory.executor import slots_of
 from runner.matrix.matrix_file import Matrix
+from runner.matrix.model import Resources
 from runner.outcomes.outcome import OutcomeKind
 from runner.session.options import Options, Unwatched
 from runner.session.rounds import StoppedEarly
 from runner.session.session import open_session
+from runner.trials.job_files import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,11 +37,6 @@ if TYPE_CHECKING:
     from runner.outcomes.verdict import Verdict
     from runner.session.results import Results
     from runner.trials.record import Record
-
-
-@pytest.fixture
-def engine() -> FakeEngine:
-    return FakeEngine()
 
 
 @pytest.fixture
@@ -290,7 +287,7 @@ def test_a_run_in_which_nothing_is_good_is_not_green_unless_that_is_what_was_exp
 
 def test_two_runs_of_one_matrix_at_once_are_refused(engine: FakeEngine, matrix: Path) -> None:
     with (
-        Claim(matrix.parent / ".runner").held(),
+        Claim(Workplace.beside(matrix.parent)).held(),
         pytest.raises(UsageError, match=r"Another run of this matrix is at work \(process \d+\)"),
     ):
         run(engine, matrix)
@@ -379,12 +376,16 @@ def test_images_that_do_not_fit_are_refused_with_figures(engine: FakeEngine, mat
             session.build()
 
 
+def processors(cpus: int, jobs: int | None) -> list[tuple[int, ...]]:
+    return [slot.cpus for slot in slots_of(Resources(cpus=cpus), jobs)]
+
+
 def test_slots_share_no_processor_unless_more_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {3, 1, 5, 7})
-    assert slots_of(1, None) == [(1,), (3,), (5,), (7,)]
-    assert slots_of(2, None) == [(1, 3), (5, 7)]
-    assert slots_of(3, 2) == [(1, 3, 5), (7, 1, 3)]
-    assert slots_of(8, None) == [(1, 3, 5, 7)]
+    assert processors(1, None) == [(1,), (3,), (5,), (7,)]
+    assert processors(2, None) == [(1, 3), (5, 7)]
+    assert processors(3, 2) == [(1, 3, 5), (7, 1, 3)]
+    assert processors(8, None) == [(1, 3, 5, 7)]
 
 
 def test_a_trial_that_fails_where_the_disk_is_full_is_no_result(

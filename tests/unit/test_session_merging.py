@@ -1,4 +1,4 @@
-"""Stores of parts joined into the matrix's own: all of it, once, the newer of two, and nothing that a part makes up."""
+"""Stores of parts joined into the matrix's own: all of it, once, of two our own, and nothing that a part makes up."""
 
 from __future__ import annotations
 
@@ -81,23 +81,21 @@ def changed(folder: Path, started_at: str, log: str) -> str:
     return key
 
 
-@pytest.mark.parametrize(
-    ("started_at", "kept"), [("2000-01-01T00:00:00+00:00", "own"), ("2099-01-01T00:00:00+00:00", "theirs")]
-)
-def test_of_two_records_of_a_trial_the_newer_is_kept_with_its_log_and_that_is_said(
-    tmp_path: Path, parts: list[Path], started_at: str, kept: str
+@pytest.mark.parametrize("replace", [False, True])
+def test_of_two_records_of_a_trial_one_is_kept_with_its_log_and_that_is_said(
+    tmp_path: Path, parts: list[Path], replace: bool
 ) -> None:
     own = write_matrix(tmp_path / "own")
     into(own.parent, *parts)
-    key = changed(parts[0], started_at, "theirs")
-    merged = into(own.parent, *parts)
+    key = changed(parts[0], "2099-01-01T00:00:00+00:00", "theirs")
+    merged = merge(Workplace(root=own.parent / ".runner"), parts, replace=replace)
     [said] = merged.conflicts
     assert "two records of the same trial differ; kept is " in said
-    assert ("our own" in said) == (kept == "own")
+    assert ("our own" in said) != replace
     with Store(own.parent / ".runner" / "records.sqlite") as store:
-        assert (store.get([key])[key].duration_s == 99.0) == (kept == "theirs")
-    assert ((own.parent / ".runner" / "logs" / f"{key}.log").read_text() == "theirs") == (kept == "theirs")
-    if kept == "theirs":
+        assert (store.get([key])[key].duration_s == 99.0) == replace
+    assert ((own.parent / ".runner" / "logs" / f"{key}.log").read_text() == "theirs") == replace
+    if replace:
         assert into(own.parent, *parts).conflicts == []
 
 

@@ -35,11 +35,6 @@ experiment:
 
 
 @pytest.fixture
-def engine() -> FakeEngine:
-    return FakeEngine()
-
-
-@pytest.fixture
 def write(tmp_path: Path) -> Callable[[str], Path]:
     return lambda text: write_matrix(tmp_path / "here", text)
 

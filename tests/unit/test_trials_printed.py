@@ -121,4 +121,4 @@ def test_the_place_where_output_was_left_out_is_known(tmp_path: Path) -> None:
 
 
 def test_lines_are_shortened() -> None:
-    assert [len(line) for line in shown_lines("é".encode() * 100_000)] == [4096]
+    assert [len(line) for line in shown_lines(["é".encode() * 100_000])] == [4096]

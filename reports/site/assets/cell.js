@@ -82,6 +82,9 @@
     return found;
   }
 
+  const past = $("history-chart");
+  if (past) plots.history("history-chart", JSON.parse(past.dataset.runs), past.dataset.metric).then((note) => ($("history-note").textContent = note));
+
   if (!$("curves-chart")) return;
   const id = location.pathname.match(/([0-9a-f]{12})\.html$/)?.[1];
   site.given(`cell ${id}`).then(async (cell) => {

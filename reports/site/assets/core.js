@@ -64,5 +64,13 @@ const site = (() => {
   const seconds = (value) => (value === null ? "" : value >= 1 ? `${figure(value)} s` : `${figure(value * 1000)} ms`);
   const memory = (value) => (value === null ? "" : value >= 1e9 ? `${figure(value / 1e9)} GB` : `${figure(value / 1e6)} MB`);
 
-  return { root, receive, given, load, make, badge, symbols, figure, seconds, memory };
+  const BREAKS = /(?<=[_/,:=-])|(?<=\.)(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])/;
+
+  /** A name that is broken, where it must be, between its words only. */
+  const breakable = (name) => name.split(BREAKS).flatMap((part, at) => (at ? [make("wbr"), part] : [part]));
+
+  /** The length of the longest word of a name, in characters. */
+  const longestWord = (name) => Math.max(0, ...name.split(BREAKS).flatMap((part) => part.split(/\s/)).map((part) => part.length));
+
+  return { root, receive, given, load, make, breakable, longestWord, badge, symbols, figure, seconds, memory };
 })();

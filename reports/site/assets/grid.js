@@ -3,14 +3,18 @@
 // are made when they come near the window, so that ten thousand cells cost no more than those in sight.
 
 site.grid = (() => {
-  const { make, symbols, figure } = site;
+  const { make, breakable, longestWord, symbols, figure } = site;
   const ROWS_AT_ONCE = 16;
   const ROW_HEIGHT = 54;
-  const LABEL_WIDTH = 9.5;
+  /** Widths in rem: of labels the least and the most, in a narrow window and in others; of columns. */
+  const LABELS = { narrow: [6.5, 10], wide: [9.5, 14] };
+  const NARROW = 36;
   /** Labels of more characters than this get a wider column. */
   const LONG_LABEL = 16;
-  const LONG_LABEL_WIDTH = 14;
-  const COLUMN_WIDTHS = [7, 9];
+  const LETTER = 0.52;
+  const COLUMN = 7;
+  /** Columns grow to the width of the window, those of a grid of few as far as this. */
+  const [WIDEST, WIDER, FEW] = [9, 18, 4];
 
   let builders = new WeakMap();
   let whenBuilt = () => {};
@@ -41,20 +45,29 @@ site.grid = (() => {
     return axis.values.map((value, at) => (axis.kind === "script" && last.indexOf(last[at]) === last.lastIndexOf(last[at]) ? last[at] : value));
   }
 
-  /** Lay out the places of `shown` cells for a view, and call `built` after each part; returns how many columns the widest has. */
-  function draw(into, matrix, follows, view, shown, built) {
+  /** The least width of a grid with so many columns, in rem. */
+  const least = (columns, room) => (room < NARROW ? LABELS.narrow : LABELS.wide)[0] + columns * COLUMN;
+
+  /** Lay out the places of `shown` cells for a view in a window of `room` rem, and call `built` after each part; `whole`
+   * makes every row at once, and parts of what is too wide. Returns the least width of the widest table. */
+  function draw(into, matrix, follows, view, shown, { built, room, whole }) {
     observer.disconnect();
     whenBuilt = built;
     builders = new WeakMap();
     const layout = {
       matrix,
       view,
+      room,
+      whole,
       names: matrix.axes.map(shortNames),
       follow: (axis) => (axis < 0 ? [] : matrix.axes.map((_, other) => other).filter((other) => follows[axis][other] && other !== view.rows && other !== view.columns && matrix.axes[other].values.length > 1)),
     };
     const panels = panelsOf(layout, shown, follows);
-    into.replaceChildren(...[...panels.values()].map((panel, at) => section(layout, panel, at === 0)));
-    return Math.max(0, ...[...panels.values()].map((panel) => panel.columns.size));
+    const found = [...panels.values()];
+    const needed = Math.max(0, ...found.map((panel) => (view.rows < 0 ? panel.columns.size * COLUMN : least(panel.columns.size, room))));
+    into.style.gridTemplateColumns = found.length > 1 ? `repeat(auto-fill, minmax(min(100%, ${Math.max(needed, 18)}rem), 1fr))` : "";
+    into.replaceChildren(...found.map((panel, at) => section(layout, panel, whole || at === 0)));
+    return needed;
   }
 
   /** The cells by the values of all other axes; an axis that follows rows or columns makes no tables of its own. */
@@ -88,21 +101,14 @@ site.grid = (() => {
 
   const ordered = (places) => [...places].sort((one, other) => one - other);
 
-  /** One table; the first is made at once, so that nothing blinks while a query is typed. */
+  /** One panel; the first is made at once, so that nothing blinks while a query is typed. */
   function section(layout, panel, atOnce) {
     const rows = ordered(panel.rows);
     const element = make("section", { class: "panel" });
     const fill = () => {
       element.style.minHeight = "";
-      const long = layout.view.rows >= 0 && rows.some((row) => layout.names[layout.view.rows][row].length > LONG_LABEL);
-      const table = make("table", { class: long ? "grid long" : "grid" }, head(layout, panel), ...bodies(layout, panel, rows));
-      const labels = long ? LONG_LABEL_WIDTH : LABEL_WIDTH;
-      const [least, most] = COLUMN_WIDTHS.map((width) => `${labels + panel.columns.size * width}rem`);
-      table.style.width = `clamp(${least}, 100%, ${most})`;
-      const scroll = make("div", { class: "scroll" }, table);
-      element.replaceChildren(...(panel.title ? [make("h2", {}, panel.title)] : []), scroll);
-      if (panel.title) table.setAttribute("aria-label", panel.title);
-      else table.setAttribute("aria-label", "All cells");
+      const parts = columnsByLine(layout, panel, rows);
+      element.replaceChildren(...(panel.title ? [make("h2", {}, panel.title)] : []), ...parts.map((columns, at) => lineOf(layout, panel, rows, columns, at, parts.length)));
     };
     if (atOnce) {
       fill();
@@ -113,11 +119,45 @@ site.grid = (() => {
     return element;
   }
 
-  function head(layout, panel) {
+  /** The columns of each table of a panel: all in one, but a single axis, and what is too wide for paper, in several. */
+  function columnsByLine(layout, panel, rows) {
+    const columns = ordered(panel.columns);
+    if (layout.view.rows >= 0 && !layout.whole) return [columns];
+    const most = Math.max(1, Math.floor((layout.room - (layout.view.rows < 0 ? 0 : labelWidth(layout, rows))) / COLUMN));
+    const lines = Math.ceil(columns.length / most);
+    const each = Math.ceil(columns.length / lines);
+    return Array.from({ length: lines }, (_, at) => columns.slice(at * each, (at + 1) * each));
+  }
+
+  /** The width of the labels of rows: of the longest word, within limits. */
+  function labelWidth(layout, rows) {
+    const { room, view, names } = layout;
+    const [low, high] = room < NARROW ? LABELS.narrow : LABELS.wide;
+    if (view.rows < 0) return 0;
+    const labels = rows.map((row) => names[view.rows][row]);
+    if (room >= NARROW && labels.some((label) => label.length > LONG_LABEL)) return high;
+    return Math.min(high, Math.max(low, ...labels.map((label) => longestWord(label) * LETTER + 1.2)));
+  }
+
+  /** One table in a box that scrolls where the table is wider than the window; then its head stays in sight. */
+  function lineOf(layout, panel, rows, columns, at, parts) {
+    const axis = layout.matrix.axes[layout.view.columns].name;
+    const line = layout.view.rows < 0;
+    const table = make("table", { class: line ? "grid line" : "grid" }, ...(line && at === 0 ? [make("caption", {}, axis)] : []), head(layout, panel, columns), ...bodies(layout, panel, rows, columns));
+    const labels = labelWidth(layout, rows);
+    const needed = labels + columns.length * COLUMN;
+    const most = labels + columns.length * (columns.length > FEW ? WIDEST : WIDER);
+    table.style.setProperty("--label", `${labels}rem`);
+    table.style.width = layout.whole ? "100%" : `clamp(${needed}rem, 100%, ${most}rem)`;
+    table.setAttribute("aria-label", (panel.title || "All cells") + (parts > 1 ? `, ${at + 1} of ${parts}` : ""));
+    return make("div", { class: needed > layout.room ? "scroll over" : "scroll" }, table);
+  }
+
+  function head(layout, panel, columns) {
     const { matrix, view, names } = layout;
     const corner = view.rows < 0 ? matrix.axes[view.columns].name : `${matrix.axes[view.rows].name} \\ ${matrix.axes[view.columns].name}`;
-    const cells = ordered(panel.columns).map((column) =>
-      make("th", { scope: "col" }, make("span", { class: "value" }, names[view.columns][column]), ...followed(layout, panel, view.columns, column)),
+    const cells = columns.map((column) =>
+      make("th", { scope: "col" }, make("span", { class: "value" }, ...breakable(names[view.columns][column])), ...followed(layout, panel, view.columns, column)),
     );
     return make("thead", {}, make("tr", {}, make("th", { class: "corner", scope: "col" }, corner), ...cells));
   }
@@ -126,17 +166,16 @@ site.grid = (() => {
   function followed(layout, panel, axis, value) {
     const { matrix, names } = layout;
     const place = [...panel.cells.values()].flat().find((one) => matrix.cells.values[axis][one] === value);
-    return layout.follow(axis).map((other) => make("span", { class: "with" }, `${matrix.axes[other].name} ${names[other][matrix.cells.values[other][place]] ?? "none"}`));
+    return layout.follow(axis).map((other) => make("span", { class: "with" }, `${matrix.axes[other].name} `, ...breakable(names[other][matrix.cells.values[other][place]] ?? "none")));
   }
 
-  function bodies(layout, panel, rows) {
-    const columns = ordered(panel.columns);
+  function bodies(layout, panel, rows, columns) {
     const found = [];
     for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
       const some = rows.slice(at, at + ROWS_AT_ONCE);
       const body = make("tbody", {});
       const fill = () => body.replaceChildren(...some.map((row) => line(layout, panel, row, columns)));
-      if (at === 0) fill();
+      if (at === 0 || layout.whole) fill();
       else {
         const gap = make("td", { colspan: columns.length + 1 });
         gap.style.height = `${some.length * ROW_HEIGHT}px`;
@@ -151,7 +190,7 @@ site.grid = (() => {
   function line(layout, panel, row, columns) {
     const { view, names } = layout;
     const label = view.rows < 0 ? "all" : names[view.rows][row];
-    const header = make("th", { scope: "row" }, make("span", { class: "value" }, label), ...(view.rows < 0 ? [] : followed(layout, panel, view.rows, row)));
+    const header = make("th", { scope: "row" }, make("span", { class: "value" }, ...breakable(label)), ...(view.rows < 0 ? [] : followed(layout, panel, view.rows, row)));
     return make("tr", {}, header, ...columns.map((column) => make("td", {}, ...(panel.cells.get(`${row} ${column}`) ?? []).map((place) => cell(layout.matrix, place)))));
   }
 
@@ -160,12 +199,12 @@ site.grid = (() => {
     const { cells, words } = matrix;
     const kind = matrix.kinds[cells.kind[place]];
     const symbol = make("span", { class: "symbol", "aria-hidden": "true" }, symbols[kind]);
-    const figures = [words.stage[cells.stage[place]], cells.counted[place] ? `${cells.converged[place]}/${cells.counted[place]}` : "", figure(cells.final[place])].filter(Boolean).join(" · ");
+    const figures = [words.stage[cells.stage[place]], cells.counted[place] ? `${cells.converged[place]}/${cells.counted[place]}` : "", figure(cells.final[place])].filter(Boolean);
     return make(
       "a",
       { class: `cell ${kind}${cells.missed[place] ? " missed" : ""}`, href: `cells/${cells.id[place]}.html`, "data-place": place, tabindex: "-1" },
-      make("span", { class: "word" }, symbol, words.short[cells.short[place]]),
-      make("span", { class: "numbers" }, figures || "–"),
+      make("span", { class: "word" }, symbol, ...breakable(words.short[cells.short[place]])),
+      make("span", { class: "numbers" }, ...(figures.length ? figures.flatMap((one, at) => [at ? " · " : "", make("span", { class: "part" }, one)]) : ["–"])),
     );
   }
 
@@ -193,5 +232,5 @@ site.grid = (() => {
     return (rows && [...next.querySelectorAll("a")].sort((one, other) => Math.abs([...next.cells].indexOf(one.closest("td")) - at) - Math.abs([...next.cells].indexOf(other.closest("td")) - at))[0]) || (table && null);
   }
 
-  return { draw, move, build };
+  return { draw, least, move, build };
 })();

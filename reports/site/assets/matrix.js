@@ -8,7 +8,13 @@ site.given("matrix").then((matrix) => {
   const start = views.first(matrix, follows);
   const FAILURES = 30;
   const LINKS = 12;
+  /** The failures beside the grid take so many rem. */
+  const ASIDE = 21.5;
+  /** The width of a sheet of paper in portrait, with the smaller letters that it has. */
+  const PAPER = 56;
   let view = views.read(location.hash, matrix, start);
+  let seen = view; // as the window shows it
+  let room = 0; // its width in rem
   let shown = [];
 
   const name = (place) => matrix.axes.filter((axis) => axis.values.length > 1).map((axis) => axis.values[matrix.cells.values[matrix.axes.indexOf(axis)][place]]).filter(Boolean).join(" · ");
@@ -23,13 +29,13 @@ site.given("matrix").then((matrix) => {
     const axes = matrix.axes.map((axis, at) => [at, axis.name]);
     const pick = (key, other) => (value) => {
       const chosen = Number(value);
-      const swapped = view[other] === chosen ? { [other]: view[key] } : {};
-      update({ ...view, ...swapped, [key]: chosen }, `axis-${key}`);
+      const swapped = seen[other] === chosen ? { [other]: seen[key] } : {};
+      update({ ...seen, ...swapped, [key]: chosen, chosen: true }, `axis-${key}`);
     };
     const rest = axes.filter(([at]) => matrix.axes[at].values.length > 1);
     $("axes").replaceChildren(
-      ...(view.rows < 0 ? [] : [select("axis-rows", "Rows", axes, view.rows, pick("rows", "columns"))]),
-      select("axis-columns", "Columns", axes, view.columns, pick("columns", "rows")),
+      ...(seen.rows < 0 ? [] : [select("axis-rows", "Rows", axes, seen.rows, pick("rows", "columns"))]),
+      select("axis-columns", "Columns", axes, seen.columns, pick("columns", "rows")),
       make("span", { class: "between" }, "show"),
       ...rest.map(([at, label]) =>
         select(`axis-${at}`, label, [["", "all"], ...matrix.axes[at].values.map((value, place) => [place, value])], view.only[at] ?? "", (value) => {
@@ -54,7 +60,7 @@ site.given("matrix").then((matrix) => {
       const links = failure.cells.slice(0, LINKS).map((place) => make("li", {}, make("a", { href: `cells/${matrix.cells.id[place]}.html` }, name(place))));
       const more = failure.cells.length > LINKS ? [make("li", { class: "muted" }, `and ${failure.cells.length - LINKS} more`)] : [];
       const count = numberOf(failure.cells.length);
-      return make("li", { class: "failure" }, make("p", { class: "reason" }, failure.reason), ...(failure.advice ? [make("p", {}, failure.advice)] : []), make("p", { class: "muted" }, `${failure.label}, ${count} `, button), make("details", {}, make("summary", {}, "Its cells"), make("ul", {}, ...links, ...more)));
+      return make("li", { class: "failure" }, make("p", { class: "reason" }, ...site.breakable(failure.reason)), ...(failure.advice ? [make("p", {}, failure.advice)] : []), ...(failure.accounts.length ? [make("p", {}, ...failure.accounts.map((account) => make("a", { href: `why.html#a-${account}` }, "Why it fails")))] : []), make("p", { class: "muted" }, `${failure.label}, ${count} `, button), make("details", {}, make("summary", {}, "Its cells"), make("ul", {}, ...links, ...more)));
     };
     $("failures").replaceChildren(found.length ? make("ol", {}, ...found.map(item)) : make("p", { class: "muted" }, "None among these cells."));
   }
@@ -89,7 +95,7 @@ site.given("matrix").then((matrix) => {
 
   function update(next, focus) {
     view = next;
-    const address = views.write(view, matrix, start);
+    const address = views.write(view, matrix);
     history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
     draw();
     if (focus) $(focus).focus(); // the choices were made anew
@@ -100,13 +106,21 @@ site.given("matrix").then((matrix) => {
     update({ ...view, query: text });
   }
 
-  function draw() {
+  const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const wholeRoom = () => $("panels").parentElement.clientWidth / rem();
+
+  /** All of the page; on paper (`room` is its width) every row is made, and what is too wide stands in parts. */
+  function draw(paper = 0) {
     choose();
+    room = paper || wholeRoom();
+    seen = views.fitted(view, matrix, room);
     drawAxes();
     drawKinds();
     drawFailures();
-    const width = grid.draw($("panels"), matrix, follows, view, shown, firstStop);
-    $("panels").parentElement.classList.toggle("wide", width > 6); // the failures go below a grid that needs the room
+    const needed = grid.draw($("panels"), matrix, follows, seen, shown, { built: firstStop, room, whole: paper > 0 });
+    const columns = $("panels").parentElement.classList;
+    columns.toggle("wide", needed > room - ASIDE); // the failures go below a grid that needs the room
+    if ($("failures").parentElement.offsetHeight > 1.25 * $("panels").offsetHeight) columns.add("wide"); // or that is short
     firstStop();
     if (!shown.length) $("panels").replaceChildren(make("p", { class: "note" }, "No cell is like that."));
   }
@@ -158,6 +172,11 @@ site.given("matrix").then((matrix) => {
     $("query").value = view.query;
     draw();
   });
+  window.addEventListener("resize", () => {
+    if (Math.abs(wholeRoom() - room) > 1 && !matchMedia("print").matches) draw();
+  });
+  window.addEventListener("beforeprint", () => draw(PAPER));
+  window.addEventListener("afterprint", () => draw());
   $("query").value = view.query;
-  requestAnimationFrame(() => setTimeout(draw)); // the page is painted first
+  requestAnimationFrame(() => setTimeout(() => draw())); // the page is painted first
 });

@@ -85,6 +85,28 @@ site.plots = (() => {
     await draw(id, spec);
   }
 
+  const SHAPES = { good: "circle", bad: "cross", undecided: "triangle-up", untestable: "square" };
+
+  /** One cell through the published runs: its final value, in the colour and the shape of what it came to. */
+  async function history(id, runs, metric) {
+    const specs = await site.given("specs");
+    const spec = copy(specs.history);
+    const named = (value) => (value === null ? "none" : figure(value));
+    const found = runs.map((one) => ({ ...one, value: typeof one.final === "number" ? one.final : null, finite: typeof one.final === "number", text: named(one.final) }));
+    const kinds = Object.keys(SHAPES).filter((kind) => found.some((one) => one.kind === kind));
+    const wide = isWide(found);
+    scaled(spec.layer[0].encoding.y, wide);
+    spec.layer[0].encoding.y.title = `final ${metric}`;
+    for (const { encoding } of spec.layer.slice(1)) {
+      encoding.color.scale = { domain: kinds, range: kinds.map((kind) => style(`--${kind}-strong`)) };
+      encoding.shape.scale = { domain: kinds, range: kinds.map((kind) => SHAPES[kind]) };
+    }
+    spec.datasets = { points: found };
+    await draw(id, spec);
+    const without = found.filter((one) => !one.finite).length;
+    return [wide ? "Logarithmic scale." : "", without ? `At the top: ${without} of ${found.length} runs without a finite value.` : ""].filter(Boolean).join(" ");
+  }
+
   async function draw(id, spec) {
     const element = document.getElementById(id);
     const { datasets, ...rest } = spec;
@@ -139,5 +161,5 @@ site.plots = (() => {
     return parts.filter(Boolean).join(" ");
   }
 
-  return { points, curves, epochs, finals, choices, note };
+  return { points, curves, epochs, finals, history, choices, note };
 })();

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import queue
 import threading
 import tomllib
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ FROM = f"{PREFIX}.from"
 IDENTITY = f"{PREFIX}.base-identity"
 REGISTRY_S = 5
 """A registry that does not answer in so many seconds counts as none."""
+SILENCE_S = 120.0
+"""A registry that gives nothing for so long in the middle of a pull gives nothing more."""
 _PACKAGE = Path(__file__).parents[2]
 _LOCK_HEAD = "# Digests of the base images as they were pulled. Written by the runner; see base-images.toml.\n"
 
@@ -76,6 +79,11 @@ def recipe_folder() -> Path:
     return checkout if (checkout / "base-images.toml").is_file() else _PACKAGE / "docker_files"
 
 
+def seccomp_profile() -> Path:
+    """Name the list of the system calls that containers may make."""
+    return recipe_folder() / "seccomp.json"
+
+
 def lock_file() -> Path:
     """Name the file that digests are written to: beside the tags in a checkout, else in the cache."""
     folder = recipe_folder()
@@ -106,9 +114,13 @@ def labels_of(client: DockerClient, tag: str) -> dict[str, str] | None:
 class RegistryImages:
     """Official images, pulled by tag once and by digest from then on."""
 
-    def __init__(self, client: DockerClient, *, tags: Path, lock: Path) -> None:
-        """Of the images that the file `tags` names, at the digests in the file `lock`; what it pulls, it adds there."""
+    def __init__(self, client: DockerClient, *, tags: Path, lock: Path, silence_s: float = SILENCE_S) -> None:
+        """Of the images that the file `tags` names, at the digests in the file `lock`; what it pulls, it adds there.
+
+        A registry may be slow, but not without a sign of life for `silence_s`.
+        """
         self._client = client
+        self._silence_s = silence_s
         self._file = lock
         self._writing = threading.Lock()
         self._tags: dict[str, str] = _read(tags)
@@ -164,11 +176,36 @@ class RegistryImages:
     def _pull(self, wanted: str, repository: str, tag: str) -> None:
         try:
             with engine_errors(f"pulling {wanted}"):
-                said = list(self._client.api.pull(repository, tag=tag, stream=True, decode=True))
+                said = self._told(repository, tag)
         except MachineError as error:
             raise _not_pulled(wanted, str(error)) from error
         if failures := [line["error"] for line in said if "error" in line]:
             raise disk_is_full(f"pulling {wanted}") if is_full(failures[-1]) else _not_pulled(wanted, failures[-1])
+
+    def _told(self, repository: str, tag: str) -> list[dict[str, Any]]:
+        """All that the engine tells while it pulls; the SDK itself would wait for ever for more."""
+        lines: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
+
+        def read() -> None:
+            try:
+                for line in self._client.api.pull(repository, tag=tag, stream=True, decode=True):
+                    lines.put(line)
+                lines.put(None)
+            except Exception as error:  # noqa: BLE001 - raised where it is waited for
+                lines.put(error)
+
+        threading.Thread(target=read, daemon=True).start()
+        said: list[dict[str, Any]] = []
+        while True:
+            try:
+                line = lines.get(timeout=self._silence_s)
+            except queue.Empty:
+                raise MachineError(f"the registry has given nothing for {self._silence_s:.0f} s") from None
+            if isinstance(line, Exception):
+                raise line
+            if line is None:
+                return said
+            said.append(line)
 
     def _digest(self, image: str, repository: str) -> str:
         with engine_errors(f"looking at {image}"):

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import os
 import re
-import secrets
 import shutil
 import subprocess
 import threading
@@ -20,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.cache import cache_folder
-from runner.engines.docker.daemon import disk_is_full, engine_errors, engine_host, is_full
+from runner.cache import begun, cache_folder
+from runner.engines.docker.daemon import command_variables, disk_is_full, engine_errors, is_full
+from runner.environments.processes import APART
 from runner.errors import BuildFailedError, EngineLostError, MachineError, StoppedError
+from runner.own_folder import remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,6 +84,11 @@ class Builder:
         self._running: set[subprocess.Popen[str]] = set()
         self._this_thread = threading.local()
 
+    @property
+    def stopping(self) -> threading.Event:
+        """Set when no build may begin any more."""
+        return self._stopped
+
     def client(self) -> BuildClient:
         """The command that builds. Raises MachineError where there is none."""
         return self._client
@@ -96,13 +102,13 @@ class Builder:
         place = cache_folder() / "docker"
         place.mkdir(exist_ok=True)
         if not hasattr(self._this_thread, "name"):
-            self._this_thread.name = f"context-{secrets.token_hex(8)}"
+            self._this_thread.name = begun(place).name
         folder = place / self._this_thread.name
         folder.mkdir(mode=0o700)
         try:
             yield folder
         finally:
-            shutil.rmtree(folder)
+            remove(folder)
 
     def build(self, image: ImageBuild, say: Callable[[str], None]) -> None:
         """Build one image; `say` gets the lines that its steps print.
@@ -159,7 +165,7 @@ class Builder:
                 stderr=subprocess.STDOUT,
                 encoding="utf-8",
                 errors="replace",
-                start_new_session=True,  # the terminal's Ctrl-C is for the runner, which then calls `stop`
+                **APART,  # the terminal's Ctrl-C is for the runner, which then calls `stop`
             )
             self._running.add(process)
         try:
@@ -276,8 +282,7 @@ class BuildClient:
 
     def environment(self) -> Mapping[str, str]:
         """The environment that makes the command use BuildKit, in the engine that the SDK is connected to."""
-        return os.environ | {
-            "DOCKER_HOST": engine_host(),
+        return command_variables() | {
             "DOCKER_BUILDKIT": "1",
             "BUILDX_BUILDER": "default",
             "DOCKER_CLI_HINTS": "false",

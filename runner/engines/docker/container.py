@@ -1,15 +1,14 @@
 """A trial in a container: its hardening, its limits, its log and its ending; and a shell in the same world.
 
 The container is not trusted: it has no network, a read-only root, no capabilities and no privileges to gain, and is not
-root; it writes into three folders and two files of this machine, and sees nothing else of the machine.
+root; it writes into three folders and two files of its own, and sees nothing else of the machine.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
-import stat
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -18,23 +17,28 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.engines.docker.base_images import PREFIX
+from runner.engines.docker.base_images import PREFIX, seccomp_profile
 from runner.engines.docker.buildkit import docker_command
-from runner.engines.docker.daemon import engine_errors, engine_host
+from runner.engines.docker.container_events import look_into
+from runner.engines.docker.daemon import command_variables, engine_errors
 from runner.engines.job_limits import LogFile, watch
 from runner.engines.protocol import Cut, Ending, Limits
-from runner.engines.world import Layout, make_places, world_of
+from runner.engines.world import Layout, world_of
 from runner.errors import EngineLostError, MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
+    from contextlib import ExitStack
 
     from docker.models.containers import Container
+    from docker.types import DeviceRequest
     from docker.types import Mount as DockerMount
 
     from docker import DockerClient
+    from runner.engines.docker.mounted_files import JobFiles
+    from runner.engines.gpu import Gpu
     from runner.engines.job_limits import Seen
-    from runner.engines.protocol import Image, Job, JobFolder
+    from runner.engines.protocol import Image, Job
     from runner.engines.world import TrialWorld
 
 
@@ -47,12 +51,11 @@ LAYOUT = Layout(
     work="/work",
     home="/home/runner",
     tmp="/tmp",  # noqa: S108 - the container's own
-    channel="/runner/channel",
-    metrics="/runner/metrics",
+    channel="/runner/record/channel",
+    metrics="/runner/record/metrics",
+    own_devices=True,
 )
 """A trial's world in a container."""
-_NOBODY = 65532
-"""Runs the trials of a runner that is root."""
 _HOST = "trial"
 """The container's name for itself. Without a network nobody else would say where it is: processes of one trial that
 train together meet there."""
@@ -60,33 +63,44 @@ _OPEN_FILES = 8192
 _KILL_S = 20.0
 _STATE_POLL_S = 0.01
 """Between the end of the output and the engine's knowing of the end, which is a matter of milliseconds."""
-_OUT_OF_MEMORY_S = 2
-"""The engine may hear of a container's end before it hears that its memory ran out; then the state does not say so."""
-_KILLED = 128 + 9
-_LONG_OUTPUT_RATE = 4 * 1024**2
-"""Bytes per second that are taken of output which is longer than the log: the job is slowed, not this machine."""
 _FATAL_SIGNALS = frozenset({*range(1, 17), 24, 25, 26, 27, 29, 30, 31}) - {16}
 """Signals that end a process which does not handle them. The engine reports them as 128 + n, as a shell does."""
 
 
-def run_job(client: DockerClient, image: Image, job: Job, *, owner: str, interrupted: threading.Event) -> Ending:
-    """Run one job to its end, and remove its container.
+def run_job(
+    client: DockerClient,
+    image: Image,
+    job: Job,
+    *,
+    files: JobFiles,
+    owner: str,
+    interrupted: threading.Event,
+    runtime: str = "",
+) -> Ending:
+    """Run one job to its end, under a runtime of the engine or its default one, and remove its container.
 
     Raises EngineLostError where the engine failed, MachineError where a disk is full or the image is gone.
     """
     if interrupted.is_set():
         return Ending(exit_code=None, signal=None, cut=Cut.INTERRUPTED, duration_s=0.0, peak_memory_bytes=None)
     world = world_of(job, LAYOUT)
-    user = prepare(job, world)
-    container = _create(client, image, settings(job, world, user=user, owner=owner))
+    user = files.prepare(job, world)
+    marks = {OWNER: owner, TRIAL: job.key}
+    with files.given(image.reference, world, marks) as mounts:
+        given = settings(job, world, user=user, owner=owner, mounts=mounts, runtime=runtime)
+        return _run(_create(client, image, given), client, job, files, interrupted)
+
+
+def _run(container: Container, client: DockerClient, job: Job, files: JobFiles, interrupted: threading.Event) -> Ending:
     try:
         with LogFile(job.folder.log, job.limits.log_bytes) as log:
-            trial = ContainerJob(container, log)
+            trial = ContainerJob(container, log, job, files)
             seen = watch(job, trial, interrupted)
             state = trial.end(seen.cut, job.limits.grace_s)
-            if state["ExitCode"] == _KILLED and not state["OOMKilled"] and seen.cut is None:
-                state["OOMKilled"] = _ran_out_of_memory(client, container)
+            state = look_into(client, container, state, is_ours=trial.is_killed)
             truncated = log.truncated
+        if seen.cut is not Cut.INTERRUPTED and not files.bring(container, job):
+            seen = replace(seen, cut=seen.cut or Cut.DISK)
     finally:
         remove(container)
     return _ending(state, seen, truncated=truncated)
@@ -104,7 +118,9 @@ def _create(client: DockerClient, image: Image, arguments: dict[str, Any]) -> Co
             ) from None
 
 
-def settings(job: Job, world: TrialWorld, *, user: str, owner: str) -> dict[str, Any]:
+def settings(
+    job: Job, world: TrialWorld, *, user: str, owner: str, mounts: list[DockerMount], runtime: str = ""
+) -> dict[str, Any]:
     """The SDK's arguments for the container of a job in its world."""
     from docker.types import LogConfig, Ulimit  # noqa: PLC0415 - imported by now
 
@@ -118,12 +134,13 @@ def settings(job: Job, world: TrialWorld, *, user: str, owner: str) -> dict[str,
         "environment": {**world.variables, **world.probing},
         "use_config_proxy": False,
         "labels": {**{f"{PREFIX}.{name}": text for name, text in job.labels.items()}, OWNER: owner, TRIAL: job.key},
-        "mounts": mounts(world),
+        "mounts": mounts,
         "network_mode": "bridge" if job.network else "none",
         "read_only": True,
         "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
+        "security_opt": ["no-new-privileges", f"seccomp={seccomp_profile().read_text('utf-8')}"],
         "init": True,
+        "runtime": runtime or None,
         "pids_limit": limits.processes,
         "mem_limit": limits.memory_bytes,
         "memswap_limit": limits.memory_bytes,
@@ -134,69 +151,15 @@ def settings(job: Job, world: TrialWorld, *, user: str, owner: str) -> dict[str,
             for name, most in (("fsize", world.file_bytes), ("nofile", _OPEN_FILES), ("core", 0))
         ],
         "log_config": LogConfig(type="none"),
+        **({"device_requests": [device_request(job.gpus)]} if job.gpus else {}),
     }
 
 
-def mounts(world: TrialWorld) -> list[DockerMount]:
-    """All of this machine that is seen in the container: the job's folder, the probe, the preludes and mapped data."""
-    from docker.types import Mount  # noqa: PLC0415 - imported by now
+def device_request(gpus: Iterable[Gpu]) -> DeviceRequest:
+    """The request for GPUs as the engine takes it, with what of the driver computes and what tells of it."""
+    from docker.types import DeviceRequest  # noqa: PLC0415 - imported by now
 
-    return [
-        Mount(target=some.target, source=str(some.source), type="bind", read_only=read_only)
-        for read_only, seen in ((False, world.writable), (True, (*world.read_only, *world.data)))
-        for some in seen
-    ]
-
-
-def prepare(job: Job, world: TrialWorld) -> str:
-    """Make the job's folder ready for its container; gives the user that it runs as, who owns what is in there.
-
-    The places of mapped data are made here, or the engine would make them, as root. Raises MachineError where that
-    user may not read the data.
-    """
-    make_places(job, world)
-    for data in world.data:
-        if data.source.is_dir():
-            data.place.mkdir(exist_ok=True)
-        else:
-            data.place.touch()
-    if os.getuid() != 0:
-        return f"{os.getuid()}:{os.getgid()}"
-    for seen in (*world.read_only, *world.data):
-        _check_open(seen.source)
-    for path in _everything(job.folder):
-        os.chown(path, _NOBODY, _NOBODY, follow_symlinks=False)
-    return f"{_NOBODY}:{_NOBODY}"
-
-
-@functools.cache
-def _check_open(source: Path) -> None:
-    """Raise MachineError where only owner or group may read some of what a trial is to see."""
-    everything = (Path(place, name) for place, _, files in os.walk(source) for name in ("", *files))
-    for path in (source,) if source.is_file() else everything:
-        if not _is_open(path):
-            raise MachineError(
-                f"{path} can't be read by trials: the runner is root and trials are not, and only owner or group may"
-                f" read it. Let everybody read it (`chmod -R o+rX {source}`), or start the runner as another user."
-            )
-
-
-def _is_open(path: Path) -> bool:
-    """True where everybody may read a file, or enter and list a folder; a link that leads nowhere is no obstacle."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return True
-    needed = stat.S_IROTH | stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH
-    return mode & needed == needed
-
-
-def _everything(folder: JobFolder) -> Iterator[Path]:
-    yield from (folder.channel, folder.metrics)
-    for root in (folder.work, folder.home, folder.tmp):
-        yield root
-        for place, folders, files in os.walk(root):
-            yield from (Path(place, name) for name in (*folders, *files))
+    return DeviceRequest(device_ids=[gpu.id for gpu in gpus], capabilities=[["gpu", "compute", "utility"]])
 
 
 def remove(container: Container) -> bool:
@@ -214,13 +177,15 @@ def remove(container: Container) -> bool:
 
 
 class ContainerJob:
-    """A started container. `ended`, `memory_bytes` and `pids` are what the watch looks at."""
+    """A started container. `ended`, `memory_bytes` and `written_bytes` are what the watch looks at."""
 
-    def __init__(self, container: Container, log: LogFile) -> None:
-        self._container = container
+    def __init__(self, container: Container, log: LogFile, job: Job, files: JobFiles) -> None:
+        self._container, self._job, self._files = container, job, files
         self._log = log
         self._log_error: OSError | None = None
         self._lost: MachineError | None = None
+        self.is_killed = False
+        """True where this runner ended it."""
         with engine_errors("starting a trial"):
             attached = container.attach_socket(params={"stdout": 1, "stderr": 1, "stream": 1, "logs": 0})
             self._output = threading.Thread(target=self._write_log, args=(attached,), daemon=True)
@@ -255,7 +220,14 @@ class ContainerJob:
         anonymous = held.get("total_rss", held.get("anon"))
         return None if anonymous is None else anonymous + held.get("total_shmem", held.get("shmem", 0))
 
-    def pids(self) -> Iterable[int]:
+    def written_bytes(self, *, enough: int, last: bool) -> int:
+        """The bytes that the job holds on disk; what it says is fetched, where its files are elsewhere."""
+        self._files.look(self._container, self._job)
+        return self._files.written_bytes(
+            self._container, self._job, () if last else self._pids(), enough=enough, last=last
+        )
+
+    def _pids(self) -> list[int]:
         """The container's processes; none where the engine is elsewhere."""
         try:
             return [int(line) for line in (self._group / "cgroup.procs").read_text().split()] if self._group else []
@@ -279,13 +251,19 @@ class ContainerJob:
         return self._inspect()
 
     def _inspect(self) -> dict[str, Any]:
+        import docker.errors  # noqa: PLC0415 - imported by now
+
         with engine_errors("looking at a trial"):
-            self._container.reload()
+            try:
+                self._container.reload()
+            except docker.errors.NotFound:
+                raise EngineLostError("Somebody outside of this run removed the container of a trial.") from None
             return dict(self._container.attrs["State"])
 
     def _kill(self, signal: str) -> None:
         import docker.errors  # noqa: PLC0415 - imported by now
 
+        self.is_killed = True
         with engine_errors("ending a trial"):
             try:
                 self._container.kill(signal)
@@ -305,8 +283,6 @@ class ContainerJob:
                             self._log.write(chunk)
                         except OSError as error:  # the job must not hang on a full pipe: go on reading
                             self._log_error = error
-                    if self._log.truncated:
-                        time.sleep(len(chunk) / _LONG_OUTPUT_RATE)
         except MachineError as error:
             self._lost = error
 
@@ -323,14 +299,6 @@ def _control_group(container_id: str, pid: int) -> Path | None:
     if container_id not in path:
         return None
     return Path(f"/sys/fs/cgroup/memory{path}" if memory else f"/sys/fs/cgroup{path}")
-
-
-def _ran_out_of_memory(client: DockerClient, container: Container) -> bool:
-    """Whether the engine was told that a container's memory ran out, a moment after its end at the latest."""
-    until = int(time.time()) + _OUT_OF_MEMORY_S  # the engine ends its answer then
-    with engine_errors("looking at a trial"):
-        told = client.events(since=1, until=until, filters={"container": container.id, "event": "oom"})
-        return bool(list(told))
 
 
 def _ending(state: dict[str, Any], seen: Seen, *, truncated: bool) -> Ending:
@@ -358,19 +326,37 @@ _ASK_FOR_TERMINAL = 'if [ -t 0 ]; then set -- --tty "$@"; fi; exec "$0" run --rm
 """Only the command itself, where it runs, can see a terminal."""
 
 
-def shell_command(image: Image, job: Job, *, owner: str) -> tuple[tuple[str, ...], dict[str, str]]:
+def shell_command(
+    client: DockerClient,
+    image: Image,
+    job: Job,
+    *,
+    files: JobFiles,
+    owner: str,
+    until_close: ExitStack,
+    runtime: str = "",
+) -> tuple[tuple[str, ...], dict[str, str]]:
     """The command of a shell in a job's world, with more room than a job has, and its environment variables."""
     job.folder.root.mkdir(parents=True, exist_ok=True)
     job = replace(job, env={**job.env, "TERM": os.environ.get("TERM", "dumb")}, limits=_SHELL_LIMITS, cpus=())
     world = world_of(job, LAYOUT)
-    wanted = settings(job, world, user=prepare(job, world), owner=owner)
+    user = files.prepare(job, world)
+    mounts = until_close.enter_context(files.given(image.reference, world, {OWNER: owner, TRIAL: job.key}))
+    wanted = settings(job, world, user=user, owner=owner, mounts=mounts, runtime=runtime)
+    if not files.are_here:
+        wanted |= {"command": ["bash"], "tty": sys.stdin.isatty(), "stdin_open": True, "auto_remove": True}
+        made = _create(client, image, wanted)
+        until_close.callback(remove, made)  # before its volumes: it may never have begun, or still run
+        return (str(docker_command()), "start", "--attach", "--interactive", str(made.id)), command_variables()
     options = [f"--user={wanted['user']}", f"--workdir={wanted['working_dir']}", f"--network={wanted['network_mode']}"]
     options += ["--read-only", "--init", f"--pids-limit={wanted['pids_limit']}", f"--hostname={wanted['hostname']}"]
     options += [f"--memory={wanted['mem_limit']}", f"--memory-swap={wanted['memswap_limit']}"]
-    options += [f"--shm-size={wanted['shm_size']}"]
+    options += [f"--shm-size={wanted['shm_size']}", *([f"--runtime={runtime}"] if runtime else [])]
+    if job.gpus:
+        options.append(f'--gpus="device={",".join(gpu.id for gpu in job.gpus)}","capabilities=compute,utility"')
     options += [f"--add-host={name}:{address}" for name, address in wanted["extra_hosts"].items()]
     options += [f"--cap-drop={capability}" for capability in wanted["cap_drop"]]
-    options += [f"--security-opt={option}" for option in wanted["security_opt"]]
+    options += ["--security-opt=no-new-privileges", f"--security-opt=seccomp={seccomp_profile()}"]
     options += [f"--env={name}={text}" for name, text in wanted["environment"].items()]
     options += [f"--label={name}={text}" for name, text in wanted["labels"].items()]
     options += [f"--ulimit={limit['Name']}={limit['Soft']}:{limit['Hard']}" for limit in wanted["ulimits"]]
@@ -378,4 +364,4 @@ def shell_command(image: Image, job: Job, *, owner: str) -> tuple[tuple[str, ...
         read_only = ",readonly" if mount["ReadOnly"] else ""
         options.append(f"--mount=type=bind,source={mount['Source']},target={mount['Target']}{read_only}")
     command = ("/bin/sh", "-c", _ASK_FOR_TERMINAL, str(docker_command()), *options, image.reference, "bash")
-    return command, {**os.environ, "DOCKER_HOST": engine_host()}
+    return command, command_variables()

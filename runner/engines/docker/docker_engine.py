@@ -1,35 +1,42 @@
-"""The engine `docker` as the rest of the runner sees it, and the toolchain that runs uv in a base image's container."""
+"""The engine `docker` as the rest of the runner sees it."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import subprocess
 import threading
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner import sized_disk
 from runner.cache import cache_folder
 from runner.engines.docker.base_images import RegistryImages, lock_file, recipe_folder
 from runner.engines.docker.buildkit import Builder, build_client, forget_bytecode
-from runner.engines.docker.container import OWNER, remove, run_job, shell_command
-from runner.engines.docker.daemon import connect, engine_errors
+from runner.engines.docker.container import LAYOUT, OWNER, TRIAL, remove, run_job, shell_command
+from runner.engines.docker.container_toolchain import DockerToolchain
+from runner.engines.docker.copied_files import CopiedFiles, forget_volumes
+from runner.engines.docker.daemon import RESTART_S, await_answer, connect, engine_errors, engine_host, unusual_runtime
+from runner.engines.docker.engine_machine import gpus_of, processor_of
 from runner.engines.docker.environment_images import EnvironmentImages
-from runner.engines.ownership import is_dead, this_runner
-from runner.engines.protocol import EngineKind, Room
-from runner.environments.index.connection import network_settings
-from runner.environments.interpreters import REPRODUCIBLE
-from runner.errors import UsageError
+from runner.engines.docker.file_sharing import sees, sees_mounts
+from runner.engines.docker.mounted_files import MountedFiles
+from runner.engines.protocol import Cut, EngineKind, Room, under_runtime
+from runner.errors import EngineFullError, EngineLostError, UsageError
+from runner.own_folder import forget_begun
+from runner.runner_mark import is_dead, this_runner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from docker.models.containers import Container
 
     from docker import DockerClient
     from runner.engines.docker.base_images import BaseImages
-    from runner.engines.docker.environment_images import InterpreterImage
-    from runner.engines.protocol import Ending, Image, Job, StoredImage
+    from runner.engines.docker.mounted_files import JobFiles
+    from runner.engines.gpu import Gpu
+    from runner.engines.protocol import Ending, Image, Job, JobFolder, StoredImage
     from runner.environments.index.catalog import Catalog
     from runner.environments.interpreters import Toolchain
     from runner.environments.lock import Lock
@@ -44,38 +51,70 @@ class DockerEngine:
 
     kind = EngineKind.DOCKER
 
-    def __init__(self, client: DockerClient, bases: BaseImages, builder: Builder, *, base: str) -> None:
+    def __init__(
+        self,
+        client: DockerClient,
+        bases: BaseImages,
+        builder: Builder,
+        *,
+        base: str,
+        runtime: str = "",
+        patience_s: float = RESTART_S,
+    ) -> None:
         self.base = base
+        self._runtime = runtime
+        self._patience_s = patience_s
         self._client = client
         self._bases = bases
         self._builder = builder
         self._images = EnvironmentImages(client, bases, builder)
         self._interrupted = threading.Event()
+        self._asking = threading.Lock()
+        self._model: str | None = None
         self._owner = this_runner()
+        self._choosing = threading.Lock()
+        self._mounted, self._copied = MountedFiles(), CopiedFiles(client, {OWNER: self._owner})
+        self._files: dict[Path, JobFiles] = {}
+        self._until_close = contextlib.ExitStack()
 
     @classmethod
-    def connect(cls, base: str) -> DockerEngine:
+    def connect(cls, base: str, *, runtime: str = "", patience_s: float = RESTART_S) -> DockerEngine:
         """Connect to the engine that the user's configuration names; base images come from `base`, one of BASES.
 
-        Raises NoEngineError where none answers in 2 s, UsageError for another base.
+        Trials and builds run under its runtime of that name, else under its default one. An engine that stops in the
+        middle of a trial is waited for, for `patience_s`.
+
+        Raises NoEngineError where none answers in 2 s, UsageError for another base or a runtime that it has not.
         """
         if base not in BASES:
             raise UsageError(f"Base images from {base!r} do not exist; choose {' or '.join(BASES)}.")
         client = connect()
+        try:
+            unusual = unusual_runtime(client, runtime)
+        except BaseException:
+            client.close()
+            raise
         builder = Builder(build_client)
+        bases: BaseImages
         if base == "registry":
-            tags = recipe_folder() / "base-images.toml"
-            return cls(client, RegistryImages(client, tags=tags, lock=lock_file()), builder, base=base)
-        from runner.engines.docker.offline_images import OfflineImages  # noqa: PLC0415 - only where asked for
+            bases = RegistryImages(client, tags=recipe_folder() / "base-images.toml", lock=lock_file())
+        else:
+            from runner.engines.docker.offline_images import OfflineImages  # noqa: PLC0415 - only where asked for
 
-        return cls(client, OfflineImages(client, builder), builder, base=base)
+            bases = OfflineImages(client, builder)
+        return cls(client, bases, builder, base=base, runtime=unusual, patience_s=patience_s)
 
     def describe(self) -> str:
         """The engine's name, version and architecture, and where its base images come from, in one line."""
         with engine_errors("asking the engine what it is"):
             version = self._client.version()
         name = version.get("Platform", {}).get("Name") or "Docker engine"
-        return f"docker: {name} {version['Version']} ({version['Arch']}), base images: {self.base}"
+        watched = sized_disk.why_watched() or ("" if sees_mounts() else "the engine sees other mounts")
+        disks = f", disk limits: watched only ({watched})" if watched else ""
+        if self._files_of(cache_folder()) is self._copied:
+            disks += f", files are copied: the engine at {engine_host()} shares none with this machine"
+        runtime = f", runtime: {self._runtime}" if self._runtime else ""
+        return f"docker: {name} {version['Version']} ({version['Arch']}){runtime}, base images: {self.base}{disks}"
 
     def check(self) -> None:
         """Find out, in a few seconds, whether images can be made. Raises MachineError where not."""
@@ -88,23 +127,34 @@ class DockerEngine:
 
     def known_identity(self, python: str) -> str | None:
         """The digest or content hash of a base image where it is known; nothing is asked or made."""
-        return self._bases.identity(python)
+        identity = self._bases.identity(python)
+        return identity and under_runtime(identity, self._runtime)
 
     def base_identity(self, python: str) -> str:
         """The digest or content hash of a base image; where it is not known yet, the image is fetched or made.
 
         Raises MachineError where it cannot be had.
         """
-        return self._bases.identity(python) or self._images.interpreter(python, _silent).identity
+        identity = self._bases.identity(python) or self._images.interpreter(python, _silent).identity
+        return under_runtime(identity, self._runtime)
 
     def toolchain(self, python: str) -> Toolchain:
         """Uv in a container with this CPython. Raises MachineError where its base image cannot be had."""
         image = self._images.interpreter(python, _silent)
-        return DockerToolchain(client=self._client, image=image, owner=self._owner)
+        return DockerToolchain(
+            client=self._client,
+            files=self._files_of(cache_folder()),
+            image=image,
+            owner=self._owner,
+            interrupted=self._interrupted,
+            is_of_here=self.base != "registry",
+            runtime=self._runtime,
+        )
 
     def find(self, lock: Lock) -> Image | None:
         """The image of a lock where it is made already."""
-        return self._images.find(lock)
+        image = self._images.find(lock)
+        return image and self._in_its_runtime(image)
 
     def make(
         self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None], *, labels: Mapping[str, str]
@@ -113,7 +163,10 @@ class DockerEngine:
 
         Raises BuildFailedError where its packages cannot be installed, MachineError where the machine is at fault.
         """
-        return self._images.make(lock, wheelhouse, say, labels)
+        return self._in_its_runtime(self._images.make(lock, wheelhouse, say, labels))
+
+    def _in_its_runtime(self, image: Image) -> Image:
+        return replace(image, base_identity=under_runtime(image.base_identity, self._runtime))
 
     def recipe(self, lock: Lock, catalog: Catalog) -> str:
         """A Dockerfile, and the commands that make the image of a lock without this tool."""
@@ -123,18 +176,61 @@ class DockerEngine:
         return recipe(lock, interpreter, address, catalog, lambda: self.toolchain(lock.python))
 
     def room(self) -> Room | None:
-        """The folder of the engine, where it is one of this machine."""
+        """The folder of the engine, where it is one of this machine; None, too, where it is too full to be asked."""
+        try:
+            if self._files_of(cache_folder()) is self._copied:
+                return None
+        except EngineFullError:
+            return None
         with engine_errors("asking the engine where it keeps images"):
             root = Path(self._client.info().get("DockerRootDir") or "/nonexistent")
         return Room(path=root, free_bytes=shutil.disk_usage(root).free) if root.is_dir() else None
 
+    def disk(self, folder: JobFolder, limit_bytes: int) -> AbstractContextManager[object]:
+        """Give a job's folders a file system of its own, where the engine sees what is mounted here."""
+        if not sees_mounts():
+            return contextlib.nullcontext()
+        names = [path.name for path in (folder.work, folder.home, folder.tmp)]
+        return sized_disk.sized(folder.root, names, limit_bytes)
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        """The GPUs of the engine's machine. Raises MachineError where there are none, or it gives containers none."""
+        return gpus_of(self._client, owner=self._owner)
+
+    def use(self, image: Image) -> bool:
+        """Note that an image is used now."""
+        self._images.touch(image.reference)
+        return True
+
     def run(self, image: Image, job: Job) -> Ending:
         """Run one job to its end, in a container of its own that is gone afterwards.
 
-        Raises EngineLostError where the engine failed, MachineError where a disk is full or the image is gone.
+        Raises EngineLostError where the engine failed and answers again, MachineError where it does not, where a disk
+        is full or the image is gone.
         """
-        self._images.touch(image.reference)
-        return run_job(self._client, image, job, owner=self._owner, interrupted=self._interrupted)
+        try:
+            self._images.touch(image.reference)
+            ending = run_job(
+                self._client,
+                image,
+                job,
+                files=self._files_of(job.folder.root),
+                owner=self._owner,
+                interrupted=self._interrupted,
+                runtime=self._runtime,
+            )
+            return ending if ending.cut is Cut.INTERRUPTED else replace(ending, processor=self._processor(image))
+        except EngineLostError:
+            await_answer(self._client, self._interrupted, self._patience_s)
+            self._remove(lambda labels: (labels[OWNER], labels.get(TRIAL)) == (self._owner, job.key))
+            raise
+
+    def _processor(self, image: Image) -> str:
+        """The model of the processors of the engine's machine, which is asked once."""
+        with self._asking:
+            if self._model is None:
+                self._model = processor_of(self._client, image, owner=self._owner)
+            return self._model
 
     def images(self) -> tuple[StoredImage, ...]:
         """Every image of a lock that the engine keeps, and what failed builds left; last used last."""
@@ -146,7 +242,16 @@ class DockerEngine:
 
     def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
         """The command of a shell in a container like a job's, and its environment variables."""
-        return shell_command(image, job, owner=self._owner)
+        job.folder.root.mkdir(parents=True, exist_ok=True)
+        return shell_command(
+            self._client,
+            image,
+            job,
+            files=self._files_of(job.folder.root),
+            owner=self._owner,
+            until_close=self._until_close,
+            runtime=self._runtime,
+        )
 
     def stop_all(self) -> None:
         """End every job and build of this engine now, and those that would start yet."""
@@ -154,14 +259,32 @@ class DockerEngine:
         self._builder.stop()
 
     def sweep(self) -> int:
-        """Remove the containers of runners that are dead; how many there were."""
+        """Remove the containers of runners that are dead, how many there were; and what they began in the cache."""
+        with contextlib.suppress(OSError):
+            forget_begun(cache_folder() / "docker")
+        removed = self._remove(lambda labels: is_dead(labels[OWNER]))
+        forget_volumes(self._client, lambda labels: is_dead(labels[OWNER]))
+        return removed
+
+    def _files_of(self, folder: Path) -> JobFiles:
+        """The way in which the files in a folder get into containers; the engine is asked once for those beside it."""
+        with self._choosing:
+            if folder.parent not in self._files:
+                places = {cache_folder(), folder}
+                shared = sees_mounts() or sees(self._client, places, {OWNER: self._owner})
+                self._files[folder.parent] = self._mounted if shared else self._copied
+            return self._files[folder.parent]
+
+    def _remove(self, is_left: Callable[[dict[str, str]], bool]) -> int:
+        """Remove the containers with such labels; how many there were."""
         import docker.errors  # noqa: PLC0415 - imported by now
 
         removed = 0
         with engine_errors("looking for containers that were left"):
             found = self._client.containers.list(all=True, ignore_removed=True, filters={"label": OWNER})
             for container in found:
-                if is_dead(container.labels[OWNER]):
+                if is_left(container.labels):
+                    _unmount_disk(container)
                     with contextlib.suppress(docker.errors.NotFound):
                         removed += remove(container)
         return removed
@@ -172,87 +295,22 @@ class DockerEngine:
 
     def close(self) -> None:
         """Close the connections, and drop what the engine keeps of our builds."""
+        self._until_close.close()
+        self._copied.close()
         self._images.forget_contexts()
         self._client.close()
 
 
+def _unmount_disk(container: Container) -> None:
+    """Unmount the disk of a job whose runner was killed, before its container goes: then another may run it there.
+
+    So nothing is done for one that somebody is removing, or could not, or whose folder is not one of this machine.
+    """
+    if container.status not in {"removing", "dead"}:
+        for mount in container.attrs["Mounts"]:
+            if (mount["Type"], mount["Destination"]) == ("bind", LAYOUT.work):
+                sized_disk.unmount_below(Path(mount["Source"]).parent)
+
+
 def _silent(_: str) -> None:
     return None
-
-
-FOLDER, CACHE, CERTIFICATES = "/folder", "/cache", "/certificates.pem"
-
-
-@dataclass(frozen=True, kw_only=True)
-class DockerToolchain:
-    """uv beside the CPython of an image. The settings of network and index reach its containers, never an image."""
-
-    client: DockerClient
-    image: InterpreterImage
-    owner: str
-
-    @property
-    def python_full(self) -> str:
-        """The interpreter's release, such as "3.7.16"."""
-        return self.image.python_full
-
-    @property
-    def identity(self) -> str:
-        """The base image's identity."""
-        return self.image.identity
-
-    @property
-    def place(self) -> str:
-        """The place where it builds, as messages name it."""
-        return "in the base image"
-
-    @property
-    def with_compiler(self) -> str:
-        """The way to get a compiler: base images hold none, and stay as they are."""
-        return "use `--engine venv` on a machine that has a C compiler"
-
-    def uv(self, arguments: Sequence[str], *, folder: Path) -> subprocess.CompletedProcess[str]:
-        """Run `uv ARGUMENTS` in a folder, which is all of this machine that it sees beside uv's cache.
-
-        Raises EngineLostError where the engine, not uv, failed.
-        """
-        from docker.types import LogConfig, Mount  # noqa: PLC0415 - imported by now
-        from uv import find_uv_bin  # noqa: PLC0415
-
-        cache = cache_folder() / "uv-in-containers"
-        cache.mkdir(exist_ok=True)
-        environment = {**network_settings(), **REPRODUCIBLE}
-        environment |= {"UV_PYTHON": "/usr/local/bin/python3", "UV_PYTHON_DOWNLOADS": "never"}
-        environment |= {"UV_CACHE_DIR": CACHE, "HOME": "/tmp"}  # noqa: S108 - the container's own
-        mounts = [(folder, FOLDER, False), (cache, CACHE, False), (Path(find_uv_bin()), "/usr/local/bin/uv", True)]
-        environment.pop("SSL_CERT_DIR", None)  # its files are links to places that a container does not have
-        if bundle := environment.get("SSL_CERT_FILE"):
-            environment["SSL_CERT_FILE"] = CERTIFICATES
-            mounts.append((Path(bundle), CERTIFICATES, True))
-        command = ["/usr/local/bin/uv", *arguments, "--color", "never"]
-        with engine_errors("starting uv in a container"):
-            container = self.client.containers.create(
-                self.image.tag,
-                command,
-                user=f"{os.getuid()}:{os.getgid()}",
-                working_dir=FOLDER,
-                environment=environment,
-                use_config_proxy=False,
-                labels={OWNER: self.owner},
-                mounts=[
-                    Mount(target=target, source=str(source.resolve()), type="bind", read_only=read_only)
-                    for source, target, read_only in mounts
-                ],
-                cap_drop=["ALL"],
-                security_opt=["no-new-privileges"],
-                init=True,
-                log_config=LogConfig(type="json-file"),
-            )
-        try:
-            with engine_errors("running uv in a container"):
-                container.start()
-                status = int(container.wait(timeout=None)["StatusCode"])
-                said = [container.logs(stdout=out, stderr=not out).decode("utf-8", "replace") for out in (True, False)]
-        finally:
-            remove(container)
-        return subprocess.CompletedProcess(command, status, stdout=said[0], stderr=said[1])

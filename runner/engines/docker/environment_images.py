@@ -18,9 +18,10 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from runner.cache import cache_folder
+from runner.cache import cache_folder, locked
 from runner.engines.docker.base_images import FROM, IDENTITY, PREFIX, REPOSITORY, labels_of, recipe_folder
 from runner.engines.docker.buildkit import ImageBuild, forget_contexts, forget_steps
+from runner.engines.docker.container_uv import container_uv
 from runner.engines.docker.daemon import engine_errors
 from runner.engines.protocol import EngineKind, Image, StoredImage
 from runner.environments.lock import Layer
@@ -234,10 +235,9 @@ class EnvironmentImages:
         self, wheels: Sequence[WheelFile], *, tag: str, labels: Mapping[str, str], say: Callable[[str], None]
     ) -> None:
         from packaging.utils import parse_wheel_filename  # noqa: PLC0415 - a finished matrix installs nothing
-        from uv import find_uv_bin  # noqa: PLC0415
 
         with self._builder.context() as context:
-            _link(find_uv_bin(), context / "uv")
+            _link(container_uv(self._client, labels[FROM]), context / "uv")
             (context / "wheels").mkdir()
             wanted: dict[str, list[str]] = {"requirements.txt": []}
             largest = _largest(wheels)
@@ -286,10 +286,13 @@ class EnvironmentImages:
 
     @contextlib.contextmanager
     def _alone(self, what: str) -> Iterator[None]:
-        """Let one thread at a time make one thing; the others find it made."""
+        """Let one thread of one runner at a time make one thing; the others find it made."""
         with self._guard:
             lock = self._making[what]
-        with lock:
+        place = cache_folder() / "docker" / "making"
+        place.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(what.encode()).hexdigest()[:16]
+        with lock, locked(place / name, stopping=self._builder.stopping):
             yield
 
 

@@ -13,22 +13,22 @@ import platform
 import re
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from runner.cache import cache_folder, read_sealed, write_sealed
+from runner.cache import begun, cache_folder, passing_folder, read_sealed, write_sealed
 from runner.engines.docker.base_images import FROM, IDENTITY, BaseImage, exists, recipe_folder, tag_of
 from runner.engines.docker.buildkit import ImageBuild
 from runner.engines.docker.daemon import engine_errors
 from runner.engines.docker.interpreter_files import needed_libraries, owners_of, write_tar
 from runner.environments.interpreters import find_interpreters, newest_of
 from runner.errors import BuildFailedError, MachineError
+from runner.own_folder import remove, user_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from docker import DockerClient
@@ -119,15 +119,22 @@ class OfflineImages:
 
     def _made_of(self, interpreter: Interpreter) -> str:
         recipe = b"".join((self._recipe / name).read_bytes() for name in ("Dockerfile", "make-debian"))
+        recipe += " ".join(sorted(ALWAYS)).encode()
         return f"{interpreter.path} {interpreter.identity} {hashlib.sha256(recipe).hexdigest()}"
 
     def _note(self, python: str) -> Path:
         return cache_folder() / "docker" / f"offline-base-{python}.json"
 
 
-ALWAYS = frozenset({"ca-certificates", "libstdc++6", "netbase", "tzdata"})
-"""Packages that the official images of Python hold beside CPython's own needs."""
+ALWAYS = frozenset({"ca-certificates", "libgomp1", "libstdc++6", "netbase", "tzdata"})
+"""Packages that the official images of Python hold beside CPython's own needs, and OpenMP, which wheels such as
+LightGBM's take for granted."""
 _APT_HELPER = "/usr/lib/apt/apt-helper"
+_GUARD = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+)
+"""Runs a program in a space of processes and mounts of its own, which ends with the thread that started it."""
 MIRROR_S = 5
 """A mirror that does not answer in so many seconds counts as none."""
 OTHER_WAY = "Use `--base registry` where the Docker engine reaches a registry."
@@ -159,7 +166,7 @@ def provide_debian(interpreter: Interpreter, script: Path, say: Callable[[str], 
     key = hashlib.sha256(" ".join(sorted(packages)).encode()).hexdigest()[:12]
     tar = cache_folder() / "docker" / f"{_debian_name(suite, script)}-{key}.tar"
     say(f"making a Debian {suite} with {len(packages)} packages for CPython: about half a minute")
-    _make_debian(script, suite, packages, tar)
+    make_debian(script, suite, check_debian(suite), packages, tar)
     debian = Debian(suite=suite, packages=packages, sha256=_hash(tar), tar=tar)
     note = {"suite": suite, "packages": sorted(packages), "sha256": debian.sha256}
     write_sealed(tar.with_suffix(".json"), json.dumps(note).encode())
@@ -206,7 +213,7 @@ def check_debian(suite: str) -> str:
             f"A base image cannot be made here: {' and '.join(missing)} cannot be found.\n"
             f"Install debootstrap (Debian and Ubuntu have it). {OTHER_WAY}"
         )
-    if os.geteuid() != 0:
+    if user_number() != 0:
         raise MachineError(
             "A base image cannot be made here: debootstrap needs root.\n"
             f"Run this once as root, with RUNNER_CACHE={cache_folder()}; what it makes stays. {OTHER_WAY}"
@@ -219,7 +226,7 @@ def check_debian(suite: str) -> str:
 def _knock(mirror: str, suite: str) -> None:
     """Have apt read a release, once and soon. Raises MachineError where the mirror does not give it."""
     patience = ["Acquire::Retries=0", *(f"Acquire::{scheme}::Timeout={MIRROR_S}" for scheme in ("http", "https"))]
-    with tempfile.TemporaryDirectory() as folder:
+    with passing_folder() as folder:
         command = [_APT_HELPER, *(word for each in patience for word in ("-o", each)), "download-file"]
         command += [f"{mirror.rstrip('/')}/dists/{suite}/InRelease", f"{folder}/InRelease"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
@@ -228,8 +235,23 @@ def _knock(mirror: str, suite: str) -> None:
         raise MachineError(f"A base image cannot be made here: apt's mirror does not answer ({words}).\n{OTHER_WAY}")
 
 
-def _make_debian(script: Path, suite: str, packages: Collection[str], tar: Path) -> None:
-    command = ["sh", str(script), suite, check_debian(suite), ",".join(sorted(packages)), str(tar)]
+def make_debian(script: Path, suite: str, mirror: str, packages: Collection[str], tar: Path) -> None:
+    """Have the script write a Debian as a tar file; whatever ends this process ends the script, and leaves no mount.
+
+    Raises MachineError, with the script's last words, where it fails.
+    """
+    folder = begun(tar.parent)
+    folder.mkdir()
+    try:
+        _write_debian([str(script), suite, mirror, ",".join(sorted(packages)), str(folder / tar.name)], suite)
+        (folder / tar.name).replace(tar)
+    finally:
+        remove(folder)
+
+
+def _write_debian(arguments: Sequence[str], suite: str) -> None:
+    can_guard = subprocess.run([*_GUARD, "true"], capture_output=True, check=False, env=_environment()).returncode == 0
+    command = [*(_GUARD if can_guard else ()), "sh", *arguments]
     last: deque[str] = deque(maxlen=8)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=_environment()

@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import json
 import os
-import resource
 import select
 import signal
 import sys
@@ -112,6 +111,8 @@ def descendants(root: int) -> list[int]:
 
 def set_limits(file_bytes: int, processes_allowed: int) -> None:
     """Limit this process and what it starts: file size, no core dumps, and processes where the user is not root."""
+    import resource
+
     limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: file_bytes}
     if os.getuid() != 0:
         mine = sum(threads for _, uid, threads in processes().values() if uid == os.getuid())
@@ -236,6 +237,8 @@ def supervise(child: int, children_ended: int) -> dict[str, Any]:
     supervisor.end_all()
     if supervisor.status is None:
         return {"error": f"process {child} does not end"}
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {"status": supervisor.status, "duration_s": duration_s, "peak_bytes": peak}
 

@@ -6,6 +6,7 @@ symlinks. The lock, the script's world and the record are those of the `docker` 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cache import cache_folder
+from runner.engines.gpu import gpus_of_this_machine
 from runner.engines.protocol import EngineKind, Image, Room, StoredImage
 from runner.engines.venv import venv_folder
 from runner.environments.interpreters import HostToolchain, download, find_interpreters
@@ -23,7 +25,10 @@ from runner.errors import MachineError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runner.engines.protocol import Ending, Job
+    from contextlib import AbstractContextManager
+
+    from runner.engines.gpu import Gpu
+    from runner.engines.protocol import Ending, Job, JobFolder
     from runner.environments.index.catalog import Catalog
     from runner.environments.interpreters import Interpreter, Toolchain
     from runner.environments.lock import Lock
@@ -34,6 +39,9 @@ _SUPPORTED = tuple(f"3.{minor}" for minor in range(13, 5, -1))
 """CPython releases that the probe supports, newest first; the docker engine has a base image for each."""
 _DOWNLOADABLE = frozenset(f"3.{minor}" for minor in range(8, 14))
 """Those of them that uv can download."""
+
+_MOST_HELD = 256
+"""Each environment that is held costs an open file."""
 
 
 class VenvEngine:
@@ -48,6 +56,8 @@ class VenvEngine:
         self._root = cache_folder() / "environments"
         self._interrupted = threading.Event()
         self._downloading = threading.Lock()
+        self._holding = threading.Lock()
+        self._holds: dict[Path, contextlib.ExitStack] = {}
         self._known: dict[str, Interpreter] = {}
         self._processes = Processes()
 
@@ -101,13 +111,37 @@ class VenvEngine:
         toolchain = self._toolchain(lock.python)
         interpreter = toolchain.interpreter
         folder = venv_folder.place(self._root, lock, interpreter.identity)
-        with venv_folder.held(folder, alone=True):
+        with venv_folder.held(folder, alone=True, stopping=self._interrupted):
             made = venv_folder.installed(folder)
             if made:
                 return _image(folder, made)
             say(f"installing {len(wheelhouse.wheels)} packages for CPython {interpreter.version}")
             made = venv_folder.install(folder, toolchain=toolchain, lock=lock, wheels=wheelhouse.wheels)
             return _image(folder, made)
+
+    def disk(self, folder: JobFolder, limit_bytes: int) -> AbstractContextManager[object]:  # noqa: ARG002
+        """Give none: what a job without a container writes is watched."""
+        return contextlib.nullcontext()
+
+    def use(self, image: Image) -> bool:
+        """Keep an environment from being removed by others until this engine closes; false where it is gone."""
+        folder = Path(image.reference)
+        hold = contextlib.ExitStack()
+        with self._holding:
+            if folder not in self._holds:
+                while len(self._holds) >= _MOST_HELD:
+                    self._holds.pop(next(iter(self._holds))).close()
+                hold.enter_context(venv_folder.held(folder, alone=False, stopping=self._interrupted))
+                self._holds[folder] = hold
+            if not venv_folder.installed(folder):
+                self._holds.pop(folder).close()
+                return False
+        venv_folder.touch(folder)
+        return True
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        """The GPUs of this machine. Raises MachineError where it has none, or no driver."""
+        return gpus_of_this_machine()
 
     def run(self, image: Image, job: Job) -> Ending:
         """Run one job to its end.
@@ -118,7 +152,7 @@ class VenvEngine:
         from runner.engines.venv import venv_job  # noqa: PLC0415 - a finished run never gets here
 
         folder = Path(image.reference)
-        with venv_folder.held(folder, alone=False):
+        with venv_folder.held(folder, alone=False, stopping=self._interrupted):
             if not venv_folder.installed(folder):
                 raise MachineError(f"The environment {folder} was removed meanwhile. Run again: it is made anew.")
             venv_folder.touch(folder)
@@ -148,8 +182,11 @@ class VenvEngine:
         return Room(path=cache_folder(), free_bytes=shutil.disk_usage(cache_folder()).free)
 
     def remove_image(self, reference: str) -> bool:
-        """Remove an environment; false where a job runs in it, or where it is none of this cache."""
+        """Remove an environment; false where another runner uses it, or a job runs in it, or it is none of this cache."""
         folder = Path(reference)
+        with self._holding:
+            if folder in self._holds:
+                self._holds.pop(folder).close()
         return folder.parent == self._root and venv_folder.remove(folder)
 
     def shell_command(self, image: Image, job: Job) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -165,15 +202,18 @@ class VenvEngine:
 
     def sweep(self) -> int:
         """End the processes that killed runners left, and remove the environments that they left half made."""
-        from runner.engines import ownership  # noqa: PLC0415 - psutil is not needed to find an environment
+        from runner.engines import orphans  # noqa: PLC0415 - psutil is not needed to find an environment
 
-        return ownership.end_orphans() + venv_folder.remove_unfinished(self._root)
+        return orphans.end_orphans() + venv_folder.remove_unfinished(self._root)
 
     def forget_kept(self) -> None:
         """Drop nothing: uv's cache is the user's."""
 
     def close(self) -> None:
-        """Do nothing: there is no connection."""
+        """Let go of the environments."""
+        with self._holding:
+            while self._holds:
+                self._holds.popitem()[1].close()
 
     def _toolchain(self, python: str) -> HostToolchain:
         return HostToolchain(interpreter=self._interpreter(python), processes=self._processes)

@@ -1,13 +1,13 @@
 """Environments of the `venv` engine on disk: a lock's wheels installed for one interpreter, in one folder of the cache.
 
 A folder is filled under a temporary name and renamed when it is whole; a lock file beside it is held alone by who makes
-or removes it, and together by the jobs that run in it. Its last use is the time of its marker file.
+or removes it, and together by the jobs that run in it. Its last use is the time of its marker file. After every start of
+the machine it is looked at once: a power loss takes what was not yet on the disk, and leaves names.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -16,22 +16,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.cache import disk_trouble
+from runner.cache import disk_trouble, locked
+from runner.engines.venv import bytecode
 from runner.errors import BuildFailedError, MachineError
+from runner.runner_mark import this_boot
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator, Sequence
 
     from runner.environments.interpreters import HostToolchain
     from runner.environments.lock import Lock
-    from runner.environments.processes import Processes
     from runner.environments.wheelhouse import WheelFile
 
 
 MARKER = "environment.json"
 _UNFINISHED = ".unfinished"
 _LAST_LINES = 12
-_MOST_COMPILERS = 8
 _FULL = ("No space left on device", "Disk quota exceeded", "os error 28", "os error 122")
 
 
@@ -59,9 +60,28 @@ def python_of(folder: Path) -> Path:
 def installed(folder: Path) -> Installed | None:
     """Read what is installed in a folder; None where nothing is, or not all of it."""
     try:
-        return Installed(**json.loads((folder / MARKER).read_bytes()))
+        made = Installed(**json.loads((folder / MARKER).read_bytes()))
+        return made if _is_seen(folder) or _survived(folder, made) else None
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _survived(folder: Path, made: Installed) -> bool:
+    """True where all is as large as it was made; kept until the machine starts again."""
+    if _size_of(folder) != made.size_bytes:
+        return False
+    _lock_file(folder).write_text(this_boot(), "ascii")
+    return True
+
+
+def _is_seen(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return _lock_file(folder).read_text("ascii") == this_boot()
+    return False
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
 
 
 def touch(folder: Path) -> None:
@@ -75,19 +95,15 @@ def last_used(folder: Path) -> float:
 
 
 @contextlib.contextmanager
-def held(folder: Path, *, alone: bool, wait: bool = True) -> Iterator[bool]:
+def held(folder: Path, *, alone: bool, stopping: threading.Event | None = None) -> Iterator[bool]:
     """Hold an environment: `alone` to make or remove it, else to run in it; yields whether it is held.
 
+    Another's hold is waited for until `stopping` is set, which raises StoppedError; without that nothing is waited for.
     The hold ends with the process, however that ends.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+    with locked(_lock_file(folder), alone=alone, stopping=stopping) as mine:
+        yield mine
 
 
 def install(folder: Path, *, toolchain: HostToolchain, lock: Lock, wheels: Sequence[WheelFile]) -> Installed:
@@ -97,6 +113,9 @@ def install(folder: Path, *, toolchain: HostToolchain, lock: Lock, wheels: Seque
     """
     unfinished = _unfinished(folder)
     _remove_tree(unfinished)
+    if folder.exists():  # a power loss took a part of it
+        folder.rename(unfinished)
+        _remove_tree(unfinished)
     try:
         _make(unfinished, toolchain, wheels)
         made = Installed(
@@ -104,11 +123,12 @@ def install(folder: Path, *, toolchain: HostToolchain, lock: Lock, wheels: Seque
             lock_digest=lock.digest,
             base_identity=toolchain.identity,
             python_full=toolchain.python_full,
-            size_bytes=sum(file.lstat().st_size for file in unfinished.rglob("*")),
+            size_bytes=_size_of(unfinished),
         )
         (unfinished / MARKER).write_text(json.dumps(asdict(made), indent=1))
         _forbid_writing(unfinished)
         unfinished.rename(folder)
+        _lock_file(folder).write_text(this_boot(), "ascii")
     except OSError as error:
         raise disk_trouble(folder, error, sum(wheel.path.stat().st_size for wheel in wheels)) from error
     finally:
@@ -118,10 +138,11 @@ def install(folder: Path, *, toolchain: HostToolchain, lock: Lock, wheels: Seque
 
 def remove(folder: Path) -> bool:
     """Remove an environment; false where a job runs in it, or another runner makes it."""
-    with held(folder, alone=True, wait=False) as mine:
+    with held(folder, alone=True) as mine:
         if mine and folder.exists():
             folder.rename(_unfinished(folder))
             _remove_tree(_unfinished(folder))
+            bytecode.forget_unused(_kept(folder.parent))
         return mine
 
 
@@ -129,11 +150,16 @@ def remove_unfinished(root: Path) -> int:
     """Remove what killed runners left half made, never what a living one works on; how many there were."""
     removed = 0
     for unfinished in root.glob(f"*{_UNFINISHED}"):
-        with held(unfinished.with_suffix(""), alone=True, wait=False) as mine:
+        with held(unfinished.with_suffix(""), alone=True) as mine:
             if mine:
                 _remove_tree(unfinished)
                 removed += 1
     return removed
+
+
+def _kept(root: Path) -> Path:
+    """The folder of the bytecode that environments share, a folder a CPython in it."""
+    return root / ".bytecode"
 
 
 def _unfinished(folder: Path) -> Path:
@@ -163,7 +189,8 @@ def _make(folder: Path, toolchain: HostToolchain, wheels: Sequence[WheelFile]) -
             f"--python={python_of(folder)}",
         )
         uv("pip", "install", *options, *sources, f"--requirements={requirements}")
-    _compile(folder, packages, toolchain.processes)
+    kept = _kept(folder.parent) / toolchain.identity
+    bytecode.provide(packages, python_of(folder), wheels, kept, toolchain.processes)
 
 
 def _requirement(wheel: WheelFile) -> str:
@@ -177,23 +204,21 @@ def _uv(toolchain: HostToolchain, folder: Path, *arguments: str) -> None:
         return
     words = "\n".join((done.stdout + done.stderr).strip().splitlines()[-_LAST_LINES:])
     if any(text in words for text in _FULL):
-        raise MachineError(f"The disk of {folder} is full; `clean` gives space back. {words}")
+        raise MachineError(f"The disk of {folder} is full; `clean --older-than 0` gives space back. {words}")
     raise BuildFailedError("install", words or f"uv ended with exit code {done.returncode}.")
 
 
-def _compile(folder: Path, packages: Path, processes: Processes) -> None:
-    """Write the bytecode with the environment's own interpreter, as images do; uv's own way fails on CPython 3.6.
-
-    Files that are no code of this CPython (templates, Python 2) stay as they are, which is why its ending says nothing.
-    """
-    checks_hash = packages.parent.name != "python3.6"
-    mode = ("--invalidation-mode", "unchecked-hash") if checks_hash else ()
-    workers = str(min(os.cpu_count() or 1, _MOST_COMPILERS))
-    processes.run(
-        [python_of(folder), "-s", "-m", "compileall", "-q", "-j", workers, *mode, packages],
-        cwd=packages.parent,
-        env={"PATH": os.defpath, "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
-    )
+def _size_of(folder: Path) -> int:
+    """The bytes of all files below a folder but its marker; scandir, since there are tens of thousands."""
+    size, waiting = 0, [str(folder)]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.name != MARKER:
+                    size += entry.stat(follow_symlinks=False).st_size
+    return size
 
 
 def _forbid_writing(folder: Path) -> None:

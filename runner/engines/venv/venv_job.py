@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import os
 import re
-import resource
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,10 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from runner.engines import ownership
+from runner.engines import orphans
 from runner.engines.job_limits import LogFile, disk_bytes, watch
-from runner.engines.ownership import this_runner
-from runner.engines.protocol import Cut, Ending
+from runner.engines.processor import processor_model
+from runner.runner_mark import this_runner
+from runner.engines.protocol import Cut, Ending, JobLostError
 from runner.engines.venv.supervisor import descendants
 from runner.engines.world import SYSTEM_PATH, host_layout, make_places, world_of
 from runner.errors import EngineLostError, MachineError
@@ -50,6 +52,8 @@ class Reported:
     status: int
     duration_s: float
     peak_bytes: int
+    lost: str = ""
+    """Why the supervisor did not tell: it was killed or stopped, by the machine or by the job."""
 
 
 def lay_out(job: Job, world: TrialWorld) -> None:
@@ -68,7 +72,7 @@ def lay_out(job: Job, world: TrialWorld) -> None:
 def run(job: Job, environment: Path, interrupted: Event) -> Ending:
     """Run a job in an environment until it ends, passes a limit or is interrupted.
 
-    Raises EngineLostError where its supervisor was lost, MachineError where its log could not be written.
+    Raises JobLostError where its supervisor was lost, MachineError where its log could not be written.
     """
     world = world_of(job, host_layout(job.folder, environment))
     lay_out(job, world)
@@ -82,15 +86,21 @@ def run(job: Job, environment: Path, interrupted: Event) -> Ending:
         reported = running.end(seen.cut)
         if running.too_many_processes:
             log.write(b"\n[ended by the runner: more than %d processes]\n" % job.limits.processes)
+        if reported.lost:
+            log.write(b"\n[ended with its supervisor: %s]\n" % reported.lost.encode())
     failed = reported.status != 0
-    return Ending(
+    ending = Ending(
         exit_code=os.WEXITSTATUS(reported.status) if os.WIFEXITED(reported.status) else None,
         signal=os.WTERMSIG(reported.status) if os.WIFSIGNALED(reported.status) else None,
         cut=seen.cut or (Cut.DISK if failed and _disk_is_full(job) else None),
         duration_s=reported.duration_s,
         peak_memory_bytes=max(seen.peak_memory_bytes or 0, reported.peak_bytes),
         log_truncated=log.truncated,
+        processor=processor_model(),
     )
+    if reported.lost and seen.cut is None:
+        raise JobLostError(f"The supervisor of {job.key} failed: {reported.lost}.", ending)
+    return ending
 
 
 def _disk_is_full(job: Job) -> bool:
@@ -107,7 +117,7 @@ def shell_command(environment: Path, job: Job) -> tuple[tuple[str, ...], dict[st
 
 
 class VenvJob:
-    """A started job. `ended`, `memory_bytes` and `pids` are what the watch looks at."""
+    """A started job. `ended`, `memory_bytes` and `written_bytes` are what the watch looks at."""
 
     def __init__(self, job: Job, world: TrialWorld, owner: str, log: LogFile) -> None:
         self._job = job
@@ -115,6 +125,7 @@ class VenvJob:
         self._owner = owner
         self._said = b""
         self._reported = False
+        self._began = time.monotonic()
         self._log_error: OSError | None = None
         self._tree: list[int] = []
         self.too_many_processes = False
@@ -129,7 +140,7 @@ class VenvJob:
         self._pump.start()
         spec = {
             "argv": world.command,
-            "env": {**world.variables, **world.probing, ownership.TRIAL: job.key, ownership.OWNER: owner},
+            "env": {**world.variables, **world.probing, orphans.TRIAL: job.key, orphans.OWNER: owner},
             "folder": world.start,
             "root": str(job.folder.root),
             "short_tmp": str(Path(tempfile.gettempdir(), f"cm-{job.folder.root.name[:16]}")),
@@ -163,29 +174,33 @@ class VenvJob:
             return resident
         return sum(map(_proportional_bytes, self._tree))
 
-    def pids(self) -> Iterable[int]:
-        """The job's processes as the last look at its memory found them."""
-        return self._tree
+    def written_bytes(self, *, enough: int, last: bool) -> int:
+        """The bytes that the job holds on disk; its processes are those that the last look at its memory found."""
+        return disk_bytes(self._job.folder, () if last else self._tree, enough=enough)
 
     def end(self, cut: Cut | None) -> Reported:
         """End what is left of the job and return how it ended; a job whose time is up is asked first.
 
-        Raises EngineLostError where the supervisor does not answer, MachineError where the log could not be written.
+        Raises EngineLostError where it could not be started, MachineError where the log could not be written.
         """
+        self._launcher.send_signal(signal.SIGCONT)  # the job may have stopped it
         if cut is Cut.TIMEOUT and not self.ended(0.0):
             self._order(b"T")
             self.ended(self._job.limits.grace_s)
         if not self.ended(0.0):
             self.kill()
-        report = self._report() if self.ended(_KILL_S) else {"error": "it does not end"}
-        if "error" in report:
+        report = self._report() if self.ended(_KILL_S) else {"lost": "it does not end"}
+        if "status" not in report:
             self._launcher.kill()
-            ownership.end_trial(self._job.key, self._owner)
+            orphans.end_trial(self._job.key, self._owner)
         self._close()
         if "error" in report:
             raise EngineLostError(f"The supervisor of {self._job.key} failed: {report['error']}.")
         if self._log_error is not None:
             raise MachineError(f"The log {self._job.folder.log} could not be written: {self._log_error}.")
+        if "lost" in report:
+            took_s = time.monotonic() - self._began
+            return Reported(status=signal.SIGKILL, duration_s=took_s, peak_bytes=0, lost=report["lost"])
         return Reported(**report)
 
     def kill(self) -> None:
@@ -200,7 +215,7 @@ class VenvJob:
         try:
             return cast("dict[str, Any]", json.loads(self._said))
         except ValueError:
-            return {"error": "it was killed"}
+            return {"lost": "it was killed"}
 
     def _write_log(self) -> None:
         while data := os.read(self._output.fileno(), _PIPE_BYTES):
@@ -228,7 +243,7 @@ def _launcher() -> subprocess.Popen[bytes]:
 
 def _resident_bytes(pid: int) -> int:
     try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * resource.getpagesize()
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * mmap.PAGESIZE
     except (OSError, IndexError):
         return 0  # ended meanwhile
 

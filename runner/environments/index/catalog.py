@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urljoin
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from runner.cache import cache_folder, read_sealed, write_sealed
 from runner.environments.index.connection import Connection, IndexAddress, IndexSilentError, without_addresses
@@ -254,7 +254,7 @@ def _project(name: str, page: dict[str, Any], *, with_undated: bool) -> Project:
     for text, files in by_text.items():
         try:
             by_version.setdefault(Version(text), []).extend(files)
-        except InvalidVersion:  # a name of the index's first years, which no resolver takes either
+        except ValueError:  # a name of the index's first years, which no resolver takes either
             continue
     releases = (Release(version=version, files=tuple(files)) for version, files in sorted(by_version.items()))
     return Project(name=name, releases=tuple(releases))

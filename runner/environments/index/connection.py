@@ -13,7 +13,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from runner.cache import in_home, passing_folder
 from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -119,11 +119,11 @@ def _pip_files() -> list[Path]:
     own = os.environ.get("PIP_CONFIG_FILE")
     if own == os.devnull:
         return []
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    config = in_home(os.environ.get("XDG_CONFIG_HOME") or "~/.config")
     shared = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
     files = [*(Path(folder, "pip", "pip.conf") for folder in shared), Path("/etc/pip.conf")]
     if not own or not Path(own).exists():  # pip's own rule: the file of the variable stands in for the user's
-        files += [Path("~/.pip/pip.conf").expanduser(), config / "pip" / "pip.conf"]
+        files += [in_home("~/.pip/pip.conf"), config / "pip" / "pip.conf"]
     return [*files, Path(sys.prefix, "pip.conf"), *([Path(own)] if own else [])]
 
 
@@ -132,7 +132,7 @@ def _uv_index() -> str:
     """The index that uv takes by default, its own configuration files included; asked of uv itself."""
     from uv import find_uv_bin  # noqa: PLC0415 - most often an address is configured or a catalog is cached
 
-    with tempfile.TemporaryDirectory() as folder:
+    with passing_folder() as folder:
         asked = [find_uv_bin(), "pip", "compile", "-", "--emit-index-url", "--no-header", "--quiet", "--offline"]
         asked += ["--python", sys.executable]
         done = subprocess.run(asked, input="", capture_output=True, text=True, cwd=folder, check=False)
@@ -178,6 +178,8 @@ def without_addresses(text: str) -> str:
     return _ADDRESS.sub("<address>", text)
 
 
+UNANSWERED = ("request failed", "error sending request")
+"""What uv says, in lower case, where a server did not answer."""
 ATTEMPTS = 4
 _AS_IT_IS = {"Accept-Encoding": "identity"}
 _T = TypeVar("_T")

@@ -9,8 +9,9 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
+from runner import foreign_json
 from runner.environments.times import UNDATED
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Project:
         """The release that a text means (`1.13` is 1.13.0), None where there is none."""
         try:
             return self._by_version.get(Version(version))
-        except InvalidVersion:
+        except ValueError:
             return None
 
 
@@ -118,7 +119,7 @@ def files_of(answer: httpx.Response) -> list[dict[str, Any]]:
     Raises ValueError, KeyError, TypeError or AttributeError for a page that is not what the standards describe.
     """
     url = str(answer.url)
-    files = answer.json()["files"] if is_json(answer) else _html_files(answer.text, url)
+    files = foreign_json.loads(answer.content)["files"] if is_json(answer) else _html_files(answer.text, url)
     return [_kept(file, url) for file in files if _is_named_well(str(file["filename"]))]
 
 

@@ -47,6 +47,14 @@ def open_channel(path: str, version: str, first: "str | None") -> "Emitter":
     return channel
 
 
+def message_of(error: "BaseException") -> str:
+    """What an exception says; it may be of the script's own making, and raise anything while it is asked."""
+    try:
+        return "".join([str(error)])  # of the type `str` itself
+    except BaseException:
+        return "(its message can't be told)"
+
+
 def plain(value: "Any") -> "Any":
     """`value` as JSON can hold it: numbers that are not finite as "nan", "inf" or "-inf", the unknown as its text."""
     if value is None or isinstance(value, (bool, int, str)):
@@ -173,7 +181,7 @@ class Emitter:
         """Report a failure inside of the probe."""
         self._failures += 1
         if self._failures <= FAILURES:
-            message = "%s: %s" % (type(error).__name__, error)
+            message = "%s: %s" % (type(error).__name__, message_of(error))
             self.emit("probe-error", place=place, message=message[:2000])
 
     def shielded(self, function: "Callable[..., Any]") -> "Callable[..., Any]":

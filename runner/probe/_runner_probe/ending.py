@@ -5,15 +5,21 @@ rest.
 """
 
 import atexit
+import functools
+import linecache
 import os
 import re
 import sys
+import traceback
 
+from .emitter import message_of
 from .enclosing_importlib_bootstrap import enclosed
+from .own_imports import is_standard
 from .wrapping import nothing, put_around
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .emitter import Emitter, ScriptProgress
@@ -57,16 +63,15 @@ class _Ending:
         self._next_hook: Any = None
 
     def install(self) -> None:
-        self._tell = self._channel.shielded(self._tell)
         self._next_hook = sys.excepthook
         sys.excepthook = self._excepthook
-        atexit.register(self._channel.shielded(self._at_exit))
+        atexit.register(_safely, self._at_exit)
 
     def watch_processes(self, module: "Any") -> None:
         """The module of multiprocessing's processes, which print an exception themselves and end with exit code 1."""
 
         def enter(args: "Any", kwargs: "Any") -> None:
-            args[0].run = enclosed(args[0].run, nothing, self._channel.shielded(self._leave_run))
+            args[0].run = enclosed(args[0].run, nothing, functools.partial(_safely, self._leave_run))
 
         put_around(module.BaseProcess, "_bootstrap", self._channel.shielded(enter), nothing)
 
@@ -74,16 +79,14 @@ class _Ending:
         if error is None:
             return
         trace = error.__traceback__ = error.__traceback__.tb_next  # without the frame that leaves for here
-        if isinstance(error, SystemExit):  # PyTorch's workers catch what is raised, and exit
+        if issubclass(type(error), SystemExit):  # PyTorch's workers catch what is raised, and exit
             error = error.__context__ if error.code else None
             trace = getattr(error, "__traceback__", None)
-        if isinstance(error, Exception):
-            self._channel.settle()
-            self._tell(error, trace)
+        if issubclass(type(error), Exception):
+            _safely(self._tell, error, trace)
 
     def _excepthook(self, kind: "type[BaseException]", error: "BaseException", trace: "Any") -> None:
-        self._channel.settle()
-        self._tell(error, trace)
+        _safely(self._tell, error, trace)
         self._next_hook(kind, error, trace)  # which prints it, without the probe's frames
 
     def _at_exit(self) -> None:
@@ -92,25 +95,27 @@ class _Ending:
             self._look_back()
         if self._channel.is_silent():
             return
-        self._channel.emit("packages", packages=imported_packages())
+        self._channel.emit("packages", packages=_safely(imported_packages) or {})
         self._channel.emit("exit", kind="exception" if self._raised else "normal")
 
     def _look_back(self) -> None:
         """The script has replaced the hook: the interpreter noted the exception all the same, before it called it."""
-        error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-        if isinstance(error, BaseException):
-            self._tell(error, error.__traceback__)
+        error: Any = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+        if issubclass(type(error), BaseException):
+            _safely(self._tell, error, error.__traceback__)
 
     def _tell(self, error: "BaseException", trace: "Any") -> None:
+        """Report an exception: what can be told of it, for its class may do anything while it is looked at."""
+        self._channel.settle()
         self._raised = True
-        _hide_probe(error)
+        _safely(_hide_probe, error)
         stage, phase = self._where.place_of(error)
-        file, line, source = self._place(error, trace)
+        file, line, source = _safely(self._place, error, trace) or (None, None, None)
         self._channel.emit(
             "exception",
             type=_type_name(type(error)),
-            message=_message(error),
-            traceback=_traceback(error, trace),
+            message=message_of(error)[:MESSAGE_CHARACTERS],
+            traceback=_safely(_traceback, error, trace) or _frames(error, trace),
             file=file,
             line=line,
             source=source,
@@ -120,14 +125,13 @@ class _Ending:
 
     def _place(self, error: "BaseException", trace: "Any") -> "tuple[str | None, int | None, str | None]":
         """File (relative to the working directory), line and text of the innermost frame that is the script's own."""
-        import linecache
-
         places = []
         while trace is not None:
             places.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
             trace = trace.tb_next
-        if isinstance(error, SyntaxError) and isinstance(error.filename, str):
-            places.append((error.filename, error.lineno or 1))
+        if issubclass(type(error), SyntaxError):
+            wrong: Any = error
+            places += [(wrong.filename, wrong.lineno or 1)] if isinstance(wrong.filename, str) else []
         for name, line in reversed(places):
             file = self._own(name)
             if file is not None:
@@ -161,23 +165,37 @@ def _hide_probe(error: "BaseException") -> None:
             trace = trace.tb_next
 
 
-def _type_name(kind: "type[BaseException]") -> str:
-    module = getattr(kind, "__module__", None)
-    name = getattr(kind, "__qualname__", kind.__name__)
-    return (name if module in (None, "builtins") else "%s.%s" % (module, name))[:500]
-
-
-def _message(error: "BaseException") -> str:
+def _safely(function: "Callable[..., Any]", *args: "Any") -> "Any":
+    """What a function gives; None where it raises anything, SystemExit too: how the script ends is the script's."""
     try:
-        return str(error)[:MESSAGE_CHARACTERS]
-    except Exception:
-        return "(its message can't be told)"
+        return function(*args)
+    except BaseException:
+        return None
+
+
+def _type_name(kind: "type[BaseException]") -> str:
+    """The name of a class, whatever its metaclass says."""
+    module, name = (type.__dict__[one].__get__(kind) for one in ("__module__", "__qualname__"))
+    parts = [name] if type(module) is not str or module == "builtins" else [module, ".", name]
+    return "".join(parts)[:500]
 
 
 def _traceback(error: "BaseException", trace: "Any") -> str:
-    import traceback
+    return _shortened(traceback.format_exception(type(error), error, trace))
 
-    text = "".join(traceback.format_exception(type(error), error, trace))
+
+def _frames(error: "BaseException", trace: "Any") -> str:
+    """A traceback of the interpreter's own facts alone: no source, nothing that the script made."""
+    lines = ["Traceback (most recent call last):\n"]
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        lines.append('  File "%s", line %d, in %s\n' % (code.co_filename, trace.tb_lineno, code.co_name))
+        trace = trace.tb_next
+    return _shortened([*lines, _type_name(type(error)) + "\n"])
+
+
+def _shortened(lines: "list[str]") -> str:
+    text = "".join(lines)
     if len(text) <= TRACEBACK_CHARACTERS:
         return text
     half = TRACEBACK_CHARACTERS // 2
@@ -189,11 +207,11 @@ def imported_packages() -> "dict[str, dict[str, str]]":
     folders: dict[str, dict[str, str]] = {}
     found = {}
     for name in sorted(set(sys.modules) & _candidates()):
-        module = sys.modules[name]
-        file = getattr(module, "__dict__", {}).get("__file__")
-        if not isinstance(file, str) or _is_standard(file):
+        names = _safely(vars, sys.modules[name]) or {}
+        file = names.get("__file__")
+        if not isinstance(file, str) or is_standard(file):
             continue
-        version = _own_version(module) or _version_beside(name, file, folders)
+        version = _own_version(names) or _version_beside(name, file, folders)
         if version is not None:
             found[name] = {"version": version[:100], "file": file[:1000]}
     return found
@@ -203,15 +221,9 @@ def _candidates() -> "set[str]":
     return {name for name in sys.modules if "." not in name and not name.startswith("_")} | set(NESTED)
 
 
-def _is_standard(file: str) -> bool:
-    library = os.path.dirname(os.__file__)
-    beyond = file[len(library) :].split(os.sep)[1:2]
-    return file.startswith(library + os.sep) and beyond[0] not in ("site-packages", "dist-packages")
-
-
-def _own_version(module: "Any") -> "str | None":
+def _own_version(names: "dict[str, Any]") -> "str | None":
     # Not getattr: a module may import half a library for an attribute that it does not have.
-    version = module.__dict__.get("__version__")
+    version = names.get("__version__")
     return version if isinstance(version, str) else None
 
 

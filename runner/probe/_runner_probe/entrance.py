@@ -8,6 +8,10 @@ has them still, so that the Python processes that the script starts find the pro
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 SETTINGS = ("RUNNER_PROBE", "RUNNER_CHANNEL", "RUNNER_SEED", "RUNNER_SEEDING", "RUNNER_STEPS", "RUNNER_PRELUDES")
 FIRST = "RUNNER_FIRST_PROCESS"
 """Names the process that the trial began with; missing in that process itself, unless it replaced itself (`exec`)."""
@@ -42,10 +46,18 @@ def _hide(folder: str) -> None:
 
 def _start(settings: "dict[str, str]", folder: str) -> None:
     try:
-        import _runner_probe
+        from . import own_imports
 
         os.putenv(FIRST, settings.get(FIRST, str(os.getpid())))
-        _runner_probe.start(settings, folder)
+        own = own_imports.OwnImports(folder)
+        own.load(own_imports.NEEDED + (own_imports.NEEDED_BY_TOOLS if settings.get("RUNNER_PRELUDES") else ()))
+        sys.meta_path.insert(0, own)  # for the tools, which preludes import
+        try:
+            from . import beginning
+
+            beginning.start(settings, folder, FIRST)
+        finally:
+            sys.meta_path.remove(own)
     except Exception:
         # Without a channel there is nobody to tell: a trial whose probe never said that it started is `unknown`.
         pass
@@ -53,11 +65,10 @@ def _start(settings: "dict[str, str]", folder: str) -> None:
 
 def _chain() -> None:
     """Run the next sitecustomize on sys.path in this one's place; what it raises is reported by `site`, as ever."""
-    from importlib.machinery import PathFinder
-    from importlib.util import module_from_spec
-
-    spec = PathFinder.find_spec("sitecustomize", sys.path)
+    finder: Any = sys.modules["_frozen_importlib_external"]
+    spec = finder.PathFinder.find_spec("sitecustomize", sys.path)
     if spec is not None and spec.loader is not None:
-        module = module_from_spec(spec)
+        bootstrap: Any = sys.modules["_frozen_importlib"]
+        module = bootstrap.module_from_spec(spec)
         sys.modules["sitecustomize"] = module
         spec.loader.exec_module(module)

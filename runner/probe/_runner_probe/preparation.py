@@ -4,10 +4,12 @@ Each library is seeded right after its import; what the script seeds itself come
 source that changes one thing, and says that it did.
 """
 
+import builtins
 import os
-import random
 
+from .emitter import message_of
 from .enclosing_importlib_bootstrap import enclosed
+from .own_imports import is_standard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,14 +37,13 @@ def wanted_seed(settings: "dict[str, str]", rank: int) -> "int | None":
         return None
 
 
-def seed_random(seed: int) -> None:
-    """Python's own generator; Keras 3 draws the seeds of its initializers from it."""
-    random.seed(seed)
-
-
 def seed_hooks(seed: int, channel: "Emitter") -> "list[Hook]":
     """(module name, hook) for each library that has a global seed."""
     small = seed % 2**31  # what every one of them takes
+
+    def seed_random(module: "Any") -> None:  # Keras 3 draws the seeds of its initializers from it
+        if is_standard(module.__file__):
+            module.seed(seed)
 
     def seed_numpy(module: "Any") -> None:
         module.seed(small)
@@ -56,7 +57,7 @@ def seed_hooks(seed: int, channel: "Emitter") -> "list[Hook]":
     def seed_contexts(module: "Any") -> None:
         _after_init(module.Context, channel.shielded(lambda context: context._set_global_seed(small)))
 
-    found: list[Hook] = [("numpy.random", seed_numpy), ("torch", seed_torch)]
+    found: list[Hook] = [("random", seed_random), ("numpy.random", seed_numpy), ("torch", seed_torch)]
     for tensorflow in ("tensorflow", "tensorflow_core"):
         found.append((tensorflow + ".python.framework.ops", seed_graphs))
         found.append((tensorflow + ".python.eager.context", seed_contexts))
@@ -99,7 +100,7 @@ class PreludeHandle:
 
     def failed(self, error: Exception) -> None:
         """Report that the change could not be made."""
-        note = "%s: %s" % (type(error).__name__, error)
+        note = "%s: %s" % (type(error).__name__, message_of(error))
         self._channel.emit("prelude", name=self._name, state="failed", note=note[:NOTE])
 
 
@@ -111,7 +112,7 @@ def run_preludes(folder: str, channel: "Emitter") -> "list[Hook]":
         try:
             with open(os.path.join(folder, file), encoding="utf-8") as stream:
                 code = compile(stream.read(), "<prelude %s>" % file, "exec", dont_inherit=True)
-            exec(code, {"__name__": "__prelude__", "prelude": prelude})
+            exec(code, {"__name__": "__prelude__", "__builtins__": builtins, "prelude": prelude})
         except Exception as error:
             prelude.failed(error)
     return hooks

@@ -7,6 +7,7 @@ TensorFlow, and their private folders (`src`, `_impl`). How a module is found do
 import sys
 
 from .enclosing_importlib_bootstrap import enclosed
+from .wrapping import share_signatures
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,15 +73,12 @@ FLAX_COMPILATION = "flax.nnx.transforms.compilation"
 SUMMARIES = "tensorboard.plugins.scalar.summary_v2"
 
 
-def install(hooks: "list[Hook]", channel: "Emitter") -> None:
-    """Watch for imports; `hooks` are (module name, function of the module). Modules already there are told now."""
-    by_name: dict[str, list[Callable[..., Any]]] = {}
-    for name, hook in hooks:
-        by_name.setdefault(name, []).append(channel.shielded(hook))
-    finder = PostImport(by_name, channel)
+def install(hooks: "list[Hook]", channel: "Emitter") -> "PostImport":
+    """Watch for imports."""
+    finder = PostImport(channel)
     sys.meta_path.insert(0, finder)
-    for name in list(sys.modules):
-        finder.tell(name)
+    finder.watch(hooks)
+    return finder
 
 
 class PostImport:
@@ -89,15 +87,21 @@ class PostImport:
     The spec and its loader stay what they were, so that reload, pkgutil, inspect and `python -m` see nothing new.
     """
 
-    def __init__(self, hooks: "dict[str, list[Callable[..., Any]]]", channel: "Emitter") -> None:
-        self._hooks = hooks
+    def __init__(self, channel: "Emitter") -> None:
+        self._hooks: dict[str, list[Callable[..., Any]]] = {}
+        self._channel = channel
         self._finding: set[Any] = set()
         self._follow = channel.shielded(self._follow)
 
-    def tell(self, name: str) -> None:
-        """A module was imported."""
-        for hook in self._watching(name):
-            hook(sys.modules[name])
+    def watch(self, hooks: "list[Hook]") -> None:
+        """Call each function with the module of its name, after the import; at once where that is there already."""
+        for watched, function in hooks:
+            hook = self._channel.shielded(function)
+            self._hooks.setdefault(watched, []).append(hook)
+            package = watched[: -len(".*")] if watched.endswith(".*") else None
+            for name in [one for one in sys.modules if one.partition(".")[0] == package] if package else [watched]:
+                if name in sys.modules:
+                    hook(sys.modules[name])
 
     def _watching(self, name: str) -> "list[Callable[..., Any]]":
         return self._hooks.get(name, []) + self._hooks.get(name.partition(".")[0] + ".*", [])
@@ -206,7 +210,7 @@ class Watchers:
 def training_hooks(channel: "Emitter", where: "ScriptProgress", steps: bool) -> "list[Hook]":
     """(module name, hook) for all that is watched. What is needed to watch training is imported with the first hook."""
     watchers = Watchers(channel, where, steps)
-    found: list[Hook] = []
+    found: list[Hook] = [("inspect", share_signatures)]
     for prefix in PREFIXES:
         found += _of_keras(prefix, watchers)
     for prefix in TENSORFLOWS:

@@ -1,8 +1,10 @@
 """Puts something around a method of a class, so that neither callers nor `inspect` see a difference."""
 
 import inspect
+import sys
 
 from .enclosing_importlib_bootstrap import enclosed
+from .own_imports import is_standard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,11 +36,34 @@ def put_around(
     if not inspect.isfunction(original):
         return None
     method: Any = enclosed(original, enter, leave, compiler)
-    # getfullargspec, which scikit-learn's wrappers ask what `fit` takes, does not look through __wrapped__.
-    method.__signature__ = inspect.signature(original)
+    _sign(method)
     owner, attribute = (cls, name) if is_static or holder is original else (holder, "fn")
     setattr(owner, attribute, staticmethod(method) if is_static else method)
     return method
+
+
+_early: "list[Any]" = []
+"""Methods that were enclosed before the script imported `inspect`."""
+
+
+def _sign(method: "Any") -> None:
+    """Say what an enclosed method takes, for those who ask.
+
+    getfullargspec, which scikit-learn's wrappers ask what `fit` takes, does not look through __wrapped__.
+    """
+    if "inspect" in sys.modules:
+        method.__signature__ = inspect.signature(method.__wrapped__)
+    else:
+        _early.append(method)
+
+
+def share_signatures(module: "Any") -> None:
+    """The script imported `inspect`: what a signature is, is what it is there from now on, for the probe too."""
+    if is_standard(module.__file__):
+        inspect.signature = module.signature
+        for method in _early:
+            _sign(method)
+    _early.clear()
 
 
 def first_argument(args: "Any", kwargs: "Any") -> "Any":

@@ -74,29 +74,30 @@ def _order_samplers(prelude: "PreludeHandle", module: "Any") -> None:
         getattr(module, name).__iter__ = in_order
 
 
-def set_initial_weights(prelude: "PreludeHandle", given: "dict[str, Any]") -> None:
-    """Set the model's weights to given ones, right before its first training step.
+def set_initial_weights(prelude: "PreludeHandle", given: "dict[str, Any]", first: int = 1) -> None:
+    """Set the model's weights to given ones, right before the first training step of the fit of number `first`.
 
     `given` holds them as the trace recorded them. Each layer takes those of the layer that has its place, class,
     roles and shapes; where one fits nothing, nothing is set and the trial says why.
     """
-    initial = Initial(prelude, given["layers"])
+    initial = Initial(prelude, given["layers"], first)
     steps.shared.before_steps.append(initial.before)
     steps.Steps(initial, prelude.failed).install(prelude.after_import)
     torch_steps.TorchSteps(initial, prelude.failed).install(prelude.after_import)
 
 
 class Initial:
-    """Sets the weights before the first step of all."""
+    """Sets the weights before the first step of all, or of the first of a later fit."""
 
-    def __init__(self, prelude: "PreludeHandle", layers: "Any") -> None:
+    def __init__(self, prelude: "PreludeHandle", layers: "Any", first: int) -> None:
+        self._first = first
         self._prelude = prelude
         self._layers = layers
         self._done = False
 
     def before(self, fit: "Any") -> None:
         """A step of a fit is about to be taken, or what a loop of PyTorch trains is about to be used."""
-        if not self._done:
+        if not self._done and getattr(fit, "number", self._first) >= self._first:
             self._done = True
             try:
                 self._put(fit.reading(self._prelude.applied))

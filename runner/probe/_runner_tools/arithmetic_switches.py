@@ -33,6 +33,7 @@ def float64(prelude: "PreludeHandle") -> None:
     """Keras computes in 64 bits where the script names no type
 
     how: keras.backend.set_floatx("float64") in every Keras, after it read its configuration
+    fix: keras.backend.set_floatx("float64")
     applies: keras or tensorflow or tf-keras
     breadth: 6
     """
@@ -50,6 +51,8 @@ def numpy_legacy_promotion(prelude: "PreludeHandle") -> None:
     """the type of a result follows from the values of scalars too, as in NumPy 1
 
     how: numpy._set_promotion_state("legacy") right after the import of NumPy
+    fix: none: NumPy has no public call for it; NPY_PROMOTION_STATE, where a release heeds it, is read before Python
+        code runs
     applies: numpy>=2,<2.2
     reverse: numpy-weak-promotion
     breadth: 4
@@ -61,6 +64,8 @@ def numpy_weak_promotion(prelude: "PreludeHandle") -> None:
     """the type of a result follows from types alone, never from values, as in NumPy 2
 
     how: numpy._set_promotion_state("weak") right after the import of NumPy
+    fix: none: NumPy has no public call for it; NPY_PROMOTION_STATE, where a release heeds it, is read before Python
+        code runs
     applies: numpy>=1.24,<2
     reverse: numpy-legacy-promotion
     breadth: 4
@@ -81,6 +86,7 @@ def tensorflow_numpy_behavior(prelude: "PreludeHandle") -> None:
     """tensors of TensorFlow behave as arrays of NumPy do: their methods, indexing and promotion of types
 
     how: tf.experimental.numpy.experimental_enable_numpy_behavior() right after the import of TensorFlow
+    fix: tf.experimental.numpy.experimental_enable_numpy_behavior()
     applies: tensorflow>=2.6
     breadth: 5
     """
@@ -96,6 +102,7 @@ def onednn_off(prelude: "PreludeHandle") -> None:
     """TensorFlow computes without oneDNN, which it uses by itself on processors with instructions for it
 
     how: TF_ENABLE_ONEDNN_OPTS=0 before the import of TensorFlow, where that is not what it would do anyway
+    fix: before the imports: os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     applies: tensorflow>=2.9
     reverse: onednn-on
     breadth: 3
@@ -107,6 +114,7 @@ def onednn_on(prelude: "PreludeHandle") -> None:
     """TensorFlow computes with oneDNN, whose rounding differs
 
     how: TF_ENABLE_ONEDNN_OPTS=1 before the import of TensorFlow, where that is not what it would do anyway
+    fix: before the imports: os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
     applies: tensorflow>=2.5
     reverse: onednn-off
     breadth: 3
@@ -142,6 +150,7 @@ def op_determinism(prelude: "PreludeHandle") -> None:
     """operations of TensorFlow give the same bits in every run; where no seed is set, it is 0
 
     how: tf.config.experimental.enable_op_determinism() right after the import of TensorFlow
+    fix: tf.random.set_seed(0); tf.config.experimental.enable_op_determinism()
     applies: tensorflow>=2.8
     breadth: 4
     """
@@ -162,6 +171,9 @@ def grappler_off(prelude: "PreludeHandle") -> None:
     """graphs run as they were built, without TensorFlow's graph optimizers (Grappler)
 
     how: tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True}), sessions with the same
+    fix: tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True}) |
+        keras.backend.set_session(tf.compat.v1.Session(config=tf.compat.v1.ConfigProto(graph_options={"rewrite_options":
+        {"disable_meta_optimizer": True}})))
     applies: tensorflow>=1.12
     breadth: 5
     """
@@ -183,6 +195,10 @@ def single_threaded(prelude: "PreludeHandle") -> None:
     """TensorFlow computes one operation at a time, in one thread
 
     how: tf.config.threading with 1 and 1, sessions with 1 and 1 (also those that Keras makes)
+    fix: tf.config.threading.set_intra_op_parallelism_threads(1);
+        tf.config.threading.set_inter_op_parallelism_threads(1) |
+        keras.backend.set_session(tf.compat.v1.Session(config=tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1,
+        inter_op_parallelism_threads=1)))
     applies: tensorflow
     breadth: 5
     """
@@ -206,6 +222,9 @@ def xla_jit(prelude: "PreludeHandle") -> None:
     """graphs are compiled by XLA where it can, on processors too
 
     how: sessions with global_jit_level ON_1, tf.config.optimizer.set_jit(True), TF_XLA_FLAGS=--tf_xla_cpu_global_jit
+    fix: tf.config.optimizer.set_jit(True) |
+        keras.backend.set_session(tf.compat.v1.Session(config=tf.compat.v1.ConfigProto(graph_options={"optimizer_options":
+        {"global_jit_level": tf.compat.v1.OptimizerOptions.ON_1}})))
     applies: tensorflow>=1.13
     reverse: no-xla-jit
     breadth: 6
@@ -226,10 +245,11 @@ def xla_jit(prelude: "PreludeHandle") -> None:
 
 
 def no_xla_jit(prelude: "PreludeHandle") -> None:
-    """Keras 3 trains without XLA, where it would use it by itself
+    """Keras 3 trains without XLA, where it would use it by itself: on JAX, and on TensorFlow only beside an accelerator
 
     how: Model.jit_compile = False after compile, where the script says nothing about it and it became True
-    applies: keras>=3
+    fix: in compile: jit_compile=False
+    applies: keras>=3; jax
     reverse: xla-jit
     breadth: 6
     """
@@ -281,6 +301,7 @@ def guarded_unit_length(prelude: "PreludeHandle") -> None:
     """vectors are scaled to unit length by a root that never sees 0, so that a zero vector has a finite gradient
 
     how: keras.ops.normalize(order=2) is x * rsqrt(maximum(sum(x ** 2), epsilon ** 2))
+    fix: none: what Keras computes inside of keras.ops.normalize can't be chosen; a loss of the script's own can
     applies: keras>=3
     reverse: unguarded-unit-length
     breadth: 2
@@ -296,6 +317,7 @@ def unguarded_unit_length(prelude: "PreludeHandle") -> None:
     """vectors are scaled to unit length by a root that may see 0, where its gradient is infinity, also if times 0
 
     how: keras.ops.normalize(order=2) is x * minimum(rsqrt(sum(x ** 2)), 1 / epsilon), in TensorFlow as in JAX
+    fix: none: what Keras computes inside of keras.ops.normalize can't be chosen; a loss of the script's own can
     applies: keras>=3
     reverse: guarded-unit-length
     breadth: 2

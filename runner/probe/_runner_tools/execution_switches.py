@@ -1,9 +1,11 @@
 """Switches of how TensorFlow executes: eagerly or in graphs, with which variables, control flow and Keras.
 
 A switch is a function of `prelude`. The first line of its docstring says what is different with it; `how` names the
-call or setting, `applies` the stacks (requirements that must all hold; of some parted by `or`, one), `reverse` the
-switch that does the opposite, `breadth` how much it changes, from 1 (one default of one kind of object) to 9 (the whole
-way of execution).
+call or setting, `fix` what a person writes in a script to the same effect, `applies` the stacks (requirements that must
+all hold; of some parted by `or`, one), `reverse` the switch that does the opposite, `breadth` how much it changes, from
+1 (one default of one kind of object) to 9 (the whole way of execution). A `fix` is code that stands after the imports
+(`;` parts lines, ` | ` ways), or after one of these and a colon: `before the imports`, `in NAME` (an argument of
+calls of a method, a class or the classes of a module), `from MODULE` (classes of it), `none` (why there is no way).
 """
 
 import os
@@ -23,6 +25,7 @@ def control_flow_v1(prelude: "PreludeHandle") -> None:
     """loops and conditions in graphs of TensorFlow 2 are made of switches and merges, as in TensorFlow 1
 
     how: tf.compat.v1.disable_control_flow_v2() right after the import of TensorFlow
+    fix: tf.compat.v1.disable_control_flow_v2()
     applies: tensorflow>=2.0
     reverse: control-flow-v2
     breadth: 4
@@ -40,6 +43,7 @@ def control_flow_v2(prelude: "PreludeHandle") -> None:
     """loops and conditions of TensorFlow 1 become functional operations, as in TensorFlow 2
 
     how: control_flow_util.ENABLE_CONTROL_FLOW_V2 = True
+    fix: tf.compat.v1.enable_control_flow_v2() | os.environ["TF_ENABLE_CONTROL_FLOW_V2"] = "1"
     applies: tensorflow>=1.13,<2
     reverse: control-flow-v1
     breadth: 4
@@ -58,6 +62,7 @@ def disable_eager_execution(prelude: "PreludeHandle") -> None:
     """TensorFlow 2 builds graphs and runs them in sessions, as TensorFlow 1 does; Keras takes its classes of version 1
 
     how: tf.compat.v1.disable_eager_execution() right after the import of TensorFlow
+    fix: tf.compat.v1.disable_eager_execution()
     applies: tensorflow>=2.0,<2.16
     reverse: enable-eager-execution
     breadth: 8
@@ -75,6 +80,7 @@ def enable_eager_execution(prelude: "PreludeHandle") -> None:
     """TensorFlow 1 runs operations at once, as TensorFlow 2 does
 
     how: tf.enable_eager_execution() right after the import of TensorFlow
+    fix: tf.compat.v1.enable_eager_execution() | tf.enable_eager_execution()
     applies: tensorflow>=1.7,<2
     reverse: disable-eager-execution
     breadth: 8
@@ -92,6 +98,7 @@ def disable_v2_behavior(prelude: "PreludeHandle") -> None:
     """TensorFlow 2 behaves as TensorFlow 1: graphs, reference variables, control flow and shapes of version 1
 
     how: tf.compat.v1.disable_v2_behavior() right after the import of TensorFlow
+    fix: tf.compat.v1.disable_v2_behavior()
     applies: tensorflow>=2.0,<2.16
     reverse: enable-v2-behavior
     breadth: 9
@@ -108,6 +115,7 @@ def enable_v2_behavior(prelude: "PreludeHandle") -> None:
     """TensorFlow 1 behaves as TensorFlow 2: eager execution, resource variables, control flow and shapes of version 2
 
     how: tf.compat.v1.enable_v2_behavior() right after the import of TensorFlow
+    fix: tf.compat.v1.enable_v2_behavior()
     applies: tensorflow>=1.13,<2
     reverse: disable-v2-behavior
     breadth: 9
@@ -124,6 +132,7 @@ def run_eagerly(prelude: "PreludeHandle") -> None:
     """functions of TensorFlow 2, the training step of Keras among them, run operation by operation instead of as graphs
 
     how: tf.config.run_functions_eagerly(True), before TensorFlow 2.3 tf.config.experimental_run_functions_eagerly(True)
+    fix: tf.config.run_functions_eagerly(True) | tf.config.experimental_run_functions_eagerly(True)
     applies: tensorflow>=2.0
     breadth: 7
     """
@@ -144,6 +153,7 @@ def legacy_keras(prelude: "PreludeHandle") -> None:
     """tf.keras is Keras 2 (the package tf_keras) instead of Keras 3
 
     how: TF_USE_LEGACY_KERAS=1 before the import of TensorFlow
+    fix: before the imports: os.environ["TF_USE_LEGACY_KERAS"] = "1"
     applies: tensorflow>=2.15; tf-keras
     breadth: 9
     """
@@ -160,6 +170,7 @@ def resource_variables(prelude: "PreludeHandle") -> None:
     """variables of TensorFlow 1 are resource variables: reads and writes happen in the order of the program
 
     how: tensorflow.enable_resource_variables() right after TensorFlow's variables are imported
+    fix: tf.compat.v1.enable_resource_variables() | tf.enable_resource_variables()
     applies: tensorflow>=1.7,<2
     reverse: reference-variables
     breadth: 5
@@ -177,6 +188,7 @@ def reference_variables(prelude: "PreludeHandle") -> None:
     """variables of TensorFlow 1 are reference variables, also where Keras asks for resource variables
 
     how: every maker of variables is told use_resource=False; Keras' own makers get the same
+    fix: none: Keras asks for resource variables itself, whatever is set; others are reference variables anyway
     applies: tensorflow>=1.4,<2
     reverse: resource-variables
     breadth: 5

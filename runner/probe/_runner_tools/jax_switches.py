@@ -14,6 +14,7 @@ def jax_x64(prelude: "PreludeHandle") -> None:
     """JAX has numbers of 64 bits: what names no type gets them, and what asks for them too
 
     how: jax.config.update("jax_enable_x64", True) right after the import of JAX
+    fix: jax.config.update("jax_enable_x64", True)
     applies: jax
     breadth: 6
     """
@@ -24,6 +25,7 @@ def jax_jit_off(prelude: "PreludeHandle") -> None:
     """functions of JAX run operation by operation, and not compiled as a whole
 
     how: jax.config.update("jax_disable_jit", True) right after the import of JAX
+    fix: jax.config.update("jax_disable_jit", True)
     applies: jax
     breadth: 7
     """
@@ -34,6 +36,7 @@ def jax_matmul_highest(prelude: "PreludeHandle") -> None:
     """JAX multiplies matrices as exactly as it can, where the script does not say how
 
     how: jax.config.update("jax_default_matmul_precision", "highest") right after the import of JAX
+    fix: jax.config.update("jax_default_matmul_precision", "highest")
     applies: jax>=0.2.10
     breadth: 3
     """
@@ -44,6 +47,7 @@ def jax_threefry_partitionable(prelude: "PreludeHandle") -> None:
     """JAX draws the random numbers that it has drawn since 0.5: other ones from the same key
 
     how: jax.config.update("jax_threefry_partitionable", True) right after the import of JAX
+    fix: jax.config.update("jax_threefry_partitionable", True)
     applies: jax>=0.4.1,<0.5
     reverse: jax-threefry-original
     breadth: 2
@@ -55,6 +59,7 @@ def jax_threefry_original(prelude: "PreludeHandle") -> None:
     """JAX draws the random numbers that it drew before 0.5: other ones from the same key
 
     how: jax.config.update("jax_threefry_partitionable", False) right after the import of JAX
+    fix: jax.config.update("jax_threefry_partitionable", False)
     applies: jax>=0.5
     reverse: jax-threefry-partitionable
     breadth: 2

@@ -1,12 +1,12 @@
 """A look, when the script has ended, at the object that a failure named: whether it is there, and what is like it."""
 
 import atexit
+import builtins
 import difflib
 import inspect
 import json
 import re
 import sys
-import warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def _look(kind: "Any", owner: "Any", name: "Any") -> "Any":
 
 
 def _attribute(about: "Any", name: "Any") -> "Any":
+    warnings: Any = builtins.__import__("warnings")  # the script's: what others warn of is recorded there
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:

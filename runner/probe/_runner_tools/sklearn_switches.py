@@ -27,6 +27,8 @@ def sklearn_single_threaded(prelude: "PreludeHandle") -> None:
     """scikit-learn and the libraries beneath it (BLAS, OpenMP) compute in one thread, and `n_jobs=-1` is one process
 
     how: OMP_NUM_THREADS=1 and its like before anything is imported, joblib's number of processors too
+    fix: before the imports: os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1",
+        LOKY_MAX_CPU_COUNT="1")
     applies: scikit-learn
     breadth: 4
     """

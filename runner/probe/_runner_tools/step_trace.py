@@ -40,9 +40,10 @@ SHARE = 0.4
 class StepTrace:
     """Listens to the steps of one model, or of what a loop of PyTorch trains."""
 
-    def __init__(self, prelude: "PreludeHandle", folder: str, steps: int) -> None:
+    def __init__(self, prelude: "PreludeHandle", folder: str, steps: int, first: int) -> None:
         self._prelude = prelude
         self._steps = steps
+        self._first = first
         self._path = os.path.join(folder, "runner-trace.jsonl")
         self._initial_path = os.path.join(folder, "runner-initial-weights.json")
         self._began = time.time()
@@ -123,7 +124,9 @@ class StepTrace:
             self._file.close()
 
     def _is_traced(self, fit: "Any") -> bool:
-        """True where a fit is that of the first model; others are only counted."""
+        """True where a fit is that of the first model, from the fit on that is asked for; others are only counted."""
+        if self._subject is None and getattr(fit, "number", self._first) < self._first:
+            return False
         if self._subject is None:
             self._subject, self._reading = fit.subject, fit.reading(self.note)
         if fit.subject is not self._subject:
@@ -328,9 +331,12 @@ class StepTrace:
         return True
 
 
-def install(prelude: "PreludeHandle", steps: int) -> None:
-    """Record the first `steps` steps, then those at powers of two, of the first model that is trained."""
-    trace = StepTrace(prelude, os.getcwd(), steps)
+def install(prelude: "PreludeHandle", steps: int, first: int = 1) -> None:
+    """Record the first `steps` steps, then those at powers of two, of the model that the fit of number `first` trains.
+
+    Of earlier fits nothing is recorded.
+    """
+    trace = StepTrace(prelude, os.getcwd(), steps, first)
 
     def failed(error: Exception) -> None:
         trace.note("the trace ends here: %s: %s" % (type(error).__name__, str(error)[:500]))

@@ -36,7 +36,9 @@ shared = Shared()
 class Fit:
     """One call of `fit` or `train_on_batch`: its model, and the arrays that its batches are cut from."""
 
-    def __init__(self, model: "Any", backend: str, arguments: "Any", single: bool) -> None:
+    def __init__(self, model: "Any", backend: str, arguments: "Any", single: bool, number: int) -> None:
+        self.number = number
+        """The number of the `fit` in the process, from 1; for `train_on_batch` that of the last one, 1 before any."""
         self.model = self.subject = model
         self.backend = backend
         self.single = single
@@ -120,6 +122,7 @@ class Steps(StepWatcher):
     def __init__(self, listener: "Any", failed: "Any") -> None:
         super().__init__(listener, failed)
         self._fits: list[Any] = []
+        self._count = 0
         self._hook = 0
         self._open: Any = None
 
@@ -167,7 +170,8 @@ class Steps(StepWatcher):
                 outer.rows = _Rows(dict(zip(names, args), **kwargs), True)
             outer.inside += 1
             return outer, None
-        fit = Fit(model, backend, dict(zip(names, args), **kwargs), single)
+        self._count += not (single or self._fits)
+        fit = Fit(model, backend, dict(zip(names, args), **kwargs), single, max(self._count, 1))
         self._fits.append(fit)
         if single:
             self._begin(fit, 0)

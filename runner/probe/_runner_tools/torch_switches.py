@@ -17,6 +17,7 @@ def torch_deterministic(prelude: "PreludeHandle") -> None:
     """operations of PyTorch give the same bits in every run; those that can't only warn
 
     how: torch.use_deterministic_algorithms(True, warn_only=True) right after the import of PyTorch
+    fix: torch.use_deterministic_algorithms(True, warn_only=True) | torch.use_deterministic_algorithms(True)
     applies: torch>=1.8
     breadth: 4
     """
@@ -35,6 +36,7 @@ def torch_single_threaded(prelude: "PreludeHandle") -> None:
     """PyTorch computes in one thread, one operation at a time
 
     how: torch.set_num_threads(1) and torch.set_num_interop_threads(1) right after the import of PyTorch
+    fix: torch.set_num_threads(1); torch.set_num_interop_threads(1)
     applies: torch>=1.2
     breadth: 5
     """
@@ -53,6 +55,7 @@ def torch_float64(prelude: "PreludeHandle") -> None:
     """PyTorch computes in 64 bits where the script names no type
 
     how: torch.set_default_dtype(torch.float64) right after the import of PyTorch
+    fix: torch.set_default_dtype(torch.float64)
     applies: torch
     breadth: 6
     """
@@ -69,6 +72,7 @@ def torch_compile_off(prelude: "PreludeHandle") -> None:
     """what is given to torch.compile runs as it was written
 
     how: torch.compile(..., disable=True)
+    fix: before the imports: os.environ["TORCHDYNAMO_DISABLE"] = "1"
     applies: torch>=2.0
     breadth: 6
     """
@@ -92,6 +96,7 @@ def torch_foreach_off(prelude: "PreludeHandle") -> None:
     """optimizers of PyTorch go through the parameters one by one, and not through all at once
 
     how: foreach=False in every optimizer that would have it: where it is asked for, and by itself on accelerators
+    fix: in torch.optim: foreach=False
     applies: torch>=1.12
     breadth: 2
     """
@@ -102,6 +107,7 @@ def torch_fused_off(prelude: "PreludeHandle") -> None:
     """optimizers of PyTorch update a parameter step by step, and not by one fused operation
 
     how: fused=False in every optimizer that is made with fused=True
+    fix: in torch.optim: fused=False
     applies: torch>=1.13
     breadth: 2
     """
@@ -148,6 +154,7 @@ def torch_onednn_off(prelude: "PreludeHandle") -> None:
     """PyTorch computes without oneDNN, which it uses on processors where it can
 
     how: torch.backends.mkldnn.set_flags(False) right after the import of PyTorch
+    fix: torch.backends.mkldnn.set_flags(False)
     applies: torch>=1.8
     breadth: 3
     """
@@ -164,6 +171,7 @@ def torch_cudnn_off(prelude: "PreludeHandle") -> None:
     """PyTorch computes on a GPU without cuDNN
 
     how: torch.backends.cudnn.enabled = False right after the import of PyTorch
+    fix: torch.backends.cudnn.enabled = False
     applies: torch
     breadth: 3
     """
@@ -181,6 +189,7 @@ def torch_cudnn_deterministic(prelude: "PreludeHandle") -> None:
     """PyTorch on a GPU takes of cuDNN only algorithms that give the same bits in every run, and tries out none
 
     how: torch.backends.cudnn.deterministic = True and benchmark = False right after the import of PyTorch
+    fix: torch.backends.cudnn.deterministic = True; torch.backends.cudnn.benchmark = False
     applies: torch
     breadth: 3
     """

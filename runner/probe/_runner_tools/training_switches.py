@@ -29,7 +29,8 @@ def learning_phase_off(prelude: "PreludeHandle") -> None:
     """layers are in the inference phase everywhere, in training too: no dropout, moving statistics
 
     how: keras.backend.learning_phase() is 0 in every Keras
-    applies: tensorflow<2
+    fix: keras.backend.set_learning_phase(0)
+    applies: tensorflow<2 or keras<2.4
     reverse: learning-phase-on
     breadth: 4
     """
@@ -40,7 +41,8 @@ def learning_phase_on(prelude: "PreludeHandle") -> None:
     """layers are in the training phase everywhere, in evaluation and prediction too
 
     how: keras.backend.learning_phase() is 1 in every Keras
-    applies: tensorflow<2
+    fix: keras.backend.set_learning_phase(1)
+    applies: tensorflow<2 or keras<2.4
     reverse: learning-phase-off
     breadth: 4
     """
@@ -65,15 +67,22 @@ def frozen_batchnorm_infers(prelude: "PreludeHandle") -> None:
     """BatchNormalization with trainable=False uses its moving statistics in training, as in TensorFlow 2
 
     how: BatchNormalization.call(training=False) where the layer is not trainable; in graphs that is asked in every step
-    applies: tensorflow<2
+    fix: none: the layer has to be called with training=False where the model is built, which only who wrote it can
+        place
+    applies: tensorflow<2 or keras<2.4
     reverse: frozen-batchnorm-trains
     breadth: 2
     """
+    within: set[Any] = set()
+    told: set[str] = set()
+    _watch_frozen_models(prelude, within)
 
     def is_trained(layer: "Any") -> bool:
-        if not layer.trainable:
+        trained = layer.trainable and id(layer) not in within
+        if not trained and layer.name not in told:
+            told.add(layer.name)
             prelude.applied(type(layer).__name__ + " " + layer.name)
-        return bool(layer.trainable)
+        return bool(trained)
 
     def call_switched(call: "Any", self: "Any", inputs: "Any", training: "Any", **kwargs: "Any") -> "Any":
         tensorflow = sys.modules["tensorflow"]
@@ -82,8 +91,15 @@ def frozen_batchnorm_infers(prelude: "PreludeHandle") -> None:
         if isinstance(phase, (bool, int)) or not self.trainable:
             return call(self, inputs, training=training if is_trained(self) else False, **kwargs)
         # layers are mostly frozen once they are part of a graph
-        trained = tensorflow.py_func(lambda: is_trained(self), [], tensorflow.bool)
+        py_func = getattr(tensorflow, "py_func", None) or tensorflow.compat.v1.py_func
+        trained = py_func(lambda: is_trained(self), [], tensorflow.bool)
         trained.set_shape(())
+        if not hasattr(tensorflow, "py_func"):  # native Keras on TensorFlow 2 asks whether a set has `training`
+            training_outputs = call(self, inputs, training=training, **kwargs)
+            inferred = call(self, inputs, training=False, **kwargs)
+            outputs = tensorflow.cond(trained, lambda: training_outputs, lambda: inferred)
+            outputs._uses_learning_phase = training is None
+            return outputs
         both = tensorflow.logical_and(tensorflow.cast(phase, "bool"), trained)
         outputs = call(self, inputs, training=both, **kwargs)
         outputs._uses_learning_phase = training is None
@@ -92,11 +108,44 @@ def frozen_batchnorm_infers(prelude: "PreludeHandle") -> None:
     _switch_normalization(prelude, call_switched)
 
 
+def _watch_frozen_models(prelude: "PreludeHandle", within: "set[Any]") -> None:
+    """Keep in `within` the ids of the layers that are in a frozen model: native Keras 2 leaves their own flags alone.
+
+    A model's flags count from when it, or one that it is part of, is compiled.
+    """
+
+    def layers_of(model: "Any", frozen: bool) -> "Any":
+        for layer in getattr(model, "layers", ()):
+            inner = frozen or not getattr(layer, "trainable", True)
+            yield layer, frozen
+            yield from layers_of(layer, inner)
+
+    def switch(module: "Any") -> None:
+        for cls in list(vars(module).values()):
+            if isinstance(cls, type) and cls.__module__ == module.__name__ and "compile" in vars(cls):
+                switch_class(cls)
+
+    def switch_class(cls: "Any") -> None:
+        compile_model = cls.compile
+
+        @functools.wraps(compile_model)
+        def switched(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
+            for layer, frozen in layers_of(self, not self.trainable):
+                (within.add if frozen else within.discard)(id(layer))
+            return compile_model(self, *args, **kwargs)
+
+        cls.compile = switched
+
+    for module in ("keras.engine.training", "keras.models"):
+        prelude.after_import(module, switch)
+
+
 def frozen_batchnorm_trains(prelude: "PreludeHandle") -> None:
     """BatchNormalization with trainable=False uses each batch's statistics in training, as in TensorFlow 1
 
     how: BatchNormalization.call as if the layer were trainable, with a momentum of 1: its moving statistics stay
-    applies: tensorflow>=2.0
+    fix: none: the layer has to stay trainable, with momentum=1.0, which only who wrote it can place
+    applies: tensorflow>=2.0 or keras>=3
     reverse: frozen-batchnorm-infers
     breadth: 2
     """
@@ -119,6 +168,7 @@ def normalization_sample_variance(prelude: "PreludeHandle") -> None:
     """moving variances of BatchNormalization of images are those of a sample (n - 1), as in Keras 2's fused operation
 
     how: BatchNormalization.call, then moving_variance less its old part once more by 1 / (n - 1)
+    fix: none: no Keras that computes moving variances of all values can be told to take those of a sample
     applies: tensorflow; keras>=3
     reverse: unfused-normalization
     breadth: 2
@@ -164,7 +214,8 @@ def unfused_normalization(prelude: "PreludeHandle") -> None:
     """BatchNormalization of images is computed step by step instead of by one fused operation
 
     how: BatchNormalization(fused=False) where the script says nothing; native Keras' backend takes its other way
-    applies: tensorflow>=1.4,<2.16
+    fix: in BatchNormalization: fused=False
+    applies: tensorflow>=1.4,<2.16 or tf-keras
     reverse: normalization-sample-variance
     breadth: 2
     """
@@ -209,6 +260,7 @@ def legacy_optimizers(prelude: "PreludeHandle") -> None:
     """the optimizers of Keras are those from before Keras 2.11
 
     how: keras.optimizers.SGD and so on are those of keras.optimizers.legacy, by class and by name
+    fix: from keras.optimizers.legacy: SGD Adam Adagrad Adadelta RMSprop Adamax Nadam Ftrl
     applies: tensorflow>=2.11,<2.16
     reverse: new-optimizers
     breadth: 4
@@ -220,6 +272,7 @@ def new_optimizers(prelude: "PreludeHandle") -> None:
     """the optimizers of Keras are those that Keras 2.11 made its standard
 
     how: keras.optimizers.SGD and so on are those of keras.optimizers.experimental, by class and by name
+    fix: from keras.optimizers.experimental: SGD Adam Adagrad Adadelta RMSprop
     applies: tensorflow>=2.10,<2.11
     reverse: legacy-optimizers
     breadth: 4

@@ -24,14 +24,23 @@ site.view = (() => {
     const others = matrix.axes.map((_, axis) => axis).filter((axis) => axis !== columns);
     const free = others.filter((axis) => !follows[columns][axis]);
     const rows = (free.length ? free : others).sort((one, other) => size(other) - size(one))[0] ?? -1;
-    return { columns, rows, only: {}, query: "" };
+    return { columns, rows, only: {}, query: "", chosen: false };
+  }
+
+  /** The view as a window of `room` rem shows it: what nobody chose is turned where that makes it fit, or less wide. */
+  function fitted(view, matrix, room) {
+    if (view.chosen || view.rows < 0) return view;
+    const columns = (axis) => matrix.axes[axis].values.length; // of all cells: a query does not turn what it narrows
+    const least = (axis) => site.grid.least(columns(axis), room);
+    const turned = least(view.columns) > room && columns(view.rows) < columns(view.columns);
+    return turned ? { ...view, rows: view.columns, columns: view.rows } : view;
   }
 
   /** The view that an address means; what it does not say is as in `start`. */
   function read(hash, matrix, start) {
     const said = new URLSearchParams(hash.replace(/^#/, ""));
     const axis = (name) => matrix.axes.findIndex((one) => one.name === name);
-    const view = { ...start, only: {}, query: said.get("q") ?? "" };
+    const view = { ...start, only: {}, query: said.get("q") ?? "", chosen: axis(said.get("columns")) >= 0 || axis(said.get("rows")) >= 0 };
     if (axis(said.get("columns")) >= 0) view.columns = axis(said.get("columns"));
     if (axis(said.get("rows")) >= 0) view.rows = axis(said.get("rows"));
     if (view.rows === view.columns) view.rows = matrix.axes.findIndex((_, one) => one !== view.columns);
@@ -43,15 +52,15 @@ site.view = (() => {
     return view;
   }
 
-  /** The address of a view: only what is not as it is shown first. */
-  function write(view, matrix, start) {
+  /** The address of a view: only what somebody chose. */
+  function write(view, matrix) {
     const says = new URLSearchParams();
-    if (view.columns !== start.columns) says.set("columns", matrix.axes[view.columns].name);
-    if (view.rows !== start.rows && view.rows >= 0) says.set("rows", matrix.axes[view.rows].name);
+    if (view.chosen) says.set("columns", matrix.axes[view.columns].name);
+    if (view.chosen && view.rows >= 0) says.set("rows", matrix.axes[view.rows].name);
     for (const [axis, place] of Object.entries(view.only)) says.set(`only.${matrix.axes[axis].name}`, matrix.axes[axis].values[place]);
     if (view.query) says.set("q", view.query);
     return says.toString();
   }
 
-  return { followers, first, read, write };
+  return { followers, first, fitted, read, write };
 })();

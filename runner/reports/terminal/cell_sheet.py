@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from runner.outcomes.account import SwitchStanding
 from runner.plurals import counted
 from runner.reports.notation import ANSWER_KINDS, cell_name, figure, interval
 from runner.reports.terminal.console import STYLES, fitted, symbols_for
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _TRACEBACK_LINES = 12
+_HELPING = {SwitchStanding.CAUSED_BY, SwitchStanding.WAY_ROUND, SwitchStanding.GOES_WITH, SwitchStanding.PARTIAL}
 
 
 def print_cell(result: Result, console: Console) -> None:
@@ -67,6 +69,8 @@ def _why(result: Result, cell: CellResult) -> Iterator[str]:
         yield f"Flags: {', '.join(cell.flags)}."
     if cell.comparison is not None:
         yield f"Against the baseline: {cell.comparison.label}: {cell.comparison.reason}."
+        if cell.comparison.time:
+            yield f"Time, {cell.comparison.time}."
     if cell.expected:
         yield f"Expected: {cell.expected}; {'met' if cell.as_expected else 'missed'}."
     if result.criterion:
@@ -87,6 +91,8 @@ def _verdict(trial: TrialResult) -> Iterator[str]:
     }
     if any(place is not None for place in places.values()):
         yield f"  {', '.join(f'{name} {place}' for name, place in places.items() if place is not None)}"
+    if trial.thinned:
+        yield f"  {trial.thinned}"
     if trial.flags:
         yield f"  flags: {', '.join(trial.flags)}"
 
@@ -107,8 +113,9 @@ def _exception(exception: ExceptionResult) -> Iterator[str]:
 def _environment(result: Result, cell: CellResult) -> Iterator[str]:
     lock = result.locks.get(cell.lock)
     if cell.python or cell.engine:
+        runtime = f", runtime {cell.runtime}" if cell.runtime else ""
         network = ", with a network" if cell.network else ""
-        yield f"CPython {cell.python or 'none'} under {cell.engine or 'no engine'}{network}"
+        yield f"CPython {cell.python or 'none'} under {cell.engine or 'no engine'}{runtime}{network}"
     if cell.imported:
         yield f"Imported: {', '.join(f'{name} {version}' for name, version in cell.imported.items())}"
     if lock is None:
@@ -131,6 +138,8 @@ def print_account(account: Account, console: Console) -> None:
         console.print(Text(f"• {stripped(sentence)}"))
     for sentence in account.unknown:
         console.print(Text(f"? {stripped(sentence)}", style="dim"))
+    if account.advice:
+        _print_advice(account, console)
     if account.telling:
         _title(console, "What passes and what fails")
         console.print(Text(stripped(account.telling)))
@@ -146,6 +155,17 @@ def print_account(account: Account, console: Console) -> None:
     ran = f"{counted(account.trials, 'trial')} ran for it, in {account.seconds:.0f} s."
     evidence = f"This rests on {counted(account.rests_on, 'trial')}; {ran}"
     console.print(Text(evidence, style="dim"))
+
+
+def _print_advice(account: Account, console: Console) -> None:
+    """Print what to do, and the change that was seen to work; its lines are not wrapped, so that they can be copied."""
+    _title(console, "What to do")
+    for sentence in account.advice:
+        console.print(Text(f"• {stripped(sentence)}"))
+    if account.fixes and account.fixes[0].works and account.fixes[0].diff:
+        console.print()
+        for line in stripped(account.fixes[0].diff).splitlines():
+            console.print(Text(f"  {line}"), soft_wrap=True)
 
 
 def print_walk(walk: Walk, console: Console) -> None:
@@ -187,7 +207,7 @@ def _tried(tried: Sequence[Tried], console: Console) -> Table:
 def _switches(switches: Sequence[SwitchFinding]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for one in switches:
-        style = "bold" if one.standing in {"caused by", "goes with"} else "dim"
+        style = "bold" if one.standing in _HELPING else "dim"
         table.add_row(Text(one.standing, style=style), Text(one.name), Text(_counts(one.on), style="dim"))
     return table
 

@@ -1,9 +1,7 @@
-"""Standard output: its console, tables of records, text in lines that fit, and streams that lack a character."""
+"""Standard output: its console, tables of records, JSON, and text in lines that fit."""
 
 from __future__ import annotations
 
-import codecs
-import io
 import json
 import os
 import sys
@@ -11,30 +9,40 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
-from runner.reports.untrusted import one_line
+from runner.reports.terminal.streams import GuardedConsole
+from runner.reports.untrusted import json_text, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from rich.console import Console
 
 STYLES = {"good": "green", "bad": "red", "undecided": "yellow", "untestable": "magenta"}
 """The colour of each kind of outcome; what it says, symbol and word say too."""
 _PIPE_COLUMNS = 200
 _MOST_LINES = 2
 """Of one reason."""
-_REPLACEMENTS = {"→": "->", "…": "..."}
-_HANDLER = "runner-replacement"
 
 
 def output_console() -> Console:
     """Standard output; as wide as the terminal or COLUMNS say, else wide enough that a pipe loses nothing."""
-    console = Console(highlight=False, soft_wrap=False)
+    console = GuardedConsole(soft_wrap=False)
     is_sized = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
-    return console if is_sized else Console(highlight=False, width=_PIPE_COLUMNS)
+    return console if is_sized and console.width > 0 else GuardedConsole(width=_PIPE_COLUMNS)
+
+
+def print_json(value: object) -> None:
+    """Print a value that JSON can have, indented, on standard output."""
+    write_json(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_json(text: str) -> None:
+    """Write JSON text to standard output; what a terminal would obey is escaped in it."""
+    sys.stdout.write(json_text(text))
 
 
 def symbols_for(console: Console) -> Mapping[str, str]:
@@ -45,7 +53,7 @@ def symbols_for(console: Console) -> Mapping[str, str]:
 def print_records(records: Sequence[Mapping[str, str | int]], output: str) -> None:
     """Print records that share their keys, as a table or as JSON."""
     if output == "json":
-        sys.stdout.write(json.dumps(records, indent=2, ensure_ascii=False) + "\n")
+        print_json(records)
         return
     if not records:
         sys.stdout.write("There is nothing.\n")
@@ -91,18 +99,3 @@ def side_by_side(texts: Iterable[str], width: int) -> Iterator[str]:
         line = f"{line}   {fitting}" if line else fitting
     if line:
         yield line
-
-
-def spare_streams() -> None:
-    """Make standard output and error replace the characters that their encoding lacks: no command ends for one."""
-    codecs.register_error(_HANDLER, _replaced)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=_HANDLER)
-
-
-def _replaced(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    missing = error.object[error.start : error.end]
-    return "".join(_REPLACEMENTS.get(character, "?") for character in missing), error.end

@@ -15,7 +15,7 @@ from runner.plurals import counted
 from runner.reports.markdown import table_md
 from runner.reports.notation import cause, cell_name, convergence, distinct_name, figure, final_figure
 from runner.reports.spreadsheet import as_csv, as_json_rows, readable
-from runner.reports.terminal.console import STYLES, fitted, output_console, print_lines, print_records
+from runner.reports.terminal.console import STYLES, fitted, output_console, print_lines, print_records, write_json
 from runner.reports.terminal.grid import grid_lines
 from runner.reports.untrusted import one_line
 
@@ -46,7 +46,7 @@ def print_result(
     `executed` trials ran for it just now; `missed` has a line for each expectation that failed.
     """
     if output != "table":
-        sys.stdout.write(_FORMATS[output](result))
+        (write_json if output == "json" else sys.stdout.write)(_FORMATS[output](result))
         for line in (result.complaint, *missed):
             sys.stderr.write(f"{line}\n" if line else "")
         return
@@ -80,6 +80,7 @@ def _print_findings(result: Result, console: Console, executed: int, *, listed: 
     for line in (*_change_lines(result, console.width), *_failure_lines(result, console.width)):
         console.print(Text(line, style="dim"))
     print_lines(console, _footer(result, executed, listed=listed), "dim")
+    print_lines(console, result.advice, "bold")
 
 
 # -- the table -------------------------------------------------------------------------------------------------------
@@ -223,6 +224,7 @@ def _footer(result: Result, executed: int, *, listed: bool) -> Iterator[str]:
         yield f"Cells are not compared: {result.baseline_reason}."
     if result.control:
         yield f"Control: {result.control}."
+    yield from result.times
     ran_now = f"{counted(executed, 'trial')} ran now, " if executed else ""
     stored = counted(sum(cell.seeds for cell in result.cells), "trial")
     yield f"{counted(len(result.cells), 'cell')}, {ran_now}{stored} stored."

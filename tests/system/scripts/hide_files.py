@@ -9,4 +9,4 @@ while True:
     os.unlink("hidden")
     file.write(b"x" * 1000000)
     held.append(file)
-    time.sleep(0.01)
+    time.sleep(0.05)  # the watch sees it before the disk is full

@@ -1,0 +1,52 @@
+"""What the engine was told of a container: that its memory ran out, and what somebody else did to it.
+
+A trial whose container was killed, paused, restarted or squeezed from outside says nothing of its script. What a script
+does to itself, and what the kernel does to it for its memory, the engine is not told to do.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from runner.engines.docker.daemon import engine_errors
+from runner.errors import EngineLostError
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+    from docker import DockerClient
+
+
+KILLED = 128 + 9
+_OUT_OF_MEMORY = "oom"
+_OUT_OF_MEMORY_S = 2.0
+"""The engine may hear of a container's end before it hears that its memory ran out; then the state does not say so."""
+_KILL = "kill"
+_ACTIONS = (_KILL, "pause", "restart", "update")
+"""What somebody may tell an engine to do to a container; `docker stop` and `docker rm --force` are kills."""
+_MOMENT_S = 0.1
+
+
+def look_into(client: DockerClient, container: Container, state: dict[str, Any], *, is_ours: bool) -> dict[str, Any]:
+    """The state of a container that has ended, with whether its memory ran out; `is_ours`: this runner ended it.
+
+    Raises EngineLostError where somebody else acted on it.
+    """
+    sudden = state["ExitCode"] == KILLED and not state["OOMKilled"] and not is_ours
+    ended = datetime.fromisoformat(state["FinishedAt"]).timestamp()  # by the engine's clock
+    told = _told(client, container, until=ended + (_OUT_OF_MEMORY_S if sudden else _MOMENT_S))
+    if others := [action for action in _ACTIONS if action in told and not (action == _KILL and is_ours)]:
+        raise EngineLostError(
+            f"Somebody outside of this run acted on a trial's container (the engine was told: {', '.join(others)}):"
+            " that says nothing of the script. Nothing of this trial is kept; the next run makes it."
+        )
+    return {**state, "OOMKilled": state["OOMKilled"] or (sudden and _OUT_OF_MEMORY in told)}
+
+
+def _told(client: DockerClient, container: Container, *, until: float) -> set[str]:
+    """The actions on a container that the engine knows of; asked soon, for it remembers the latest 256 of all."""
+    moment: Any = f"{until:.3f}"  # the SDK knows whole seconds alone
+    wanted = {"container": container.id, "event": [_OUT_OF_MEMORY, *_ACTIONS]}
+    with engine_errors("looking at a trial"):
+        return {event["Action"] for event in client.events(since=1, until=moment, filters=wanted, decode=True)}

@@ -1,0 +1,1 @@
+"""The stored trials in the forms of other programs: MLflow, TensorBoard, Parquet; one output, one module."""

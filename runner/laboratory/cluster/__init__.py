@@ -1,0 +1,1 @@
+"""Trials and environments on the workers of a Dask cluster: the workshop of a laboratory past one machine."""

@@ -1,0 +1,321 @@
+"""The workshop of a cluster: environments are made and trials run by its workers, and all that counts comes home.
+
+Dask brings the workers, carries values and notices who goes. Which worker does what is decided here, so that a trial's
+turn counts and it goes where its environment is.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from runner.engines.protocol import EngineKind
+from runner.errors import MachineError, RunnerError, StoppedError, UsageError
+from runner.laboratory.bench import nothing
+from runner.laboratory.cluster import worker_bench
+from runner.laboratory.cluster.cargo import Cargo
+from runner.laboratory.cluster.crew import Crew, WorkerLostError
+from runner.laboratory.cluster.errand import Terms
+from runner.laboratory.cluster.line import ask, awaited_workers, connected, workers_of
+from runner.laboratory.cluster.placement import Needs, Waits
+from runner.laboratory.cluster.steward import ALONE_S, ClusterExecutor, Steward
+from runner.plurals import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from distributed import Client
+
+    from runner.engines.protocol import Image
+    from runner.environments.index.catalog import Catalog
+    from runner.environments.lock import Lock
+    from runner.laboratory.bench import ImageOrder
+    from runner.laboratory.cluster.errand import Facts, Made
+    from runner.laboratory.cluster.placement import Station
+    from runner.laboratory.executor import Executor
+    from runner.laboratory.request import Watcher
+    from runner.matrix.model import Resources
+    from runner.trials.job_files import Workplace
+
+_ATTEMPTS = 3
+_ENVIRONMENTS_AT_ONCE = 3
+"""On each machine: one is installed at a time, the files of the next two are fetched meanwhile."""
+_MOST_MAKERS = 64
+_LOOK_EVERY_S = 0.25
+
+
+class Cluster:
+    """The workers of a scheduler (a `Workshop`); it is connected to when something is asked of it."""
+
+    def __init__(
+        self,
+        where: str | Client,
+        *,
+        engine: str,
+        base: str,
+        runtime: str,
+        workplace: Workplace,
+        observer: Watcher,
+        catalog: Callable[[], Catalog],
+        undated: Callable[[str], bool] | None = None,
+        indexes: tuple[str, ...] = (),
+    ) -> None:
+        """Connect to nothing yet; `where` is the address of a scheduler, or a client of one."""
+        self._where, self._workplace, self._observer, self._catalog = where, workplace, observer, catalog
+        self._terms = Terms(
+            run=secrets.token_hex(8), engine=engine, base=base, runtime=runtime, undated=undated, indexes=indexes
+        )
+        self._waits = Waits()
+        self._pythons: tuple[str, ...] = ()
+        self._found: dict[str, Image | None] = {}
+        self._guard = threading.RLock()
+        self._stopping = threading.Event()
+        self._opened: tuple[Client, bool, Crew, Steward] | None = None
+
+    # -- the workshop ------------------------------------------------------------------------------------------------
+
+    @property
+    def environments_at_once(self) -> int:
+        """Some on every machine."""
+        return min(_MOST_MAKERS, _ENVIRONMENTS_AT_ONCE * max(1, len(self._crew.of_machines())))
+
+    def executor(self, resources: Resources, jobs: int | None) -> Executor:
+        """What runs trials of these needs on the workers. Raises RunnerError where none of them has room for one."""
+        needs = Needs(
+            processors=resources.cpus,
+            memory_bytes=resources.memory_bytes,
+            gpus=resources.gpus,
+            trials_per_gpu=resources.trials_per_gpu,
+        )
+        stations = list(self._crew.stations.values())
+        if stations and not any(station.capacity(needs) for station in stations):
+            if resources.gpus and not any(len(station.gpus) >= resources.gpus for station in stations):
+                raise MachineError(f"A trial needs {counted(resources.gpus, 'GPU')}, and no worker has so many.")
+            most = max(station.memory_bytes or 0 for station in stations)
+            raise UsageError(
+                f"No worker has room for a trial: it may take {needs.memory_bytes / 1e9:.1f} GB (`resources: memory`),"
+                f" and the largest worker declares {most / 1e9:.1f} GB."
+            )
+        return ClusterExecutor(self._steward, needs, jobs)
+
+    def image(self, order: ImageOrder, installing: Callable[[], None] = nothing) -> Image:  # noqa: ARG002
+        """A lock made runnable on one machine: on one that has it, else on the one with the least to make.
+
+        Raises MachineError, before anything is made, where workers differ in what the lock does not pin.
+        """
+        if own := order.lock.environment.own:
+            raise UsageError(
+                f"install: {own.name} lies on this machine only. On a cluster, build its wheel (`pip wheel --no-deps .`"
+                ") and name the file in `packages:`: it is sent to the workers."
+            )
+        self._await_anybody()
+        self.base_identity(order.lock.python)
+        digest = order.lock.digest
+        is_sent = False
+        for _ in range(_ATTEMPTS):
+            self._await_anybody()
+            station = self._place(digest)
+            address, machine = station.address, station.machine
+            with self._guard:
+                self._waits.making[machine] = self._waits.making.get(machine, 0) + 1
+            try:
+                made: Made = self._crew.answer(
+                    address, self._crew.submit(address, worker_bench.make_image, self._terms, order)
+                )
+            except WorkerLostError as lost:
+                if self._stopping.is_set():
+                    raise StoppedError from lost
+                self._observer.note(f"{lost} {order.lock.environment.name} is made on another one.")
+                continue
+            except MachineError as error:
+                if not self._stopping.is_set() and not is_sent and self._send(address, order.lock):
+                    is_sent = True
+                elif self._stopping.is_set() or not (self._crew.went(address) or self._crew.exclude(address, error)):
+                    raise
+                continue
+            except StoppedError:
+                if self._stopping.is_set() or not self._crew.exclude(address, StoppedError()):
+                    raise
+                continue
+            finally:
+                with self._guard:
+                    self._waits.making[machine] -= 1
+                self._steward.look()
+            with self._guard:
+                self._waits.made.setdefault(digest, set()).add(machine)
+                self._waits.make_s[digest] = max(made.took_s, self._waits.make_s.get(digest, 0.0))
+            return made.image
+        raise MachineError(
+            f"{_ATTEMPTS} workers were lost while they made {order.lock.environment.name}. What is finished is kept."
+        )
+
+    def _send(self, address: str, lock: Lock) -> bool:
+        """Send the files of a lock that a worker lacks, whose index may not have them.
+
+        False where it lacks none, does not take them, or they can't be had here either.
+        """
+        client, _, crew, _ = self._line()
+        if address not in crew.stations:
+            return False
+        cargo = Cargo(client, address, crew.names[address])
+        say = partial(self._observer.environment, lock.environment.name)
+        try:
+            return bool(cargo.send_files(lock, self._catalog(), say))
+        except RunnerError:
+            return False
+
+    def _await_anybody(self) -> None:
+        """Wait as long for a worker, where all are gone, as trials do."""
+        client, _, crew, _ = self._line()
+        deadline = time.monotonic() + ALONE_S
+        while not crew.stations and client.status == "running" and time.monotonic() < deadline:
+            if self._stopping.wait(_LOOK_EVERY_S):
+                raise StoppedError
+
+    def _place(self, digest: str) -> Station:
+        with self._guard:
+            stations = list(self._crew.stations.values())
+            if not stations:
+                raise MachineError("The cluster has lost all its workers. What is finished is kept; start some again.")
+            having = self._waits.made.get(digest, set())
+            return min(
+                stations,
+                key=lambda one: (
+                    one.machine not in having,
+                    self._waits.making.get(one.machine, 0),
+                    len(one.running),
+                    one.name,
+                ),
+            )
+
+    # -- what it is and has ------------------------------------------------------------------------------------------
+
+    def way(self) -> tuple[EngineKind, str]:
+        """The engine that every worker has, and where its base images come from."""
+        one = next(iter(self._crew.facts.values()))
+        return EngineKind(one.engine), one.base
+
+    def facts(self) -> dict[str, Facts]:
+        """What each worker is and has, by its name."""
+        return {self._crew.names[address]: one for address, one in self._crew.facts.items()}
+
+    def describe(self) -> str:
+        """The workers in one line."""
+        return f"cluster {self._address}: {self._crew.describe()}"
+
+    def pythons(self) -> tuple[str, ...]:
+        """The CPython minor releases that every worker can provide, newest first."""
+        with self._guard:
+            every = [one.pythons for one in tuple(self._crew.facts.values())]
+            if not self._pythons and every:
+                self._pythons = tuple(python for python in every[0] if all(python in others for others in every))
+            return self._pythons
+
+    def known_identity(self, python: str) -> str | None:
+        """What a lock does not pin, where every worker knows it. Raises MachineError where they differ."""
+        return self._crew.identity(python)
+
+    def base_identity(self, python: str) -> str:
+        """What a lock does not pin, had where it is not there yet. Raises MachineError where workers differ."""
+        with self._guard:
+            while (known := self._crew.identity(python)) is None:  # again where a machine joins meanwhile
+                said = self._crew.ask_machines(worker_bench.base_identity, python)
+                if not said:
+                    raise MachineError(f"No worker could say which CPython {python} it has.")
+                self._crew.learn(python, said)
+            return known
+
+    def find(self, lock: Lock) -> Image | None:
+        """The image of a lock where a machine has it; asked once."""
+        with self._guard:
+            if lock.digest not in self._found:
+                found = {
+                    address: image
+                    for address, image in self._crew.ask_machines(worker_bench.find_image, lock).items()
+                    if image is not None
+                }
+                machines = {one.machine for address in found if (one := self._crew.stations.get(address))}
+                self._waits.made.setdefault(lock.digest, set()).update(machines)
+                self._found[lock.digest] = next(iter(found.values()), None)
+            return self._found[lock.digest]
+
+    # -- beginning and end -------------------------------------------------------------------------------------------
+
+    @property
+    def _crew(self) -> Crew:
+        return self._line()[2]
+
+    @property
+    def _steward(self) -> Steward:
+        return self._line()[3]
+
+    @property
+    def _address(self) -> str:
+        client = self._line()[0]
+        return str(client.scheduler.address) if client.scheduler else str(self._where)
+
+    def _line(self) -> tuple[Client, bool, Crew, Steward]:
+        with self._guard:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
+
+    def _open(self) -> tuple[Client, bool, Crew, Steward]:
+        client, is_ours = connected(self._where)
+        steward: Steward | None = None
+        try:
+            awaited_workers(client, str(client.scheduler_info()["address"]), self._observer.note)
+            crew = Crew(client, self._terms, self._observer.note)
+            steward = Steward(
+                client,
+                self._terms,
+                crew=crew,
+                waits=self._waits,
+                send=self._send,
+                workplace=self._workplace,
+                observer=self._observer,
+            )
+            crew.take(workers_of(client), strictly=True)  # now who goes is heard of, and not waited for
+        except BaseException:
+            if steward:
+                steward.close()
+            self._let_go(client, is_ours=is_ours)
+            raise
+        self._observer.note(f"On a cluster: {crew.describe()}.")
+        return client, is_ours, crew, steward
+
+    def stop(self) -> None:
+        """End everything of this run on every worker."""
+        self._stopping.set()
+        if self._opened:
+            client, _, crew, steward = self._opened
+            steward.stop()
+            ask(client, worker_bench.forget_run, self._terms.run, workers=list(crew.stations))
+
+    def close(self) -> None:
+        """Have the workers clean up, and let go of the cluster; a client that was handed in stays open."""
+        if self._opened:
+            client, is_ours, crew, steward = self._opened
+            self._opened = None
+            steward.close()
+            ask(client, worker_bench.forget_run, self._terms.run, workers=list(crew.stations))
+            self._await_quiet(client, list(crew.stations))
+            self._let_go(client, is_ours=is_ours)
+
+    def _await_quiet(self, client: Client, workers: list[str]) -> None:
+        """Wait until nothing of this run is under way anywhere, for some seconds."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            answers: dict[str, Any] = ask(client, worker_bench.is_at_work, self._terms.run, workers=workers)
+            if not any(answer is True for answer in answers.values()):
+                return
+            time.sleep(0.1)
+
+    @staticmethod
+    def _let_go(client: Client, *, is_ours: bool) -> None:
+        if is_ours:
+            client.close(timeout=5)

@@ -1,0 +1,266 @@
+"""The crew: the workers of a cluster that were looked at and found fit, and the tasks that each has.
+
+Who comes later is looked at before it gets work; who goes loses its tasks, which are told as lost at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any
+
+from distributed.client import ClosedClientError, FuturesCancelledError
+
+from runner.errors import EngineLostError, MachineError, RunnerError
+from runner.laboratory.cluster import worker_bench
+from runner.laboratory.cluster.errand import Refusal
+from runner.laboratory.cluster.line import differing, refuse_others
+from runner.laboratory.cluster.placement import Station
+from runner.plurals import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from distributed import Client, Future
+
+    from runner.laboratory.cluster.errand import Facts, Terms
+
+
+class WorkerLostError(EngineLostError):
+    """A worker went, and what it was asked for with it; `counts` where it did not announce that."""
+
+    def __init__(self, worker: str, *, counts: bool) -> None:
+        self.worker, self.counts = worker, counts
+        super().__init__(f"Worker {worker} was lost.")
+
+
+class Crew:
+    """The workers of one run. Called from several threads."""
+
+    def __init__(self, client: Client, terms: Terms, say: Callable[[str], None]) -> None:
+        """Nobody is looked at yet."""
+        self._client, self._terms, self._say = client, terms, say
+        self._guard = threading.RLock()
+        self._asked = 0
+        self._tasks: dict[str, set[Future]] = {}
+        self._gone: dict[str, bool] = {}
+        """The workers that went, by address, and whether that was unannounced."""
+        self._settled: dict[str, str] = {}
+        """What a lock does not pin, by CPython, as this run's trials have it: it stays, whoever comes and goes."""
+        self._excluded: set[str] = set()
+        self.names: dict[str, str] = {}
+        self.facts: dict[str, Facts] = {}
+        self.stations: dict[str, Station] = {}
+
+    def take(self, found: Mapping[str, Mapping[str, Any]], *, strictly: bool) -> None:
+        """Look at workers, and have those that are fit.
+
+        Raises RunnerError for one that is not, `strictly`; else each is looked at by itself, and one that is not is
+        told of, once.
+        """
+        if not strictly and len(found) > 1:
+            for address, one in found.items():
+                self.take({address: one}, strictly=False)
+            return
+        new = {address: one for address, one in found.items() if address not in {*self.stations, *self._excluded}}
+        if not new:
+            return
+        names = _names(new)
+        with self._guard:
+            self.names |= names
+            for address in new:
+                self._gone.pop(address, None)
+        try:
+            refuse_others(self._client, names)
+            futures = {address: self.submit(address, worker_bench.facts, self._terms) for address in new}
+            facts = self._answers(futures)
+            if not facts:
+                raise self.loss(next(iter(new)))
+            self._refuse_differences({**self.facts, **facts})
+        except RunnerError as error:
+            if strictly:
+                raise
+            with self._guard:
+                self._excluded.update(address for address in new if address not in self._gone)
+            self._say(f"{', '.join(sorted(names.values()))} gets no work: {error}")
+            return
+        with self._guard:
+            for address, one in facts.items():
+                if address not in self._gone and address not in self.stations:  # looked at twice, it has trials already
+                    self.facts[address] = one
+                    self.stations[address] = _station(address, names[address], one, new[address])
+
+    def leave(self, address: str, *, counts: bool) -> bool:
+        """Take note that a worker went; true where it had work of ours or could have."""
+        with self._guard:
+            self._gone[address] = counts
+            self._excluded.discard(address)  # who comes under its address is another one
+            known = self.stations.pop(address, None)
+            self.facts.pop(address, None)
+            tasks = self._tasks.pop(address, set())
+        for future in tasks:
+            future.cancel(reason="worker lost")
+        return known is not None
+
+    def submit(self, address: str, function: Callable[..., Any], *values: object) -> Future:
+        """Have a worker do something, which nobody else does in its place. Raises MachineError without a scheduler."""
+        with self._guard:
+            self._asked += 1
+            key = f"{function.__name__}-{self._terms.run}-{self._asked}"
+            try:
+                future = self._client.submit(
+                    function, *values, key=key, workers=[address], allow_other_workers=False, pure=False
+                )
+            except ClosedClientError as error:
+                raise self._line_is_lost() from error
+            self._tasks.setdefault(address, set()).add(future)
+            went = address in self._gone
+        if went:
+            future.cancel(reason="worker lost")
+        return future
+
+    def answer(self, address: str, future: Future) -> Any:
+        """What a task came to. Raises the RunnerError that it met, WorkerLostError where its worker went meanwhile."""
+        try:
+            result = future.result()
+        except (CancelledError, FuturesCancelledError) as error:
+            raise self.loss(address) from error
+        except RunnerError:
+            raise
+        except Exception as error:
+            raise MachineError(f"Worker {self.names[address]} failed: {error!r}. Its own log says more.") from error
+        finally:
+            with self._guard:
+                self._tasks.get(address, set()).discard(future)
+        if isinstance(result, Refusal):
+            raise result.error(self.names[address])
+        return result
+
+    def exclude(self, address: str, error: RunnerError) -> bool:
+        """Give a worker no more work, for an error that it met; false where no other worker is left."""
+        with self._guard:
+            station = self.stations.pop(address, None)
+            self.facts.pop(address, None)
+            self._excluded.add(address)
+            others = bool(self.stations)
+        if station is not None and others:
+            self._say(f"{station.name} gets no more work: {error}")
+        return others
+
+    def loss(self, address: str) -> RunnerError:
+        """The error for a task that was taken back: its worker went, or the scheduler did."""
+        if address in self._gone:
+            return WorkerLostError(self.names[address], counts=self._gone[address])
+        return self._line_is_lost()
+
+    @staticmethod
+    def _line_is_lost() -> MachineError:
+        return MachineError(
+            "The scheduler of the cluster is gone, or took a task back. What is finished is kept: start it, and the"
+            " same command goes on from there."
+        )
+
+    def went(self, address: str) -> bool:
+        """True where a worker is not there any more."""
+        return address in self._gone
+
+    def of_machines(self) -> list[str]:
+        """The address of one worker of each machine."""
+        return list({station.machine: address for address, station in tuple(self.stations.items())}.values())
+
+    def ask_machines(self, function: Callable[..., Any], *values: object) -> dict[str, Any]:
+        """What a function gives on one worker of each machine, by address; one that goes meanwhile gives nothing."""
+        return self._answers(
+            {address: self.submit(address, function, self._terms, *values) for address in self.of_machines()}
+        )
+
+    def _answers(self, futures: Mapping[str, Future]) -> dict[str, Any]:
+        """What tasks came to, by address, but those whose worker went meanwhile."""
+        answers = {}
+        for address, future in futures.items():
+            try:
+                answers[address] = self.answer(address, future)
+            except WorkerLostError:
+                continue
+        return answers
+
+    def tasks(self) -> list[Future]:
+        """All that was asked and not answered."""
+        with self._guard:
+            return [future for own in self._tasks.values() for future in own]
+
+    def describe(self) -> str:
+        """The workers in one line."""
+        facts, stations = tuple(self.facts.values()), tuple(self.stations.values())
+        machines = Counter(one.host for one in facts)
+        slots = sum(station.processors for station in stations)
+        kinds = ", ".join(sorted({one.described for one in facts}))
+        return (
+            f"{counted(len(stations), 'worker')} on {counted(len(machines), 'host')} with"
+            f" {counted(slots, 'processor')}: {kinds}"
+        )
+
+    def identity(self, python: str) -> str | None:
+        """What a lock does not pin, for a CPython; None where not every worker knows it.
+
+        Raises MachineError, with which worker has which, where they differ.
+        """
+        with self._guard:
+            if python in self._settled:
+                return self._settled[python]
+            known = {self.names[address]: one.identities.get(python) for address, one in self.facts.items()}
+        told = {name: identity for name, identity in known.items() if identity is not None}
+        if len(set(told.values())) > 1:
+            raise differing(
+                f"builds of CPython {python}",
+                told,
+                "Trials would not be comparable: give all the same base images (or interpreters), or name the workers"
+                " that are alike.",
+            )
+        if not told or len(told) < len(known):
+            return None
+        return self._settled.setdefault(python, next(iter(told.values())))
+
+    def learn(self, python: str, identities: Mapping[str, str]) -> None:
+        """Keep what workers of some machines said, for all workers of these machines."""
+        with self._guard:
+            by_machine = {self.stations[one].machine: text for one, text in identities.items() if one in self.stations}
+            for one in self.facts.values():
+                if one.machine in by_machine:
+                    object.__setattr__(one, "identities", {**one.identities, python: by_machine[one.machine]})
+
+    def _refuse_differences(self, facts: Mapping[str, Facts]) -> None:
+        kinds = {self.names[address]: f"{one.engine} {one.base}".strip() for address, one in facts.items()}
+        for address, one in facts.items():
+            for python, identity in self._settled.items():
+                if one.identities.get(python, identity) != identity:
+                    builds = {self.names[address]: one.identities[python], "this run": identity}
+                    raise differing(f"builds of CPython {python}", builds, "It would not be comparable.")
+        if len(set(kinds.values())) > 1:
+            raise differing("engines", kinds, "Name one that all have: --engine venv, --engine docker --base registry.")
+
+
+def _names(workers: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The name of each worker as people know it: its own, and its host where that is only an address or number."""
+    names = {}
+    for address, one in workers.items():
+        name = str(one.get("name") or address)
+        names[address] = address.partition("://")[2] if name == address else name
+        if name.isdigit():
+            names[address] = f"{one.get('host', address)}#{name}"
+    return names
+
+
+def _station(address: str, name: str, facts: Facts, told: Mapping[str, Any]) -> Station:
+    """A worker for placement: its threads are its processors, unless its resources say otherwise."""
+    resources = told.get("resources") or {}
+    memory = resources.get("memory")
+    return Station(
+        address=address,
+        name=name,
+        machine=facts.machine,
+        processors=int(resources.get("processors", told.get("nthreads", 1))),
+        memory_bytes=int(memory) if memory else None,
+        gpus=frozenset(gpu.id for gpu in facts.gpus),
+    )

@@ -1,0 +1,395 @@
+"""The steward: one thread that gives waiting trials to workers, hears who comes and goes, and sees trials home.
+
+What ended is fetched by a few threads beside it, so that a home that is slow holds back the workers' results and not
+their work; it is kept here before its future tells of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import queue
+import threading
+import time
+from concurrent.futures import Future as LocalFuture
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from distributed.client import ClosedClientError
+
+from runner.errors import BuildFailedError, MachineError, RunnerError, StoppedError, UsageError
+from runner.laboratory.bench import nothing
+from runner.laboratory.cluster import worker_bench
+from runner.laboratory.cluster.cargo import Cargo
+from runner.laboratory.cluster.crew import Crew, WorkerLostError
+from runner.laboratory.cluster.errand import Errand, bundled
+from runner.laboratory.cluster.homecoming import bring_home
+from runner.laboratory.cluster.line import ask, workers_of
+from runner.laboratory.cluster.ordered_trial import Ordered, TrialLot, taking_workers_down
+from runner.laboratory.cluster.placement import LOSSES_ALONE, Needs, Station, Waits
+from runner.laboratory.cluster.worker_files import DataMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from distributed import Client, Future
+
+    from runner.environments.lock import Lock
+    from runner.laboratory.cluster.errand import Terms
+    from runner.laboratory.executor import TrialOrder, Turn
+    from runner.laboratory.request import Watcher
+    from runner.trials.job_files import Workplace
+    from runner.trials.record import Record
+
+MOST_LOSSES = LOSSES_ALONE + 1
+"""A trial that takes so many workers down with it has come to that."""
+_HOMECOMINGS, _SENDINGS = 4, 32
+_LOOK_EVERY_S = 1.0
+_SHUT_DOWN_S = 10.0
+ALONE_S = 300.0
+"""So long a cluster that lost all its workers may take to get some again."""
+
+
+class ClusterExecutor:
+    """The executor of one round of trials with the same needs."""
+
+    def __init__(self, steward: Steward, needs: Needs, jobs: int | None) -> None:
+        """Have `jobs` trials at once; None: as many as fit on the workers."""
+        self._steward, self._needs, self._lot = steward, needs, TrialLot(jobs=jobs)
+
+    @property
+    def side_by_side(self) -> int:
+        """The number of trials that run at once, on the workers that are there now."""
+        slots = sum(station.capacity(self._needs) for station in self._steward.stations())
+        return max(1, slots if self._lot.jobs is None else min(slots, self._lot.jobs))
+
+    def execute(self, order: TrialOrder, begun: Callable[[str], None], turn: Turn = ()) -> LocalFuture[Record]:
+        """Run a trial on a worker when its turn comes."""
+        one = Ordered(order=order, turn=turn, needs=self._needs, begun=begun, lot=self._lot)
+        self._steward.order(one)
+        return one.future
+
+    def shut_down(self) -> None:
+        """Wait for what was begun; of a run that was stopped for some seconds."""
+        self._steward.settle(self._lot)
+
+
+class Steward:
+    """Gives trials to workers. All its state is changed by its own thread."""
+
+    def __init__(
+        self,
+        client: Client,
+        terms: Terms,
+        *,
+        crew: Crew,
+        waits: Waits,
+        send: Callable[[str, Lock], bool],
+        workplace: Workplace,
+        observer: Watcher,
+    ) -> None:
+        """Begin to listen."""
+        self._client, self._terms, self._crew, self._waits = client, terms, crew, waits
+        self._workplace, self._observer, self._send_files = workplace, observer, send
+        self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._ordered: dict[str, Ordered] = {}
+        self._stopping = threading.Event()
+        self._broken: RunnerError | None = None
+        self._alone_since = time.monotonic()
+        self._changed = threading.Condition()
+        self._gate = ThreadPoolExecutor(1, "gate")
+        self._homecomings = ThreadPoolExecutor(_HOMECOMINGS, "homecoming")
+        self._sendings = ThreadPoolExecutor(_SENDINGS, "sending")
+        self._thread = threading.Thread(target=self._work, name="cluster steward", daemon=True)
+        self._thread.start()
+        client.subscribe_topic("all", self._heard_of_workers)
+        client.subscribe_topic(worker_bench.topic_of(terms.run), self._heard_from_bench)
+
+    def stations(self) -> list[Station]:
+        """The workers that are there."""
+        return list(self._crew.stations.values())
+
+    def order(self, one: Ordered) -> None:
+        """Take a trial."""
+        with self._changed:
+            one.lot.under_way += 1
+        self._events.put(partial(self._take, one))
+
+    def look(self) -> None:
+        """Look whether something can begin: an environment is there, or a machine is done with one."""
+        self._events.put(nothing)
+
+    def settle(self, lot: TrialLot) -> None:
+        """Wait until nothing of an executor is under way."""
+        deadline: float | None = None
+        with self._changed:
+            while lot.under_way:
+                if self._stopping.is_set() and deadline is None:
+                    deadline = time.monotonic() + _SHUT_DOWN_S
+                if deadline is not None and time.monotonic() > deadline:
+                    break
+                self._changed.wait(_LOOK_EVERY_S)
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping.set()
+        self._events.put(self._drop_waiting)
+
+    def close(self) -> None:
+        """End the thread, and forget what was asked."""
+        self._stopping.set()
+        self._events.put(None)
+        self._thread.join(_SHUT_DOWN_S)
+        with contextlib.suppress(ClosedClientError):  # where the scheduler is gone there is nobody to tell
+            for topic in ("all", worker_bench.topic_of(self._terms.run)):
+                with contextlib.suppress(ValueError):
+                    self._client.unsubscribe_topic(topic)
+            for future in self._crew.tasks():
+                future.cancel(reason="the run is over")
+        for threads in (self._gate, self._homecomings, self._sendings):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    # -- what is heard: in the client's own thread -------------------------------------------------------------------
+
+    def _heard_of_workers(self, event: tuple[float, Any]) -> None:
+        message = event[1]
+        if isinstance(message, dict) and message.get("action") in {"add-worker", "remove-worker"}:
+            counts = not message.get("expected", False)
+            gone = message["action"] == "remove-worker"
+            if gone:
+                self._events.put(partial(self._left, message["worker"], counts=counts))
+            else:
+                self._beside(self._joined)
+
+    def _heard_from_bench(self, event: tuple[float, Any]) -> None:
+        message = event[1]
+        if "environment" in message:
+            self._observer.environment(str(message["environment"]), str(message["text"]))
+        elif "note" in message:
+            self._observer.note(str(message["note"]))
+
+    # -- what is done: in the steward's thread -----------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            try:
+                event = self._events.get(timeout=_LOOK_EVERY_S)
+            except queue.Empty:
+                event = self._check_line
+            if event is None:
+                return
+            try:
+                event()
+                self._place()
+                if self._has_anybody():
+                    self._alone_since = time.monotonic()
+            except RunnerError as error:
+                self._fail(error)
+            except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+                self._fail(MachineError(f"The cluster can't be used any more: {error!r}. What is finished is kept."))
+
+    def _check_line(self) -> None:
+        """Raise MachineError where the scheduler is gone, or for long all workers with room, and something waits."""
+        if self._stopping.is_set() or not self._ordered:
+            return
+        if self._client.status not in {"running", "connecting"}:
+            raise self._crew.loss("")
+        if not self._has_anybody() and time.monotonic() - self._alone_since > ALONE_S:
+            what = "no worker with room for what waits" if self.stations() else "no workers"
+            raise MachineError(
+                f"The cluster has had {what} for {ALONE_S:.0f} s. What is finished is kept: start some, and the same"
+                " command goes on from there."
+            )
+
+    def _has_anybody(self) -> bool:
+        """True where somebody is there who could run what waits."""
+        one = next(iter(self._ordered.values()), None)
+        return any(one is None or station.capacity(one.needs) for station in self.stations())
+
+    def _fail(self, error: RunnerError) -> None:
+        """Let everything that waits or is under way end with an error."""
+        self._broken = error
+        for one in tuple(self._ordered.values()):
+            self._end(one, error=error)
+
+    def _take(self, one: Ordered) -> None:
+        self._ordered[one.key] = one
+        if self._broken or self._stopping.is_set():
+            self._end(one, error=self._broken or StoppedError())
+        else:
+            self._waits.add(one.waiting())
+
+    def _drop_waiting(self) -> None:
+        self._waits.clear()
+        placed = {key for station in self.stations() for key in station.running}
+        for one in tuple(self._ordered.values()):
+            if one.key not in placed:
+                self._end(one, error=StoppedError())
+
+    def _place(self) -> None:
+        while not self._stopping.is_set() and not self._broken:
+            running = sum(len(station.running) for station in self.stations())
+            jobs = min((one.lot.jobs for one in self._ordered.values() if one.lot.jobs), default=None)
+            found = self._waits.take(self.stations()) if jobs is None or running < jobs else None
+            if found is None:
+                return
+            self._begin(self._ordered[found[0].key], found[1])
+
+    def _begin(self, one: Ordered, station: Station) -> None:
+        if not one.future.running() and not one.future.set_running_or_notify_cancel():
+            self._end(one)
+            return
+        station.running[one.key] = one.needs
+        station.taken_alone = one.counted >= LOSSES_ALONE
+        one.first_s = one.first_s or time.time()
+        trial = one.order.trial
+        setting = replace(trial.setting, script=bundled(trial.setting.script))
+        errand = Errand(
+            trial=replace(trial, setting=setting),
+            processors=min(one.needs.processors, station.processors),
+            gpus=one.needs.gpus,
+            trials_per_gpu=one.needs.trials_per_gpu,
+        )
+        packed = pickle.dumps(errand)  # here, where nobody changes it meanwhile
+        one.begun(station.name)
+        future = self._crew.submit(station.address, worker_bench.run_trial, self._terms, packed)
+        future.add_done_callback(partial(self._done, one, station))
+
+    def _done(self, one: Ordered, station: Station, future: Future) -> None:
+        """Have a trial that ended fetched. Runs in a thread of distributed's."""
+        with contextlib.suppress(RuntimeError):  # all is over
+            self._homecomings.submit(self._fetch, one, station, future)
+
+    def _fetch(self, one: Ordered, station: Station, future: Future) -> None:
+        record: Record | None = None
+        failure: RunnerError | None = None
+        try:
+            finished = self._crew.answer(station.address, future)
+        except DataMissingError:
+            with contextlib.suppress(RuntimeError):  # all is over
+                self._sendings.submit(self._send_data, one, station)
+            return
+        except RunnerError as error:
+            self._events.put(partial(self._came_home, one, station, None, self._mended(one, station, error)))
+            return
+        try:
+            record = bring_home(
+                finished,
+                one.key,
+                client=self._client,
+                address=station.address,
+                run=self._terms.run,
+                workplace=self._workplace,
+            )
+            record = record.model_copy(update={"worker": station.name, "lost_workers": tuple(one.lost)})
+        except RunnerError as error:
+            failure = self._crew.loss(station.address) if self._crew.went(station.address) else error
+        except Exception as error:  # noqa: BLE001 - told as what it is
+            failure = MachineError(f"On worker {station.name}: {error!r}")
+        self._events.put(partial(self._came_home, one, station, record, failure))
+
+    def _mended(self, one: Ordered, station: Station, error: RunnerError) -> RunnerError | None:
+        """None where a worker met an error for want of files that it has now; once for each trial."""
+        if type(error) is not MachineError or one.is_supplied or self._stopping.is_set():
+            return error
+        one.is_supplied = True
+        return None if self._send_files(station.address, one.order.trial.setting.lock) else error
+
+    def _send_data(self, one: Ordered, station: Station) -> None:
+        """Send the data of a trial to its worker, and let the trial wait again."""
+        failure: RunnerError | None = None
+        try:
+            cargo = Cargo(self._client, station.address, station.name, machine=station.machine)
+            cargo.send_data(one.order.trial.setting)
+        except RunnerError as error:
+            failure = error
+        self._events.put(partial(self._came_home, one, station, None, failure))
+
+    def _came_home(self, one: Ordered, station: Station, record: Record | None, failure: RunnerError | None) -> None:
+        station.running.pop(one.key, None)
+        station.taken_alone = False
+        if failure is not None and one.key in self._ordered and self._runs_elsewhere(one, station, failure):
+            return
+        if record is not None:
+            lock = one.order.trial.setting.lock.digest
+            self._waits.made.setdefault(lock, set()).add(station.machine)
+            self._waits.trial_s[lock] = record.duration_s
+        elif failure is None:
+            self._waits.add(one.waiting())
+            return
+        self._end(one, record, StoppedError() if isinstance(failure, WorkerLostError) else failure)
+
+    def _runs_elsewhere(self, one: Ordered, station: Station, failure: RunnerError) -> bool:
+        """Let a trial wait again where it was its worker that failed; false where that is no reason, or nobody is left.
+
+        A worker that stops by itself is about to leave; one whose machine fails, by a full disk, or can't make what
+        another one made, gets no more work.
+        """
+        if self._stopping.is_set() or isinstance(failure, UsageError):
+            return False
+        if isinstance(failure, StoppedError):
+            self._crew.exclude(station.address, WorkerLostError(station.name, counts=False))
+            failure = WorkerLostError(station.name, counts=False)
+        if isinstance(failure, WorkerLostError):
+            self._lost(one, failure)
+            return True
+        if isinstance(failure, MachineError | BuildFailedError) and self._crew.exclude(station.address, failure):
+            one.is_supplied = False
+            self._waits.add(one.waiting())
+            return True
+        return False
+
+    def _lost(self, one: Ordered, loss: WorkerLostError) -> None:
+        """Let a trial run elsewhere, unless it has taken too many workers down with it."""
+        one.lost.append(loss.worker)
+        one.counted += loss.counts
+        trial = one.order.trial
+        if one.counted >= MOST_LOSSES:
+            self._end(one, taking_workers_down(one))
+            return
+        self._observer.note(f"{loss} {trial.setting.cell.id.brief} seed {trial.seed} runs again on another one.")
+        self._waits.add(one.waiting())
+
+    def _end(self, one: Ordered, record: Record | None = None, error: RunnerError | None = None) -> None:
+        if self._ordered.pop(one.key, None) is None:
+            return  # it has ended before, with all that failed
+        if not one.future.done() and not one.future.cancelled():
+            with contextlib.suppress(Exception):  # cancelled between the two
+                if not one.future.running():
+                    one.future.set_running_or_notify_cancel()
+                if record is not None:
+                    one.future.set_result(record)
+                else:
+                    one.future.set_exception(error or StoppedError())
+        with self._changed:
+            one.lot.under_way -= 1
+            self._changed.notify_all()
+
+    # -- who comes and goes ------------------------------------------------------------------------------------------
+
+    def _joined(self) -> None:
+        if self._stopping.is_set():
+            return
+        found = workers_of(self._client)
+        new = {address: one for address, one in found.items() if address not in self._crew.stations}
+        if new:
+            self._crew.take(new, strictly=False)
+            self.look()
+            joined = [self._crew.names[address] for address in new if address in self._crew.stations]
+            if joined:
+                self._observer.note(f"{', '.join(sorted(joined))} joined the cluster.")
+
+    def _left(self, address: str, *, counts: bool) -> None:
+        station = self._crew.stations.get(address)
+        if self._crew.leave(address, counts=counts) and station is not None and not self._stopping.is_set():
+            self._observer.note(f"{station.name} {'was lost' if counts else 'left the cluster'}.")
+            same = [one.address for one in self.stations() if one.machine == station.machine]
+            if same:
+                self._beside(partial(ask, self._client, worker_bench.sweep_after, self._terms.run, workers=same[:1]))
+
+    def _beside(self, work: Callable[[], object]) -> None:
+        """Do something that takes its time, one after the other, while trials are placed."""
+        with contextlib.suppress(RuntimeError):  # all is over
+            self._gate.submit(work)

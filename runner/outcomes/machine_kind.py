@@ -1,0 +1,95 @@
+"""The kind of machine that a trial ran on: times are compared only within one, or in pairs that ran side by side.
+
+Records of before this was noted have no kind. They are compared among themselves, as they were until then: mostly one
+machine made them. With those that have a kind they are not: nobody knows that it was the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from runner.outcomes.series import epoch_seconds
+from runner.plurals import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from runner.matrix.cell_id import CellId
+    from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.result import ComparisonResult
+    from runner.trials.record import Record
+
+UNKNOWN = ""
+"""The kind of machine of records that have none."""
+_SHOWN = 4
+_MOST_TOLD = 50
+"""Cells whose times are told below the table."""
+_LONGEST = 300
+"""Of its name: a record of another store may say anything."""
+
+
+def machine_kind(record: Record) -> str:
+    """The processor of a trial, and its GPUs where it had some."""
+    return " + ".join(filter(None, (record.processor, record.device)))[:_LONGEST] or UNKNOWN
+
+
+def named(kind: str) -> str:
+    """A kind as it is told."""
+    return kind or "a processor that was not noted"
+
+
+def usual(records: Iterable[Record]) -> str:
+    """The kind that most of the trials ran on; of several the first by name, of none the unknown one."""
+    numbers = Counter(machine_kind(record) for record in records if record.ran)
+    return min(numbers, key=lambda kind: (-numbers[kind], kind), default=UNKNOWN)
+
+
+def on_kind(records: Iterable[Record], kind: str) -> list[Record]:
+    """The trials that ran on machines of a kind."""
+    return [record for record in records if machine_kind(record) == kind]
+
+
+def comparable(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """Of both sides the trials on the kind that has the most of both; none where they share no kind."""
+    numbers = [Counter(map(machine_kind, side)) for side in (ours, theirs)]
+    shared = numbers[0].keys() & numbers[1].keys()
+    best = min(shared, key=lambda kind: (-min(one[kind] for one in numbers), kind), default=None)
+    return ([], []) if best is None else (on_kind(ours, best), on_kind(theirs, best))
+
+
+def pairs(ours: Iterable[Record], theirs: Iterable[Record]) -> list[tuple[Record, Record]]:
+    """The trials of two cells that ran in turn on the same processors, by their place in that run."""
+    others = {record.pair: record for record in theirs if record.pair}
+    found = {record.pair: record for record in ours if record.pair in others}
+    return [(record, others[pair]) for pair, record in sorted(found.items())]
+
+
+def paired_time(record: Record) -> tuple[object, ...]:
+    """What a comparison takes of a trial that ran side by side with others; empty of one that did not."""
+    return (record.pair, epoch_seconds(record), record.duration_s) if record.pair else ()
+
+
+def times_told(cells: Sequence[JudgedCell], compared: Mapping[CellId, ComparisonResult]) -> tuple[str, ...]:
+    """What is to be said of the times of cells."""
+    told = kinds_sentence(record for cell in cells for record in cell.records)
+    paired = [f"{cell.id.brief}: {one.time}." for cell in cells if (one := compared.get(cell.id)) and one.time]
+    more = len(paired) - _MOST_TOLD
+    others = (
+        f"{counted(more, 'more cell')} ran side by side; the page of each tells how they compare." if more > 0 else ""
+    )
+    return tuple(filter(None, [told, *paired[:_MOST_TOLD], others]))
+
+
+def kinds_sentence(records: Iterable[Record]) -> str:
+    """Why times are not compared, in one sentence; empty where all trials ran on one kind of machine."""
+    numbers = Counter(machine_kind(record) for record in records if record.ran)
+    if len(numbers) < 2:
+        return ""
+    most = numbers.most_common()
+    shown = ", ".join(f"{named(kind)}: {counted(number, 'trial')}" for kind, number in most[:_SHOWN])
+    more = f", and {len(most) - _SHOWN} more" if len(most) > _SHOWN else ""
+    return (
+        f"Trials ran on {len(numbers)} kinds of machine ({shown}{more}): outcomes are compared, times only within a"
+        " kind."
+    )

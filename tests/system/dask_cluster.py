@@ -1,0 +1,117 @@
+"""A Dask scheduler and workers as processes of this machine, each worker with a cache of its own, as on other hosts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+from waiting import until
+
+from runner.cache import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_ADDRESS = re.compile(r"Scheduler at: +(tcp://\S+)")
+
+
+@dataclass
+class DaskCluster:
+    """A scheduler that is there, and the workers that were started for it, by name."""
+
+    folder: Path
+    address: str = ""
+    scheduler: subprocess.Popen[bytes] | None = None
+    workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Start the scheduler."""
+        log = self.folder / "scheduler.log"
+        command = ("dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        self.scheduler = self._started(log, *command)
+        until(lambda: _ADDRESS.search(log.read_text("utf-8")), "the scheduler")
+        found = _ADDRESS.search(log.read_text("utf-8"))
+        assert found
+        self.address = found[1]
+
+    def add(self, name: str, *options: str, machine: str = "", **variables: str) -> None:
+        """Start a worker of two threads; those of one `machine` share its cache, `here` is that of this process."""
+        cache = cache_folder() if machine == "here" else self.folder / f"cache-{machine or name}"
+        cache.mkdir(exist_ok=True)
+        command = ("dask", "worker", self.address, "--name", name, "--nthreads", "2", "--no-dashboard")
+        place = ("--local-directory", str(self.folder / name))
+        log = self.folder / f"{name}.log"
+        self.workers[name] = self._started(log, *command, *place, *options, RUNNER_CACHE=str(cache), **variables)
+        until(lambda: "Registered to" in log.read_text("utf-8"), f"worker {name}")
+
+    def kill(self, name: str) -> None:
+        """End a worker and its nanny as a power cut does; what its job's supervisor does then is its own matter."""
+        process = self.workers.pop(name)
+        nanny = psutil.Process(process.pid)
+        found = [nanny, *nanny.children()]  # not the supervisors of jobs below the worker
+        for one in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.suspend()
+        for one in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def jobs(self) -> list[int]:
+        """The processes that work in the workers' folders, the workers apart."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                inside = process.cwd().startswith(f"{self.folder}/") and "/jobs/" in process.cwd()
+                if inside and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process.pid)
+        return found
+
+    def left(self) -> list[str]:
+        """The folders of runs that workers keep."""
+        return [str(path) for path in self.folder.glob("*/dask-scratch-space/*/convergence-matrix-*")]
+
+    def stop(self) -> None:
+        """End all."""
+        for process in (*self.workers.values(), self.scheduler):
+            if process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+        for process in (*self.workers.values(), self.scheduler):
+            if process is not None:
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+
+    def _started(self, log: Path, *command: str, **variables: str) -> subprocess.Popen[bytes]:
+        with log.open("wb") as stream:
+            return subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=self.folder,
+                env={**os.environ, "RUNNER_BASE": "offline", **variables},
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+
+
+@contextlib.contextmanager
+def dask_cluster(folder: Path) -> Iterator[DaskCluster]:
+    """A cluster without workers in an empty folder."""
+    folder.mkdir()
+    cluster = DaskCluster(folder)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()

@@ -1,0 +1,239 @@
+"""The workers of a cluster over a client without a scheduler: who is taken, who is not, and who goes meanwhile."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("distributed")
+
+from distributed.client import ClosedClientError
+from waiting import PATIENCE_S
+
+from runner.errors import MachineError
+from runner.laboratory.bench import ImageOrder
+from runner.laboratory.cluster import cluster as cluster_module
+from runner.laboratory.cluster import worker_bench
+from runner.laboratory.cluster.cluster import Cluster
+from runner.laboratory.cluster.crew import Crew
+from runner.laboratory.cluster.errand import Facts, Made, Terms
+from runner.laboratory.cluster.placement import Needs, Station
+from runner.laboratory.request import Silence
+from runner.trials.job_files import Workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+TERMS = Terms(run="run", engine="venv", base="auto")
+VERSION = importlib.metadata.version("convergence-matrix")
+
+
+class Answered(Future[Any]):
+    """A task that ended; `afterwards` happens as its answer is taken."""
+
+    afterwards: Callable[[], None]
+
+    def cancel(self, reason: str = "") -> bool:
+        return super().cancel()
+
+    def result(self, timeout: float | None = None) -> Any:
+        self.afterwards()
+        return super().result(PATIENCE_S)
+
+
+class AnsweringClient:
+    """A client whose workers answer at once, by address."""
+
+    status = "running"
+
+    def __init__(self, versions: Mapping[str, str] | None = None) -> None:
+        self.versions = versions or {}
+        self.is_closed = False
+        self.names = ["one"]
+        self.heard: dict[str, Callable[[object], None]] = {}
+        self.afterwards: Callable[[], None] = lambda: None
+        self.answers: Callable[[str, str], Any] = lambda _, address: facts(address)
+
+    def run(self, function: Any, *_: object, workers: list[str], on_error: str) -> dict[str, object]:
+        if function.__name__ != "version":
+            return {one: function() for one in workers}
+        return {one: self.versions.get(one, VERSION) for one in workers}
+
+    def scheduler_info(self, n_workers: int = 5) -> dict[str, Any]:
+        return {"address": "tcp://scheduler", "workers": workers(*self.names)}
+
+    def subscribe_topic(self, topic: str, handler: Callable[[object], None]) -> None:
+        self.heard[topic] = handler
+
+    def unsubscribe_topic(self, topic: str) -> None:
+        del self.heard[topic]
+
+    def submit(self, function: Any, *_: object, workers: list[str], **__: object) -> Future[Any]:
+        if self.is_closed:
+            raise ClosedClientError("Client is closed.")
+        future = Answered()
+        future.afterwards = self.afterwards
+        future.set_result(self.answers(function.__name__, workers[0]))
+        return future
+
+
+def facts(machine: str, **identities: str) -> Facts:
+    return Facts(
+        host="host",
+        machine=machine,
+        engine="venv",
+        base="",
+        described="venv",
+        pythons=("3.11",),
+        identities=identities,
+        processors=1,
+        memory_bytes=1,
+        free_bytes=1,
+    )
+
+
+def crew_of(client: AnsweringClient, told: list[str] | None = None) -> Crew:
+    return Crew(client, TERMS, (told if told is not None else []).append)  # type: ignore[arg-type]
+
+
+def workers(*names: str) -> dict[str, dict[str, Any]]:
+    return {f"tcp://{name}": {"name": name, "nthreads": 1} for name in names}
+
+
+def test_a_worker_that_is_not_fit_keeps_no_other_one_out_and_is_told_of_once() -> None:
+    told: list[str] = []
+    crew = crew_of(AnsweringClient({"tcp://old": "0.0"}), told)
+    crew.take(workers("old", "new"), strictly=False)
+    crew.take(workers("old", "new", "newer"), strictly=False)
+    assert sorted(crew.stations) == ["tcp://new", "tcp://newer"]
+    assert [text.partition(":")[0] for text in told] == ["old gets no work"]
+    crew.leave("tcp://old", counts=True)
+    crew.take(workers("old"), strictly=False)  # another one under its address, no better
+    assert len(told) == 2
+
+
+def test_a_worker_that_goes_while_it_is_looked_at_gets_no_trial() -> None:
+    client = AnsweringClient()
+    crew = crew_of(client)
+    client.afterwards = lambda: crew.leave("tcp://one", counts=True) and None
+    crew.take(workers("one"), strictly=False)
+    assert (crew.stations, crew.facts) == ({}, {})
+
+
+def test_a_worker_that_two_look_at_keeps_its_trials() -> None:
+    client = AnsweringClient()
+    crew = crew_of(client)
+
+    def meanwhile() -> None:
+        client.afterwards = lambda: None
+        crew.take(workers("one"), strictly=False)
+        crew.stations["tcp://one"].running["trial"] = Needs()
+
+    client.afterwards = meanwhile
+    crew.take(workers("one"), strictly=True)
+    assert list(crew.stations["tcp://one"].running) == ["trial"]
+
+
+def test_a_client_that_was_closed_is_one_message() -> None:
+    client = AnsweringClient()
+    client.is_closed = True
+    with pytest.raises(MachineError, match="The scheduler of the cluster is gone"):
+        crew_of(client).submit("tcp://one", worker_bench.facts)
+
+
+def opened(client: AnsweringClient, folder: Path, *machines: str) -> tuple[Cluster, Crew]:
+    """A cluster that has workers, each of its own machine."""
+    cluster = Cluster(
+        client,  # type: ignore[arg-type]
+        engine="venv",
+        base="auto",
+        runtime="",
+        workplace=Workplace.beside(folder),
+        observer=Silence(),
+        catalog=lambda: None,  # type: ignore[arg-type, return-value]
+    )
+    crew = crew_of(client)
+    for machine in machines:
+        join(crew, machine)
+    steward: Any = type("NoSteward", (), {"look": lambda _: None})()
+    cluster._opened = (client, False, crew, steward)  # type: ignore[assignment]
+    return cluster, crew
+
+
+def join(crew: Crew, machine: str, **identities: str) -> None:
+    address = f"tcp://{machine}"
+    crew.names[address] = machine
+    crew.facts[address] = facts(machine, **identities)
+    crew.stations[address] = Station(address=address, name=machine, machine=machine, processors=1)
+
+
+def test_a_worker_that_joins_while_a_base_is_made_is_asked_too(tmp_path: Path) -> None:
+    client = AnsweringClient()
+    cluster, crew = opened(client, tmp_path, "one")
+    asked: list[str] = []
+
+    def answers(_: str, address: str) -> str:
+        asked.append(address)
+        if len(asked) == 1:
+            join(crew, "two")
+        return "build"
+
+    client.answers = answers
+    assert cluster.base_identity("3.11") == "build"
+    assert asked == ["tcp://one", "tcp://one", "tcp://two"]
+
+
+def test_what_a_worker_without_work_does_not_know_is_not_waited_for(tmp_path: Path) -> None:
+    client = AnsweringClient()
+    cluster, crew = opened(client, tmp_path, "one", "two")
+    client.answers = lambda _, address: "build"
+    assert crew.exclude("tcp://two", MachineError("disk full"))
+    assert cluster.base_identity("3.11") == "build"
+
+
+def test_an_environment_waits_for_a_worker_where_all_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = AnsweringClient()
+    cluster, crew = opened(client, tmp_path)
+
+    def wait(_: float) -> bool:
+        join(crew, "late", **{"3.11": "build"})
+        return False
+
+    monkeypatch.setattr(cluster._stopping, "wait", wait)
+    image: Any = object()
+    client.answers = lambda function, _: Made(image=image, took_s=1.0) if function == "make_image" else "build"
+    order: Any = ImageOrder(
+        lock=type("L", (), {"python": "3.11", "digest": "a", "environment": type("E", (), {"own": None})})()
+    )  # type: ignore[arg-type]
+    assert cluster.image(order) is image
+    monkeypatch.setattr(cluster_module, "ALONE_S", -1.0)
+    crew.leave("tcp://late", counts=True)
+    with pytest.raises(MachineError, match="has lost all its workers"):
+        cluster.image(order)
+
+
+def test_a_worker_that_goes_while_a_run_begins_is_not_waited_for(tmp_path: Path) -> None:
+    client = AnsweringClient()
+    cluster, _ = opened(client, tmp_path)
+    cluster._opened = None
+    gone = {"action": "remove-worker", "worker": "tcp://one", "expected": False}
+
+    def asked(*_: object, workers: list[str], **__: object) -> Future[Any]:
+        if workers != ["tcp://one"]:
+            return answered(*_, workers=workers)
+        waits = Answered()
+        waits.afterwards = lambda: client.heard["all"]((0.0, gone))
+        return waits
+
+    answered, client.submit = client.submit, asked  # type: ignore[assignment, method-assign]
+    with pytest.raises(MachineError, match="Worker one was lost"):
+        cluster.base_identity("3.11")
+    client.names = ["one", "two"]
+    client.answers = lambda function, address: facts(address, **{"3.11": "build"})
+    assert cluster.base_identity("3.11") == "build"
+    assert list(cluster.facts()) == ["two"]
+    cluster.close()

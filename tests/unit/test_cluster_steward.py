@@ -1,0 +1,179 @@
+"""The steward of a cluster's trials, over a client without a scheduler: what happens when workers fail or go."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("distributed")
+
+from waiting import PATIENCE_S, until
+
+from runner.errors import BuildFailedError, MachineError
+from runner.laboratory.bench import nothing
+from runner.laboratory.cluster import steward as steward_module
+from runner.laboratory.cluster.crew import Crew
+from runner.laboratory.cluster.errand import Refusal, Terms
+from runner.laboratory.cluster.ordered_trial import Ordered, TrialLot
+from runner.laboratory.cluster.placement import Needs, Station, Waits
+from runner.laboratory.cluster.steward import ALONE_S, Steward
+from runner.laboratory.cluster.worker_files import DataMissingError
+from runner.laboratory.request import Silence
+from runner.trials.job_files import Workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TERMS = Terms(run="run", engine="venv", base="auto")
+
+
+class TaskFuture(Future[Any]):
+    """A task of the fake client."""
+
+    def cancel(self, reason: str = "") -> bool:
+        return super().cancel()
+
+
+class FakeClient:
+    """Takes tasks, and answers none."""
+
+    status = "running"
+
+    def __init__(self) -> None:
+        self.tasks: list[tuple[str, TaskFuture]] = []
+
+    def submit(self, *_: object, workers: list[str], **__: object) -> TaskFuture:
+        self.tasks.append((workers[0], TaskFuture()))
+        return self.tasks[-1][1]
+
+    def subscribe_topic(self, *_: object) -> None:
+        pass
+
+    def unsubscribe_topic(self, *_: object) -> None:
+        pass
+
+
+class Place:
+    """A steward whose clock and thread stand still: what it does is called here."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.all: list[Ordered] = []
+        monkeypatch.setattr(steward_module, "_LOOK_EVERY_S", 60.0)
+        monkeypatch.setattr(steward_module, "_HOMECOMINGS", 1)
+        monkeypatch.setattr(steward_module, "time", SimpleNamespace(monotonic=lambda: self.now, time=lambda: self.now))
+        monkeypatch.setattr(steward_module, "bundled", lambda script: script)
+        monkeypatch.setattr(steward_module, "replace", lambda one, **_: one)
+        monkeypatch.setattr(steward_module.pickle, "dumps", lambda _: b"")
+        self.client = FakeClient()
+        self.crew = Crew(self.client, TERMS, lambda _: None)  # type: ignore[arg-type]
+        self.steward = Steward(
+            self.client,  # type: ignore[arg-type]
+            TERMS,
+            crew=self.crew,
+            waits=Waits(),
+            send=lambda *_: False,
+            workplace=Workplace.beside(folder),
+            observer=Silence(),
+        )
+
+    def add(self, *stations: Station) -> None:
+        """Have workers."""
+        for one in stations:
+            self.crew.stations[one.address] = one
+            self.crew.names[one.address] = one.name
+
+    def ordered(self, key: str, **needs: Any) -> Ordered:
+        """A trial that waits."""
+        cell, lock = SimpleNamespace(id=SimpleNamespace(brief="cell")), SimpleNamespace(digest="a")
+        trial = SimpleNamespace(key=key, seed=0, setting=SimpleNamespace(cell=cell, lock=lock, script=None))
+        order: Any = SimpleNamespace(trial=trial)
+        one = Ordered(order=order, turn=(0,), needs=Needs(**needs), begun=lambda _: None, lot=TrialLot(jobs=None))
+        self.steward.order(one)
+        self.done()
+        self.all.append(one)
+        return one
+
+    def done(self, event: Callable[[], None] = nothing) -> None:
+        """Have the steward's thread do something, and all that came before."""
+        passed = threading.Event()
+        self.steward._events.put(event)
+        self.steward._events.put(passed.set)
+        assert passed.wait(10)
+
+    def lose(self, address: str) -> None:
+        """Let a worker go, unannounced, and its trials wait again."""
+        self.done(partial(self.steward._left, address, counts=True))
+        self.steward._homecomings.submit(nothing).result(10)
+        self.done()
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    place = Place(tmp_path, monkeypatch)
+    yield place
+    place.steward.close()
+
+
+def station(name: str, **more: Any) -> Station:
+    return Station(address=f"tcp://{name}", name=name, machine=name, processors=1, **more)
+
+
+def test_after_much_work_trials_wait_five_minutes_for_a_worker_too(place: Place) -> None:
+    place.add(station("x"))
+    place.now = 10_000
+    one = place.ordered("one")
+    place.lose("tcp://x")
+    place.done(place.steward._check_line)
+    assert not one.future.done()
+    place.now += ALONE_S + 1
+    place.done(place.steward._check_line)
+    with pytest.raises(MachineError, match="has had no workers for 300 s"):
+        one.future.result(0)
+
+
+def test_a_trial_that_no_worker_has_room_for_any_more_does_not_wait_for_ever(place: Place) -> None:
+    place.add(station("small", memory_bytes=1), station("large", memory_bytes=9))
+    one = place.ordered("one", memory_bytes=5)
+    place.lose("tcp://large")
+    place.done(place.steward._check_line)
+    assert not one.future.done()
+    place.now += ALONE_S + 1
+    place.done(place.steward._check_line)
+    with pytest.raises(MachineError, match="no worker with room"):
+        one.future.result(0)
+
+
+def test_where_a_worker_can_not_make_what_another_one_made_the_trial_goes_on_elsewhere(place: Place) -> None:
+    place.add(station("x"), station("y"))
+    one = place.ordered("one")
+    ((first, task),) = place.client.tasks
+    task.set_result(Refusal.of(BuildFailedError("install", "no compiler")))
+    place.steward._homecomings.submit(nothing).result(10)
+    place.done()
+    assert [address for address, _ in place.client.tasks] == [first, *({"tcp://x", "tcp://y"} - {first})]
+    assert not one.future.done()
+
+
+def test_data_that_is_sent_keeps_no_result_from_coming_home(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived = threading.Event()
+    cargo = SimpleNamespace(send_data=lambda _: arrived.wait(PATIENCE_S))
+    monkeypatch.setattr(steward_module, "Cargo", lambda *_, **__: cargo)
+    record: Any = SimpleNamespace(duration_s=1.0, model_copy=lambda **_: record)
+    monkeypatch.setattr(steward_module, "bring_home", lambda *_, **__: record)
+    place.add(station("x"), station("y"))
+    place.ordered("one"), place.ordered("other")
+    (_, first), (_, second) = place.client.tasks
+    first.set_result(Refusal.of(DataMissingError("not here")))
+    try:
+        second.set_result(record)
+        until(lambda: any(one.key not in place.steward._ordered for one in place.all), "the other one's record")
+    finally:
+        arrived.set()
+    until(lambda: len(place.client.tasks) == 3, "the first one's second try")

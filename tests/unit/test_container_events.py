@@ -1,0 +1,66 @@
+"""Who ended a container, by what the engine was told of it: script and kernel, this runner, or somebody else."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from runner.engines.docker.container_events import look_into
+from runner.errors import EngineLostError
+
+
+class Told:
+    """An engine that was told of these actions."""
+
+    def __init__(self, *actions: str) -> None:
+        self.actions = actions
+        self.until = 0.0
+
+    def events(self, *, since: int, until: str, filters: dict[str, Any], decode: bool) -> list[dict[str, str]]:
+        assert (since, filters["container"], decode) == (1, "abc", True)
+        self.until = float(until)
+        return [{"Action": action} for action in self.actions if action in filters["event"]]
+
+
+def state(code: int, *, oom: bool = False) -> dict[str, Any]:
+    return {"ExitCode": code, "OOMKilled": oom, "FinishedAt": "1970-01-01T00:01:40.5Z"}
+
+
+def looked_into(told: Told, code: int, *, oom: bool = False, is_ours: bool = False) -> dict[str, Any]:
+    client: Any = told
+    container: Any = SimpleNamespace(id="abc")
+    return look_into(client, container, state(code, oom=oom), is_ours=is_ours)
+
+
+@pytest.mark.parametrize("action", ["kill", "pause", "restart", "update"])
+@pytest.mark.parametrize("code", [0, 1, 137, 143])
+def test_what_somebody_else_did_is_nobody_s_verdict(action: str, code: int) -> None:
+    with pytest.raises(EngineLostError, match=rf"the engine was told: {action}\)"):
+        looked_into(Told("oom", action), code)
+
+
+def test_a_runner_that_ended_a_container_itself_is_nobody_else() -> None:
+    assert looked_into(Told("kill"), 137, is_ours=True) == state(137)
+    with pytest.raises(EngineLostError, match="pause"):
+        looked_into(Told("kill", "pause"), 137, is_ours=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "oom", "actions", "waited_s", "expected"),
+    [
+        (0, False, (), 0.1, False),
+        (137, False, (), 2.0, False),
+        (137, False, ("oom",), 2.0, True),
+        (137, True, (), 0.1, True),
+        (1, False, ("oom",), 0.1, False),
+        (0, True, ("oom",), 0.1, True),
+    ],
+)
+def test_memory_that_ran_out_may_be_told_a_moment_later(
+    code: int, oom: bool, actions: tuple[str, ...], waited_s: float, expected: bool
+) -> None:
+    told = Told(*actions)
+    assert looked_into(told, code, oom=oom)["OOMKilled"] is expected
+    assert told.until - 100.5 == pytest.approx(waited_s)
