@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runner.errors import MachineError
@@ -79,8 +80,15 @@ def usable(gpus: Sequence[Gpu], visible: str | None) -> tuple[Gpu, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def model_of(gpus: Sequence[Gpu]) -> str | None:
-    """The kind of device that a trial had: `NVIDIA A100`, `2 x NVIDIA A100`; None where it had none."""
+def has_driver(environ: Mapping[str, str] = os.environ, devices: Path = Path("/dev")) -> bool:
+    """True where a process that is told nothing of devices could find a GPU of NVIDIA's; nothing is started."""
+    return shutil.which(_COMMAND[0], path=environ.get("PATH")) is not None or any(
+        found for name in ("nvidia[0-9]*", "dxg") for found in devices.glob(name)
+    )
+
+
+def model_of(gpus: Sequence[Gpu]) -> str:
+    """The kind of device that a trial had: `NVIDIA A100`, `2 x NVIDIA A100`; empty where it had none."""
     models = [one.model for one in gpus]
     counts = [(model, models.count(model)) for model in dict.fromkeys(models)]
-    return " + ".join(model if number == 1 else f"{number} x {model}" for model, number in counts) or None
+    return " + ".join(model if number == 1 else f"{number} x {model}" for model, number in counts)

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runner.engines.choice import open_engine
+from runner.engines.gpu import has_driver
 from runner.environments.processes import Processes
 from runner.errors import StoppedError, UsageError
 from runner.open_folder import open_plain
@@ -120,6 +121,8 @@ class World:
     """As `open_catalog`."""
     resolve: Callable[..., Lock | Unresolvable] = resolve_environment
     """As `resolve_environment`."""
+    has_gpu: Callable[[], bool] = has_driver
+    """As `has_driver`."""
 
 
 class Equipment:
@@ -133,6 +136,7 @@ class Equipment:
         catalog: Callable[[], Catalog],
         observer: Watcher,
         resolve: Callable[..., Lock | Unresolvable] = resolve_environment,
+        has_gpu: Callable[[], bool] = has_driver,
     ) -> None:
         """Open nothing yet."""
         self.folder = folder
@@ -143,7 +147,7 @@ class Equipment:
         self.stopping = threading.Event()
         """Set when everything ends: no further step is taken."""
         self.resolve = resolve
-        self._open_engine, self._open_catalog = engine, catalog
+        self._open_engine, self._open_catalog, self._has_gpu = engine, catalog, has_gpu
 
     @cached_property
     def engine(self) -> Engine:
@@ -159,6 +163,11 @@ class Equipment:
     def store(self) -> Store:
         """The records, opened on first use."""
         return Store(self.workplace.store)
+
+    @cached_property
+    def has_gpu(self) -> bool:
+        """True where this machine has a GPU that trials of an earlier version could have found; looked for once."""
+        return self._has_gpu()
 
     def say(self, environment: str, line: str) -> None:
         """Report a step in the making of an environment before it is taken. Raises StoppedError in a run that stops."""

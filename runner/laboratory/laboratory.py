@@ -272,7 +272,14 @@ def open_laboratory(
         return found
 
     catalog = partial(outside.catalog, named.undated, named.indexes)
-    equipment = Equipment(folder, engine=opened, catalog=catalog, observer=heard, resolve=outside.resolve)
+    equipment = Equipment(
+        folder,
+        engine=opened,
+        catalog=catalog,
+        observer=heard,
+        resolve=outside.resolve,
+        has_gpu=outside.has_gpu,
+    )
     return Laboratory(equipment, jobs=jobs, prune_images=prune_images)
 
 
@@ -294,6 +301,7 @@ def _on_cluster(
         catalog=partial(world.catalog, named.undated, named.indexes),
         observer=observer,
         resolve=world.resolve,
+        has_gpu=world.has_gpu,
     )
     return Laboratory(equipment, workshop=cluster, jobs=jobs)
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from runner.engines.gpu import VISIBLE
 from runner.engines.protocol import EngineKind
 from runner.laboratory.request import Known, Stored
 from runner.laboratory.setup import Settings, groups_of
@@ -34,6 +35,7 @@ class Records:
         self._equipment = equipment
         self._environments = environments
         self._settings = Settings(equipment.folder)
+        self._told = False
 
     def script(self, cell: Cell, setup: Setup) -> Script:
         """The script of a cell as it runs. Raises UsageError where it can't be read or rewritten."""
@@ -55,13 +57,14 @@ class Records:
                 settings[cell.id] = [self.setting(cell, setup, lock, origin) for origin in origins] if lock else []
         if self._equipment.store.is_empty():
             return [Known(cell=cell, setting=next(iter(settings[cell.id]), None)) for cell in cells]
-        trials = iter(stored_trials(self._equipment.store, [one for own in settings.values() for one in own], seeds))
+        every = [one for own in settings.values() for one in own]
+        trials = iter(stored_trials(self._equipment.store, every, seeds, self._counts))
         found = {cell: [(one, next(trials)) for one in own] for cell, own in settings.items()}
         return [self._of(cell, environments[cell.id], found[cell.id], stored) for cell in cells]
 
     def stored(self, setting: Setting, seeds: Iterable[int]) -> dict[int, Record]:
         """The finished trials of a setting by seed."""
-        found = stored_trials(self._equipment.store, [setting], seeds)[0]
+        found = stored_trials(self._equipment.store, [setting], seeds, self._counts)[0]
         return {seed: self.read(record, setting.experiment.metrics) for seed, record in found.items()}
 
     def read(self, record: Record, metrics: Metrics) -> Record:
@@ -90,6 +93,19 @@ class Records:
         for key in keys:
             self._equipment.workplace.forget(key)
         return self._equipment.store.drop(keys)
+
+    def _counts(self, setting: Setting, record: Record) -> bool:
+        """False for a trial that may have run on a GPU of this machine, which a trial with its key does not see."""
+        told = VISIBLE in dict(setting.experiment.variables(setting.cell))  # then it sees what it saw
+        if told or not record.may_have_had_gpus or not self._equipment.has_gpu:
+            return True
+        if not self._told:
+            self._told = True
+            self._equipment.observer.note(
+                "Trials that an earlier version ran under venv could use the GPU of this machine, and nothing tells"
+                " whether they did: they are not counted, and run anew (docs/gpus.md)."
+            )
+        return False
 
     def _origins(self, lock: Lock, stored: Stored | None) -> list[Origin]:
         """Where the trials of a lock run now, or where those that are `stored` ran; of any the latest first."""

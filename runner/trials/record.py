@@ -298,9 +298,10 @@ class Record(_Frozen):
     python: str | None = None
     """The interpreter's exact release, as it said itself."""
     processor: str | None = None
-    """The model of the processors that it ran on, and in `device` that of its GPUs: times are compared only between
-    trials that have both alike. None where nobody could tell, and in records from before this was kept."""
+    """The model of the processors that it ran on: times are compared only between trials that have it, and the device,
+    alike. None where nobody could tell, and in records from before this was kept."""
     device: str | None = None
+    """The model of its GPUs, empty where it could see none; None in records from before trials were kept from GPUs."""
     pair: str = ""
     """Shared by the trials of several cells that ran in turn on the same processors (`--pair`)."""
     exception: ScriptException | None = None
@@ -351,6 +352,11 @@ class Record(_Frozen):
     def ran(self) -> bool:
         """True where there was a trial: false for the record of an environment that could not be made."""
         return self.stage not in {"image-build", "install"}
+
+    @property
+    def may_have_had_gpus(self) -> bool:
+        """True where nobody kept it from the GPUs of its machine, or noted that it had some."""
+        return self.ran and self.engine == "venv" and self.device is None and self.processor is None
 
     @property
     def runtime(self) -> str:

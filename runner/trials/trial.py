@@ -15,7 +15,7 @@ from runner.engines.protocol import Mount
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from runner.engines.protocol import EngineKind
     from runner.environments.lock import Lock
@@ -113,8 +113,10 @@ _FEW = 20
 """Settings whose keys are looked for one by one; of more, most are not there, and all that are there are read first."""
 
 
-def stored_trials(store: Store, settings: Sequence[Setting], seeds: Iterable[int]) -> list[dict[int, Record]]:
-    """The finished trials of each setting by seed, those with a key of version 0.1.0 too."""
+def stored_trials(
+    store: Store, settings: Sequence[Setting], seeds: Iterable[int], counts: Callable[[Setting, Record], bool]
+) -> list[dict[int, Record]]:
+    """The finished trials of each setting by seed, those with a key of version 0.1.0 too, but for what counts not."""
     wanted = list(seeds)
     there = set(store.keys()) if len(settings) > _FEW else None
 
@@ -124,7 +126,10 @@ def stored_trials(store: Store, settings: Sequence[Setting], seeds: Iterable[int
 
     asked = [(keys(setting.former_digest), keys(setting.digest)) for setting in settings]
     found = store.get(key for both in asked for one in both for key in one)
-    return [{seed: found[key] for one in both for key, seed in one.items() if key in found} for both in asked]
+    return [
+        {seed: found[key] for one in both for key, seed in one.items() if key in found and counts(setting, found[key])}
+        for setting, both in zip(settings, asked, strict=True)
+    ]
 
 
 def _key(digest: str, seed: int) -> str:

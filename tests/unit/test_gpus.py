@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_engine import FakeEngine, world_of, write_matrix
+from fake_engine import MATRIX, FakeEngine, world_of, write_matrix
 from packaging.version import Version
 
+from runner.cli.app import run_command_line
 from runner.engines.docker.container import LAYOUT, settings
-from runner.engines.gpu import Gpu, gpus_of_this_machine, listed, model_of, usable
+from runner.engines.gpu import Gpu, gpus_of_this_machine, has_driver, listed, model_of, usable
 from runner.engines.protocol import EngineKind, Job, JobFolder, Limits
 from runner.engines.world import host_layout
 from runner.engines.world import world_of as trial_world
@@ -22,6 +23,7 @@ from runner.matrix.matrix_file import Matrix
 from runner.matrix.model import Resources
 from runner.session.options import Options
 from runner.session.session import open_session
+from runner.trials.store import Store
 
 ONE, TWO, THREE = (Gpu(id=f"GPU-{name}", model="NVIDIA H200") for name in ("aa", "ab", "b"))
 LIMITS = Limits(memory_bytes=2**29, disk_bytes=2**25, processes=64, timeout_s=60)
@@ -169,7 +171,55 @@ def test_a_trial_on_a_gpu_is_another_trial_and_its_record_names_the_device(tmp_p
             setting = session.laboratory.records.setting(session.cells[0], setup, lock, (engine.kind, "fake-base"))
             keys[gpus] = setting.digest
     assert len(set(keys.values())) == 3
-    assert [model_of(gpus) for gpus in ((), (ONE,), (ONE, TWO))] == [None, "NVIDIA H200", "2 x NVIDIA H200"]
+    assert [model_of(gpus) for gpus in ((), (ONE,), (ONE, TWO))] == ["", "NVIDIA H200", "2 x NVIDIA H200"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "environment", "has_gpu", "anew"),
+    [
+        (EngineKind.VENV, "{}", False, 0),
+        (EngineKind.VENV, "{}", True, 4),
+        (EngineKind.VENV, "{CUDA_VISIBLE_DEVICES: '-1'}", True, 0),
+        (EngineKind.DOCKER, "{}", True, 0),
+    ],
+)
+def test_a_trial_from_before_gpus_were_hidden_counts_where_it_could_have_had_none(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: EngineKind,
+    environment: str,
+    has_gpu: bool,
+    anew: int,
+) -> None:
+    text = MATRIX.replace("timeout: 10s", f"env: {environment}")
+    path = write_matrix(tmp_path / "here", f"{text}seeds: 1\n")
+    engine = FakeEngine(kind=kind)
+    world = replace(world_of(engine), has_gpu=lambda: has_gpu)
+    command = ["run", str(path), "--engine", kind.value]
+    run_command_line(command, world)
+    with Store(path.parent / ".runner" / "records.sqlite") as store:
+        keys = store.keys()
+        for record in store.get(keys).values():
+            assert record.device == ""
+            store.put(record.model_copy(update={"device": None}))
+    assert len(keys) == len(engine.ran) == 4
+    told = "could use the GPU of this machine"
+    for expected in (4 + anew, 4 + anew):
+        capsys.readouterr()
+        run_command_line(command, world)
+        assert len(engine.ran) == expected
+        assert capsys.readouterr().err.count(told) == (1 if anew else 0)
+        anew = 0
+
+
+def test_a_driver_is_found_without_starting_anything(tmp_path: Path) -> None:
+    nowhere = {"PATH": str(tmp_path / "empty")}
+    assert not has_driver(nowhere, tmp_path)
+    assert has_driver(program(tmp_path, "exit 1"), tmp_path / "empty")
+    for name in ("nvidia3", "dxg"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+        assert has_driver(nowhere, tmp_path / name)
 
 
 def test_the_page_has_the_table_of_tested_builds_as_the_data_has_it() -> None:
