@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runner.engines.protocol import EngineKind, runtime_of
+from runner.environments.times import undated_in
 from runner.errors import UsageError
+from runner.laboratory.laboratory import Named
 from runner.laboratory.request import Silence, Stored, Watcher
+from runner.trials.job_files import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -120,6 +123,25 @@ class Options:
                 "--pair runs trials on one machine, this one; leave --cluster out, or say --cluster '' where the"
                 " environment or the configuration names one."
             )
+
+    def named(self, matrix: Matrix) -> Named:
+        """What a laboratory of a matrix is opened with. Raises UsageError for what a cluster can't have."""
+        install = matrix.experiment.install
+        if self.cluster and install:
+            raise UsageError(
+                f"install: {install.folder} lies on this machine only. On a cluster, build its wheel (`pip wheel"
+                " --no-deps .`) and name the file in `packages:`: it is sent to the workers."
+            )
+        last = read_last_run(Workplace.beside(matrix.folder).files, matrix)
+        return Named(
+            engine=self.engine,
+            base=self.base,
+            runtime=self.runtime,
+            before=last.way if last and last.found else None,
+            undated=undated_in(matrix.as_of, matrix.dates),
+            indexes=matrix.indexes,
+            cluster=self.cluster,
+        )
 
 
 class LastRun(BaseModel):

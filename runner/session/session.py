@@ -14,9 +14,8 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from runner.environments.lock import Lock
-from runner.environments.times import undated_in
 from runner.errors import BuildFailedError, MatrixError, UsageError
-from runner.laboratory.laboratory import Named, open_laboratory
+from runner.laboratory.laboratory import open_laboratory
 from runner.laboratory.request import Stored
 from runner.laboratory.setup import Group, Setup, groups_of
 from runner.matrix.cell_id import CellId
@@ -29,7 +28,6 @@ from runner.session.options import Observer, Options, Unwatched, keep_last_run, 
 from runner.session.plan import CellPlan, EnvironmentPlan, Plan
 from runner.session.results import Results, keep_comparisons, read_comparisons, report_of, results_of
 from runner.session.rounds import Rounds
-from runner.trials.job_files import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -371,18 +369,9 @@ def open_session(
     each other.
     """
     chosen, watching = options or Options(), observer or Unwatched()
-    last = read_last_run(Workplace.beside(matrix.folder).files, matrix)
     with open_laboratory(
         matrix.folder,
-        Named(
-            engine=chosen.engine,
-            base=chosen.base,
-            runtime=chosen.runtime,
-            before=last.way if last and last.found else None,
-            undated=undated_in(matrix.as_of, matrix.dates),
-            indexes=matrix.indexes,
-            cluster=chosen.cluster,
-        ),
+        chosen.named(matrix),
         observer=watching,
         world=world,
         jobs=chosen.jobs or (1 if matrix.judging.costs or chosen.pair else None),

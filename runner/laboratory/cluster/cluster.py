@@ -107,11 +107,6 @@ class Cluster:
 
         Raises MachineError, before anything is made, where workers differ in what the lock does not pin.
         """
-        if own := order.lock.environment.own:
-            raise UsageError(
-                f"install: {own.name} lies on this machine only. On a cluster, build its wheel (`pip wheel --no-deps .`"
-                ") and name the file in `packages:`: it is sent to the workers."
-            )
         self._await_anybody()
         self.base_identity(order.lock.python)
         digest = order.lock.digest
