@@ -1,4 +1,7 @@
-"""A Dask scheduler and workers as processes of this machine, each worker with a cache of its own, as on other hosts."""
+"""A Dask scheduler and workers as processes of this machine, each worker with a cache of its own, as on other hosts.
+
+With hosts (`host_network`), each is started on the one of its name, the scheduler on `scheduler`.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,10 @@ from waiting import until
 from runner.cache import cache_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from host_network import Host
 
 _ADDRESS = re.compile(r"Scheduler at: +(tcp://\S+)")
 
@@ -28,15 +33,18 @@ class DaskCluster:
     """A scheduler that is there, and the workers that were started for it, by name."""
 
     folder: Path
+    hosts: Mapping[str, Host] = field(default_factory=dict)
     address: str = ""
     scheduler: subprocess.Popen[bytes] | None = None
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self) -> None:
-        """Start the scheduler."""
+        """Start the scheduler; at its former address, where it had one."""
         log = self.folder / "scheduler.log"
-        command = ("dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        self.scheduler = self._started(log, *command)
+        host = self.hosts["scheduler"].address if self.hosts else "127.0.0.1"
+        port = self.address.rpartition(":")[2] or "0"
+        command = ("dask", "scheduler", "--host", host, "--port", port, "--no-dashboard")
+        self.scheduler = self._started("scheduler", *command)
         until(lambda: _ADDRESS.search(log.read_text("utf-8")), "the scheduler")
         found = _ADDRESS.search(log.read_text("utf-8"))
         assert found
@@ -49,7 +57,7 @@ class DaskCluster:
         command = ("dask", "worker", self.address, "--name", name, "--nthreads", "2", "--no-dashboard")
         place = ("--local-directory", str(self.folder / name))
         log = self.folder / f"{name}.log"
-        self.workers[name] = self._started(log, *command, *place, *options, RUNNER_CACHE=str(cache), **variables)
+        self.workers[name] = self._started(name, *command, *place, *options, RUNNER_CACHE=str(cache), **variables)
         until(lambda: "Registered to" in log.read_text("utf-8"), f"worker {name}")
 
     def kill(self, name: str) -> None:
@@ -93,10 +101,11 @@ class DaskCluster:
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
 
-    def _started(self, log: Path, *command: str, **variables: str) -> subprocess.Popen[bytes]:
-        with log.open("wb") as stream:
+    def _started(self, name: str, *command: str, **variables: str) -> subprocess.Popen[bytes]:
+        words = (sys.executable, "-m", *command)
+        with (self.folder / f"{name}.log").open("wb") as stream:
             return subprocess.Popen(
-                [sys.executable, "-m", *command],
+                self.hosts[name].command(*words) if self.hosts else words,
                 cwd=self.folder,
                 env={**os.environ, "RUNNER_BASE": "offline", **variables},
                 stdout=stream,
@@ -106,10 +115,10 @@ class DaskCluster:
 
 
 @contextlib.contextmanager
-def dask_cluster(folder: Path) -> Iterator[DaskCluster]:
+def dask_cluster(folder: Path, hosts: Mapping[str, Host] | None = None) -> Iterator[DaskCluster]:
     """A cluster without workers in an empty folder."""
     folder.mkdir()
-    cluster = DaskCluster(folder)
+    cluster = DaskCluster(folder, hosts or {})
     try:
         cluster.start()
         yield cluster

@@ -10,6 +10,7 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -176,17 +177,17 @@ LACKING = ModuleNotFoundError("No module named 'runner'")
 )
 def test_a_worker_with_another_version_is_refused_with_both_numbers(answers: dict[str, object], told: str) -> None:
     with pytest.raises(UsageError, match="Install the same version everywhere") as caught:
-        refuse_others(FakeClient(**answers), {"tcp://w": "w"})  # type: ignore[arg-type]
+        refuse_others(FakeClient(**answers), {"tcp://w": "w"}, threading.Event())  # type: ignore[arg-type]
     assert told in str(caught.value)
-    refuse_others(FakeClient(), {"tcp://w": "w"})  # type: ignore[arg-type]
+    refuse_others(FakeClient(), {"tcp://w": "w"}, threading.Event())  # type: ignore[arg-type]
 
 
 def test_a_worker_of_another_cpython_is_refused_and_one_of_another_patch_is_not() -> None:
     mine = platform.python_version()
     with pytest.raises(UsageError, match=f"This machine has CPython {mine}, and worker w has 3.99.1. Give all"):
-        refuse_others(FakeClient(python_version="3.99.1"), {"tcp://w": "w"})  # type: ignore[arg-type]
+        refuse_others(FakeClient(python_version="3.99.1"), {"tcp://w": "w"}, threading.Event())  # type: ignore[arg-type]
     patch = f"{mine.rpartition('.')[0]}.99"
-    refuse_others(FakeClient(python_version=patch), {"tcp://w": "w"})  # type: ignore[arg-type]
+    refuse_others(FakeClient(python_version=patch), {"tcp://w": "w"}, threading.Event())  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -213,6 +214,25 @@ def test_an_address_at_which_no_scheduler_answers_is_one_message_and_makes_no_cl
     with pytest.raises(NoEngineError, match="No scheduler answers at "):
         connected(chatty if where == "chatty" else where)
     assert made == []
+
+
+def test_runs_that_share_a_client_have_a_connection_each_to_its_scheduler_and_leave_it_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[tuple[str, object]] = []
+
+    def client(address: str, *, security: object, **_: object) -> object:
+        made.append((address, security))
+        return object()
+
+    monkeypatch.setattr("runner.laboratory.cluster.line.Client", client)
+    handed_in: Any = SimpleNamespace(scheduler=SimpleNamespace(address="inproc://here"), security=object())
+    one, other = connected(handed_in), connected(handed_in)  # what one hears would be overwritten by the other
+    assert one is not other
+    assert made == [("inproc://here", handed_in.security)] * 2
+    handed_in.scheduler = None
+    with pytest.raises(NoEngineError, match="is closed"):
+        connected(handed_in)
 
 
 def opened_on(folder: Path, **options: Any) -> Laboratory:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -16,7 +18,7 @@ from distributed import Status
 
 from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.errand import Terms
-from runner.laboratory.cluster.worker_bench import WorkerBench
+from runner.laboratory.cluster.worker_bench import WorkerBench, slot_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,3 +63,23 @@ def test_two_tasks_that_come_first_together_have_one_engine(
     with ThreadPoolExecutor(2) as tasks:
         one, other = tasks.map(lambda _: bench._engine(), range(2))
     assert one is other
+
+
+def test_workers_of_one_host_with_caches_of_their_own_give_no_processor_away_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(worker_bench, "available", lambda: [0, 1, 2])
+    errand: Any = SimpleNamespace(processors=1, gpus=0, trials_per_gpu=1)
+
+    def taken(cache: str, held: contextlib.ExitStack) -> tuple[int, ...]:
+        monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / cache))
+        return held.enter_context(slot_for(errand, ())).cpus
+
+    with contextlib.ExitStack() as held:
+        assert [taken(cache, held) for cache in ("one", "other", "one")] == [(0,), (1,), (2,)]
+    (place,) = tmp_path.glob("convergence-matrix-slots-*")
+    shutil.rmtree(place)
+    place.symlink_to(tmp_path / "elsewhere")  # as another user might
+    with contextlib.ExitStack() as held:
+        assert [taken("one", held) for _ in range(2)] == [(0,), (1,)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from concurrent.futures import Future
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,13 +14,14 @@ pytest.importorskip("distributed")
 from distributed.client import ClosedClientError
 from waiting import PATIENCE_S
 
-from runner.errors import MachineError
+from runner.errors import MachineError, RunnerError, StoppedError, UsageError
 from runner.laboratory.bench import ImageOrder
 from runner.laboratory.cluster import cluster as cluster_module
 from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.cluster import Cluster
 from runner.laboratory.cluster.crew import Crew
-from runner.laboratory.cluster.errand import Facts, Made, Terms
+from runner.laboratory.cluster.errand import Facts, Made, Refusal, Terms
+from runner.laboratory.cluster.line import ask
 from runner.laboratory.cluster.placement import Needs, Station
 from runner.laboratory.request import Silence
 from runner.trials.job_files import Workplace
@@ -57,6 +59,9 @@ class AnsweringClient:
         self.heard: dict[str, Callable[[object], None]] = {}
         self.afterwards: Callable[[], None] = lambda: None
         self.answers: Callable[[str, str], Any] = lambda _, address: facts(address)
+
+    def close(self, timeout: float) -> None:
+        self.is_closed = True
 
     def run(self, function: Any, *_: object, workers: list[str], on_error: str) -> dict[str, object]:
         if function.__name__ != "version":
@@ -159,8 +164,8 @@ def opened(client: AnsweringClient, folder: Path, *machines: str) -> tuple[Clust
     crew = crew_of(client)
     for machine in machines:
         join(crew, machine)
-    steward: Any = type("NoSteward", (), {"look": lambda _: None})()
-    cluster._opened = (client, False, crew, steward)  # type: ignore[assignment]
+    steward: Any = type("NoSteward", (), {"look": lambda _: None, "stop": lambda _: crew.stop()})()
+    cluster._opened = (client, crew, steward)  # type: ignore[assignment]
     return cluster, crew
 
 
@@ -169,6 +174,11 @@ def join(crew: Crew, machine: str, **identities: str) -> None:
     crew.names[address] = machine
     crew.facts[address] = facts(machine, **identities)
     crew.stations[address] = Station(address=address, name=machine, machine=machine, processors=1)
+
+
+def image_order() -> ImageOrder:
+    environment = type("E", (), {"own": None, "name": "six"})
+    return ImageOrder(lock=type("L", (), {"python": "3.11", "digest": "a", "environment": environment})())  # type: ignore[arg-type]
 
 
 def test_a_worker_that_joins_while_a_base_is_made_is_asked_too(tmp_path: Path) -> None:
@@ -206,9 +216,7 @@ def test_an_environment_waits_for_a_worker_where_all_are_gone(tmp_path: Path, mo
     monkeypatch.setattr(cluster._stopping, "wait", wait)
     image: Any = object()
     client.answers = lambda function, _: Made(image=image, took_s=1.0) if function == "make_image" else "build"
-    order: Any = ImageOrder(
-        lock=type("L", (), {"python": "3.11", "digest": "a", "environment": type("E", (), {"own": None})})()
-    )  # type: ignore[arg-type]
+    order = image_order()
     assert cluster.image(order) is image
     monkeypatch.setattr(cluster_module, "ALONE_S", -1.0)
     crew.leave("tcp://late", counts=True)
@@ -216,8 +224,11 @@ def test_an_environment_waits_for_a_worker_where_all_are_gone(tmp_path: Path, mo
         cluster.image(order)
 
 
-def test_a_worker_that_goes_while_a_run_begins_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_worker_that_goes_while_a_run_begins_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = AnsweringClient()
+    monkeypatch.setattr(cluster_module, "connected", lambda _: client)
     cluster, _ = opened(client, tmp_path)
     cluster._opened = None
     gone = {"action": "remove-worker", "worker": "tcp://one", "expected": False}
@@ -232,8 +243,79 @@ def test_a_worker_that_goes_while_a_run_begins_is_not_waited_for(tmp_path: Path)
     answered, client.submit = client.submit, asked  # type: ignore[assignment, method-assign]
     with pytest.raises(MachineError, match="Worker one was lost"):
         cluster.base_identity("3.11")
+    client.is_closed = False
     client.names = ["one", "two"]
     client.answers = lambda function, address: facts(address, **{"3.11": "build"})
     assert cluster.base_identity("3.11") == "build"
     assert list(cluster.facts()) == ["two"]
     cluster.close()
+
+
+@pytest.mark.parametrize("wrong", [MachineError("disk full"), UsageError("its own config.toml is wrong")])
+def test_what_one_worker_lacks_or_has_wrong_ends_no_environment_that_another_one_can_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: RunnerError
+) -> None:
+    client = AnsweringClient()
+    cluster, crew = opened(client, tmp_path)
+    join(crew, "a-full", **{"3.11": "build"})
+    join(crew, "without-index", **{"3.11": "build"})
+    image: Any = object()
+    sent: list[str] = []
+
+    def send(address: str, _: object) -> bool:
+        sent.append(address)
+        return True
+
+    def answers(_: str, address: str) -> object:
+        if address == "tcp://a-full":
+            return Refusal.of(wrong)
+        return Made(image=image, took_s=1.0) if address in sent else Refusal.of(MachineError("no index"))
+
+    monkeypatch.setattr(cluster, "_send", send)
+    client.answers = answers
+    assert cluster.image(image_order()) is image
+    assert sent[-1] == "tcp://without-index"
+    assert list(crew.stations) == ["tcp://without-index"]
+
+
+def test_a_run_that_stops_waits_for_no_environment_on_a_worker_that_is_cut_off(tmp_path: Path) -> None:
+    client = AnsweringClient()
+    cluster, crew = opened(client, tmp_path)
+    join(crew, "cut", **{"3.11": "build"})
+    asked = threading.Event()
+
+    def cut(*_: object, **__: object) -> Future[Any]:
+        future = Answered()
+        future.afterwards = asked.set
+        return future
+
+    client.submit = cut  # type: ignore[method-assign]
+    client.run = lambda *_, **__: threading.Event().wait(PATIENCE_S)  # type: ignore[assignment, method-assign, return-value]
+    with ThreadPoolExecutor(1) as makers, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster_module, "_STOP_S", 0.1)
+        making = makers.submit(cluster.image, image_order())
+        assert asked.wait(PATIENCE_S)
+        cluster.stop()
+        with pytest.raises(StoppedError):
+            making.result(PATIENCE_S)
+    assert cluster._ending == []
+
+
+def test_one_worker_that_is_cut_off_keeps_no_other_ones_answer() -> None:
+    client = AnsweringClient()
+    client.run = lambda function, workers, on_error: (  # type: ignore[assignment, method-assign, misc]
+        threading.Event().wait(PATIENCE_S) if "tcp://cut" in workers else dict.fromkeys(workers, function())
+    )
+    answers = ask(client, int, workers=["tcp://cut", "tcp://one", "tcp://two"], answer_s=1)  # type: ignore[arg-type]
+    assert answers == {"tcp://one": 0, "tcp://two": 0}
+
+
+def test_a_worker_whose_own_configuration_is_wrong_is_told_of_and_others_go_on() -> None:
+    told: list[str] = []
+    client = AnsweringClient()
+    crew = crew_of(client, told)
+    client.answers = lambda _, address: Refusal.of(UsageError("no")) if address == "tcp://a" else facts(address)
+    crew.take(workers("a", "b"), strictly=True)
+    assert (list(crew.stations), told) == (["tcp://b"], ["a gets no work: On worker a: no"])
+    with pytest.raises(UsageError, match="On worker a: no"):
+        crew_of(client).take(workers("a"), strictly=True)

@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import os
 import shutil
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ def there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> There:
 
 
 def sending(there: There) -> Cargo:
-    return Cargo(there, "tcp://w", "w", piece_bytes=4)  # type: ignore[arg-type]
+    return Cargo(there, "tcp://w", "w", piece_bytes=4, stopping=threading.Event())  # type: ignore[arg-type]
 
 
 def setting_of(*mounts: Mount) -> Setting:

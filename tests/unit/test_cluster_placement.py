@@ -84,18 +84,14 @@ def test_processors_and_declared_memory_bound_what_runs_at_once() -> None:
     assert station("x", 8).capacity(Needs(gpus=1)) == 0
 
 
-def test_workers_of_one_machine_share_its_gpus_and_those_with_own_ones_do_not() -> None:
+def test_workers_that_see_the_same_gpus_share_them_whatever_their_caches_and_others_do_not() -> None:
     needs = Needs(gpus=1)
-    for gpus, begun in ((("ab", "ab"), 2), (("a", "b"), 2), (("abc", "abc"), 3)):
+    for gpus, begun in ((("ab", "ab"), 2), (("a", "b"), 2), (("abc", "abc"), 3), (("a", "a"), 1)):
         waits = Waits()
         for key in "123456":
             waits.add(waiting(key, needs=needs))
-        both = [station(str(n), 8, machine="one", gpus=frozenset(ids)) for n, ids in enumerate(gpus)]
+        both = [station(str(n), 8, gpus=frozenset(ids)) for n, ids in enumerate(gpus)]
         assert len(placed(waits, both)) == begun
-    two = Waits()
-    for key in "1234":
-        two.add(waiting(key, needs=needs))
-    assert len(placed(two, [station(name, 8, gpus=frozenset("a")) for name in "xy"])) == 2
 
 
 def test_a_trial_that_lost_workers_twice_has_the_next_one_alone() -> None:

@@ -14,7 +14,7 @@ pytest.importorskip("distributed")
 
 from waiting import PATIENCE_S, until
 
-from runner.errors import BuildFailedError, MachineError
+from runner.errors import BuildFailedError, MachineError, RunnerError, UsageError
 from runner.laboratory.bench import nothing
 from runner.laboratory.cluster import steward as steward_module
 from runner.laboratory.cluster.crew import Crew
@@ -66,7 +66,7 @@ class Place:
         self.now = 0.0
         self.all: list[Ordered] = []
         monkeypatch.setattr(steward_module, "_LOOK_EVERY_S", 60.0)
-        monkeypatch.setattr(steward_module, "_HOMECOMINGS", 1)
+        monkeypatch.setattr(steward_module, "_ANSWERS", 1)
         monkeypatch.setattr(steward_module, "time", SimpleNamespace(monotonic=lambda: self.now, time=lambda: self.now))
         monkeypatch.setattr(steward_module, "bundled", lambda script: script)
         monkeypatch.setattr(steward_module, "replace", lambda one, **_: one)
@@ -110,7 +110,7 @@ class Place:
     def lose(self, address: str) -> None:
         """Let a worker go, unannounced, and its trials wait again."""
         self.done(partial(self.steward._left, address, counts=True))
-        self.steward._homecomings.submit(nothing).result(10)
+        self.steward._answers.submit(nothing).result(10)
         self.done()
 
 
@@ -150,15 +150,29 @@ def test_a_trial_that_no_worker_has_room_for_any_more_does_not_wait_for_ever(pla
         one.future.result(0)
 
 
-def test_where_a_worker_can_not_make_what_another_one_made_the_trial_goes_on_elsewhere(place: Place) -> None:
+@pytest.mark.parametrize("wrong", [BuildFailedError("install", "no compiler"), UsageError("its own config.toml")])
+def test_where_a_worker_can_not_make_what_another_one_made_the_trial_goes_on_elsewhere(
+    place: Place, wrong: RunnerError
+) -> None:
     place.add(station("x"), station("y"))
     one = place.ordered("one")
     ((first, task),) = place.client.tasks
-    task.set_result(Refusal.of(BuildFailedError("install", "no compiler")))
-    place.steward._homecomings.submit(nothing).result(10)
+    task.set_result(Refusal.of(wrong))
+    place.steward._answers.submit(nothing).result(10)
     place.done()
     assert [address for address, _ in place.client.tasks] == [first, *({"tcp://x", "tcp://y"} - {first})]
     assert not one.future.done()
+
+
+def test_a_scheduler_that_is_gone_is_no_workers_fault(place: Place) -> None:
+    place.add(station("x"), station("y"))
+    one = place.ordered("one")
+    ((_, task),) = place.client.tasks
+    task.cancel()
+    until(one.future.done, "the end")
+    with pytest.raises(MachineError, match="The scheduler of the cluster is gone"):
+        one.future.result(0)
+    assert len(place.crew.stations) == 2
 
 
 def test_data_that_is_sent_keeps_no_result_from_coming_home(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,3 +191,27 @@ def test_data_that_is_sent_keeps_no_result_from_coming_home(place: Place, monkey
     finally:
         arrived.set()
     until(lambda: len(place.client.tasks) == 3, "the first one's second try")
+
+
+def test_a_home_that_is_slow_keeps_no_worker_from_its_next_trial_until_much_waits_to_come(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = threading.Event()
+    record: Any = SimpleNamespace(duration_s=1.0, model_copy=lambda **_: record)
+    monkeypatch.setattr(steward_module, "bring_home", lambda *_, **__: arrived.wait(PATIENCE_S) and record)
+    monkeypatch.setattr(steward_module, "_MOST_COMING", 1)
+    place.add(station("x"))
+    for name in ("one", "two", "three"):
+        place.ordered(name)
+    try:
+        place.client.tasks[0][1].set_result(record)
+        until(lambda: len(place.client.tasks) == 2, "the second one's begin")
+        place.client.tasks[1][1].set_result(record)
+        until(lambda: len(place.steward._coming) == 2, "the second one's end")
+        place.done()
+        assert len(place.client.tasks) == 2
+        assert not any(one.future.done() for one in place.all)
+    finally:
+        arrived.set()
+    until(lambda: len(place.client.tasks) == 3, "the third one's begin")
+    until(lambda: [one.future.done() for one in place.all] == [True, True, False], "two records")

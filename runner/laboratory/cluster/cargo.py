@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.environments.file_store import obtain, stored
 from runner.environments.wheelhouse import best_file
-from runner.errors import MachineError
+from runner.errors import MachineError, StoppedError
 from runner.laboratory.cluster import worker_files
 from runner.laboratory.cluster.line import ANSWER_S, ask
 from runner.trials.trial import files_below
@@ -34,11 +34,18 @@ class Cargo:
     """The way of files from home to one worker."""
 
     def __init__(
-        self, client: Client, address: str, name: str, *, machine: str = "", piece_bytes: int = PIECE_BYTES
+        self,
+        client: Client,
+        address: str,
+        name: str,
+        *,
+        stopping: threading.Event,
+        machine: str = "",
+        piece_bytes: int = PIECE_BYTES,
     ) -> None:
         """Send nothing yet; `name` is the worker's, and what is sent once a machine needs to know that."""
         self._client, self._address, self._name, self._piece_bytes = client, address, name, piece_bytes
-        self._machine = machine or address
+        self._machine, self._stopping = machine or address, stopping
 
     def send_data(self, setting: Setting) -> None:
         """Send all data of a trial, once a machine. Raises MachineError where it does not arrive as it is."""
@@ -87,8 +94,11 @@ class Cargo:
 
     def _asked(self, function: Callable[..., Any], *values: object, for_bytes: int = 0) -> Any:
         patience = ANSWER_S + for_bytes / _READ_A_SECOND
-        answers = ask(self._client, function, *values, workers=[self._address], answer_s=patience)
+        place = [self._address]
+        answers = ask(self._client, function, *values, workers=place, answer_s=patience, stopping=self._stopping)
         answer = answers.get(self._address)
+        if self._stopping.is_set():
+            raise StoppedError
         if isinstance(answer, BaseException):
             raise MachineError(f"Worker {self._name} does not take files: {answer!r}.")
         return answer

@@ -17,15 +17,17 @@ from runner.errors import MachineError, RunnerError, StoppedError, UsageError
 from runner.laboratory.bench import nothing
 from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.cargo import Cargo
-from runner.laboratory.cluster.crew import Crew, WorkerLostError
+from runner.laboratory.cluster.crew import Crew, LineLostError, WorkerLostError
 from runner.laboratory.cluster.errand import Terms
 from runner.laboratory.cluster.line import ask, awaited_workers, connected, workers_of
+from runner.laboratory.cluster.ordered_trial import Ordered, TrialLot
 from runner.laboratory.cluster.placement import Needs, Waits
-from runner.laboratory.cluster.steward import ALONE_S, ClusterExecutor, Steward
+from runner.laboratory.cluster.steward import ALONE_S, Steward
 from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future as LocalFuture
     from typing import Any
 
     from distributed import Client
@@ -36,16 +38,43 @@ if TYPE_CHECKING:
     from runner.laboratory.bench import ImageOrder
     from runner.laboratory.cluster.errand import Facts, Made
     from runner.laboratory.cluster.placement import Station
-    from runner.laboratory.executor import Executor
+    from runner.laboratory.executor import Executor, TrialOrder, Turn
     from runner.laboratory.request import Watcher
     from runner.matrix.model import Resources
     from runner.trials.job_files import Workplace
+    from runner.trials.record import Record
 
 _ATTEMPTS = 3
 _ENVIRONMENTS_AT_ONCE = 3
 """On each machine: one is installed at a time, the files of the next two are fetched meanwhile."""
 _MOST_MAKERS = 64
 _LOOK_EVERY_S = 0.25
+_STOP_S, _QUIET_S, _LET_GO_S = 3.0, 6.0, 5.0
+"""So long workers may take to hear that all ends, and to end it; and the scheduler to say goodbye."""
+
+
+class ClusterExecutor:
+    """The executor of one round of trials with the same needs."""
+
+    def __init__(self, steward: Steward, needs: Needs, jobs: int | None) -> None:
+        """Have `jobs` trials at once; None: as many as fit on the workers."""
+        self._steward, self._needs, self._lot = steward, needs, TrialLot(jobs=jobs)
+
+    @property
+    def side_by_side(self) -> int:
+        """The number of trials that run at once, on the workers that are there now."""
+        slots = sum(station.capacity(self._needs) for station in self._steward.stations())
+        return max(1, slots if self._lot.jobs is None else min(slots, self._lot.jobs))
+
+    def execute(self, order: TrialOrder, begun: Callable[[str], None], turn: Turn = ()) -> LocalFuture[Record]:
+        """Run a trial on a worker when its turn comes."""
+        one = Ordered(order=order, turn=turn, needs=self._needs, begun=begun, lot=self._lot)
+        self._steward.order(one)
+        return one.future
+
+    def shut_down(self) -> None:
+        """Wait for what was begun; of a run that was stopped for some seconds."""
+        self._steward.settle(self._lot)
 
 
 class Cluster:
@@ -74,7 +103,9 @@ class Cluster:
         self._found: dict[str, Image | None] = {}
         self._guard = threading.RLock()
         self._stopping = threading.Event()
-        self._opened: tuple[Client, bool, Crew, Steward] | None = None
+        self._opened: tuple[Client, Crew, Steward] | None = None
+        self._ending: list[str] | None = None
+        """The workers that were told to stop, and heard it."""
 
     # -- the workshop ------------------------------------------------------------------------------------------------
 
@@ -110,8 +141,9 @@ class Cluster:
         self._await_anybody()
         self.base_identity(order.lock.python)
         digest = order.lock.digest
-        is_sent = False
-        for _ in range(_ATTEMPTS):
+        sent: set[str] = set()
+        losses = 0
+        while losses < _ATTEMPTS:
             self._await_anybody()
             station = self._place(digest)
             address, machine = station.address, station.machine
@@ -121,20 +153,8 @@ class Cluster:
                 made: Made = self._crew.answer(
                     address, self._crew.submit(address, worker_bench.make_image, self._terms, order)
                 )
-            except WorkerLostError as lost:
-                if self._stopping.is_set():
-                    raise StoppedError from lost
-                self._observer.note(f"{lost} {order.lock.environment.name} is made on another one.")
-                continue
-            except MachineError as error:
-                if not self._stopping.is_set() and not is_sent and self._send(address, order.lock):
-                    is_sent = True
-                elif self._stopping.is_set() or not (self._crew.went(address) or self._crew.exclude(address, error)):
-                    raise
-                continue
-            except StoppedError:
-                if self._stopping.is_set() or not self._crew.exclude(address, StoppedError()):
-                    raise
+            except RunnerError as error:
+                losses += self._outlived(error, address, order.lock, sent)
                 continue
             finally:
                 with self._guard:
@@ -148,15 +168,37 @@ class Cluster:
             f"{_ATTEMPTS} workers were lost while they made {order.lock.environment.name}. What is finished is kept."
         )
 
+    def _outlived(self, error: RunnerError, address: str, lock: Lock, sent: set[str]) -> int:
+        """The number of workers lost by an error after which another try makes sense. Raises it where none does.
+
+        A worker that can't fetch files is sent them, once; one whose machine or configuration fails gets no more work.
+        """
+        if self._stopping.is_set() or isinstance(error, LineLostError):
+            raise error
+        if isinstance(error, WorkerLostError):
+            self._observer.note(f"{error} {lock.environment.name} is made on another one.")
+            return 1
+        if isinstance(error, MachineError):
+            if address not in sent and self._send(address, lock):
+                sent.add(address)
+                return 0
+            if self._crew.went(address):
+                return 1
+        elif not isinstance(error, UsageError | StoppedError):
+            raise error
+        if not self._crew.exclude(address, error):
+            raise error
+        return 0
+
     def _send(self, address: str, lock: Lock) -> bool:
         """Send the files of a lock that a worker lacks, whose index may not have them.
 
         False where it lacks none, does not take them, or they can't be had here either.
         """
-        client, _, crew, _ = self._line()
+        client, crew, _ = self._line()
         if address not in crew.stations:
             return False
-        cargo = Cargo(client, address, crew.names[address])
+        cargo = Cargo(client, address, crew.names[address], stopping=crew.stopping)
         say = partial(self._observer.environment, lock.environment.name)
         try:
             return bool(cargo.send_files(lock, self._catalog(), say))
@@ -165,7 +207,7 @@ class Cluster:
 
     def _await_anybody(self) -> None:
         """Wait as long for a worker, where all are gone, as trials do."""
-        client, _, crew, _ = self._line()
+        client, crew, _ = self._line()
         deadline = time.monotonic() + ALONE_S
         while not crew.stations and client.status == "running" and time.monotonic() < deadline:
             if self._stopping.wait(_LOOK_EVERY_S):
@@ -242,25 +284,25 @@ class Cluster:
 
     @property
     def _crew(self) -> Crew:
-        return self._line()[2]
+        return self._line()[1]
 
     @property
     def _steward(self) -> Steward:
-        return self._line()[3]
+        return self._line()[2]
 
     @property
     def _address(self) -> str:
         client = self._line()[0]
         return str(client.scheduler.address) if client.scheduler else str(self._where)
 
-    def _line(self) -> tuple[Client, bool, Crew, Steward]:
+    def _line(self) -> tuple[Client, Crew, Steward]:
         with self._guard:
             if self._opened is None:
                 self._opened = self._open()
             return self._opened
 
-    def _open(self) -> tuple[Client, bool, Crew, Steward]:
-        client, is_ours = connected(self._where)
+    def _open(self) -> tuple[Client, Crew, Steward]:
+        client = connected(self._where)
         steward: Steward | None = None
         try:
             awaited_workers(client, str(client.scheduler_info()["address"]), self._observer.note)
@@ -274,43 +316,47 @@ class Cluster:
                 workplace=self._workplace,
                 observer=self._observer,
             )
+            if self._stopping.is_set():
+                crew.stop()
             crew.take(workers_of(client), strictly=True)  # now who goes is heard of, and not waited for
         except BaseException:
             if steward:
                 steward.close()
-            self._let_go(client, is_ours=is_ours)
+            client.close(timeout=_LET_GO_S)
             raise
         self._observer.note(f"On a cluster: {crew.describe()}.")
-        return client, is_ours, crew, steward
+        return client, crew, steward
 
     def stop(self) -> None:
         """End everything of this run on every worker."""
         self._stopping.set()
         if self._opened:
-            client, _, crew, steward = self._opened
+            client, crew, steward = self._opened
             steward.stop()
-            ask(client, worker_bench.forget_run, self._terms.run, workers=list(crew.stations))
+            self._ending = self._forgotten(client, list(crew.stations))
 
     def close(self) -> None:
         """Have the workers clean up, and let go of the cluster; a client that was handed in stays open."""
         if self._opened:
-            client, is_ours, crew, steward = self._opened
+            client, crew, steward = self._opened
             self._opened = None
             steward.close()
-            ask(client, worker_bench.forget_run, self._terms.run, workers=list(crew.stations))
-            self._await_quiet(client, list(crew.stations))
-            self._let_go(client, is_ours=is_ours)
+            ending = self._ending if self._ending is not None else self._forgotten(client, list(crew.stations))
+            self._await_quiet(client, ending)
+            client.close(timeout=_LET_GO_S)
+
+    def _forgotten(self, client: Client, workers: list[str]) -> list[str]:
+        """Have workers end all of this run; those that answer, for one that is cut off finds its tasks taken back."""
+        answers = ask(client, worker_bench.forget_run, self._terms.run, workers=workers, answer_s=_STOP_S)
+        return [one for one, answer in answers.items() if not isinstance(answer, BaseException)]
 
     def _await_quiet(self, client: Client, workers: list[str]) -> None:
-        """Wait until nothing of this run is under way anywhere, for some seconds."""
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            answers: dict[str, Any] = ask(client, worker_bench.is_at_work, self._terms.run, workers=workers)
-            if not any(answer is True for answer in answers.values()):
-                return
-            time.sleep(0.1)
-
-    @staticmethod
-    def _let_go(client: Client, *, is_ours: bool) -> None:
-        if is_ours:
-            client.close(timeout=5)
+        """Wait until nothing of this run is under way on workers, for some seconds."""
+        deadline = time.monotonic() + _QUIET_S
+        while workers and (left_s := deadline - time.monotonic()) > 0:
+            answers: dict[str, Any] = ask(
+                client, worker_bench.is_at_work, self._terms.run, workers=workers, answer_s=left_s
+            )
+            workers = [one for one in workers if answers.get(one) is True]
+            if workers:
+                time.sleep(0.1)

@@ -5,6 +5,7 @@ Who comes later is looked at before it gets work; who goes loses its tasks, whic
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
 from concurrent.futures import CancelledError
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed.client import ClosedClientError, FuturesCancelledError
 
-from runner.errors import EngineLostError, MachineError, RunnerError
+from runner.errors import EngineLostError, MachineError, RunnerError, StoppedError
 from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.errand import Refusal
 from runner.laboratory.cluster.line import differing, refuse_others
@@ -35,12 +36,18 @@ class WorkerLostError(EngineLostError):
         super().__init__(f"Worker {worker} was lost.")
 
 
+class LineLostError(MachineError):
+    """The scheduler is gone, or took a task back: that is no worker's fault."""
+
+
 class Crew:
     """The workers of one run. Called from several threads."""
 
     def __init__(self, client: Client, terms: Terms, say: Callable[[str], None]) -> None:
         """Nobody is looked at yet."""
         self._client, self._terms, self._say = client, terms, say
+        self.stopping = threading.Event()
+        """Set when all ends: nobody is asked or waited for."""
         self._guard = threading.RLock()
         self._asked = 0
         self._tasks: dict[str, set[Future]] = {}
@@ -56,8 +63,9 @@ class Crew:
     def take(self, found: Mapping[str, Mapping[str, Any]], *, strictly: bool) -> None:
         """Look at workers, and have those that are fit.
 
-        Raises RunnerError for one that is not, `strictly`; else each is looked at by itself, and one that is not is
-        told of, once.
+        Raises RunnerError for one that has another version or is not like the others, `strictly`; else each is looked
+        at by itself, and one that is not fit is told of, once. Whose own engine or configuration fails is told of, and
+        others go on without it.
         """
         if not strictly and len(found) > 1:
             for address, one in found.items():
@@ -72,11 +80,8 @@ class Crew:
             for address in new:
                 self._gone.pop(address, None)
         try:
-            refuse_others(self._client, names)
-            futures = {address: self.submit(address, worker_bench.facts, self._terms) for address in new}
-            facts = self._answers(futures)
-            if not facts:
-                raise self.loss(next(iter(new)))
+            refuse_others(self._client, names, self.stopping)
+            facts = self._looked_at(names)
             self._refuse_differences({**self.facts, **facts})
         except RunnerError as error:
             if strictly:
@@ -86,10 +91,29 @@ class Crew:
             self._say(f"{', '.join(sorted(names.values()))} gets no work: {error}")
             return
         with self._guard:
-            for address, one in facts.items():
+            for address, said in facts.items():
                 if address not in self._gone and address not in self.stations:  # looked at twice, it has trials already
-                    self.facts[address] = one
-                    self.stations[address] = _station(address, names[address], one, new[address])
+                    self.facts[address] = said
+                    self.stations[address] = _station(address, names[address], said, new[address])
+
+    def _looked_at(self, names: Mapping[str, str]) -> dict[str, Facts]:
+        """What workers are and have, those that can say it. Raises the RunnerError of one where none can."""
+        facts: dict[str, Facts] = {}
+        errors: dict[str, RunnerError] = {}
+        futures = {address: self.submit(address, worker_bench.facts, self._terms) for address in names}
+        for address, future in futures.items():
+            try:
+                facts[address] = self.answer(address, future)
+            except RunnerError as met:
+                errors[address] = met
+        if not facts and not self.stations:
+            raise next(iter(errors.values()))
+        for address, error in errors.items():
+            if not self.went(address):
+                with self._guard:
+                    self._excluded.add(address)
+                self._say(f"{names[address]} gets no work: {error}")
+        return facts
 
     def leave(self, address: str, *, counts: bool) -> bool:
         """Take note that a worker went; true where it had work of ours or could have."""
@@ -104,8 +128,13 @@ class Crew:
         return known is not None
 
     def submit(self, address: str, function: Callable[..., Any], *values: object) -> Future:
-        """Have a worker do something, which nobody else does in its place. Raises MachineError without a scheduler."""
+        """Have a worker do something, which nobody else does in its place.
+
+        Raises MachineError without a scheduler, StoppedError in a run that stops.
+        """
         with self._guard:
+            if self.stopping.is_set():
+                raise StoppedError
             self._asked += 1
             key = f"{function.__name__}-{self._terms.run}-{self._asked}"
             try:
@@ -148,15 +177,25 @@ class Crew:
             self._say(f"{station.name} gets no more work: {error}")
         return others
 
+    def stop(self) -> None:
+        """Take back all that was asked: whoever waits for an answer hears at once, and each worker sees it too."""
+        self.stopping.set()
+        with self._guard, contextlib.suppress(ClosedClientError):  # where the scheduler is gone nobody is to be told
+            for own in self._tasks.values():
+                for future in own:
+                    future.cancel(reason="the run is over")
+
     def loss(self, address: str) -> RunnerError:
-        """The error for a task that was taken back: its worker went, or the scheduler did."""
+        """The error for a task that was taken back: the run stops, its worker went, or the scheduler did."""
+        if self.stopping.is_set():
+            return StoppedError()
         if address in self._gone:
             return WorkerLostError(self.names[address], counts=self._gone[address])
         return self._line_is_lost()
 
     @staticmethod
-    def _line_is_lost() -> MachineError:
-        return MachineError(
+    def _line_is_lost() -> LineLostError:
+        return LineLostError(
             "The scheduler of the cluster is gone, or took a task back. What is finished is kept: start it, and the"
             " same command goes on from there."
         )
@@ -184,11 +223,6 @@ class Crew:
             except WorkerLostError:
                 continue
         return answers
-
-    def tasks(self) -> list[Future]:
-        """All that was asked and not answered."""
-        with self._guard:
-            return [future for own in self._tasks.values() for future in own]
 
     def describe(self) -> str:
         """The workers in one line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.errors import MachineError
@@ -9,6 +10,7 @@ from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.line import ask
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
     from distributed import Client
@@ -20,7 +22,16 @@ if TYPE_CHECKING:
 PIECE_BYTES = 4 * 1024**2
 
 
-def bring_home(finished: Finished, key: str, *, client: Client, address: str, run: str, workplace: Workplace) -> Record:
+def bring_home(
+    finished: Finished,
+    key: str,
+    *,
+    client: Client,
+    address: str,
+    run: str,
+    workplace: Workplace,
+    stopping: threading.Event | None = None,
+) -> Record:
     """The record of a trial, whose log and artifacts lie in the workplace now.
 
     A name that leads elsewhere is refused. Raises MachineError where the worker does not give what it has.
@@ -34,18 +45,20 @@ def bring_home(finished: Finished, key: str, *, client: Client, address: str, ru
     for name, size in finished.artifacts:
         folder, _, last = f"{target}/{name}".rpartition("/")
         with files.opened(folder, make=True) as inside:
-            inside.save(last, _pieces(client, address, (run, record.key, name), size))
+            inside.save(last, _pieces(client, address, (run, record.key, name), size, stopping))
     if finished.artifacts:
         ask(client, worker_bench.drop_trial, run, record.key, workers=[address])
     files.write(f"logs/{record.key}.log", finished.log)
     return record
 
 
-def _pieces(client: Client, address: str, which: tuple[str, str, str], size: int) -> Iterator[bytes]:
+def _pieces(
+    client: Client, address: str, which: tuple[str, str, str], size: int, stopping: threading.Event | None
+) -> Iterator[bytes]:
+    asked = partial(ask, client, worker_bench.read_piece, *which, workers=[address], stopping=stopping)
     offset = 0
     while offset < size:
-        answer = ask(client, worker_bench.read_piece, *which, offset, PIECE_BYTES, workers=[address])
-        piece = answer.get(address)
+        piece = asked(offset, PIECE_BYTES).get(address)
         if not isinstance(piece, bytes) or not piece:
             raise MachineError(f"The artifact {which[-1]} did not come home: {piece!r}.")
         offset += len(piece)

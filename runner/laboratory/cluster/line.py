@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
 import logging
 import platform
+import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,32 +27,40 @@ CONNECT_S = 10.0
 WORKERS_S = 60.0
 """So long workers are waited for where a scheduler has none."""
 ANSWER_S = 10.0
+_LOOK_EVERY_S = 0.25
 
 
-def connected(where: str | Client) -> tuple[Client, bool]:
-    """The client of a scheduler, and whether it was opened here; TLS as distributed's own configuration says.
+def connected(where: str | Client) -> Client:
+    """A client of a scheduler, for this run alone; TLS as distributed's own configuration says.
+
+    A client that was handed in says where its scheduler is and how it is spoken to: what is heard on it, and what its
+    owner asks of it, stays the owner's, who may hand it to several runs at once.
 
     Raises NoEngineError where no scheduler answers.
     """
-    if not isinstance(where, str):
-        return where, False
+    if isinstance(where, str):
+        address, security = where, Security()
+    elif where.scheduler is None:
+        raise NoEngineError("The client that was handed in is closed. Hand in one that is connected.")
+    else:
+        address, security = str(where.scheduler.address), where.security
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it met is told once, by us
     try:
-        if not where.startswith("inproc:"):  # that is this process
+        if not address.startswith("inproc:"):  # that is this process
             with ThreadPoolExecutor(1, "knock") as beside:  # whoever calls may have a loop of his own
-                beside.submit(asyncio.run, _knock(where)).result()
-        return Client(where, timeout=CONNECT_S, set_as_default=False, name="convergence-matrix"), True
+                beside.submit(asyncio.run, _knock(address, security)).result()
+        return Client(address, security=security, timeout=CONNECT_S, set_as_default=False, name="convergence-matrix")
     except (OSError, ValueError, TypeError, RuntimeError, MemoryError) as error:  # SSH's first words are a huge size
         raise NoEngineError(
-            f"No scheduler answers at {where}: {str(error).strip() or type(error).__name__}. Is it started"
+            f"No scheduler answers at {address}: {str(error).strip() or type(error).__name__}. Is it started"
             " (`dask scheduler`), and does `--cluster` name its address, such as tcp://10.0.0.1:8786?"
         ) from error
 
 
-async def _knock(where: str) -> None:
+async def _knock(address: str, security: Security) -> None:
     """Connect once, since a client that could not tells of it with a traceback when it is forgotten."""
-    how = Security().get_connection_args("client")
-    comm = await connect(normalize_address(where), timeout=CONNECT_S, **how)
+    how = security.get_connection_args("client")
+    comm = await connect(normalize_address(address), timeout=CONNECT_S, **how)
     await comm.close()
 
 
@@ -72,7 +82,7 @@ def awaited_workers(client: Client, where: str, say: Callable[[str], None]) -> d
         if not is_told:
             say(f"The scheduler at {where} has no workers yet; waiting {WORKERS_S:.0f} s for the first.")
             is_told = True
-        time.sleep(0.25)
+        time.sleep(_LOOK_EVERY_S)
     return found
 
 
@@ -82,32 +92,41 @@ def ask(
     *values: object,
     workers: Sequence[str],
     answer_s: float = ANSWER_S,
+    stopping: threading.Event | None = None,
 ) -> dict[str, Any]:
     """What a quick function gives on some workers, by address; of one that is gone or does not answer, nothing.
 
-    It runs in the thread in which a worker answers everybody. What it raises there is given as a value.
+    It runs in the thread in which a worker answers everybody. What it raises there is given as a value. Each is asked
+    by itself, so that one that is cut off keeps no other one's answer; once a run is stopping none is waited for.
     """
-    answers: dict[str, Any] = {}
+    came: queue.SimpleQueue[tuple[str, Mapping[str, Any]]] = queue.SimpleQueue()
 
-    def asking() -> None:
+    def asking(worker: str) -> None:
         try:
-            answers.update(client.run(function, *values, workers=list(workers), on_error="return"))
+            came.put((worker, client.run(function, *values, workers=[worker], on_error="return")))
         except Exception as error:  # noqa: BLE001 - whoever asks finds no answer
-            answers.update(dict.fromkeys(workers, error))
+            came.put((worker, {worker: error}))
 
-    thread = threading.Thread(target=asking, name="question to workers", daemon=True)
-    thread.start()
-    thread.join(answer_s)
-    return dict(answers)
+    for worker in workers:
+        threading.Thread(target=asking, args=(worker,), name="question to a worker", daemon=True).start()
+    answers: dict[str, Any] = {}
+    asked = set(workers)
+    deadline = time.monotonic() + answer_s
+    while asked and (left_s := deadline - time.monotonic()) > 0 and not (stopping and stopping.is_set()):
+        with contextlib.suppress(queue.Empty):
+            worker, said = came.get(timeout=min(left_s, _LOOK_EVERY_S))
+            asked.discard(worker)
+            answers.update(said)
+    return answers
 
 
-def refuse_others(client: Client, names: Mapping[str, str]) -> None:
+def refuse_others(client: Client, names: Mapping[str, str], stopping: threading.Event) -> None:
     """Raise UsageError where a worker lacks this tool, or has another version of it or of CPython.
 
     What is asked travels by its name: code of this CPython could end another one. What this tool has is asked where
     it is.
     """
-    asked = partial(ask, client, answer_s=WORKERS_S)
+    asked = partial(ask, client, answer_s=WORKERS_S, stopping=stopping)
     pythons = asked(platform.python_version, workers=list(names))
     mine = platform.python_version()
     others = [

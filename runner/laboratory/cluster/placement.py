@@ -42,7 +42,7 @@ class Station:
     memory_bytes: int | None = None
     """What its resources declare; None: they say nothing, and memory is not counted."""
     gpus: frozenset[str] = frozenset()
-    """The ids of those that it may use: workers of one machine may share them."""
+    """The ids of those that it may use, in the whole world: workers of one host may share them."""
     running: dict[str, Needs] = field(default_factory=dict)
     """The trials that it has, by key."""
     taken_alone: bool = False
@@ -132,9 +132,9 @@ class Waits:
 
 
 def _has_gpus(station: Station, needs: Needs, stations: Iterable[Station]) -> bool:
-    """True where the workers of a machine have left GPUs for one more trial."""
+    """True where the workers that share a worker's GPUs have left some for one more trial."""
     if not needs.gpus:
         return True
-    beside = [one for one in stations if one.machine == station.machine]
+    beside = [one for one in stations if one.gpus & station.gpus]
     devices = frozenset[str]().union(*(one.gpus for one in beside))
     return sum(len(one.running) for one in beside) < len(devices) // needs.gpus * needs.trials_per_gpu

@@ -11,7 +11,6 @@ import pickle
 import queue
 import threading
 import time
-from concurrent.futures import Future as LocalFuture
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -23,12 +22,12 @@ from runner.errors import BuildFailedError, MachineError, RunnerError, StoppedEr
 from runner.laboratory.bench import nothing
 from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.cargo import Cargo
-from runner.laboratory.cluster.crew import Crew, WorkerLostError
+from runner.laboratory.cluster.crew import Crew, LineLostError, WorkerLostError
 from runner.laboratory.cluster.errand import Errand, bundled
 from runner.laboratory.cluster.homecoming import bring_home
 from runner.laboratory.cluster.line import ask, workers_of
-from runner.laboratory.cluster.ordered_trial import Ordered, TrialLot, taking_workers_down
-from runner.laboratory.cluster.placement import LOSSES_ALONE, Needs, Station, Waits
+from runner.laboratory.cluster.ordered_trial import Ordered, taking_workers_down
+from runner.laboratory.cluster.placement import LOSSES_ALONE
 from runner.laboratory.cluster.worker_files import DataMissingError
 
 if TYPE_CHECKING:
@@ -37,43 +36,22 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from runner.environments.lock import Lock
-    from runner.laboratory.cluster.errand import Terms
-    from runner.laboratory.executor import TrialOrder, Turn
+    from runner.laboratory.cluster.errand import Finished, Terms
+    from runner.laboratory.cluster.ordered_trial import TrialLot
+    from runner.laboratory.cluster.placement import Station, Waits
     from runner.laboratory.request import Watcher
     from runner.trials.job_files import Workplace
     from runner.trials.record import Record
 
 MOST_LOSSES = LOSSES_ALONE + 1
 """A trial that takes so many workers down with it has come to that."""
-_HOMECOMINGS, _SENDINGS = 4, 32
+_ANSWERS, _HOMECOMINGS, _SENDINGS = 4, 4, 32
+_MOST_COMING = 64
+"""So many trials that ended may wait to be fetched before workers wait for home: what they keep lies on their disks."""
 _LOOK_EVERY_S = 1.0
 _SHUT_DOWN_S = 10.0
 ALONE_S = 300.0
 """So long a cluster that lost all its workers may take to get some again."""
-
-
-class ClusterExecutor:
-    """The executor of one round of trials with the same needs."""
-
-    def __init__(self, steward: Steward, needs: Needs, jobs: int | None) -> None:
-        """Have `jobs` trials at once; None: as many as fit on the workers."""
-        self._steward, self._needs, self._lot = steward, needs, TrialLot(jobs=jobs)
-
-    @property
-    def side_by_side(self) -> int:
-        """The number of trials that run at once, on the workers that are there now."""
-        slots = sum(station.capacity(self._needs) for station in self._steward.stations())
-        return max(1, slots if self._lot.jobs is None else min(slots, self._lot.jobs))
-
-    def execute(self, order: TrialOrder, begun: Callable[[str], None], turn: Turn = ()) -> LocalFuture[Record]:
-        """Run a trial on a worker when its turn comes."""
-        one = Ordered(order=order, turn=turn, needs=self._needs, begun=begun, lot=self._lot)
-        self._steward.order(one)
-        return one.future
-
-    def shut_down(self) -> None:
-        """Wait for what was begun; of a run that was stopped for some seconds."""
-        self._steward.settle(self._lot)
 
 
 class Steward:
@@ -95,11 +73,14 @@ class Steward:
         self._workplace, self._observer, self._send_files = workplace, observer, send
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._ordered: dict[str, Ordered] = {}
-        self._stopping = threading.Event()
+        self._stopping = crew.stopping
         self._broken: RunnerError | None = None
         self._alone_since = time.monotonic()
         self._changed = threading.Condition()
+        self._coming: set[str] = set()
+        """The trials that ended on their workers and are fetched."""
         self._gate = ThreadPoolExecutor(1, "gate")
+        self._answers = ThreadPoolExecutor(_ANSWERS, "answer")
         self._homecomings = ThreadPoolExecutor(_HOMECOMINGS, "homecoming")
         self._sendings = ThreadPoolExecutor(_SENDINGS, "sending")
         self._thread = threading.Thread(target=self._work, name="cluster steward", daemon=True)
@@ -133,22 +114,20 @@ class Steward:
                 self._changed.wait(_LOOK_EVERY_S)
 
     def stop(self) -> None:
-        """Begin nothing more."""
-        self._stopping.set()
+        """Begin nothing more, and wait for nobody."""
+        self._crew.stop()
         self._events.put(self._drop_waiting)
 
     def close(self) -> None:
         """End the thread, and forget what was asked."""
-        self._stopping.set()
+        self._crew.stop()
         self._events.put(None)
         self._thread.join(_SHUT_DOWN_S)
         with contextlib.suppress(ClosedClientError):  # where the scheduler is gone there is nobody to tell
             for topic in ("all", worker_bench.topic_of(self._terms.run)):
                 with contextlib.suppress(ValueError):
                     self._client.unsubscribe_topic(topic)
-            for future in self._crew.tasks():
-                future.cancel(reason="the run is over")
-        for threads in (self._gate, self._homecomings, self._sendings):
+        for threads in (self._gate, self._answers, self._homecomings, self._sendings):
             threads.shutdown(wait=False, cancel_futures=True)
 
     # -- what is heard: in the client's own thread -------------------------------------------------------------------
@@ -223,7 +202,7 @@ class Steward:
 
     def _drop_waiting(self) -> None:
         self._waits.clear()
-        placed = {key for station in self.stations() for key in station.running}
+        placed = self._coming.union(*(station.running for station in self.stations()))
         for one in tuple(self._ordered.values()):
             if one.key not in placed:
                 self._end(one, error=StoppedError())
@@ -258,22 +237,27 @@ class Steward:
         future.add_done_callback(partial(self._done, one, station))
 
     def _done(self, one: Ordered, station: Station, future: Future) -> None:
-        """Have a trial that ended fetched. Runs in a thread of distributed's."""
+        """Have the answer of a trial that ended taken. Runs in a thread of distributed's."""
         with contextlib.suppress(RuntimeError):  # all is over
-            self._homecomings.submit(self._fetch, one, station, future)
+            self._answers.submit(self._hear, one, station, future)
 
-    def _fetch(self, one: Ordered, station: Station, future: Future) -> None:
-        record: Record | None = None
-        failure: RunnerError | None = None
+    def _hear(self, one: Ordered, station: Station, future: Future) -> None:
+        """Take an answer: the worker is free for others while what it keeps of the trial is fetched."""
         try:
             finished = self._crew.answer(station.address, future)
         except DataMissingError:
             with contextlib.suppress(RuntimeError):  # all is over
                 self._sendings.submit(self._send_data, one, station)
-            return
         except RunnerError as error:
             self._events.put(partial(self._came_home, one, station, None, self._mended(one, station, error)))
-            return
+        else:
+            self._events.put(partial(self._ended_there, one, station))
+            with contextlib.suppress(RuntimeError):
+                self._homecomings.submit(self._fetch, one, station, finished)
+
+    def _fetch(self, one: Ordered, station: Station, finished: Finished) -> None:
+        record: Record | None = None
+        failure: RunnerError | None = None
         try:
             record = bring_home(
                 finished,
@@ -282,6 +266,7 @@ class Steward:
                 address=station.address,
                 run=self._terms.run,
                 workplace=self._workplace,
+                stopping=self._stopping,
             )
             record = record.model_copy(update={"worker": station.name, "lost_workers": tuple(one.lost)})
         except RunnerError as error:
@@ -301,15 +286,26 @@ class Steward:
         """Send the data of a trial to its worker, and let the trial wait again."""
         failure: RunnerError | None = None
         try:
-            cargo = Cargo(self._client, station.address, station.name, machine=station.machine)
+            cargo = Cargo(self._client, station.address, station.name, machine=station.machine, stopping=self._stopping)
             cargo.send_data(one.order.trial.setting)
         except RunnerError as error:
             failure = error
         self._events.put(partial(self._came_home, one, station, None, failure))
 
+    def _ended_there(self, one: Ordered, station: Station) -> None:
+        """Take note that a trial ended, and is fetched; its worker takes another one, unless too many are."""
+        self._coming.add(one.key)
+        if len(self._coming) <= _MOST_COMING:
+            self._leave_room(one, station)
+
+    @staticmethod
+    def _leave_room(one: Ordered, station: Station) -> None:
+        if station.running.pop(one.key, None) is not None:
+            station.taken_alone = False
+
     def _came_home(self, one: Ordered, station: Station, record: Record | None, failure: RunnerError | None) -> None:
-        station.running.pop(one.key, None)
-        station.taken_alone = False
+        self._coming.discard(one.key)
+        self._leave_room(one, station)
         if failure is not None and one.key in self._ordered and self._runs_elsewhere(one, station, failure):
             return
         if record is not None:
@@ -319,15 +315,15 @@ class Steward:
         elif failure is None:
             self._waits.add(one.waiting())
             return
-        self._end(one, record, StoppedError() if isinstance(failure, WorkerLostError) else failure)
+        self._end(one, record, StoppedError() if self._stopping.is_set() else failure)
 
     def _runs_elsewhere(self, one: Ordered, station: Station, failure: RunnerError) -> bool:
         """Let a trial wait again where it was its worker that failed; false where that is no reason, or nobody is left.
 
-        A worker that stops by itself is about to leave; one whose machine fails, by a full disk, or can't make what
-        another one made, gets no more work.
+        A worker that stops by itself is about to leave; one whose machine fails, by a full disk, whose configuration is
+        wrong, or that can't make what another one made, gets no more work.
         """
-        if self._stopping.is_set() or isinstance(failure, UsageError):
+        if self._stopping.is_set() or isinstance(failure, LineLostError):
             return False
         if isinstance(failure, StoppedError):
             self._crew.exclude(station.address, WorkerLostError(station.name, counts=False))
@@ -335,7 +331,9 @@ class Steward:
         if isinstance(failure, WorkerLostError):
             self._lost(one, failure)
             return True
-        if isinstance(failure, MachineError | BuildFailedError) and self._crew.exclude(station.address, failure):
+        if isinstance(failure, MachineError | BuildFailedError | UsageError) and self._crew.exclude(
+            station.address, failure
+        ):
             one.is_supplied = False
             self._waits.add(one.waiting())
             return True

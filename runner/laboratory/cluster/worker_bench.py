@@ -11,6 +11,8 @@ import os
 import pickle
 import shutil
 import socket
+import stat
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -338,12 +340,12 @@ def available() -> list[int]:
 
 @contextlib.contextmanager
 def slot_for(errand: Errand, gpus: Sequence[Gpu]) -> Iterator[Slot]:
-    """The processors and GPUs of a trial: those that no other worker of this machine has given away, while there are.
+    """The processors and GPUs of a trial: those that no other worker of this host has given away, while there are.
 
     Raises MachineError where no GPU is free: home asks for no more than there are.
     """
-    folder = cache_folder() / "slots" / this_boot()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _given_away() / this_boot()
+    folder.mkdir(exist_ok=True)
     with contextlib.ExitStack() as held:
         every = available()
         mine = _free(held, folder, {str(one): one for one in every}, errand.processors)
@@ -353,6 +355,23 @@ def slot_for(errand: Errand, gpus: Sequence[Gpu]) -> Iterator[Slot]:
         if len(devices) < errand.gpus:
             raise MachineError(f"{counted(errand.gpus, 'GPU')} of {len(gpus)} are not free for a trial.")
         yield Slot(cpus=cpus, gpus=tuple(devices))
+
+
+def _given_away() -> Path:
+    """Where this user's workers of a host, whatever their caches, lock what they have given away.
+
+    The cache is, where that place is another user's.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    shared = Path(tempfile.gettempdir(), f"convergence-matrix-slots-{user}")
+    with contextlib.suppress(OSError):
+        shared.mkdir(mode=0o700, exist_ok=True)
+        found = shared.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == user:
+            return shared
+    own = cache_folder() / "slots"
+    own.mkdir(exist_ok=True)
+    return own
 
 
 def _free(held: contextlib.ExitStack, folder: Path, every: Mapping[str, Thing], number: int) -> list[Thing]:
