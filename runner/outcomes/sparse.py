@@ -216,20 +216,67 @@ class SparseMatrix:
     def _between(
         self, borders: Mapping[OutcomeBorder, Sequence[_Pair]], known: Known, tried: Collection[Point]
     ) -> Iterator[Point]:
-        """A cell between the nearest two of every group of cells whose difference no known change explains."""
+        """A cell between the nearest two of every group of cells whose difference no known change explains.
+
+        A group has the axes along which they differ and the kinds. Those that differ along fewest axes are looked at
+        first: cells that agree in all else lie in one place of an index, and only these are held against each other.
+        """
         refuted = {border: self._refuted(border, pairs, known) for border, pairs in borders.items()}
-        nearest: dict[tuple[object, ...], tuple[tuple[int, int], _Pair]] = {}
-        for one, other in itertools.combinations(known, 2):
-            if known[one] is known[other] or _is_explained(one, other, known, refuted, self._is_ordered):
-                continue
-            apart = tuple(axis for axis in range(len(one)) if one[axis] != other[axis])
-            rank = len(apart), sum(abs(one[axis] - other[axis]) for axis in apart if self._is_ordered[axis])
-            group = apart, known[one], known[other]
-            if group not in nearest or rank < nearest[group][0]:
-                nearest[group] = rank, _Pair(one, other)
-        probes = [(rank, probe) for rank, pair in nearest.values() if (probe := self._probe(pair, tried)) is not None]
-        least = min((rank[0] for rank, _ in probes), default=0)
-        return (probe for rank, probe in sorted(probes) if rank[0] == least)
+        sides = {point: _sides(point, kind, refuted, self._is_ordered) for point, kind in known.items()}
+        for size, sets in itertools.groupby(_sets_apart(known), len):
+            probes = []
+            for apart in sets:
+                for rank, pair in self._nearest(apart, sides):
+                    if (probe := self._probe(pair, tried)) is not None:
+                        probes.append(((size, rank), probe))
+            if probes:
+                return (probe for _, probe in sorted(probes))
+        return iter(())
+
+    def _nearest(self, apart: tuple[int, ...], sides: Mapping[Point, _Sides]) -> Iterator[tuple[int, _Pair]]:
+        """Of each two kinds the nearest cells that differ along these axes and no others, and how far apart they are.
+
+        Of equally near ones the first in the order of the matrix.
+        """
+        places: dict[Point, dict[_Sides, list[Point]]] = defaultdict(lambda: defaultdict(list))
+        for point, own in sides.items():
+            places[tuple([value for axis, value in enumerate(point) if axis not in apart])][own].append(point)
+        along = sorted((a for a in apart if self._is_ordered[a]), key=lambda a: -len(self._dimensions[a].values))
+        best: dict[tuple[OutcomeKind, OutcomeKind], tuple[int, int, int, _Pair]] = {}
+        for alike in places.values():
+            for own, others in itertools.permutations(alike, 2):
+                if own.kind is others.kind or own.is_explained(others):
+                    continue
+                kinds = own.kind, others.kind
+                found = self._nearest_two(alike[own], alike[others], apart, along, best.get(kinds))
+                if found is not None:
+                    best[kinds] = found
+        return ((rank, pair) for rank, _, _, pair in best.values())
+
+    def _nearest_two(
+        self,
+        ones: Sequence[Point],
+        others: Sequence[Point],
+        apart: tuple[int, ...],
+        along: Sequence[int],
+        best: tuple[int, int, int, _Pair] | None,
+    ) -> tuple[int, int, int, _Pair] | None:
+        """The nearest two that differ along all these axes, the first before the other, if nearer than the best."""
+        order = self._order
+        lines: dict[int, list[Point]] = defaultdict(list)
+        for other in others:
+            lines[other[along[0]] if along else 0].append(other)
+        for one in ones:
+            here = one[along[0]] if along else 0
+            for gap in range(len(along) > 0, max(abs(place - here) for place in lines) + 1):
+                if best is not None and gap + max(len(along) - 1, 0) > best[0]:
+                    break  # each of the other axes adds at least one
+                for other in itertools.chain.from_iterable(lines.get(place, ()) for place in {here - gap, here + gap}):
+                    if order[one] < order[other] and all(one[axis] != other[axis] for axis in apart):
+                        rank = sum(abs(one[axis] - other[axis]) for axis in along)
+                        found = rank, order[one], order[other], _Pair(one, other)
+                        best = found if best is None else min(best, found)
+        return best
 
     def _refuted(self, border: OutcomeBorder, pairs: Iterable[_Pair], known: Known) -> frozenset[tuple[int, int]]:
         """The values of other axes, each with its axis, at which a change was looked for and is not there."""
@@ -281,27 +328,46 @@ def _at(rest: Point, axis: int, place: int) -> Point:
     return (*rest[:axis], place, *rest[axis:])
 
 
-def _is_explained(
-    one: Point,
-    other: Point,
-    known: Known,
+class _Sides(NamedTuple):
+    """The kind of a cell, and the known changes on whose sides it lies, each a bit."""
+
+    kind: OutcomeKind
+    before: int
+    after: int
+    clear: int
+    """Those that were found at each of its values where they were looked for."""
+
+    def is_explained(self, other: _Sides) -> bool:
+        """True where a known change lies between two cells, and one of them has no value at which it was not there."""
+        across = self.before & other.after | self.after & other.before
+        return bool(across & (self.clear | other.clear))
+
+
+def _sides(
+    point: Point,
+    kind: OutcomeKind,
     refuted: Mapping[OutcomeBorder, frozenset[tuple[int, int]]],
     ordered: Sequence[bool],
-) -> bool:
-    """True where a known change lies between two cells, and one of them has no value at which it was not there."""
-    for border, failed in refuted.items():
-        for here, there in ((one, other), (other, one)):
-            if (known[here], known[there]) != border.kinds:
-                continue
-            low, high = here[border.axis], there[border.axis]
-            across = (
-                low <= border.before and high >= border.after
-                if ordered[border.axis]
-                else ((low, high) == (border.before, border.after))
-            )
-            if across and any(failed.isdisjoint(enumerate(point)) for point in (here, there)):
-                return True
-    return False
+) -> _Sides:
+    before = after = clear = 0
+    for number, (border, failed) in enumerate(refuted.items()):
+        place, bit = point[border.axis], 1 << number
+        is_before = place <= border.before if ordered[border.axis] else place == border.before
+        is_after = place >= border.after if ordered[border.axis] else place == border.after
+        before |= bit * (is_before and kind is border.kinds[0])
+        after |= bit * (is_after and kind is border.kinds[1])
+        clear |= bit * failed.isdisjoint(enumerate(point))
+    return _Sides(kind, before, after, clear & (before | after))
+
+
+def _sets_apart(known: Known) -> list[tuple[int, ...]]:
+    """The sets of axes along which two known cells may differ, the smallest first."""
+    axes = range(len(next(iter(known), ())))
+    if 2 ** len(axes) <= len(known) ** 2:
+        return [some for size in axes for some in itertools.combinations(axes, size + 1)]
+    pairs = itertools.combinations(known, 2)
+    found = {tuple(axis for axis in axes if one[axis] != other[axis]) for one, other in pairs}
+    return sorted(found, key=lambda apart: (len(apart), apart))
 
 
 _MOST_TOLD = 12

@@ -64,10 +64,23 @@ PLANTED = {
 }
 
 
+TAKES = {
+    "one border": 87,
+    "an old one": 89,
+    "an interaction": 98,
+    "two borders": 100,
+    "a bad value": 93,
+    "a flavour from a version on": 94,
+    "all bad": 80,
+}
+"""The cells that each takes; a search among all pairs of cells took the same ones."""
+
+
 @pytest.mark.parametrize("kind", PLANTED)
 def test_few_cells_show_the_same_changes_as_all(kind: str) -> None:
     matrix = SparseMatrix(CELLS, "tensorflow", 2)
     ran = searched(matrix, PLANTED[kind])
+    assert len(ran) == TAKES[kind]
     whole = {cell: BAD if PLANTED[kind](cell) else GOOD for cell in CELLS}
     assert set(matrix.changes(ran)) == set(matrix.changes(whole))
     assert len(ran) <= MOST * len(CELLS)
@@ -86,6 +99,19 @@ def test_undecided_cells_ask_for_no_more() -> None:
     matrix = SparseMatrix(CELLS, "tensorflow", 2)
     kinds = {cell: OutcomeKind.UNDECIDED if place(cell, "python") else GOOD for cell in matrix.first}
     assert matrix.further(kinds) == ()
+
+
+def test_between_two_cells_that_differ_in_many_axes_half_of_them_are_changed() -> None:
+    """More sets of axes than pairs of cells: only those along which two cells differ are looked at."""
+    names = [f"env{number}" for number in range(16)]
+
+    def cell(values: str) -> CellId:
+        return CellId(tuple(zip(names, values, strict=True)))
+
+    good, bad, middle = cell("0" * 16), cell("1" * 16), cell("1" * 8 + "0" * 8)
+    alone = [cell("0" * at + "1" + "0" * (15 - at)) for at in range(16)]
+    matrix = SparseMatrix([good, bad, middle, *alone], "", 2)
+    assert matrix.further({good: GOOD, bad: BAD}) == (middle,)
 
 
 def test_refining_ends_at_its_limit_whatever_the_outcomes_are() -> None:
