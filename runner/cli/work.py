@@ -121,8 +121,7 @@ def run(
         results = run_with_mlflow(session, mlflow) if mlflow else session.run()
         if spending is not None:
             accounts_of_all(session, results, spending)
-        result = results.result
-        print_result(result, output, executed=results.executed, missed=list(map(str, results.misses)))
+        print_result(results.brief, output, executed=results.executed, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
 
@@ -171,7 +170,7 @@ def table(
     chosen = options(engine, base, only=only, shard=shard, seeds=seeds, earlier=wanted.baseline)
     with looked_at(context, matrix, chosen) as session:
         results = session.results(recorded=True) if recorded else session.last_results()
-        print_result(results.result, output, wide=wide, missed=list(map(str, results.misses)))
+        print_result(results.brief, output, wide=wide, missed=list(map(str, results.misses)))
         return tell(session, results, wanted)
 
 

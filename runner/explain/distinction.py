@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from runner.investigate.belief import SHAPELESS, fault_of
 from runner.matrix.criterion import Comparison, Operator
-from runner.outcomes.fingerprint import fingerprint, shown
+from runner.outcomes.fingerprint import fingerprint
+from runner.outcomes.observation import Observation, shown
 from runner.outcomes.significance import SAME_DECADES, mann_whitney
 from runner.outcomes.verdict import CRASHES, Label, Standing, standing
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runner.investigate.belief import Evidence
+    from runner.outcomes.observation import AnyTrial
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
 
@@ -87,7 +89,7 @@ class Distinction:
     def told(self, trials: Iterable[Trial]) -> Distinction:
         """The rule as people read it: the fault in the words of those of the bad cell's trials that have it."""
         records = [record for record, _ in trials if str(fingerprint(record)) == self.fault]
-        return replace(self, fault=str(shown(records))) if records else self
+        return replace(self, fault=str(shown(map(Observation.of, records)))) if records else self
 
     def made_certain(self, evidence: Evidence) -> Evidence:
         """The same evidence where one trial shows all: it has the fault, or it does not."""
@@ -140,7 +142,7 @@ def _is_certain(trial: Trial) -> bool:
     return raised.type.rpartition(".")[2] in _NOT_THERE or "unexpected keyword argument" in raised.message
 
 
-def finals(trials: Iterable[Trial]) -> list[float]:
+def finals(trials: Iterable[AnyTrial]) -> list[float]:
     """The final values of trials that ended in order, in the metric's own units; each distinct value once."""
     found = [verdict.final for _, verdict in trials if verdict.label in _ORDERLY and verdict.final is not None]
     return [value for value in dict.fromkeys(found) if math.isfinite(value)]

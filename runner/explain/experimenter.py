@@ -252,9 +252,7 @@ class Experimenter:
         """The stored trials of cells, as far as `seeds` asks for them."""
         asked = replace(self.matrix, seeds=seeds)
         known = self.laboratory.known(self.setup, [self._cell(one) for one in cells], range(most_trials(seeds)))
-        found = {
-            one.cell.id: Progress(cell=one.cell, matrix=asked, setting=one.setting, stored=one.records) for one in known
-        }
+        found = {one.cell.id: Progress.of(one, asked) for one in known}
         for one in found.values():
             one.recall_all()
         return found
@@ -293,7 +291,7 @@ class Experimenter:
         """Keep the trials for every combination that means the cell: some differ only in what shall not be there."""
         for about in combinations:
             found = progress[self.cell(about)]
-            self.trials[about] = self._judged(record for record, _ in found.finished)
+            self.trials[about] = self._judged(one.record for one, _ in found.finished)
             lock = self.laboratory.environments.locked(self.setup.environment(found.cell))
             if lock:
                 self.contents[about] = contents_of(lock)

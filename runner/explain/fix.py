@@ -374,7 +374,6 @@ def _seen(
     failed = [one for one in after.trials if standing(one[1].label).counts] if after is not None else []
     if after is not None and not after.converged and came_to == UNDECIDED and failed:
         came_to = Outcome.of_label(failed[0][1].label)  # too few for its rule, and all that there is fails
-    raised = failed[0][0].exception if failed and came_to.breaks else None
     return FixCell(
         values=dict(about.cell.values),
         role=role,
@@ -383,5 +382,5 @@ def _seen(
         converged=after.converged if after else 0,
         counted=after.counted if after else 0,
         touched=touched,
-        raised=raised.type if raised else "",
+        raised=failed[0][0].raised if failed and came_to.breaks else "",
     )

@@ -187,5 +187,5 @@ def _step(
 
 
 def _seconds(known: dict[CellId, JudgedCell], pair: Sequence[CellId]) -> float:
-    took = [record.duration_s for cell in pair for record in known[cell].records if record.ran]
+    took = [record.duration_s for cell in pair for record, _ in known[cell].trials if record.ran]
     return mean(took) if took else 0.0

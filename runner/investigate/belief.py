@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from runner.outcomes.account import Counts, Decision
-from runner.outcomes.fingerprint import fault
+from runner.outcomes.observation import fault
 from runner.outcomes.tally import seeds_wanted, tally
 from runner.outcomes.verdict import BY_CHANCE, Label
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.matrix.model import Seeds
-    from runner.outcomes.tally import Trial
+    from runner.outcomes.observation import AnyTrial
 
 
 FLAKY = 0.15
@@ -100,7 +100,7 @@ class Evidence:
         )
 
 
-def evidence_of(trials: Sequence[Trial], seeds: Seeds, *, contents: tuple[tuple[str, str], ...] = ()) -> Evidence:
+def evidence_of(trials: Sequence[AnyTrial], seeds: Seeds, *, contents: tuple[tuple[str, str], ...] = ()) -> Evidence:
     """The evidence in a cell's trials with their verdicts; `contents` is what the lock holds.
 
     Unlike an outcome it keeps apart why trials failed: where the bad cell hangs, or crashes before it trains, that is
@@ -123,7 +123,7 @@ def evidence_of(trials: Sequence[Trial], seeds: Seeds, *, contents: tuple[tuple[
     )
 
 
-def fault_of(trial: Trial) -> str:
+def fault_of(trial: AnyTrial) -> str:
     """Why a trial failed, such that trials that failed for the same reason have the same text.
 
     The fingerprint where there was an exception or an abnormal end; what it takes too much of; else `nan`, or `does

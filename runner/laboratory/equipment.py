@@ -148,6 +148,7 @@ class Equipment:
         """Set when everything ends: no further step is taken."""
         self.resolve = resolve
         self._open_engine, self._open_catalog, self._has_gpu = engine, catalog, has_gpu
+        self._is_closed = False
 
     @cached_property
     def engine(self) -> Engine:
@@ -169,6 +170,15 @@ class Equipment:
         """True where this machine has a GPU that trials of an earlier version could have found; looked for once."""
         return self._has_gpu()
 
+    @contextmanager
+    def store_for_a_look(self) -> Iterator[Store]:
+        """The records; once all is closed they are opened for this alone: results are looked at later, too."""
+        if not self._is_closed:
+            yield self.store
+            return
+        with Store(self.workplace.store) as store:
+            yield store
+
     def say(self, environment: str, line: str) -> None:
         """Report a step in the making of an environment before it is taken. Raises StoppedError in a run that stops."""
         if self.stopping.is_set():
@@ -183,6 +193,7 @@ class Equipment:
 
     def close(self) -> None:
         """Let go of what was opened."""
+        self._is_closed = True
         for name in ("engine", "store"):
             if name in self.__dict__:
                 getattr(self, name).close()

@@ -130,8 +130,8 @@ class Laboratory:
 
     def known(
         self, setup: Setup, cells: Sequence[Cell], seeds: Iterable[int], *, stored: Stored | None = None
-    ) -> list[Known]:
-        """The stored records of cells, in their order, of these seeds; nothing is run.
+    ) -> Iterator[Known]:
+        """The stored records of cells, in their order, of these seeds, each read in its turn; nothing is run.
 
         Of what ran on this engine; with `stored` of what that says, and no engine is asked. Raises
         UsageError where a lock or a script can't be used.

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from runner.engines.gpu import VISIBLE
 from runner.engines.protocol import EngineKind
+from runner.errors import UsageError
 from runner.laboratory.request import Known, Stored
 from runner.laboratory.setup import Settings, groups_of
 from runner.trials.script_metrics import read_with, search_log
 from runner.trials.trial import stored_trials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from runner.environments.lock import Environment, Lock
     from runner.laboratory.equipment import Equipment
@@ -45,8 +46,10 @@ class Records:
         """All that the trials of a cell share."""
         return self._settings.of(cell, setup, lock, origin, self._equipment.store)
 
-    def known(self, setup: Setup, cells: Sequence[Cell], seeds: Sequence[int], *, stored: Stored | None) -> list[Known]:
-        """The stored records of cells, in their order, of these seeds."""
+    def known(
+        self, setup: Setup, cells: Sequence[Cell], seeds: Sequence[int], *, stored: Stored | None
+    ) -> Iterator[Known]:
+        """The stored records of cells, in their order, of these seeds; each is read when it is its turn."""
         environments: dict[CellId, Environment] = {}
         settings: dict[CellId, list[Setting]] = {}
         for group in groups_of(setup, cells):
@@ -56,15 +59,17 @@ class Records:
                 environments[cell.id] = group.environment
                 settings[cell.id] = [self.setting(cell, setup, lock, origin) for origin in origins] if lock else []
         if self._equipment.store.is_empty():
-            return [Known(cell=cell, setting=next(iter(settings[cell.id]), None)) for cell in cells]
-        every = [one for own in settings.values() for one in own]
-        trials = iter(stored_trials(self._equipment.store, every, seeds, self._counts))
-        found = {cell: [(one, next(trials)) for one in own] for cell, own in settings.items()}
-        return [self._of(cell, environments[cell.id], found[cell.id], stored) for cell in cells]
+            yield from (Known(cell=cell, setting=next(iter(settings[cell.id]), None)) for cell in cells)
+            return
+        every = [one for cell in cells for one in settings[cell.id]]
+        trials = stored_trials(self._equipment.store, every, seeds, self._counts)
+        for cell in cells:
+            found = [(one, next(trials)) for one in settings[cell.id]]
+            yield self._of(cell, environments[cell.id], found, stored)
 
     def stored(self, setting: Setting, seeds: Iterable[int]) -> dict[int, Record]:
         """The finished trials of a setting by seed."""
-        found = stored_trials(self._equipment.store, [setting], seeds, self._counts)[0]
+        found = next(stored_trials(self._equipment.store, [setting], seeds, self._counts))
         return {seed: self.read(record, setting.experiment.metrics) for seed, record in found.items()}
 
     def read(self, record: Record, metrics: Metrics) -> Record:
@@ -79,6 +84,14 @@ class Records:
                 record = record.model_copy(update={"printed": {**record.printed, **found}})
                 self._equipment.store.put(record)
         return read_with(record, metrics)
+
+    def of_key(self, key: str, metrics: Metrics) -> Record:
+        """A record that was there. Raises UsageError where it is no more."""
+        with self._equipment.store_for_a_look() as store:
+            found = store.get([key]).get(key)
+        if found is None:
+            raise UsageError(f"The trial {key} was removed while it was looked at. Do that once more.")
+        return self.read(found, metrics)
 
     def blocked_key(self, environment: Environment, cell: Cell) -> str:
         """The key of the record that says why a cell can't run: another lock, or another CPython, is another key."""

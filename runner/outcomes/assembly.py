@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,7 +35,7 @@ from runner.outcomes.result import (
     Result,
     TrialResult,
 )
-from runner.outcomes.series import MOST_POINTS, drawn, epoch_seconds, numbers_of, short, thinned
+from runner.outcomes.series import MOST_POINTS, drawn, numbers_of, short, thinned
 from runner.outcomes.sparse import sparse_sentences
 from runner.outcomes.upgrade import upgrade_advice
 from runner.outcomes.verdict import Basis
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from runner.outcomes.account import Account
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.judged_matrix import JudgedMatrix
+    from runner.outcomes.observation import Circumstances, Observation
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
 
@@ -93,6 +95,8 @@ class ResultInput:
     made_at: str
     """ISO 8601, UTC."""
     runner_version: str
+    whole: bool = True
+    """False: its cells tell nothing of their trials but how many ran, and no record is read for it."""
 
 
 def result_of(known: ResultInput) -> Result:
@@ -106,7 +110,7 @@ def logs_wanted(cells: Iterable[JudgedCell]) -> dict[str, int]:
     for cell in cells:
         shown = _shown(cell)
         most = LOG_BYTES_OF_GOOD if cell.kind is OutcomeKind.GOOD else LOG_BYTES
-        wanted.update({record.key: most if record is shown else 0 for record in cell.records})
+        wanted.update({one.key: most if one is shown else 0 for one, _ in cell.trials})
     return wanted
 
 
@@ -187,14 +191,13 @@ class _Assembly:
         return found
 
     def _cell(self, cell: Cell, judged: JudgedCell) -> CellResult:
-        matrix, records = self.known.matrix, judged.records
+        matrix, observations = self.known.matrix, [one for one, _ in judged.trials]
         lock = self.known.locks.get(cell.id)
-        ran = [record for record in records if record.ran]
-        machine = usual(records)
-        seconds = [value for record in on_kind(records, machine) if (value := epoch_seconds(record)) is not None]
-        peaks = [record.peak_memory_bytes for record in records if record.peak_memory_bytes is not None]
+        ran = [one.circumstances for one in observations if one.ran]
+        machine = usual(observations)
+        seconds = [one.epoch_s for one in on_kind(observations, machine) if one.epoch_s is not None]
+        peaks = [one.peak_memory_bytes for one in observations if one.peak_memory_bytes is not None]
         finals = [final for _, verdict in judged.trials if (final := _final(verdict)) is not None]
-        copies = judged.counts.copies
         return CellResult(
             id=cell.id.digest,
             values=dict(cell.id.pairs),
@@ -209,34 +212,33 @@ class _Assembly:
             epoch_s=median(seconds) if seconds else None,
             machine=machine,
             peak_memory_bytes=max(peaks, default=None),
-            exception=_exception(judged.example[0]) if judged.fingerprint and judged.example else None,
+            exception=_exception(judged.example[0].record) if judged.fingerprint and judged.example else None,
             failures=tuple(self._failures_of.get(cell.id, ())),
             accounts=tuple(account.id for account in self._accounts_of.get(cell.id, ())),
             comparison=self.known.compared.get(cell.id),
-            python=_all_of(record.python for record in ran),
-            engine=_all_of(record.engine for record in records),
-            image=_all_of(record.image for record in ran),
-            base_identity=_all_of(record.base_identity for record in ran),
-            runtime=_all_of(record.runtime for record in ran),
+            python=_all_of(one.python for one in ran),
+            engine=_all_of(one.circumstances.engine for one in observations),
+            image=_all_of(one.image for one in ran),
+            base_identity=_all_of(one.base_identity for one in ran),
+            runtime=_all_of(one.runtime for one in ran),
             lock=lock.digest if lock else "",
             imported=_imported(ran),
-            diff=next((record.rewritten for record in ran if record.rewritten), ""),
-            network=any(record.network for record in ran),
+            diff=next((one.rewritten for one in ran if one.rewritten), ""),
+            network=any(one.network for one in ran),
             expected=", ".join(one.outcome for one in expected(matrix, cell.id)),
             as_expected=is_as_expected(matrix, judged),
             commands=commands(
-                matrix, cell, lock.shown if lock else None, is_rewritten=any(record.rewritten for record in ran)
+                matrix, cell, lock.shown if lock else None, is_rewritten=any(one.rewritten for one in ran)
             ),
-            trials=tuple(
-                self._trial(
-                    record,
-                    verdict,
-                    copy=(record.seed, record.key) in copies,
-                    most=max(1, MOST_VALUES // (MOST_POINTS * len(judged.trials))),
-                )
-                for record, verdict in judged.trials
-            ),
+            trials=tuple(self._trials(judged)) if self.known.whole else (),
+            untold=0 if self.known.whole else judged.n_trials,
         )
+
+    def _trials(self, judged: JudgedCell) -> Iterator[TrialResult]:
+        """The trials of a cell, whose records are read for this, and not kept."""
+        most = max(1, MOST_VALUES // (MOST_POINTS * max(1, len(judged.trials))))
+        for one, verdict in judged.trials:
+            yield self._trial(one.record, verdict, copy=(one.seed, one.key) in judged.counts.copies, most=most)
 
     def _trial(self, record: Record, verdict: Verdict, *, copy: bool, most: int) -> TrialResult:
         log = self.known.logs.get(record.key, LogExcerpt())
@@ -271,7 +273,7 @@ class _Assembly:
             signal=record.signal,
             started_at=record.started_at,
             duration_s=round(record.duration_s, 3),
-            epoch_s=epoch_seconds(record),
+            epoch_s=record.epoch_s,
             epoch_seconds=tuple(short(record.epochs[index].time_s) for index in kept),
             memory_bytes=tuple(record.epochs[index].rss_bytes for index in kept),
             peak_memory_bytes=record.peak_memory_bytes,
@@ -285,9 +287,9 @@ class _Assembly:
         )
 
 
-def _shown(cell: JudgedCell) -> Record | None:
-    """The record whose log is kept: of the failure that names the outcome, else the first."""
-    return cell.example[0] if cell.example else next(iter(cell.records), None)
+def _shown(cell: JudgedCell) -> Observation | None:
+    """The trial whose log is kept: of the failure that names the outcome, else the first."""
+    return cell.example[0] if cell.example else next((one for one, _ in cell.trials), None)
 
 
 def _failure(group: FailureGroup, accounts_of: Mapping[CellId, Sequence[Account]]) -> FailureResult:
@@ -353,9 +355,9 @@ def _all_of(values: Iterable[str | None]) -> str:
     return " / ".join(sorted({value for value in values if value}))
 
 
-def _imported(records: Sequence[Record]) -> dict[str, str]:
+def _imported(ran: Sequence[Circumstances]) -> dict[str, str]:
     """The versions that trials imported, by module."""
-    names = dict.fromkeys(name for record in records for name in record.packages)
-    return {
-        name: _all_of(record.packages[name].version for record in records if name in record.packages) for name in names
-    }
+    versions: dict[str, list[str]] = {}
+    for name, version in itertools.chain.from_iterable(one.imported for one in ran):
+        versions.setdefault(name, []).append(version)
+    return {name: _all_of(some) for name, some in versions.items()}

@@ -15,7 +15,6 @@ from runner.outcomes.comparison import CellComparison, RateDifference
 from runner.outcomes.machine_kind import comparable, pairs
 from runner.outcomes.outcome import Footing, footing
 from runner.outcomes.paired import ENOUGH_PAIRS, difference_of_pairs
-from runner.outcomes.series import epoch_seconds
 from runner.outcomes.significance import (
     ENOUGH_VALUES,
     clopper_pearson,
@@ -32,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.observation import Observation
     from runner.outcomes.paired import PairedDifference
     from runner.outcomes.significance import SampleDifference
     from runner.outcomes.tally import Tally
-    from runner.trials.record import Record
 
 
 _Family = Literal["rates", "level", "epoch_s", "peak_memory_bytes"]
@@ -75,7 +74,7 @@ def _with_adjusted(measured: list[CellComparison], family: _Family, at_least: in
     """The comparisons with the p values of one family corrected for as many tests as it has, and `at_least` so many."""
     found = [getattr(comparison, family) for comparison in measured]
     ps = [difference.p for difference in found if difference is not None]
-    adjusted = iter(holm([*ps, *[1.0] * (at_least - len(ps))]))
+    adjusted = iter(holm(ps, at_least))
     return [
         comparison
         if difference is None
@@ -115,14 +114,14 @@ def _level(pair: Pair) -> SampleDifference | None:
     return difference_of(*pair.levels, maximised=verdicts[0].mode == "max", scale=median(scales) if scales else None)
 
 
-def _times(ours: Sequence[Record], theirs: Sequence[Record]) -> SampleDifference | None:
+def _times(ours: Sequence[Observation], theirs: Sequence[Observation]) -> SampleDifference | None:
     """The seconds of an epoch: of pairs that ran side by side where there are enough, else of one kind of machine."""
-    paired = _paired(ours, theirs, epoch_seconds)
-    return paired or difference_of(*(map(epoch_seconds, side) for side in comparable(ours, theirs)))
+    paired = _paired(ours, theirs, _epoch)
+    return paired or difference_of(*(map(_epoch, side) for side in comparable(ours, theirs)))
 
 
 def _paired(
-    ours: Sequence[Record], theirs: Sequence[Record], seconds: Callable[[Record], float | None]
+    ours: Sequence[Observation], theirs: Sequence[Observation], seconds: Callable[[Observation], float | None]
 ) -> PairedDifference | None:
     """The pairs that ran side by side by their times; None where there are not enough."""
     both = ((seconds(one), seconds(two)) for one, two in pairs(ours, theirs))
@@ -130,11 +129,15 @@ def _paired(
     return difference_of_pairs(known) if len(known) >= ENOUGH_PAIRS else None
 
 
-def _duration(record: Record) -> float:
-    return record.duration_s
+def _epoch(one: Observation) -> float | None:
+    return one.epoch_s
 
 
-def _finished(counts: Tally) -> list[Record]:
+def _duration(one: Observation) -> float:
+    return one.duration_s
+
+
+def _finished(counts: Tally) -> list[Observation]:
     """The trials that count and ran to their end, copies included: each took its own time."""
     counting = {Standing.SUCCESS, Standing.FAILURE}
     return [
@@ -144,8 +147,8 @@ def _finished(counts: Tally) -> list[Record]:
     ]
 
 
-def _peak(record: Record) -> float | None:
-    return record.peak_memory_bytes
+def _peak(one: Observation) -> float | None:
+    return one.peak_memory_bytes
 
 
 @dataclass(frozen=True, kw_only=True)

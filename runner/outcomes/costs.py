@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from runner.matrix.criterion import Measure
 from runner.outcomes.machine_kind import UNKNOWN, machine_kind, named
-from runner.outcomes.series import epoch_seconds
 from runner.outcomes.tally import ENOUGH_RUNS
 from runner.outcomes.verdict import Basis, Label, Standing, standing
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from runner.matrix.criterion import CostLimit
     from runner.matrix.model import Judging
+    from runner.outcomes.observation import Observation
     from runner.outcomes.tally import Trial
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
@@ -26,13 +26,13 @@ _TAIL = 0.025
 _NOT_JUDGED_ALONE = frozenset({Basis.PROCESS, Basis.NON_FINITE})
 
 
-def cost_of(record: Record, measure: Measure) -> float | None:
+def cost_of(record: Record | Observation, measure: Measure) -> float | None:
     """The cost of a trial, in seconds or bytes; None where it was not measured."""
     match measure:
         case Measure.SECONDS:
             return record.duration_s if record.ran else None
         case Measure.EPOCH:
-            return epoch_seconds(record)
+            return record.epoch_s
         case Measure.MEMORY:
             return float(record.peak_memory_bytes) if record.peak_memory_bytes else None
 
@@ -52,7 +52,7 @@ def against_baseline(judging: Judging, baseline: Iterable[Trial]) -> Judging:
     return replace(judging, costs=costs)
 
 
-def _bands(limit: CostLimit, records: Sequence[Record]) -> Iterator[tuple[str, float, float]]:
+def _bands(limit: CostLimit, records: Sequence[Observation]) -> Iterator[tuple[str, float, float]]:
     """The limit on every kind of machine that the baseline ran on."""
     by_kind: dict[str, list[float]] = {}
     for record in records:
@@ -64,7 +64,7 @@ def _bands(limit: CostLimit, records: Sequence[Record]) -> Iterator[tuple[str, f
         yield kind, limit.factor * low, limit.factor * high
 
 
-def cost_kind(measure: Measure, record: Record) -> str:
+def cost_kind(measure: Measure, record: Record | Observation) -> str:
     """The kind of machine on which alone a cost can be compared; memory is the same on all."""
     return UNKNOWN if measure is Measure.MEMORY else machine_kind(record)
 

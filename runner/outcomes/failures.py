@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from runner.matrix.metric_patterns import EVENTS
-from runner.outcomes.fingerprint import Fingerprint, fault, shown
+from runner.outcomes.observation import fault, shown
 from runner.outcomes.reported_metric import seen
 from runner.outcomes.series import canonical
 from runner.outcomes.verdict import Label, Standing, standing
@@ -24,6 +24,7 @@ from runner.trials.script_metrics import metric_name, shown_lines
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
 
+    from runner.outcomes.fingerprint import Fingerprint
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.tally import Trial
     from runner.trials.record import FileTrouble, Record, ScriptException
@@ -119,11 +120,11 @@ class FailureGroup:
     @property
     def advice(self) -> str:
         """What a user can do about its example; empty where nothing is known."""
-        record, verdict = self.example
+        one, verdict = self.example
         if verdict.label is Label.TOO_SHORT:
             sign = "<" if verdict.mode == "min" else ">"
             return f"{verdict.reason}; a criterion judges the last one: `criterion: {verdict.metric} {sign} …`"
-        return verdict.reason if verdict.label is Label.NO_METRICS else "; ".join(advice(record))
+        return verdict.reason if verdict.label is Label.NO_METRICS else "; ".join(advice(one.record))
 
 
 def failure_groups(cells: Iterable[JudgedCell]) -> tuple[FailureGroup, ...]:
@@ -140,7 +141,7 @@ def failure_groups(cells: Iterable[JudgedCell]) -> tuple[FailureGroup, ...]:
     made = [
         FailureGroup(
             label=members[0][1][1].label,
-            fingerprint=shown(record for _, (record, _) in members) if fault(members[0][1]) else None,
+            fingerprint=shown(one for _, (one, _) in members) if fault(members[0][1]) else None,
             cells=tuple({cell.id: cell for cell, _ in members}.values()),
             trials=tuple(trial for _, trial in members),
         )

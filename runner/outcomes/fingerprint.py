@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import re
 import signal as signals
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner.outcomes.verdict import Basis
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record, ScriptException
 
 _LONGEST_MESSAGE = 2000
@@ -72,25 +67,13 @@ def fingerprint(record: Record) -> Fingerprint | None:
     return Fingerprint(type=ending, message=normalised(_message(record)), stage=record.stage)
 
 
-def shown(records: Iterable[Record]) -> Fingerprint | None:
-    """The fingerprint that records share as people read it: what varies, by word, is left out of its message alone."""
-    found, *others = records
-    mark = fingerprint(found)
-    told = [message_told(_message(one)[:_LONGEST_MESSAGE]).split() for one in (found, *others)]
-    if mark is None or len(set(map(len, told))) > 1:
-        return mark
-    words = (some[0] if len(set(some)) == 1 else normalised(some[0]) for some in zip(*told, strict=True))
-    return replace(mark, message=" ".join(words))
-
-
 def _message(record: Record) -> str:
     return record.exception.message if record.exception is not None else record.message or ""
 
 
-def fault(trial: tuple[Record, Verdict]) -> Fingerprint | None:
-    """The fingerprint of what ended a trial, where that gave it its label; None where its series did."""
-    record, verdict = trial
-    return fingerprint(record) if verdict.basis is Basis.PROCESS else None
+def told_message(record: Record) -> str:
+    """The message of what ended a record, as people read it."""
+    return message_told(_message(record)[:_LONGEST_MESSAGE])
 
 
 def normalised(message: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import UsageError
 from runner.matrix.model import Seeds
-from runner.outcomes.fingerprint import Fingerprint, fault
+from runner.outcomes.observation import fault
 from runner.outcomes.outcome import NOT_RUN, UNDECIDED, Leaning, Outcome, OutcomeKind
 from runner.outcomes.reported_metric import reported
 from runner.outcomes.significance import clopper_pearson
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import altair as alt
 
     from runner.matrix.cell_id import CellId
+    from runner.outcomes.fingerprint import Fingerprint
+    from runner.outcomes.observation import AnyTrial
     from runner.outcomes.tally import Trial
     from runner.trials.record import Record
 
@@ -69,8 +71,8 @@ class JudgedCell:
     @property
     def short(self) -> str:
         """The part of the outcome that a symbol leaves open."""
-        raised = self.example[0].exception if self.example else None
-        return self.outcome.short(self.converged, self.counted, raised.type if raised else "")
+        raised = self.example[0].raised if self.example else ""
+        return self.outcome.short(self.converged, self.counted, raised)
 
     @property
     def copies(self) -> bool:
@@ -91,12 +93,12 @@ class JudgedCell:
     @property
     def n_trials(self) -> int:
         """The number of trials that ran, counted or not."""
-        return sum(record.ran for record, _ in self.trials)
+        return sum(one.ran for one, _ in self.trials)
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """The records of all trials, in the order of the seeds."""
-        return tuple(record for record, _ in self.trials)
+        """The records of all trials by their seeds, each read again. Raises UsageError where one is no more."""
+        return tuple(one.record for one, _ in self.trials)
 
     @property
     def is_left_out(self) -> bool:
@@ -122,7 +124,7 @@ class JudgedCell:
         return _chart(name, self.outcome, self.trials)
 
 
-def judge_cell(cell: CellId, trials: Iterable[Trial], seeds: Seeds) -> JudgedCell:
+def judge_cell(cell: CellId, trials: Iterable[AnyTrial], seeds: Seeds) -> JudgedCell:
     """Add the trials of a cell up to its outcome; their order does not matter.
 
     Unanimous cells are decided by `seeds.lead` counted observations. So a fixed number of seeds (`--seeds 1`) decides
@@ -290,8 +292,8 @@ def _chart(name: str, outcome: Outcome, trials: Sequence[Trial]) -> alt.LayerCha
 
 def _points(trial: Trial) -> Iterator[dict[str, Any]]:
     """The finite values of a trial's series, thinned, each with what comes after it."""
-    record, verdict = trial
-    series = reported(record, verdict.metric).values
+    one, verdict = trial
+    series = reported(one.record, verdict.metric).values
     finite = [at for at, value in enumerate(series) if value is not None and math.isfinite(value)]
     step = max(1, math.ceil(len(finite) / _MOST_POINTS))
     kept = {*finite[::step], *finite[-1:]}
@@ -300,7 +302,7 @@ def _points(trial: Trial) -> Iterator[dict[str, Any]]:
         breaks = after is not None and not math.isfinite(after)
         if at in kept or breaks:
             yield {
-                "seed": record.seed,
+                "seed": one.seed,
                 "epoch": at + 1,
                 "value": series[at],
                 "label": verdict.label.value,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from runner.outcomes.comparison import CellComparison
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.layout import Change
+    from runner.outcomes.observation import AnyTrial
     from runner.outcomes.tally import Tally, Trial
 
 
@@ -99,13 +100,13 @@ class JudgedMatrix:
 
 
 def judge_matrix(
-    cells: Iterable[tuple[CellId, Iterable[Trial]]],
+    cells: Iterable[tuple[CellId, Iterable[AnyTrial]]],
     seeds: Seeds,
     *,
     criterion: tuple[Comparison, ...] = (),
     judging: Judging = _AS_USUAL,
     baseline: Mapping[str, str] | None = None,
-    copy: Iterable[Trial] = (),
+    copy: Iterable[AnyTrial] = (),
 ) -> JudgedMatrix:
     """Judge a matrix: its cells, each with its trials and their verdicts without a reference.
 
@@ -178,10 +179,10 @@ class _Judged:
 
 def _held_against(held: _Held, trial: Trial, criterion: tuple[Comparison, ...]) -> Trial:
     """A trial judged again where the baseline can matter: R10 comes after all rules that gave another label."""
-    record, verdict = trial
+    one, verdict = trial
     if Label.SETTLED not in {verdict.label, verdict.shape} and verdict.basis is not Basis.COST:
         return trial
-    return record, verdict_of(record, criterion, judging=held.judging, reference=held.reference)
+    return one, verdict_of(one.record, criterion, judging=held.judging, reference=held.reference)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from runner.outcomes.series import epoch_seconds
 from runner.plurals import counted
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from runner.matrix.cell_id import CellId
     from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.observation import Observation
     from runner.outcomes.result import ComparisonResult
     from runner.trials.record import Record
 
@@ -29,7 +29,7 @@ _LONGEST = 300
 """Of its name: a record of another store may say anything."""
 
 
-def machine_kind(record: Record) -> str:
+def machine_kind(record: Record | Observation) -> str:
     """The processor of a trial, and its GPUs where it had some."""
     return " + ".join(filter(None, (record.processor, record.device)))[:_LONGEST] or UNKNOWN
 
@@ -39,18 +39,20 @@ def named(kind: str) -> str:
     return kind or "a processor that was not noted"
 
 
-def usual(records: Iterable[Record]) -> str:
+def usual(records: Iterable[Observation]) -> str:
     """The kind that most of the trials ran on; of several the first by name, of none the unknown one."""
     numbers = Counter(machine_kind(record) for record in records if record.ran)
     return min(numbers, key=lambda kind: (-numbers[kind], kind), default=UNKNOWN)
 
 
-def on_kind(records: Iterable[Record], kind: str) -> list[Record]:
+def on_kind(records: Iterable[Observation], kind: str) -> list[Observation]:
     """The trials that ran on machines of a kind."""
     return [record for record in records if machine_kind(record) == kind]
 
 
-def comparable(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+def comparable(
+    ours: Sequence[Observation], theirs: Sequence[Observation]
+) -> tuple[list[Observation], list[Observation]]:
     """Of both sides the trials on the kind that has the most of both; none where they share no kind."""
     numbers = [Counter(map(machine_kind, side)) for side in (ours, theirs)]
     shared = numbers[0].keys() & numbers[1].keys()
@@ -58,21 +60,21 @@ def comparable(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[list[R
     return ([], []) if best is None else (on_kind(ours, best), on_kind(theirs, best))
 
 
-def pairs(ours: Iterable[Record], theirs: Iterable[Record]) -> list[tuple[Record, Record]]:
+def pairs(ours: Iterable[Observation], theirs: Iterable[Observation]) -> list[tuple[Observation, Observation]]:
     """The trials of two cells that ran in turn on the same processors, by their place in that run."""
     others = {record.pair: record for record in theirs if record.pair}
     found = {record.pair: record for record in ours if record.pair in others}
     return [(record, others[pair]) for pair, record in sorted(found.items())]
 
 
-def paired_time(record: Record) -> tuple[object, ...]:
+def paired_time(record: Observation) -> tuple[object, ...]:
     """What a comparison takes of a trial that ran side by side with others; empty of one that did not."""
-    return (record.pair, epoch_seconds(record), record.duration_s) if record.pair else ()
+    return (record.pair, record.epoch_s, record.duration_s) if record.pair else ()
 
 
 def times_told(cells: Sequence[JudgedCell], compared: Mapping[CellId, ComparisonResult]) -> tuple[str, ...]:
     """What is to be said of the times of cells."""
-    told = kinds_sentence(record for cell in cells for record in cell.records)
+    told = kinds_sentence(record for cell in cells for record, _ in cell.trials)
     paired = [f"{cell.id.brief}: {one.time}." for cell in cells if (one := compared.get(cell.id)) and one.time]
     more = len(paired) - _MOST_TOLD
     others = (
@@ -81,7 +83,7 @@ def times_told(cells: Sequence[JudgedCell], compared: Mapping[CellId, Comparison
     return tuple(filter(None, [told, *paired[:_MOST_TOLD], others]))
 
 
-def kinds_sentence(records: Iterable[Record]) -> str:
+def kinds_sentence(records: Iterable[Observation]) -> str:
     """Why times are not compared, in one sentence; empty where all trials ran on one kind of machine."""
     numbers = Counter(machine_kind(record) for record in records if record.ran)
     if len(numbers) < 2:

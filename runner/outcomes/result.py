@@ -276,6 +276,8 @@ class CellResult(_OfAnOutcome):
     as_expected: bool = True
     commands: ReproductionCommands | None = None
     trials: tuple[TrialResult, ...] = ()
+    untold: Count = Field(default=0, exclude=True)
+    """The number of trials that ran and are not among these: what is made for a table has none."""
 
     @cached_property
     def cell_id(self) -> CellId:
@@ -300,7 +302,7 @@ class CellResult(_OfAnOutcome):
     @property
     def seeds(self) -> int:
         """The number of trials that ran, counted or not."""
-        return sum(trial.ran for trial in self.trials)
+        return self.untold + sum(trial.ran for trial in self.trials)
 
 
 class NeighbourChange(_Frozen):
@@ -377,10 +379,7 @@ class Result(_Frozen):
 
 
 def read_result(path: Path) -> Result:
-    """Read a `results.json` of this or an older version.
-
-    Raises UsageError where it can't be read or is none.
-    """
+    """What a `results.json` of this or an older version holds. Raises UsageError where it can't be read or is none."""
     try:
         return Result.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -56,12 +56,6 @@ def direction(name: str) -> Mode:
     return "max" if "loss" not in lower and any(part in lower for part in _MAXIMISED) else "min"
 
 
-def epoch_seconds(record: Record) -> float | None:
-    """The median seconds of an epoch, the first one, which also builds and traces, left out; None with fewer than 2."""
-    later = [epoch.time_s for epoch in record.epochs[1:] if epoch.time_s is not None]
-    return median(later) if later else None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Series:
     """The finite values `y` with the epochs that reported them, and what was known of the others."""

@@ -156,14 +156,16 @@ def seeds_for_equivalence(x: Sequence[float], y: Sequence[float], margin: float)
     return max(4, math.ceil((1.645 + 1.282) ** 2 * (variance(x) + variance(y)) / room**2) + 1)
 
 
-def holm(ps: Sequence[float]) -> list[float]:
+def holm(ps: Sequence[float], tests: int = 0) -> list[float]:
     """Holm's adjusted p values (1979): the chance of any false difference among them stays below the level.
 
-    The smallest p is multiplied by their number, the next by one less, and none may fall below one before it.
+    The smallest p is multiplied by their number, the next by one less, and none may fall below one before it. Of more
+    `tests` than these the others have a p of 1.
     statsmodels' `multipletests` gives the same, but collects garbage at every call, which takes up to 0.3 s.
     """
     order = sorted(range(len(ps)), key=lambda index: ps[index])
-    multiplied = (min(1.0, ps[index] * (len(ps) - rank)) for rank, index in enumerate(order))
+    number = max(tests, len(ps))
+    multiplied = (min(1.0, ps[index] * (number - rank)) for rank, index in enumerate(order))
     adjusted = dict(zip(order, accumulate(multiplied, max), strict=True))
     return [adjusted[index] for index in range(len(ps))]
 

@@ -9,17 +9,17 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.outcomes.fingerprint import fault
+from runner.outcomes.observation import fault, observed
 from runner.outcomes.verdict import BY_CHANCE, Basis, Label, Standing, runs_alike, standing
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from runner.matrix.model import Seeds
+    from runner.outcomes.observation import AnyTrial, Observation
     from runner.outcomes.verdict import Verdict
-    from runner.trials.record import Record
 
-    Trial = tuple[Record, Verdict]
+    Trial = tuple[Observation, Verdict]
 
 ENOUGH_RUNS = 4
 """Fewer agreeing trials than these carry the flag `few-seeds`."""
@@ -31,7 +31,7 @@ RETRIES = 2
 """The number of trials that are replaced because they do not count."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
     """The trials of a cell, each where it counts. All tuples are in the order of the seeds."""
 
@@ -109,24 +109,25 @@ def _enough(alike: Sequence[Trial], seeds: Seeds) -> bool:
     return bool(alike) and len(alike) >= min(runs_alike(alike[0][1].label), seeds.lead)
 
 
-def tally(trials: Iterable[Trial]) -> Tally:
+def tally(trials: Iterable[AnyTrial]) -> Tally:
     """Sort the trials of one cell by how they count; their order does not matter.
 
     Those of which only the cost is in question are no copies, whatever their weights are.
     """
-    ordered = tuple(sorted(trials, key=lambda trial: (trial[0].seed, trial[0].key, trial[0].started_at)))
+    ordered = tuple(sorted(map(observed, trials), key=lambda trial: (trial[0].seed, trial[0].key, trial[0].started_at)))
     by_standing: dict[Standing, list[Trial]] = {kind: [] for kind in Standing}
     known: set[Hashable] = set()
     copies = []
-    for record, verdict in ordered:
+    for trial in ordered:
+        one, verdict = trial
         kind = standing(verdict.label)
         if kind.counts:
-            identity = (verdict.label, record.identity)
+            identity = (verdict.label, one.identity)
             if identity[1] is not None and identity in known and verdict.basis is not Basis.COST:
-                copies.append((record.seed, record.key))
+                copies.append((one.seed, one.key))
                 continue
             known.add(identity)
-        by_standing[Standing.FAILURE if kind is Standing.BREAK else kind].append((record, verdict))
+        by_standing[Standing.FAILURE if kind is Standing.BREAK else kind].append(trial)
     return Tally(
         trials=ordered,
         successes=tuple(by_standing[Standing.SUCCESS]),
@@ -137,7 +138,7 @@ def tally(trials: Iterable[Trial]) -> Tally:
     )
 
 
-def seeds_wanted(trials: Sequence[Trial], seeds: Seeds) -> int:
+def seeds_wanted(trials: Iterable[AnyTrial], seeds: Seeds) -> int:
     """The number of further trials the cell needs at the least; they may run side by side.
 
     One more while fewer than `cap` count and neither side leads by `lead`. Over with two trials that broke or were

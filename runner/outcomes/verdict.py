@@ -135,7 +135,7 @@ class Basis(enum.StrEnum):
     COST = "cost"  # what it may cost is all that is in question
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """The label of one trial with all that explains it.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runner.matrix.cell_id import CellId
     from runner.matrix.model import Metrics
     from runner.outcomes.judged_cell import JudgedCell
+    from runner.outcomes.observation import Observation
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
 
@@ -34,7 +35,7 @@ class FinishedTrial:
     outcome: str
 
     @classmethod
-    def of(cls, cell: CellId, record: Record, verdict: Verdict, outcome: str = "") -> FinishedTrial:
+    def of(cls, cell: CellId, record: Record | Observation, verdict: Verdict, outcome: str = "") -> FinishedTrial:
         """A trial with its verdict; `outcome` is its cell's."""
         return cls(cell=cell, key=record.key, label=verdict.called, reason=verdict.reason, outcome=outcome)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from runner.errors import UsageError
 from runner.laboratory.setup import Setup, groups_of
 from runner.outcomes.judged_matrix import MatrixJudge
 from runner.outcomes.judging import verdict_of
+from runner.outcomes.observation import Observation
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.tally import NOTHING_RAN, most_trials, tally, wanted_beyond
 
@@ -22,16 +24,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from runner.laboratory.laboratory import Laboratory
-    from runner.laboratory.request import Stored
+    from runner.laboratory.request import Known, Stored
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.outcomes.earlier import CellEvidence
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.judged_matrix import JudgedMatrix
+    from runner.outcomes.observation import Read
     from runner.outcomes.result import Result
     from runner.outcomes.sparse import SparseMatrix
-    from runner.outcomes.tally import Tally
+    from runner.outcomes.tally import Tally, Trial
     from runner.outcomes.verdict import Verdict
     from runner.trials.record import Record
     from runner.trials.trial import Setting
@@ -46,7 +49,7 @@ FIRST_CONTROL_SEED = 1_000_000
 """The first seed of the baseline's copy: no cell comes so far."""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Progress:
     """One cell so far: finished trials by seed, and how many are under way."""
 
@@ -54,20 +57,33 @@ class Progress:
     matrix: Matrix
     setting: Setting | None = None
     """None while the cell's environment is not known to be runnable."""
-    stored: Mapping[int, Record] = field(default_factory=dict)
+    read: Read | None = None
+    """Reads a record again; None: all are kept."""
+    stored: Mapping[int, Trial] = field(default_factory=dict)
     """The finished trials by seed; under seed 0 also the record that says why none can run."""
     first_seed: int = 0
-    trials: dict[int, tuple[Record, Verdict]] = field(default_factory=dict)
+    trials: dict[int, Trial] = field(default_factory=dict)
     """Those that the outcome rests on: more may be stored, which were run once under another `seeds:`."""
     under_way: int = 0
     _added_up: tuple[Tally, int] | None = field(default=None, init=False, repr=False)
     """The sum of the finished trials, and how many more that asks for, until another one is taken."""
 
+    @classmethod
+    def of(cls, known: Known, matrix: Matrix, read: Read | None = None) -> Progress:
+        """The progress of a cell of which nothing counts yet."""
+        made = cls(cell=known.cell, matrix=matrix, setting=known.setting, read=read)
+        return made.with_stored(known.records)
+
+    def with_stored(self, records: Mapping[int, Record], first_seed: int = 0) -> Progress:
+        """The same cell with these finished trials, of which none counts yet."""
+        stored = {seed: self._judged(record) for seed, record in records.items()}
+        return replace(self, stored=stored, first_seed=first_seed, trials={}, under_way=0)
+
     def recall(self, wanted: int) -> bool:
         """Take the next `wanted` trials as far as they are stored; whether any is."""
         found = [seed for seed in self._next(wanted) if seed in self.stored] if self.stored else []
         for seed in found:
-            self.take(self.stored[seed], seed)
+            self._keep(self.stored[seed], seed)
         return bool(found)
 
     def recall_all(self) -> None:
@@ -77,13 +93,21 @@ class Progress:
 
     def take(self, record: Record, seed: int) -> Verdict:
         """Keep a finished trial and give its verdict, not yet held against a baseline."""
+        trial = self._judged(record)
+        self._keep(trial, seed)
+        return trial[1]
+
+    def _judged(self, record: Record) -> Trial:
+        """A record with its verdict, as it is kept; one that says why none can run may not be in the store."""
         verdict = verdict_of(record, self.matrix.criterion, judging=self.matrix.judging)
-        self.trials[seed] = (record, verdict)
+        return Observation.of(record, self.read if record.ran else None), verdict
+
+    def _keep(self, trial: Trial, seed: int) -> None:
+        self.trials[seed] = trial
         self._added_up = None
-        return verdict
 
     @property
-    def finished(self) -> tuple[tuple[Record, Verdict], ...]:
+    def finished(self) -> tuple[Trial, ...]:
         """The finished trials in the order of their seeds: verdicts must not depend on which ended first."""
         return self.counts.trials
 
@@ -100,7 +124,7 @@ class Progress:
     @property
     def ran(self) -> int:
         """The number of trials that ran: a record that says why none can is none."""
-        return sum([record.ran for record, _ in self.trials.values()])
+        return sum([one.ran for one, _ in self.trials.values()])
 
     @property
     def wanted(self) -> int:
@@ -292,18 +316,16 @@ def ledger_of(
     """
     setup = Setup.of(matrix)
     seeds = range(most_trials(matrix.seeds))
+    read = partial(laboratory.records.of_key, metrics=setup.experiment.metrics)
 
     def progress(some: Sequence[Cell]) -> dict[CellId, Progress]:
         found = laboratory.known(setup, some, seeds, stored=stored)
-        return {
-            one.cell.id: Progress(cell=one.cell, matrix=matrix, setting=one.setting, stored=one.records)
-            for one in found
-        }
+        return {one.cell.id: Progress.of(one, matrix, read) for one in found}
 
     def copy_of(one: Progress) -> Progress:
         own = range(FIRST_CONTROL_SEED, FIRST_CONTROL_SEED + most_trials(matrix.seeds))
         found = laboratory.records.stored(one.setting, own) if one.setting else {}
-        return replace(one, stored=found, first_seed=FIRST_CONTROL_SEED, trials={}, under_way=0)
+        return one.with_stored(found, FIRST_CONTROL_SEED)
 
     if sparse:
         by_id = {cell.id: cell for cell in cells}
@@ -311,7 +333,7 @@ def ledger_of(
         growth = Growth(sparse=sparse, progress=progress, cells=by_id, places=places)
         first = progress([by_id[cell] for cell in sparse.first])
         return Ledger(matrix, first.values(), set(first), copy_of=copy_of, lacking=lacking, growth=growth)
-    known = {cell.id: Progress(cell=cell, matrix=matrix) for cell in cells}
+    known = {cell.id: Progress(cell=cell, matrix=matrix, read=read) for cell in cells}
     known |= progress(selected)
     chosen = {cell.id for cell in selected}
     others = [cell for cell in cells if cell.id not in chosen]
@@ -356,5 +378,5 @@ def _evidence(outcome: JudgedCell) -> CellEvidence:
         converged=outcome.converged,
         counted=outcome.counted,
         copies=outcome.copies,
-        runs=frozenset((record.key, record.started_at) for record in outcome.records),
+        runs=frozenset((one.key, one.started_at) for one, _ in outcome.trials),
     )

@@ -10,7 +10,7 @@ import importlib.metadata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from pydantic import ValidationError
 
@@ -43,7 +43,7 @@ from runner.scripts.commit import commit_of
 from runner.trials.job_files import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -81,6 +81,13 @@ class Miss:
         return f"expected {self.expected} (line {self.line}), got {self.outcome}: {self.cell}"
 
 
+class Assemble(Protocol):
+    """Makes the one result of outcomes."""
+
+    def __call__(self, results: Results, *, whole: bool) -> Result:
+        """With all trials where it is to be `whole`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Results:
     """The outcomes of the selected cells, in the matrix's order; `executed` trials ran for them this time."""
@@ -93,19 +100,24 @@ class Results:
     judged: JudgedMatrix
     """All cells of the matrix, held against each other."""
     executed: int
-    assemble: Callable[[Results], Result] = field(compare=False, repr=False)
+    assemble: Assemble = field(compare=False, repr=False)
     """Makes the one result of it, with locks, logs and accounts, when something is to be shown."""
 
     @cached_property
     def result(self) -> Result:
         """The one result, which everything shown is drawn from."""
-        return self.assemble(self)
+        return self.assemble(self, whole=True)
+
+    @cached_property
+    def brief(self) -> Result:
+        """The same without trials, for a table of the cells: no record is read for it but those of exceptions."""
+        return self.assemble(self, whole=False)
 
     def table(self) -> pd.DataFrame:
         """One row a cell with its axis values, outcome, seeds, figures, versions really imported and the exception."""
         from runner.reports.notebook import frame_of  # noqa: PLC0415 - only for a notebook
 
-        return frame_of(self.result)
+        return frame_of(self.brief)
 
     def styled(self) -> Styler:
         """The table with outcomes in colour, for notebooks. Raises UsageError where jinja2 is not installed."""
@@ -116,7 +128,7 @@ class Results:
     def _repr_html_(self) -> str:
         from runner.reports.notebook import html_of  # noqa: PLC0415 - as above
 
-        return html_of(self.result, map(str, self.misses))
+        return html_of(self.brief, map(str, self.misses))
 
     @cached_property
     def by_id(self) -> Mapping[CellId, Outcome]:
@@ -172,7 +184,7 @@ def results_of(
     *,
     executed: int,
     kept: KeptComparisons | None,
-    assemble: Callable[[Results], Result],
+    assemble: Assemble,
 ) -> Results:
     """The results that the finished trials of all cells give, for those of `cells`."""
     judged = ledger.judged()
@@ -266,8 +278,11 @@ def _said(cell: CellResult, reason: str) -> str:
     return f"{cell_name(cell)} {cell.told}: {reason}"
 
 
-def report_of(results: Results, locks: Mapping[CellId, Lock | None], workplace: Workplace) -> Result:
-    """All that is known of the selected cells, in one self-contained value."""
+def report_of(
+    results: Results, locks: Mapping[CellId, Lock | None], workplace: Workplace, *, whole: bool = True
+) -> Result:
+    """All that is known of the selected cells, in one self-contained value; of their trials only if it is `whole`."""
+    logs = logs_wanted(results.outcomes) if whole else {}
     matrix = results.matrix
     return result_of(
         ResultInput(
@@ -277,10 +292,11 @@ def report_of(results: Results, locks: Mapping[CellId, Lock | None], workplace: 
             judged=results.judged,
             compared={cell.id: one for cell, one in zip(results.cells, results.compared, strict=True) if one},
             locks={cell: _lock(lock) for cell, lock in locks.items() if lock},
-            logs={key: _log(workplace.log(key), most) for key, most in logs_wanted(results.outcomes).items()},
+            logs={key: _log(workplace.log(key), most) for key, most in logs.items()},
             accounts=read_accounts(workplace.files.inner(FOLDER), matrix.path.name),
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             runner_version=importlib.metadata.version("convergence-matrix"),
+            whole=whole,
         )
     )
 

@@ -15,7 +15,7 @@ from runner.outcomes.verdict import Label
 from runner.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from runner.laboratory.laboratory import Laboratory
     from runner.laboratory.request import Answer
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runner.matrix.cell_id import CellId
     from runner.matrix.matrix_file import Matrix
     from runner.outcomes.judged_cell import JudgedCell
-    from runner.outcomes.result import Result
+    from runner.outcomes.result import ComparisonResult
     from runner.session.ledger import Ledger, Progress
     from runner.session.options import Observer, Options
 
@@ -105,9 +105,9 @@ class Rounds:
                 self._ledger.of(request.cell.id, request.seeds[0]).under_way = 0
         self._unmade |= unmade
 
-    def tell_of_pairs(self, result: Result) -> None:
+    def tell_of_pairs(self, compared: Iterable[ComparisonResult | None]) -> None:
         """Say why nothing is said of times although pairs were asked for."""
-        if not next(self._pairs) or any(one.comparison and one.comparison.time for one in result.cells):
+        if not next(self._pairs) or any(one and one.time for one in compared):
             return
         if not self.executed:
             why = "all trials are stored; `run --again --pair` runs them once more, in turn"

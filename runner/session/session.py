@@ -198,14 +198,14 @@ class Session:
         kept = read_comparisons(self.laboratory.equipment.workplace.files, self.matrix)
         return results_of(self.matrix, self.cells, self.ledger(stored), executed=0, kept=kept, assemble=self.assemble)
 
-    def assemble(self, results: Results) -> Result:
+    def assemble(self, results: Results, *, whole: bool = True) -> Result:
         """The one result that outcomes give, with the locks, logs and accounts of this workplace."""
         locks = {
             cell.id: self.laboratory.environments.locked(group.environment)
             for group in self.groups
             for cell in group.cells
         }
-        return report_of(results, locks, self.laboratory.equipment.workplace)
+        return report_of(results, locks, self.laboratory.equipment.workplace, whole=whole)
 
     def sources(self) -> dict[str, str]:
         """The SHA-256 of the files of all selected cells' scripts as they are on disk, by path, sorted."""
@@ -271,7 +271,7 @@ class Session:
                 self.matrix, self.cells, ledger, executed=rounds.executed, kept=kept, assemble=self.assemble
             )
             keep_comparisons(files, results)
-            rounds.tell_of_pairs(results.result)
+            rounds.tell_of_pairs(results.compared)
             return results
 
     def _pythons(self) -> set[str]:
@@ -350,7 +350,7 @@ class Session:
 
     def forget(self) -> int:
         """Drop the records of the selected cells, with their logs and artifacts; how many there were."""
-        keys = [record.key for progress in self.ledger(whole=True).selected for record in progress.stored.values()]
+        keys = [one.key for progress in self.ledger(whole=True).selected for one, _ in progress.stored.values()]
         with self.laboratory.claimed():
             return self.laboratory.records.forget(keys)
 

@@ -10,6 +10,7 @@ import hashlib
 from datetime import datetime
 from functools import cached_property
 from itertools import groupby
+from statistics import median
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -357,6 +358,12 @@ class Record(_Frozen):
     def may_have_had_gpus(self) -> bool:
         """True where nobody kept it from the GPUs of its machine, or noted that it had some."""
         return self.ran and self.engine == "venv" and self.device is None and self.processor is None
+
+    @property
+    def epoch_s(self) -> float | None:
+        """The median seconds of an epoch, the first, which also builds and traces, left out; None of fewer than 2."""
+        later = [epoch.time_s for epoch in self.epochs[1:] if epoch.time_s is not None]
+        return median(later) if later else None
 
     @property
     def runtime(self) -> str:

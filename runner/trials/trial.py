@@ -111,12 +111,17 @@ class Trial:
 
 _FEW = 20
 """Settings whose keys are looked for one by one; of more, most are not there, and all that are there are read first."""
+_AT_ONCE = 100
+"""The records of so many settings are read at once."""
 
 
 def stored_trials(
     store: Store, settings: Sequence[Setting], seeds: Iterable[int], counts: Callable[[Setting, Record], bool]
-) -> list[dict[int, Record]]:
-    """The finished trials of each setting by seed, those with a key of version 0.1.0 too, but for what counts not."""
+) -> Iterator[dict[int, Record]]:
+    """The finished trials of each setting by seed, those with a key of version 0.1.0 too, but for what counts not.
+
+    Each is read when it is its turn.
+    """
     wanted = list(seeds)
     there = set(store.keys()) if len(settings) > _FEW else None
 
@@ -124,12 +129,13 @@ def stored_trials(
         made = {_key(digest, seed): seed for seed in wanted}
         return made if there is None else {key: seed for key, seed in made.items() if key in there}
 
-    asked = [(keys(setting.former_digest), keys(setting.digest)) for setting in settings]
-    found = store.get(key for both in asked for one in both for key in one)
-    return [
-        {seed: found[key] for one in both for key, seed in one.items() if key in found and counts(setting, found[key])}
-        for setting, both in zip(settings, asked, strict=True)
-    ]
+    for start in range(0, len(settings), _AT_ONCE):
+        part = settings[start : start + _AT_ONCE]
+        asked = [(keys(setting.former_digest), keys(setting.digest)) for setting in part]
+        found = store.get(key for both in asked for one in both for key in one)
+        for setting, both in zip(part, asked, strict=True):
+            own = [(seed, found[key]) for one in both for key, seed in one.items() if key in found]
+            yield {seed: record for seed, record in own if counts(setting, record)}
 
 
 def _key(digest: str, seed: int) -> str:

@@ -7,8 +7,9 @@ from outcomes_records import LEARNS, crash, record, trial
 
 from runner.matrix.cell_id import CellId
 from runner.matrix.model import Seeds
-from runner.outcomes.fingerprint import fingerprint, message_told, normalised, shown
+from runner.outcomes.fingerprint import fingerprint, message_told, normalised
 from runner.outcomes.judged_cell import judge_cell
+from runner.outcomes.observation import Observation, shown
 
 TRACEBACK = """Traceback (most recent call last):
   File "script.py", line 12, in <module>
@@ -57,7 +58,7 @@ def test_what_names_the_cause_stays_in_a_message(one, other):
     ],
 )
 def test_what_is_shown_of_a_failure_leaves_out_only_what_its_trials_do_not_share(messages, text):
-    assert shown([record(**crash(message)) for message in messages]).message == text
+    assert shown([Observation.of(record(**crash(message))) for message in messages]).message == text
 
 
 def test_the_frame_is_the_innermost_one_of_a_library_without_its_place_on_this_machine():

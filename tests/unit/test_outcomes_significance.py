@@ -157,6 +157,7 @@ def test_holm_multiplies_by_the_hypotheses_that_are_left():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm(ps) == pytest.approx(multipletests(ps, method="holm")[1])
     assert holm([]) == []
+    assert holm(ps, len(ps) + 3) == holm([*ps, 1.0, 1.0, 1.0])[: len(ps)], "further tests have a p of 1"
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,8 @@ def test_many_settings_have_the_trials_that_each_has_alone(store: Store, setting
                     stage="after-training",
                 )
             )
-    found = stored_trials(store, settings, range(3), lambda *_: True)
-    assert found == [stored_trials(store, [one], range(3), lambda *_: True)[0] for one in settings]
+    found = list(stored_trials(store, settings, range(3), lambda *_: True))
+    assert found == [next(stored_trials(store, [one], range(3), lambda *_: True)) for one in settings]
     assert [len(trials) for trials in found[:12:3]] == [0, 1, 2, 3]
 
 
