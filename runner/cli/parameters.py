@@ -197,6 +197,7 @@ def options(
         prune_images=prune_images,
         earlier=earlier,
         cluster=cluster,
+        registry=os.environ.get("RUNNER_REGISTRY") or configured.get("registry", ""),
     )
 
 
@@ -220,6 +221,7 @@ def configuration() -> dict[str, str]:
         "base": [choice.value for choice in BaseChoice],
         "runtime": [],  # any name
         "cluster": [],  # any address
+        "registry": [],
     }
     for key, value in values.items():
         if key not in allowed:

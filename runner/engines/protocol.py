@@ -45,6 +45,8 @@ class Image:
     """All that the lock does not pin: the base image's digest or content hash, or the interpreter's exact build."""
     python_full: str
     """Such as "3.7.16"."""
+    address: str = ""
+    """The registry's name and digest of what was pushed, for other engines to pull; empty where nothing was."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -249,6 +251,20 @@ class Engine(Protocol):
         """Make a lock runnable, or find it made; `say` gets lines of progress, `labels` name what it is made for.
 
         Raises MachineError or BuildFailedError.
+        """
+        ...
+
+    def push(self, image: Image, registry: str) -> Image:
+        """The image with an address in a registry, where other engines can pull it; as it is where this is no image.
+
+        Raises MachineError where the registry does not take it.
+        """
+        ...
+
+    def pull(self, lock: Lock, address: str, say: Callable[[str], None]) -> Image | None:
+        """The image of a lock out of a registry; None where this engine has no such images.
+
+        Raises MachineError where it can't be had, or is of another lock or base image.
         """
         ...
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from runner.engines.protocol import EngineKind
-from runner.errors import StoppedError
+from runner.errors import BuildFailedError, MachineError, StoppedError
 from runner.laboratory.executor import Threads
 from runner.matrix.cell_id import CellId
 
@@ -40,6 +40,8 @@ class ImageOrder:
     """The matrix that the image's labels name."""
     again: bool = False
     """Make a container image anew even where it is there."""
+    address: str = ""
+    """The registry's name and digest, where another engine pushed it."""
 
 
 def nothing() -> None:
@@ -83,6 +85,8 @@ class Bench:
             say("making the image again, for the control")
         elif image and engine.use(image):
             return image
+        elif order.address and not order.again and (pulled := self._pulled(order, say)):
+            return pulled
         from runner.environments.wheelhouse import fetch  # noqa: PLC0415 - not needed where all is made
 
         say("fetching files" if engine.known_identity(lock.python) else f"fetching files, and CPython {lock.python}")
@@ -99,6 +103,17 @@ class Bench:
                 image = engine.make(lock, wheelhouse, say, labels=labels)
         say("ready")
         return image
+
+    def _pulled(self, order: ImageOrder, say: Callable[[str], None]) -> Image | None:
+        """An image that another engine pushed; None where it can't be had, and is to be made here."""
+        engine = self._equipment.engine
+        try:
+            engine.base_identity(order.lock.python)  # what comes must stand on the same as what is made here
+            image = engine.pull(order.lock, order.address, say)
+        except (MachineError, BuildFailedError) as error:
+            say(f"made here: {error}")
+            return None
+        return image if image and engine.use(image) else None
 
     def run(self, order: TrialOrder, slot: Slot) -> Record:
         """Run a trial to its end; its log and artifacts lie in the workplace then. Raises StoppedError on the way."""

@@ -242,6 +242,8 @@ class Named:
     """Tells the packages whose files may lack a time of upload."""
     indexes: tuple[str, ...] = ()
     """The further indexes."""
+    registry: str = ""
+    """The registry in which a cluster's workers share images; empty: each makes its own."""
     cluster: str | Client | None = None
     """The address of a Dask scheduler, or a client of one, whose workers make environments and run trials."""
 
@@ -322,6 +324,7 @@ def _cluster(folder: Path, named: Named, observer: Watcher, catalog: Callable[[]
         runtime=named.runtime,
         undated=named.undated,
         indexes=named.indexes,
+        registry=named.registry,
         workplace=Workplace.beside(folder),
         observer=observer,
     )

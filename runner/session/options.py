@@ -106,6 +106,8 @@ class Options:
     """Selections of cells whose stored trials run once more, and no other cells; of none all; None: no trial does."""
     pair: bool = False
     """True where the trials of all selected cells run in turn on the same processors, so that times can be compared."""
+    registry: str = ""
+    """The registry, such as `10.0.0.1:5000/cm`, in which a cluster's workers share images; empty: each makes them."""
     cluster: str | Client | None = None
     """The address of a Dask scheduler, or a client of one: trials run on its workers; None: on this machine."""
     prune_images: bool = False
@@ -140,6 +142,7 @@ class Options:
             before=last.way if last and last.found else None,
             undated=undated_in(matrix.as_of, matrix.dates),
             indexes=matrix.indexes,
+            registry=self.registry,
             cluster=self.cluster,
         )
 

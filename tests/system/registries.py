@@ -41,10 +41,24 @@ def registry_here(folder: Path, not_run: Callable[[str], None]) -> Iterator[int]
         free.bind(("localhost", 0))
         port: int = free.getsockname()[1]
     (folder / "registry.yml").write_text(CONFIG.format(folder=folder / "registry", port=port))
-    process = subprocess.Popen([str(program), "serve", folder / "registry.yml"], stderr=subprocess.DEVNULL)
-    try:
+    with _serving([str(program), "serve", str(folder / "registry.yml")]):
         until(lambda: _answers(port), "an answer of the registry")
         yield port
+
+
+@contextlib.contextmanager
+def registry_beside(folder: Path, engine: int) -> Iterator[None]:
+    """The registry of a folder under its port in the network of an engine, too, which reaches no other one."""
+    inside = f"ip link set lo up && exec docker-registry serve {folder}/registry.yml"
+    with _serving(["nsenter", "--net", "--target", str(engine), "sh", "-c", inside]):
+        yield
+
+
+@contextlib.contextmanager
+def _serving(command: list[str]) -> Iterator[None]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
     finally:
         process.kill()
         process.wait()

@@ -56,7 +56,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_matrix(tmp_path / "here")
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("RUNNER_CONFIG", str(tmp_path / "config.toml"))
-    for name in ("RUNNER_ENGINE", "RUNNER_BASE", "RUNNER_RUNTIME"):
+    for name in ("RUNNER_ENGINE", "RUNNER_BASE", "RUNNER_RUNTIME", "RUNNER_REGISTRY"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "here"
 

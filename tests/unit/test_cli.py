@@ -10,6 +10,7 @@ import pytest
 from fake_engine import MATRIX, FakeEngine, lost
 
 from runner.cli.app import run_command_line
+from runner.cli.parameters import options
 from runner.errors import BuildFailedError, NoEngineError
 from runner.laboratory.equipment import World
 
@@ -308,3 +309,12 @@ def test_schema_prints_the_committed_json_schema(
 ) -> None:
     assert command("schema") == 0
     assert "axes" in json.loads(capsys.readouterr().out)["properties"]
+
+
+def test_the_registry_of_a_cluster_is_configured_or_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('registry = "10.0.0.1:5000/cm"\n')
+    monkeypatch.setenv("RUNNER_CONFIG", str(config))
+    assert options(None, None).registry == "10.0.0.1:5000/cm"
+    monkeypatch.setenv("RUNNER_REGISTRY", "other/cm")
+    assert options(None, None).registry == "other/cm"

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ pytest.importorskip("distributed")
 
 from distributed import Status
 
+from runner.engines.protocol import EngineKind, Image
+from runner.errors import MachineError
+from runner.laboratory.bench import ImageOrder
 from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.errand import Terms
 from runner.laboratory.cluster.worker_bench import WorkerBench, slot_for
@@ -83,3 +87,83 @@ def test_workers_of_one_host_with_caches_of_their_own_give_no_processor_away_twi
     place.symlink_to(tmp_path / "elsewhere")  # as another user might
     with contextlib.ExitStack() as held:
         assert [taken("one", held) for _ in range(2)] == [(0,), (1,)]
+
+
+IMAGE = Image(engine=EngineKind.DOCKER, reference="env:1", lock_digest="d", base_identity="b", python_full="3.11.7")
+ENVIRONMENT = SimpleNamespace(name="six-1", own=None, pins=())
+LOCK: Any = SimpleNamespace(digest="d", python="3.11", environment=ENVIRONMENT, packages=())
+
+
+class Registry:
+    """An engine whose images another one pushed, or not."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.refuses = False
+
+    def find(self, _: object) -> None:
+        return None
+
+    def use(self, _: object) -> bool:
+        return True
+
+    def known_identity(self, _: str) -> str:
+        return "b"
+
+    def toolchain(self, _: str) -> None:
+        """Nothing is built."""
+
+    def make(self, *_: object, **__: object) -> Image:
+        self.asked.append("make")
+        return IMAGE
+
+    def base_identity(self, python: str) -> str:
+        self.asked.append(f"base of {python}")
+        return "b"
+
+    def pull(self, _: object, address: str, __: object) -> Image:
+        self.asked.append(address)
+        return self.push(IMAGE, address)
+
+    def push(self, image: Image, address: str) -> Image:
+        if self.refuses:
+            raise MachineError("The registry is gone.")
+        return replace(image, address=address)
+
+
+@pytest.fixture
+def registry(bench: WorkerBench, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    engine = Registry()
+    monkeypatch.setitem(bench.equipment.__dict__, "engine", engine)
+    monkeypatch.setitem(bench.equipment.__dict__, "catalog", None)
+    monkeypatch.setattr(bench, "close", lambda: None)
+    return engine
+
+
+def test_an_image_that_was_pushed_is_pulled_onto_the_same_base_and_made_here_where_that_fails(
+    bench: WorkerBench, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNNER_CACHE", str(bench._folder))
+    bench._folder.mkdir()
+    said: list[str] = []
+    monkeypatch.setattr(bench.equipment, "say", lambda _, text: said.append(text))
+    assert bench.image(ImageOrder(lock=LOCK, address="here/env@1")).address == "here/env@1"
+    assert registry.asked == ["base of 3.11", "here/env@1"]
+    bench._images.clear()
+    registry.refuses = True
+    assert bench.image(ImageOrder(lock=LOCK, address="here/env@1")) == IMAGE
+    assert "make" in registry.asked
+    assert said[0] == "made here: The registry is gone."
+
+
+def test_an_image_is_pushed_where_home_names_a_registry_and_kept_where_that_takes_none(
+    bench: WorkerBench, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bench.pushed(IMAGE) is IMAGE
+    bench._terms = replace(bench._terms, registry="here:1/cm")
+    assert bench.pushed(IMAGE).address == "here:1/cm"
+    registry.refuses = True
+    told: list[str] = []
+    monkeypatch.setattr(bench.equipment.observer, "note", told.append)
+    assert bench.pushed(IMAGE) is IMAGE
+    assert told == ["w: The registry is gone. Other workers make it themselves."]

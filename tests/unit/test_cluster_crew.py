@@ -14,6 +14,7 @@ pytest.importorskip("distributed")
 from distributed.client import ClosedClientError
 from waiting import PATIENCE_S
 
+from runner.engines.protocol import EngineKind, Image
 from runner.errors import MachineError, RunnerError, StoppedError, UsageError
 from runner.laboratory.bench import ImageOrder
 from runner.laboratory.cluster import cluster as cluster_module
@@ -160,6 +161,7 @@ def opened(client: AnsweringClient, folder: Path, *machines: str) -> tuple[Clust
         workplace=Workplace.beside(folder),
         observer=Silence(),
         catalog=lambda: None,  # type: ignore[arg-type, return-value]
+        registry="here:1/cm",
     )
     crew = crew_of(client)
     for machine in machines:
@@ -174,6 +176,17 @@ def join(crew: Crew, machine: str, **identities: str) -> None:
     crew.names[address] = machine
     crew.facts[address] = facts(machine, **identities)
     crew.stations[address] = Station(address=address, name=machine, machine=machine, processors=1)
+
+
+def image_at(address: str = "") -> Image:
+    return Image(
+        engine=EngineKind.DOCKER,
+        reference="env:1",
+        lock_digest="a",
+        base_identity="build",
+        python_full="3.11.7",
+        address=address,
+    )
 
 
 def image_order() -> ImageOrder:
@@ -214,7 +227,7 @@ def test_an_environment_waits_for_a_worker_where_all_are_gone(tmp_path: Path, mo
         return False
 
     monkeypatch.setattr(cluster._stopping, "wait", wait)
-    image: Any = object()
+    image = image_at()
     client.answers = lambda function, _: Made(image=image, took_s=1.0) if function == "make_image" else "build"
     order = image_order()
     assert cluster.image(order) is image
@@ -222,6 +235,19 @@ def test_an_environment_waits_for_a_worker_where_all_are_gone(tmp_path: Path, mo
     crew.leave("tcp://late", counts=True)
     with pytest.raises(MachineError, match="has lost all its workers"):
         cluster.image(order)
+
+
+@pytest.mark.parametrize(("address", "known"), [("here:1/cm/env@1", True), ("there/env@1", False), ("", False)])
+def test_where_an_image_was_pushed_is_told_to_the_next_worker_unless_it_is_another_registry(
+    tmp_path: Path, address: str, known: bool
+) -> None:
+    client = AnsweringClient()
+    cluster, _ = opened(client, tmp_path, "one")
+    image = image_at(address)
+    client.answers = lambda function, _: image if function == "find_image" else "build"
+    lock: Any = type("L", (), {"python": "3.11", "digest": "a"})()
+    assert cluster.find(lock) is image
+    assert cluster._waits.addresses == ({"a": address} if known else {})
 
 
 def test_a_worker_that_goes_while_a_run_begins_is_not_waited_for(
@@ -259,7 +285,7 @@ def test_what_one_worker_lacks_or_has_wrong_ends_no_environment_that_another_one
     cluster, crew = opened(client, tmp_path)
     join(crew, "a-full", **{"3.11": "build"})
     join(crew, "without-index", **{"3.11": "build"})
-    image: Any = object()
+    image = image_at()
     sent: list[str] = []
 
     def send(address: str, _: object) -> bool:

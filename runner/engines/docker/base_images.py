@@ -12,6 +12,7 @@ import threading
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,7 +21,7 @@ from runner.engines.docker.daemon import disk_is_full, engine_errors, is_full
 from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from docker import DockerClient
 
@@ -111,6 +112,32 @@ def labels_of(client: DockerClient, tag: str) -> dict[str, str] | None:
             return None
 
 
+def told(transfer: Callable[[], Iterable[dict[str, Any]]], silence_s: float = SILENCE_S) -> list[dict[str, Any]]:
+    """All that the engine tells while it pulls or pushes; the SDK itself would wait for ever for more."""
+    lines: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            for line in transfer():
+                lines.put(line)
+            lines.put(None)
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            lines.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    said: list[dict[str, Any]] = []
+    while True:
+        try:
+            line = lines.get(timeout=silence_s)
+        except queue.Empty:
+            raise MachineError(f"the registry has given nothing for {silence_s:.0f} s") from None
+        if isinstance(line, Exception):
+            raise line
+        if line is None:
+            return said
+        said.append(line)
+
+
 class RegistryImages:
     """Official images, pulled by tag once and by digest from then on."""
 
@@ -176,36 +203,12 @@ class RegistryImages:
     def _pull(self, wanted: str, repository: str, tag: str) -> None:
         try:
             with engine_errors(f"pulling {wanted}"):
-                said = self._told(repository, tag)
+                pulling = partial(self._client.api.pull, repository, tag=tag, stream=True, decode=True)
+                said = told(pulling, self._silence_s)
         except MachineError as error:
             raise _not_pulled(wanted, str(error)) from error
         if failures := [line["error"] for line in said if "error" in line]:
             raise disk_is_full(f"pulling {wanted}") if is_full(failures[-1]) else _not_pulled(wanted, failures[-1])
-
-    def _told(self, repository: str, tag: str) -> list[dict[str, Any]]:
-        """All that the engine tells while it pulls; the SDK itself would wait for ever for more."""
-        lines: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
-
-        def read() -> None:
-            try:
-                for line in self._client.api.pull(repository, tag=tag, stream=True, decode=True):
-                    lines.put(line)
-                lines.put(None)
-            except Exception as error:  # noqa: BLE001 - raised where it is waited for
-                lines.put(error)
-
-        threading.Thread(target=read, daemon=True).start()
-        said: list[dict[str, Any]] = []
-        while True:
-            try:
-                line = lines.get(timeout=self._silence_s)
-            except queue.Empty:
-                raise MachineError(f"the registry has given nothing for {self._silence_s:.0f} s") from None
-            if isinstance(line, Exception):
-                raise line
-            if line is None:
-                return said
-            said.append(line)
 
     def _digest(self, image: str, repository: str) -> str:
         with engine_errors(f"looking at {image}"):

@@ -165,6 +165,17 @@ class DockerEngine:
         """
         return self._in_its_runtime(self._images.make(lock, wheelhouse, say, labels))
 
+    def push(self, image: Image, registry: str) -> Image:
+        """The image with an address below a registry's name, where other engines can pull it; it is pushed once.
+
+        Raises MachineError where the registry does not take it.
+        """
+        return self._images.push(image, registry)
+
+    def pull(self, lock: Lock, address: str, say: Callable[[str], None]) -> Image:
+        """The image of a lock by its digest. Raises MachineError where it is of another lock or base image."""
+        return self._in_its_runtime(self._images.pull(lock, address, say))
+
     def _in_its_runtime(self, image: Image) -> Image:
         return replace(image, base_identity=under_runtime(image.base_identity, self._runtime))
 

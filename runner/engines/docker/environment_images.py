@@ -12,14 +12,14 @@ import os
 import shutil
 import threading
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from runner.cache import cache_folder, locked
-from runner.engines.docker.base_images import FROM, IDENTITY, PREFIX, REPOSITORY, labels_of, recipe_folder
+from runner.cache import cache_folder, locked, write_whole
+from runner.engines.docker.base_images import FROM, IDENTITY, PREFIX, REPOSITORY, labels_of, recipe_folder, told
 from runner.engines.docker.buildkit import ImageBuild, forget_contexts, forget_steps
 from runner.engines.docker.container_uv import container_uv
 from runner.engines.docker.daemon import engine_errors
@@ -105,7 +105,59 @@ class EnvironmentImages:
             lock_digest=lock.digest,
             base_identity=labels[IDENTITY],
             python_full=labels[PYTHON],
+            address=note.read_text() if (note := self._note("pushed", tag)).exists() else "",
         )
+
+    def push(self, image: Image, registry: str) -> Image:
+        """Push an image, unless the registry has it: then its address says so."""
+        repository, name = f"{registry}/env", image.reference.rpartition(":")[2]
+        if image.address.startswith(f"{repository}@"):
+            return image
+        with self._alone(f"pushing {name}"), engine_errors(f"pushing {image.reference} to {registry}"):
+            self._client.api.tag(image.reference, repository, tag=name)
+            try:
+                said = told(partial(self._client.api.push, repository, tag=name, stream=True, decode=True))
+            finally:
+                self._remove(f"{repository}:{name}")
+        digests = [line["aux"]["Digest"] for line in said if "Digest" in line.get("aux", {})]
+        if not digests:
+            reason = next((line["error"] for line in reversed(said) if "error" in line), "it gives no digest")
+            raise MachineError(f"{image.reference} cannot be pushed to {registry}: {reason}")
+        return self._at(image, f"{repository}@{digests[-1]}")
+
+    def pull(self, lock: Lock, address: str, say: Callable[[str], None]) -> Image:
+        """Have the image of a lock that another engine pushed.
+
+        Raises MachineError where it can't be pulled, or is not of this lock and this engine's own base image.
+        """
+        repository, _, digest = address.partition("@")
+        say(f"pulling {address}")
+        with self._alone(f"environment {lock.digest}"):
+            with engine_errors(f"pulling {address}"):
+                said = told(partial(self._client.api.pull, repository, tag=digest, stream=True, decode=True))
+            labels = labels_of(self._client, address)
+            if labels is None:
+                reason = next((line["error"] for line in reversed(said) if "error" in line), "it did not come")
+                raise MachineError(f"{address} cannot be pulled: {reason}")
+            try:
+                identity = self._bases.identity(lock.python)
+                if (labels.get(LOCK_DIGEST), labels.get(IDENTITY)) != (lock.digest, identity):
+                    raise MachineError(f"{address} is of another lock or base image than {lock.environment.name}")
+                tag = self._name("env", lock.digest[:12], labels[IDENTITY])
+                with engine_errors(f"naming {address}"):
+                    self._client.images.get(address).tag(*tag.rsplit(":", 1))
+            finally:
+                self._remove(address)  # the name alone, where it has our own now
+            image = self.find(lock)
+        if image is None:
+            raise MachineError(f"{address} is gone again")
+        return self._at(image, address)
+
+    def _at(self, image: Image, address: str) -> Image:
+        note = self._note("pushed", image.reference)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(note, address.encode())
+        return replace(image, address=address)
 
     def make(self, lock: Lock, wheelhouse: Wheelhouse, say: Callable[[str], None], labels: Mapping[str, str]) -> Image:
         """Make the image of a lock, or find it made; `labels` are further ones.
@@ -139,7 +191,7 @@ class EnvironmentImages:
 
     def touch(self, tag: str) -> None:
         """Note that an image is used now."""
-        note = self._use_note(tag)
+        note = self._note("used", tag)
         note.parent.mkdir(parents=True, exist_ok=True)
         note.touch()
 
@@ -167,7 +219,8 @@ class EnvironmentImages:
         below = (labels_of(self._client, tag) or {}).get(FROM)
         if not self._remove(tag):
             return False
-        self._use_note(tag).unlink(missing_ok=True)
+        for kind in ("used", "pushed"):
+            self._note(kind, tag).unlink(missing_ok=True)
         while below and not any(labels.get(FROM) == below for _, labels, _, _ in self._ours()):
             tag, below = below, (labels_of(self._client, below) or {}).get(FROM)
             self._remove(tag)
@@ -204,12 +257,13 @@ class EnvironmentImages:
 
     def _last_used(self, tag: str) -> datetime:
         try:
-            return datetime.fromtimestamp(self._use_note(tag).stat().st_mtime, UTC)
+            return datetime.fromtimestamp(self._note("used", tag).stat().st_mtime, UTC)
         except FileNotFoundError:
             return datetime.fromtimestamp(0, UTC)
 
-    def _use_note(self, tag: str) -> Path:
-        return cache_folder() / "docker" / "used" / tag.rpartition(":")[2]
+    @staticmethod
+    def _note(kind: str, tag: str) -> Path:
+        return cache_folder() / "docker" / kind / tag.rpartition(":")[2]
 
     def _find_interpreter(self, python: str, identity: str) -> InterpreterImage | None:
         tag = self._name("interpreter", python, identity)

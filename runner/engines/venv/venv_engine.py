@@ -173,6 +173,13 @@ class VenvEngine:
         ]
         return tuple(sorted(stored, key=lambda image: image.last_used))
 
+    def push(self, image: Image, registry: str) -> Image:  # noqa: ARG002 - the protocol's
+        """Leave it: an environment is a folder of this machine."""
+        return image
+
+    def pull(self, lock: Lock, address: str, say: Callable[[str], None]) -> None:
+        """None: as above."""
+
     def recipe(self, lock: Lock, catalog: Catalog) -> str:  # noqa: ARG002 - the engine's signature
         """Refuse: there are no images here."""
         raise UsageError("A Dockerfile makes an image, and the venv engine makes none: use --engine docker.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -92,11 +93,18 @@ class Cluster:
         catalog: Callable[[], Catalog],
         undated: Callable[[str], bool] | None = None,
         indexes: tuple[str, ...] = (),
+        registry: str = "",
     ) -> None:
         """Connect to nothing yet; `where` is the address of a scheduler, or a client of one."""
         self._where, self._workplace, self._observer, self._catalog = where, workplace, observer, catalog
         self._terms = Terms(
-            run=secrets.token_hex(8), engine=engine, base=base, runtime=runtime, undated=undated, indexes=indexes
+            run=secrets.token_hex(8),
+            engine=engine,
+            base=base,
+            runtime=runtime,
+            undated=undated,
+            indexes=indexes,
+            registry=registry,
         )
         self._waits = Waits()
         self._pythons: tuple[str, ...] = ()
@@ -146,6 +154,7 @@ class Cluster:
         while losses < _ATTEMPTS:
             self._await_anybody()
             station = self._place(digest)
+            order = replace(order, address=self._waits.addresses.get(digest, ""))
             address, machine = station.address, station.machine
             with self._guard:
                 self._waits.making[machine] = self._waits.making.get(machine, 0) + 1
@@ -161,6 +170,7 @@ class Cluster:
                     self._waits.making[machine] -= 1
                 self._steward.look()
             with self._guard:
+                self._learn_address(made.image)
                 self._waits.made.setdefault(digest, set()).add(machine)
                 self._waits.make_s[digest] = max(made.took_s, self._waits.make_s.get(digest, 0.0))
             return made.image
@@ -278,7 +288,13 @@ class Cluster:
                 machines = {one.machine for address in found if (one := self._crew.stations.get(address))}
                 self._waits.made.setdefault(lock.digest, set()).update(machines)
                 self._found[lock.digest] = next(iter(found.values()), None)
+                for image in found.values():
+                    self._learn_address(image)
             return self._found[lock.digest]
+
+    def _learn_address(self, image: Image) -> None:
+        if self._terms.registry and image.address.startswith(f"{self._terms.registry}/"):
+            self._waits.addresses[image.lock_digest] = image.address
 
     # -- beginning and end -------------------------------------------------------------------------------------------
 

@@ -97,6 +97,14 @@ class ClusterEngine:
         """Refuse."""
         raise _refused(lock, catalog)
 
+    def push(self, image: Image, registry: str) -> NoReturn:
+        """Refuse."""
+        raise _refused(image, registry)
+
+    def pull(self, lock: Lock, address: str, say: Callable[[str], None]) -> NoReturn:
+        """Refuse."""
+        raise _refused(lock, address, say)
+
     def disk(self, folder: JobFolder, limit_bytes: int) -> AbstractContextManager[object]:  # noqa: ARG002
         """Give none here."""
         return contextlib.nullcontext()

@@ -31,6 +31,8 @@ class Terms:
     runtime: str = ""
     undated: Callable[[str], bool] | None = None
     indexes: tuple[str, ...] = ()
+    registry: str = ""
+    """The registry that images are pushed to by their first makers; empty: none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,8 @@ class Errand:
     processors: int
     gpus: int = 0
     trials_per_gpu: int = 1
+    address: str = ""
+    """The registry's name and digest of its environment's image; empty where nobody pushed that."""
 
 
 @dataclass(frozen=True, kw_only=True)

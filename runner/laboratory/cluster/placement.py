@@ -81,6 +81,8 @@ class Waits:
 
     made: dict[str, set[str]] = field(default_factory=dict)
     """The machines that have an environment, by its lock's digest."""
+    addresses: dict[str, str] = field(default_factory=dict)
+    """The address in a registry of an environment's image, by its lock's digest."""
     making: dict[str, int] = field(default_factory=dict)
     """The number of environments that a machine makes now."""
     make_s: dict[str, float] = field(default_factory=dict)

@@ -230,6 +230,7 @@ class Steward:
             processors=min(one.needs.processors, station.processors),
             gpus=one.needs.gpus,
             trials_per_gpu=one.needs.trials_per_gpu,
+            address=self._waits.addresses.get(setting.lock.digest, ""),
         )
         packed = pickle.dumps(errand)  # here, where nobody changes it meanwhile
         one.begun(station.name)

@@ -138,10 +138,19 @@ class WorkerBench:
                 self._images[digest] = self.bench.image(order)
         return self._images[digest]
 
+    def pushed(self, image: Image) -> Image:
+        """The image where other workers can pull it, if there is such a place."""
+        if self._terms.registry:
+            try:
+                return self.equipment.engine.push(image, self._terms.registry)
+            except MachineError as error:
+                self.equipment.observer.note(f"{self._worker.name}: {error} Other workers make it themselves.")
+        return image
+
     def run(self, errand: Errand) -> Finished:
         """Run a trial; its artifacts stay here until home has them."""
         setting = errand.trial.setting
-        image = self.image(ImageOrder(lock=setting.lock))
+        image = self.image(ImageOrder(lock=setting.lock, address=errand.address))
         if (image.engine, image.base_identity) != (setting.engine, setting.base_identity):
             raise MachineError(
                 f"it has {image.engine.value} with {image.base_identity}, and the trial is to run under"
@@ -270,7 +279,7 @@ def make_image(terms: Terms, order: ImageOrder) -> Made | Refusal:
 
     def made(bench: WorkerBench) -> Made:
         begun = time.monotonic()
-        return Made(image=bench.image(order), took_s=time.monotonic() - begun)
+        return Made(image=bench.pushed(bench.image(order)), took_s=time.monotonic() - begun)
 
     return errand(terms, made)
 
