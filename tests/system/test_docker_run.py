@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tiny_lock import LIMITS, containers_of, containers_with, ended, job_of
+from waiting import until
 
 import docker
 from runner.engines.docker.container import OWNER, ContainerJob
@@ -28,9 +29,9 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(tmp_path: Path, docker_engine: DockerEngine) -> Iterator[None]:
-    """After each test: no container of its job is there."""
+    """After each test: no container of its job stays."""
     yield
-    assert containers_of(f"test-{tmp_path.name}") == []
+    until(lambda: not containers_of(f"test-{tmp_path.name}"), "the end of the job's container")
 
 
 def test_the_container_is_a_prison(docker_engine: DockerEngine, docker_image: Image, tmp_path: Path) -> None:

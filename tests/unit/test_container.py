@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import replace
+from threading import Event
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runner.engines.docker import container
 from runner.engines.docker.base_images import seccomp_profile
-from runner.engines.docker.container import LAYOUT, settings
+from runner.engines.docker.container import LAYOUT, run_job, settings
 from runner.engines.docker.mounted_files import MountedFiles
 from runner.engines.job_limits import Seen
-from runner.engines.protocol import Cut, Job, JobFolder, Limits, Mount
+from runner.engines.protocol import Cut, Ending, Job, JobFolder, Limits, Mount
 from runner.engines.world import world_of
 from runner.errors import MachineError
 
@@ -141,3 +144,32 @@ def test_data_that_trials_may_not_read_is_the_machines_trouble_and_not_the_scrip
         MountedFiles().prepare(closed, world_of(closed, LAYOUT))
     (folder / "train.csv").chmod(0o644)
     MountedFiles().prepare(closed, world_of(closed, LAYOUT))
+
+
+@pytest.mark.parametrize(
+    ("are_here", "fails", "expected"), [(True, False, "let go"), (False, False, "removed"), (True, True, "removed")]
+)
+def test_a_container_that_ended_goes_beside_what_comes_next_unless_its_volumes_or_its_job_must_go_first(
+    job: Job, monkeypatch: pytest.MonkeyPatch, *, are_here: bool, fails: bool, expected: str
+) -> None:
+    gone: list[str] = []
+    client: Any = SimpleNamespace()
+    files: Any = SimpleNamespace(are_here=are_here, prepare=lambda *_: "1:1", given=lambda *_: nullcontext([]))
+    ending: Any = SimpleNamespace()
+
+    def beside(_: object) -> None:
+        gone.append("let go")
+
+    def ended(*_: object) -> Ending:
+        if fails:
+            raise MachineError("the log could not be written")
+        return ending
+
+    monkeypatch.setattr(container, "_create", lambda *_: None)
+    monkeypatch.setattr(container, "_ended", ended)
+    monkeypatch.setattr(container, "remove", lambda _: gone.append("removed"))
+    image: Any = SimpleNamespace(reference="image")
+    raised = pytest.raises(MachineError) if fails else nullcontext()
+    with raised:
+        assert run_job(client, image, job, files=files, owner="me", interrupted=Event(), let_go=beside) is ending
+    assert gone == [expected]

@@ -50,12 +50,13 @@ def test_a_runner_that_ended_a_container_itself_is_nobody_else() -> None:
 @pytest.mark.parametrize(
     ("code", "oom", "actions", "waited_s", "expected"),
     [
-        (0, False, (), 0.1, False),
+        (0, False, (), 0.02, False),
+        (143, False, (), 0.1, False),
         (137, False, (), 2.0, False),
         (137, False, ("oom",), 2.0, True),
         (137, True, (), 0.1, True),
-        (1, False, ("oom",), 0.1, False),
-        (0, True, ("oom",), 0.1, True),
+        (1, False, ("oom",), 0.02, False),
+        (0, True, ("oom",), 0.02, True),
     ],
 )
 def test_memory_that_ran_out_may_be_told_a_moment_later(

@@ -13,7 +13,7 @@ import requests
 from docker.errors import APIError
 
 from runner.engines.docker.daemon import await_answer, command_variables, connect, engine_errors, engine_host
-from runner.errors import EngineLostError, MachineError, NoEngineError, UsageError
+from runner.errors import EngineFullError, EngineLostError, MachineError, NoEngineError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def api_error(status: int, explanation: str) -> APIError:
     [
         (
             api_error(500, "write /x: no space left on device"),
-            MachineError,
+            EngineFullError,
             r"disk of the Docker engine is full.*clean",
         ),
         (api_error(500, "oops"), EngineLostError, "The Docker engine failed while running it: oops"),

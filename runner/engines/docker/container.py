@@ -27,7 +27,7 @@ from runner.engines.world import Layout, world_of
 from runner.errors import EngineLostError, MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from contextlib import ExitStack
 
     from docker.models.containers import Container
@@ -76,8 +76,11 @@ def run_job(
     owner: str,
     interrupted: threading.Event,
     runtime: str = "",
+    let_go: Callable[[Container], object] | None = None,
 ) -> Ending:
     """Run one job to its end, under a runtime of the engine or its default one, and remove its container.
+
+    `let_go` removes one that has ended, while the next trial begins: not where its volumes must go first.
 
     Raises EngineLostError where the engine failed, MachineError where a disk is full or the image is gone.
     """
@@ -88,21 +91,30 @@ def run_job(
     marks = {OWNER: owner, TRIAL: job.key}
     with files.given(image.reference, world, marks) as mounts:
         given = settings(job, world, user=user, owner=owner, mounts=mounts, runtime=runtime)
-        return _run(_create(client, image, given), client, job, files, interrupted)
+        container = _create(client, image, given)
+        try:
+            ending = _ended(container, client, job, files, interrupted)
+        except BaseException:
+            remove(container)
+            raise
+        if let_go and files.are_here:
+            let_go(container)
+        else:
+            remove(container)
+        return ending
 
 
-def _run(container: Container, client: DockerClient, job: Job, files: JobFiles, interrupted: threading.Event) -> Ending:
-    try:
-        with LogFile(job.folder.log, job.limits.log_bytes) as log:
-            trial = ContainerJob(container, log, job, files)
-            seen = watch(job, trial, interrupted)
-            state = trial.end(seen.cut, job.limits.grace_s)
-            state = look_into(client, container, state, is_ours=trial.is_killed)
-            truncated = log.truncated
-        if seen.cut is not Cut.INTERRUPTED and not files.bring(container, job):
-            seen = replace(seen, cut=seen.cut or Cut.DISK)
-    finally:
-        remove(container)
+def _ended(
+    container: Container, client: DockerClient, job: Job, files: JobFiles, interrupted: threading.Event
+) -> Ending:
+    with LogFile(job.folder.log, job.limits.log_bytes) as log:
+        trial = ContainerJob(container, log, job, files)
+        seen = watch(job, trial, interrupted)
+        state = trial.end(seen.cut, job.limits.grace_s)
+        state = look_into(client, container, state, is_ours=trial.is_killed)
+        truncated = log.truncated
+    if seen.cut is not Cut.INTERRUPTED and not files.bring(container, job):
+        seen = replace(seen, cut=seen.cut or Cut.DISK)
     return _ending(state, seen, truncated=truncated)
 
 
@@ -184,6 +196,8 @@ class ContainerJob:
         self._log = log
         self._log_error: OSError | None = None
         self._lost: MachineError | None = None
+        self._end: dict[str, Any] | None = None
+        """The engine's view of the container's end, once it has ended."""
         self.is_killed = False
         """True where this runner ended it."""
         with engine_errors("starting a trial"):
@@ -199,13 +213,14 @@ class ContainerJob:
         self._output.join(wait_s)
         if self._lost is not None:
             raise self._lost
-        while not self._output.is_alive():
-            if not self._inspect()["Running"]:
-                return True
+        while self._end is None and not self._output.is_alive():
+            if not (state := self._inspect())["Running"]:
+                self._end = state
+                break
             if time.monotonic() >= deadline:
                 break
             time.sleep(_STATE_POLL_S)
-        return False
+        return self._end is not None
 
     def memory_bytes(self) -> int | None:
         """Read what the container's processes hold from its control group; None where the engine is elsewhere.
@@ -244,11 +259,12 @@ class ContainerJob:
             self.ended(grace_s)
         if not self.ended(0.0):
             self._kill("SIGKILL")
-            if not self.ended(_KILL_S):
-                raise EngineLostError(f"The Docker engine does not end container {self._container.short_id}.")
+            self.ended(_KILL_S)
+        if self._end is None:
+            raise EngineLostError(f"The Docker engine does not end container {self._container.short_id}.")
         if self._log_error is not None:
             raise MachineError(f"The log of a trial could not be written: {self._log_error}.")
-        return self._inspect()
+        return self._end
 
     def _inspect(self) -> dict[str, Any]:
         import docker.errors  # noqa: PLC0415 - imported by now

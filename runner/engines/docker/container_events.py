@@ -25,7 +25,9 @@ _OUT_OF_MEMORY_S = 2.0
 _KILL = "kill"
 _ACTIONS = (_KILL, "pause", "restart", "update")
 """What somebody may tell an engine to do to a container; `docker stop` and `docker rm --force` are kills."""
-_MOMENT_S = 0.1
+_MOMENT_S, _NO_MOMENT_S = 0.1, 0.02
+"""The engine may tell of a kill just after the end that it brought. A script that answers a signal with a code of its
+own takes longer for that than the engine for the telling."""
 
 
 def look_into(client: DockerClient, container: Container, state: dict[str, Any], *, is_ours: bool) -> dict[str, Any]:
@@ -35,7 +37,8 @@ def look_into(client: DockerClient, container: Container, state: dict[str, Any],
     """
     sudden = state["ExitCode"] == KILLED and not state["OOMKilled"] and not is_ours
     ended = datetime.fromisoformat(state["FinishedAt"]).timestamp()  # by the engine's clock
-    told = _told(client, container, until=ended + (_OUT_OF_MEMORY_S if sudden else _MOMENT_S))
+    by_signal = _MOMENT_S if state["ExitCode"] > 128 else _NO_MOMENT_S  # so a shell tells of signals
+    told = _told(client, container, until=ended + (_OUT_OF_MEMORY_S if sudden else by_signal))
     if others := [action for action in _ACTIONS if action in told and not (action == _KILL and is_ours)]:
         raise EngineLostError(
             f"Somebody outside of this run acted on a trial's container (the engine was told: {', '.join(others)}):"

@@ -67,7 +67,8 @@ def connect() -> DockerClient:
     named = os.environ.get("DOCKER_CONTEXT")
     if named and not os.environ.get("DOCKER_HOST") and _context() is None:
         raise UsageError(f"DOCKER_CONTEXT is {named!r}, and there is no such context (`docker context ls` lists them).")
-    timeout_s = CONNECT_S if host.startswith(("unix://", "npipe://")) else FAR_CONNECT_S
+    is_near = host.startswith(("unix://", "npipe://"))
+    timeout_s = CONNECT_S if is_near else FAR_CONNECT_S
     if host.startswith("ssh://"):
         raise NoEngineError(
             f"The engine at {host} is reached by a socket that ssh forwards, not by its address.\nKeep `ssh -N -L"
@@ -85,6 +86,8 @@ def connect() -> DockerClient:
         reason, remedy = _why_silent(str(error), host, timeout_s)
         raise NoEngineError(f"No Docker engine answers at {host}: {reason}\n{remedy}") from None
     client.api.timeout = REQUEST_S
+    if is_near:
+        client.api.trust_env = False  # no proxy leads to a socket of this machine, and each request would look for one
     return client
 
 

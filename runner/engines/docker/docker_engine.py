@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 
 BASES = ("registry", "offline")
+_REMOVALS = 4
+"""So many containers that ended are removed at once, while the next trials begin."""
 
 
 class DockerEngine:
@@ -76,6 +79,7 @@ class DockerEngine:
         self._mounted, self._copied = MountedFiles(), CopiedFiles(client, {OWNER: self._owner})
         self._files: dict[Path, JobFiles] = {}
         self._until_close = contextlib.ExitStack()
+        self._removals = ThreadPoolExecutor(_REMOVALS, "removal")
 
     @classmethod
     def connect(cls, base: str, *, runtime: str = "", patience_s: float = RESTART_S) -> DockerEngine:
@@ -214,7 +218,7 @@ class DockerEngine:
         return True
 
     def run(self, image: Image, job: Job) -> Ending:
-        """Run one job to its end, in a container of its own that is gone afterwards.
+        """Run one job to its end, in a container of its own, which goes while the next one begins.
 
         Raises EngineLostError where the engine failed and answers again, MachineError where it does not, where a disk
         is full or the image is gone.
@@ -229,6 +233,7 @@ class DockerEngine:
                 owner=self._owner,
                 interrupted=self._interrupted,
                 runtime=self._runtime,
+                let_go=lambda container: self._removals.submit(remove, container),
             )
             return ending if ending.cut is Cut.INTERRUPTED else replace(ending, processor=self._processor(image))
         except EngineLostError:
@@ -306,6 +311,7 @@ class DockerEngine:
 
     def close(self) -> None:
         """Close the connections, and drop what the engine keeps of our builds."""
+        self._removals.shutdown()
         self._until_close.close()
         self._copied.close()
         self._images.forget_contexts()
