@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from runner.environments.lock import Lock
 from runner.errors import BuildFailedError, RunnerError, StoppedError
 from runner.laboratory.executor import TrialOrder
+from runner.laboratory.records import FOR_NOW
 from runner.laboratory.request import Answer
 from runner.plurals import counted
 from runner.trials.record import Record
@@ -304,8 +305,8 @@ class Dispatch:
         record = obstacle.record(key, cell=request.cell.id, engine=engine.kind.value, lock=environment.name)
         lock = self.environments.locked(environment)
         passing = obstacle.passing or (lock is not None and not engine.known_identity(lock.python))
-        # what is missing now may be there next time: a run looks for the key without the ending
-        self.equipment.store.put(record.model_copy(update={"key": f"{record.key}-now"}) if passing else record)
+        record = record.model_copy(update={"key": f"{key}{FOR_NOW}", "passing": True} if passing else {})
+        self.equipment.store.put(record)
         return record
 
     # -- trials ------------------------------------------------------------------------------------------------------

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from runner.trials.record import Record
     from runner.trials.trial import Setting
 
+FOR_NOW = "-now"
+"""The end of the key of a record that says why a cell can't run for now: a run looks for the key without it."""
+
 
 class Records:
     """Finds what is stored of cells, and forgets it when asked."""
@@ -143,11 +146,13 @@ class Records:
                 metrics = setting.experiment.metrics
                 read = {seed: self.read(record, metrics) for seed, record in records.items()}
                 return Known(cell=cell, setting=setting, records=read)
+        put_off = False
         if stored:
             engine = stored.engine.value if stored.engine else None
             record = self._equipment.store.blocked(environment.name, cell.id.values, engine)
         else:
             key = self.blocked_key(environment, cell)
             record = self._equipment.store.get([key]).get(key)
+            put_off = record is None and bool(self._equipment.store.get([f"{key}{FOR_NOW}"]))
         first = next((setting for setting, _ in found), None)
-        return Known(cell=cell, setting=first, records={} if record is None else {0: record})
+        return Known(cell=cell, setting=first, records={} if record is None else {0: record}, put_off=put_off)

@@ -99,3 +99,5 @@ class Known:
     """None while the cell's environment is not known to be runnable."""
     records: Mapping[int, Record] = field(default_factory=dict)
     """The finished trials by seed; under seed 0 also the record that says why none can run."""
+    put_off: bool = False
+    """True where a run could not make the environment, for a reason that may be over by now."""

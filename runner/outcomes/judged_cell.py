@@ -18,7 +18,16 @@ from runner.outcomes.observation import fault
 from runner.outcomes.outcome import NOT_RUN, UNDECIDED, Leaning, Outcome, OutcomeKind
 from runner.outcomes.reported_metric import reported
 from runner.outcomes.significance import clopper_pearson
-from runner.outcomes.tally import ENOUGH_RUNS, LEFT_OUT, NOTHING_RAN, SEED_INSENSITIVE, Tally, tally, wanted_beyond
+from runner.outcomes.tally import (
+    ENOUGH_RUNS,
+    LEFT_OUT,
+    NOT_NOW,
+    NOTHING_RAN,
+    SEED_INSENSITIVE,
+    Tally,
+    tally,
+    wanted_beyond,
+)
 from runner.outcomes.verdict import Label, Standing, standing
 
 if TYPE_CHECKING:
@@ -104,6 +113,16 @@ class JudgedCell:
     def is_left_out(self) -> bool:
         """True where it was not among the few that were chosen to run."""
         return LEFT_OUT in self.flags
+
+    @property
+    def is_unknown(self) -> bool:
+        """True where it was to run and nothing tells yet what it comes to: nothing ran, or nothing could for now."""
+        return not self.is_left_out and (NOT_NOW in self.flags or not self.trials)
+
+    @property
+    def known_kind(self) -> OutcomeKind:
+        """The kind, undecided while it is unknown: what can't run for now is no cell that can't run."""
+        return OutcomeKind.UNDECIDED if self.is_unknown else self.kind
 
     @property
     def labels(self) -> tuple[tuple[Label, int], ...]:

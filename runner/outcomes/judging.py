@@ -14,6 +14,7 @@ from runner.outcomes.fingerprint import message_told, raised_at_import, signal_n
 from runner.outcomes.fits import adversaries, companions, judged_fit, unconverged
 from runner.outcomes.judge import JudgingTerms, judge
 from runner.outcomes.reported_metric import ReportedMetric, has_finite_weights, is_of_before, reported, trainings
+from runner.outcomes.tally import NOT_NOW
 from runner.outcomes.verdict import Basis, Label, Reference, Verdict
 from runner.trials.record import PRINTED_PHASE, kind_of
 
@@ -297,6 +298,7 @@ def _without_trial(record: Record) -> Verdict:
         label=Label.UNRESOLVABLE if record.unresolvable else label,
         basis=Basis.PROCESS,
         reason=record.message or "no reason was given",
+        flags=(NOT_NOW,) if record.passing else (),
     )
 
 

@@ -219,7 +219,7 @@ class SparseMatrix:
         """A cell between the nearest two of every group of cells whose difference no known change explains.
 
         A group has the axes along which they differ and the kinds. Those that differ along fewest axes are looked at
-        first: cells that agree in all else lie in one place of an index, and only these are held against each other.
+        first: those that agree in all else lie in one place of an index, and are held against each other.
         """
         refuted = {border: self._refuted(border, pairs, known) for border, pairs in borders.items()}
         sides = {point: _sides(point, kind, refuted, self._is_ordered) for point, kind in known.items()}
@@ -370,7 +370,7 @@ def _sets_apart(known: Known) -> list[tuple[int, ...]]:
     return sorted(found, key=lambda apart: (len(apart), apart))
 
 
-_MOST_TOLD = 12
+_MOST_TOLD, _MOST_NAMED = 12, 3
 
 
 def sparse_sentences(ways: int, base: str, cells: Sequence[JudgedCell]) -> tuple[str, ...]:
@@ -381,10 +381,18 @@ def sparse_sentences(ways: int, base: str, cells: Sequence[JudgedCell]) -> tuple
     few = f"{len(cells) - missing} of {counted(len(cells), 'cell')} were chosen to run"
     how = f"any {ways} values of different axes meet in one of them, more were added where outcomes differ"
     matrix = SparseMatrix([cell.id for cell in cells], base, ways)
-    kinds = {cell.id: cell.kind for cell in cells if not cell.is_left_out}
+    kinds = {cell.id: cell.known_kind for cell in cells if not cell.is_left_out}
     found = [f"{change}{_but(values)}." for change, values in matrix.changes(kinds).items()]
     more = [f"{len(found) - _MOST_TOLD} more changes are there."] if len(found) > _MOST_TOLD else []
-    return (f"{few}: {how}; {missing} were not run.", *found[:_MOST_TOLD], *more)
+    return (f"{few}: {how}; {missing} were not run.", *found[:_MOST_TOLD], *more, *_unknown(cells))
+
+
+def _unknown(cells: Sequence[JudgedCell]) -> Iterator[str]:
+    names = [str(cell.id) for cell in cells if cell.is_unknown]
+    if names:
+        named = "; ".join([*names[:_MOST_NAMED], "…"][: len(names)])
+        few = f"{counted(len(names), 'chosen cell')} could not be run yet ({named})"
+        yield f"{few}: changes beside them stay unknown, the next run tries them again."
 
 
 def _but(values: Sequence[str]) -> str:

@@ -27,6 +27,8 @@ SEED_INSENSITIVE = "seed-insensitive"
 """The flag of a cell that was decided by copies of one trial."""
 LEFT_OUT = "left-out"
 """The flag of a cell that was not among the few that were chosen to run."""
+NOT_NOW = "not-now"
+"""The flag of a cell of which no trial could run, for a reason that may be over at the next run."""
 RETRIES = 2
 """The number of trials that are replaced because they do not count."""
 

@@ -61,6 +61,8 @@ class Progress:
     """Reads a record again; None: all are kept."""
     stored: Mapping[int, Trial] = field(default_factory=dict)
     """The finished trials by seed; under seed 0 also the record that says why none can run."""
+    put_off: bool = False
+    """True where the last run could not make the environment, for a reason that may be over by now."""
     first_seed: int = 0
     trials: dict[int, Trial] = field(default_factory=dict)
     """Those that the outcome rests on: more may be stored, which were run once under another `seeds:`."""
@@ -71,7 +73,7 @@ class Progress:
     @classmethod
     def of(cls, known: Known, matrix: Matrix, read: Read | None = None) -> Progress:
         """The progress of a cell of which nothing counts yet."""
-        made = cls(cell=known.cell, matrix=matrix, setting=known.setting, read=read)
+        made = cls(cell=known.cell, matrix=matrix, setting=known.setting, read=read, put_off=known.put_off)
         return made.with_stored(known.records)
 
     def with_stored(self, records: Mapping[int, Record], first_seed: int = 0) -> Progress:
@@ -195,9 +197,11 @@ class Ledger:
         )
         for one in self._progress.values():
             one.recall_all()
-        while not self.undecided:
+        while not any(one.wanted and not one.put_off for one in self.selected):
             if self._has_grown():
                 continue
+            if self.undecided:
+                break
             found = [one.recall(more) for one, more in self._next_round()]
             if not any(found):
                 break
@@ -236,10 +240,10 @@ class Ledger:
         )
 
     def _has_grown(self) -> bool:
-        """Take in the cells that a sparse matrix needs next, where all that it has are decided by their own trials."""
+        """Take in the cells that a sparse matrix needs next, where all that can run are decided by their own trials."""
         if self._growth is None:
             return False
-        kinds = {cell.id: cell.kind for cell in self.judged().cells}
+        kinds = {cell.id: cell.known_kind for cell in self.judged().cells}
         new = self._growth.further(kinds)
         for one in new:
             one.recall_all()

@@ -310,6 +310,8 @@ class Record(_Frozen):
     """What of the project it lacked."""
     unresolvable: bool = False
     """No set of releases satisfies the cell; `message` has the resolver's reason."""
+    passing: bool = False
+    """Why there was no trial is no property of the cell, and may be over by now: the network, the disk."""
     message: str | None = None
     """Why there was no trial: the resolver's or the builder's words."""
     epochs: Epochs = ()

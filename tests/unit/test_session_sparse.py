@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from fake_engine import FakeEngine, world_of, write_matrix
 
-from runner.errors import UsageError
+from runner.errors import BuildFailedError, UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.outcomes.earlier import against
 from runner.outcomes.outcome import NOT_RUN, OutcomeKind
@@ -223,6 +223,33 @@ def test_where_no_chosen_cell_is_good_the_run_is_not_green(matrix: Matrix) -> No
         results = session.run()
     assert results.complaint.startswith("No cell is good")
     assert results.exit_code == 1
+
+
+def test_where_an_environment_can_not_be_made_now_it_goes_on_elsewhere_and_says_what_stays_unknown(
+    matrix: Matrix,
+) -> None:
+    with open_session(matrix, world=world_of(FakeEngine(losses=losses))) as session:
+        name = next(group.environment.name for group in session.groups if "1.8.0" in group.environment.name)
+    away = {name: BuildFailedError("install", "no route to the index", passing=True)}
+    engine = FakeEngine(losses=losses, broken=away)
+    with open_session(matrix, world=world_of(engine)) as session:
+        first = session.sparse.first if session.sparse else ()
+        results, looked = session.run(), session.results()
+    ran = {cell for cell, _ in engine.ran}
+    assert len(ran) > len(first)
+    unknown = {str(one.id) for one in results.outcomes if one.is_unknown}
+    assert unknown
+    assert all("six=1.8.0" in cell for cell in unknown)
+    for found in (results, looked):
+        assert [line.split(":")[0] for line in found.sentences[1:-1]] == ["six 1.11.0 to 1.12.0", "script a.py to b.py"]
+        assert found.sentences[-1].startswith(f"{len(unknown)} chosen cells could not be run yet (six=1.8.0")
+        assert {str(one.id) for one in found.outcomes if not one.is_left_out} == ran | unknown
+    mended = FakeEngine(losses=losses)
+    with open_session(matrix, world=world_of(mended)) as session:
+        again = session.run()
+    assert unknown <= {cell for cell, _ in mended.ran}
+    assert not {cell for cell, _ in mended.ran} & ran
+    assert not any(one.is_unknown for one in again.outcomes)
 
 
 def test_it_is_run_in_one_part(matrix: Matrix) -> None:
