@@ -329,14 +329,14 @@ class PastRun(_Frozen):
     cells: dict[str, PastCell | None]
     """The cells as it knew them, by their ids: of those that the run before knew otherwise; None: the cell is no
     more."""
+    left_out: tuple[str, ...] = ()
+    """The cells that it did not choose to run, of those that the run after it has."""
 
 
 class Result(_Frozen):
     """The result of one matrix."""
 
-    schema_version: Annotated[Literal[2], BeforeValidator(lambda version: 2 if version == 1 else version)] = (
-        SCHEMA_VERSION
-    )
+    schema_version: Annotated[Literal[2], BeforeValidator(lambda old: 2 if old == 1 else old)] = SCHEMA_VERSION
     runner_version: str
     made_at: str
     """ISO 8601, UTC."""

@@ -40,7 +40,9 @@ def feed(report: Result) -> str:
     ET.SubElement(root, "link", {"rel": "self", "type": "application/atom+xml", "href": "feed.xml"})
     names = {cell.id: cell_name(cell) for cell in report.cells}
     for made_at, found in reversed(turns(report)):
-        _entry(root, uuid.uuid5(name, made_at).urn, made_at, found, names)
+        own = [turn for turn in found if turn.news is not News.CHOSEN]  # more was run: no news of the script
+        if own or not found:
+            _entry(root, uuid.uuid5(name, made_at).urn, made_at, own, names)
     if not report.history:
         _entry(root, uuid.uuid5(name, "first").urn, report.made_at, [], names, first=f"{summary(report)}.")
     ET.indent(root)

@@ -40,6 +40,8 @@ class News(StrEnum):
     FASTER = "faster"
     STILL_FAILING = "still failing"
     ADDED = "new in the matrix"
+    CHOSEN = "run for the first time"
+    """It was in the matrix before, and not among the cells that were chosen to run."""
     SAME = "as before"
     GONE = "no longer in the matrix"
 
@@ -77,7 +79,10 @@ def continued(report: Result, previous: Result | None) -> Result:
     if not _changes(last, state_of(report)):
         return report.model_copy(update={"history": previous.history})
     runs = [*states(previous.history), (previous.made_at, last)]
-    return report.model_copy(update={"history": tuple(_stored(runs[-MOST_RUNS:]))})
+    now = state_of(report)
+    left_out = {run.made_at: run.left_out for run in previous.history}
+    left_out[previous.made_at] = tuple(cell.id for cell in previous.cells if LEFT_OUT in cell.flags and cell.id in now)
+    return report.model_copy(update={"history": tuple(_stored(runs[-MOST_RUNS:], left_out))})
 
 
 def states(history: Sequence[PastRun]) -> list[tuple[str, State]]:
@@ -106,8 +111,9 @@ def news_of(report: Result) -> list[CellNews]:
     if not report.history:
         return []
     _, last = states(report.history)[-1]
+    chosen = frozenset(report.history[-1].left_out)
     known = [(last.get(cell.id), cell) for cell in report.cells if LEFT_OUT not in cell.flags]
-    return [CellNews(cell=cell, before=before, news=_news(before, cell)) for before, cell in known]
+    return [CellNews(cell=cell, before=before, news=_news(before, cell, cell.id in chosen)) for before, cell in known]
 
 
 def gone(report: Result) -> int:
@@ -120,14 +126,21 @@ def turns(report: Result) -> list[tuple[str, list[Turn]]]:
     """The time of each run after the first that is remembered, and the cells that came to something else in it."""
     runs = [*states(report.history), (report.made_at, state_of(report))]
     here = {cell.id for cell in report.cells}
-    return [(made_at, list(_turns(before, after, here))) for (_, before), (made_at, after) in pairwise(runs)]
+    chosen = [frozenset(run.left_out) for run in report.history]
+    return [
+        (made_at, list(_turns(before, after, here, own)))
+        for ((_, before), (made_at, after)), own in zip(pairwise(runs), chosen, strict=True)
+    ]
 
 
-def _turns(before: State, after: State, here: Collection[str]) -> Iterator[Turn]:
-    """What came to something else; a cell that is `here` was no more than left out of a run that lacks it."""
+def _turns(before: State, after: State, here: Collection[str], chosen: Collection[str]) -> Iterator[Turn]:
+    """What came to something else; a cell that is `here` was no more than left out of a run that lacks it.
+
+    One that is `chosen` was left out of the run before.
+    """
     for cell, seen in after.items():
         last = before.get(cell)
-        news = _news(last, seen)
+        news = _news(last, seen, cell in chosen)
         if news not in {News.SAME, News.STILL_FAILING} or (last is not None and str(last.outcome) != str(seen.outcome)):
             yield Turn(cell=cell, before=last, after=seen, news=news)
     for cell, last in before.items():
@@ -146,10 +159,10 @@ def _content(report: Result) -> str:
     return report.model_dump_json(exclude={"made_at", "history"})
 
 
-def _stored(runs: Sequence[tuple[str, State]]) -> Iterator[PastRun]:
+def _stored(runs: Sequence[tuple[str, State]], left_out: Mapping[str, tuple[str, ...]]) -> Iterator[PastRun]:
     before: State = {}
     for made_at, state in runs:
-        yield PastRun(made_at=made_at, cells=_changes(before, state))
+        yield PastRun(made_at=made_at, cells=_changes(before, state), left_out=left_out.get(made_at, ()))
         before = state
 
 
@@ -163,9 +176,9 @@ def _same(before: PastCell | None, after: PastCell) -> bool:
     return before is not None and before.model_dump_json() == after.model_dump_json()
 
 
-def _news(before: PastCell | None, cell: CellResult | PastCell) -> News:
+def _news(before: PastCell | None, cell: CellResult | PastCell, was_left_out: bool) -> News:
     if before is None:
-        return News.ADDED
+        return News.CHOSEN if was_left_out else News.ADDED
     match cell.kind:
         case OutcomeKind.BAD:
             return News.STILL_FAILING if before.kind is cell.kind else News.NEWLY_FAILING

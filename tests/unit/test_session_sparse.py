@@ -12,13 +12,14 @@ from fake_engine import FakeEngine, world_of, write_matrix
 from runner.errors import BuildFailedError, UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.outcomes.earlier import against
-from runner.outcomes.outcome import NOT_RUN, OutcomeKind
+from runner.outcomes.outcome import NOT_RUN, Outcome, OutcomeKind
 from runner.outcomes.tally import LEFT_OUT
 from runner.reports.cell_page import Nearness
+from runner.reports.feed import feed
 from runner.reports.junit import junit
 from runner.reports.markdown import report_md
 from runner.reports.notation import kind_counts, summary
-from runner.reports.past_runs import continued, gone, state_of, turns
+from runner.reports.past_runs import News, continued, gone, news_of, state_of, turns
 from runner.session.options import Options, Shard, Unwatched
 from runner.session.results import FailOn, broken
 from runner.session.session import open_session
@@ -100,6 +101,30 @@ def test_cells_that_a_later_run_leaves_out_are_not_told_as_gone(matrix: Matrix) 
     ((_, moved),) = turns(few)
     assert [one.news for one in moved] == []
     assert gone(few) == 0
+
+
+def test_cells_that_a_later_run_chooses_are_no_news_of_the_script(matrix: Matrix) -> None:
+    with open_session(matrix, world=world_of(FakeEngine(losses=losses))) as session:
+        few = session.run().result
+    with open_session(replace(matrix, ways=0), world=world_of(FakeEngine(losses=losses))) as session:
+        whole = session.run().result
+    more = continued(whole.model_copy(update={"made_at": "2031-01-01T00:00:00+00:00"}), few)
+    chosen = {cell.id for cell in few.cells if LEFT_OUT in cell.flags}
+    assert {one.cell.id for one in news_of(more) if one.news is News.CHOSEN} == chosen
+    ((_, moved),) = turns(more)
+    assert {one.news for one in moved} == {News.CHOSEN}
+    assert "<entry>" not in feed(more)
+    worse = [
+        cell.model_copy(update={"kind": OutcomeKind.BAD, "outcome": Outcome.parse("fails (missed)")})
+        if cell.kind is OutcomeKind.GOOD
+        else cell
+        for cell in whole.cells
+    ]
+    last = whole.model_copy(update={"cells": tuple(worse), "made_at": "2031-02-01T00:00:00+00:00"})
+    assert [{one.news for one in found} for _, found in turns(continued(last, more))] == [
+        {News.CHOSEN},
+        {News.NEWLY_FAILING},
+    ]
 
 
 class Planned(Unwatched):
