@@ -128,12 +128,14 @@ def main() -> None:
 
 
 def figures_of(command: tuple[str, ...]) -> dict[str, Any]:
-    """The figures that a benchmark tells, by name; none where it fails."""
+    """The figures that a benchmark tells, by name, with the load that it found; none where it fails."""
+    load = round(os.getloadavg()[0], 1)
     with tempfile.NamedTemporaryFile("r", suffix=".json") as file:
         words = [sys.executable, str(HERE / command[0]), *command[1:]]
         subprocess.run(words, env={**os.environ, KEPT: file.name}, check=False)
         told = [json.loads(line) for line in file]
-    return {one["name"]: {**one, "day": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine()} for one in told}
+    where = {"day": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "load": load}
+    return {one["name"]: {**one, **where} for one in told}
 
 
 def page(kept: dict[str, Any]) -> str:
@@ -153,10 +155,11 @@ def page(kept: dict[str, Any]) -> str:
             continue
         ratio = one["ours"] / one["rival"]
         reached = "yes" if ratio <= asked.most else "**no**"
+        load = f", load of others {one['load']}" if "load" in one else ""
         ours, rival = f"{one['ours']:.3g} {one['unit']}", f"{one['rival']:.3g} {one['unit']}"
         lines.append(
             f"| {asked.what} | {ours} | {rival} | {asked.rival} | {ratio:.3g} | {asked.most:.3g} | {reached} "
-            f"| {one['day']} | {one['machine']} |"
+            f"| {one['day']} | {one['machine']}{load} |"
         )
     return "\n".join(lines) + "\n"
 
