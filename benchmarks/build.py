@@ -30,7 +30,7 @@ from runner.environments.cpython_choice import resolve
 from runner.environments.file_store import obtain
 from runner.environments.index.catalog import Catalog
 from runner.environments.lock import Environment, Layer, Lock
-from runner.environments.target import installable
+from runner.environments.target import installable, machine_of
 from runner.environments.wheelhouse import fetch
 
 if TYPE_CHECKING:
@@ -191,7 +191,9 @@ def with_pip(python: str, catalog: Catalog, engine: DockerEngine) -> str:
     project = catalog.project("pip")
     assert project is not None
     releases = (one for one in reversed(project.releases) if not one.version.is_prerelease and not one.yanked)
-    file = next(files[0] for one in releases if (files := installable(one.files, python)) and files[0].is_wheel)
+    file = next(
+        files[0] for one in releases if (files := installable(one.files, python, machine_of(""))) and files[0].is_wheel
+    )
     path, tag = obtain(file, catalog.connection, lambda _: None), f"{MARK}:base-{python}"
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, path.name).write_bytes(path.read_bytes())

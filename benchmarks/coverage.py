@@ -20,7 +20,7 @@ from uv import find_uv_bin
 
 from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import newest_of
-from runner.environments.target import installable
+from runner.environments.target import installable, machine_of
 from runner.matrix.cells import expand
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.settle import settle
@@ -84,7 +84,9 @@ def _ordinary(tensorflow: str, keras: str, catalog: Catalog) -> list[str]:
     project = catalog.project("tensorflow")
     release = project.release(tensorflow) if project else None
     assert release is not None
-    python = next(one for one in PYTHONS if (files := installable(release.files, one)) and files[0].is_wheel)
+    python = next(
+        one for one in PYTHONS if (files := installable(release.files, one, machine_of(""))) and files[0].is_wheel
+    )
     interpreter = newest_of(python)
     assert interpreter is not None, f"CPython {python}, for which {release.version} has a wheel, is not here"
     with tempfile.TemporaryDirectory() as folder:

@@ -10,11 +10,11 @@ from runner.environments.index import connection
 from runner.environments.index.catalog import Catalog
 from runner.environments.interpreters import HostToolchain, Interpreter
 from runner.environments.lock import Environment, Lock, Unresolvable
-from runner.environments.target import machine
+from runner.environments.target import machine_of
 from runner.environments.times import undated_in
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-TAG = f"cp{PYTHON.replace('.', '')}-cp{PYTHON.replace('.', '')}-manylinux2014_{machine()}"
+TAG = f"cp{PYTHON.replace('.', '')}-cp{PYTHON.replace('.', '')}-manylinux2014_{machine_of('')}"
 
 
 def stack_index(tmp_path, monkeypatch):

@@ -207,6 +207,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     work = f"{counted(plan.to_lock, 'environment')} to lock, {plan.to_build} to make"
     finished = f"{counted(plan.cells, 'cell')} under {plan.engine.value}: {counted(plan.finished, 'trial')} finished"
     yield f"{finished}, {work}, {counted(plan.wanted, 'trial')} to run at least."
+    if plan.emulated:
+        yield f"{plan.emulated} is emulated on this engine: trials take longer, and their times are compared with none."
     if plan.left_out:
         whole = counted(plan.cells + plan.left_out, "cell")
         yield f"These are {plan.cells} of {whole}; more are run where outcomes differ, the others are not run."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from runner.environments.target import this_platform
 from runner.errors import MachineError, NoEngineError, UsageError
 
 if TYPE_CHECKING:
@@ -39,26 +40,37 @@ _NO_VENV = (
 
 
 def open_engine(
-    choice: str, *, base: str, before: Way | None = None, runtime: str = "", system: str = sys.platform
+    choice: str,
+    *,
+    base: str,
+    before: Way | None = None,
+    runtime: str = "",
+    platform: str = "",
+    system: str = sys.platform,
 ) -> tuple[Engine, str]:
     """The engine, and a line for the user for each way that was tried before and does not work.
 
     `choice` is docker, venv or auto, `base` registry, offline or auto; what is named is taken without a trial. `before`
     is the way that was found by itself last time: it is tried first, since its trials are there. Who names a `runtime`
-    of containers gets containers, unless they name venv. Raises NoEngineError where docker is insisted on and does not
-    answer, or there is nothing else on this `system`, UsageError for a runtime that it has not.
+    of containers gets containers, unless they name venv; so does who names another `platform` than this machine's.
+
+    Raises NoEngineError where docker is insisted on and does not answer, or there is nothing else on this `system`,
+    UsageError for a runtime that it has not, and for another platform under venv.
     """
     if choice not in {"docker", "venv", "auto"}:
         raise UsageError(f"The engine {choice!r} does not exist; choose docker, venv or auto.")
     reasons: list[str] = []
     notes: list[str] = []
-    ways = _ways("docker" if runtime and choice == "auto" else choice, base, before)
+    foreign = platform not in {"", this_platform()}
+    if foreign and choice == "venv":
+        raise UsageError(f"`platform: {platform}` is emulated in containers alone: use --engine docker.")
+    ways = _ways("docker" if (runtime or foreign) and choice == "auto" else choice, base, before)
     while ways:
         way = ways.pop(0)
         if reasons:
             notes.append(f"{reasons[-1]}: {_INSTEAD[way]}.")
         try:
-            engine = _opened(way, runtime, system, tried=base == "auto")
+            engine = _opened(way, runtime, platform, system, tried=base == "auto")
         except (NoEngineError, MachineError) as error:
             if isinstance(error, NoEngineError):
                 ways = [way for way in ways if way == BARE]
@@ -69,7 +81,7 @@ def open_engine(
             if way == before and not reasons and way in _AS_BEFORE:
                 notes.append(_AS_BEFORE[way])
             return engine, "\n".join(notes)
-    return _docker("registry", runtime), "\n".join(
+    return _docker("registry", runtime, platform), "\n".join(
         [*notes, f"{reasons[-1]}: base images that are missing can't be had."]
     )
 
@@ -89,14 +101,14 @@ def _ways(choice: str, base: str, before: Way | None) -> list[Way]:
     return sorted(ways, key=lambda way: way != before)
 
 
-def _opened(way: Way, runtime: str, system: str, *, tried: bool) -> Engine:
+def _opened(way: Way, runtime: str, platform: str, system: str, *, tried: bool) -> Engine:
     """The engine of a way; where it is `tried`, it has what it takes to make images. Raises MachineError."""
     engine, base = way
     if engine == "venv":
         if system != "linux":
             raise NoEngineError(_NO_VENV.format(system=_SYSTEMS.get(system, system)))
         return _venv()
-    opened = _docker(base, runtime)
+    opened = _docker(base, runtime, platform)
     if tried:
         try:
             opened.check()
@@ -106,10 +118,10 @@ def _opened(way: Way, runtime: str, system: str, *, tried: bool) -> Engine:
     return opened
 
 
-def _docker(base: str, runtime: str) -> DockerEngine:
+def _docker(base: str, runtime: str, platform: str) -> DockerEngine:
     from runner.engines.docker.docker_engine import DockerEngine  # noqa: PLC0415 - the SDK takes 0.2 s to import
 
-    return DockerEngine.connect(base=base, runtime=runtime)
+    return DockerEngine.connect(base=base, runtime=runtime, platform=platform)
 
 
 def _venv() -> Engine:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runner.environments.wheelhouse import Wheelhouse
 
 
-_UNDER = " under "
+_AS, _UNDER = " as ", " under "
 
 
 class EngineKind(enum.Enum):
@@ -214,12 +214,32 @@ def runtime_of(identity: str) -> str:
     return identity.partition(_UNDER)[2]
 
 
+def emulating(identity: str, platform: str) -> str:
+    """The identity of a base whose containers emulate this platform; empty: it is the engine's own."""
+    return f"{identity}{_AS}{platform}" if platform else identity
+
+
+def emulated_of(identity: str) -> str:
+    """The emulated platform that an identity names; empty: none."""
+    return identity.partition(_UNDER)[0].partition(_AS)[2]
+
+
 class Engine(Protocol):
     """Makes images and runs jobs. All methods may be called from several threads at once."""
 
     kind: EngineKind
     base: str
     """The source of base images, `registry` or `offline`; empty where there are none."""
+
+    @property
+    def platform(self) -> str:
+        """The platform that images are made for: `linux/amd64`."""
+        ...
+
+    @property
+    def emulated(self) -> str:
+        """That platform where it is not the machine's own; else empty."""
+        ...
 
     def describe(self) -> str:
         """What this engine is, in one line."""

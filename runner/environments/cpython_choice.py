@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runner.environments.lock import Lock, Unresolvable
 from runner.environments.resolution_plan import fits
 from runner.environments.resolve import Resolution, resolve_with
+from runner.environments.target import machine_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,5 +49,8 @@ def _older(tried: Resolution, pythons: Sequence[str], catalog: Catalog) -> Seque
     left = pythons[pythons.index(tried.python) + 1 :] if tried.python in pythons else ()
     if isinstance(tried.answer, Unresolvable):
         return left if "python" in tried.answer.reason.lower() else ()
-    lacking = [files for files in tried.without_wheels(catalog).values() if any(fits(files, one) for one in left)]
-    return [one for one in left if all(fits(files, one) for files in lacking)] if lacking else ()
+    machine = machine_of(tried.answer.platform)
+    lacking = [
+        files for files in tried.without_wheels(catalog).values() if any(fits(files, one, machine) for one in left)
+    ]
+    return [one for one in left if all(fits(files, one, machine) for files in lacking)] if lacking else ()

@@ -113,19 +113,19 @@ def _is_build(version: str, wanted: str) -> bool:
     return Version(wanted) in {Version(version), Version(Version(version).public)}
 
 
-def fitting(wheels: Iterable[LocalWheel], python: str) -> tuple[LocalWheel, ...] | None:
+def fitting(wheels: Iterable[LocalWheel], python: str, machine: str) -> tuple[LocalWheel, ...] | None:
     """The best wheel of each name for a CPython, by name; None where one has none that fits."""
     best: dict[str, LocalWheel | None] = {}
     for wheel in wheels:
         best.setdefault(wheel.name, None)
-        fits = rank(wheel.filename, python)
+        fits = rank(wheel.filename, python, machine)
         known = best[wheel.name]
-        if fits is not None and (known is None or fits < (rank(known.filename, python) or 0)):
+        if fits is not None and (known is None or fits < (rank(known.filename, python, machine) or 0)):
             best[wheel.name] = wheel
     chosen = tuple(wheel for _, wheel in sorted(best.items()) if wheel is not None)
     return chosen if len(chosen) == len(best) else None
 
 
-def those_taking(wheels: Sequence[LocalWheel], pythons: Sequence[str]) -> list[str]:
+def those_taking(wheels: Sequence[LocalWheel], pythons: Sequence[str], machine: str) -> list[str]:
     """The CPythons for which there is a wheel of every name."""
-    return [python for python in pythons if fitting(wheels, python) is not None]
+    return [python for python in pythons if fitting(wheels, python, machine) is not None]

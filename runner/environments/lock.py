@@ -67,6 +67,8 @@ class Environment:
     """Packages with a rule of their own, sorted: `none` or a date, up to which they may be from."""
     indexes: tuple[str, ...] = ()
     """Further package indexes, beside the one that the user's configuration names."""
+    platform: str = ""
+    """The platform that it is for, `linux/arm64`; empty: that of whatever runs it. No part of its name."""
     own: OwnPackage | None = None
     """The user's own project, where it is installed beside the lock."""
 
@@ -129,6 +131,8 @@ class Lock:
     environment: Environment
     python: str
     """The CPython minor release that it was resolved for, such as "3.7"."""
+    platform: str
+    """The platform that it was resolved for: `linux/amd64`."""
     as_of: datetime | None
     """The end of the time that the resolver could see (UTC); None: it saw all."""
     exemptions: tuple[tuple[str, datetime], ...]

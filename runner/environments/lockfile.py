@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runner.environments.lock import Layer, Lock, LockedPackage
-from runner.environments.target import build_tools_date, platform_name, stamp
+from runner.environments.target import build_tools_date, machine_of, platform_name, platform_of, stamp, this_platform
 from runner.errors import UsageError
 from runner.matrix.versions import parsed
 from runner.own_folder import OwnFolder
@@ -47,6 +47,7 @@ def finished(
     lock = Lock(
         environment=environment,
         python=python,
+        platform=environment.platform or this_platform(),
         as_of=as_of,
         exemptions=tuple(sorted(exemptions)),
         packages=tuple(sorted(packages, key=lambda package: package.name)),
@@ -93,11 +94,13 @@ def read_if_it_follows(path: Path, environment: Environment) -> tuple[Lock | Non
     text = "\n".join(lines) + "\n"
     if header.get("sealed") != _digest(text.split("\n", 2)[2]):
         raise UsageError(f"{path} was edited by hand: it is not what its own digest says. {_REMEDY}")
-    if header["inputs"] != inputs_digest(environment):
+    platform = platform_of(header.get("platform", "").partition("-")[0])
+    if header["inputs"] != inputs_digest(environment, environment.platform or platform):
         return None, _difference(header, environment)
     lock = Lock(
         environment=environment,
         python=_cpython(path, header["cpython"]),
+        platform=platform,
         as_of=None if header["as of"] == "none" else _moment(path, header["as of"]),
         exemptions=tuple(_read_exemptions(path, header["exempt"])),
         packages=tuple(packages),
@@ -106,9 +109,10 @@ def read_if_it_follows(path: Path, environment: Environment) -> tuple[Lock | Non
     return lock, ""
 
 
-def inputs_digest(environment: Environment) -> str:
-    """A digest over all that a lock depends on, the index apart."""
-    inputs = [environment.pins, environment.packages, environment.python, environment.flavour, platform_name()]
+def inputs_digest(environment: Environment, platform: str = "") -> str:
+    """A digest over all that a lock for a platform (empty: this machine's) depends on, the index apart."""
+    target = platform_name(machine_of(platform))
+    inputs = [environment.pins, environment.packages, environment.python, environment.flavour, target]
     inputs += [environment.time_rules] if environment.time_rules else []
     inputs += [environment.beside] if environment.beside else []
     inputs += [f"backend {environment.backend}"] if environment.backend else []
@@ -130,8 +134,8 @@ def _header(lock: Lock) -> Iterator[str]:
         yield f"# asked times: {_join(environment.time_rules)}"
     if environment.beside:
         yield f"# beside it: {_join(environment.beside)}"
-    yield f"# platform: {platform_name()}"
-    yield f"# inputs: {inputs_digest(environment)}"
+    yield f"# platform: {platform_name(machine_of(lock.platform))}"
+    yield f"# inputs: {inputs_digest(environment, lock.platform)}"
     yield f"# cpython: {lock.python}"
     yield f"# as of: {stamp(lock.as_of) if lock.as_of else 'none'}"
     yield f"# exempt: {_join(exempt)}"
@@ -196,7 +200,7 @@ def _difference(header: dict[str, str], environment: Environment) -> str:
         "asked backend": environment.backend or "none",
         "asked times": _join(environment.time_rules),
         "beside it": _join(environment.beside),
-        "platform": platform_name(),
+        **({"platform": platform_name(machine_of(environment.platform))} if environment.platform else {}),
     }
     for key, value in wanted.items():
         made_for = header.get(key, "none")

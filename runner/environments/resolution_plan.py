@@ -16,7 +16,17 @@ from runner.environments.cuda_libraries import FOR_GPUS, cuda_extra, is_built_fo
 from runner.environments.keras_backends import backing, build_for_processors
 from runner.environments.local_wheels import fitting, local_wheel, release_of, those_taking
 from runner.environments.solver import NoSolutionError
-from runner.environments.target import accepts, first_release, installable, minor_of, takes_python, wheel_tags
+from runner.environments.target import (
+    MACHINES,
+    accepts,
+    first_release,
+    installable,
+    machine_of,
+    minor_of,
+    platform_of,
+    takes_python,
+    wheel_tags,
+)
 from runner.environments.times import UNDATED, day_after, times_of
 from runner.errors import UsageError
 from runner.matrix.axes import SAME_FILES
@@ -39,13 +49,13 @@ class NoCPython:
     reason: str
 
 
-def came_out(name: str, release: Release, python: str, times: Times) -> datetime:
+def came_out(name: str, release: Release, python: str, machine: str, times: Times) -> datetime:
     """When a release could first be installed with a CPython; its first upload where it never could."""
-    files = installable(_timely(name, release, times), python)
+    files = installable(_timely(name, release, times), python, machine)
     return min((file.uploaded for file in files), default=release.uploaded)
 
 
-def choose_python(pinned: Mapping[str, Release], pythons: Sequence[str], times: Times) -> str | NoCPython:
+def choose_python(pinned: Mapping[str, Release], pythons: Sequence[str], machine: str, times: Times) -> str | NoCPython:
     """The CPython of an environment, out of those that can be provided (newest first); `pinned` has the base first."""
     until = times.pythons_until(next(iter(pinned.values())).uploaded)
     files = {name: _timely(name, release, times) for name, release in pinned.items()}
@@ -53,11 +63,13 @@ def choose_python(pinned: Mapping[str, Release], pythons: Sequence[str], times: 
     for python in pythons:
         if until is not None and first_release(python) >= until:
             continue
-        lacking = [name for name in pinned if not fits(files[name], python)]
+        lacking = [name for name in pinned if not fits(files[name], python, machine)]
         if not lacking:
             return python
         missing.append(f"{python} ({', '.join(lacking)})")
-    offered = "; ".join(f"{name} {release.version} has {_offers(files[name])}" for name, release in pinned.items())
+    offered = "; ".join(
+        f"{name} {release.version} has {_offers(files[name], machine)}" for name, release in pinned.items()
+    )
     tried = f" Without a fitting file: {', '.join(missing)}." if missing else ""
     then = "" if until is None else f" that was there by {until:%Y-%m-%d}"
     return NoCPython(
@@ -66,9 +78,9 @@ def choose_python(pinned: Mapping[str, Release], pythons: Sequence[str], times: 
     )
 
 
-def fits(files: Sequence[IndexFile], python: str) -> bool:
-    """True where a release installs with a CPython: by a wheel where it has binary ones, else in any way."""
-    fitting = installable(files, python)
+def fits(files: Sequence[IndexFile], python: str, machine: str) -> bool:
+    """True where a release installs with a CPython on such a processor: by a wheel where it has binary ones."""
+    fitting = installable(files, python, machine)
     binary = any(_is_binary(file.filename) for file in files if file.is_wheel)
     return bool(fitting) and (fitting[0].is_wheel or not binary)
 
@@ -82,10 +94,12 @@ def _is_binary(filename: str) -> bool:
     return any(tag.platform != "any" for tag in wheel_tags(filename))
 
 
-def _offers(files: Sequence[IndexFile]) -> str:
+_KNOWN = tuple(f"3.{minor}" for minor in range(5, 20))
+
+
+def _offers(files: Sequence[IndexFile], machine: str) -> str:
     """The files of a release in words, for a reason that a user reads."""
-    known = [f"3.{minor}" for minor in range(5, 20)]
-    fitting = sorted((python for python in known if fits(files, python)), key=minor_of)
+    fitting = sorted((python for python in _KNOWN if fits(files, python, machine)), key=minor_of)
     if not fitting:
         return "no file for this platform"
     if all(accepts(file, "3.5") and not _is_binary(file.filename) for file in files):
@@ -98,6 +112,8 @@ class ResolutionPlan:
     """The pins and requirements to be resolved; names are those that are installed (tensorflow-cpu)."""
 
     python: str
+    machine: str
+    """The kind of processor, as wheels name it."""
     pins: Mapping[str, str]
     """Name to version; the base first."""
     exact: Mapping[str, str]
@@ -139,24 +155,26 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
     wanted = tuple(_requirement(line) for line in environment.packages if local_wheel(line) is None)
     packages = tuple(one.requirement for one in wanted if not one.is_constraint)
     named = {*(wheel.name for wheel in wheels), *(canonicalize_name(one.name) for one in packages)}
-    times = times_of(environment.as_of, environment.dates)
+    times, machine = times_of(environment.as_of, environment.dates), machine_of(environment.platform)
     releases = {name: _release(name, version, environment, catalog, wheels) for name, version in environment.pins}
     _check_times(releases, times)
     backed = backing(environment, releases, named, catalog, times)
     every = {**releases, **backed.releases}
     undated = {name: None for name in every if catalog.has_undated(name)}
     times = replace(times, own={**undated, **times.own})  # a pin is exact: no newer one can come in by this
+    _check_platform({**every, **backed.binaries}, times, machine)
     python = _python(environment, {**every, **backed.binaries}, _taken(environment, wheels, pythons), times)
-    installed = _slimmed(environment, every, python, catalog)
+    installed = _slimmed(environment, every, python, machine, catalog)
     if "tensorflow" in times.own:
         others = dict.fromkeys(SAME_FILES["tensorflow"], times.own["tensorflow"])
         times = replace(times, own={**others, **times.own})
-    files = fitting(wheels, python) or ()
+    files = fitting(wheels, python, machine) or ()
     given = {wheel.name: release_of([wheel], wheel.name, wheel.version, catalog.project(wheel.name)) for wheel in files}
     given |= installed
     pins = {name: str(release.version) for name, release in list(installed.items())[: len(releases)]}  # they come first
     return ResolutionPlan(
         python=python,
+        machine=machine,
         pins=pins,
         exact={name: str(release.version) for name, release in given.items() if release},
         requirements=(
@@ -167,7 +185,7 @@ def plan_of(environment: Environment, catalog: Catalog, pythons: Sequence[str]) 
             ),
             *backed.needs,
         ),
-        out={name: came_out(name, release, python, times) for name, release in given.items() if release},
+        out={name: came_out(name, release, python, machine, times) for name, release in given.items() if release},
         packages=packages,
         constraints=tuple(str(one.requirement) for one in wanted if one.is_constraint),
         allowed=_allowed(wanted),
@@ -260,6 +278,20 @@ def _check_times(releases: Mapping[str, Release], times: Times) -> None:
         )
 
 
+def _check_platform(releases: Mapping[str, Release], times: Times, machine: str) -> None:
+    """Raise NoSolutionError, with what does work, where a release has no file for this platform and has for another."""
+    for name, release in releases.items():
+        files = _timely(name, release, times)
+        if any(fits(files, python, machine) for python in _KNOWN):
+            continue
+        there = [one for one in MACHINES.values() if any(fits(files, python, one) for python in _KNOWN)]
+        if there:
+            raise NoSolutionError(
+                f"{name} {release.version} has no wheel for {platform_of(machine)}: `platform: {platform_of(there[0])}`"
+                " runs it emulated, in containers."
+            )
+
+
 def _taken(environment: Environment, wheels: Sequence[LocalWheel], pythons: Sequence[str]) -> Sequence[str]:
     """The CPythons that the project takes: as its own package says, and as its wheel files fit.
 
@@ -268,7 +300,7 @@ def _taken(environment: Environment, wheels: Sequence[LocalWheel], pythons: Sequ
     own = environment.own
     taken = [python for python in pythons if own is None or takes_python(own.requires_python, python)]
     _check_taken(environment, pythons, taken, f"{own.name} requires CPython {own.requires_python}" if own else "")
-    fit = those_taking(wheels, taken)
+    fit = those_taking(wheels, taken, machine_of(environment.platform))
     _check_taken(environment, taken, fit, f"packages: {', '.join(wheel.filename for wheel in wheels)} must fit")
     return fit
 
@@ -281,7 +313,7 @@ def _check_taken(environment: Environment, pythons: Sequence[str], taken: Sequen
 
 def _python(environment: Environment, releases: Mapping[str, Release], pythons: Sequence[str], times: Times) -> str:
     if environment.python is None:
-        chosen = choose_python(releases, pythons, times)
+        chosen = choose_python(releases, pythons, machine_of(environment.platform), times)
         if isinstance(chosen, NoCPython):
             raise NoSolutionError(chosen.reason)
         return chosen
@@ -293,32 +325,32 @@ def _python(environment: Environment, releases: Mapping[str, Release], pythons: 
 
 
 def _slimmed(
-    environment: Environment, releases: Mapping[str, Release], python: str, catalog: Catalog
+    environment: Environment, releases: Mapping[str, Release], python: str, machine: str, catalog: Catalog
 ) -> dict[str, Release]:
     """The releases with tensorflow-cpu in the place of tensorflow: the same code, without what needs a GPU.
 
     For GPUs the other way round: tensorflow-gpu where tensorflow itself is built for processors alone.
     """
     if environment.flavour == FOR_GPUS:
-        return _for_gpus(releases, python, catalog)
+        return _for_gpus(releases, python, machine, catalog)
     if environment.flavour == "full" or "tensorflow" not in releases or "tensorflow-cpu" in releases:
         return dict(releases)
-    return _in_place_of_tensorflow("tensorflow-cpu", releases, python, catalog)
+    return _in_place_of_tensorflow("tensorflow-cpu", releases, python, machine, catalog)
 
 
-def _for_gpus(releases: Mapping[str, Release], python: str, catalog: Catalog) -> dict[str, Release]:
+def _for_gpus(releases: Mapping[str, Release], python: str, machine: str, catalog: Catalog) -> dict[str, Release]:
     if "tensorflow" not in releases or is_built_for_gpus(releases["tensorflow"].version):
         return dict(releases)
-    return _in_place_of_tensorflow("tensorflow-gpu", releases, python, catalog)
+    return _in_place_of_tensorflow("tensorflow-gpu", releases, python, machine, catalog)
 
 
 def _in_place_of_tensorflow(
-    other: str, releases: Mapping[str, Release], python: str, catalog: Catalog
+    other: str, releases: Mapping[str, Release], python: str, machine: str, catalog: Catalog
 ) -> dict[str, Release]:
     """The releases with another distribution of the same code, where it has a wheel of the same number."""
     project = catalog.project(other)
     found = project.release(str(releases["tensorflow"].version)) if project else None
-    files = installable(found.files, python) if found else ()
+    files = installable(found.files, python, machine) if found else ()
     if found is None or not files or not files[0].is_wheel:
         return dict(releases)
     return {

@@ -18,7 +18,7 @@ from runner.environments.lockfile import finished
 from runner.environments.resolution_plan import fits, plan_of
 from runner.environments.solver import NoSolutionError, ResolverQuestion, Solved, solve
 from runner.environments.stated_requirements import applying, parsed_requirements, requirements_of
-from runner.environments.target import installable
+from runner.environments.target import installable, machine_of
 from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Resolution:
             project = catalog.project(one.name)
             release = project.release(one.version) if project else None
             files = list(release.files) if release else []
-            if files and not fits(files, self.python):
+            if files and not fits(files, self.python, machine_of(self.answer.platform)):
                 found[one.name] = files
         return found
 
@@ -112,7 +112,11 @@ class _Means:
         """True for a release of the index whose files are all for other CPythons."""
         project = None if any(wheel.name == one.name for wheel in self.plan.wheels) else self.catalog.project(one.name)
         release = project.release(one.version) if project else None
-        return release is not None and bool(release.files) and not installable(release.files, self.plan.python)
+        return (
+            release is not None
+            and bool(release.files)
+            and not installable(release.files, self.plan.python, self.plan.machine)
+        )
 
     def _solved(self, question: ResolverQuestion) -> _Found:
         """The answer to a question; that of another cell's same question where there was one, its base most often."""
@@ -131,6 +135,7 @@ class _Means:
             {name: (self.plan.exact[name], until) for name, until in newer},
             as_of=as_of,
             python=self.plan.python,
+            machine=self.plan.machine,
             catalog=self.catalog,
             toolchain=self.toolchain,
             wheels=self.plan.wheels,
@@ -146,8 +151,14 @@ class _Means:
             return str(error)
 
     def _requirements_of(self, name: str, version: str) -> tuple[str, ...] | None:
-        python = self.plan.python
-        return requirements_of(name, version, python=python, catalog=self.catalog, toolchain=self.toolchain)
+        return requirements_of(
+            name,
+            version,
+            python=self.plan.python,
+            machine=self.plan.machine,
+            catalog=self.catalog,
+            toolchain=self.toolchain,
+        )
 
 
 def _solve_base(means: _Means) -> tuple[_Found, datetime | None]:
@@ -159,6 +170,7 @@ def _solve_base(means: _Means) -> tuple[_Found, datetime | None]:
         question = ResolverQuestion(
             requirements=plan.requirements[:1],
             as_of=as_of,
+            machine=plan.machine,
             excludes=(*others, *plan.banned),
             wheels=tuple(wheel for wheel in plan.wheels if wheel.name == plan.base),
             indexes=plan.indexes,
@@ -187,6 +199,7 @@ def _solve_all(means: _Means, base: _Found, as_of: datetime | None) -> _Found:
     question = ResolverQuestion(
         requirements=(*plan.requirements, *map(str, plan.packages)),
         as_of=as_of,
+        machine=plan.machine,
         excludes=plan.banned,
         constraints=plan.constraints,
         wheels=plan.wheels,
@@ -252,12 +265,12 @@ def _hashes(one: Solved, plan: ResolutionPlan, catalog: Catalog) -> tuple[str, .
 
     Raises NoSolutionError where these are not among the hashes that the user gave.
     """
-    python = plan.python
+    python, machine = plan.python, plan.machine
     if wheel := next((wheel for wheel in plan.wheels if wheel.name == one.name), None):
         return (f"sha256:{wheel.sha256}",)
-    files = _files(one, catalog.project(one.name), python)
+    files = _files(one, catalog.project(one.name), python, machine)
     if not files:  # the resolver saw a release that came out since the catalog looked
-        files = _files(one, catalog.renewed(one.name), python)
+        files = _files(one, catalog.renewed(one.name), python, machine)
     if not files or not all(file.sha256 for file in files):
         raise MachineError(
             f"The index gives no file with a SHA-256 of {one.name} {one.version} for CPython {python}. Name another"
@@ -272,9 +285,9 @@ def _hashes(one: Solved, plan: ResolutionPlan, catalog: Catalog) -> tuple[str, .
     return tuple(sorted(hashes & allowed))
 
 
-def _files(one: Solved, project: Project | None, python: str) -> tuple[IndexFile, ...]:
+def _files(one: Solved, project: Project | None, python: str, machine: str) -> tuple[IndexFile, ...]:
     release = project.release(one.version) if project else None
-    return installable(release.files, python) if release else ()
+    return installable(release.files, python, machine) if release else ()
 
 
 def unmet_needs(
@@ -282,6 +295,7 @@ def unmet_needs(
     *,
     as_of: datetime,
     python: str,
+    machine: str,
     catalog: Catalog,
     toolchain: Callable[[], Toolchain],
     wheels: Sequence[LocalWheel] = (),
@@ -293,20 +307,26 @@ def unmet_needs(
     unmet: dict[str, datetime] = {}
     for name, (version, until) in newer.items():
         own = next((parsed_requirements(wheel.file) for wheel in wheels if wheel.name == name), None)
-        texts = own or requirements_of(name, version, python=python, catalog=catalog, toolchain=toolchain) or ()
-        for need in applying(texts, python):
+        texts = (
+            own
+            or requirements_of(name, version, python=python, machine=machine, catalog=catalog, toolchain=toolchain)
+            or ()
+        )
+        for need in applying(texts, python, machine):
             wanted = canonicalize_name(need.name)
-            if wanted not in newer and not _satisfied(need, as_of, python, catalog):
+            if wanted not in newer and not _satisfied(need, as_of, python, machine, catalog):
                 unmet[wanted] = max(until, unmet.get(wanted, until))
     return tuple(sorted(unmet.items()))
 
 
-def _satisfied(need: Requirement, as_of: datetime, python: str, catalog: Catalog) -> bool:
+def _satisfied(need: Requirement, as_of: datetime, python: str, machine: str, catalog: Catalog) -> bool:
     project = catalog.project(need.name)
     releases = project.releases if project else ()
     fitting = (release for release in reversed(releases) if need.specifier.contains(release.version))
-    return any(_is_visible(release, as_of, python) for release in fitting)
+    return any(_is_visible(release, as_of, python, machine) for release in fitting)
 
 
-def _is_visible(release: Release, as_of: datetime, python: str) -> bool:
-    return bool(installable((file for file in release.files if file.uploaded < as_of and not file.yanked), python))
+def _is_visible(release: Release, as_of: datetime, python: str, machine: str) -> bool:
+    return bool(
+        installable((file for file in release.files if file.uploaded < as_of and not file.yanked), python, machine)
+    )

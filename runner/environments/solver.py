@@ -59,6 +59,8 @@ class ResolverQuestion:
 
     requirements: tuple[str, ...]
     as_of: datetime | None
+    machine: str
+    """The kind of processor that it is for."""
     exemptions: tuple[tuple[str, datetime | None], ...] = ()
     excludes: tuple[str, ...] = ()
     """Names that no package may bring in."""
@@ -181,7 +183,7 @@ def _arguments(question: ResolverQuestion) -> list[str]:
         "--annotation-style",
         "line",
         "--python-platform",
-        platform_name(),
+        platform_name(question.machine),
         "--no-build-isolation",  # of what a source is built with, `.pth` files run before any sitecustomize.py
     ]
     arguments += ["--exclude-newer", stamp(question.as_of)] if question.as_of else []

@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from runner.environments.file_store import obtain
 from runner.environments.source_builds import built
-from runner.environments.target import installable, machine
+from runner.environments.target import installable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def requirements_of(
-    name: str, version: str, *, python: str, catalog: Catalog, toolchain: Callable[[], Toolchain]
+    name: str, version: str, *, python: str, machine: str, catalog: Catalog, toolchain: Callable[[], Toolchain]
 ) -> tuple[str, ...] | None:
     """All that a release requires (PEP 508), None where it has no file for this CPython.
 
@@ -31,7 +31,7 @@ def requirements_of(
     """
     project = catalog.project(name)
     release = project.release(version) if project else None
-    files = installable(release.files, python) if release else ()
+    files = installable(release.files, python, machine) if release else ()
     if not files:
         return None
     path = obtain(files[0], catalog.connection, _unsaid)
@@ -43,14 +43,14 @@ def requirements_of(
     return parsed_requirements(path)
 
 
-def applying(texts: Iterable[str], python: str) -> Iterable[Requirement]:
-    """The requirements that apply to a CPython."""
-    return (need for text in texts if _applies(need := Requirement(text), python))
+def applying(texts: Iterable[str], python: str, machine: str) -> Iterable[Requirement]:
+    """The requirements that apply to a CPython on a kind of processor."""
+    return (need for text in texts if _applies(need := Requirement(text), python, machine))
 
 
-def _applies(need: Requirement, python: str) -> bool:
+def _applies(need: Requirement, python: str, machine: str) -> bool:
     try:
-        return need.marker is None or need.marker.evaluate(_markers(python))
+        return need.marker is None or need.marker.evaluate(_markers(python, machine))
     except ValueError:  # a comparison that nobody can make
         return False
 
@@ -92,7 +92,7 @@ def _parsing(line: str) -> str:
         return ""
 
 
-def _markers(python: str) -> dict[str, str]:
+def _markers(python: str, machine: str) -> dict[str, str]:
     return {
         "python_version": python,
         "python_full_version": f"{python}.0",
@@ -100,7 +100,7 @@ def _markers(python: str) -> dict[str, str]:
         "platform_python_implementation": "CPython",
         "sys_platform": "linux",
         "platform_system": "Linux",
-        "platform_machine": machine(),
+        "platform_machine": machine,
         "os_name": "posix",
         "extra": "",
     }

@@ -1,4 +1,4 @@
-"""The target of an environment: Linux on this machine's processor, one CPython minor release; which files fit it.
+"""The target of an environment: Linux on one kind of processor, one CPython minor release; which files fit it.
 
 The C library is a fixed one, not this machine's, so that a lock says the same wherever it is made.
 """
@@ -38,15 +38,29 @@ _OLDEST_BUILD_TOOLS = datetime(2021, 3, 1, tzinfo=UTC)
 """setuptools from 40.8 on has the hook that uv builds with, from 58 on it refuses `use_2to3`: between the two."""
 
 
-def machine() -> str:
-    """The processor as wheels name it."""
-    name = platform.machine().lower()
-    return {"arm64": "aarch64", "amd64": "x86_64"}.get(name, name)
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+"""Kinds of processor as a container engine names them, and as Linux and wheels do."""
 
 
-def platform_name() -> str:
+def this_platform() -> str:
+    """The platform of this machine's own Linux, as a container engine names it: `linux/amd64`."""
+    return platform_of(platform.machine().lower())
+
+
+def platform_of(machine: str) -> str:
+    """The platform of a kind of processor, by whatever name: `linux/arm64` of aarch64."""
+    return f"linux/{next((name for name, linux in MACHINES.items() if linux == machine), machine)}"
+
+
+def machine_of(platform_text: str) -> str:
+    """The kind of processor of a platform as wheels name it; of none, this machine's."""
+    name = (platform_text or this_platform()).rpartition("/")[2]
+    return MACHINES.get(name, name)
+
+
+def platform_name(machine: str) -> str:
     """The platform as uv's `--python-platform` takes it, and as locks name it."""
-    return f"{machine()}-manylinux_2_{GLIBC_MINOR}"
+    return f"{machine}-manylinux_2_{GLIBC_MINOR}"
 
 
 def minor_of(python: str) -> int:
@@ -74,11 +88,11 @@ def stamp(when: datetime) -> str:
 
 
 @functools.cache
-def tag_ranks(python: str) -> Mapping[Tag, int]:
-    """The wheel tags that a CPython minor release takes on this platform, best first: from 0 on."""
+def tag_ranks(python: str, machine: str) -> Mapping[Tag, int]:
+    """The wheel tags that a CPython minor release takes on a kind of processor, best first: from 0 on."""
     minor = minor_of(python)
     abi = f"cp3{minor}m" if minor < 8 else f"cp3{minor}"
-    platforms = list(_platforms())
+    platforms = list(_platforms(machine))
     tags = [*cpython_tags((3, minor), abis=[abi], platforms=platforms)]
     tags += compatible_tags((3, minor), interpreter=f"cp3{minor}", platforms=platforms)
     ranks: dict[Tag, int] = {}
@@ -87,12 +101,12 @@ def tag_ranks(python: str) -> Mapping[Tag, int]:
     return ranks
 
 
-def _platforms() -> Iterable[str]:
+def _platforms(machine: str) -> Iterable[str]:
     for glibc_minor in range(GLIBC_MINOR, 4, -1):
-        yield f"manylinux_2_{glibc_minor}_{machine()}"
+        yield f"manylinux_2_{glibc_minor}_{machine}"
         if glibc_minor in _OLD_NAMES:
-            yield f"{_OLD_NAMES[glibc_minor]}_{machine()}"
-    yield f"linux_{machine()}"
+            yield f"{_OLD_NAMES[glibc_minor]}_{machine}"
+    yield f"linux_{machine}"
 
 
 @functools.lru_cache(maxsize=1 << 14)
@@ -104,9 +118,9 @@ def wheel_tags(filename: str) -> frozenset[Tag]:
         return frozenset()
 
 
-def rank(filename: str, python: str) -> int | None:
+def rank(filename: str, python: str, machine: str) -> int | None:
     """The rank of a wheel among those that fit, 0 best; None where it does not fit."""
-    ranks = tag_ranks(python)
+    ranks = tag_ranks(python, machine)
     return min((ranks[tag] for tag in wheel_tags(filename) if tag in ranks), default=None)
 
 
@@ -124,10 +138,10 @@ def takes_python(requires_python: str, python: str) -> bool:
         return True
 
 
-def installable(files: Iterable[IndexFile], python: str) -> tuple[IndexFile, ...]:
+def installable(files: Iterable[IndexFile], python: str, machine: str) -> tuple[IndexFile, ...]:
     """The files of a release that may be installed, best first: the wheels that fit, source where there are none."""
     taken = [file for file in files if accepts(file, python)]
-    ranked = [(rank(file.filename, python), file) for file in taken if file.is_wheel]
+    ranked = [(rank(file.filename, python, machine), file) for file in taken if file.is_wheel]
     fitting = [(order, file.filename, file) for order, file in ranked if order is not None]
     if fitting:
         return tuple(file for _, _, file in sorted(fitting, key=lambda item: item[:2]))

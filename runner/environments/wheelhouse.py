@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from runner.environments.file_store import check_space, obtain, present, sha256_of, state_of, stored
 from runner.environments.lock import Layer
 from runner.environments.source_builds import built, own_wheel
-from runner.environments.target import rank
+from runner.environments.target import machine_of, rank
 from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def sizes_of(lock: Lock, catalog: Catalog) -> LockSizes:
     unknown: set[str] = set()
     layers = dict.fromkeys(Layer, 0)
     for package in lock.packages:
-        path = _on_disk(package, lock.python)
+        path = _on_disk(package, lock)
         if path is not None:
             layers[package.layer] += _installed(path)
             continue
@@ -96,15 +96,15 @@ def total(sizes: Iterable[LockSizes]) -> DiskNeed:
     )
 
 
-def _on_disk(package: LockedPackage, python: str) -> Path | None:
+def _on_disk(package: LockedPackage, lock: Lock) -> Path | None:
     """The file that would be installed, where it is on disk; it is not read for this."""
     paths = [path for text in package.hashes if (path := present(text.removeprefix("sha256:")))]
-    return min(paths, key=lambda path: _NO_WHEEL if (fit := rank(path.name, python)) is None else fit, default=None)
+    return min(paths, key=lambda path: _order(path.name, lock), default=None)
 
 
 def is_fetched(lock: Lock) -> bool:
     """True where all files of a lock seem to be on disk; none is read for this."""
-    return all(_on_disk(package, lock.python) for package in lock.packages)
+    return all(_on_disk(package, lock) for package in lock.packages)
 
 
 def _installed(path: Path) -> int:
@@ -146,9 +146,7 @@ def fetch(
     distribution can't be built or two wheels hold different files of the same name.
     """
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        here = dict(
-            zip(lock.packages, pool.map(_cached, lock.packages, [lock.python] * len(lock.packages)), strict=True)
-        )
+        here = dict(zip(lock.packages, pool.map(_cached, lock.packages, [lock] * len(lock.packages)), strict=True))
         missing = [package for package, path in here.items() if path is None]
         wanted = dict(zip(missing, pool.map(lambda package: best_file(package, lock, catalog), missing), strict=True))
         check_space(sum(file.size_bytes or 0 for file in wanted.values()))
@@ -170,10 +168,10 @@ def fetch(
     return Wheelhouse(wheels=wheels)
 
 
-def _cached(package: LockedPackage, python: str) -> Path | None:
+def _cached(package: LockedPackage, lock: Lock) -> Path | None:
     """The best file of a package among those on disk."""
     paths = [path for text in package.hashes if (path := stored(text.removeprefix("sha256:")))]
-    return min(paths, key=lambda path: _order(path.name, python), default=None)
+    return min(paths, key=lambda path: _order(path.name, lock), default=None)
 
 
 def best_file(package: LockedPackage, lock: Lock, catalog: Catalog) -> IndexFile:
@@ -186,7 +184,7 @@ def best_file(package: LockedPackage, lock: Lock, catalog: Catalog) -> IndexFile
             f"The index no longer has the file of {package.name} {package.version} that lock {lock.environment.name}"
             " names. Name an index that has it in UV_DEFAULT_INDEX, or make the lock anew with `lock --upgrade`."
         )
-    return min(files, key=lambda file: _order(file.filename, lock.python))
+    return min(files, key=lambda file: _order(file.filename, lock))
 
 
 def to_compile(lock: Lock, names: Collection[str], catalog: Catalog) -> tuple[LockedPackage, ...]:
@@ -205,9 +203,9 @@ def _all_files(package: LockedPackage, catalog: Catalog) -> Iterator[IndexFile]:
     yield from (file for release in (project.releases if project else ()) for file in release.files)
 
 
-def _order(filename: str, python: str) -> tuple[int, str]:
-    order = rank(filename, python)
-    return (1 << 30 if order is None else order, filename[::-1])
+def _order(filename: str, lock: Lock) -> tuple[int, str]:
+    order = rank(filename, lock.python, machine_of(lock.platform))
+    return (_NO_WHEEL if order is None else order, filename[::-1])
 
 
 def _wheel(

@@ -23,7 +23,7 @@ from runner.investigate.bisect import BisectRules, bisect
 from runner.investigate.question import BudgetSpentError, Question, answered
 from runner.matrix.criterion import CostLimit, CriterionError, Measure, parse
 from runner.outcomes.account import Walk
-from runner.outcomes.costs import cost_in_words, cost_kind, cost_of
+from runner.outcomes.costs import comparable_cost, cost_in_words, cost_kind, cost_of
 from runner.outcomes.machine_kind import UNKNOWN, named
 from runner.outcomes.significance import LEVEL, mann_whitney
 from runner.outcomes.verdict import Standing, standing
@@ -109,6 +109,10 @@ class CostExperimenter(Experimenter):
     def _costs(self, about: Combination) -> list[tuple[str, float]]:
         measure = self.criterion.measure
         well = [record for record, verdict in self.trials.get(about, ()) if standing(verdict.label) not in _BROKEN]
+        if not all(comparable_cost(measure, one) for one in well):
+            raise UsageError(
+                f"Trials ran emulated, and {measure} of an emulator is compared with none: leave --on out."
+            )
         return [(cost_kind(measure, one), cost) for one in well if (cost := cost_of(one, measure)) is not None]
 
     def evidence(self, about: Combination) -> Evidence:

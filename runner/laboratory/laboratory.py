@@ -236,6 +236,8 @@ class Named:
     """registry, offline or auto."""
     runtime: str = ""
     """The runtime of containers; empty: the engine's default."""
+    platform: str = ""
+    """The platform that trials are for; empty: the engine's own."""
     before: Way | None = None
     """The way that is tried first where neither engine nor base is named."""
     undated: Callable[[str], bool] | None = None
@@ -268,7 +270,9 @@ def open_laboratory(
         return _on_cluster(folder, named, heard, outside, jobs=jobs, prune_images=prune_images)
 
     def opened() -> Engine:
-        found, note = outside.engine(named.engine, base=named.base, before=named.before, runtime=named.runtime)
+        found, note = outside.engine(
+            named.engine, base=named.base, before=named.before, runtime=named.runtime, platform=named.platform
+        )
         for line in note.splitlines():
             heard.note(line)
         return found
@@ -322,6 +326,7 @@ def _cluster(folder: Path, named: Named, observer: Watcher, catalog: Callable[[]
         engine=named.engine,
         base=named.base,
         runtime=named.runtime,
+        platform=named.platform,
         undated=named.undated,
         indexes=named.indexes,
         registry=named.registry,

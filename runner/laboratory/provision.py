@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.environments.lock import Lock, Unresolvable
@@ -52,6 +53,7 @@ class Preparation:
         """The lock that is there, or (where there is none, or with `upgrade`) a new one, written."""
         lock = None if upgrade else self.locked(environment)
         if lock:
+            self._check_platform(lock)
             return lock
         resolved = self.resolved(environment)
         if isinstance(resolved, Lock):
@@ -62,18 +64,30 @@ class Preparation:
     def resolved(self, environment: Environment) -> Lock | Unresolvable:
         """A new lock, which is not written. Raises BuildFailedError where there is no CPython for it."""
         self._equipment.say(environment.name, "resolving")
+        engine = self._equipment.engine
         try:
-            return self._equipment.resolve(
-                environment,
+            found = self._equipment.resolve(
+                replace(environment, platform=environment.platform or engine.platform),
                 catalog=self._equipment.catalog,
-                pythons=self._equipment.engine.pythons(),
+                pythons=engine.pythons(),
                 toolchain=self.toolchain,
                 say=functools.partial(self._equipment.say, environment.name),
             )
+            return replace(found, environment=environment)
         except BuildFailedError as error:
             if not error.passing:
                 raise
             return Unresolvable(environment=environment, reason=str(error), passing=True)
+
+    def _check_platform(self, lock: Lock) -> None:
+        """Raise UsageError for a lock of another platform than the one that runs."""
+        runs = self._equipment.engine.platform
+        if lock.platform != runs:
+            raise UsageError(
+                f"{lock_path(self.folder, lock.environment)} is for {lock.platform}, and trials run on {runs}. With"
+                f" `platform: {lock.platform}` in the matrix they run as it says (emulated, on an engine of another"
+                f" kind); `lock --upgrade` makes one for {runs}."
+            )
 
     def needed_lock(self, environment: Environment) -> Lock:
         """The lock of an environment, made if need be. Raises BuildFailedError where there can be none."""
@@ -91,6 +105,7 @@ class Preparation:
         Layers that other images need stay; `purpose` is the matrix that the image's labels name; `installing` is
         called once all files are here and their installation begins. Raises BuildFailedError where it can't be made.
         """
+        self._check_platform(lock)
         return self._workshop.image(ImageOrder(lock=lock, purpose=purpose, again=again), installing)
 
     def still_to_do(self, environment: Environment) -> int:

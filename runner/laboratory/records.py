@@ -102,6 +102,7 @@ class Records:
         lock = self._environments.locked(environment)
         found = [lock.digest, engine.known_identity(lock.python)] if lock else engine.pythons()
         parts = [engine.kind.value, environment.name, environment.packages, found, str(cell.id)]
+        parts += [environment.platform] if environment.platform else []
         return "blocked-" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     def forget(self, keys: Sequence[str]) -> int:

@@ -53,6 +53,8 @@ class Setup:
     as_of: str = "release"
     dates: tuple[tuple[str, str], ...] = ()
     indexes: tuple[str, ...] = ()
+    platform: str = ""
+    """The platform that environments are for; empty: that of what runs them."""
     own: OwnPackage | None = None
     """The user's own project, where it is installed into every environment."""
     notes: tuple[str, ...] = ()
@@ -77,6 +79,7 @@ class Setup:
             as_of=matrix.as_of,
             dates=matrix.dates,
             indexes=matrix.indexes,
+            platform=matrix.platform,
             own=own,
             notes=(*matrix.notes, *notes),
         )
@@ -102,6 +105,7 @@ class Setup:
             as_of=self.as_of,
             dates=self.dates,
             indexes=self.indexes,
+            platform=self.platform,
             own=self.own,
         )
 

@@ -17,7 +17,7 @@ from runner.matrix.mistakes import Position, RefusedError, nearest, quoted
 from runner.matrix.model import Fits, Judging, Mode, Resources, Seeds
 from runner.matrix.nodes import Entries, Nothing, Text, shape
 from runner.matrix.releases import EXAMPLE, Every
-from runner.matrix.scalars import COUNT, COUNT_FROM_ZERO, INDEX_ADDRESS, SEED_COUNT, SIZE, TRUTH, date_or
+from runner.matrix.scalars import COUNT, COUNT_FROM_ZERO, INDEX_ADDRESS, PLATFORM, SEED_COUNT, SIZE, TRUTH, date_or
 from runner.matrix.shapes import Either, Key, ListOf, MappingOf, NodePlace, OneOrMore, Reads, Scalar, Section, Word, key
 from runner.matrix.versions import specifiers
 
@@ -359,6 +359,7 @@ class MatrixSections:
         "How tensorflow is installed where tensorflow-cpu exists too: cpu, full, or auto. Default: auto.",
         "auto",
     )
+    platform: str = key(PLATFORM, "What trials run on; docs/platforms.md. Default: what the engine is.", "")
     as_of: AsOf = key(
         _AS_OF,
         "From when the packages of an environment may be: release (up to the day after the base came out), none (any "

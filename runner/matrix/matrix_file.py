@@ -64,6 +64,8 @@ class Matrix(Grid):
     resources: Resources = field(default_factory=Resources)
     expect: tuple[Expectation, ...] = ()
     flavour: str = "auto"
+    platform: str = ""
+    """The platform that trials are for, `linux/amd64`; empty: the engine's own."""
     as_of: str = "release"
     """The releases that environments may be made of: `release` (up to the day after the base came out), `none` (all)
     or a date."""
@@ -131,6 +133,7 @@ def load_matrix(path: Path) -> Matrix:
         resources=_resources(file),
         expect=tuple(_expectations(file.expect, reader)),
         flavour=file.flavour,
+        platform=file.platform,
         as_of=as_of,
         dates=dates,
     )

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from runner.matrix.mistakes import RefusedError, nearest, quoted
-from runner.matrix.shapes import Reads
+from runner.matrix.shapes import Reads, Word
 
 if TYPE_CHECKING:
     from runner.matrix.nodes import Text
@@ -129,3 +129,5 @@ DURATION = Reads(
 TRUTH = Reads(truth, {"type": "boolean"})
 COUNT_FROM_ZERO = Reads(lambda text: count(text, least=0), {"type": "integer", "minimum": 0})
 SEED_COUNT = Reads(seed_count, {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "as-written"}]})
+PLATFORM = Word({name: name for name in ("linux/amd64", "linux/arm64")})
+"""Platforms as container engines name them."""

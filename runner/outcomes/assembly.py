@@ -221,6 +221,7 @@ class _Assembly:
             image=_all_of(one.image for one in ran),
             base_identity=_all_of(one.base_identity for one in ran),
             runtime=_all_of(one.runtime for one in ran),
+            emulated=_all_of(one.emulated for one in ran),
             lock=lock.digest if lock else "",
             imported=_imported(ran),
             diff=next((one.rewritten for one in ran if one.rewritten), ""),

@@ -57,7 +57,7 @@ def _bands(limit: CostLimit, records: Sequence[Observation]) -> Iterator[tuple[s
     by_kind: dict[str, list[float]] = {}
     for record in records:
         cost = cost_of(record, limit.measure)
-        if cost is not None:
+        if cost is not None and comparable_cost(limit.measure, record):
             by_kind.setdefault(cost_kind(limit.measure, record), []).append(cost)
     for kind, costs in sorted(by_kind.items()):
         low, high = median_between(costs) if len(costs) >= ENOUGH_RUNS else (0.0, math.inf)
@@ -67,6 +67,11 @@ def _bands(limit: CostLimit, records: Sequence[Observation]) -> Iterator[tuple[s
 def cost_kind(measure: Measure, record: Record | Observation) -> str:
     """The kind of machine on which alone a cost can be compared; memory is the same on all."""
     return UNKNOWN if measure is Measure.MEMORY else machine_kind(record)
+
+
+def comparable_cost(measure: Measure, record: Record | Observation) -> bool:
+    """False for a time that an emulator took."""
+    return measure is Measure.MEMORY or not record.emulated
 
 
 def median_between(values: Sequence[float]) -> tuple[float, float]:
@@ -113,6 +118,8 @@ def _held(limit: CostLimit, record: Record) -> tuple[Label, str]:
     if cost is None:
         return Label.NO_METRICS, f"{limit}: {limit.measure} was not measured"
     took = f"{limit}: it took {cost_in_words(limit.measure, cost)}"
+    if not comparable_cost(limit.measure, record):
+        return Label.TOO_CLOSE, f"{took}, emulating {record.emulated}: times of what is emulated are compared with none"
     if limit.bands is None:
         return Label.CONVERGED, f"{took}; the baseline was not looked at yet"
     return _within(limit, cost_kind(limit.measure, record), cost, took)

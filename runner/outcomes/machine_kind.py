@@ -53,7 +53,11 @@ def on_kind(records: Iterable[Observation], kind: str) -> list[Observation]:
 def comparable(
     ours: Sequence[Observation], theirs: Sequence[Observation]
 ) -> tuple[list[Observation], list[Observation]]:
-    """Of both sides the trials on the kind that has the most of both; none where they share no kind."""
+    """Of both sides the trials on the kind that has the most of both; none where they share no kind.
+
+    Times of what is emulated are the emulator's, and compare with nothing.
+    """
+    ours, theirs = ([record for record in side if not record.emulated] for side in (ours, theirs))
     numbers = [Counter(map(machine_kind, side)) for side in (ours, theirs)]
     shared = numbers[0].keys() & numbers[1].keys()
     best = min(shared, key=lambda kind: (-min(one[kind] for one in numbers), kind), default=None)
@@ -62,8 +66,8 @@ def comparable(
 
 def pairs(ours: Iterable[Observation], theirs: Iterable[Observation]) -> list[tuple[Observation, Observation]]:
     """The trials of two cells that ran in turn on the same processors, by their place in that run."""
-    others = {record.pair: record for record in theirs if record.pair}
-    found = {record.pair: record for record in ours if record.pair in others}
+    others = {record.pair: record for record in theirs if record.pair and not record.emulated}
+    found = {record.pair: record for record in ours if record.pair in others and not record.emulated}
     return [(record, others[pair]) for pair, record in sorted(found.items())]
 
 
@@ -74,13 +78,21 @@ def paired_time(record: Observation) -> tuple[object, ...]:
 
 def times_told(cells: Sequence[JudgedCell], compared: Mapping[CellId, ComparisonResult]) -> tuple[str, ...]:
     """What is to be said of the times of cells."""
-    told = kinds_sentence(record for cell in cells for record, _ in cell.trials)
+    observations = [one for cell in cells for one, _ in cell.trials]
+    told, emulated = kinds_sentence(observations), _emulated_sentence(observations)
     paired = [f"{cell.id.brief}: {one.time}." for cell in cells if (one := compared.get(cell.id)) and one.time]
     more = len(paired) - _MOST_TOLD
     others = (
         f"{counted(more, 'more cell')} ran side by side; the page of each tells how they compare." if more > 0 else ""
     )
-    return tuple(filter(None, [told, *paired[:_MOST_TOLD], others]))
+    return tuple(filter(None, [told, emulated, *paired[:_MOST_TOLD], others]))
+
+
+def _emulated_sentence(records: Iterable[Observation]) -> str:
+    """What is to be said of trials on an emulated platform; empty where there are none."""
+    numbers = Counter(record.emulated for record in records if record.emulated)
+    shown = ", ".join(f"{counted(number, 'trial')} on {platform}" for platform, number in sorted(numbers.items()))
+    return f"Emulated: {shown}. Outcomes count as any others, times are compared with none." if shown else ""
 
 
 def kinds_sentence(records: Iterable[Observation]) -> str:

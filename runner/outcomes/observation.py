@@ -37,6 +37,7 @@ class Circumstances:
     image: str | None
     base_identity: str | None
     runtime: str
+    emulated: str
     python: str | None
     network: bool
     imported: tuple[tuple[str, str], ...]
@@ -52,6 +53,7 @@ class Circumstances:
             image=record.image,
             base_identity=record.base_identity,
             runtime=record.runtime,
+            emulated=record.emulated,
             python=record.python,
             network=record.network,
             imported=tuple((name, package.version) for name, package in record.packages.items()),
@@ -111,6 +113,11 @@ class Observation:
             told=_shared(told_message(record)),
             source=record if read is None else read,
         )
+
+    @property
+    def emulated(self) -> str:
+        """The platform that it ran on, where that was emulated."""
+        return self.circumstances.emulated
 
     @property
     def record(self) -> Record:

@@ -261,9 +261,9 @@ class CellResult(_OfAnOutcome):
     engine: str = ""
     image: str = ""
     base_identity: str = ""
-    """The identity of the image, or interpreter, that its environment stands on."""
     runtime: str = ""
-    """The runtime of its containers, where that is not the usual one."""
+    emulated: str = ""
+    """The identity of what its environment stands on; runtime and platform of its containers, where that is unusual."""
     lock: str = ""
     """The digest of its lock: a key of the report's locks; empty where there is none."""
     imported: dict[str, str] = Field(default_factory=dict)

@@ -139,6 +139,7 @@ class Options:
             engine=self.engine,
             base=self.base,
             runtime=self.runtime,
+            platform=matrix.platform,
             before=last.way if last and last.found else None,
             undated=undated_in(matrix.as_of, matrix.dates),
             indexes=matrix.indexes,

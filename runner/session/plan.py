@@ -71,6 +71,8 @@ class Plan:
     """The versions of ranges, `latest` and `era`."""
     room: Room | None
     """The place where images are kept, and how much is free there."""
+    emulated: str = ""
+    """The platform that trials would run on, where the engine emulates it."""
 
     @property
     def cells(self) -> int:

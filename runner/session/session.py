@@ -1,7 +1,6 @@
 """One matrix in a laboratory: what is planned, what is asked next, and what all cells come to.
 
-with open_session(Matrix.load("matrix.yaml"), Options(engine="venv")) as session:
-results = session.run()
+`with open_session(Matrix.load("matrix.yaml"), Options(engine="venv")) as session: session.run()`
 """
 
 from __future__ import annotations
@@ -144,8 +143,7 @@ class Session:
 
     def plan(self) -> Plan:
         """The plan of a run: per cell its environment, what of it is made already, and its finished trials."""
-        ledger = self.ledger()
-        wanted = Counter[CellId]()
+        ledger, wanted = self.ledger(), Counter[CellId]()
         for progress, more in ledger.wanted():
             wanted[progress.cell.id] += more
         engine = self.laboratory.equipment.engine
@@ -155,6 +153,7 @@ class Session:
             left_out=len(self.cells) - len(ledger.selected),
             became=self.matrix.became,
             room=engine.room(),
+            emulated=engine.emulated,
         )
 
     def _planned(self, ledger: Ledger) -> tuple[Group, ...]:

@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from runner.engines.protocol import runtime_of
+from runner.engines.protocol import emulated_of, runtime_of
 
 SCHEMA_VERSION: Literal[1] = 1
 PRINTED_PHASE: Final = "printed"
@@ -371,6 +371,11 @@ class Record(_Frozen):
     def runtime(self) -> str:
         """The runtime of its container, where that was not the usual one."""
         return runtime_of(self.base_identity or "")
+
+    @property
+    def emulated(self) -> str:
+        """The platform that its container emulated; empty where it ran as it is. Its times say nothing."""
+        return emulated_of(self.base_identity or "")
 
     @cached_property
     def identity(self) -> bytes | None:

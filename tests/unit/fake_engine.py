@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from runner.engines.protocol import Ending, EngineKind, Image, Room, StoredImage
 from runner.environments.lock import Environment, Layer, LockedPackage
 from runner.environments.lockfile import finished, write
+from runner.environments.target import this_platform
 from runner.errors import BuildFailedError, EngineLostError, MachineError
 from runner.laboratory.equipment import World
 
@@ -38,6 +39,8 @@ class FakeEngine:
     losses: Losses = lambda _job, _seed: (1.0, 0.5, 1e-6)
     kind: EngineKind = EngineKind.VENV
     base: str = ""
+    platform: str = field(default_factory=this_platform)
+    emulated: str = ""
     ran: list[tuple[str, int]] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)

@@ -29,14 +29,23 @@ class FakeEngine:
         self.named: dict[str, str] = {}
         self.asked: list[tuple[str, float]] = []
         self.timeout = 60.0
+        self.platforms: list[str | None] = []
+        self.kinds: dict[str, str] = {}
         self.images = self
         self.api = self
 
-    def pull(self, repository: str, *, tag: str, stream: bool, decode: bool) -> list[dict[str, Any]]:
+    def pull(
+        self, repository: str, *, tag: str, stream: bool, decode: bool, platform: str | None
+    ) -> list[dict[str, Any]]:
         if self.trouble:
             return [{"status": "Pulling"}, {"error": self.trouble}]
         self.pulled.append(f"{repository}{'@' if tag.startswith('sha256:') else ':'}{tag}")
+        self.platforms.append(platform)
+        self.kinds[self.pulled[-1]] = (platform or "linux/arm64").rpartition("/")[2]
         return [{"status": "Pulling"}]
+
+    def version(self) -> dict[str, str]:
+        return {"Arch": "arm64"}
 
     def inspect_distribution(self, name: str) -> dict[str, Any]:
         self.asked.append((name, self.timeout))
@@ -52,7 +61,7 @@ class FakeEngine:
         digest = name.partition("@")[2] or self.digest
         return SimpleNamespace(
             labels={},
-            attrs={"RepoDigests": [f"registry.example/library/python@{digest}"]},
+            attrs={"RepoDigests": [f"registry.example/library/python@{digest}"], "Architecture": self.kinds[name]},
             tag=lambda repository, tag: self.named.update({f"{repository}:{tag}": name}),
         )
 
@@ -65,9 +74,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def images_of(engine: FakeEngine, folder: Path) -> RegistryImages:
+def images_of(engine: FakeEngine, folder: Path, emulated: str = "") -> RegistryImages:
     return RegistryImages(
         engine,  # type: ignore[arg-type]
+        emulated=emulated,
         tags=folder / "base-images.toml",
         lock=folder / "base-images.lock",
     )
@@ -101,6 +111,20 @@ def test_once_locked_the_digest_counts_and_not_the_tag(folder: Path) -> None:
     assert said == [f"pulling python@{OLD}"]
     assert engine.pulled == [f"python@{OLD}"]
     assert image.identity == OLD
+
+
+def test_another_platform_has_the_same_digest_and_is_an_image_of_its_own(folder: Path) -> None:
+    engine = FakeEngine()
+    own, _ = lines_of(images_of(engine, folder), "3.9")
+    other = images_of(engine, folder, "linux/amd64")
+    assert (other.identity("3.9"), other.address("3.9")) == (f"{NEW} as linux/amd64", f"python@{NEW}")
+    emulated, _ = lines_of(other, "3.9")
+    assert emulated.tag == "convergence-matrix/base:3.9-amd64-222222222222"
+    assert emulated.identity == f"{NEW} as linux/amd64"
+    assert (own.tag, own.identity) == ("convergence-matrix/base:3.9-222222222222", NEW)
+    lines_of(images_of(engine, folder), "3.9")  # the digest is the other platform's meanwhile
+    lines_of(images_of(engine, folder), "3.9")
+    assert engine.platforms == [None, "linux/amd64", None]
 
 
 def test_a_changed_tag_is_pulled_anew(folder: Path) -> None:
@@ -157,6 +181,7 @@ def test_a_registry_is_asked_once_and_soon_and_not_where_an_image_was_pulled(fol
     images = images_of(engine, folder)
     lines_of(images, "3.10")
     engine.pulled.append(f"python@{NEW}")  # the engine knows it by both names
+    engine.kinds[f"python@{NEW}"] = "arm64"
     engine.trouble = "gone"
     images.check()
     assert engine.asked == []

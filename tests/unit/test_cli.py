@@ -278,7 +278,9 @@ def test_the_configuration_file_gives_defaults_and_is_checked(
 ) -> None:
     asked: list[tuple[str, str, str]] = []
 
-    def open_engine(choice: str, *, base: str, before: object, runtime: str) -> tuple[FakeEngine, str]:
+    def open_engine(
+        choice: str, *, base: str, before: object, runtime: str, platform: str = ""
+    ) -> tuple[FakeEngine, str]:
         asked.append((choice, base, runtime))
         return FakeEngine(), ""
 

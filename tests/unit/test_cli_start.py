@@ -7,7 +7,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +17,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from runner.cli.app import run_command_line
 from runner.cli.first_matrix import Refusals, propose, tried
 from runner.cli.start import name_in
-from runner.environments.lock import Unresolvable
+from runner.environments.lock import Lock, Unresolvable
+from runner.environments.lockfile import finished
 from runner.errors import UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.template import template
@@ -332,9 +332,10 @@ def test_init_tries_out_what_the_project_asks_for_and_writes_no_lock(here: Path)
     (here / "train.py").write_text("import torch, pandas\n")
     (here / "requirements.txt").write_text("pandas\n")
 
-    def resolve(environment: Environment, **_: object) -> Unresolvable | SimpleNamespace:
+    def resolve(environment: Environment, **_: object) -> Unresolvable | Lock:
         refuses = "rich" in environment.packages
-        return Unresolvable(environment=environment, reason="no rich") if refuses else SimpleNamespace()
+        lock = finished(environment=environment, python="3.11", as_of=None, exemptions=(), packages=())
+        return Unresolvable(environment=environment, reason="no rich") if refuses else lock
 
     world = replace(world_of(FakeEngine()), resolve=resolve)  # type: ignore[arg-type]
     assert run_command_line(["init", "train.py", "-o", "new.yaml"], world) == 0

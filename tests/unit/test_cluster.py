@@ -108,6 +108,8 @@ def facts(**changes: Any) -> Facts:
         "engine": "venv",
         "base": "",
         "described": "venv",
+        "platform": "linux/amd64",
+        "emulated": "",
         "pythons": ("3.11",),
         "identities": {"3.11": "one build"},
         "processors": 2,

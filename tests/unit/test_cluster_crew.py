@@ -94,6 +94,8 @@ def facts(machine: str, **identities: str) -> Facts:
         engine="venv",
         base="",
         described="venv",
+        platform="linux/amd64",
+        emulated="",
         pythons=("3.11",),
         identities=identities,
         processors=1,

@@ -45,7 +45,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Docker]]:
     def of(*, engine: str = "", registry: str = "", offline: str = "") -> list[Docker]:
         opened: list[Docker] = []
 
-        def docker(base: str, _runtime: str) -> Docker:
+        def docker(base: str, _runtime: str, _platform: str) -> Docker:
             if engine:
                 raise NoEngineError(f"{engine}.\nDo that.")
             opened.append(Docker(base, registry if base == "registry" else offline))

@@ -5,7 +5,7 @@ from packaging.version import Version
 
 from runner.environments.index.project import IndexFile, Release
 from runner.environments.resolution_plan import NoCPython, choose_python
-from runner.environments.target import build_tools_date, first_release, installable, machine
+from runner.environments.target import build_tools_date, first_release, installable, machine_of
 from runner.environments.times import day_after, times_of, undated_in
 from runner.errors import UsageError
 
@@ -15,7 +15,7 @@ ALL = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8", "3.7", "3.6")
 def release(version, day, *tags, requires_python="", late=0):
     uploaded = datetime.fromisoformat(day).replace(tzinfo=UTC)
     names = [
-        f"thing-{version}-{tag.format(machine=machine())}.whl" if tag != "sdist" else f"thing-{version}.tar.gz"
+        f"thing-{version}-{tag.format(machine=machine_of(''))}.whl" if tag != "sdist" else f"thing-{version}.tar.gz"
         for tag in tags
     ]
     files = tuple(
@@ -36,7 +36,7 @@ def binary(*minors):
 
 
 def chosen(pinned, pythons, as_of="release", dates=()):
-    return choose_python(pinned, pythons, times_of(as_of, dates))
+    return choose_python(pinned, pythons, machine_of(""), times_of(as_of, dates))
 
 
 PURE = release("1.0", "2018-10-03", "py2.py3-none-any")
@@ -85,14 +85,14 @@ def test_only_what_the_engine_provides_is_taken_and_the_reason_says_what_there_i
 
 
 def test_wheels_go_before_sources_and_the_closest_wheel_first():
-    tags = ["py3-none-any", "sdist", *binary(7), f"cp37-cp37m-manylinux1_{machine()}"]
-    names = [file.filename for file in installable(release("1.0", "2019-01-01", *tags).files, "3.7")]
+    tags = ["py3-none-any", "sdist", *binary(7), f"cp37-cp37m-manylinux1_{machine_of('')}"]
+    names = [file.filename for file in installable(release("1.0", "2019-01-01", *tags).files, "3.7", machine_of(""))]
     assert [name.split("-")[-1] for name in names] == [
-        f"manylinux2014_{machine()}.whl",
-        f"manylinux1_{machine()}.whl",
+        f"manylinux2014_{machine_of('')}.whl",
+        f"manylinux1_{machine_of('')}.whl",
         "any.whl",
     ]
-    (only,) = installable(release("1.0", "2019-01-01", "sdist", *binary(8)).files, "3.7")
+    (only,) = installable(release("1.0", "2019-01-01", "sdist", *binary(8)).files, "3.7", machine_of(""))
     assert only.filename == "thing-1.0.tar.gz"
 
 

@@ -7,7 +7,7 @@ from resolved import PYTHON, TAG, content, reason, resolved, stack_index
 
 from runner.environments import lockfile
 from runner.environments.lock import Layer
-from runner.environments.target import machine
+from runner.environments.target import machine_of
 from runner.errors import MachineError, UsageError
 
 
@@ -202,7 +202,7 @@ def test_what_was_yanked_is_taken_only_where_it_is_pinned(fake):
 
 
 def test_a_release_without_a_wheel_for_any_cpython_of_the_engine_is_a_reason(fake):
-    fake.add_wheel("ancient", "1.0", "2026-03-01", tag=f"cp27-cp27mu-manylinux1_{machine()}")
+    fake.add_wheel("ancient", "1.0", "2026-03-01", tag=f"cp27-cp27mu-manylinux1_{machine_of('')}")
     text = reason(resolved("ancient==1.0"))
     assert f"No CPython of this engine ({PYTHON}) that was there by 2026-03-03 has a wheel for every pinned" in text
     assert f"ancient 1.0 has no file for this platform. Without a fitting file: {PYTHON} (ancient)." in text

@@ -12,6 +12,7 @@ from fake_index import FakeIndex, wheel
 from runner.cache import cache_folder
 from runner.environments.index.catalog import Catalog
 from runner.environments.lock import Environment, Layer, Lock, LockedPackage
+from runner.environments.target import this_platform
 from runner.environments.wheelhouse import DiskNeed, LockSizes, sizes_of, total
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def lock(version: str = "1.0") -> Lock:
     return Lock(
         environment=Environment(pins=(("base", "1.0"), ("extra", version))),
         python="3.11",
+        platform=this_platform(),
         as_of=datetime(2021, 1, 1, tzinfo=UTC),
         exemptions=(),
         packages=tuple(packages),

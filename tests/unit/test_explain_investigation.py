@@ -130,6 +130,7 @@ def test_a_package_that_is_installed_for_an_axis_under_another_name_was_not_brou
     lock = Lock(
         environment=Environment(pins=(("tensorflow", "2.10.1"),)),
         python="3.10",
+        platform="linux/amd64",
         as_of=None,
         exemptions=(),
         packages=(package,),

@@ -28,7 +28,7 @@ class Machine:
         self.auto = "docker"
         self.asked: list[tuple[str, str, object]] = []
 
-    def open(self, choice: str, *, base: str, before: object, runtime: str) -> tuple[FakeEngine, str]:
+    def open(self, choice: str, *, base: str, before: object, runtime: str, platform: str) -> tuple[FakeEngine, str]:
         self.asked.append((choice, base, before))
         return self.engines[self.auto if choice == "auto" else choice], ""
 

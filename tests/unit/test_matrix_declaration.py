@@ -39,6 +39,7 @@ RIGHT: dict[str, list[str]] = {
     "resources": ["{cpus: 2, memory: 4g, disk: 512m, processes: 64}"],
     "expect": ["[{keras: 2.2.4, outcome: fails (nan)}]"],
     "flavour": ["auto", "cpu", "full"],
+    "platform": ["linux/amd64", "linux/arm64"],
     "as_of": ["release", "none", "'2019-03-01'", "{default: none, numpy: '2019-03-01'}"],
 }
 WRONG: dict[str, list[str]] = {
@@ -65,6 +66,7 @@ WRONG: dict[str, list[str]] = {
     "resources": ["4g", "{cpus: 0}", "{memory: 4}"],
     "expect": ["[{keras: 1}]", "fails"],
     "flavour": ["gpu"],
+    "platform": ["windows/amd64", "amd64"],
     "as_of": ["soon", "{numpy: release}"],
 }
 

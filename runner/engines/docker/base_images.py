@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.cache import cache_folder, write_whole
-from runner.engines.docker.daemon import disk_is_full, engine_errors, is_full
+from runner.engines.docker.daemon import disk_is_full, engine_errors, engine_platform, is_full
+from runner.engines.protocol import emulating
 from runner.errors import BuildFailedError, MachineError
 
 if TYPE_CHECKING:
@@ -141,12 +142,16 @@ def told(transfer: Callable[[], Iterable[dict[str, Any]]], silence_s: float = SI
 class RegistryImages:
     """Official images, pulled by tag once and by digest from then on."""
 
-    def __init__(self, client: DockerClient, *, tags: Path, lock: Path, silence_s: float = SILENCE_S) -> None:
+    def __init__(
+        self, client: DockerClient, *, tags: Path, lock: Path, emulated: str = "", silence_s: float = SILENCE_S
+    ) -> None:
         """Of the images that the file `tags` names, at the digests in the file `lock`; what it pulls, it adds there.
 
-        A registry may be slow, but not without a sign of life for `silence_s`.
+        `emulated` is the platform that they are for, where it is not the engine's own; a digest is that of an image
+        for all platforms, of which the engine has one at a time. A registry may be slow, but not without a sign of life
+        for `silence_s`.
         """
-        self._client = client
+        self._client, self._emulated = client, emulated
         self._silence_s = silence_s
         self._file = lock
         self._writing = threading.Lock()
@@ -157,18 +162,22 @@ class RegistryImages:
         return tuple(sorted(self._tags, key=lambda minor: int(minor.split(".")[1]), reverse=True))
 
     def identity(self, python: str) -> str | None:
-        """The digest in the lock, None where this tag was never pulled."""
+        """The digest in the lock with the platform that is emulated, None where this tag was never pulled."""
+        digest = self._locked(python)
+        return digest and emulating(digest, self._emulated)
+
+    def _locked(self, python: str) -> str | None:
         entry = _read(self._file).get(python)
         return str(entry["digest"]) if entry and entry["image"] == self._tags.get(python) else None
 
     def address(self, python: str) -> str | None:
         """Repository and digest; None where the tag was never pulled."""
-        digest = self.identity(python)
+        digest = self._locked(python)
         return f"{self._tags[python].rpartition(':')[0]}@{digest}" if digest else None
 
     def check(self) -> None:
         """Ask the registry about one image, unless one was pulled before. Raises MachineError where none answers."""
-        if any(exists(self._client, address) for python in self._tags if (address := self.address(python))):
+        if any(self._is_here(address) for python in self._tags if (address := self.address(python))):
             return
         import docker.errors  # noqa: PLC0415 - imported by now
 
@@ -183,28 +192,40 @@ class RegistryImages:
 
     def provide(self, python: str, say: Callable[[str], None]) -> BaseImage:
         """Pull the image of the locked digest, or the tag where there is none yet, and lock what came."""
-        digest = self.identity(python)
+        digest = self._locked(python)
         image = self._tags.get(python)
         if image is None:
             raise BuildFailedError("image-build", f"There is no base image of CPython {python} in base-images.toml.")
         repository, _, tag = image.rpartition(":")
         wanted = f"{repository}@{digest}" if digest else image
-        if digest is None or not exists(self._client, wanted):
+        if digest is None or not self._is_here(wanted):
             say(f"pulling {wanted}")
             self._pull(wanted, repository, digest or tag)
         if digest is None:
             digest = self._digest(image, repository)
             self._write(python, image, digest)
-        own = tag_of("base", python, digest)
+        kind = self._emulated.rpartition("/")[2]
+        own = tag_of("base", f"{python}-{kind}" if kind else python, digest)
         with engine_errors(f"naming {wanted}"):
             self._client.images.get(wanted).tag(*own.rsplit(":", 1))
-        return BaseImage(python=python, tag=own, identity=digest)
+        return BaseImage(python=python, tag=own, identity=emulating(digest, self._emulated))
+
+    def _is_here(self, image: str) -> bool:
+        """True where the engine has an image, and for the wanted platform: of one digest it has one at a time."""
+        import docker.errors  # noqa: PLC0415 - imported by now
+
+        with engine_errors(f"looking for {image}"):
+            try:
+                kind = self._client.images.get(image).attrs["Architecture"]
+            except docker.errors.ImageNotFound:
+                return False
+        return f"linux/{kind}" == (self._emulated or engine_platform(self._client))
 
     def _pull(self, wanted: str, repository: str, tag: str) -> None:
         try:
             with engine_errors(f"pulling {wanted}"):
-                pulling = partial(self._client.api.pull, repository, tag=tag, stream=True, decode=True)
-                said = told(pulling, self._silence_s)
+                pull = partial(self._client.api.pull, repository, tag=tag, platform=self._emulated or None)
+                said = told(partial(pull, stream=True, decode=True), self._silence_s)
         except MachineError as error:
             raise _not_pulled(wanted, str(error)) from error
         if failures := [line["error"] for line in said if "error" in line]:

@@ -61,11 +61,14 @@ class ImageBuild:
     """The stage of the recipe that is built; None for its last one."""
     arguments: Mapping[str, str]
     labels: Mapping[str, str]
+    platform: str = ""
+    """The platform that it is for; empty: the engine's own."""
 
     def options(self) -> list[str]:
         """The options of the build command; the network is closed and the user's proxies are kept out."""
         options = ["--network", "none", "--file", str(self.dockerfile), "--tag", self.tag]
         options += ["--target", self.target] if self.target else []
+        options += ["--platform", self.platform] if self.platform else []
         for name, value in {**NO_PROXIES, **self.arguments}.items():
             options += ["--build-arg", f"{name}={value}"]
         for name, value in self.labels.items():

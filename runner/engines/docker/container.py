@@ -76,11 +76,13 @@ def run_job(
     owner: str,
     interrupted: threading.Event,
     runtime: str = "",
+    emulated: str = "",
     let_go: Callable[[Container], object] | None = None,
 ) -> Ending:
     """Run one job to its end, under a runtime of the engine or its default one, and remove its container.
 
-    `let_go` removes one that has ended, while the next trial begins: not where its volumes must go first.
+    `emulated` is the platform of the image, where it is not the engine's own. `let_go` removes one that has ended,
+    while the next trial begins: not where its volumes must go first.
 
     Raises EngineLostError where the engine failed, MachineError where a disk is full or the image is gone.
     """
@@ -90,7 +92,7 @@ def run_job(
     user = files.prepare(job, world)
     marks = {OWNER: owner, TRIAL: job.key}
     with files.given(image.reference, world, marks) as mounts:
-        given = settings(job, world, user=user, owner=owner, mounts=mounts, runtime=runtime)
+        given = settings(job, world, user=user, owner=owner, mounts=mounts, runtime=runtime, emulated=emulated)
         container = _create(client, image, given)
         try:
             ending = _ended(container, client, job, files, interrupted)
@@ -131,7 +133,14 @@ def _create(client: DockerClient, image: Image, arguments: dict[str, Any]) -> Co
 
 
 def settings(
-    job: Job, world: TrialWorld, *, user: str, owner: str, mounts: list[DockerMount], runtime: str = ""
+    job: Job,
+    world: TrialWorld,
+    *,
+    user: str,
+    owner: str,
+    mounts: list[DockerMount],
+    runtime: str = "",
+    emulated: str = "",
 ) -> dict[str, Any]:
     """The SDK's arguments for the container of a job in its world."""
     from docker.types import LogConfig, Ulimit  # noqa: PLC0415 - imported by now
@@ -163,6 +172,7 @@ def settings(
             for name, most in (("fsize", world.file_bytes), ("nofile", _OPEN_FILES), ("core", 0))
         ],
         "log_config": LogConfig(type="none"),
+        **({"platform": emulated} if emulated else {}),
         **({"device_requests": [device_request(job.gpus)]} if job.gpus else {}),
     }
 
@@ -351,6 +361,7 @@ def shell_command(
     owner: str,
     until_close: ExitStack,
     runtime: str = "",
+    emulated: str = "",
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The command of a shell in a job's world, with more room than a job has, and its environment variables."""
     job.folder.root.mkdir(parents=True, exist_ok=True)
@@ -358,7 +369,7 @@ def shell_command(
     world = world_of(job, LAYOUT)
     user = files.prepare(job, world)
     mounts = until_close.enter_context(files.given(image.reference, world, {OWNER: owner, TRIAL: job.key}))
-    wanted = settings(job, world, user=user, owner=owner, mounts=mounts, runtime=runtime)
+    wanted = settings(job, world, user=user, owner=owner, mounts=mounts, runtime=runtime, emulated=emulated)
     if not files.are_here:
         wanted |= {"command": ["bash"], "tty": sys.stdin.isatty(), "stdin_open": True, "auto_remove": True}
         made = _create(client, image, wanted)
@@ -368,6 +379,7 @@ def shell_command(
     options += ["--read-only", "--init", f"--pids-limit={wanted['pids_limit']}", f"--hostname={wanted['hostname']}"]
     options += [f"--memory={wanted['mem_limit']}", f"--memory-swap={wanted['memswap_limit']}"]
     options += [f"--shm-size={wanted['shm_size']}", *([f"--runtime={runtime}"] if runtime else [])]
+    options += [f"--platform={emulated}"] if emulated else []
     if job.gpus:
         options.append(f'--gpus="device={",".join(gpu.id for gpu in job.gpus)}","capabilities=compute,utility"')
     options += [f"--add-host={name}:{address}" for name, address in wanted["extra_hosts"].items()]

@@ -71,6 +71,8 @@ class DockerToolchain:
     interrupted: Event
     runtime: str = ""
     """The engine's runtime of its containers, where that is not the usual one."""
+    emulated: str = ""
+    """The platform of the image, where it is not the engine's own."""
     is_of_here: bool = False
     """True where the base image was made of this machine's own system and CPython."""
 
@@ -186,6 +188,7 @@ class DockerToolchain:
             owner=self.owner,
             interrupted=self.interrupted,
             runtime=self.runtime,
+            emulated=self.emulated,
         )
         if ending.cut is Cut.INTERRUPTED:
             raise StoppedError
@@ -256,6 +259,7 @@ class DockerToolchain:
                 memswap_limit=_UV_MEMORY_BYTES,
                 init=True,
                 runtime=self.runtime or None,
+                platform=self.emulated or None,
                 log_config=LogConfig(type="json-file"),
             )
 

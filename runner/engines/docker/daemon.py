@@ -111,6 +111,12 @@ def _why_silent(text: str, host: str, timeout_s: int) -> tuple[str, str]:
     return f"{text.splitlines()[0][:200] if text else 'no reason given'}.", f"Check that {host} is a Docker engine."
 
 
+def engine_platform(client: DockerClient) -> str:
+    """The platform that the engine runs by itself: `linux/arm64`."""
+    with engine_errors("asking the engine what it is"):
+        return f"linux/{client.version()['Arch']}"
+
+
 def unusual_runtime(client: DockerClient, named: str) -> str:
     """The runtime of containers, the named one or the engine's default; empty where that is the usual one.
 

@@ -7,6 +7,7 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,21 @@ from runner.engines.docker.buildkit import Builder, build_client, forget_bytecod
 from runner.engines.docker.container import LAYOUT, OWNER, TRIAL, remove, run_job, shell_command
 from runner.engines.docker.container_toolchain import DockerToolchain
 from runner.engines.docker.copied_files import CopiedFiles, forget_volumes
-from runner.engines.docker.daemon import RESTART_S, await_answer, connect, engine_errors, engine_host, unusual_runtime
-from runner.engines.docker.engine_machine import gpus_of, processor_of
+from runner.engines.docker.daemon import (
+    RESTART_S,
+    await_answer,
+    connect,
+    engine_errors,
+    engine_host,
+    engine_platform,
+    unusual_runtime,
+)
+from runner.engines.docker.engine_machine import gpus_of, processor_of, refuse_platform
 from runner.engines.docker.environment_images import EnvironmentImages
 from runner.engines.docker.file_sharing import sees, sees_mounts
 from runner.engines.docker.mounted_files import MountedFiles
 from runner.engines.protocol import Cut, EngineKind, Room, under_runtime
-from runner.errors import EngineFullError, EngineLostError, UsageError
+from runner.errors import EngineFullError, EngineLostError, MachineError, UsageError
 from runner.own_folder import forget_begun
 from runner.runner_mark import is_dead, this_runner
 
@@ -62,15 +71,17 @@ class DockerEngine:
         *,
         base: str,
         runtime: str = "",
+        emulated: str = "",
         patience_s: float = RESTART_S,
     ) -> None:
         self.base = base
+        self.emulated = emulated
         self._runtime = runtime
         self._patience_s = patience_s
         self._client = client
         self._bases = bases
         self._builder = builder
-        self._images = EnvironmentImages(client, bases, builder)
+        self._images = EnvironmentImages(client, bases, builder, emulated=emulated)
         self._interrupted = threading.Event()
         self._asking = threading.Lock()
         self._model: str | None = None
@@ -82,31 +93,46 @@ class DockerEngine:
         self._removals = ThreadPoolExecutor(_REMOVALS, "removal")
 
     @classmethod
-    def connect(cls, base: str, *, runtime: str = "", patience_s: float = RESTART_S) -> DockerEngine:
+    def connect(
+        cls, base: str, *, runtime: str = "", platform: str = "", patience_s: float = RESTART_S
+    ) -> DockerEngine:
         """Connect to the engine that the user's configuration names; base images come from `base`, one of BASES.
 
         Trials and builds run under its runtime of that name, else under its default one. An engine that stops in the
         middle of a trial is waited for, for `patience_s`.
 
-        Raises NoEngineError where none answers in 2 s, UsageError for another base or a runtime that it has not.
+        Where `platform` is named and not the engine's own it is emulated.
+
+        Raises NoEngineError where none answers in 2 s, UsageError for another base or a runtime that it has not,
+        MachineError where it can't run the platform, or base images for it can't be had.
         """
         if base not in BASES:
             raise UsageError(f"Base images from {base!r} do not exist; choose {' or '.join(BASES)}.")
         client = connect()
         try:
             unusual = unusual_runtime(client, runtime)
+            emulated = platform if platform not in {"", engine_platform(client)} else ""
+            if emulated:
+                _check_emulation(client, base, emulated)
         except BaseException:
             client.close()
             raise
         builder = Builder(build_client)
         bases: BaseImages
         if base == "registry":
-            bases = RegistryImages(client, tags=recipe_folder() / "base-images.toml", lock=lock_file())
+            bases = RegistryImages(
+                client, tags=recipe_folder() / "base-images.toml", lock=lock_file(), emulated=emulated
+            )
         else:
             from runner.engines.docker.offline_images import OfflineImages  # noqa: PLC0415 - only where asked for
 
             bases = OfflineImages(client, builder)
-        return cls(client, bases, builder, base=base, runtime=unusual, patience_s=patience_s)
+        return cls(client, bases, builder, base=base, runtime=unusual, emulated=emulated, patience_s=patience_s)
+
+    @cached_property
+    def platform(self) -> str:
+        """The platform that images are made for."""
+        return self.emulated or engine_platform(self._client)
 
     def describe(self) -> str:
         """The engine's name, version and architecture, and where its base images come from, in one line."""
@@ -118,6 +144,7 @@ class DockerEngine:
         if self._files_of(cache_folder()) is self._copied:
             disks += f", files are copied: the engine at {engine_host()} shares none with this machine"
         runtime = f", runtime: {self._runtime}" if self._runtime else ""
+        runtime += f", emulating {self.emulated}" if self.emulated else ""
         return f"docker: {name} {version['Version']} ({version['Arch']}){runtime}, base images: {self.base}{disks}"
 
     def check(self) -> None:
@@ -153,6 +180,7 @@ class DockerEngine:
             interrupted=self._interrupted,
             is_of_here=self.base != "registry",
             runtime=self._runtime,
+            emulated=self.emulated,
         )
 
     def find(self, lock: Lock) -> Image | None:
@@ -210,6 +238,8 @@ class DockerEngine:
 
     def gpus(self) -> tuple[Gpu, ...]:
         """The GPUs of the engine's machine. Raises MachineError where there are none, or it gives containers none."""
+        if self.emulated:
+            raise MachineError(f"`resources: gpus` beside `platform: {self.emulated}`: what is emulated has no GPU.")
         return gpus_of(self._client, owner=self._owner)
 
     def use(self, image: Image) -> bool:
@@ -233,6 +263,7 @@ class DockerEngine:
                 owner=self._owner,
                 interrupted=self._interrupted,
                 runtime=self._runtime,
+                emulated=self.emulated,
                 let_go=lambda container: self._removals.submit(remove, container),
             )
             return ending if ending.cut is Cut.INTERRUPTED else replace(ending, processor=self._processor(image))
@@ -242,10 +273,12 @@ class DockerEngine:
             raise
 
     def _processor(self, image: Image) -> str:
-        """The model of the processors of the engine's machine, which is asked once."""
+        """The model of the processors of the engine's machine, which is asked once, and what it emulates."""
         with self._asking:
             if self._model is None:
-                self._model = processor_of(self._client, image, owner=self._owner)
+                model = processor_of(self._client, image, owner=self._owner)
+                emulating = self.emulated and f"emulating {self.emulated}"
+                self._model = ", ".join(filter(None, (model, emulating)))
             return self._model
 
     def images(self) -> tuple[StoredImage, ...]:
@@ -267,6 +300,7 @@ class DockerEngine:
             owner=self._owner,
             until_close=self._until_close,
             runtime=self._runtime,
+            emulated=self.emulated,
         )
 
     def stop_all(self) -> None:
@@ -316,6 +350,16 @@ class DockerEngine:
         self._copied.close()
         self._images.forget_contexts()
         self._client.close()
+
+
+def _check_emulation(client: DockerClient, base: str, platform: str) -> None:
+    """Raise MachineError where containers of another platform than the engine's own can't be had."""
+    if base != "registry":
+        raise MachineError(
+            f"Base images that are made on this machine are for its own processors, and `platform: {platform}` asks for"
+            " others: use `--base registry`."
+        )
+    refuse_platform(client, platform, owner=this_runner())
 
 
 def _unmount_disk(container: Container) -> None:

@@ -1,21 +1,23 @@
-"""The machine that a Docker engine runs on: the model of its processors, and whether it gives GPUs to containers."""
+"""The machine that a Docker engine runs on: its processors, the platforms that it runs, and the GPUs that it gives."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import platform
+import struct
 import tarfile
 from typing import TYPE_CHECKING
 
 from runner.engines.docker.base_images import REPOSITORY
 from runner.engines.docker.container import LAYOUT, OWNER, device_request
-from runner.engines.docker.daemon import engine_errors, engine_host
+from runner.engines.docker.daemon import engine_errors, engine_host, engine_platform
 from runner.engines.gpu import gpus_of_this_machine
 from runner.engines.processor import CPUINFO, model_in, processor_model
 from runner.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from docker import DockerClient
     from runner.engines.gpu import Gpu
@@ -50,6 +52,66 @@ def gpus_of(client: DockerClient, *, owner: str) -> tuple[Gpu, ...]:
     return found
 
 
+_ENDS = 42
+"""The exit code of the programs below, which do nothing else."""
+_PROGRAMS = {
+    "linux/amd64": (0x3E, "bf2a000000b83c0000000f05"),  # mov edi, 42; mov eax, 60; syscall
+    "linux/arm64": (0xB7, "400580d2a80b80d2010000d4"),  # mov x0, #42; mov x8, #93; svc #0
+}
+
+
+def refuse_platform(client: DockerClient, platform: str, *, owner: str) -> None:
+    """Raise MachineError where the engine can't run programs of a platform; it is asked to run one of 132 bytes."""
+    import docker.errors  # noqa: PLC0415 - imported by now
+
+    with _image_of(client, {"ends": program_of(platform)}, owner) as tag, engine_errors("asking for another platform"):
+        container = client.containers.create(tag, ["/ends"], labels={OWNER: owner}, network_mode="none")
+        try:
+            container.start()
+            ended = container.wait()["StatusCode"] == _ENDS
+        except docker.errors.APIError as error:
+            if "exec format" not in str(error.explanation or error).lower():
+                raise
+            ended = False
+        finally:
+            container.remove(force=True)
+    if not ended:
+        raise MachineError(
+            f"The Docker engine can't run programs of {platform}, which `platform:` asks for: it is"
+            f" {engine_platform(client)} and emulates no other. Install an emulator on its machine (`docker run"
+            f" --privileged --rm tonistiigi/binfmt --install {platform.rpartition('/')[2]}`), or leave `platform:` out."
+        )
+
+
+def program_of(platform: str) -> bytes:
+    """A program (ELF, without libraries) of a platform that ends at once."""
+    machine, code = _PROGRAMS[platform]
+    start, size = 0x10000, 120 + len(code) // 2
+    head = struct.pack(
+        "<4s5B7xHHIQQQIHHHHHH", b"\x7fELF", 2, 1, 1, 0, 0, 2, machine, 1, start + 120, 64, 0, 0, 64, 56, 1, 64, 0, 0
+    )
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, start, start, size, size, 0x10000)
+    return head + segment + bytes.fromhex(code)
+
+
+@contextlib.contextmanager
+def _image_of(client: DockerClient, files: Mapping[str, bytes], owner: str) -> Iterator[str]:
+    """An image of a few programs, which is gone afterwards."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755
+            tar.addfile(entry, io.BytesIO(content))
+    tag = f"{REPOSITORY}/passing:{owner.replace(':', '-')[:100]}"
+    with engine_errors("asking the engine what it can run"):
+        client.api.import_image_from_data(packed.getvalue(), *tag.split(":"))
+        try:
+            yield tag
+        finally:
+            client.images.remove(tag, force=True)
+
+
 _REFUSED_COMMAND = "/nothing"
 
 
@@ -60,24 +122,17 @@ def refusal(client: DockerClient, gpus: Iterable[Gpu], *, owner: str) -> str:
     """
     import docker.errors  # noqa: PLC0415 - imported by now
 
-    empty = io.BytesIO()
-    tarfile.open(fileobj=empty, mode="w").close()
-    tag = f"{REPOSITORY}/empty:{owner.replace(':', '-')[:100]}"
-    with engine_errors("asking for GPUs"):
-        client.api.import_image_from_data(empty.getvalue(), *tag.split(":"))
+    with _image_of(client, {}, owner) as tag, engine_errors("asking for GPUs"):
+        container = client.containers.create(
+            tag, [_REFUSED_COMMAND], device_requests=[device_request(gpus)], labels={OWNER: owner}
+        )
         try:
-            container = client.containers.create(
-                tag, [_REFUSED_COMMAND], device_requests=[device_request(gpus)], labels={OWNER: owner}
-            )
-            try:
-                container.start()
-            except docker.errors.APIError as error:
-                said = str(error.explanation or error)
-                return "" if _REFUSED_COMMAND in said else " ".join(said.split())[:_LONGEST].rstrip(".")
-            finally:
-                container.remove(force=True)
+            container.start()
+        except docker.errors.APIError as error:
+            said = str(error.explanation or error)
+            return "" if _REFUSED_COMMAND in said else " ".join(said.split())[:_LONGEST].rstrip(".")
         finally:
-            client.images.remove(tag, force=True)
+            container.remove(force=True)
     return ""
 
 

@@ -59,7 +59,9 @@ class InterpreterImage:
 class EnvironmentImages:
     """The images of one engine. May be used from several threads."""
 
-    def __init__(self, client: DockerClient, bases: BaseImages, builder: Builder) -> None:
+    def __init__(self, client: DockerClient, bases: BaseImages, builder: Builder, *, emulated: str = "") -> None:
+        """`emulated` is the platform that they are for, where it is not the engine's own."""
+        self._emulated = emulated
         self._client = client
         self._bases = bases
         self._builder = builder
@@ -316,6 +318,7 @@ class EnvironmentImages:
             target=target,
             arguments={"FROM": labels[FROM]},
             labels=labels,
+            platform=self._emulated,
         )
         self._sent = True
         self._builder.build(build, say)
@@ -324,7 +327,12 @@ class EnvironmentImages:
         question = "import platform; print(platform.python_version())"
         with engine_errors(f"asking {tag} for its version"):
             said = self._client.containers.run(
-                tag, ["python3", "-I", "-c", question], remove=True, network_mode="none", read_only=True
+                tag,
+                ["python3", "-I", "-c", question],
+                remove=True,
+                network_mode="none",
+                read_only=True,
+                platform=self._emulated or None,
             )
         return bytes(said).decode().strip()
 

@@ -20,6 +20,7 @@ from runner.engines.protocol import EngineKind, Image, Room, StoredImage
 from runner.engines.venv import venv_folder
 from runner.environments.interpreters import HostToolchain, download, find_interpreters
 from runner.environments.processes import Processes
+from runner.environments.target import this_platform
 from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ class VenvEngine:
 
     kind: EngineKind = EngineKind.VENV
     base = ""
+    emulated = ""
+
+    @property
+    def platform(self) -> str:
+        """This machine's own."""
+        return this_platform()
 
     def __init__(self, interpreters: Callable[[], tuple[Interpreter, ...]] = find_interpreters) -> None:
         """An engine on this machine's cache; `interpreters` finds its CPythons, newest first."""

@@ -30,6 +30,16 @@ class ClusterEngine:
         self._cluster = cluster
         self._here = VenvEngine()
 
+    @property
+    def platform(self) -> str:
+        """The platform that all workers make images for."""
+        return next(iter(self._cluster.facts().values())).platform
+
+    @property
+    def emulated(self) -> str:
+        """That platform where a worker emulates it."""
+        return next(filter(None, (one.emulated for one in self._cluster.facts().values())), "")
+
     def describe(self) -> str:
         """What the workers have, in one line."""
         return self._cluster.describe()

@@ -273,6 +273,9 @@ class Crew:
                     raise differing(f"builds of CPython {python}", builds, "It would not be comparable.")
         if len(set(kinds.values())) > 1:
             raise differing("engines", kinds, "Name one that all have: --engine venv, --engine docker --base registry.")
+        platforms = {self.names[address]: one.platform for address, one in facts.items()}
+        if len(set(platforms.values())) > 1:
+            raise differing("platforms", platforms, "Name one (`platform: linux/amd64`): docker emulates it elsewhere.")
 
 
 def _names(workers: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

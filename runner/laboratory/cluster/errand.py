@@ -29,6 +29,7 @@ class Terms:
     engine: str
     base: str
     runtime: str = ""
+    platform: str = ""
     undated: Callable[[str], bool] | None = None
     indexes: tuple[str, ...] = ()
     registry: str = ""
@@ -44,6 +45,8 @@ class Facts:
     """What workers share that share a cache."""
     engine: str
     base: str
+    platform: str
+    emulated: str
     described: str
     pythons: tuple[str, ...]
     identities: Mapping[str, str]

@@ -111,7 +111,9 @@ class WorkerBench:
             return self._opened
 
     def _open_engine(self) -> Engine:
-        engine, note = open_engine(self._terms.engine, base=self._terms.base, runtime=self._terms.runtime)
+        engine, note = open_engine(
+            self._terms.engine, base=self._terms.base, runtime=self._terms.runtime, platform=self._terms.platform
+        )
         for line in note.splitlines():
             self.equipment.observer.note(f"{self._worker.name}: {line}")
         engine.sweep()  # what a killed worker of this machine left
@@ -309,6 +311,8 @@ def _facts(engine: Engine) -> Facts:
         machine=f"{this_boot()} {cache_folder()}",
         engine=engine.kind.value,
         base=engine.base,
+        platform=engine.platform,
+        emulated=engine.emulated,
         described=engine.describe(),
         pythons=pythons,
         identities=known,
