@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psutil
+from command import REPOSITORY
 from waiting import until
 
 from runner.cache import cache_folder
@@ -112,6 +113,18 @@ class DaskCluster:
                 stderr=stream,
                 start_new_session=True,
             )
+
+
+def documented(way: str, changes: Mapping[str, str]) -> str:
+    """The code that the page has for a way to get workers, with what must be another text here; each stands once."""
+    page = (REPOSITORY / "docs" / "cluster.md").read_text()
+    block = re.search(rf"\*\*{re.escape(way)}\*\*.*\n\n((?:    .*\n)+)", page)
+    assert block
+    code = block[1].replace("\n    ", "\n").removeprefix("    ")
+    for old, new in changes.items():
+        assert code.count(old) == 1, old
+        code = code.replace(old, new)
+    return code
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from command import REPOSITORY, environment
+from dask_cluster import documented
 from waiting import until
 
 from runner.trials.store import Store
@@ -87,32 +87,6 @@ def _greets(host: str, port: int) -> bool:
     return False
 
 
-def documented(folder: Path, port: int) -> str:
-    """The code of the page, with these hosts, this key and this Python."""
-    page = (REPOSITORY / "docs" / "cluster.md").read_text()
-    block = re.search(r"\*\*`SSHCluster`\*\*.*\n\n((?:    .*\n)+)", page)
-    assert block
-    code = block[1].replace("\n    ", "\n").removeprefix("    ")
-    login = {
-        "username": getpass.getuser(),
-        "port": port,
-        "client_keys": [str(folder / "user")],
-        "known_hosts": None,
-        "config": [],
-    }
-    for old, new in (
-        ("10.0.0.1", HOSTS[0]),
-        ("10.0.0.2", HOSTS[1]),
-        ("10.0.0.3", HOSTS[2]),
-        ('{"username": "me"}', repr(login)),
-        ("/srv/cm/bin/python", sys.executable),
-        ("Options(cluster=client)", 'Options(cluster=client, engine="venv")'),
-    ):
-        assert code.count(old) == 1
-        code = code.replace(old, new)
-    return code
-
-
 @pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.usefixtures("cpython_3_7")
@@ -121,7 +95,20 @@ def test_the_code_of_the_page_runs_a_matrix_by_ssh_and_leaves_no_worker(port: in
     folder.mkdir()
     (folder / "matrix.yaml").write_text(MATRIX)
     (folder / "trains.py").write_text(SCRIPT)
-    (folder / "by_ssh.py").write_text(documented(tmp_path, port))
+    login = {
+        "username": getpass.getuser(),
+        "port": port,
+        "client_keys": [str(tmp_path / "user")],
+        "known_hosts": None,
+        "config": [],
+    }
+    changes = {
+        **dict(zip(("10.0.0.1", "10.0.0.2", "10.0.0.3"), HOSTS, strict=True)),
+        '{"username": "me"}': repr(login),
+        "/srv/cm/bin/python": sys.executable,
+        "Options(cluster=client)": 'Options(cluster=client, engine="venv")',
+    }
+    (folder / "by_ssh.py").write_text(documented("`SSHCluster`", changes))
     done = subprocess.run(
         [sys.executable, "by_ssh.py"],
         cwd=folder,
