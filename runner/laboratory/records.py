@@ -113,8 +113,9 @@ class Records:
 
     def _counts(self, setting: Setting, record: Record) -> bool:
         """False for a trial that may have run on a GPU of this machine, which a trial with its key does not see."""
-        told = VISIBLE in dict(setting.experiment.variables(setting.cell))  # then it sees what it saw
-        if told or not record.may_have_had_gpus or not self._equipment.has_gpu:
+        if not record.may_have_had_gpus or not self._equipment.has_gpu:
+            return True
+        if VISIBLE in dict(setting.experiment.variables(setting.cell)):  # then it sees what it saw
             return True
         if not self._told:
             self._told = True

@@ -96,7 +96,7 @@ class ResultInput:
     """ISO 8601, UTC."""
     runner_version: str
     whole: bool = True
-    """False: its cells tell nothing of their trials but how many ran, and no record is read for it."""
+    """False: its cells tell nothing of their trials but how many ran, nor how to run them again; for tables."""
 
 
 def result_of(known: ResultInput) -> Result:
@@ -230,7 +230,9 @@ class _Assembly:
             as_expected=is_as_expected(matrix, judged),
             commands=commands(
                 matrix, cell, lock.shown if lock else None, is_rewritten=any(one.rewritten for one in ran)
-            ),
+            )
+            if self.known.whole
+            else None,
             trials=tuple(self._trials(judged)) if self.known.whole else (),
             untold=0 if self.known.whole else judged.n_trials,
         )

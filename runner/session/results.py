@@ -110,7 +110,7 @@ class Results:
 
     @cached_property
     def brief(self) -> Result:
-        """The same without trials, for a table of the cells: no record is read for it but those of exceptions."""
+        """The same for a table of the cells: without trials and commands; few records are read for it."""
         return self.assemble(self, whole=False)
 
     def table(self) -> pd.DataFrame:

@@ -394,9 +394,9 @@ class Record(_Frozen):
         if weights and all(initial is not None and final is not None for initial, final in weights):
             return _hash(weights)
         series = tuple(
-            (epoch.phase, epoch.epoch, *((name, value.hex()) for name, value in sorted(epoch.logs.items())))
+            (epoch.phase, epoch.epoch, *sorted(zip(epoch.logs, map(float.hex, epoch.logs.values()), strict=True)))
             for epoch in self.epochs
-            if epoch.phase != PRINTED_PHASE and process_of(epoch.phase) not in others
+            if epoch.phase != PRINTED_PHASE and not (others and process_of(epoch.phase) in others)
         )
         return _hash((weights, series)) if series else None
 
