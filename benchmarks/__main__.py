@@ -53,7 +53,7 @@ ASKED = {
     ),
     "cluster-matrix": Asked(
         what="the same over a Dask cluster of 3 workers", rival="the same bound", most=1.10,
-        command=("cluster.py", "cluster-matrix"),
+        command=("cluster.py", "cluster-matrix", "--venv"),
     ),
     "cluster-trial": Asked(
         what="what the cluster adds to a trial of 0 s",

@@ -3,7 +3,8 @@
     python benchmarks/cluster.py [cluster-trial] [cluster-matrix] [--venv]
 
 The rival of the first is a function that starts the same script in the same environment, handed to the same worker with
-`Client.submit`, one after the other. The bound of the second is the longest chain or all work divided by the slots,
+`Client.submit`, one after the other; a trial's time is what a run of 12 takes longer than one of 2, by 10, and all
+sides take turns. The bound of the second is the longest chain or all work divided by the slots,
 whichever is larger; its trials sleep, so that what is measured is the placement and not this machine's processors.
 """
 
@@ -40,7 +41,8 @@ if "RUNNER_METRICS" in os.environ:
     with open(os.environ["RUNNER_METRICS"], "a") as metrics:
         metrics.write(json.dumps({"epoch": 1, "loss": 0.5 + seed / 1000}) + "\\n")
 """
-TRIALS = 30
+ROUNDS, FEW, MANY = 5, 2, 10
+NOTHING = {"releases": "1.16.0", "nap": 0}
 
 
 def folder_with(place: Path, **values: object) -> Path:
@@ -71,25 +73,36 @@ def bare(engine: str, reference: str, script: str) -> int:
 
 
 def of_no_work(engine: str, folder: Path) -> None:
-    place = folder_with(folder / "none", releases="1.16.0", nap=0, seeds=2)
+    place, here, (one_s, alone_s, bare_s) = folder / "none", folder / "here", ([], [], [])
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
-        _, _, (reference,) = ran(place, engine, client, 1)
-        here = folder_with(folder / "here", releases="1.16.0", nap=0, seeds=2)
-        ran(here, engine, None, 1)
-        for one in (place, here):
-            folder_with(one, releases="1.16.0", nap=0, seeds=2 + TRIALS)
-        took_s, executed, _ = ran(place, engine, client, 1)
-        here_s, executed_here, _ = ran(here, engine, None, 1)
-        times = []
-        for number in range(TRIALS):
-            begun = time.perf_counter()
-            client.submit(bare, engine, reference, str(place / "naps.py"), key=f"bare-{number}", pure=False).result()
-            times.append(time.perf_counter() - begun)
-    one_s, alone_s, bare_s = took_s / executed, here_s / executed_here, statistics.mean(times)
-    print(f"a trial of 0 s under {engine}, one after the other, {executed} trials: {one_s:.3f} s on a cluster,")
-    print(f"  {alone_s:.3f} s on this machine, {bare_s:.3f} s for a bare Client.submit of the same start:")
-    print(f"  {one_s / alone_s:.2f} times this machine")
-    tell("cluster-trial", one_s, bare_s)
+        _, _, (reference,) = ran(folder_with(place, **NOTHING, seeds=2), engine, client, 1)
+        ran(folder_with(here, **NOTHING, seeds=2), engine, None, 1)
+        for number in range(ROUNDS):
+            one_s.append(per_trial(place, number, engine, client))
+            bare_s.append(statistics.fmean(handed_in(client, engine, reference, place) for _ in range(MANY)))
+            alone_s.append(per_trial(here, number, engine, None))
+            print(
+                f"round {number + 1}: {one_s[-1]:.3f} s, bare {bare_s[-1]:.3f} s, here {alone_s[-1]:.3f} s", flush=True
+            )
+    one, bare_one, alone = map(statistics.median, (one_s, bare_s, alone_s))
+    print(f"a trial of 0 s under {engine}: {one:.3f} s on a cluster, {alone:.3f} s on this machine ({one / alone:.2f})")
+    tell("cluster-trial", one, bare_one)
+
+
+def per_trial(place: Path, number: int, engine: str, client: Client | None) -> float:
+    """What a run of FEW + MANY trials takes longer than one of FEW, by MANY; all new, one after the other."""
+    seeds = 2 + number * (2 * FEW + MANY) + FEW
+    few_s, executed, _ = ran(folder_with(place, **NOTHING, seeds=seeds), engine, client, 1)
+    many_s, more, _ = ran(folder_with(place, **NOTHING, seeds=seeds + FEW + MANY), engine, client, 1)
+    assert (executed, more) == (FEW, FEW + MANY)
+    return (many_s - few_s) / MANY
+
+
+def handed_in(client: Client, engine: str, reference: str, place: Path) -> float:
+    """The seconds of a bare `Client.submit` of a function that starts the same script."""
+    begun = time.perf_counter()
+    client.submit(bare, engine, reference, str(place / "naps.py"), pure=False).result()
+    return time.perf_counter() - begun
 
 
 def of_a_matrix(engine: str, folder: Path) -> None:
