@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from runner.session.session import Session
 
 
+Whole = Annotated[
+    bool, typer.Option("--all", help="Where few cells are chosen (`cells: pairwise`), take those of the others, too.")
+]
 _A_WHILE_DAYS = 7
 """An image that was not used for so long is taken to be nobody's."""
 
@@ -54,6 +57,7 @@ def lock(
     base: Base = None,
     _build_on_host: BuildOnHost = False,
     only: Only = None,
+    whole: Whole = False,
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Make every lock anew.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Only say which locks are missing or no longer follow from the matrix.")
@@ -63,11 +67,11 @@ def lock(
     """Resolve every environment to exact files with hashes, as of its base's release, and write the locks."""
     with opened(context, matrix, options(engine, base, only=only)) as session:
         if check:
-            environments = [group.environment for group in session.groups]
+            environments = [group.environment for group in session.prepared(whole=whole)]
             stale = {one.name: session.laboratory.environments.why_stale(one) for one in environments}
             print_records([{"environment": name, "lock": why or "ok"} for name, why in stale.items()], output)
             return 1 if any(stale.values()) else 0
-        locks = session.lock(upgrade=upgrade)
+        locks = session.lock(upgrade=upgrade, whole=whole)
     print_records(
         [
             {
@@ -100,6 +104,7 @@ def build(
     _build_on_host: BuildOnHost = False,
     cluster: Cluster = None,
     only: Only = None,
+    whole: Whole = False,
     print_dockerfile: Annotated[
         str | None,
         typer.Option(
@@ -114,7 +119,7 @@ def build(
     if print_dockerfile is not None:
         return _print_dockerfile(context, matrix, options(engine, base, only=print_dockerfile))
     with opened(context, matrix, options(engine, base, only=only, cluster=cluster_of(cluster))) as session:
-        made = session.build()
+        made = session.build(whole=whole)
     rows = [
         {"environment": name, "image": image if isinstance(image, str) else image.reference}
         for name, image in made.items()

@@ -301,21 +301,31 @@ class Session:
         if mistakes:
             raise MatrixError(mistakes)
 
-    def lock(self, *, upgrade: bool = False) -> dict[str, Lock | Unresolvable]:
+    def prepared(self, *, whole: bool = False) -> tuple[Group, ...]:
+        """The groups whose environments are made ahead: where few cells run, of those chosen by now, unless `whole`."""
+        if whole or not self.sparse:
+            return self.groups
+        if len(chosen := self._planned(self.ledger())) < len(self.groups):
+            cells = f"{sum(len(one.cells) for one in chosen)} of {len(self.cells)} cells that are chosen to run by now"
+            few = f"{len(chosen)} of {len(self.groups)} environments, those of the {cells}"
+            self.observer.note(f"{few}; --all takes the others, too.")
+        return chosen
+
+    def lock(self, *, upgrade: bool = False, whole: bool = False) -> dict[str, Lock | Unresolvable]:
         """Lock every environment that has no lock that follows from its inputs (with `upgrade`: every one)."""
-        environments = [group.environment for group in self.groups]
+        environments = [group.environment for group in self.prepared(whole=whole)]
         self.check_versions(environments)
         with self.laboratory.claimed():
             making = partial(self.laboratory.environments.lock, upgrade=upgrade)
             locks = self.laboratory.side_by_side(making, environments)
         return {environment.name: lock for environment, lock in zip(environments, locks, strict=True)}
 
-    def build(self) -> dict[str, Image | str]:
+    def build(self, *, whole: bool = False) -> dict[str, Image | str]:
         """Make every environment runnable; its image, or the reason why there is none.
 
         Raises MachineError, with figures, where not all of them fit on the disk.
         """
-        locks = self.lock()
+        locks = self.lock(whole=whole)
         self.laboratory.environments.check_room(lock for lock in locks.values() if isinstance(lock, Lock))
         images = self.laboratory.side_by_side(self._image_or_reason, locks.values())
         return dict(zip(locks, images, strict=True))

@@ -127,6 +127,16 @@ def test_cells_that_a_later_run_chooses_are_no_news_of_the_script(matrix: Matrix
     ]
 
 
+class Notes(Unwatched):
+    """An observer that keeps what it is told of the whole run."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
 class Planned(Unwatched):
     """An observer that keeps the cells which it is told that a run is about."""
 
@@ -275,6 +285,22 @@ def test_where_an_environment_can_not_be_made_now_it_goes_on_elsewhere_and_says_
     assert unknown <= {cell for cell, _ in mended.ran}
     assert not {cell for cell, _ in mended.ran} & ran
     assert not any(one.is_unknown for one in again.outcomes)
+
+
+def test_environments_of_cells_that_are_left_out_are_made_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    packages = "{six: [1.6.0, 1.7.0, 1.8.0], attrs: [21.1.0, 21.2.0, 21.3.0], idna: [3.1, 3.2, 3.3]}"
+    path = write_matrix(tmp_path, f"axes: {packages}\ncells: pairwise\nexperiment: {{script: a.py}}\n", [])
+    told = Notes()
+    with open_session(Matrix.load(path), observer=told, world=world_of(FakeEngine())) as session:
+        chosen = {group.environment.name for group in session.prepared()}
+        every = {group.environment.name for group in session.prepared(whole=True)}
+        first = [cell for cell in session.all_cells if session.sparse and cell.id in session.sparse.first]
+    assert len(every) == 27
+    assert chosen == {session.setup.environment(cell).name for cell in first} < every
+    few = f"{len(chosen)} of 27 environments, those of the {len(chosen)} of 27 cells that are chosen to run by now"
+    assert told.notes == [f"{few}; --all takes the others, too."]
+    with open_session(Matrix.load(path), Options(only="six=1.6.0"), world=world_of(FakeEngine())) as session:
+        assert len(session.prepared()) == 9
 
 
 def test_it_is_run_in_one_part(matrix: Matrix) -> None:
