@@ -21,6 +21,7 @@ from runner.cache import cache_folder, read_sealed, write_sealed
 from runner.check.findings import FindingKind
 from runner.outcomes.account import SwitchStanding
 from runner.outcomes.outcome import Leaning, Outcome, OutcomeKind
+from runner.outcomes.tally import LEFT_OUT
 from runner.outcomes.tried_fix import FixStanding
 from runner.reports.notation import ANSWER_KINDS, MOST_TRIALS, SYMBOLS, epoch_time, figure, kind_counts, minute, size
 from runner.reports.past_runs import News, gone, news_of, strips
@@ -69,7 +70,7 @@ def matrix_script(report: Result) -> str:
     columns = {
         "id": [cell.id for cell in cells],
         "values": [_positions([cell.values.get(axis.name) for cell in cells], axis.values) for axis in report.axes],
-        "kind": _positions([cell.kind for cell in cells], SYMBOLS),
+        "kind": _positions([LEFT_OUT if LEFT_OUT in cell.flags else cell.kind for cell in cells], [*SYMBOLS, LEFT_OUT]),
         "converged": [cell.converged for cell in cells],
         "counted": [cell.counted for cell in cells],
         "seeds": [len(cell.trials) for cell in cells],
@@ -80,13 +81,12 @@ def matrix_script(report: Result) -> str:
         "missed": [1 if cell.expected and not cell.as_expected else 0 for cell in cells],
         **{name: _positions(column, tables[name]) for name, column in words.items()},
     }
-    axes = [{"name": axis.name, "kind": axis.kind, "values": axis.values} for axis in report.axes]
     found = {
-        "axes": axes,
+        "axes": [{"name": axis.name, "kind": axis.kind, "values": axis.values} for axis in report.axes],
         "base": report.base,
         "metric": report.metric,
         "baseline": places.get(report.baseline),
-        "kinds": list(SYMBOLS),
+        "kinds": [*SYMBOLS, LEFT_OUT],
         "words": tables,
         "cells": columns,
         "failures": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -19,7 +20,9 @@ from runner.reports.feed import feed
 from runner.reports.junit import junit
 from runner.reports.markdown import report_md
 from runner.reports.notation import kind_counts, summary
+from runner.reports.pages import matrix_script
 from runner.reports.past_runs import News, continued, gone, news_of, state_of, turns
+from runner.reports.terminal.grid import grid_lines
 from runner.session.options import Options, Shard, Unwatched
 from runner.session.results import FailOn, broken
 from runner.session.session import open_session
@@ -177,6 +180,18 @@ def test_cells_that_are_left_out_are_not_held_against_an_earlier_result(matrix: 
         found = against(now, then, cells)
         assert {one.cell for one in found if one.then is not None and one.now is not None} == ran
         assert not any(one.notable for one in found)
+
+
+def test_cells_that_were_left_out_are_drawn_as_neither_undecided_nor_anything_else(matrix: Matrix) -> None:
+    with open_session(matrix, world=world_of(FakeEngine(losses=losses))) as session:
+        result = session.run().result
+    left = [LEFT_OUT in cell.flags for cell in result.cells]
+    drawn = "\n".join(str(line) for line in grid_lines(result, 200))
+    assert "?" not in drawn
+    assert f". not chosen to run: {sum(left)} cells" in drawn
+    script = matrix_script(result)
+    data = json.loads(script[script.index("{") : script.rindex("}") + 1])
+    assert [data["kinds"][kind] == LEFT_OUT for kind in data["cells"]["kind"]] == left
 
 
 def test_a_cell_is_shown_beside_one_that_ran(matrix: Matrix) -> None:

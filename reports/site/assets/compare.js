@@ -14,7 +14,7 @@ site.given("matrix").then((matrix) => {
     const said = new URLSearchParams(location.hash.slice(1));
     const [a, b] = ["a", "b"].map((name) => cells.id.indexOf(said.get(name)));
     const one = a >= 0 ? a : (matrix.baseline ?? 0);
-    const other = cells.kind.findIndex((kind) => kind !== cells.kind[one]);
+    const other = cells.kind.findIndex((kind) => kind !== cells.kind[one] && matrix.kinds[kind] !== "left-out");
     return [one, b >= 0 ? b : other >= 0 ? other : Math.min(1, cells.id.length - 1)];
   }
 

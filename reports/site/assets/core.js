@@ -44,7 +44,7 @@ const site = (() => {
     return element;
   }
 
-  const symbols = JSON.parse(document.body.dataset.symbols);
+  const symbols = { ...JSON.parse(document.body.dataset.symbols), "left-out": "·" }; // not chosen to run: nobody asked
 
   /** An outcome by colour, symbol and word. */
   function badge(kind, words) {

@@ -5,7 +5,7 @@
 
 site.query = (() => {
   const { compare, means, tests } = site.versions;
-  const KINDS = { pass: "good", good: "good", fail: "bad", bad: "bad", flaky: "undecided", undecided: "undecided", blocked: "untestable", untestable: "untestable", any: "any" };
+  const KINDS = { pass: "good", good: "good", fail: "bad", bad: "bad", flaky: "undecided", undecided: "undecided", blocked: "untestable", untestable: "untestable", "left-out": "left-out", any: "any" };
   const FIGURES = { final: "final", seconds: "seconds", memory: "memory", seeds: "seeds", converged: "converged", counted: "counted" };
   const WORDS = { reason: ["reason", "exception"], exception: ["exception"], compared: ["compared"], flag: ["flags"], expected: ["expected"] };
   const OPERATOR = /^(>=|<=|!=|==|>|<)(.+)$/;

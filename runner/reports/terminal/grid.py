@@ -16,6 +16,7 @@ from rich.text import Text
 from runner.outcomes.layout import layout_of
 from runner.outcomes.outcome import Outcome
 from runner.outcomes.ranges import cells_in_words, short_scripts
+from runner.outcomes.tally import LEFT_OUT
 from runner.reports.notation import ASCII_SYMBOLS, SYMBOLS
 from runner.reports.terminal.console import STYLES, side_by_side
 from runner.reports.untrusted import one_line
@@ -64,6 +65,8 @@ class _Drawing:
     axes: tuple[str, ...]
     groups: tuple[_Group, ...]
     outcomes: frozenset[Outcome]
+    left_out: str
+    """The cells that were not chosen to run, for the legend; empty where all were."""
     symbols: Mapping[str, str]
     width: int
 
@@ -96,30 +99,38 @@ def _drawing(result: Result, width: int, *, ascii_only: bool, exceptions: bool) 
     """What is drawn, with the types of `exceptions` or the stages that they were raised in."""
     cells, base = result.cells, result.base
     by_id = {cell.cell_id: cell for cell in cells}
-    marks = {cell.cell_id: _mark(cell, exceptions=exceptions) for cell in cells}
+    chosen = [cell for cell in cells if LEFT_OUT not in cell.flags]
+    marks = {cell.cell_id: _mark(cell, exceptions=exceptions) for cell in chosen}
     layout = layout_of(by_id, base)
     if layout.line is None and layout.others:
         longest = max(layout.others, key=lambda one: len(one.values))
         layout = layout_of(by_id, base, line=longest.name)
-    if layout.line is None:
+    if layout.line is None or not chosen:
         return None
     places = range(len(layout.line.values))
-    names = [tuple(_shown(other, row[axis]) for axis, other in enumerate(layout.others)) for row in layout.rows]
     axes = tuple(other.name for other in layout.others)
-    rows = [tuple(marks[row[at]] if at in row else None for at in places) for row in layout.rows.values()]
+    begun = {name: row for name, row in layout.rows.items() if not marks.keys().isdisjoint(row.values())}
+    names = [tuple(_shown(other, row[axis]) for axis, other in enumerate(layout.others)) for row in begun]
+    rows = [tuple(marks.get(row[at]) if at in row else None for at in places) for row in begun.values()]
     if len(rows) > MOST_ROWS:
         alike = _alike(rows, names)
         rows, names, axes = list(alike), [(_some_names(found),) for found in alike.values()], (" ".join(axes),)
     return _Drawing(
-        cells=cells,
+        cells=chosen,
         line=layout.line,
         names=tuple(names),
         axes=axes,
         groups=tuple(_groups(layout.line, list(zip(*rows, strict=True)))),
-        outcomes=frozenset(cell.outcome for cell in cells),
+        outcomes=frozenset(cell.outcome for cell in chosen),
+        left_out=_left_out(len(cells) - len(chosen), all_rows=len(begun) == len(layout.rows)),
         symbols=ASCII_SYMBOLS if ascii_only else SYMBOLS,
         width=width,
     )
+
+
+def _left_out(number: int, *, all_rows: bool) -> str:
+    told = f". not chosen to run: {cells_in_words(number)}" if number else ""
+    return told if all_rows else f"{told} (rows that have no others are not drawn)"
 
 
 def _mark(cell: CellResult, *, exceptions: bool) -> Mark:
@@ -251,7 +262,9 @@ def _legend(drawing: _Drawing, letters: Mapping[Outcome, str]) -> Iterator[Text]
         f"{drawing.sign(outcome, letters.get(outcome, ''))[0]} {outcome}: {cells_in_words(count)}"
         for outcome, count in counts.most_common()
     ]
-    if any(mark is None for group in drawing.groups for mark in group.marks):
+    if drawing.left_out:
+        entries.append(drawing.left_out)
+    elif any(mark is None for group in drawing.groups for mark in group.marks):
         entries.append(". no such cell")
     for line in side_by_side(entries, drawing.width):
         yield Text(line)
