@@ -9,12 +9,13 @@ site.given("matrix").then((matrix) => {
   let places = read();
   let metric = null;
 
-  /** The cells of the address; else the baseline and the first cell that came out otherwise. */
+  /** The cells of the address; else the baseline (or the first cell that ran) and the first that came out otherwise. */
   function read() {
     const said = new URLSearchParams(location.hash.slice(1));
     const [a, b] = ["a", "b"].map((name) => cells.id.indexOf(said.get(name)));
-    const one = a >= 0 ? a : (matrix.baseline ?? 0);
-    const other = cells.kind.findIndex((kind) => kind !== cells.kind[one] && matrix.kinds[kind] !== "left-out");
+    const ran = (kind) => matrix.kinds[kind] !== "left-out";
+    const one = a >= 0 ? a : (matrix.baseline ?? Math.max(0, cells.kind.findIndex(ran)));
+    const other = cells.kind.findIndex((kind) => kind !== cells.kind[one] && ran(kind));
     return [one, b >= 0 ? b : other >= 0 ? other : Math.min(1, cells.id.length - 1)];
   }
 
