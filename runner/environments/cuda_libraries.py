@@ -1,12 +1,15 @@
-"""The CUDA libraries that a TensorFlow needs on a GPU: what was tested with which, as data, and what brings them.
+"""The CUDA libraries that a TensorFlow needs on a GPU: what was tested with which (`cuda_builds.toml`), what brings it.
 
-From the tables of tested builds in TensorFlow's install guide (Linux, GPU). From 2.14 on the extra `and-cuda` installs
-the libraries; PyTorch's own wheels require theirs. Before, they are no packages: they must be in the base image.
+From 2.14 on the extra `and-cuda` installs the libraries; PyTorch's own wheels require theirs. Before, they are no
+packages: they must be in the base image.
 """
 
 from __future__ import annotations
 
+import functools
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from packaging.version import Version
@@ -34,50 +37,21 @@ class CudaBuild:
     cudnn: str
 
 
-TESTED: Final = tuple(
-    CudaBuild(tensorflow=tensorflow, pythons=(first, last), cuda=cuda, cudnn=cudnn)
-    for tensorflow, first, last, cuda, cudnn in (
-        ("2.19", "3.9", "3.12", "12.5", "9.3"),
-        ("2.18", "3.9", "3.12", "12.5", "9.3"),
-        ("2.17", "3.9", "3.12", "12.3", "8.9"),
-        ("2.16", "3.9", "3.12", "12.3", "8.9"),
-        ("2.15", "3.9", "3.11", "12.2", "8.9"),
-        ("2.14", "3.9", "3.11", "11.8", "8.7"),
-        ("2.13", "3.8", "3.11", "11.8", "8.6"),
-        ("2.12", "3.8", "3.11", "11.8", "8.6"),
-        ("2.11", "3.7", "3.10", "11.2", "8.1"),
-        ("2.10", "3.7", "3.10", "11.2", "8.1"),
-        ("2.9", "3.7", "3.10", "11.2", "8.1"),
-        ("2.8", "3.7", "3.10", "11.2", "8.1"),
-        ("2.7", "3.7", "3.9", "11.2", "8.1"),
-        ("2.6", "3.6", "3.9", "11.2", "8.1"),
-        ("2.5", "3.6", "3.9", "11.2", "8.1"),
-        ("2.4", "3.6", "3.8", "11.0", "8.0"),
-        ("2.3", "3.5", "3.8", "10.1", "7.6"),
-        ("2.2", "3.5", "3.8", "10.1", "7.6"),
-        ("2.1", "3.5", "3.7", "10.1", "7.6"),
-        ("2.0", "3.3", "3.7", "10.0", "7.4"),
-        ("1.15", "3.3", "3.7", "10.0", "7.4"),
-        ("1.14", "3.3", "3.7", "10.0", "7.4"),
-        ("1.13", "3.3", "3.7", "10.0", "7.4"),
-        ("1.12", "3.3", "3.6", "9", "7"),
-        ("1.11", "3.3", "3.6", "9", "7"),
-        ("1.10", "3.3", "3.6", "9", "7"),
-        ("1.9", "3.3", "3.6", "9", "7"),
-        ("1.8", "3.3", "3.6", "9", "7"),
-        ("1.7", "3.3", "3.6", "9", "7"),
-        ("1.6", "3.3", "3.6", "9", "7"),
-        ("1.5", "3.3", "3.6", "9", "7"),
+@functools.cache
+def cuda_builds() -> tuple[CudaBuild, ...]:
+    """The rows of `cuda_builds.toml`, the newest first."""
+    rows = tomllib.loads(Path(__file__).with_name("cuda_builds.toml").read_text("utf-8"))["tensorflow"]
+    return tuple(
+        CudaBuild(tensorflow=name, pythons=tuple(row["cpython"]), cuda=row["cuda"], cudnn=row["cudnn"])
+        for name, row in rows.items()
     )
-)
-"""The newest first."""
 
 
 def cuda_build(tensorflow: str) -> CudaBuild | None:
     """The row of a release; None where the table has none, as of one that is newer than it."""
     version = parsed(tensorflow)
     minor = f"{version.major}.{version.minor}" if version else ""
-    return next((row for row in TESTED if row.tensorflow == minor), None)
+    return next((row for row in cuda_builds() if row.tensorflow == minor), None)
 
 
 def is_built_for_gpus(version: Version) -> bool:

@@ -15,7 +15,13 @@ from runner.engines.gpu import Gpu, gpus_of_this_machine, has_driver, listed, mo
 from runner.engines.protocol import EngineKind, Job, JobFolder, Limits
 from runner.engines.world import host_layout
 from runner.engines.world import world_of as trial_world
-from runner.environments.cuda_libraries import TESTED, cuda_build, cuda_extra, is_built_for_gpus, needs_base_image
+from runner.environments.cuda_libraries import (
+    cuda_build,
+    cuda_builds,
+    cuda_extra,
+    is_built_for_gpus,
+    needs_base_image,
+)
 from runner.errors import MachineError, MatrixError
 from runner.laboratory.executor import slots_of
 from runner.laboratory.request import Request
@@ -114,7 +120,7 @@ def test_which_cuda_a_tensorflow_needs_and_what_brings_it_is_data() -> None:
     row = cuda_build("2.10.1")
     assert row is not None
     assert (row.cuda, row.cudnn, row.pythons) == ("11.2", "8.1", ("3.7", "3.10"))
-    assert cuda_build("1.13.1") == next(one for one in TESTED if one.tensorflow == "1.13")
+    assert cuda_build("1.13.1") == next(one for one in cuda_builds() if one.tensorflow == "1.13")
     assert [cuda_extra("tensorflow", Version(one)) for one in ("2.13.1", "2.14.0", "2.20.0")] == [
         "",
         *["[and-cuda]"] * 2,
@@ -222,7 +228,11 @@ def test_a_driver_is_found_without_starting_anything(tmp_path: Path) -> None:
         assert has_driver(nowhere, tmp_path / name)
 
 
-def test_the_page_has_the_table_of_tested_builds_as_the_data_has_it() -> None:
+def test_the_page_has_the_table_of_cuda_builds_as_the_data_has_it() -> None:
     page = (Path(__file__).parents[2] / "docs" / "gpus.md").read_text()
-    rows = [f"| {one.tensorflow} | {' to '.join(one.pythons)} | {one.cuda} | {one.cudnn} |" for one in TESTED]
+    rows = [f"| {one.tensorflow} | {' to '.join(one.pythons)} | {one.cuda} | {one.cudnn} |" for one in cuda_builds()]
     assert [line for line in page.splitlines() if line in rows] == rows
+    assert len(rows) == 31
+    assert [Version(one.tensorflow) for one in cuda_builds()] == sorted(
+        (Version(one.tensorflow) for one in cuda_builds()), reverse=True
+    )
