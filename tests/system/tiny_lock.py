@@ -17,6 +17,7 @@ from runner.engines import orphans
 from runner.engines.docker import container
 from runner.engines.protocol import Job, JobFolder, Limits
 from runner.environments.lock import Environment, Layer, Lock, LockedPackage
+from runner.environments.target import this_platform
 from runner.environments.wheelhouse import WheelFile, Wheelhouse
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def tiny_lock(wheelhouse: Wheelhouse, python: str) -> Lock:
     return Lock(
         environment=Environment(pins=(("tiny", "1.0"),)),
         python=python,
+        platform=this_platform(),
         as_of=datetime(2024, 1, 1, tzinfo=UTC),
         exemptions=(),
         packages=(package,),
