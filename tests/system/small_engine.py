@@ -34,6 +34,8 @@ class SmallEngine:
     """Folders that it does not see: in its own view of what is mounted they are empty."""
     options: tuple[str, ...] = ()
     """Further ones of the daemon."""
+    within: tuple[str, ...] = ("unshare", "--net", "--mount", "--propagation", "private", "--")
+    """What starts it: in a network of its own that reaches nothing, and its own view of what is mounted."""
 
     @property
     def host(self) -> str:
@@ -59,8 +61,15 @@ class SmallEngine:
         """Start its daemon, and stop it by its own process in the end."""
         # With `--bridge none` an engine removes the bridge docker0 that it finds: its own network has none.
         hiding = [word for folder in self.hidden for word in (f"mount -t tmpfs tmpfs {folder}", "&&")]
-        command = ["unshare", "--net", "--mount", "--propagation", "private", "--"]
-        command += ["sh", "-c", " ".join([*hiding, 'exec "$0" "$@"']), "dockerd", "--data-root", self.disk / "data"]
+        command = [
+            *self.within,
+            "sh",
+            "-c",
+            " ".join([*hiding, 'exec "$0" "$@"']),
+            "dockerd",
+            "--data-root",
+            self.disk / "data",
+        ]
         command += ["--exec-root", self.folder / "exec", "--pidfile", self.folder / "pid"]
         options = ["--host", self.host, "--bridge", "none", "--iptables=false", "--ip-forward=false"]
         with (self.folder / "log").open("ab") as log:

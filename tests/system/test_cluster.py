@@ -86,12 +86,12 @@ def records(folder: Path) -> list[Record]:
     return sorted(found, key=lambda one: (sorted(one.cell.items()), one.seed))
 
 
-def told(folder: Path) -> list[dict[str, Any]]:
+def told(folder: Path, engine: str = "venv") -> list[dict[str, Any]]:
     """The table without what is measured."""
     measured = ("epoch_s", "memory", "image")  # a folder of the cache
     return [
         {name: value for name, value in row.items() if not any(word in name for word in measured)}
-        for row in table(folder, "venv")
+        for row in table(folder, engine)
     ]
 
 

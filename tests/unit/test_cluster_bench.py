@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("distributed")
 
 from distributed import Status
+from waiting import until
 
 from runner.engines.protocol import EngineKind, Image
 from runner.errors import MachineError
@@ -51,6 +52,20 @@ def test_a_bench_stays_open_while_home_fetches_artifacts_however_long(bench: Wor
     assert not bench.is_idle()
     del worker.state.tasks["trial"]  # home has them, or is gone
     assert bench.is_idle()
+
+
+def test_a_bench_without_work_ends_when_home_lets_go_of_what_it_said_first(
+    bench: WorkerBench, worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(worker_bench._benches, "run", bench)
+    monkeypatch.setattr(worker_bench, "_ended", set())
+    worker.state.tasks["facts"] = SimpleNamespace(state="memory")
+    bench.presence = "facts"
+    assert not bench.is_idle()
+    assert worker_bench.is_at_work("run")
+    del worker.state.tasks["facts"]  # home is gone
+    until(lambda: not worker_bench.is_at_work("run"), "the end of the bench")
+    assert bench._closed.is_set()
 
 
 def test_two_tasks_that_come_first_together_have_one_engine(

@@ -51,6 +51,8 @@ class Crew:
         self._guard = threading.RLock()
         self._asked = 0
         self._tasks: dict[str, set[Future]] = {}
+        self._presence: dict[str, Future] = {}
+        """What each worker said first, held as long as it is ours: where that is let go, it sees that home is gone."""
         self._gone: dict[str, bool] = {}
         """The workers that went, by address, and whether that was unannounced."""
         self._settled: dict[str, str] = {}
@@ -104,6 +106,7 @@ class Crew:
         for address, future in futures.items():
             try:
                 facts[address] = self.answer(address, future)
+                self._presence[address] = future
             except RunnerError as met:
                 errors[address] = met
         if not facts and not self.stations:
@@ -122,6 +125,7 @@ class Crew:
             self._excluded.discard(address)  # who comes under its address is another one
             known = self.stations.pop(address, None)
             self.facts.pop(address, None)
+            self._presence.pop(address, None)
             tasks = self._tasks.pop(address, set())
         for future in tasks:
             future.cancel(reason="worker lost")

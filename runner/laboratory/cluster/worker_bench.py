@@ -98,6 +98,8 @@ class WorkerBench:
         self.under_way: set[str] = set()
         self.kept: set[str] = set()
         """The tasks that ended, and whose artifacts home has not dropped: while it holds one, it is fetching them."""
+        self.presence = ""
+        """The task that told home what is here: home holds its answer as long as it is there."""
         self.last_asked = time.monotonic()
         self._closed = threading.Event()
         self._images: dict[str, Image] = {}
@@ -194,7 +196,7 @@ class WorkerBench:
         while not self._closed.wait(_LOOK_EVERY_S):
             tasks = self._worker.state.tasks
             states = {key: getattr(tasks.get(key), "state", "forgotten") for key in tuple(self.under_way)}
-            leaves = self._worker.status not in _SERVING
+            leaves = self._worker.status not in _SERVING or (self.presence and self.presence not in tasks)
             if leaves or any(state not in _WANTED for key, state in states.items() if key in self.under_way):
                 forget_run(self._terms.run)
                 return
@@ -298,7 +300,13 @@ def base_identity(terms: Terms, python: str) -> str | Refusal:
 
 def facts(terms: Terms) -> Facts | Refusal:
     """What this worker is and has."""
-    return errand(terms, lambda bench: _facts(bench.equipment.engine))
+
+    def found(bench: WorkerBench) -> Facts:
+        said = _facts(bench.equipment.engine)
+        bench.presence = str(get_worker().get_current_task())
+        return said
+
+    return errand(terms, found)
 
 
 def _facts(engine: Engine) -> Facts:
