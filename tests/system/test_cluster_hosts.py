@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from command import founding_copy, runner, started
+from command import REPOSITORY, runner, started
 from dask_cluster import DaskCluster, dask_cluster
 from distributed import Client
 from host_network import host_network, why_no_hosts
@@ -198,15 +198,24 @@ def cluster(tmp_path: Path, hosts: dict[str, Host]) -> Iterator[DaskCluster]:
             subprocess.run(["umount", disk], check=True)
 
 
-FOUNDING = """\
+KERAS = """\
 axes:
   tensorflow: [2.10.1, 2.16.1]
   keras: [2.10.0, 3.3.3]
-  script: [experiments/functional_tf_keras.py, experiments/functional_keras.py]
+  args: ["0.1", "1e9"]
 exclude: [{tensorflow: 2.10.1, keras: 3.3.3}, {tensorflow: 2.16.1, keras: 2.10.0}]
-experiment: {timeout: 10m}
-criterion: loss < 1e-4
-seeds: 4
+experiment: {script: trains.py, timeout: 10m}
+criterion: loss < 1e-2
+seeds: 6
+"""
+TRAINS = """\
+import sys
+import numpy as np
+import tensorflow as tf
+x = np.linspace(-1, 1, 256).reshape(-1, 1).astype("float32")
+model = tf.keras.Sequential([tf.keras.Input((1,)), tf.keras.layers.Dense(1)])
+model.compile(tf.keras.optimizers.SGD(float(sys.argv[1])), "mse")
+model.fit(x, 3 * x + 1, epochs=8, batch_size=16, verbose=0)
 """
 
 
@@ -214,9 +223,9 @@ seeds: 4
 def test_tensorflow_on_hosts_that_are_killed_cut_off_and_full_comes_to_the_table_of_one_machine(
     cluster: DaskCluster, tmp_path: Path
 ) -> None:
-    there, here = founding_copy(tmp_path / "there"), founding_copy(tmp_path / "here")
+    there, here = matrix(tmp_path / "there", TRAINS, KERAS), matrix(tmp_path / "here", TRAINS, KERAS)
     for folder in (there, here):
-        (folder / "matrix.yaml").write_text(FOUNDING)
+        shutil.copytree(REPOSITORY / "locks", folder / "locks")
     drill = Drill(cluster, there, "venv")
     drill.add("one", "two", "full")
     drill.lose_home_and_scheduler()
