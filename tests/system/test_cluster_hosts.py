@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from host_network import Host
+
+    from runner.engines.docker.docker_engine import DockerEngine
 
 pytestmark = [
     pytest.mark.slow,
@@ -57,6 +60,7 @@ class Drill:
     variables: dict[str, dict[str, str]] = field(default_factory=dict)
     """Those of a worker, by its name."""
     begun: float = field(default_factory=time.monotonic)
+    home: subprocess.Popen[str] | None = None
 
     def say(self, text: str) -> None:
         """Tell of a step for the report."""
@@ -64,7 +68,9 @@ class Drill:
 
     def run(self) -> subprocess.Popen[str]:
         """Start the run at home."""
-        return started(self.folder, "matrix.yaml", "--engine", self.engine, "--cluster", self.cluster.address)
+        cluster = ("--cluster", self.cluster.address)
+        self.home = started(self.folder, "matrix.yaml", "--engine", self.engine, *cluster)
+        return self.home
 
     def add(self, *names: str) -> None:
         """Start workers, each on its own host."""
@@ -87,13 +93,17 @@ class Drill:
         """True where no job, container or folder of a run is on any host."""
         return not (any(self.busy(name) for name in HOSTS) or self.cluster.jobs() or self.cluster.left())
 
-    def after(self, fact: Callable[[], object], what: str) -> float:
-        """Wait for a fact; its seconds."""
+    def after(self, fact: Callable[[], object], what: str) -> None:
+        """Wait for a fact, as long as home is not ended by itself."""
         begun = time.monotonic()
-        until(fact, what)
-        took_s = time.monotonic() - begun
-        self.say(f"{what}: {took_s:.1f} s, {len(records(self.folder))} trials stored")
-        return took_s
+        until(lambda: fact() or self.has_failed(), what)
+        self.say(f"{what}: {time.monotonic() - begun:.1f} s, {len(records(self.folder))} trials stored")
+
+    def has_failed(self) -> bool:
+        """False, unless home ended otherwise than by what was done to it: that fails the test."""
+        if self.home is not None and self.home.poll() not in {None, -signal.SIGKILL, 4}:
+            pytest.fail(f"home exits {self.home.returncode}: {self.home.communicate()[1]}")
+        return False
 
     def lose_workers(self) -> None:
         """Kill a worker in mid-trial, and cut another one off until the scheduler has given it up."""
@@ -240,8 +250,9 @@ def test_tensorflow_on_hosts_that_are_killed_cut_off_and_full_comes_to_the_table
 @all_stacks
 @pytest.mark.docker
 def test_hosts_with_a_docker_engine_each_keep_no_container(
-    cluster: DaskCluster, hosts: dict[str, Host], tmp_path: Path
+    cluster: DaskCluster, hosts: dict[str, Host], docker_engine: DockerEngine, tmp_path: Path
 ) -> None:
+    assert docker_engine.base_identity("3.7")
     script, text = SCRIPT + "time.sleep(6)\n", MATRIX.replace("seeds: 3", "seeds: 12")
     there, here = matrix(tmp_path / "there", script, text), matrix(tmp_path / "here", script, text)
     with contextlib.ExitStack() as engines:
@@ -251,6 +262,7 @@ def test_hosts_with_a_docker_engine_each_keep_no_container(
             engines.callback(shutil.rmtree, engine.folder)
             engine.disk.mkdir()
             engines.enter_context(engine.running())
+            load_bases(engine)
             drill.variables[name] = {"DOCKER_HOST": engine.host}
         drill.add("one", "two", "full")
         drill.lose_home_and_scheduler()
@@ -260,6 +272,15 @@ def test_hosts_with_a_docker_engine_each_keep_no_container(
     alone = runner(here, "matrix.yaml", "--engine", "docker", timeout_s=3600)
     assert (told(there, "docker"), keys(there)) == (told(here, "docker"), keys(here)), alone.stderr
     drill.say(f"the same table, of {len(told(there, 'docker'))} cells, and the same keys")
+
+
+def load_bases(engine: SmallEngine) -> None:
+    """Give an engine without a way to the index the base images that this machine's has, as by a registry."""
+    asked = [f"--filter=reference=convergence-matrix/{name}" for name in ("debian", "base:3.7-*", "interpreter:3.7-*")]
+    command = ["docker", "images", "--format={{.Repository}}:{{.Tag}}", *asked]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    with subprocess.Popen(["docker", "save", *found], stdout=-1) as saved:
+        subprocess.run(["docker", "-H", engine.host, "load"], stdin=saved.stdout, check=True, capture_output=True)
 
 
 def keys(folder: Path) -> list[str]:

@@ -220,6 +220,16 @@ def test_what_a_worker_without_work_does_not_know_is_not_waited_for(tmp_path: Pa
     assert cluster.base_identity("3.11") == "build"
 
 
+def test_a_worker_that_can_not_make_a_base_gets_no_work_and_the_others_do(tmp_path: Path) -> None:
+    client = AnsweringClient()
+    cluster, crew = opened(client, tmp_path, "full", "other")
+    client.answers = lambda _, address: "build" if address == "tcp://other" else Refusal.of(MachineError("disk full"))
+    assert cluster.base_identity("3.11") == "build"
+    assert list(crew.stations) == ["tcp://other"]
+    with pytest.raises(MachineError, match="On worker full: disk full"):
+        opened(client, tmp_path, "full")[0].base_identity("3.11")
+
+
 def test_an_environment_waits_for_a_worker_where_all_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = AnsweringClient()
     cluster, crew = opened(client, tmp_path)

@@ -214,7 +214,9 @@ class Cluster:
         say = partial(self._observer.environment, lock.environment.name)
         try:
             return bool(cargo.send_files(lock, self._catalog(), say))
-        except RunnerError:
+        except RunnerError as error:
+            if not self._stopping.is_set():
+                self._observer.note(str(error))
             return False
 
     def _await_anybody(self) -> None:

@@ -213,19 +213,20 @@ class Crew:
         return list({station.machine: address for address, station in tuple(self.stations.items())}.values())
 
     def ask_machines(self, function: Callable[..., Any], *values: object) -> dict[str, Any]:
-        """What a function gives on one worker of each machine, by address; one that goes meanwhile gives nothing."""
-        return self._answers(
-            {address: self.submit(address, function, self._terms, *values) for address in self.of_machines()}
-        )
+        """What a function gives on one worker of each machine, by address; one that goes meanwhile gives nothing.
 
-    def _answers(self, futures: Mapping[str, Future]) -> dict[str, Any]:
-        """What tasks came to, by address, but those whose worker went meanwhile."""
+        One that fails gets no more work. Raises the RunnerError of the last one.
+        """
         answers = {}
+        futures = {address: self.submit(address, function, self._terms, *values) for address in self.of_machines()}
         for address, future in futures.items():
             try:
                 answers[address] = self.answer(address, future)
             except WorkerLostError:
                 continue
+            except RunnerError as error:
+                if self.stopping.is_set() or isinstance(error, LineLostError) or not self.exclude(address, error):
+                    raise
         return answers
 
     def describe(self) -> str:
