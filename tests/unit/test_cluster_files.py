@@ -29,6 +29,7 @@ from runner.laboratory.cluster.worker_files import (
     keep_file,
     local_mounts,
     sweep_coming,
+    sweep_folders,
     take_piece,
 )
 from runner.trials.store import Store
@@ -202,3 +203,16 @@ def test_a_file_that_is_not_what_it_should_be_is_not_kept(there: There) -> None:
     there.at(take_piece, "token/six.whl", 0, b"other")
     assert there.at(keep_file, "token/six.whl", "0" * 64) is False
     assert not list(there.cache.glob("files/*"))
+
+
+def test_what_a_killed_worker_left_goes_with_the_next_one_and_what_lives_stays(tmp_path: Path) -> None:
+    mine, other, killed = (tmp_path / f"worker-{name}" for name in ("mine", "other", "killed"))
+    for folder in (mine, other, killed):
+        (folder / "convergence-matrix-run" / ".runner" / "jobs").mkdir(parents=True)
+    (tmp_path / "worker-other.dirlock").touch()
+    sweep_folders(mine)
+    assert killed.exists()  # Dask was told to lock nothing: nobody knows who lives
+    (tmp_path / "worker-mine.dirlock").touch()
+    sweep_folders(mine)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["worker-mine", "worker-other"]
+    assert (other / "convergence-matrix-run").exists()

@@ -27,7 +27,7 @@ from runner.engines.protocol import Slot
 from runner.errors import MachineError, RunnerError, StoppedError
 from runner.laboratory.bench import Bench, ImageOrder
 from runner.laboratory.cluster.errand import Facts, Finished, Made, Refusal
-from runner.laboratory.cluster.worker_files import local_mounts, sweep_coming
+from runner.laboratory.cluster.worker_files import local_mounts, sweep_coming, sweep_folders
 from runner.laboratory.equipment import Equipment, open_catalog
 from runner.laboratory.executor import TrialOrder
 from runner.laboratory.request import Silence
@@ -119,6 +119,7 @@ class WorkerBench:
         for line in note.splitlines():
             self.equipment.observer.note(f"{self._worker.name}: {line}")
         engine.sweep()  # what a killed worker of this machine left
+        sweep_folders(Path(self._worker.local_directory))
         sweep_coming()
         return engine
 

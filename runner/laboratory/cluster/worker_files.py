@@ -17,6 +17,7 @@ from runner.cache import cache_folder
 from runner.environments.file_store import present
 from runner.errors import MachineError, UsageError
 from runner.own_folder import remove
+from runner.sized_disk import unmount_below
 from runner.trials.store import Store
 from runner.trials.trial import data_digest_of
 
@@ -117,6 +118,25 @@ def _keep_file(path: str, sha256: str) -> bool:
         came.rename(target)
     remove(came.parent)
     return is_right
+
+
+def sweep_folders(mine: Path) -> None:
+    """Remove what killed workers left beside a worker's folder: Dask itself can't where the disk of a job is mounted.
+
+    Dask locks a file beside the folder of each worker that lives, unless it was told to lock none.
+    """
+    if not _lock_of(mine).exists():
+        return
+    for folder in mine.parent.glob("*/convergence-matrix-*"):
+        if not _lock_of(folder.parent).exists():
+            unmount_below(folder)
+            remove(folder)
+            with contextlib.suppress(OSError):  # something else is in it
+                folder.parent.rmdir()
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.dirlock")
 
 
 def sweep_coming() -> None:
