@@ -88,7 +88,8 @@ def _run(path: Path, matrix: str) -> Trials:
     path.write_text(matrix)
     options = Options(engine="docker", base=os.environ.get("RUNNER_BASE", "offline"))
     outcomes = run(Matrix.load(path), options).outcomes
-    return {outcome.id.values["script"]: outcome.trials[-1] for outcome in outcomes}
+    ended = {outcome.id.values["script"]: outcome.trials[-1] for outcome in outcomes}
+    return {script: (one.record, verdict) for script, (one, verdict) in ended.items()}
 
 
 @pytest.mark.parametrize(("script", "label"), LABELS.items())
@@ -114,7 +115,7 @@ def test_a_single_epoch_is_judged_by_its_steps_where_they_were_asked_for(folder:
     without, with_steps = (outcome.trials[-1] for outcome in run(Matrix.load(path), options).outcomes)
     assert without[1].label == "too-short"
     assert (with_steps[1].label, with_steps[1].flags) == ("settled", ("judged-by-steps",))
-    assert [len(steps) for steps in with_steps[0].steps.values()] == [512]
+    assert [len(steps) for steps in with_steps[0].record.steps.values()] == [512]
 
 
 def test_the_scripts_reach_eighteen_labels_in_containers(trials: Trials, trials_with_target: Trials) -> None:
