@@ -44,7 +44,7 @@ class Stage(enum.StrEnum):
     TOOK = "took"
 
 
-class Observation(BaseModel):
+class SeenValue(BaseModel):
     """One thing that was seen: an array, a number or a text, at a place that is the same in both trials."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=True)
@@ -97,13 +97,13 @@ class CallDifference:
                 return f"What {call} returned ({what}) {self.says}."
 
 
-def parse_calls(text: str) -> tuple[Observation, ...]:
+def parse_calls(text: str) -> tuple[SeenValue, ...]:
     """The observations in a file's text; raises CallsError where they can't be read."""
     lines = text.split("\n")[:-1]
     if len(text) > MAX_BYTES or len(lines) > MAX_LINES:
         raise CallsError("What calls were given can't be used: the file is larger than what the runner writes.")
     try:
-        return tuple(Observation.model_validate(_object(foreign_json.loads(line))) for line in lines if line)
+        return tuple(SeenValue.model_validate(_object(foreign_json.loads(line))) for line in lines if line)
     except (ValueError, TypeError, RecursionError, ValidationError) as error:
         first = str(error).splitlines()[0][:200]
         raise CallsError(f"What calls were given can't be used: {first}.") from error
@@ -116,14 +116,14 @@ def _object(value: Any) -> Any:
 
 
 def first_given_difference(
-    good: Sequence[Sequence[Observation]], bad: Sequence[Sequence[Observation]]
+    good: Sequence[Sequence[SeenValue]], bad: Sequence[Sequence[SeenValue]]
 ) -> CallDifference | None:
     """The first difference in what calls were given; each side is the trials of one cell."""
     return next(_differences(good, bad, Stage.GIVEN), None)
 
 
 def first_later_difference(
-    good: Sequence[Sequence[Observation]], bad: Sequence[Sequence[Observation]]
+    good: Sequence[Sequence[SeenValue]], bad: Sequence[Sequence[SeenValue]]
 ) -> CallDifference | None:
     """The first difference in what callbacks did; else in what calls returned; else in what callbacks were told."""
     stages = (Stage.DID, Stage.RETURNED, Stage.TOLD)
@@ -131,7 +131,7 @@ def first_later_difference(
 
 
 def _differences(
-    good: Sequence[Sequence[Observation]], bad: Sequence[Sequence[Observation]], stage: Stage
+    good: Sequence[Sequence[SeenValue]], bad: Sequence[Sequence[SeenValue]], stage: Stage
 ) -> Iterator[CallDifference]:
     loose = stage is not Stage.GIVEN
     sides = [[_by_place(one, stage) for one in side] for side in (good, bad)]
@@ -150,8 +150,8 @@ def _differences(
             yield CallDifference(stage=stage, place=place, says=says)
 
 
-def _by_place(seen: Iterable[Observation], stage: Stage) -> dict[str, Observation]:
-    found: dict[str, Observation] = {}
+def _by_place(seen: Iterable[SeenValue], stage: Stage) -> dict[str, SeenValue]:
+    found: dict[str, SeenValue] = {}
     for one in seen:
         if one.kind is stage:
             found.setdefault(_RETURNED.sub(_by_one_name, one.place), one)
@@ -162,7 +162,7 @@ def _by_one_name(match: re.Match[str]) -> str:
     return f"returned[{'learning_rate' if match[1] == 'lr' else canonical(match[1])}]"
 
 
-def _unsteady(trials: Sequence[Mapping[str, Observation]], *, loose: bool) -> Iterator[str]:
+def _unsteady(trials: Sequence[Mapping[str, SeenValue]], *, loose: bool) -> Iterator[str]:
     """The places that one cell has differently from run to run."""
     for one, two in pairwise(trials):
         for place in one.keys() | two.keys():
@@ -170,7 +170,7 @@ def _unsteady(trials: Sequence[Mapping[str, Observation]], *, loose: bool) -> It
                 yield place
 
 
-def _difference(good: Observation, bad: Observation, *, loose: bool, values: bool) -> str:
+def _difference(good: SeenValue, bad: SeenValue, *, loose: bool, values: bool) -> str:
     """What tells two observations apart, in words; empty where nothing does. Without `values` only kinds count."""
     if good.is_array is not bad.is_array:
         return f"is {good} in the good cell and {bad} in the bad one"
@@ -187,7 +187,7 @@ def _difference(good: Observation, bad: Observation, *, loose: bool, values: boo
     return _of_elements(good, bad, loose=loose) if values and good.digest != bad.digest else ""
 
 
-def _of_plain(good: Observation, bad: Observation, *, loose: bool) -> str:
+def _of_plain(good: SeenValue, bad: SeenValue, *, loose: bool) -> str:
     if good.number is not None and bad.number is not None:
         same = _close(good.number, bad.number) if loose else _same(good.number, bad.number)
     else:
@@ -195,7 +195,7 @@ def _of_plain(good: Observation, bad: Observation, *, loose: bool) -> str:
     return "" if same else f"is {good} in the good cell and {bad} in the bad one"
 
 
-def _of_elements(good: Observation, bad: Observation, *, loose: bool) -> str:
+def _of_elements(good: SeenValue, bad: SeenValue, *, loose: bool) -> str:
     alike = _close if loose else _same
     for place, (one, other) in enumerate(zip(good.head, bad.head, strict=False)):
         if not alike(one, other):

@@ -299,8 +299,7 @@ class Record(_Frozen):
     python: str | None = None
     """The interpreter's exact release, as it said itself."""
     processor: str | None = None
-    """The model of the processors that it ran on: times are compared only between trials that have it, and the device,
-    alike. None where nobody could tell, and in records from before this was kept."""
+    """The model of the processors that it ran on; times are compared only where it, and the device, are the same."""
     device: str | None = None
     """The model of its GPUs, empty where it could see none; None in records from before trials were kept from GPUs."""
     pair: str = ""
@@ -381,16 +380,12 @@ class Record(_Frozen):
     def identity(self) -> bytes | None:
         """A hash of the values that identical trials share: short, as it is kept of every trial of a large matrix.
 
-        Initial and final weights of every phase, else the reported series bit for bit.
-
-        None where neither was seen: then no trial is known to be a copy. What was printed is rounded, and shows none.
+        Initial and final weights of every phase, else the reported series bit for bit. None where neither was seen:
+        then no trial is known to be a copy. What was printed is rounded, and shows none.
         """
         others = {child.name for child in self.children if child.rank}  # they join in any order
-        weights = tuple(
-            (phase.initial_weights, phase.final_weights)
-            for phase in self.phases
-            if process_of(phase.name) not in others
-        )
+        own = (phase for phase in self.phases if process_of(phase.name) not in others)
+        weights = tuple((phase.initial_weights, phase.final_weights) for phase in own)
         if weights and all(initial is not None and final is not None for initial, final in weights):
             return _hash(weights)
         series = tuple(

@@ -255,9 +255,6 @@ def is_at_work(run: str) -> bool:
     return any(thread.name == "convergence-matrix end" for thread in threading.enumerate()) or run in _benches
 
 
-# -- tasks -----------------------------------------------------------------------------------------------------------
-
-
 def errand(terms: Terms, doing: Callable[[WorkerBench], Answer]) -> Answer | Refusal:
     """Do something at the bench of a run, in a thread that the worker does not count: home counts."""
     worker = get_worker()
@@ -350,9 +347,6 @@ def drop_trial(run: str, key: str) -> None:
     """Remove what waits of a trial: home has it."""
     if bench := _benches.get(run):
         bench.equipment.workplace.forget(key)
-
-
-# -- processors ------------------------------------------------------------------------------------------------------
 
 
 def available() -> list[int]:
