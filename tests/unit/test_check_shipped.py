@@ -50,3 +50,17 @@ def test_breaks_are_predicted_where_a_case_raises_and_nowhere_else(name: str) ->
     good, bad = (installed(side, script.imports, HISTORIES) for side in CHECKED[name])
     assert [one for one in checker.findings(None, good) if one.kind == "breaks"] == []
     assert {one.path for one in checker.findings(good, bad) if one.kind == "breaks"} == RAISES.get(name, set())
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [("2.12.0", [("known", "lr-is-ignored")]), ("2.16.1", [("breaks", "tensorflow.keras.optimizers.SGD")])],
+)
+def test_what_a_release_refuses_is_not_told_as_ignored_too(
+    after: str, told: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text("from tensorflow import keras\nkeras.optimizers.SGD(lr=0.1)\n")
+    script = read_script(tmp_path, "train.py")
+    before, now = (installed({"tensorflow": one}, script.imports, HISTORIES) for one in ("2.10.1", after))
+    found = Checker(script, HISTORIES, known_changes()).findings(before, now)
+    assert [(one.kind, one.path) for one in found if one.kind in {"known", "breaks"}] == told
