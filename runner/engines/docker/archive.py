@@ -10,12 +10,13 @@ import errno
 import filecmp
 import os
 import stat
+import sys
 import tarfile
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from runner.engines.job_limits import BLOCK_BYTES, DEEPEST
 
@@ -213,12 +214,19 @@ def restored(chunks: Iterable[bytes], into: Path, *, most_bytes: int) -> None:
 
     The first part of each name is dropped. Raises OSError for what can't be written, TarError for what leads out.
     """
+    if sys.version_info >= (3, 12):
+        import tarfile as filtering  # noqa: PLC0415 - for an engine elsewhere alone
+    else:  # 3.11.4 is the first that filters, and Debian 12 has 3.11.2
+        from backports import tarfile as filtering  # noqa: PLC0415 - as above
+
     stream = Chunks(chunks, most_bytes)
-    with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]
-        for member in archive:
-            parts = _parts(member.name)
-            if parts:
-                inner = member.replace(name="/".join(parts), deep=False)
-                if inner.islnk():
-                    inner = inner.replace(linkname="/".join(_parts(inner.linkname) or ()), deep=False)
-                archive.extract(inner, into, filter="data")
+    try:
+        with filtering.open(fileobj=cast("Any", stream), mode="r|") as archive:
+            for member in archive:
+                if parts := _parts(member.name):
+                    inner = member.replace(name="/".join(parts), deep=False)
+                    if inner.islnk():
+                        inner = inner.replace(linkname="/".join(_parts(inner.linkname) or ()), deep=False)
+                    archive.extract(inner, into, filter="data")
+    except filtering.TarError as error:
+        raise tarfile.TarError(str(error)) from error
