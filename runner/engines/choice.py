@@ -34,7 +34,7 @@ _AS_BEFORE = {
 
 _SYSTEMS = {"win32": "Windows", "darwin": "macOS"}
 _NO_VENV = (
-    "Virtual environments run trials on Linux alone: this is {system}.\nStart Docker Desktop, or name an engine"
+    "Virtual environments run trials on Linux and macOS: this is {system}.\nStart Docker Desktop, or name an engine"
     " elsewhere in DOCKER_HOST. `plan`, `table`, `show`, `check`, `publish` and `history` need no engine."
 )
 
@@ -105,7 +105,7 @@ def _opened(way: Way, runtime: str, platform: str, system: str, *, tried: bool) 
     """The engine of a way; where it is `tried`, it has what it takes to make images. Raises MachineError."""
     engine, base = way
     if engine == "venv":
-        if system != "linux":
+        if system not in {"linux", "darwin"}:
             raise NoEngineError(_NO_VENV.format(system=_SYSTEMS.get(system, system)))
         return _venv()
     opened = _docker(base, runtime, platform)

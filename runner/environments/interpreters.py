@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runner.cache import cache_folder, in_home, read_sealed, write_sealed
 from runner.environments.index.connection import network_settings, without_addresses
 from runner.environments.processes import Processes
+from runner.environments.target import MACOS
 from runner.errors import BuildFailedError
 
 if TYPE_CHECKING:
@@ -182,7 +183,8 @@ class HostToolchain:
 
     def uv(self, arguments: Sequence[str], *, folder: Path) -> subprocess.CompletedProcess[str]:
         """Run `uv ARGUMENTS` in a folder with this interpreter."""
-        return self._uv(arguments, folder, {"PYTHONPATH": str(folder)})
+        macos = ".".join(map(str, MACOS))
+        return self._uv(arguments, folder, {"PYTHONPATH": str(folder), "MACOSX_DEPLOYMENT_TARGET": macos})
 
     def _uv(
         self, arguments: Sequence[str], folder: Path, variables: dict[str, str]

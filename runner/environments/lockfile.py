@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runner.environments.lock import Layer, Lock, LockedPackage
-from runner.environments.target import build_tools_date, machine_of, platform_name, platform_of, stamp, this_platform
+from runner.environments.target import build_tools_date, machine_of, platform_name, platform_named, stamp, this_platform
 from runner.errors import UsageError
 from runner.matrix.versions import parsed
 from runner.own_folder import OwnFolder
@@ -94,7 +94,7 @@ def read_if_it_follows(path: Path, environment: Environment) -> tuple[Lock | Non
     text = "\n".join(lines) + "\n"
     if header.get("sealed") != _digest(text.split("\n", 2)[2]):
         raise UsageError(f"{path} was edited by hand: it is not what its own digest says. {_REMEDY}")
-    platform = platform_of(header.get("platform", "").partition("-")[0])
+    platform = platform_named(header.get("platform", ""))
     if header["inputs"] != inputs_digest(environment, environment.platform or platform):
         return None, _difference(header, environment)
     lock = Lock(

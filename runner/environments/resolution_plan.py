@@ -113,7 +113,7 @@ class ResolutionPlan:
 
     python: str
     machine: str
-    """The kind of processor, as wheels name it."""
+    """The kind of machine (`target.machine_of`)."""
     pins: Mapping[str, str]
     """Name to version; the base first."""
     exact: Mapping[str, str]

@@ -60,7 +60,7 @@ class ResolverQuestion:
     requirements: tuple[str, ...]
     as_of: datetime | None
     machine: str
-    """The kind of processor that it is for."""
+    """The kind of machine that it is for."""
     exemptions: tuple[tuple[str, datetime | None], ...] = ()
     excludes: tuple[str, ...] = ()
     """Names that no package may bring in."""

@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from runner.environments.file_store import obtain
 from runner.environments.source_builds import built
-from runner.environments.target import installable
+from runner.environments.target import installable, markers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,13 +44,13 @@ def requirements_of(
 
 
 def applying(texts: Iterable[str], python: str, machine: str) -> Iterable[Requirement]:
-    """The requirements that apply to a CPython on a kind of processor."""
+    """The requirements that apply to a CPython on a kind of machine."""
     return (need for text in texts if _applies(need := Requirement(text), python, machine))
 
 
 def _applies(need: Requirement, python: str, machine: str) -> bool:
     try:
-        return need.marker is None or need.marker.evaluate(_markers(python, machine))
+        return need.marker is None or need.marker.evaluate(markers(python, machine))
     except ValueError:  # a comparison that nobody can make
         return False
 
@@ -90,17 +90,3 @@ def _parsing(line: str) -> str:
         return str(Requirement(f"{name[1]} {separator} {marker}")) if name else ""
     except InvalidRequirement:
         return ""
-
-
-def _markers(python: str, machine: str) -> dict[str, str]:
-    return {
-        "python_version": python,
-        "python_full_version": f"{python}.0",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "platform_machine": machine,
-        "os_name": "posix",
-        "extra": "",
-    }

@@ -1,17 +1,19 @@
-"""The target of an environment: Linux on one kind of processor, one CPython minor release; which files fit it.
+"""The target of an environment: a system on one kind of processor, one CPython minor release; which files fit it.
 
-The C library is a fixed one, not this machine's, so that a lock says the same wherever it is made.
+The system is Linux; under `venv` on macOS it is macOS. The C library, or the release of macOS, is a fixed one, not this
+machine's, so that a lock says the same wherever it is made.
 """
 
 from __future__ import annotations
 
 import functools
 import platform
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
-from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 GLIBC_MINOR = 31
 """glibc 2.31: that of the oldest Debian and Ubuntu that still get updates, and enough for all but a few wheels."""
+MACOS = (13, 0)
+"""The oldest macOS that still gets updates."""
+_APPLE, _DARWIN = "-apple", "-darwin"
 _OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _FIRST_RELEASES = {
     5: datetime(2015, 9, 13, tzinfo=UTC),
@@ -43,24 +48,51 @@ MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 def this_platform() -> str:
-    """The platform of this machine's own Linux, as a container engine names it: `linux/amd64`."""
-    return platform_of(platform.machine().lower())
+    """The platform of this machine, as a container engine names it: `linux/amd64`; `macos/arm64` on macOS."""
+    return platform_of(platform.machine().lower() + (_APPLE if sys.platform == "darwin" else ""))
 
 
 def platform_of(machine: str) -> str:
-    """The platform of a kind of processor, by whatever name: `linux/arm64` of aarch64."""
-    return f"linux/{next((name for name, linux in MACHINES.items() if linux == machine), machine)}"
+    """The platform of a kind of machine, by whatever name: `linux/arm64` of aarch64, `macos/arm64` of aarch64-apple."""
+    kind = machine.removesuffix(_APPLE)
+    system = "linux" if kind == machine else "macos"
+    return f"{system}/{next((name for name, linux in MACHINES.items() if linux == kind), kind)}"
 
 
 def machine_of(platform_text: str) -> str:
-    """The kind of processor of a platform as wheels name it; of none, this machine's."""
-    name = (platform_text or this_platform()).rpartition("/")[2]
-    return MACHINES.get(name, name)
+    """The kind of machine of a platform: the processor as Linux names it, and `-apple` behind it where it runs macOS.
+
+    Of no platform, this machine's.
+    """
+    system, _, name = (platform_text or this_platform()).rpartition("/")
+    return MACHINES.get(name, name) + (_APPLE if system == "macos" else "")
 
 
 def platform_name(machine: str) -> str:
     """The platform as uv's `--python-platform` takes it, and as locks name it."""
-    return f"{machine}-manylinux_2_{GLIBC_MINOR}"
+    return f"{machine}{_DARWIN}" if machine.endswith(_APPLE) else f"{machine}-manylinux_2_{GLIBC_MINOR}"
+
+
+def platform_named(name: str) -> str:
+    """The platform that a lock names as `platform_name` does: `linux/arm64` of aarch64-manylinux_2_31."""
+    return platform_of(name.removesuffix(_DARWIN) if name.endswith(_DARWIN) else name.partition("-")[0])
+
+
+def markers(python: str, machine: str) -> dict[str, str]:
+    """The variables of PEP 508 for a CPython minor release on a kind of machine."""
+    kind = machine.removesuffix(_APPLE)
+    linux = kind == machine
+    return {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "sys_platform": "linux" if linux else "darwin",
+        "platform_system": "Linux" if linux else "Darwin",
+        "platform_machine": kind if linux else _apple_name(kind),
+        "os_name": "posix",
+        "extra": "",
+    }
 
 
 def minor_of(python: str) -> int:
@@ -89,7 +121,7 @@ def stamp(when: datetime) -> str:
 
 @functools.cache
 def tag_ranks(python: str, machine: str) -> Mapping[Tag, int]:
-    """The wheel tags that a CPython minor release takes on a kind of processor, best first: from 0 on."""
+    """The wheel tags that a CPython minor release takes on a kind of machine, best first: from 0 on."""
     minor = minor_of(python)
     abi = f"cp3{minor}m" if minor < 8 else f"cp3{minor}"
     platforms = list(_platforms(machine))
@@ -101,7 +133,14 @@ def tag_ranks(python: str, machine: str) -> Mapping[Tag, int]:
     return ranks
 
 
+def _apple_name(kind: str) -> str:
+    return "arm64" if kind == "aarch64" else kind
+
+
 def _platforms(machine: str) -> Iterable[str]:
+    if machine.endswith(_APPLE):
+        yield from mac_platforms(MACOS, _apple_name(machine.removesuffix(_APPLE)))
+        return
     for glibc_minor in range(GLIBC_MINOR, 4, -1):
         yield f"manylinux_2_{glibc_minor}_{machine}"
         if glibc_minor in _OLD_NAMES:

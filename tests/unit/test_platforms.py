@@ -22,7 +22,7 @@ from runner.engines.protocol import Job, JobFolder, Limits, emulated_of, emulati
 from runner.engines.world import world_of as trial_world
 from runner.environments.lock import Environment
 from runner.environments.lockfile import read_if_it_follows, write
-from runner.environments.target import platform_of, this_platform
+from runner.environments.target import machine_of, platform_name, platform_named, platform_of, rank, this_platform
 from runner.errors import MachineError, UsageError
 from runner.matrix.criterion import CostLimit, Measure
 from runner.outcomes.costs import within_costs
@@ -214,3 +214,35 @@ def test_the_program_that_an_engine_is_asked_to_run_ends_as_it_should(tmp_path: 
         "linux/amd64",
         "linux/riscv64",
     ]
+
+
+def test_under_venv_a_lock_of_macos_has_the_wheels_of_macos(fake: FakeIndex, tmp_path: Path) -> None:
+    needs = ["yaml; sys_platform == 'darwin' and platform_machine == 'arm64'", "numpy; platform_system == 'Linux'"]
+    tag = OF_CPYTHON.rpartition("-")[0]
+    for system in ("manylinux2014_x86_64", "macosx_12_0_arm64", "macosx_12_0_x86_64", "macosx_26_0_arm64"):
+        fake.add_wheel("both", "1.0", "2026-03-01", needs, tag=f"{tag}-{system}", files={"of.py": system})
+    lock = resolved("both==1.0", platform="macos/arm64")
+    assert [package.name for package in lock.packages] == ["both", "yaml"]
+    assert "\n# platform: aarch64-apple-darwin\n" in lock.text
+    fitting = [
+        f"both-1.0-{tag}-{one}.whl" for one in ("macosx_12_0_arm64", "macosx_12_0_universal2", "macosx_10_9_x86_64")
+    ]
+    machine = machine_of("macos/arm64")
+    assert [rank(name, PYTHON, machine) is not None for name in fitting] == [True, True, False]
+    assert [rank(name, PYTHON, machine_of("macos/amd64")) is not None for name in fitting] == [False, True, True]
+    assert rank(f"both-1.0-{tag}-macosx_26_0_arm64.whl", PYTHON, machine) is None, "newer than the oldest macOS"
+    path = write(lock, tmp_path)
+    environment = replace(lock.environment, platform="")
+    read, _ = read_if_it_follows(path, replace(environment, platform="macos/arm64"))
+    assert read is not None
+    assert read.platform == "macos/arm64"
+
+
+@pytest.mark.parametrize("machine", ["arm64", "x86_64"])
+def test_a_platform_of_macos_is_what_its_lock_says(monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    here = this_platform()
+    assert here == {"arm64": "macos/arm64", "x86_64": "macos/amd64"}[machine]
+    assert platform_named(platform_name(machine_of(here))) == here
+    assert platform_named(platform_name(machine_of("linux/arm64"))) == "linux/arm64"

@@ -29,12 +29,14 @@ def launched(*lines: bytes) -> subprocess.CompletedProcess[bytes]:
 def spec(*argv: str, folder: str = "/", **more: object) -> bytes:
     cpu = min(os.sched_getaffinity(0))
     given = {"argv": argv, "folder": folder, "cpus": [cpu], "file_bytes": 4096, "processes": 9}
+    given |= {"linux": True, "read_only": []}
     given |= {"env": {"TMPDIR": "/nowhere/tmp"}, "short_tmp": "/nowhere/short", **more}
     return json.dumps(given).encode() + b"\n"
 
 
-def test_the_end_of_its_input_ends_the_job() -> None:
-    report = json.loads(launched(spec("/bin/sleep", "60")).stdout)
+@pytest.mark.parametrize("linux", [True, False])
+def test_the_end_of_its_input_ends_the_job(linux: bool) -> None:
+    report = json.loads(launched(spec("/bin/sleep", "60", linux=linux)).stdout)
     assert os.WTERMSIG(report["status"]) == 9
     assert report["duration_s"] < 50
 
@@ -54,8 +56,9 @@ def test_the_folder_of_temporary_files_has_a_short_name_as_long_as_the_job_runs(
     assert not link.is_symlink()
 
 
-def test_orders_that_come_with_the_job_are_obeyed() -> None:
-    report = json.loads(launched(spec("/bin/sleep", "60"), b"T").stdout)
+@pytest.mark.parametrize("linux", [True, False])
+def test_orders_that_come_with_the_job_are_obeyed(linux: bool) -> None:
+    report = json.loads(launched(spec("/bin/sleep", "60", linux=linux), b"T").stdout)
     assert os.WTERMSIG(report["status"]) in {9, 15}
 
 
@@ -68,15 +71,24 @@ def test_a_runner_that_says_nothing_is_taken_for_gone() -> None:
     assert json.loads(launched().stdout) == {"error": "the runner ended before it said what to run"}
 
 
-def test_descendants_are_found_over_generations() -> None:
+@pytest.mark.parametrize("linux", [True, False])
+def test_descendants_are_found_over_generations(linux: bool) -> None:
     grandchild = "import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', 'print(1, flush=True); input()'])"
     with subprocess.Popen(
         [sys.executable, "-S", "-c", grandchild], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        found = supervisor.descendants(os.getpid())
+        found = supervisor.descendants(os.getpid(), linux)
         assert found.index(process.pid) < found.index(psutil.Process(process.pid).children()[0].pid)
+
+
+def test_ps_tells_the_same_processes_as_the_kernel() -> None:
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        told = supervisor.told_by_ps()
+        process.kill()
+    assert told[process.pid] == (os.getpid(), os.getuid(), 1)
+    assert told[os.getpid()][0] == os.getppid()
 
 
 def test_read_only_paths_can_not_be_written_and_the_jobs_own_folder_in_them_can(

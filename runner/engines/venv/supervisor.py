@@ -1,7 +1,7 @@
 """Supervises one job that has no container around it: starts it, passes orders on, ends everything that it left behind.
 
 The `venv` engine runs this file by itself (`python -I -S supervisor.py`): standard library only, nothing of `runner`.
-Standard input brings one line of JSON (`argv`, `env`, `folder`, `cpus`, `file_bytes`, `processes`, `short_tmp`, and
+Standard input brings one line of JSON (`argv`, `env`, `folder`, `cpus`, `file_bytes`, `processes`, `short_tmp`, `linux`, and
 `read_only` paths with the `root` of what the job may write), then orders: `T` asks the job to end, `K` ends it and all its descendants, and so does the end of the input, which means that the runner
 is gone. Standard output takes one line of JSON at the end; the job writes to this process's standard error.
 """
@@ -37,9 +37,7 @@ class CannotStartError(Exception):
 
 
 def prctl(option: int, value: int) -> None:
-    """Set one attribute of this process, where the kernel is Linux."""
-    if sys.platform != "linux":
-        return
+    """Set one attribute of this process, as Linux has them."""
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
         number = ctypes.get_errno()
         raise OSError(number, f"prctl {option}: {os.strerror(number)}")
@@ -86,22 +84,33 @@ def read_spec() -> dict[str, Any]:
     return spec
 
 
-def processes() -> dict[int, tuple[int, int, int]]:
-    """Every process as {pid: (parent's pid, owner's uid, threads)}; empty where there is no /proc."""
+def processes(linux: bool = sys.platform == "linux") -> dict[int, tuple[int, int, int]]:
+    """Every process as {pid: (parent's pid, owner's uid, threads)}; where the kernel is not Linux, one thread each."""
+    if not linux:
+        return told_by_ps()
     found = {}
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir("/proc"):
-            if name.isdigit():
-                with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
-                    fields = file.read().rpartition(b")")[2].split()
-                    found[int(name)] = int(fields[1]), os.fstat(file.fileno()).st_uid, int(fields[17])
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+                found[int(name)] = int(fields[1]), os.fstat(file.fileno()).st_uid, int(fields[17])
     return found
 
 
-def descendants(root: int) -> list[int]:
+def told_by_ps() -> dict[int, tuple[int, int, int]]:
+    """Every process but `ps` itself, in the form of `processes`."""
+    import subprocess
+
+    with subprocess.Popen(["/bin/ps", "-A", "-o", "pid=,ppid=,uid="], stdout=subprocess.PIPE) as ps:
+        lines = ps.communicate()[0].splitlines()
+    rows = (tuple(int(number) for number in line.split()) for line in lines)
+    return {pid: (parent, uid, 1) for pid, parent, uid in rows if pid != ps.pid}
+
+
+def descendants(root: int, linux: bool = sys.platform == "linux") -> list[int]:
     """The pids of all processes below `root`, parents first."""
     children: dict[int, list[int]] = {}
-    for pid, (parent, _, _) in processes().items():
+    for pid, (parent, _, _) in processes(linux).items():
         children.setdefault(parent, []).append(pid)
     found = list(children.get(root, ()))
     for pid in found:
@@ -109,13 +118,13 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def set_limits(file_bytes: int, processes_allowed: int) -> None:
+def set_limits(file_bytes: int, processes_allowed: int, linux: bool) -> None:
     """Limit this process and what it starts: file size, no core dumps, and processes where the user is not root."""
     import resource
 
     limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: file_bytes}
     if os.getuid() != 0:
-        mine = sum(threads for _, uid, threads in processes().values() if uid == os.getuid())
+        mine = sum(threads for _, uid, threads in processes(linux).values() if uid == os.getuid())
         limits[resource.RLIMIT_NPROC] = mine + processes_allowed + SPARE_THREADS
     for limit, value in limits.items():
         hardest = resource.getrlimit(limit)[1]
@@ -126,10 +135,11 @@ def set_limits(file_bytes: int, processes_allowed: int) -> None:
 def become(spec: dict[str, Any], supervisor: int) -> None:
     """Turn this forked process into the job; returns only by an exception."""
     os.setsid()
-    if spec.get("read_only") and sys.platform == "linux":
-        with contextlib.suppress(OSError):  # then only its permissions keep the job from writing there
-            protect(spec["read_only"], spec["root"])
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if spec["linux"]:
+        if spec["read_only"]:
+            with contextlib.suppress(OSError):  # then only its permissions keep the job from writing there
+                protect(spec["read_only"], spec["root"])
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:
         os._exit(1)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
@@ -138,7 +148,7 @@ def become(spec: dict[str, Any], supervisor: int) -> None:
         file.write("500")  # where the machine's memory runs out, the job goes before the runner
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, spec["cpus"])
-    set_limits(spec["file_bytes"], spec["processes"])
+    set_limits(spec["file_bytes"], spec["processes"], spec["linux"])
     os.umask(0o022)
     os.chdir(spec["folder"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -169,8 +179,9 @@ def start(spec: dict[str, Any]) -> int:
 class Supervisor:
     """Waits for a job and for everything that descends from it."""
 
-    def __init__(self, child: int) -> None:
+    def __init__(self, child: int, linux: bool) -> None:
         self.child = child
+        self.linux = linux
         self.status: int | None = None
         self.alone = False
 
@@ -192,11 +203,18 @@ class Supervisor:
             os.killpg(self.child, signal.SIGTERM)
 
     def end_all(self) -> None:
-        """Kill the job and its descendants until none is left; orphans are this process's children (subreaper)."""
+        """Kill the job and its descendants until none is left.
+
+        Under Linux orphans are this process's children (subreaper); elsewhere those of the job's group are found here,
+        and whoever started this process looks for others.
+        """
+        if not self.linux:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.child, signal.SIGKILL)
         deadline = time.monotonic() + GIVE_UP_S
         self.reap()
         while not self.alone and time.monotonic() < deadline:
-            for pid in descendants(os.getpid()) or [self.child]:
+            for pid in descendants(os.getpid(), self.linux) or [self.child]:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.002)
@@ -228,10 +246,10 @@ def listen_for_children() -> int:
     return reading
 
 
-def supervise(child: int, children_ended: int) -> dict[str, Any]:
+def supervise(child: int, children_ended: int, linux: bool) -> dict[str, Any]:
     """Wait for the end of a job, end what it left behind, and return the report."""
     began = time.monotonic()
-    supervisor = Supervisor(child)
+    supervisor = Supervisor(child, linux)
     supervisor.wait(children_ended)
     duration_s = time.monotonic() - began
     supervisor.end_all()
@@ -267,13 +285,14 @@ def short_tmp(spec: dict[str, Any]) -> "Iterator[None]":
 
 def main() -> None:
     """Run one job to its end and report it."""
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
-    prctl(PR_SET_DUMPABLE, 0)  # the job can't reach into this process and forge its own ending
     children_ended = listen_for_children()
     try:
         spec = read_spec()
+        if spec["linux"]:
+            prctl(PR_SET_CHILD_SUBREAPER, 1)
+            prctl(PR_SET_DUMPABLE, 0)  # the job can't reach into this process and forge its own ending
         with short_tmp(spec):
-            report = supervise(start(spec), children_ended)
+            report = supervise(start(spec), children_ended, spec["linux"])
     except (CannotStartError, EOFError) as error:
         report = {"error": str(error)}
     with contextlib.suppress(BrokenPipeError):

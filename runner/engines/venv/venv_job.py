@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
+import psutil
+
 from runner.engines import orphans
 from runner.engines.job_limits import LogFile, disk_bytes, watch
 from runner.engines.processor import processor_model
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
+LINUX = sys.platform == "linux"
+"""Elsewhere (macOS) the kernel tells less of processes, and hands no orphans to a job's supervisor."""
 _KILL_S = 20.0
 _PUMP_END_S = 5.0
 _PIPE_BYTES = 65536
@@ -148,6 +152,7 @@ class VenvJob:
             "cpus": list(job.cpus),
             "file_bytes": world.file_bytes,
             "processes": job.limits.processes,
+            "linux": LINUX,
         }
         self._order(json.dumps(spec).encode() + b"\n")
 
@@ -165,7 +170,7 @@ class VenvJob:
 
     def memory_bytes(self) -> int | None:
         """Sum the resident memory of the job's processes; shared pages count once where the sum passes the limit."""
-        self._tree = descendants(self._launcher.pid)
+        self._tree = descendants(self._launcher.pid, LINUX)
         if len(self._tree) > self._job.limits.processes and not self.too_many_processes:
             self.too_many_processes = True
             self.kill()
@@ -192,6 +197,7 @@ class VenvJob:
         report = self._report() if self.ended(_KILL_S) else {"lost": "it does not end"}
         if "status" not in report:
             self._launcher.kill()
+        if "status" not in report or not LINUX:
             orphans.end_trial(self._job.key, self._owner)
         self._close()
         if "error" in report:
@@ -242,6 +248,10 @@ def _launcher() -> subprocess.Popen[bytes]:
 
 
 def _resident_bytes(pid: int) -> int:
+    if not LINUX:
+        with contextlib.suppress(psutil.Error):
+            return int(psutil.Process(pid).memory_info().rss)
+        return 0
     try:
         return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * mmap.PAGESIZE
     except (OSError, IndexError):
@@ -250,8 +260,7 @@ def _resident_bytes(pid: int) -> int:
 
 def _proportional_bytes(pid: int) -> int:
     """Memory with shared pages divided among those that share them, where the kernel tells; else what is resident."""
-    try:
+    found = None
+    with contextlib.suppress(OSError):
         found = re.search(rb"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_bytes(), re.MULTILINE)
-    except OSError:
-        found = None
     return int(found[1]) * 1024 if found else _resident_bytes(pid)

@@ -141,8 +141,11 @@ def _uses_onednn(tensorflow: "Any", asked: "str | None") -> bool:
     """
     if asked is not None:
         return asked.lower() in ("1", "true")
-    with open("/proc/cpuinfo") as file:
-        flags = set(file.read().split())
+    try:
+        with open("/proc/cpuinfo") as file:
+            flags = set(file.read().split())
+    except OSError:  # not Linux, where no wheel turns them on by itself
+        return False
     return tuple(map(int, tensorflow.__version__.split(".")[:2])) >= (2, 9) and bool(flags & ONEDNN_FLAGS)
 
 
