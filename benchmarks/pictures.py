@@ -37,7 +37,8 @@ from runner.matrix.cell_id import CellId  # noqa: E402 - as above
 from runner.outcomes.account import Account  # noqa: E402 - as above
 from runner.outcomes.outcome import Outcome, OutcomeKind  # noqa: E402 - as above
 from runner.outcomes.ranges import sentences  # noqa: E402 - as above
-from runner.outcomes.result import AxisResult, CellResult, Result, TrialResult, read_result  # noqa: E402 - as above
+from runner.outcomes.result import AxisResult, CellResult, Result, TrialResult  # noqa: E402 - as above
+from runner.outcomes.result_file import read_result  # noqa: E402 - as above
 from runner.outcomes.verdict import Label  # noqa: E402 - as above
 from runner.reports.notation import distinct_name, duration  # noqa: E402 - as above
 from runner.reports.site import write_site  # noqa: E402 - as above

@@ -35,7 +35,7 @@ ANSWERED = """async (text) => {
 def main() -> None:
     from made_report import era_report, report_of_sizes  # noqa: PLC0415
 
-    from runner.outcomes.result import as_json  # noqa: PLC0415
+    from runner.outcomes.result_file import as_json  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -83,7 +83,7 @@ def waits(site: Path) -> tuple[str, str]:
 
 def one(source: Path, to: Path) -> None:
     """Make one site and print what it took."""
-    from runner.outcomes.result import read_result  # noqa: PLC0415
+    from runner.outcomes.result_file import read_result  # noqa: PLC0415
     from runner.reports.site import write_site  # noqa: PLC0415
 
     begun = time.perf_counter()

@@ -6,6 +6,7 @@ there is opened name by name from the descriptor of the folder above, and a link
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import secrets
@@ -22,7 +23,7 @@ from runner.open_folder import OpenFolder
 from runner.runner_mark import is_dead, this_runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _BEGUN, _JOINT = ".begun-", "+"
 _MOST_BYTES = 64 * 1024**2
@@ -93,6 +94,23 @@ class OwnFolder:
         self.checked(path)
         with self._told(path), self.opened(folder, make=True) as inside:
             write_file(name, inside, content, synced=synced)
+
+    def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
+        """Write a file of any size in the same way, and leave one alone that has this content; whether it changed."""
+        folder, _, name = path.rpartition("/")
+        self.checked(path)
+        with self._told(path), self.opened(folder, make=True) as inside:
+            part = begun_name()
+            try:
+                inside.save(part, parts)
+                with suppress(FileNotFoundError):
+                    if filecmp.cmp(self.checked(path), self.path / folder / part, shallow=False):
+                        return False
+                inside.move(part, inside, name, replacing=True)
+                return True
+            finally:
+                with suppress(FileNotFoundError):
+                    inside.unlink(part)
 
     def held(self, path: str) -> IO[str]:
         """A file that is open to be read and written in place, made where it is missing."""

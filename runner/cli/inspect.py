@@ -251,11 +251,11 @@ def show(
     """Show all that is known of one cell: verdicts with their rules, exception, versions, how to reproduce it."""
     with looked_at(context, matrix, options(engine, base, only=cell, seeds=seeds)) as session:
         session.only_cell()
-        report = session.last_results().result
-    if output == "json":
-        write_json(report.cells[0].model_dump_json(indent=2) + "\n")
-        return 0
-    print_cell(report, output_console())
+        report = session.last_results().brief
+        if output == "json":
+            write_json(report.told(report.cells[0]).model_dump_json(indent=2) + "\n")
+        else:
+            print_cell(report, output_console())
     return 0
 
 

@@ -186,8 +186,7 @@ def judge(
     """Judge the stored trials again and say why each is labelled as it is; nothing is run."""
     with looked_at(context, matrix, options(engine, base, only=only, seeds=seeds)) as session:
         results = session.last_results()
-        result = results.result
-    print_verdicts(result, output, missed=list(map(str, results.misses)))
+        print_verdicts(results.brief, output, missed=list(map(str, results.misses)))
     return results.exit_code
 
 
@@ -215,7 +214,7 @@ def asked(
     """
     earlier = None
     if baseline is not None:
-        from runner.outcomes.result import read_result  # noqa: PLC0415 - only here
+        from runner.outcomes.result_file import read_result  # noqa: PLC0415 - only here
 
         earlier = read_result(baseline)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -235,7 +234,7 @@ def tell(session: Session, results: Results, wanted: Asked) -> int:
     from runner.outcomes.earlier import against  # noqa: PLC0415 - only where asked for
     from runner.session.results import broken  # noqa: PLC0415
 
-    report = results.result
+    report = results.brief
     earlier = None
     if wanted.baseline is not None:
         earlier = against(report, wanted.baseline, {cell.id for cell in session.all_cells})
@@ -338,11 +337,11 @@ def _from_matrix(context: typer.Context, matrix: Path, chosen: Options, to: Path
 
 
 def _from_results(source: Path, to: Path | None) -> Written:
-    from runner.outcomes.result import read_result  # noqa: PLC0415 - pydantic models of the whole report
+    from runner.outcomes.result_file import opened_result  # noqa: PLC0415 - pydantic models of the whole report
     from runner.reports.site import ELSEWHERE, write_site  # noqa: PLC0415 - templates and numpy
 
     folder = OwnFolder(above=to, elsewhere=ELSEWHERE) if to else OwnFolder.at(Path("site"))
-    result = read_result(source)
+    result = opened_result(source)
     with folder.alone():
         return write_site(result, folder)
 

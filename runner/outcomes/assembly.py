@@ -1,6 +1,7 @@
 """The one result of a matrix, put together once from its judged cells and what a session hands in; pure, no I/O.
 
 `result_of` takes a `ResultInput` and gives the `Result` that `results.json` holds and everything shown is drawn from.
+Records and logs are read when a cell is told, a cell at a time, and not kept.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from runner.outcomes.upgrade import upgrade_advice
 from runner.outcomes.verdict import Basis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
@@ -89,29 +90,17 @@ class ResultInput:
     """As `compared` gives it: of every cell of the matrix, or empty."""
     locks: Mapping[CellId, KnownLock]
     """Of the cells that have one."""
-    logs: Mapping[str, LogExcerpt] = field(default_factory=dict)
-    """By the keys of trials: see `logs_wanted`."""
+    log: Callable[[str, int], LogExcerpt] = field(default=lambda _key, _most: LogExcerpt())
+    """Reads the log of a trial by its key, of a longer one so many bytes."""
     accounts: tuple[Account, ...] = ()
     made_at: str
     """ISO 8601, UTC."""
     runner_version: str
-    whole: bool = True
-    """False: its cells tell nothing of their trials but how many ran, nor how to run them again; for tables."""
 
 
 def result_of(known: ResultInput) -> Result:
-    """The result of a matrix, with all its evidence."""
+    """The result of a matrix, whose cells have their trials when they are told."""
     return _Assembly(known=known).result()
-
-
-def logs_wanted(cells: Iterable[JudgedCell]) -> dict[str, int]:
-    """By the key of each trial, how many bytes of its log a result keeps: of one trial a cell, of the others none."""
-    wanted = {}
-    for cell in cells:
-        shown = _shown(cell)
-        most = LOG_BYTES_OF_GOOD if cell.kind is OutcomeKind.GOOD else LOG_BYTES
-        wanted.update({one.key: most if one is shown else 0 for one, _ in cell.trials})
-    return wanted
 
 
 def judged_metric(matrix: Matrix) -> str:
@@ -127,7 +116,7 @@ class _Assembly:
         known, matrix, judged = self.known, self.known.matrix, self.known.judged
         outcomes = {cell.id: cell.outcome for cell in self._cells if not cell.is_left_out}
         metric = judged_metric(matrix)
-        return Result(
+        found = Result(
             runner_version=known.runner_version,
             made_at=known.made_at,
             title=matrix.title or matrix.path.absolute().parent.name,
@@ -148,12 +137,13 @@ class _Assembly:
             baseline_reason=judged.reason,
             control=str(judged.control) if judged.control else "",
             times=times_told(self._cells, known.compared),
-            cells=tuple(map(self._cell, known.cells, self._cells)),
+            cells=(),
             failures=tuple(_failure(group, self._accounts_of) for group in self._groups),
             accounts=known.accounts,
             advice=self._advice(),
             locks={lock.digest: lock.shown for cell in known.cells if (lock := known.locks.get(cell.id))},
         )
+        return found.telling(tuple(map(self._cell, known.cells, self._cells)), self._told)
 
     def _advice(self) -> tuple[str, ...]:
         if any(one.is_left_out for one in self._cells):
@@ -228,23 +218,38 @@ class _Assembly:
             network=any(one.network for one in ran),
             expected=", ".join(one.outcome for one in expected(matrix, cell.id)),
             as_expected=is_as_expected(matrix, judged),
-            commands=commands(
-                matrix, cell, lock.shown if lock else None, is_rewritten=any(one.rewritten for one in ran)
-            )
-            if self.known.whole
-            else None,
-            trials=tuple(self._trials(judged)) if self.known.whole else (),
-            untold=0 if self.known.whole else judged.n_trials,
+            untold=tuple(one.ran for one in observations),
+        ).brief()
+
+    def _told(self, brief: CellResult) -> CellResult:
+        """A cell with its trials, whose records and logs are read for this, and with its commands."""
+        place = self._places[brief.id]
+        cell, judged = self.known.cells[place], self._cells[place]
+        lock = self.known.locks.get(cell.id)
+        rewritten = any(one.circumstances.rewritten for one, _ in judged.trials if one.ran)
+        return brief.model_copy(
+            update={
+                "commands": commands(self.known.matrix, cell, lock.shown if lock else None, is_rewritten=rewritten),
+                "trials": tuple(self._trials(judged)),
+                "untold": (),
+            }
         )
 
-    def _trials(self, judged: JudgedCell) -> Iterator[TrialResult]:
-        """The trials of a cell, whose records are read for this, and not kept."""
-        most = max(1, MOST_VALUES // (MOST_POINTS * max(1, len(judged.trials))))
-        for one, verdict in judged.trials:
-            yield self._trial(one.record, verdict, copy=(one.seed, one.key) in judged.counts.copies, most=most)
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {cell.id.digest: place for place, cell in enumerate(self.known.cells)}
 
-    def _trial(self, record: Record, verdict: Verdict, *, copy: bool, most: int) -> TrialResult:
-        log = self.known.logs.get(record.key, LogExcerpt())
+    def _trials(self, judged: JudgedCell) -> Iterator[TrialResult]:
+        """The trials of a cell; of one of them its log is kept, of the others how long it is."""
+        most = max(1, MOST_VALUES // (MOST_POINTS * max(1, len(judged.trials))))
+        shown = _shown(judged)
+        longest = LOG_BYTES_OF_GOOD if judged.kind is OutcomeKind.GOOD else LOG_BYTES
+        for one, verdict in judged.trials:
+            log = self.known.log(one.key, longest if one is shown else 0)
+            is_copy = (one.seed, one.key) in judged.counts.copies
+            yield self._trial(one.record, verdict, log, copy=is_copy, most=most)
+
+    def _trial(self, record: Record, verdict: Verdict, log: LogExcerpt, *, copy: bool, most: int) -> TrialResult:
         kept = thinned([epoch.logs for epoch in record.epochs])
         numbers = numbers_of(record.epochs) if record.thinned else range(1, len(record.epochs) + 1)
         names = drawn(record, verdict.metric, most)

@@ -188,7 +188,7 @@ def against(result: Result, earlier: Result, matrix: Collection[CellId] = ()) ->
 
 def evidence_of(result: Result) -> dict[CellId, CellEvidence]:
     """The evidence that a result has of each of its cells but those that were left out."""
-    return {cell.cell_id: evidence(cell) for cell in result.cells if LEFT_OUT not in cell.flags}
+    return {cell.cell_id: evidence(result.told(cell)) for cell in result.cells if LEFT_OUT not in cell.flags}
 
 
 def obstacle(criterion: tuple[str, ...], metric: str, earlier: Result) -> str:

@@ -6,8 +6,10 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ConfigDict
+
 from runner.outcomes.machine_kind import paired_time
-from runner.outcomes.result import ComparisonResult, KeptComparisons
+from runner.outcomes.result import ComparisonResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +22,16 @@ BASELINE = "baseline"
 """The label of the baseline's own comparison."""
 COMPARED_AS = 1
 """Raised by one whenever the same trials come to another comparison: then kept ones no longer follow."""
+
+
+class KeptComparisons(BaseModel):
+    """The comparisons of a finished run, kept beside its records, with a hash of what they follow from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    follow_from: str
+    comparisons: tuple[ComparisonResult, ...]
+    """In the order of the matrix's cells; none without a baseline."""
 
 
 def compared(judged: JudgedMatrix, known: KeptComparisons | None = None) -> dict[CellId, ComparisonResult]:

@@ -1,6 +1,6 @@
 """`results.json` as frozen models: all that a page or a table of the report is made from, in one versioned schema.
 
-Made by `assembly` from the judged cells of a matrix; read back from disk, also in an older version, by `read_result`.
+Made by `assembly`, written and read back by `result_file`; there its cells lack their trials until `Result.told`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
-    ValidationError,
+    PrivateAttr,
     model_validator,
 )
 
-from runner.errors import UsageError
 from runner.matrix.cell_id import CellId
 from runner.outcomes.account import Account  # noqa: TC001 - pydantic reads it
 from runner.outcomes.outcome import Outcome, OutcomeKind
@@ -30,7 +29,7 @@ from runner.outcomes.verdict import Label  # noqa: TC001 - pydantic reads it
 from runner.trials.record import Count, Number, Whole  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 SCHEMA_VERSION: Literal[2] = 2
 """Version 1 had no description and nothing predicted; cells and failures did not name their accounts. It is read."""
@@ -165,14 +164,6 @@ class ComparisonResult(_Frozen):
     """What pairs of trials say of the time of an epoch."""
 
 
-class KeptComparisons(_Frozen):
-    """The comparisons of a finished run, kept beside its records, with a hash of what they follow from."""
-
-    follow_from: str
-    comparisons: tuple[ComparisonResult, ...]
-    """In the order of the matrix's cells; none without a baseline."""
-
-
 class FailureResult(_Frozen):
     """One reason that trials failed for."""
 
@@ -276,8 +267,8 @@ class CellResult(_OfAnOutcome):
     as_expected: bool = True
     commands: ReproductionCommands | None = None
     trials: tuple[TrialResult, ...] = ()
-    untold: Count = Field(default=0, exclude=True)
-    """The number of trials that ran and are not among these: what is made for a table has none."""
+    untold: tuple[bool, ...] = Field(default=(), exclude=True)
+    """Of each trial that is not among these whether it ran: what is held in memory has none, see `Result.told`."""
 
     @cached_property
     def cell_id(self) -> CellId:
@@ -302,7 +293,17 @@ class CellResult(_OfAnOutcome):
     @property
     def seeds(self) -> int:
         """The number of trials that ran, counted or not."""
-        return self.untold + sum(trial.ran for trial in self.trials)
+        return sum(self.untold) + sum(trial.ran for trial in self.trials)
+
+    def brief(self) -> CellResult:
+        """The cell without its trials and commands, as small as it can be; which fields were set is not kept."""
+        untold = (*self.untold, *(trial.ran for trial in self.trials))
+        fields = {name: getattr(self, name) for name in CellResult.model_fields}
+        return CellResult.model_construct(_UNSET, **{**fields, "trials": (), "commands": None, "untold": untold})
+
+
+_UNSET: set[str] = set()
+"""One for all brief cells: a set of its own would be most of what each takes."""
 
 
 class NeighbourChange(_Frozen):
@@ -377,23 +378,22 @@ class Result(_Frozen):
     history: tuple[PastRun, ...] = ()
     """Earlier published runs, the oldest first."""
 
+    _tell: Callable[[CellResult], CellResult] | None = PrivateAttr(default=None)
 
-def read_result(path: Path) -> Result:
-    """What a `results.json` of this or an older version holds. Raises UsageError where it can't be read or is none."""
-    try:
-        return Result.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}.") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"{path} is not a report that this version can read: {place or 'the whole'}: {first['msg']}."
-            " `publish` writes one; one of a newer version needs that version."
-        ) from error
+    def told(self, cell: CellResult) -> CellResult:
+        """One of its cells with trials and commands, read where they lack. UsageError where they were removed."""
+        return cell if self._tell is None else self._tell(cell)
 
+    def told_cells(self) -> Iterator[CellResult]:
+        """All cells so, one after another."""
+        return map(self.told, self.cells)
 
-def as_json(report: Result) -> str:
-    """The text of `results.json`: values that are the defaults are left out, the version of the schema never is."""
-    text = report.model_dump_json(exclude_defaults=True)
-    return f'{{"schema_version":{SCHEMA_VERSION},{text[1:]}\n'
+    def telling(self, cells: tuple[CellResult, ...], tell: Callable[[CellResult], CellResult] | None) -> Result:
+        """The same with these cells and another way to tell them; None: they have their trials."""
+        made = self.model_copy(update={"cells": cells})
+        made._tell = tell  # noqa: SLF001 - of its own copy
+        return made
+
+    def in_full(self) -> Result:
+        """The same with the trials of all cells in memory."""
+        return self.telling(tuple(self.told_cells()), None)

@@ -9,7 +9,10 @@ whole (nothing was executed) has a case of its own, in error.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from array import array
+from collections import Counter
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Self
 from xml.etree import ElementTree as ET
 
 from runner.outcomes.tally import LEFT_OUT
@@ -17,35 +20,76 @@ from runner.reports.notation import cause, cell_name, final_figure
 from runner.reports.untrusted import one_line, stripped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from runner.outcomes.result import CellResult, Result
 
 
 _LONGEST = 300
+_IN_MEMORY, _PART = 8 * 1024**2, 1024**2
+_CASES = "cases"
+"""Stands for all of them where the element around them is written."""
 
 
 def junit(report: Result) -> str:
     """The XML; valid whatever characters a script printed."""
-    cases = [_case(report, cell) for cell in report.cells]
-    if report.complaint:
-        cases.append(_whole(report))
-    counts = {name: str(sum(case.find(name) is not None for case in cases)) for name in ("failure", "error", "skipped")}
-    figures = {
-        "tests": str(len(cases)),
-        "failures": counts["failure"],
-        "errors": counts["error"],
-        "skipped": counts["skipped"],
-        "time": _seconds(trial.duration_s for cell in report.cells for trial in cell.trials),
-    }
-    root = ET.Element("testsuites", {"name": one_line(report.title), **figures})
-    made_at = report.made_at.partition("+")[0]
-    suite = ET.SubElement(
-        root, "testsuite", {"name": one_line(report.title), **figures, "timestamp": one_line(made_at)}
-    )
-    suite.extend(cases)
-    ET.indent(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, "unicode")}\n'
+    with JUnitCases(report) as cases:
+        for cell in report.told_cells():
+            cases.add(cell)
+        return b"".join(cases.parts()).decode()
+
+
+class JUnitCases:
+    """The XML of a report, taken cell by cell: the cases of a large one wait in a temporary file for their sums."""
+
+    def __init__(self, report: Result) -> None:
+        """No case is there yet."""
+        self._report = report
+        self._text = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by `__exit__`
+        self._counts: Counter[str] = Counter()
+        self._durations = array("d")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._text.close()
+
+    def add(self, cell: CellResult) -> None:
+        """Add the case of a cell that has its trials."""
+        self._durations.extend(trial.duration_s for trial in cell.trials)
+        self._keep(_case(self._report, cell))
+
+    def parts(self) -> Iterator[bytes]:
+        """The XML in parts; no case is added after it."""
+        if self._report.complaint:
+            self._keep(_whole(self._report))
+        figures = {
+            "tests": str(self._counts["tests"]),
+            "failures": str(self._counts["failure"]),
+            "errors": str(self._counts["error"]),
+            "skipped": str(self._counts["skipped"]),
+            "time": _seconds(self._durations),
+        }
+        name = one_line(self._report.title)
+        root = ET.Element("testsuites", {"name": name, **figures})
+        made_at = self._report.made_at.partition("+")[0]
+        suite = ET.SubElement(root, "testsuite", {"name": name, **figures, "timestamp": one_line(made_at)})
+        if self._counts["tests"]:
+            suite.append(ET.Element(_CASES))
+        ET.indent(root)
+        before, cases, after = ET.tostring(root, "unicode").partition(f"    <{_CASES} />\n")
+        yield f'<?xml version="1.0" encoding="utf-8"?>\n{before}'.encode()
+        if cases:
+            self._text.seek(0)
+            yield from iter(lambda: self._text.read(_PART), b"")
+        yield f"{after}\n".encode()
+
+    def _keep(self, case: ET.Element) -> None:
+        self._counts["tests"] += 1
+        self._counts.update(name for name in ("failure", "error", "skipped") if case.find(name) is not None)
+        ET.indent(case, level=2)
+        self._text.write(f"    {ET.tostring(case, 'unicode')}\n".encode())
 
 
 def _case(report: Result, cell: CellResult) -> ET.Element:
@@ -109,5 +153,5 @@ def _whole(report: Result) -> ET.Element:
     return case
 
 
-def _seconds(values: Iterator[float]) -> str:
+def _seconds(values: Iterable[float]) -> str:
     return f"{math.fsum(values):.3f}"

@@ -65,10 +65,12 @@ def report_md(report: Result, *, source: str = "", earlier: Sequence[Earlier] = 
     return "\n".join(parts)
 
 
-def table_md(result: Result) -> str:
-    """The columns that a reader wants, as a Markdown table alone."""
-    head, *lines = readable(result)
-    return _head(list(map(escaped, head))) + "".join(_row([escaped(text, _LONGEST) for text in line]) for line in lines)
+def table_lines(result: Result) -> Iterator[str]:
+    """The columns that a reader wants, as the lines of a Markdown table alone."""
+    lines = readable(result)
+    yield _head(list(map(escaped, next(lines))))
+    for line in lines:
+        yield _row([escaped(text, _LONGEST) for text in line])
 
 
 def escaped(text: str, longest: int = 0) -> MarkdownText:

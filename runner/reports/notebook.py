@@ -31,7 +31,7 @@ def frame_of(result: Result) -> pd.DataFrame:
     """The cells as a DataFrame, one row a cell, with the columns of `results.csv`."""
     import pandas as pd  # noqa: PLC0415 - takes half a second, and no other output needs it
 
-    return pd.DataFrame(columns(result))
+    return pd.DataFrame(list(columns(result)))
 
 
 def styled(frame: pd.DataFrame) -> Styler:

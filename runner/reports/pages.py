@@ -73,7 +73,7 @@ def matrix_script(report: Result) -> str:
         "kind": _positions([LEFT_OUT if LEFT_OUT in cell.flags else cell.kind for cell in cells], [*SYMBOLS, LEFT_OUT]),
         "converged": [cell.converged for cell in cells],
         "counted": [cell.counted for cell in cells],
-        "seeds": [len(cell.trials) for cell in cells],
+        "seeds": [len(cell.untold) + len(cell.trials) for cell in cells],
         "final": [number(cell.final) for cell in cells],
         "seconds": [number(cell.epoch_s) for cell in cells],
         "memory": [cell.peak_memory_bytes for cell in cells],

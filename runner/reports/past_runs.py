@@ -69,12 +69,12 @@ class Turn:
 def continued(report: Result, previous: Result | None) -> Result:
     """The report with the history of the one that was published before it, and that one as its last run.
 
-    Where nothing that a reader sees changed, it is the previous one: the same run is not listed twice.
+    Where nothing that a reader sees changed, it is as the previous one: the same run is not listed twice.
     """
     if previous is None:
         return report
-    if _content(report) == _content(previous):
-        return previous
+    if _says_the_same(report, previous):
+        return report.model_copy(update={"made_at": previous.made_at, "history": previous.history})
     last = state_of(previous)
     if not _changes(last, state_of(report)):
         return report.model_copy(update={"history": previous.history})
@@ -154,9 +154,13 @@ def strips(report: Result) -> dict[str, list[PastCell | None]]:
     return {cell.id: [state.get(cell.id) for state in runs] for cell in report.cells}
 
 
-def _content(report: Result) -> str:
-    """All that a reader sees but for the date; as text, in which NaN equals NaN."""
-    return report.model_dump_json(exclude={"made_at", "history"})
+def _says_the_same(report: Result, previous: Result) -> bool:
+    """True where a reader sees no difference but for the date; compared as text, in which NaN equals NaN."""
+    one, other = (some.model_dump_json(exclude={"made_at", "history", "cells"}) for some in (report, previous))
+    if one != other or len(report.cells) != len(previous.cells):
+        return False
+    both = zip(report.told_cells(), previous.told_cells(), strict=True)
+    return all(one.model_dump_json() == other.model_dump_json() for one, other in both)
 
 
 def _stored(runs: Sequence[tuple[str, State]], left_out: Mapping[str, tuple[str, ...]]) -> Iterator[PastRun]:

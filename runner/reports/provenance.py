@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 _NAME = "urn:convergence-matrix"
+_END = "\n"
 
 
-def provenance(report: Result, digests: Mapping[str, str]) -> str:
-    """The statement of a report, as JSON; `digests` are the SHA-256 of the site's files by their names in it."""
+def provenance_parts(report: Result, digests: Mapping[str, str]) -> Iterator[str]:
+    """The statement of a report, as JSON in parts; `digests` are the SHA-256 of the site's files by their names."""
     statement = {
         "_type": STATEMENT,
-        "subject": [{"name": name, "digest": {"sha256": digests[name]}} for name in sorted(digests)],
+        "subject": [],
         "predicateType": PREDICATE,
         "predicate": {
             "buildDefinition": {
@@ -37,7 +38,14 @@ def provenance(report: Result, digests: Mapping[str, str]) -> str:
             },
         },
     }
-    return json.dumps(statement, indent=1) + "\n"
+    before, empty, after = json.dumps(statement, indent=1).partition('"subject": []')
+    yield before + (empty if not digests else '"subject": [')
+    comma = ""
+    for name in sorted(digests):
+        subject = json.dumps({"name": name, "digest": {"sha256": digests[name]}}, indent=1)
+        yield f"{comma}\n  {subject.replace(_END, f'{_END}  ')}"
+        comma = ","
+    yield (f"\n ]{after}\n" if digests else f"{after}\n")
 
 
 def _sources(report: Result) -> Iterator[dict[str, object]]:

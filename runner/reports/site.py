@@ -9,28 +9,29 @@ import hashlib
 import re
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from runner.outcomes.result import as_json
+from runner.outcomes.result_file import json_parts
 from runner.outcomes.tally import LEFT_OUT
 from runner.own_folder import OwnFolder
 from runner.reports import pages
 from runner.reports.cell_page import CellPages
 from runner.reports.feed import feed
-from runner.reports.junit import junit
+from runner.reports.junit import JUnitCases
 from runner.reports.markdown import report_md
 from runner.reports.pages import advice_page, changes_page, compare_page, matrix_page, predicted_page, why_page
-from runner.reports.provenance import provenance
-from runner.reports.spreadsheet import as_csv
+from runner.reports.provenance import provenance_parts
+from runner.reports.spreadsheet import csv_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from runner.outcomes.result import Result
+    from runner.outcomes.result import CellResult, Result
 
 
 _MOST_WAITING = 64
@@ -56,27 +57,40 @@ class Written:
 
 
 def write_site(report: Result, folder: Path | OwnFolder) -> Written:
-    """Write the site of a report into a folder, which is made if need be.
+    """Write the site of a report into a folder, which is made if need be; each cell is told once, and let go.
 
     Raises MachineError where it can't be written.
     """
     files = folder if isinstance(folder, OwnFolder) else OwnFolder(above=folder, elsewhere=ELSEWHERE)
     writer = _Writer(files)
-    writer.write("results.json", as_json(report))
-    writer.write("results.csv", as_csv(report))
+    with JUnitCases(report) as cases:
+        writer.write_parts("results.json", map(str.encode, json_parts(report, _told(report, writer, cases))))
+        writer.write_parts("junit.xml", cases.parts())
+    writer.write_parts("results.csv", map(str.encode, csv_lines(report)))
     writer.write("report.md", report_md(report))
-    writer.write("junit.xml", junit(report))
     writer.write("badge.svg", badge(report))
     writer.write("feed.xml", feed(report))
-    writer.write_all(_files(report))
     writer.write(f"assets/{pages.bundle_name()}", pages.bundle().decode())
-    writer.write("provenance.json", provenance(report, writer.digests))
+    writer.write_parts("provenance.json", map(str.encode, provenance_parts(report, dict(writer.digests))))
     writer.sweep()
     return Written(folder=files.path, written=writer.written, kept=writer.kept, removed=writer.removed)
 
 
+def _told(report: Result, writer: _Writer, cases: JUnitCases) -> Iterator[CellResult]:
+    """Each cell as it is told, for what holds all cells, while the files of its own are written."""
+    with writer.beside() as write:
+        for name, text in _files(report):
+            write(name, text)
+        cell_pages = CellPages(report)
+        for cell in report.told_cells():
+            write(f"cells/{cell.id}.html", cell_pages.page(cell))
+            write(f"data/{cell.id}.js", pages.cell_script(cell))
+            cases.add(cell)
+            yield cell
+
+
 def _files(report: Result) -> Iterator[tuple[str, str]]:
-    """Every file that a report decides: its name in the site and its text."""
+    """The files of the whole matrix: the name of each in the site and its text."""
     yield "index.html", matrix_page(report)
     yield "compare.html", compare_page(report)
     yield "changes.html", changes_page(report)
@@ -90,10 +104,6 @@ def _files(report: Result) -> Iterator[tuple[str, str]]:
     yield "data/specs.js", pages.specs_script()
     for path in sorted(_ASSETS.iterdir()):
         yield f"assets/{path.name}", _asset(path)
-    cell_pages = CellPages(report)
-    for cell in report.cells:
-        yield f"cells/{cell.id}.html", cell_pages.page(cell)
-        yield f"data/{cell.id}.js", pages.cell_script(cell)
     for digest, lock in report.locks.items():
         name = pages.lock_name(digest)
         yield f"data/lock-{name}.js", pages.lock_script(name, lock)
@@ -124,14 +134,32 @@ class _Writer:
             self.files.write(name, content, synced=False)
             self.written += 1
 
-    def write_all(self, files: Iterable[tuple[str, str]]) -> None:
-        """Write many files: the disk is waited for while the next pages are made."""
+    def write_parts(self, name: str, parts: Iterable[bytes]) -> None:
+        """Write a file of which only a part is in memory at a time."""
+        digest = hashlib.sha256()
+
+        def hashed() -> Iterator[bytes]:
+            for part in parts:
+                digest.update(part)
+                yield part
+
+        changed = self.files.write_parts(name, hashed())
+        self.written += changed
+        self.kept += not changed
+        self.digests[name] = digest.hexdigest()
+
+    @contextmanager
+    def beside(self) -> Iterator[Callable[[str, str], None]]:
+        """What writes a file while the next is made: few of them wait in memory for the disk."""
         with ThreadPoolExecutor(max_workers=1) as disk:
             waiting: deque[Future[None]] = deque()
-            for name, text in files:
+
+            def write(name: str, text: str) -> None:
                 waiting.append(disk.submit(self.write, name, text))
                 if len(waiting) > _MOST_WAITING:
                     waiting.popleft().result()
+
+            yield write
             for one in waiting:
                 one.result()
 

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import math
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from runner.matrix.axes import RESERVED_AXES
@@ -16,6 +17,8 @@ from runner.reports.notation import convergence, figure, final_figure, interval
 from runner.reports.untrusted import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from runner.outcomes.result import CellResult, Result
 
 
@@ -30,33 +33,47 @@ _MODULES = {
     "pillow": "PIL",
 }
 """The modules of packages that are imported by another name."""
+_END = "\n"
 _FORMULA = frozenset("=+-@")
 """First characters of a spreadsheet's formulas."""
 
 
-def columns(result: Result) -> list[dict[str, Scalar]]:
+def columns(result: Result) -> Iterator[dict[str, Scalar]]:
     """The rows, with the same names in the same order; None and the empty text where nothing is known."""
     packages = _packages(result)
-    return [_row(result, cell, packages) for cell in result.cells]
+    return (_row(result, cell, packages) for cell in result.cells)
 
 
-def as_csv(result: Result) -> str:
+def csv_lines(result: Result) -> Iterator[str]:
     """The rows as CSV, a header first; a text that a spreadsheet would take for a formula begins with an apostrophe."""
     rows = columns(result)
+    first = next(rows, None)
+    yield _csv_line(first or ["outcome"])
+    for row in chain([first] if first else [], rows):
+        yield _csv_line(row.values())
+
+
+def _csv_line(values: Iterable[Scalar]) -> str:
     stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(map(guarded, rows[0] if rows else ["outcome"]))
-    writer.writerows([[guarded(value) for value in row.values()] for row in rows])
+    csv.writer(stream, lineterminator="\n").writerow(map(guarded, values))
     return stream.getvalue()
 
 
-def as_json_rows(result: Result) -> str:
-    """The rows as a JSON list; NaN is the text "nan", since JSON has no number for it."""
-    rows = [{name: _jsonable(value) for name, value in row.items()} for row in columns(result)]
-    return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def json_rows(result: Result) -> Iterator[str]:
+    """The rows as a JSON list, in parts; NaN is the text "nan", since JSON has no number for it."""
+    if not result.cells:
+        yield "[]\n"
+        return
+    begin = "["
+    for row in columns(result):
+        found = {name: _jsonable(value) for name, value in row.items()}
+        text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
+        yield f"{begin}\n  {text.replace(_END, f'{_END}  ')}"
+        begin = ","
+    yield "\n]\n"
 
 
-def readable(result: Result) -> list[list[str]]:
+def readable(result: Result) -> Iterator[list[str]]:
     """The columns that a person wants, a header first; texts are whole, as the script's world gave them."""
     packages = [name for name in _packages(result) if any(_imported(cell, name) for cell in result.cells)]
     axes = [axis.name for axis in result.axes]
@@ -68,8 +85,9 @@ def readable(result: Result) -> list[list[str]]:
         *(["compared"] if compared else []),
         "exception",
     ]
-    lines = [
-        [
+    yield head
+    for cell in result.cells:
+        yield [
             *(cell.values.get(axis, "") for axis in axes),
             f"{cell.told} [{', '.join(cell.flags)}]" if cell.flags else cell.told,
             convergence(cell),
@@ -82,9 +100,6 @@ def readable(result: Result) -> list[list[str]]:
             *([cell.comparison.label if cell.comparison else ""] if compared else []),
             f"{_exception(cell)} ({_line(cell)})" if _line(cell) else _exception(cell),
         ]
-        for cell in result.cells
-    ]
-    return [head, *lines]
 
 
 def _row(result: Result, cell: CellResult, packages: list[str]) -> dict[str, Scalar]:

@@ -21,7 +21,6 @@ from runner.outcomes.assembly import (
     LogExcerpt,
     ResultInput,
     judged_metric,
-    logs_wanted,
     result_of,
 )
 from runner.outcomes.comparison import ComparisonLabel
@@ -29,10 +28,11 @@ from runner.outcomes.earlier import EarlierLabel
 from runner.outcomes.failures import failure_groups
 from runner.outcomes.judged_cell import left_out
 from runner.outcomes.judged_matrix import complaint, missed, pinned_changes
-from runner.outcomes.kept_comparisons import compared, kept_comparisons
+from runner.outcomes.kept_comparisons import KeptComparisons, compared, kept_comparisons
 from runner.outcomes.outcome import OutcomeKind
 from runner.outcomes.ranges import sentences
-from runner.outcomes.result import KeptComparisons, LockResult, PackageResult, read_result
+from runner.outcomes.result import LockResult, PackageResult
+from runner.outcomes.result_file import opened_result
 from runner.outcomes.sparse import sparse_sentences
 from runner.outcomes.tally import LEFT_OUT
 from runner.outcomes.verdict import CRASHES
@@ -84,8 +84,8 @@ class Miss:
 class Assemble(Protocol):
     """Makes the one result of outcomes."""
 
-    def __call__(self, results: Results, *, whole: bool) -> Result:
-        """With all trials where it is to be `whole`."""
+    def __call__(self, results: Results) -> Result:
+        """Its cells have their trials when they are told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,13 +105,13 @@ class Results:
 
     @cached_property
     def result(self) -> Result:
-        """The one result, which everything shown is drawn from."""
-        return self.assemble(self, whole=True)
+        """The one result, which everything shown is drawn from, with all trials in memory."""
+        return self.brief.in_full()
 
     @cached_property
     def brief(self) -> Result:
-        """The same for a table of the cells: without trials and commands; few records are read for it."""
-        return self.assemble(self, whole=False)
+        """The same, whose cells are read with their trials and commands when they are told: few records are kept."""
+        return self.assemble(self)
 
     def table(self) -> pd.DataFrame:
         """One row a cell with its axis values, outcome, seeds, figures, versions really imported and the exception."""
@@ -242,17 +242,19 @@ class FailOn(enum.StrEnum):
 def broken(report: Result, fail_on: Iterable[FailOn], earlier: Sequence[Earlier] | None = None) -> tuple[str, ...]:
     """The findings that must not be, a line a cell; `earlier` where an earlier result was given."""
     cells = [cell for cell in report.cells if not (cell.expected and cell.as_expected)]
-    return tuple(line for kind in dict.fromkeys(fail_on) for line in _found(kind, cells, earlier))
+    return tuple(line for kind in dict.fromkeys(fail_on) for line in _found(kind, report, cells, earlier))
 
 
-def _found(kind: FailOn, cells: Sequence[CellResult], earlier: Sequence[Earlier] | None) -> Iterator[str]:
+def _found(
+    kind: FailOn, report: Result, cells: Sequence[CellResult], earlier: Sequence[Earlier] | None
+) -> Iterator[str]:
     match kind:
         case FailOn.WORSE:
             yield from _worse(cells) if earlier is None else _worse_than_before(cells, earlier)
         case FailOn.FLAKY:
             yield from (f"flaky: {_said(cell, cell.reason)}" for cell in cells if cell.outcome.flaky)
         case FailOn.CRASH:
-            crashed = [cell for cell in cells if any(trial.label in CRASHES for trial in cell.trials)]
+            crashed = (cell for cell in cells if any(trial.label in CRASHES for trial in report.told(cell).trials))
             yield from (f"crash: {_said(cell, cause(cell, _LONGEST))}" for cell in crashed)
         case FailOn.NOT_GOOD:
             others = [cell for cell in cells if cell.kind is not OutcomeKind.GOOD and LEFT_OUT not in cell.flags]
@@ -278,12 +280,9 @@ def _said(cell: CellResult, reason: str) -> str:
     return f"{cell_name(cell)} {cell.told}: {reason}"
 
 
-def report_of(
-    results: Results, locks: Mapping[CellId, Lock | None], workplace: Workplace, *, whole: bool = True
-) -> Result:
-    """All that is known of the selected cells, in one self-contained value; of their trials only if it is `whole`."""
-    logs = logs_wanted(results.outcomes) if whole else {}
-    matrix = results.matrix
+def report_of(results: Results, locks: Mapping[CellId, Lock | None], workplace: Workplace) -> Result:
+    """All that is known of the selected cells, in one value that reads their trials when they are told."""
+    matrix, shown = results.matrix, {lock.digest: _lock(lock) for lock in locks.values() if lock}
     return result_of(
         ResultInput(
             matrix=matrix,
@@ -291,12 +290,11 @@ def report_of(
             cells=results.cells,
             judged=results.judged,
             compared={cell.id: one for cell, one in zip(results.cells, results.compared, strict=True) if one},
-            locks={cell: _lock(lock) for cell, lock in locks.items() if lock},
-            logs={key: _log(workplace.log(key), most) for key, most in logs.items()},
+            locks={cell: shown[lock.digest] for cell, lock in locks.items() if lock},
+            log=lambda key, most: _log(workplace.log(key), most),
             accounts=read_accounts(workplace.files.inner(FOLDER), matrix.path.name),
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             runner_version=importlib.metadata.version("convergence-matrix"),
-            whole=whole,
         )
     )
 
@@ -335,7 +333,7 @@ def publish(
     beside = OwnFolder(above=results.matrix.folder, name="reports/site", elsewhere=ELSEWHERE)
     to = OwnFolder(above=folder, elsewhere=ELSEWHERE) if folder else beside
     commit = commit_of(project, [*sources, results.matrix.path.name]) if sources else ""
-    result = results.result.model_copy(update={"predicted": predicted, "sources": sources or {}, "commit": commit})
+    result = results.brief.model_copy(update={"predicted": predicted, "sources": sources or {}, "commit": commit})
     with to.alone():
         return write_site(continued(result, published(to)), to)
 
@@ -349,6 +347,6 @@ def published(folder: OwnFolder) -> Result | None:
     if not path.exists():
         return None
     try:
-        return read_result(path)
+        return opened_result(path)
     except UsageError as error:
         raise UsageError(f"{error} Its history would be lost: move it away to begin a new one.") from error

@@ -197,14 +197,14 @@ class Session:
         kept = read_comparisons(self.laboratory.equipment.workplace.files, self.matrix)
         return results_of(self.matrix, self.cells, self.ledger(stored), executed=0, kept=kept, assemble=self.assemble)
 
-    def assemble(self, results: Results, *, whole: bool = True) -> Result:
+    def assemble(self, results: Results) -> Result:
         """The one result that outcomes give, with the locks, logs and accounts of this workplace."""
         locks = {
             cell.id: self.laboratory.environments.locked(group.environment)
             for group in self.groups
             for cell in group.cells
         }
-        return report_of(results, locks, self.laboratory.equipment.workplace, whole=whole)
+        return report_of(results, locks, self.laboratory.equipment.workplace)
 
     def sources(self) -> dict[str, str]:
         """The SHA-256 of the files of all selected cells' scripts as they are on disk, by path, sorted."""

@@ -33,7 +33,7 @@ from runner.matrix.matrix_file import TOP, Matrix
 from runner.matrix.mistakes import Mistakes
 from runner.matrix.nodes import Text
 from runner.matrix.requirement_files import RequirementFiles
-from runner.outcomes.result import as_json, read_result
+from runner.outcomes.result_file import as_json, read_result
 from runner.reports.site import write_site
 from runner.scripts.notebook_source import notebook_source
 from runner.trials.channel import follow, read_channel

@@ -19,11 +19,11 @@ from markdown_it import MarkdownIt
 
 import runner
 from runner.cli.app import run_command_line
-from runner.outcomes.result import as_json
+from runner.outcomes.result_file import as_json
 from runner.reports.annotations import workflow_commands
-from runner.reports.markdown import report_md, table_md
+from runner.reports.markdown import report_md, table_lines
 from runner.reports.site import write_site
-from runner.reports.spreadsheet import as_csv
+from runner.reports.spreadsheet import csv_lines
 from runner.reports.terminal.cell_sheet import print_cell
 from runner.reports.terminal.console import output_console
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
@@ -87,7 +87,7 @@ def test_annotations_are_the_only_commands_and_hold_no_others(text: str, capsys:
 
 @pytest.mark.parametrize("text", PAYLOADS)
 def test_no_field_and_no_name_of_a_csv_file_is_a_formula(text: str) -> None:
-    rows = list(csv.reader(io.StringIO(as_csv(hostile_result(text)), newline="")))
+    rows = list(csv.reader(io.StringIO("".join(csv_lines(hostile_result(text))), newline="")))
     assert len({len(row) for row in rows}) == 1
     for field in (field for row in rows for field in row):
         assert field.lstrip("\t\r\n \x00")[:1] not in set("=+-@") or re.fullmatch(r"-?[\d.e+-]+|-?inf", field), field
@@ -95,12 +95,12 @@ def test_no_field_and_no_name_of_a_csv_file_is_a_formula(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", PAYLOADS)
-@pytest.mark.parametrize("write", [report_md, table_md])
+@pytest.mark.parametrize("write", [report_md, table_lines])
 def test_markdown_has_no_markup_but_its_own(text: str, write: object) -> None:
     reader = MarkdownIt("gfm-like")
     assert reader.linkify is not None
     reader.linkify.set({"fuzzy_link": False})  # GitHub makes no link of `a.py`
-    html = reader.render(write(hostile_result(text)))  # type: ignore[operator]
+    html = reader.render("".join(write(hostile_result(text))))  # type: ignore[operator]
     tags = set(re.findall(r"<(/?\w+)", html))
     own = {"h1", "h2", "p", "strong", "table", "thead", "tbody", "tr", "th", "td", "ul", "li"}
     assert {tag.strip("/") for tag in tags} <= own

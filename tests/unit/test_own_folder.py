@@ -36,6 +36,7 @@ def untouched(folder: Path) -> bool:
 WAYS = {
     "write": lambda own: own.write("jobs/keys", b"theirs"),
     "write deeper": lambda own: own.write("jobs/precious/keys", b"theirs"),
+    "write in parts": lambda own: own.write_parts("jobs/keys", [b"the", b"irs"]),
     "hold": lambda own: own.held("jobs/keys"),
     "remove": lambda own: own.remove("jobs/precious"),
     "make": lambda own: own.new_folder("jobs/precious"),
@@ -43,6 +44,28 @@ WAYS = {
     "read": lambda own: own.read("jobs/keys"),
     "check": lambda own: own.checked("jobs/keys"),
 }
+
+
+def test_a_file_that_is_written_in_parts_is_left_alone_where_it_is_the_same_and_never_seen_half(own: OwnFolder) -> None:
+    assert own.write_parts("a/b", [b"one", b"two"])
+    then = (own.path / "a" / "b").stat()
+    assert not own.write_parts("a/b", iter([b"onetw", b"o"]))
+    assert (own.path / "a" / "b").stat() == then
+    seen = []
+
+    def parts() -> Iterator[bytes]:
+        yield b"three"
+        seen.append((own.path / "a" / "b").read_bytes())
+        yield b"four"
+        if len(seen) > 1:
+            raise ValueError("no more")
+
+    assert own.write_parts("a/b", parts())
+    with pytest.raises(ValueError, match="no more"):
+        own.write_parts("a/b", parts())
+    assert seen == [b"onetwo", b"threefour"]
+    assert (own.path / "a" / "b").read_bytes() == b"threefour"
+    assert own.names("a") == ["b"]
 
 
 @pytest.mark.parametrize("way", WAYS)

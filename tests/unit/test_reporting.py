@@ -11,7 +11,7 @@ from fake_engine import FakeEngine, world_of, write_matrix
 from runner.errors import BuildFailedError, UsageError
 from runner.matrix.matrix_file import Matrix
 from runner.outcomes.assembly import LOG_BYTES, LOG_BYTES_OF_GOOD
-from runner.outcomes.result import read_result
+from runner.outcomes.result_file import read_result
 from runner.outcomes.series import MOST_POINTS, thinned
 from runner.session.session import open_session
 from runner.trials.job_files import excerpt

@@ -18,10 +18,10 @@ from rich.console import Console
 from runner.reports.cell_page import CellPages
 from runner.reports.feed import feed
 from runner.reports.junit import junit
-from runner.reports.markdown import report_md, table_md
+from runner.reports.markdown import report_md, table_lines
 from runner.reports.notebook import html_of
 from runner.reports.site import badge
-from runner.reports.spreadsheet import as_csv, as_json_rows
+from runner.reports.spreadsheet import csv_lines, json_rows
 from runner.reports.terminal.cell_sheet import print_account, print_cell
 from runner.reports.terminal.matrix_sheet import print_result, print_verdicts
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 RESULT = accuracies()
 FORMATS = {
-    "results.csv": as_csv,
-    "table.json": as_json_rows,
-    "table.md": table_md,
+    "results.csv": csv_lines,
+    "table.json": json_rows,
+    "table.md": table_lines,
     "report.md": report_md,
     "junit.xml": junit,
     "badge.svg": badge,
@@ -45,7 +45,7 @@ FORMATS = {
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_files_and_formats(golden: Golden, name: str) -> None:
-    golden(name, FORMATS[name](RESULT))
+    golden(name, "".join(FORMATS[name](RESULT)))
 
 
 def test_the_page_of_a_cell(golden: Golden) -> None:

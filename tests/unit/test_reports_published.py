@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from runner.outcomes.result import read_result
+from runner.outcomes.result_file import read_result
 from runner.reports.site import write_site
 
 SITE = Path(__file__).parents[2] / "reports" / "site"

@@ -16,7 +16,7 @@ from markupsafe import escape
 from runner.check.findings import FindingKind
 from runner.errors import MachineError
 from runner.outcomes.predicted_change import PredictedChange
-from runner.outcomes.result import as_json, read_result
+from runner.outcomes.result_file import as_json, read_result
 from runner.outcomes.verdict import Basis
 from runner.reports.cell_page import CellPages
 from runner.reports.pages import RULES

@@ -28,7 +28,7 @@ _HELPING = {SwitchStanding.CAUSED_BY, SwitchStanding.WAY_ROUND, SwitchStanding.G
 
 def print_cell(result: Result, console: Console) -> None:
     """Print the first cell of a result; commands are never wrapped, so that they can be copied."""
-    cell = result.cells[0]
+    cell = result.told(result.cells[0])
     console.print(Text(stripped(cell_name(cell)), style="bold"), soft_wrap=True)
     console.print(Text(f"{symbols_for(console)[cell.kind]} {cell.told}", style=STYLES[cell.kind]))
     for title, lines in _sections(result, cell):

@@ -12,9 +12,9 @@ from rich.text import Text
 from runner.outcomes.layout import dimensions_of
 from runner.outcomes.ranges import cells_in_words, short_scripts
 from runner.plurals import counted
-from runner.reports.markdown import table_md
+from runner.reports.markdown import table_lines
 from runner.reports.notation import cause, cell_name, convergence, distinct_name, figure, final_figure
-from runner.reports.spreadsheet import as_csv, as_json_rows, readable
+from runner.reports.spreadsheet import csv_lines, json_rows, readable
 from runner.reports.terminal.console import STYLES, fitted, output_console, print_lines, print_records, write_json
 from runner.reports.terminal.grid import grid_lines
 from runner.reports.untrusted import one_line
@@ -35,7 +35,7 @@ _REASON_COLUMNS = 20
 _MOST_REASONS = 10
 _MOST_CHANGES = 10
 _MOST_NAMES = 4
-_FORMATS = {"json": as_json_rows, "csv": as_csv, "markdown": table_md}
+_FORMATS = {"json": json_rows, "csv": csv_lines, "markdown": table_lines}
 
 
 def print_result(
@@ -46,7 +46,8 @@ def print_result(
     `executed` trials ran for it just now; `missed` has a line for each expectation that failed.
     """
     if output != "table":
-        (write_json if output == "json" else sys.stdout.write)(_FORMATS[output](result))
+        for text in _FORMATS[output](result):
+            (write_json if output == "json" else sys.stdout.write)(text)
         for line in (result.complaint, *missed):
             sys.stderr.write(f"{line}\n" if line else "")
         return
@@ -55,7 +56,8 @@ def print_result(
         console.print(Text(result.complaint, style="bold red"))
     few = outcome_table(result, console.width) if len(result.cells) <= MOST_LINES and not wide else None
     if wide:
-        sys.stdout.write(wide_table(result))
+        for text in wide_lines(result):
+            sys.stdout.write(text)
     elif few is not None:
         console.print(few)
     _print_findings(result, console, executed, listed=wide or few is not None)
@@ -65,7 +67,7 @@ def print_result(
 
 def print_verdicts(result: Result, output: str, *, missed: Sequence[str] = ()) -> None:
     """Print the verdict of every trial with what explains it; for people, the table of the cells after it."""
-    print_records([_verdict(cell, trial) for cell in result.cells for trial in cell.trials], output)
+    print_records([_verdict(cell, trial) for cell in result.told_cells() for trial in cell.trials], output)
     if output == "table":
         print_result(result, output, missed=missed)
 
@@ -86,14 +88,15 @@ def _print_findings(result: Result, console: Console, executed: int, *, listed: 
 # -- the table -------------------------------------------------------------------------------------------------------
 
 
-def wide_table(result: Result) -> str:
+def wide_lines(result: Result) -> Iterator[str]:
     """All columns and nothing cut, aligned, however wide that is."""
-    table = [[one_line(text) for text in line] for line in readable(result)]
-    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
-    return "".join(
-        "  ".join(text + " " * (size - cell_len(text)) for text, size in zip(line, widths, strict=True)).rstrip() + "\n"
-        for line in table
-    )
+    widths = [0] * len(next(readable(result)))
+    for line in readable(result):
+        widths = [max(size, cell_len(one_line(text))) for text, size in zip(line, widths, strict=True)]
+    for line in readable(result):
+        texts = map(one_line, line)
+        padded = (text + " " * (size - cell_len(text)) for text, size in zip(texts, widths, strict=True))
+        yield "  ".join(padded).rstrip() + "\n"
 
 
 def outcome_table(result: Result, width: int) -> Table | None:

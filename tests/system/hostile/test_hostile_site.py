@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hostile_texts import PAYLOADS, hostile_result
 
-from runner.outcomes.result import as_json, read_result
+from runner.outcomes.result_file import as_json, read_result
 from runner.reports.site import write_site
 
 if TYPE_CHECKING:
