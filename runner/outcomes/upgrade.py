@@ -112,16 +112,26 @@ def _statement(group: _Group, fixes: Sequence[Fix]) -> str:
     else:
         text = f"works unchanged up to {group.stack(newest, group.cells)}"
         before = [one for one in decided if one not in good and Version(one) < Version(newest)]
-        text += f", though not with {listed(before, 'and')}" if before else ""
-    further = max(_with_fixes(group, fixes), key=lambda found: _key(found[0]), default=None)
-    if further is None or (newest and Version(further[0]) <= Version(newest)):
+        text += f", though not with {listed(before, 'and')}{_mended(group, fixes, before)}" if before else ""
+    further = max(_with_fixes(group, fixes), key=lambda found: _key(found[1][-1]), default=None)
+    if further is None or (newest and Version(further[1][-1]) <= Version(newest)):
         return text
-    release, fix, fixed = further
-    return f"{text}; with {_change(fix)} up to {group.stack(release, fixed)}"
+    fix, releases, fixed = further
+    return f"{text}; with {_change(fix)} up to {group.stack(releases[-1], fixed)}"
 
 
-def _with_fixes(group: _Group, fixes: Sequence[Fix]) -> Iterator[tuple[str, Fix, list[Known]]]:
-    """For each fix the newest release of which a cell of the group was seen to be good with it."""
+def _mended(group: _Group, fixes: Sequence[Fix], bad: Sequence[str]) -> str:
+    """The fix that was seen to mend most of the releases that are bad, and which; empty where none mends any."""
+    found = [(fix, [one for one in bad if one in releases]) for fix, releases, _ in _with_fixes(group, fixes)]
+    fix, mended = max(found, key=lambda one: len(one[1]), default=(None, []))
+    if fix is None or not mended:
+        return ""
+    which = "" if mended == list(bad) else f": {listed(mended, 'and')}"
+    return f" (it does with {_change(fix)}{which})"
+
+
+def _with_fixes(group: _Group, fixes: Sequence[Fix]) -> Iterator[tuple[Fix, list[str], list[Known]]]:
+    """Each fix with the releases, in their order, of which a cell of the group was seen to be good with it."""
     for fix in fixes:
         fixed: list[Known] = [
             (cell.values, OutcomeKind.GOOD)
@@ -129,7 +139,7 @@ def _with_fixes(group: _Group, fixes: Sequence[Fix]) -> Iterator[tuple[str, Fix,
             if cell.works and cell.touched and not fix.release and group.holds(cell.values)
         ]
         if fixed:
-            yield _ordered({values[group.lead] for values, _ in fixed})[-1], fix, fixed
+            yield fix, _ordered({values[group.lead] for values, _ in fixed}), fixed
 
 
 def _change(fix: Fix) -> str:

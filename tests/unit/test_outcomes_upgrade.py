@@ -93,6 +93,16 @@ def test_a_fix_takes_it_as_far_as_it_was_run_and_no_further() -> None:
     assert advice(earlier.model_copy(update={"cells": (of_another_axis,)})) == f"{unchanged}."
 
 
+def test_a_release_that_a_fix_mends_is_told_with_it() -> None:
+    kinds = {"1.13.1": BAD, "2.10.1": BAD, "2.16.1": GOOD}
+    text = "This script works unchanged up to TensorFlow 2.16.1 (Keras 3.3.3), though not with 1.13.1 and 2.10.1"
+    told = []
+    for fixes in ((fix({"1.13.1": True}),), (fix({"1.13.1": True, "2.10.1": True}),), (fix({"1.13.1": False}),), ()):
+        account = made_account().model_copy(update={"fixes": fixes})
+        told.append(upgrade_advice(cells(kinds), ["tensorflow"], [account])[0].removeprefix(text))
+    assert told == [" (it does with the 2-line patch: 1.13.1).", " (it does with the 2-line patch).", ".", "."]
+
+
 def test_ways_of_running_it_are_told_apart_and_those_alike_together() -> None:
     whole, part = {"1.13.1": GOOD, "2.10.1": GOOD}, {"1.13.1": GOOD, "2.10.1": BAD}
     made = [*cells(whole, script="in/a.py"), *cells(part, script="in/b.py"), *cells(whole, script="in/c.py")]
