@@ -15,7 +15,7 @@ from runner.matrix.matrix_file import Matrix
 from runner.outcomes.earlier import against
 from runner.outcomes.outcome import NOT_RUN, Outcome, OutcomeKind
 from runner.outcomes.tally import LEFT_OUT
-from runner.reports.cell_page import Nearness
+from runner.reports.cell_page import CellPages, Nearness
 from runner.reports.feed import feed
 from runner.reports.junit import junit
 from runner.reports.markdown import report_md
@@ -192,6 +192,9 @@ def test_cells_that_were_left_out_are_drawn_as_neither_undecided_nor_anything_el
     script = matrix_script(result)
     data = json.loads(script[script.index("{") : script.rindex("}") + 1])
     assert [data["kinds"][kind] == LEFT_OUT for kind in data["cells"]["kind"]] == left
+    pages = CellPages(result)
+    drawn_as = [pages.page(cell).partition('class="badge ')[2].partition('"')[0] for cell in result.cells]
+    assert [one == LEFT_OUT for one in drawn_as] == left
 
 
 def test_a_cell_is_shown_beside_one_that_ran(matrix: Matrix) -> None:
