@@ -149,7 +149,7 @@ def places(cluster: DaskCluster) -> list[str]:
     return [psutil.Process(pid).cwd() for pid in cluster.jobs()]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_where_home_is_interrupted_or_killed_the_workers_stop_and_the_next_run_goes_on(
     cluster: DaskCluster, tmp_path: Path, how: signal.Signals
 ) -> None:
@@ -173,6 +173,7 @@ def test_where_home_is_interrupted_or_killed_the_workers_stop_and_the_next_run_g
     assert len(records(folder)) == 6
 
 
+@pytest.mark.slow
 def test_where_the_scheduler_is_gone_one_message_says_so_and_nothing_is_left(
     cluster: DaskCluster, tmp_path: Path
 ) -> None:

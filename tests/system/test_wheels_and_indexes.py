@@ -59,6 +59,7 @@ def test_a_script_trains_with_a_wheel_of_its_project_and_a_package_of_a_further_
     assert [row["outcome"] for row in table(tmp_path, engine)] == ["converges"], done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.network
 @pytest.mark.parametrize("engine", ENGINES)

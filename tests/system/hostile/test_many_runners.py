@@ -71,6 +71,7 @@ def undisturbed(tmp_path: Path) -> list[dict[str, Any]]:
     return outcomes(alone)
 
 
+@pytest.mark.slow
 def test_ten_runners_do_each_trial_once(folder: Path, undisturbed: list[dict[str, Any]]) -> None:
     refused = together(folder, ["run"] * 10)
     assert len(refused) < 10
