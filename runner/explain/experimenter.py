@@ -29,7 +29,7 @@ from runner.outcomes.judged_matrix import judge_matrix
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.tally import most_trials
 from runner.scripts.patching import UNPATCHED, Patch
-from runner.session.ledger import Progress
+from runner.session.cell_progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -241,7 +241,7 @@ class Experimenter:
             return {}
         progress = self._stored(dict.fromkeys(map(self.cell, combinations)), seeds)
         if run:
-            begun = [one for one in progress.values() if one.trials]
+            begun = [one for one in progress.values() if one.taken]
             known = [judge_cell(one.cell.id, one.finished, seeds) for one in begun]
             self.observer.planned([one.cell for one in progress.values()], known)
             self._run(progress, {cell: one.wanted for cell, one in progress.items() if one.wanted})
@@ -276,7 +276,7 @@ class Experimenter:
         requests = [
             Request(
                 cell=progress[cell].cell,
-                before=len(progress[cell].trials),
+                before=progress[cell].taken,
                 seeds=progress[cell].begin(number),
                 further=further,
             )

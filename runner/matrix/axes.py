@@ -253,7 +253,12 @@ def _env_pairs(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
+_PLAIN = re.compile(r"[\w=./:,@%+ -]*", re.ASCII)
+
+
 def _words(text: str) -> list[str]:
+    if _PLAIN.fullmatch(text):  # most texts have nothing that a shell would take in another way, and it is slow
+        return text.split()
     try:
         return shlex.split(text)
     except ValueError:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
-from functools import cached_property, total_ordering
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import total_ordering
+from typing import TYPE_CHECKING, overload
 
 from runner.matrix.axes import AxisKind, axis_kind, same_value
 from runner.matrix.versions import parsed
@@ -47,7 +47,7 @@ def _parts(text: str) -> list[str]:
 
 
 @total_ordering
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class CellId:
     """The (axis, value) pairs of one cell in the order of the matrix's axes; values are canonical text.
 
@@ -55,6 +55,15 @@ class CellId:
     """
 
     pairs: tuple[tuple[str, str], ...]
+    _hash: int = field(init=False, repr=False)
+    """A number, as there may be a hundred thousand cells; what is asked seldom is made anew each time."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash(frozenset(self.pairs)))
+
+    def __reduce__(self) -> tuple[type[CellId], tuple[tuple[tuple[str, str], ...]]]:
+        """The id by its values: in another process their hash is another one."""
+        return CellId, (self.pairs,)
 
     @classmethod
     def of(cls, values: Mapping[str, str]) -> CellId:
@@ -78,35 +87,42 @@ class CellId:
                 raise ValueError(f"{text!r} names no axis and value: write it like keras=2.2.4")
         return cls(tuple((axis, _ESCAPED.sub(r"\1", value)) for axis, value in pairs))
 
-    @cached_property
+    @property
     def values(self) -> Mapping[str, str]:
         """Axis name to value, in the order of the matrix's axes."""
         return dict(self.pairs)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """The first 12 hex digits of the SHA-256 of the axis values: the cell's name in files and addresses."""
         text = json.dumps([list(pair) for pair in self.pairs], ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    @overload
+    def get(self, axis: str, default: str) -> str: ...
+
+    @overload
+    def get(self, axis: str, default: str | None = None) -> str | None: ...
+
     def get(self, axis: str, default: str | None = None) -> str | None:
         """The value of an axis; `default` where the cell has no such axis."""
-        return self.values.get(axis, default)
+        for name, value in self.pairs:
+            if name == axis:
+                return value
+        return default
 
     def matches(self, partial: Mapping[str, str]) -> bool:
         """True where every value that `partial` names is this cell's; a package's 2.16 is its 2.16.0."""
         own = self.values
         return all(axis in own and same_value(axis, own[axis], value) for axis, value in partial.items())
 
-    @cached_property
-    def _key(self) -> frozenset[tuple[str, str]]:
-        return frozenset(self.pairs)
-
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, CellId) and self._key == other._key
+        if not isinstance(other, CellId) or self._hash != other._hash:
+            return False
+        return self.pairs == other.pairs or frozenset(self.pairs) == frozenset(other.pairs)
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return self._hash
 
     def __lt__(self, other: CellId) -> bool:
         return self != other and tuple(self._sortable()) < tuple(other._sortable())
@@ -114,18 +130,14 @@ class CellId:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.pairs)
 
-    @cached_property
-    def _text(self) -> str:
-        return ",".join(f"{axis}={_escaped(value)}" for axis, value in self.pairs)
-
     def __str__(self) -> str:
-        return self._text
+        return ",".join([f"{axis}={_escaped(value)}" for axis, value in self.pairs])
 
     @property
     def brief(self) -> str:
         """The text with the first values only where there are many, as where packages are pinned one by one."""
         if len(self.pairs) <= _MOST_SHOWN:
-            return self._text
+            return str(self)
         return f"{CellId(self.pairs[: _MOST_SHOWN - 1])} and {len(self.pairs) - _MOST_SHOWN + 1} more"
 
     def _sortable(self) -> Iterator[tuple[str, int, object]]:

@@ -204,11 +204,13 @@ class Experiment:
     @property
     def own_module(self) -> str:
         """The module where it is the file that runs; empty where an installed one starts that file."""
-        return self.module if self.script in self._module_files or self.source_root else ""
+        return self.module if self.module and (self.script in self._module_files or self.source_root) else ""
 
     @property
     def source_root(self) -> str:
         """The folder in which the module that runs lies, where that is not the matrix's own; else empty."""
+        if not self.module:
+            return ""
         below = (self.script or "").removeprefix(f"{SOURCE_ROOT}/")
         return SOURCE_ROOT if self.script not in self._module_files and below in self._module_files else ""
 
@@ -329,12 +331,12 @@ class Cell:
     @property
     def python(self) -> str | None:
         """Wanted CPython, such as "3.7"; None: the newest that fits."""
-        return self.id.values.get("python")
+        return self.id.get("python")
 
     @property
     def backend(self) -> str | None:
         """The backend that Keras is run with; None: Keras' own choice."""
-        return self.id.values.get("backend")
+        return self.id.get("backend")
 
     @property
     def surroundings(self) -> tuple[object, ...]:
@@ -344,20 +346,20 @@ class Cell:
     @property
     def import_flavour(self) -> str:
         """The Keras that the script's Keras imports mean."""
-        return self.id.values.get("import", "as-written")
+        return self.id.get("import", "as-written")
 
     @property
     def args(self) -> tuple[str, ...]:
         """The arguments that its axis adds to those of every trial."""
-        return argument_list(self.id.values.get("args", ""))
+        return argument_list(self.id.get("args", ""))
 
     @property
     def env(self) -> tuple[tuple[str, str], ...]:
         """The environment variables of its axis, sorted by name."""
-        return env_pairs(self.id.values.get("env", ""))
+        return env_pairs(self.id.get("env", ""))
 
     @property
     def preludes(self) -> tuple[str, ...]:
         """The code that runs before the script: switches by name, and sources by their path in the matrix's folder."""
-        named = self.id.values.get("prelude", NO_PRELUDE)
+        named = self.id.get("prelude", NO_PRELUDE)
         return () if named == NO_PRELUDE else tuple(named.split())

@@ -181,13 +181,14 @@ class _Assembly:
         return found
 
     def _cell(self, cell: Cell, judged: JudgedCell) -> CellResult:
-        matrix, observations = self.known.matrix, [one for one, _ in judged.trials]
+        matrix, trials, example = self.known.matrix, judged.trials, judged.example
+        observations = [one for one, _ in trials]
         lock = self.known.locks.get(cell.id)
         ran = [one.circumstances for one in observations if one.ran]
         machine = usual(observations)
         seconds = [one.epoch_s for one in on_kind(observations, machine) if one.epoch_s is not None]
         peaks = [one.peak_memory_bytes for one in observations if one.peak_memory_bytes is not None]
-        finals = [final for _, verdict in judged.trials if (final := _final(verdict)) is not None]
+        finals = [final for _, verdict in trials if (final := _final(verdict)) is not None]
         return CellResult(
             id=cell.id.digest,
             values=dict(cell.id.pairs),
@@ -202,7 +203,7 @@ class _Assembly:
             epoch_s=median(seconds) if seconds else None,
             machine=machine,
             peak_memory_bytes=max(peaks, default=None),
-            exception=_exception(judged.example[0].record) if judged.fingerprint and judged.example else None,
+            exception=_exception(example[0].record) if example and judged.fingerprint else None,
             failures=tuple(self._failures_of.get(cell.id, ())),
             accounts=tuple(account.id for account in self._accounts_of.get(cell.id, ())),
             comparison=self.known.compared.get(cell.id),
@@ -241,12 +242,12 @@ class _Assembly:
 
     def _trials(self, judged: JudgedCell) -> Iterator[TrialResult]:
         """The trials of a cell; of one of them its log is kept, of the others how long it is."""
-        most = max(1, MOST_VALUES // (MOST_POINTS * max(1, len(judged.trials))))
-        shown = _shown(judged)
+        trials, copies, shown = judged.trials, judged.counts.copies, _shown(judged)
+        most = max(1, MOST_VALUES // (MOST_POINTS * max(1, len(trials))))
         longest = LOG_BYTES_OF_GOOD if judged.kind is OutcomeKind.GOOD else LOG_BYTES
-        for one, verdict in judged.trials:
-            log = self.known.log(one.key, longest if one is shown else 0)
-            is_copy = (one.seed, one.key) in judged.counts.copies
+        for one, verdict in trials:
+            log = self.known.log(one.key, longest if shown and one.key == shown.key else 0)
+            is_copy = (one.seed, one.key) in copies
             yield self._trial(one.record, verdict, log, copy=is_copy, most=most)
 
     def _trial(self, record: Record, verdict: Verdict, log: LogExcerpt, *, copy: bool, most: int) -> TrialResult:
@@ -297,7 +298,8 @@ class _Assembly:
 
 def _shown(cell: JudgedCell) -> Observation | None:
     """The trial whose log is kept: of the failure that names the outcome, else the first."""
-    return cell.example[0] if cell.example else next((one for one, _ in cell.trials), None)
+    example = cell.example
+    return example[0] if example else next((one for one, _ in cell.trials), None)
 
 
 def _failure(group: FailureGroup, accounts_of: Mapping[CellId, Sequence[Account]]) -> FailureResult:
@@ -319,7 +321,7 @@ def _failure(group: FailureGroup, accounts_of: Mapping[CellId, Sequence[Account]
         frame=found.frame if found else "",
         cells=tuple(cell.id.digest for cell in group.cells),
         accounts=tuple(dict.fromkeys(accounts)),
-        trials=len(group.trials),
+        trials=group.n_trials,
     )
 
 

@@ -305,7 +305,8 @@ def unlike_starts(cells: Iterable[JudgedCell]) -> str:
 
 def _start(counts: Tally) -> float | None:
     """The size of the median first value of a cell that settles; None of one whose successes met a target, or none."""
-    if not any(verdict.label is Label.SETTLED for _, verdict in counts.successes):
+    successes = counts.successes
+    if not any(verdict.label is Label.SETTLED for _, verdict in successes):
         return None
-    counted = (*counts.successes, *counts.failures)
+    counted = (*successes, *counts.failures)
     return abs(median(verdict.y0 for _, verdict in counted if verdict.y0 is not None))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from runner.matrix.metric_patterns import EVENTS
-from runner.outcomes.observation import fault, shown
+from runner.outcomes.observation import SharedFingerprint, fault
 from runner.outcomes.reported_metric import seen
 from runner.outcomes.series import canonical
 from runner.outcomes.verdict import Label, Standing, standing
@@ -24,6 +24,7 @@ from runner.trials.script_metrics import metric_name, shown_lines
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
 
+    from runner.matrix.cell_id import CellId
     from runner.outcomes.fingerprint import Fingerprint
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.tally import Trial
@@ -105,12 +106,9 @@ class FailureGroup:
     """As people read it; None for trials that ended well and still did not succeed: their label is the reason."""
     cells: tuple[JudgedCell, ...]
     """The cells with such a trial, in the matrix's order; a flaky cell can be in several groups."""
-    trials: tuple[Trial, ...]
-
-    @property
-    def example(self) -> Trial:
-        """The first of its trials, to look at."""
-        return self.trials[0]
+    example: Trial
+    """The first of its trials, to look at."""
+    n_trials: int
 
     @property
     def reason(self) -> str:
@@ -132,22 +130,36 @@ def failure_groups(cells: Iterable[JudgedCell]) -> tuple[FailureGroup, ...]:
 
     Of equally many cells the one with more trials is first, then the one that is seen first.
     """
-    found: dict[Hashable, list[tuple[JudgedCell, Trial]]] = {}
+    found: dict[Hashable, _Members] = {}
     for cell in cells:
         for trial in cell.trials:
-            _, verdict = trial
+            one, verdict = trial
             if standing(verdict.label) is not Standing.SUCCESS:
-                found.setdefault((verdict.label, fault(trial)), []).append((cell, trial))
+                known = found.setdefault((verdict.label, fault(trial)), _Members(example=trial))
+                known.cells[cell.id] = cell
+                known.number += 1
+                known.told.add(one)
     made = [
         FailureGroup(
-            label=members[0][1][1].label,
-            fingerprint=shown(one for _, (one, _) in members) if fault(members[0][1]) else None,
-            cells=tuple({cell.id: cell for cell, _ in members}.values()),
-            trials=tuple(trial for _, trial in members),
+            label=one.example[1].label,
+            fingerprint=one.told.shown if fault(one.example) else None,
+            cells=tuple(one.cells.values()),
+            example=one.example,
+            n_trials=one.number,
         )
-        for members in found.values()
+        for one in found.values()
     ]
-    return tuple(sorted(made, key=lambda group: (-len(group.cells), -len(group.trials))))
+    return tuple(sorted(made, key=lambda group: (-len(group.cells), -group.n_trials)))
+
+
+@dataclass(kw_only=True, slots=True)
+class _Members:
+    """The trials of a group so far; none of them is held but the first."""
+
+    example: Trial
+    cells: dict[CellId, JudgedCell] = field(default_factory=dict)
+    number: int = 0
+    told: SharedFingerprint = field(default_factory=SharedFingerprint)
 
 
 _MOST_NAMES = 12

@@ -58,9 +58,16 @@ class JudgedCell:
     """Its trials, each where it counts."""
     lacking: int
     """The number of further trials that the sequential rule asks for at the least."""
-    example: Trial | None
-    """The first trial of the failure that names the outcome; of good outcomes and of undecided ones without any
-    trouble None."""
+    example_at: int | None
+    """The place of its example among its trials."""
+
+    @property
+    def example(self) -> Trial | None:
+        """The first trial of the failure that names the outcome.
+
+        None for good outcomes and for undecided ones without any trouble.
+        """
+        return None if self.example_at is None else self.counts.kept[self.example_at]
 
     @property
     def kind(self) -> OutcomeKind:
@@ -80,7 +87,8 @@ class JudgedCell:
     @property
     def short(self) -> str:
         """The part of the outcome that a symbol leaves open."""
-        raised = self.example[0].raised if self.example else ""
+        example = self.example
+        raised = example[0].raised if example else ""
         return self.outcome.short(self.converged, self.counted, raised)
 
     @property
@@ -102,7 +110,7 @@ class JudgedCell:
     @property
     def n_trials(self) -> int:
         """The number of trials that ran, counted or not."""
-        return sum(one.ran for one, _ in self.trials)
+        return self.counts.ran
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -117,7 +125,7 @@ class JudgedCell:
     @property
     def is_unknown(self) -> bool:
         """True where it was to run and nothing tells yet what it comes to: nothing ran, or nothing could for now."""
-        return not self.is_left_out and (NOT_NOW in self.flags or not self.trials)
+        return not self.is_left_out and (NOT_NOW in self.flags or not self.counts.places)
 
     @property
     def known_kind(self) -> OutcomeKind:
@@ -132,7 +140,8 @@ class JudgedCell:
     @property
     def fingerprint(self) -> Fingerprint | None:
         """The fingerprint of the failure that names the outcome, where it left one."""
-        return fault(self.example) if self.example is not None else None
+        example = self.example
+        return fault(example) if example is not None else None
 
     def plot(self) -> alt.LayerChart:
         """The judged metric of every seed as an Altair chart.
@@ -165,7 +174,8 @@ def left_out(cell: CellId) -> JudgedCell:
 def judge_counts(cell: CellId, counts: Tally, seeds: Seeds) -> JudgedCell:
     """The same of trials that are added up already."""
     outcome, reason, example = _decision(counts, seeds)
-    flags = [flag for _, verdict in counts.trials for flag in verdict.flags]
+    trials = counts.trials
+    flags = [flag for _, verdict in trials for flag in verdict.flags]
     decided = outcome.kind in {OutcomeKind.GOOD, OutcomeKind.BAD}
     if decided and counts.seed_insensitive:
         flags.insert(0, SEED_INSENSITIVE)
@@ -180,7 +190,7 @@ def judge_counts(cell: CellId, counts: Tally, seeds: Seeds) -> JudgedCell:
         flags=tuple(dict.fromkeys(flags)),
         counts=counts,
         lacking=wanted_beyond(counts, seeds),
-        example=example,
+        example_at=None if example is None else trials.index(example),
     )
 
 
@@ -192,10 +202,10 @@ def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
     if counts.seed_insensitive:
         seen = f"{counts.counted_trials} identical trials count as one"
     listed = f"{seen}: {_listed(counts)}"
-    if counts.successes and counts.failures:
+    if 0 < counts.c < counts.n:
         return Outcome(OutcomeKind.UNDECIDED, _leaning(counts, seeds)), listed, _example(counts.failures)
     if counts.n >= seeds.lead or counts.seed_insensitive:
-        if counts.successes:
+        if counts.c:
             return Outcome(OutcomeKind.GOOD, _success(counts)), "; ".join((listed, *_troubles(counts))), None
         example = _example(counts.failures)
         return Outcome(OutcomeKind.BAD, example[1].label), f"{listed}; {example[1].reason}", example
@@ -203,7 +213,7 @@ def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
 
 
 def _undecided(counts: Tally, missing: str) -> tuple[Outcome, str, Trial | None]:
-    if not counts.trials:
+    if not counts.places:
         return NOT_RUN, f"{missing}: none ran", None
     trouble = counts.failures or counts.blocked or counts.not_counted
     if not trouble:
@@ -236,7 +246,7 @@ def _leaning(counts: Tally, seeds: Seeds) -> Leaning:
     lead = ENOUGH_RUNS if seeds.fixed else seeds.lead
     if counts.lead < lead:
         return Leaning.NEITHER
-    if len(counts.successes) < len(counts.failures):
+    if 2 * counts.c < counts.n:
         return Leaning.FAILS
     return Leaning.SETTLES if _success(counts) is Label.SETTLED else Leaning.CONVERGES
 
@@ -257,8 +267,9 @@ def _by_frequency(trials: tuple[Trial, ...]) -> tuple[tuple[Label, int], ...]:
 
 
 def _listed(counts: Tally) -> str:
-    called = {verdict.label: verdict.called for _, verdict in counts.trials}
-    return ", ".join(f"{number} {called[label]}" for label, number in _by_frequency(counts.trials))
+    trials = counts.trials
+    called = {verdict.label: verdict.called for _, verdict in trials}
+    return ", ".join(f"{number} {called[label]}" for label, number in _by_frequency(trials))
 
 
 _MOST_POINTS = 300

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.layout import Change
     from runner.outcomes.observation import AnyTrial
-    from runner.outcomes.tally import Tally, Trial
+    from runner.outcomes.tally import Keep, Tally, Trial
 
 
 _AS_USUAL = Judging()
@@ -125,6 +125,8 @@ class MatrixJudge:
     criterion: tuple[Comparison, ...] = ()
     judging: Judging = _AS_USUAL
     baseline: Mapping[str, str] | None = None
+    keep: Keep = tuple
+    """Keeps the trials that were held against the baseline, which are others then."""
     _first: dict[CellId, _Judged] = field(default_factory=dict, init=False)
     _second: dict[CellId, _Judged] = field(default_factory=dict, init=False)
 
@@ -155,9 +157,10 @@ class MatrixJudge:
 
     def _cell(self, cell: CellId, counts: Tally, held: _Held | None) -> JudgedCell:
         if held is not None:
-            again = [_held_against(held, trial, self.criterion) for trial in counts.trials]
-            if any(new is not old for new, old in zip(again, counts.trials, strict=True)):
-                counts = tally(again)
+            trials = counts.trials
+            again = [_held_against(held, trial, self.criterion) for trial in trials]
+            if any(new is not old for new, old in zip(again, trials, strict=True)):
+                counts = tally(again).put_away(self.keep)
         return judge_counts(cell, counts, self.seeds)
 
 
@@ -201,34 +204,42 @@ class Baseline:
 @dataclass(frozen=True, kw_only=True)
 class _Candidate:
     cell: CellId
-    counted: tuple[Trial, ...]
-    """Its distinct observations."""
-    successes: tuple[Trial, ...]
+    counts: Tally
+    """Of its trials only numbers are held: all cells are candidates."""
+    settles: bool
+    """True where a success was not judged by a target, but waits for a reference."""
+    rank: float
+    """Its median final value, negated where the metric is maximised: the best candidate has the least."""
+
+    @classmethod
+    def of(cls, cell: JudgedCell) -> _Candidate:
+        successes = cell.counts.successes
+        settles = any(verdict.label is Label.SETTLED for _, verdict in successes)
+        return cls(cell=cell.id, counts=cell.counts, settles=settles, rank=_rank(successes))
 
     @property
     def qualifies(self) -> bool:
         """True where it may be chosen without being named: enough judged trials, most of them successes."""
-        return len(self.counted) >= ENOUGH_RUNS and 2 * len(self.successes) > len(self.counted)
-
-    @property
-    def settles(self) -> bool:
-        """True where a success was not judged by a target, but waits for a reference."""
-        return any(verdict.label is Label.SETTLED for _, verdict in self.successes)
+        return self.counts.n >= ENOUGH_RUNS and 2 * self.counts.c > self.counts.n
 
     @property
     def level(self) -> Reference:
         """The medians of its successes, of which there must be one."""
+        successes = self.counts.successes
         return Reference(
-            final=median(verdict.final for _, verdict in self.successes if verdict.final is not None),
-            scale=median(verdict.scale for _, verdict in self.successes if verdict.scale is not None),
+            final=_median_final(successes),
+            scale=median(verdict.scale for _, verdict in successes if verdict.scale is not None),
         )
 
-    @property
-    def rank(self) -> float:
-        """Its median final value, negated where the metric is maximised: the best candidate has the least."""
-        if all(verdict.final is None for _, verdict in self.successes):  # good by what it costs alone
-            return math.inf
-        return self.level.final if self.successes[0][1].mode == "min" else -self.level.final
+
+def _rank(successes: Sequence[Trial]) -> float:
+    if all(verdict.final is None for _, verdict in successes):  # good by what it costs alone
+        return math.inf
+    return _median_final(successes) if successes[0][1].mode == "min" else -_median_final(successes)
+
+
+def _median_final(successes: Sequence[Trial]) -> float:
+    return median(verdict.final for _, verdict in successes if verdict.final is not None)
 
 
 def baseline_of(cells: Sequence[JudgedCell], named: Mapping[str, str] | None = None) -> Baseline:
@@ -240,8 +251,8 @@ def baseline_of(cells: Sequence[JudgedCell], named: Mapping[str, str] | None = N
     defined differently. (docs/verdicts.md says "between cells"; a cell where nothing settled is not judged by the
     reference, so one that explodes in its first epoch does not take it from all others.)
     """
-    candidates = [_candidate(cell) for cell in cells]
-    if sum(bool(candidate.counted) for candidate in candidates) < 2:
+    candidates = list(map(_Candidate.of, cells))
+    if sum(candidate.counts.n > 0 for candidate in candidates) < 2:
         return _none("fewer than two cells have a judged trial: there is nothing to compare")
     unlike = unlike_starts(cells)
     if named is not None:
@@ -266,7 +277,7 @@ def _named(fitting: list[_Candidate], named: Mapping[str, str], unlike: str) -> 
         why = "none of its cells has 4 judged trials, most of which succeed" if fitting else "no cell has these values"
         return _none(f"the named baseline ({words}) is none: {why}")
     reason, reference = f"named ({words})", None
-    if not chosen.successes:
+    if not chosen.counts.c:
         reason = f"{reason}; none of its trials succeeds, so that it has no level"
     elif chosen.settles and unlike:
         reason = f"{reason}; {unlike}"
@@ -277,15 +288,6 @@ def _named(fitting: list[_Candidate], named: Mapping[str, str], unlike: str) -> 
 
 def _none(reason: str) -> Baseline:
     return Baseline(cell=None, reference=None, reason=reason)
-
-
-def _candidate(cell: JudgedCell) -> _Candidate:
-    counts = cell.counts
-    return _Candidate(
-        cell=cell.id,
-        counted=(*counts.successes, *counts.failures),
-        successes=counts.successes,
-    )
 
 
 def _best(candidates: Sequence[_Candidate]) -> _Candidate | None:

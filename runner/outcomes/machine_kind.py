@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from runner.matrix.cell_id import CellId
     from runner.outcomes.judged_cell import JudgedCell
@@ -78,14 +78,17 @@ def paired_time(record: Observation) -> tuple[object, ...]:
 
 def times_told(cells: Sequence[JudgedCell], compared: Mapping[CellId, ComparisonResult]) -> tuple[str, ...]:
     """What is to be said of the times of cells."""
-    observations = [one for cell in cells for one, _ in cell.trials]
-    told, emulated = kinds_sentence(observations), _emulated_sentence(observations)
+    told, emulated = kinds_sentence(_observations(cells)), _emulated_sentence(_observations(cells))
     paired = [f"{cell.id.brief}: {one.time}." for cell in cells if (one := compared.get(cell.id)) and one.time]
     more = len(paired) - _MOST_TOLD
     others = (
         f"{counted(more, 'more cell')} ran side by side; the page of each tells how they compare." if more > 0 else ""
     )
     return tuple(filter(None, [told, emulated, *paired[:_MOST_TOLD], others]))
+
+
+def _observations(cells: Iterable[JudgedCell]) -> Iterator[Observation]:
+    return (one for cell in cells for one, _ in cell.trials)
 
 
 def _emulated_sentence(records: Iterable[Observation]) -> str:

@@ -149,11 +149,41 @@ def fault(trial: AnyTrial) -> Fingerprint | None:
     return fingerprint(one) if isinstance(one, Record) else one.fingerprint
 
 
-def shown(observations: Iterable[Observation]) -> Fingerprint | None:
+class SharedFingerprint:
     """The fingerprint that trials share as people read it: what varies, by word, is left out of its message alone."""
-    found, *others = observations
-    told = [one.told.split() for one in (found, *others)]
-    if found.fingerprint is None or len(set(map(len, told))) > 1:
-        return found.fingerprint
-    words = (some[0] if len(set(some)) == 1 else normalised(some[0]) for some in zip(*told, strict=True))
-    return replace(found.fingerprint, message=" ".join(words))
+
+    def __init__(self) -> None:
+        """No trial is known yet."""
+        self._found: Fingerprint | None = None
+        self._words: list[str] | None = None
+        """Those of the first trial; None where trials have different numbers of them."""
+        self._varies: list[bool] = []
+        self._begun = False
+
+    def add(self, one: Observation) -> None:
+        """Take in a further trial."""
+        told = one.told.split()
+        if not self._begun:
+            self._found, self._words, self._varies, self._begun = one.fingerprint, told, [False] * len(told), True
+        elif self._words is not None and len(told) == len(self._words):
+            if told != self._words:
+                pairs = zip(self._varies, told, self._words, strict=True)
+                self._varies = [known or mine != other for known, mine, other in pairs]
+        else:
+            self._words = None
+
+    @property
+    def shown(self) -> Fingerprint | None:
+        """What the trials so far share."""
+        if self._found is None or self._words is None:
+            return self._found
+        both = zip(self._varies, self._words, strict=True)
+        return replace(self._found, message=" ".join(normalised(word) if varies else word for varies, word in both))
+
+
+def shown(observations: Iterable[Observation]) -> Fingerprint | None:
+    """The fingerprint that trials share as people read it."""
+    together = SharedFingerprint()
+    for one in observations:
+        together.add(one)
+    return together.shown

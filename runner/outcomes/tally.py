@@ -5,21 +5,25 @@ The sequential rule of docs/verdicts.md.
 
 from __future__ import annotations
 
+import enum
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from runner.outcomes.observation import fault, observed
 from runner.outcomes.verdict import BY_CHANCE, Basis, Label, Standing, runs_alike, standing
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from runner.matrix.model import Seeds
     from runner.outcomes.observation import AnyTrial, Observation
     from runner.outcomes.verdict import Verdict
 
     Trial = tuple[Observation, Verdict]
+    Keep = Callable[[Sequence[Trial]], Sequence[Trial]]
+    """Takes trials, and gives what reads them again."""
 
 ENOUGH_RUNS = 4
 """Fewer agreeing trials than these carry the flag `few-seeds`."""
@@ -33,39 +37,96 @@ RETRIES = 2
 """The number of trials that are replaced because they do not count."""
 
 
+class TallyPart(enum.Enum):
+    """The part of the sum that a trial is in of its cell."""
+
+    SUCCESS = b"s"
+    FAILURE = b"f"
+    """It trained and failed, or it broke."""
+    NOT_COUNTED = b"n"
+    BLOCKED = b"b"
+    COPY = b"c"
+    """It succeeded or failed, and is a copy of an earlier one."""
+
+
+_PARTS = {
+    Standing.SUCCESS: TallyPart.SUCCESS,
+    Standing.FAILURE: TallyPart.FAILURE,
+    Standing.BREAK: TallyPart.FAILURE,
+    Standing.NOT_COUNTED: TallyPart.NOT_COUNTED,
+    Standing.BLOCKED: TallyPart.BLOCKED,
+}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
-    """The trials of a cell, each where it counts. All tuples are in the order of the seeds."""
+    """The trials of a cell, each where it counts. All sequences are in the order of the seeds."""
 
-    trials: tuple[Trial, ...]
-    successes: tuple[Trial, ...]
-    """Distinct observations: of identical trials the first."""
-    failures: tuple[Trial, ...]
-    """Those that trained and failed, and those that broke."""
-    not_counted: tuple[Trial, ...]
-    blocked: tuple[Trial, ...]
-    copies: frozenset[tuple[int, str]]
-    """Seed and key of the trials that succeeded or failed and are copies of an earlier one."""
+    kept: Sequence[Trial] = field(repr=False)
+    """Every trial; of a large matrix they lie in a file, and are read when they are asked for."""
+    places: bytes
+    """The part that each trial is in, a letter each."""
+    ran: int
+    """The number of trials that ran: a record that says why none can is none."""
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Every trial with its verdict."""
+        return tuple(self.kept)
+
+    @property
+    def successes(self) -> tuple[Trial, ...]:
+        """Distinct observations that succeeded: of identical trials the first."""
+        return self._at(TallyPart.SUCCESS)
+
+    @property
+    def failures(self) -> tuple[Trial, ...]:
+        """Those that trained and failed, and those that broke."""
+        return self._at(TallyPart.FAILURE)
+
+    @property
+    def not_counted(self) -> tuple[Trial, ...]:
+        """Those that say nothing of the cell."""
+        return self._at(TallyPart.NOT_COUNTED)
+
+    @property
+    def blocked(self) -> tuple[Trial, ...]:
+        """Those that never put the script to the test."""
+        return self._at(TallyPart.BLOCKED)
+
+    @property
+    def copies(self) -> frozenset[tuple[int, str]]:
+        """Seed and key of the trials that succeeded or failed and are copies of an earlier one."""
+        return frozenset((one.seed, one.key) for one, _ in self._at(TallyPart.COPY))
+
+    def _at(self, place: TallyPart) -> tuple[Trial, ...]:
+        if place.value not in self.places:
+            return ()
+        return tuple([trial for trial, own in zip(self.kept, self.places, strict=True) if own == place.value[0]])
+
+    def put_away(self, keep: Keep) -> Tally:
+        """The same sum, of trials that are kept elsewhere."""
+        return replace(self, kept=keep(self.trials))
 
     @property
     def counted_trials(self) -> int:
         """The number of trials that succeeded or failed, copies included."""
-        return self.n + len(self.copies)
+        return self.n + self.places.count(TallyPart.COPY.value)
 
     @property
     def c(self) -> int:
         """The number of distinct observations that succeeded."""
-        return len(self.successes)
+        return self.places.count(TallyPart.SUCCESS.value)
 
     @property
     def n(self) -> int:
         """The number of distinct observations."""
-        return len(self.successes) + len(self.failures)
+        return self.c + self.places.count(TallyPart.FAILURE.value)
 
     @property
     def lead(self) -> int:
         """By how many observations one side leads."""
-        return abs(len(self.successes) - len(self.failures))
+        return abs(2 * self.c - self.n)
 
     @property
     def seed_insensitive(self) -> bool:
@@ -74,7 +135,7 @@ class Tally:
 
     def blocking(self, seeds: Seeds) -> tuple[Trial, ...]:
         """The trials that together block the cell: enough that ended alike, and none that counts."""
-        if not self.blocked:
+        if TallyPart.BLOCKED.value not in self.places:
             return ()
         largest = max(_alike(self.blocked).values(), key=len, default=())
         return largest if not self.counted_trials and _enough(largest, seeds) else ()
@@ -84,7 +145,7 @@ class Tally:
 
         Copies are among them: that the training was the same makes the crash no less sure.
         """
-        if self.successes or not self.failures or standing(self.failures[0][1].label) is not Standing.BREAK:
+        if self.c or not self.n or standing(self.failures[0][1].label) is not Standing.BREAK:
             return ()
         groups = _alike(trial for trial in self.trials if standing(trial[1].label).counts)
         broke = next(iter(groups.values()))
@@ -93,7 +154,7 @@ class Tally:
         return broke if _enough(broke, seeds) else ()
 
 
-NOTHING_RAN = Tally(trials=(), successes=(), failures=(), not_counted=(), blocked=(), copies=frozenset())
+NOTHING_RAN = Tally(kept=(), places=b"", ran=0)
 """The sum of no trials."""
 
 
@@ -111,33 +172,39 @@ def _enough(alike: Sequence[Trial], seeds: Seeds) -> bool:
     return bool(alike) and len(alike) >= min(runs_alike(alike[0][1].label), seeds.lead)
 
 
+def in_order(trial: Trial) -> tuple[int, str, str]:
+    """What the trials of a cell are sorted by."""
+    return trial[0].seed, trial[0].key, trial[0].started_at
+
+
 def tally(trials: Iterable[AnyTrial]) -> Tally:
     """Sort the trials of one cell by how they count; their order does not matter.
 
     Those of which only the cost is in question are no copies, whatever their weights are.
     """
-    ordered = tuple(sorted(map(observed, trials), key=lambda trial: (trial[0].seed, trial[0].key, trial[0].started_at)))
-    by_standing: dict[Standing, list[Trial]] = {kind: [] for kind in Standing}
+    ordered = tuple(sorted(map(observed, trials), key=in_order))
     known: set[Hashable] = set()
-    copies = []
-    for trial in ordered:
-        one, verdict = trial
+    places: list[TallyPart] = []
+    for one, verdict in ordered:
         kind = standing(verdict.label)
+        place = _PARTS[kind]
         if kind.counts:
             identity = (verdict.label, one.identity)
             if identity[1] is not None and identity in known and verdict.basis is not Basis.COST:
-                copies.append((one.seed, one.key))
-                continue
+                place = TallyPart.COPY
             known.add(identity)
-        by_standing[Standing.FAILURE if kind is Standing.BREAK else kind].append(trial)
+        places.append(place)
     return Tally(
-        trials=ordered,
-        successes=tuple(by_standing[Standing.SUCCESS]),
-        failures=tuple(by_standing[Standing.FAILURE]),
-        not_counted=tuple(by_standing[Standing.NOT_COUNTED]),
-        blocked=tuple(by_standing[Standing.BLOCKED]),
-        copies=frozenset(copies),
+        kept=ordered,
+        places=_shared(b"".join([place.value for place in places])),
+        ran=sum([one.ran for one, _ in ordered]),
     )
+
+
+@lru_cache(maxsize=1024)
+def _shared(places: bytes) -> bytes:
+    """Equal bytes, of which cells keep the same ones."""
+    return places
 
 
 def seeds_wanted(trials: Iterable[AnyTrial], seeds: Seeds) -> int:
@@ -153,7 +220,7 @@ def seeds_wanted(trials: Iterable[AnyTrial], seeds: Seeds) -> int:
 
 def wanted_beyond(counts: Tally, seeds: Seeds) -> int:
     """The same for trials that are added up already."""
-    if not counts.trials:
+    if not counts.places:
         return min(2, seeds.cap)
     broke = counts.breaking(seeds)
     in_doubt = bool(broke) and seeds.asked and broke[0][1].label in BY_CHANCE
@@ -166,7 +233,7 @@ def wanted_beyond(counts: Tally, seeds: Seeds) -> int:
         return 0
     left = seeds.cap - counts.counted_trials
     if seeds.fixed:
-        left = seeds.cap - (len(counts.trials) - _unknown(counts))
+        left = seeds.cap - (len(counts.places) - _unknown(counts))
     if counts.counted_trials < 2:
         return min(1, left)
     return max(0, min(seeds.lead - counts.lead, left))
@@ -185,7 +252,7 @@ def _given_up(counts: Tally, seeds: Seeds) -> bool:
     """True where too many trials did not count for another one to be worth its time."""
     if seeds.fixed:
         return _unknown(counts) > RETRIES
-    if len(counts.not_counted) + len(counts.blocked) > RETRIES:
+    if counts.places.count(TallyPart.NOT_COUNTED.value) + counts.places.count(TallyPart.BLOCKED.value) > RETRIES:
         return True
     labels = Counter(verdict.label for _, verdict in counts.not_counted if verdict.label is not Label.UNKNOWN)
     return not counts.counted_trials and any(number > 1 for number in labels.values())

@@ -7,18 +7,17 @@ for more: round by round, so that the same matrix with the same records always c
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
 from runner.laboratory.setup import Setup, groups_of
 from runner.outcomes.judged_matrix import MatrixJudge
-from runner.outcomes.judging import verdict_of
-from runner.outcomes.observation import Observation
 from runner.outcomes.outcome import OutcomeKind
-from runner.outcomes.tally import NOTHING_RAN, most_trials, tally, wanted_beyond
+from runner.outcomes.tally import NOTHING_RAN, most_trials
+from runner.session.cell_progress import Progress
+from runner.session.trial_file import TrialFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -31,134 +30,18 @@ if TYPE_CHECKING:
     from runner.outcomes.earlier import CellEvidence
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.judged_matrix import JudgedMatrix
-    from runner.outcomes.observation import Read
     from runner.outcomes.result import Result
     from runner.outcomes.sparse import SparseMatrix
-    from runner.outcomes.tally import Tally, Trial
-    from runner.outcomes.verdict import Verdict
-    from runner.trials.record import Record
-    from runner.trials.trial import Setting
+    from runner.outcomes.tally import Keep
 
 
 if TYPE_CHECKING:
-    Round = list[tuple["Progress", int]]
+    Round = list[tuple[Progress, int]]
     """The least number of further trials that are wanted, and of which cell."""
 
 
 FIRST_CONTROL_SEED = 1_000_000
 """The first seed of the baseline's copy: no cell comes so far."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Progress:
-    """One cell so far: finished trials by seed, and how many are under way."""
-
-    cell: Cell
-    matrix: Matrix
-    setting: Setting | None = None
-    """None while the cell's environment is not known to be runnable."""
-    read: Read | None = None
-    """Reads a record again; None: all are kept."""
-    stored: Mapping[int, Trial] = field(default_factory=dict)
-    """The finished trials by seed; under seed 0 also the record that says why none can run."""
-    put_off: bool = False
-    """True where the last run could not make the environment, for a reason that may be over by now."""
-    first_seed: int = 0
-    trials: dict[int, Trial] = field(default_factory=dict)
-    """Those that the outcome rests on: more may be stored, which were run once under another `seeds:`."""
-    under_way: int = 0
-    _added_up: tuple[Tally, int] | None = field(default=None, init=False, repr=False)
-    """The sum of the finished trials, and how many more that asks for, until another one is taken."""
-
-    @classmethod
-    def of(cls, known: Known, matrix: Matrix, read: Read | None = None) -> Progress:
-        """The progress of a cell of which nothing counts yet."""
-        made = cls(cell=known.cell, matrix=matrix, setting=known.setting, read=read, put_off=known.put_off)
-        return made.with_stored(known.records)
-
-    def with_stored(self, records: Mapping[int, Record], first_seed: int = 0) -> Progress:
-        """The same cell with these finished trials, of which none counts yet."""
-        stored = {seed: self._judged(record) for seed, record in records.items()}
-        return replace(self, stored=stored, first_seed=first_seed, trials={}, under_way=0)
-
-    def recall(self, wanted: int) -> bool:
-        """Take the next `wanted` trials as far as they are stored; whether any is."""
-        found = [seed for seed in self._next(wanted) if seed in self.stored] if self.stored else []
-        for seed in found:
-            self._keep(self.stored[seed], seed)
-        return bool(found)
-
-    def recall_all(self) -> None:
-        """Take what is stored, as long as the sequential rule asks for more."""
-        while self.recall(self.wanted):
-            pass
-
-    def take(self, record: Record, seed: int) -> Verdict:
-        """Keep a finished trial and give its verdict, not yet held against a baseline."""
-        trial = self._judged(record)
-        self._keep(trial, seed)
-        return trial[1]
-
-    def _judged(self, record: Record) -> Trial:
-        """A record with its verdict, as it is kept; one that says why none can run may not be in the store."""
-        verdict = verdict_of(record, self.matrix.criterion, judging=self.matrix.judging)
-        return Observation.of(record, self.read if record.ran else None), verdict
-
-    def _keep(self, trial: Trial, seed: int) -> None:
-        self.trials[seed] = trial
-        self._added_up = None
-
-    @property
-    def finished(self) -> tuple[Trial, ...]:
-        """The finished trials in the order of their seeds: verdicts must not depend on which ended first."""
-        return self.counts.trials
-
-    @property
-    def counts(self) -> Tally:
-        """The sum of the finished trials."""
-        return self._sums()[0]
-
-    @property
-    def is_copy(self) -> bool:
-        """True where this is the baseline a second time."""
-        return self.first_seed > 0
-
-    @property
-    def ran(self) -> int:
-        """The number of trials that ran: a record that says why none can is none."""
-        return sum([one.ran for one, _ in self.trials.values()])
-
-    @property
-    def wanted(self) -> int:
-        """The number of further trials the sequential rule needs at least; none while some are under way."""
-        return 0 if self.under_way else self._sums()[1]
-
-    def begin(self, wanted: int) -> tuple[int, ...]:
-        """The next `wanted` seeds that are not there yet, the lowest first; they are under way from now on."""
-        seeds = tuple(self._next(wanted))
-        self.under_way += len(seeds)
-        return seeds
-
-    def begin_again(self) -> tuple[int, ...]:
-        """The seeds of the finished trials, which count no more and are under way anew; what is stored stays there."""
-        seeds = tuple(sorted(self.trials))
-        self.trials, self.stored, self._added_up = {}, {}, None
-        self.under_way = len(seeds)
-        return seeds
-
-    def answer(self, record: Record, seed: int) -> Verdict:
-        """Take a trial that was under way; where none can run, none is under way any more."""
-        self.under_way = self.under_way - 1 if record.ran else 0
-        return self.take(record, seed)
-
-    def _sums(self) -> tuple[Tally, int]:
-        if self._added_up is None:
-            counts = tally(self.trials.values()) if self.trials else NOTHING_RAN
-            self._added_up = counts, wanted_beyond(counts, self.matrix.seeds)
-        return self._added_up
-
-    def _next(self, wanted: int) -> list[int]:
-        return list(islice((seed for seed in count(self.first_seed) if seed not in self.trials), wanted))
 
 
 class Ledger:
@@ -176,11 +59,12 @@ class Ledger:
         copy_of: Callable[[Progress], Progress],
         lacking: Callable[[JudgedMatrix], Sequence[int]] | None = None,
         growth: Growth | None = None,
+        keep: Keep = tuple,
     ) -> None:
         """Take the stored trials that a run would have run.
 
         `copy_of` begins a copy of a cell, with other seeds; `lacking` says how many more trials each cell needs for
-        something beyond the matrix; `growth` gives the cells that come to a sparse matrix.
+        something beyond the matrix; `growth` gives the cells that come to a sparse matrix; `keep` keeps trials.
         """
         self._matrix = matrix
         self._progress = {one.cell.id: one for one in progress}
@@ -194,6 +78,7 @@ class Ledger:
             criterion=matrix.criterion,
             judging=matrix.judging,
             baseline=matrix.baseline.values if matrix.baseline else None,
+            keep=keep,
         )
         for one in self._progress.values():
             one.recall_all()
@@ -259,7 +144,7 @@ class Ledger:
 
         What the selected cells lack beyond that comes last, and waits for no cell that is not selected.
         """
-        if not any(one.trials for one in self._progress.values()):
+        if not any(one.taken for one in self._progress.values()):
             return []
         judged = self.judged()
         wanted = zip(self._progress.values(), judged.seeds_wanted(self._matrix.seeds), strict=True)
@@ -321,10 +206,16 @@ def ledger_of(
     setup = Setup.of(matrix)
     seeds = range(most_trials(matrix.seeds))
     read = partial(laboratory.records.of_key, metrics=setup.experiment.metrics)
+    keep = TrialFile(laboratory.equipment.workplace.root).keep
 
     def progress(some: Sequence[Cell]) -> dict[CellId, Progress]:
         found = laboratory.known(setup, some, seeds, stored=stored)
-        return {one.cell.id: Progress.of(one, matrix, read) for one in found}
+        return {one.cell.id: recalled(one) for one in found}
+
+    def recalled(one: Known) -> Progress:
+        made = Progress.of(one, matrix, read, keep)
+        made.recall_all()
+        return made
 
     def copy_of(one: Progress) -> Progress:
         own = range(FIRST_CONTROL_SEED, FIRST_CONTROL_SEED + most_trials(matrix.seeds))
@@ -336,15 +227,16 @@ def ledger_of(
         places = {cell: place for place, cell in enumerate(by_id)}
         growth = Growth(sparse=sparse, progress=progress, cells=by_id, places=places)
         first = progress([by_id[cell] for cell in sparse.first])
-        return Ledger(matrix, first.values(), set(first), copy_of=copy_of, lacking=lacking, growth=growth)
-    known = {cell.id: Progress(cell=cell, matrix=matrix, read=read) for cell in cells}
-    known |= progress(selected)
-    chosen = {cell.id for cell in selected}
+        return Ledger(matrix, first.values(), set(first), copy_of=copy_of, lacking=lacking, growth=growth, keep=keep)
+    known = progress(selected)
+    chosen = set(known)
     others = [cell for cell in cells if cell.id not in chosen]
+    known |= {cell.id: Progress(cell=cell, matrix=matrix, read=read, keep=keep) for cell in others}
     for group in groups_of(setup, others) if not laboratory.equipment.store.is_empty() else ():
         with contextlib.suppress(UsageError):  # a lock or script that nobody asks for now may be broken
             known |= progress(group.cells)
-    return Ledger(matrix, known.values(), chosen, copy_of=copy_of, lacking=lacking)
+    in_order = known.values() if len(chosen) == len(cells) else [known[cell.id] for cell in cells]
+    return Ledger(matrix, in_order, chosen, copy_of=copy_of, lacking=lacking, keep=keep)
 
 
 def lacking_for(matrix: Matrix, chosen: Sequence[Cell], earlier: Result) -> Callable[[JudgedMatrix], Sequence[int]]:

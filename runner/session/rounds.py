@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from runner.matrix.matrix_file import Matrix
     from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.result import ComparisonResult
-    from runner.session.ledger import Ledger, Progress
+    from runner.session.cell_progress import Progress
+    from runner.session.ledger import Ledger
     from runner.session.options import Observer, Options
 
 
@@ -61,7 +62,7 @@ class Rounds:
 
     def known(self) -> list[JudgedCell]:
         """What the selected cells that have trials come to by them."""
-        begun = [one for one in self._ledger.selected if one.trials]
+        begun = [one for one in self._ledger.selected if one.taken]
         return [judge_counts(one.cell.id, one.counts, self._matrix.seeds) for one in begun]
 
     def tell_cells(self) -> None:
@@ -70,7 +71,7 @@ class Rounds:
 
     def again(self) -> list[Request]:
         """The finished trials of the selected cells, to be run once more."""
-        begun = [one for one in self._ledger.selected if one.trials]
+        begun = [one for one in self._ledger.selected if one.taken]
         pair = next(self._pairs)
         return [Request(cell=one.cell, seeds=one.begin_again(), again=True, pair=pair) for one in begun]
 
@@ -89,9 +90,9 @@ class Rounds:
             Request(
                 cell=progress.cell,
                 pair=pair,
-                fresh=progress.is_copy and not progress.trials,
+                fresh=progress.is_copy and not progress.taken,
                 further=not self._own,
-                before=len(progress.trials),
+                before=progress.taken,
                 seeds=progress.begin(more),
             )
             for progress, more in wanted

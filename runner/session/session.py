@@ -359,7 +359,7 @@ class Session:
 
     def forget(self) -> int:
         """Drop the records of the selected cells, with their logs and artifacts; how many there were."""
-        keys = [one.key for progress in self.ledger(whole=True).selected for one, _ in progress.stored.values()]
+        keys = [key for progress in self.ledger(whole=True).selected for key in progress.keys]
         with self.laboratory.claimed():
             return self.laboratory.records.forget(keys)
 

@@ -29,7 +29,7 @@ def made(label: str, cell: Mapping[str, str]) -> JudgedCell:
         flags=(),
         counts=tally(()),
         lacking=0,
-        example=None,
+        example_at=None,
     )
 
 

@@ -37,7 +37,7 @@ def test_the_reason_that_most_cells_share_comes_first():
             outcome("4", (), (), **{**NO_LR, **crash("argument 'lr' at 0x1", kind="TypeError", stage="build-model")}),
         ]
     )
-    assert [(names(group), len(group.trials), group.reason) for group in found] == [
+    assert [(names(group), group.n_trials, group.reason) for group in found] == [
         (["2", "4"], 4, "crashed-build-model: TypeError: argument 'lr' at <address> (build-model)"),
         (["1"], 4, "nan"),
     ]
@@ -48,7 +48,7 @@ def test_a_flaky_cell_stands_with_each_of_its_reasons():
     values, trials = cell("1", LEARNS, BREAKS, BREAKS)
     mixed = judge_cell(values, [*trials, trial(seed=9, **crash("bad shape"))], Seeds())
     found = failure_groups([mixed])
-    assert [(group.label, len(group.trials)) for group in found] == [(Label.NAN, 2), (Label.CRASHED_TRAINING, 1)]
+    assert [(group.label, group.n_trials) for group in found] == [(Label.NAN, 2), (Label.CRASHED_TRAINING, 1)]
     assert all(group.cells == (mixed,) for group in found)
 
 
