@@ -60,7 +60,6 @@ def test_a_memory_bomb_ends_soon_after_its_limit(
     assert 128 * 1024**2 < ending.peak_memory_bytes < 4 * 1024**3
 
 
-@pytest.mark.usefixtures("kernel")
 def test_a_fork_bomb_is_ended_and_the_log_says_why(
     venv_engine: Callable[[], VenvEngine], venv_image: Image, tmp_path: Path
 ) -> None:

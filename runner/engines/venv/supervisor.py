@@ -208,12 +208,12 @@ class Supervisor:
         Under Linux orphans are this process's children (subreaper); elsewhere those of the job's group are found here,
         and whoever started this process looks for others.
         """
-        if not self.linux:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.child, signal.SIGKILL)
         deadline = time.monotonic() + GIVE_UP_S
         self.reap()
         while not self.alone and time.monotonic() < deadline:
+            if not self.linux:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.child, signal.SIGKILL)  # all at once: `ps` is slow where there are many
             for pid in descendants(os.getpid(), self.linux) or [self.child]:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
