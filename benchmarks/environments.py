@@ -1,8 +1,8 @@
 """A further environment on the same TensorFlow under `venv`, against `uv pip install` of the same wheels, compiled.
 
 Both sides have all wheels on disk and in uv's cache, and have installed an environment with this TensorFlow before.
-Ours checks the wheels' hashes and compiles nothing twice; of the rival are measured `uv venv` and `uv pip install
---compile-bytecode` of the same pins. They take turns.
+Ours has the base once and compiles nothing twice (the wheels' hashes are checked before, once a process); of the rival
+are measured `uv venv` and `uv pip install --compile-bytecode` of the same pins. They take turns.
 """
 
 from __future__ import annotations

@@ -34,38 +34,41 @@ LIMITS = Limits(memory_bytes=512 * 1024**2, disk_bytes=32 * 1024**2, processes=2
 
 def tiny_wheelhouse(folder: Path) -> Wheelhouse:
     """A wheelhouse with one wheel, `tiny` 1.0, and a file in it that is no Python; another wheel in every folder."""
-    path = folder / "tiny-1.0-py3-none-any.whl"
-    info = "tiny-1.0.dist-info"
+    files = {"tiny.py": "ANSWER = 42\n", "tiny_template.py": "this is {{ no }} Python\n"}
+    return Wheelhouse(wheels=(wheel_of(folder, "tiny", files, Layer.BASE),))
+
+
+def wheel_of(folder: Path, name: str, files: Mapping[str, str], layer: Layer) -> WheelFile:
+    """A new wheel of release 1.0 with these files."""
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    info = f"{name}-1.0.dist-info"
+    written = {
+        **files,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nSummary: of {folder.name}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{file},,\n" for file in (*written, f"{info}/RECORD"))
     with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr("tiny.py", "ANSWER = 42\n")
-        wheel.writestr("tiny_template.py", "this is {{ no }} Python\n")
-        metadata = f"Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\nSummary: of {folder.name}\n"
-        wheel.writestr(f"{info}/METADATA", metadata)
-        wheel.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr(
-            f"{info}/RECORD", f"tiny.py,,\ntiny_template.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n"
-        )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Wheelhouse(wheels=(WheelFile(path=path, sha256=digest, layer=Layer.BASE),))
+        for file, text in {**written, f"{info}/RECORD": record}.items():
+            wheel.writestr(zipfile.ZipInfo(file), text)
+    return WheelFile(path=path, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), layer=layer)
 
 
 def tiny_lock(wheelhouse: Wheelhouse, python: str) -> Lock:
     """The lock that the wheelhouse is of."""
-    package = LockedPackage(
-        name="tiny",
-        version="1.0",
-        layer=Layer.BASE,
-        hashes=tuple(f"sha256:{wheel.sha256}" for wheel in wheelhouse.wheels),
+    packages = tuple(
+        LockedPackage(
+            name=wheel.path.name.split("-")[0], version="1.0", layer=wheel.layer, hashes=(f"sha256:{wheel.sha256}",)
+        )
+        for wheel in wheelhouse.wheels
     )
     return Lock(
-        environment=Environment(pins=(("tiny", "1.0"),)),
+        environment=Environment(pins=tuple((package.name, package.version) for package in packages)),
         python=python,
         platform=this_platform(),
         as_of=datetime(2024, 1, 1, tzinfo=UTC),
         exemptions=(),
-        packages=(package,),
+        packages=packages,
         text="",
     )
 

@@ -13,6 +13,7 @@ from runner.engines.venv import bytecode
 from runner.environments.lock import Layer
 from runner.environments.processes import Processes
 from runner.environments.wheelhouse import WheelFile
+from runner.errors import MachineError
 
 
 @pytest.fixture
@@ -60,3 +61,18 @@ def test_bytecode_stays_as_long_as_an_environment_has_it(tmp_path: Path, kept: P
     made.unlink()
     bytecode.forget_unused(kept)
     assert list(kept.rglob("*.pyc")) == []
+
+
+def test_bytecode_that_cant_be_written_is_the_machines_trouble(tmp_path: Path, kept: Path) -> None:
+    packages = tmp_path / "a" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "__pycache__").write_text("a file where a folder is wanted")
+    with pytest.raises(MachineError, match=r"^Bytecode can't be written to .*site-packages: \w+Error: .*__pycache__"):
+        answers(tmp_path / "a", kept, one={"one.py": "A = 1"})
+    assert not kept.exists()
+
+
+def test_a_file_that_is_no_source_is_passed_over(tmp_path: Path, kept: Path) -> None:
+    sources = {"one.py": "A = 1", "template.py": "{{ A }} =", "zero.py": "\0", "deep.py": "A = " + "-" * 100_000 + "1"}
+    assert answers(tmp_path / "a", kept, one=sources) == {"one": 1}
+    assert answers(tmp_path / "b", kept, one=sources) == {"one": 1}

@@ -1,24 +1,27 @@
 """Bytecode that environments share: that of a wheel is compiled once a CPython, kept in the cache, and linked from there.
 
 An interpreter that loads bytecode gives it the path of the source beside it, so that it serves any environment. It is
-written by `python -S`, which runs no code of a package: nothing of one environment can plant bytecode for another.
+written by `python -S` (`compile_sources.py`), which runs no code of a package: nothing of one environment can plant
+bytecode for another.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-import re
 import shutil
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote_to_bytes
 
 from packaging.utils import canonicalize_name
 
 from runner.cache import begun
+from runner.engines.venv.shared_base import link
+from runner.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from runner.environments.processes import Processes
     from runner.environments.wheelhouse import WheelFile
 
-_MOST_COMPILERS = 8
+_COMPILER = Path(__file__).with_name("compile_sources.py")
 _OLDEST = "python3.6"
 """Its bytecode is valid by the time of its source; that of later ones for good."""
 
@@ -55,7 +58,7 @@ def provide(packages: Path, python: Path, wheels: Sequence[WheelFile], kept: Pat
         _compile(packages, python, spared, processes)
     for one in installed:
         if one.whole:
-            _link_tree(one, packages)
+            _link_kept(one, packages)
         else:
             _keep(one, packages)
 
@@ -78,7 +81,7 @@ def _installed(packages: Path, digests: Mapping[str, str], kept: Path) -> Iterat
             digest = None
         elif packages.parent.name == _OLDEST and digest and each:
             digest = f"{digest[:32]}-{max(int((packages / path).stat().st_mtime) for path in each)}"
-        yield _Installed(sources=each, kept=kept / digest[:56] if digest else None)
+        yield _Installed(sources=each, kept=kept / f"{digest[:56]}-flat" if digest else None)
 
 
 def _sources(record: Path) -> tuple[PurePosixPath, ...]:
@@ -92,36 +95,34 @@ def _name(file: str) -> str:
 
 
 def _compile(packages: Path, python: Path, spared: set[str], processes: Processes) -> None:
-    """Write the bytecode, but for the modules and packages in `spared`; uv's own way fails on CPython 3.6.
-
-    Files that are no code of this CPython (templates, Python 2) stay as they are, which is why its ending says nothing.
-    """
-    mode = () if packages.parent.name == _OLDEST else ("--invalidation-mode", "unchecked-hash")
-    names = "|".join(re.escape(name) for name in sorted(spared))
-    skip = ("-x", rf"^{re.escape(str(packages))}/(?:{names})(?:/|$)") if spared else ()
-    workers = str(min(os.cpu_count() or 1, _MOST_COMPILERS))
-    processes.run(
-        [python, "-s", "-S", "-m", "compileall", "-q", "-j", workers, *mode, *skip, packages],
+    """Write the bytecode, but for the modules and packages in `spared`. Raises MachineError where that can't be done."""
+    done = processes.run(
+        [python, "-s", "-S", _COMPILER, packages, *sorted(spared)],
         cwd=packages.parent,
         env={"PATH": os.defpath, "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
     )
+    if done.returncode:
+        words = done.stderr.strip().rpartition("\n")[2] or f"its compiler ended with exit code {done.returncode}"
+        raise MachineError(f"Bytecode can't be written to {packages}: {words}. Free some of its disk, and start again.")
 
 
-def _link_tree(one: _Installed, packages: Path) -> None:
+def _link_kept(one: _Installed, packages: Path) -> None:
     """Link the bytecode of a wheel to its place; what is there already, compiled with a neighbour's, is as good."""
     if one.kept is None:
         return
-    for folder, _, files in os.walk(one.kept):
-        place = packages / Path(folder).relative_to(one.kept)
-        if files:
-            place.mkdir(parents=True, exist_ok=True)
-        for name in files:
-            with suppress(FileExistsError, FileNotFoundError):  # gone: another runner forgot it meanwhile
-                _link(os.path.join(folder, name), os.path.join(place, name))  # noqa: PTH118 - thousands of files
+    with suppress(FileNotFoundError):  # another runner forgot it meanwhile
+        for name in os.listdir(one.kept):  # noqa: PTH208 - strings, since there are thousands
+            target = f"{packages}/{os.fsdecode(unquote_to_bytes(name))}"
+            os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+            with suppress(FileExistsError):
+                link(f"{one.kept}/{name}", target)
 
 
 def _keep(one: _Installed, packages: Path) -> None:
-    """Keep the bytecode of a wheel for the next environment, if that can be; another runner may do the same."""
+    """Keep the bytecode of a wheel for the next environment, if that can be; another runner may do the same.
+
+    All of it in one folder: a folder for each of the wheel's would take longer than its files.
+    """
     if one.kept is None:
         return
     with suppress(OSError):
@@ -130,31 +131,19 @@ def _keep(one: _Installed, packages: Path) -> None:
         part.mkdir()
         try:
             for compiled in _compiled(one, packages):
-                target = part / compiled.relative_to(packages)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _link(compiled, target)
+                link(packages / compiled, part / quote(os.fsencode(compiled), safe=""))
             part.rename(one.kept)
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
 
-def _compiled(one: _Installed, packages: Path) -> Iterator[Path]:
+def _compiled(one: _Installed, packages: Path) -> Iterator[PurePosixPath]:
     tag = _tag(packages)
     for source in one.sources:
-        file = packages / source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
-        if file.exists():
+        file = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
+        if (packages / file).exists():
             yield file
 
 
 def _tag(packages: Path) -> str:
     return "cpython-" + packages.parent.name.removeprefix("python").replace(".", "")
-
-
-def _link(source: str | Path, target: str | Path) -> None:
-    """Link a file, or copy it where it has as many links as it can have."""
-    try:
-        os.link(source, target)
-    except (FileExistsError, FileNotFoundError):
-        raise
-    except OSError:
-        shutil.copy2(source, target)

@@ -123,7 +123,9 @@ class VenvEngine:
             if made:
                 return _image(folder, made)
             say(f"installing {len(wheelhouse.wheels)} packages for CPython {interpreter.version}")
-            made = venv_folder.install(folder, toolchain=toolchain, lock=lock, wheels=wheelhouse.wheels)
+            made = venv_folder.install(
+                folder, toolchain=toolchain, lock=lock, wheels=wheelhouse.wheels, stopping=self._interrupted
+            )
             return _image(folder, made)
 
     def disk(self, folder: JobFolder, limit_bytes: int) -> AbstractContextManager[object]:  # noqa: ARG002
@@ -160,10 +162,12 @@ class VenvEngine:
 
         folder = Path(image.reference)
         with venv_folder.held(folder, alone=False, stopping=self._interrupted):
-            if not venv_folder.installed(folder):
+            made = venv_folder.installed(folder)
+            if made is None:
                 raise MachineError(f"The environment {folder} was removed meanwhile. Run again: it is made anew.")
             venv_folder.touch(folder)
-            return venv_job.run(job, folder, self._interrupted)
+            shared = venv_folder.base_of(folder, made) if made.base else None
+            return venv_job.run(job, folder, self._interrupted, shared=shared)
 
     def images(self) -> tuple[StoredImage, ...]:
         """Every environment that is made, last used last."""
@@ -172,7 +176,7 @@ class VenvEngine:
             StoredImage(
                 reference=str(folder),
                 lock_name=made.lock_name,
-                size_bytes=made.size_bytes,
+                size_bytes=venv_folder.size_of(folder, made),
                 last_used=datetime.fromtimestamp(venv_folder.last_used(folder), UTC),
             )
             for folder, made in found

@@ -3,21 +3,26 @@
 A folder is filled under a temporary name and renamed when it is whole; a lock file beside it is held alone by who makes
 or removes it, and together by the jobs that run in it. Its last use is the time of its marker file. After every start of
 the machine it is looked at once: a power loss takes what was not yet on the disk, and leaves names.
+
+Where a lock has both layers, only its overlay is installed there; the base is a folder of its own, shared by all that
+stand on it, held alone by who makes an environment from it, and removed with the last of them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cache import disk_trouble, locked
-from runner.engines.venv import bytecode
+from runner.engines.venv import bytecode, shared_base
+from runner.environments.lock import Layer
 from runner.errors import BuildFailedError, MachineError
 from runner.runner_mark import this_boot
 
@@ -45,6 +50,9 @@ class Installed:
     base_identity: str
     python_full: str
     size_bytes: int
+    """Without the folders of its base that are linked into it."""
+    base: str = ""
+    """The name of the folder of its base; empty where it has none to share."""
 
 
 def place(root: Path, lock: Lock, base_identity: str) -> Path:
@@ -60,10 +68,27 @@ def python_of(folder: Path) -> Path:
 def installed(folder: Path) -> Installed | None:
     """Read what is installed in a folder; None where nothing is, or not all of it."""
     try:
-        made = Installed(**json.loads((folder / MARKER).read_bytes()))
-        return made if _is_seen(folder) or _survived(folder, made) else None
+        made = _marked(folder)
+        whole = _is_seen(folder) or _survived(folder, made)
     except (OSError, ValueError, TypeError):
         return None
+    if made.base and installed(base_of(folder, made)) is None:
+        return None
+    return made if whole else None
+
+
+def base_of(folder: Path, made: Installed) -> Path:
+    """The folder of the base of an environment that has one."""
+    return _bases(folder.parent) / made.base
+
+
+def size_of(folder: Path, made: Installed) -> int:
+    """The bytes of an environment with all of its base, which others may share."""
+    return made.size_bytes + (shared_base.linked_bytes(base_of(folder, made)) if made.base else 0)
+
+
+def _marked(folder: Path) -> Installed:
+    return Installed(**json.loads((folder / MARKER).read_bytes()))
 
 
 def _survived(folder: Path, made: Installed) -> bool:
@@ -106,26 +131,56 @@ def held(folder: Path, *, alone: bool, stopping: threading.Event | None = None) 
         yield mine
 
 
-def install(folder: Path, *, toolchain: HostToolchain, lock: Lock, wheels: Sequence[WheelFile]) -> Installed:
+def install(
+    folder: Path,
+    *,
+    toolchain: HostToolchain,
+    lock: Lock,
+    wheels: Sequence[WheelFile],
+    stopping: threading.Event | None = None,
+) -> Installed:
     """Install wheels into `folder`, which is there only when all of it is; the caller holds it alone.
 
-    Raises BuildFailedError with the installer's last lines, MachineError where the disk is full.
+    Raises BuildFailedError with the installer's last lines, MachineError where the disk is full, StoppedError where it
+    is stopped while another runner works on the base.
     """
+    below = [wheel for wheel in wheels if wheel.layer is Layer.BASE]
+    if len(below) == len(wheels):
+        below = []
+    made = Installed(
+        lock_name=lock.environment.name,
+        lock_digest=lock.digest,
+        base_identity=toolchain.identity,
+        python_full=toolchain.python_full,
+        size_bytes=0,
+        base=_base_name(below, toolchain.identity) if below else "",
+    )
+    with contextlib.ExitStack() as holding, _made(folder, made, wheels) as unfinished:
+        kept = _kept(folder.parent)
+        _make(unfinished, toolchain, [wheel for wheel in wheels if wheel not in below], kept)
+        if below:
+            base = base_of(folder, made)
+            holding.enter_context(held(base, alone=True, stopping=stopping))
+            if not installed(base):
+                with _made(base, replace(made, base=""), below) as unfinished_base:
+                    _make(unfinished_base, toolchain, below, kept)
+                    shared_base.prepare(unfinished_base)
+            shared_base.graft(base, unfinished)
+    return _marked(folder)
+
+
+@contextlib.contextmanager
+def _made(folder: Path, made: Installed, wheels: Sequence[WheelFile]) -> Iterator[Path]:
+    """An empty place to fill, which becomes `folder` when all went well: marked, its size noted, and write-protected."""
     unfinished = _unfinished(folder)
     _remove_tree(unfinished)
     if folder.exists():  # a power loss took a part of it
         folder.rename(unfinished)
         _remove_tree(unfinished)
     try:
-        _make(unfinished, toolchain, wheels)
-        made = Installed(
-            lock_name=lock.environment.name,
-            lock_digest=lock.digest,
-            base_identity=toolchain.identity,
-            python_full=toolchain.python_full,
-            size_bytes=_size_of(unfinished),
-        )
-        (unfinished / MARKER).write_text(json.dumps(asdict(made), indent=1))
+        yield unfinished
+        marker = json.dumps(asdict(replace(made, size_bytes=_size_of(unfinished))), indent=1)
+        (unfinished / MARKER).write_text(marker)
         _forbid_writing(unfinished)
         unfinished.rename(folder)
         _lock_file(folder).write_text(this_boot(), "ascii")
@@ -133,7 +188,6 @@ def install(folder: Path, *, toolchain: HostToolchain, lock: Lock, wheels: Seque
         raise disk_trouble(folder, error, sum(wheel.path.stat().st_size for wheel in wheels)) from error
     finally:
         _remove_tree(unfinished)
-    return made
 
 
 def remove(folder: Path) -> bool:
@@ -142,6 +196,7 @@ def remove(folder: Path) -> bool:
         if mine and folder.exists():
             folder.rename(_unfinished(folder))
             _remove_tree(_unfinished(folder))
+            _forget_bases(folder.parent)
             bytecode.forget_unused(_kept(folder.parent))
         return mine
 
@@ -149,12 +204,39 @@ def remove(folder: Path) -> bool:
 def remove_unfinished(root: Path) -> int:
     """Remove what killed runners left half made, never what a living one works on; how many there were."""
     removed = 0
-    for unfinished in root.glob(f"*{_UNFINISHED}"):
+    for unfinished in (*root.glob(f"*{_UNFINISHED}"), *_bases(root).glob(f"*{_UNFINISHED}")):
         with held(unfinished.with_suffix(""), alone=True) as mine:
             if mine:
                 _remove_tree(unfinished)
                 removed += 1
+    _forget_bases(root)
     return removed
+
+
+def _forget_bases(root: Path) -> None:
+    """Remove the bases that no environment stands on: who is about to make one from it holds it."""
+    for base in _bases(root).glob("*-*/"):
+        with held(base, alone=True) as mine:
+            if mine and not any(name == base.name for name in _names_of_bases(root)):
+                base.rename(_unfinished(base))
+                _remove_tree(_unfinished(base))
+
+
+def _names_of_bases(root: Path) -> Iterator[str]:
+    for folder in root.glob("*-*/"):
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            yield _marked(folder).base
+
+
+def _bases(root: Path) -> Path:
+    """The folder of the bases that environments share."""
+    return root / ".bases"
+
+
+def _base_name(wheels: Sequence[WheelFile], base_identity: str) -> str:
+    """The name of the folder of a base: of exactly these wheels, for this interpreter."""
+    content = "\n".join(sorted(wheel.sha256 for wheel in wheels))
+    return f"{hashlib.sha256(content.encode()).hexdigest()[:16]}-{base_identity[-8:]}"
 
 
 def _kept(root: Path) -> Path:
@@ -166,7 +248,7 @@ def _unfinished(folder: Path) -> Path:
     return folder.with_name(folder.name + _UNFINISHED)
 
 
-def _make(folder: Path, toolchain: HostToolchain, wheels: Sequence[WheelFile]) -> None:
+def _make(folder: Path, toolchain: HostToolchain, wheels: Sequence[WheelFile], kept: Path) -> None:
     """Install wheels by their hashes and compile them.
 
     Relocatable, since the folder is renamed when it is whole. What uv adds for virtualenv's sake (a hook in every
@@ -189,8 +271,7 @@ def _make(folder: Path, toolchain: HostToolchain, wheels: Sequence[WheelFile]) -
             f"--python={python_of(folder)}",
         )
         uv("pip", "install", *options, *sources, f"--requirements={requirements}")
-    kept = _kept(folder.parent) / toolchain.identity
-    bytecode.provide(packages, python_of(folder), wheels, kept, toolchain.processes)
+    bytecode.provide(packages, python_of(folder), wheels, kept / toolchain.identity, toolchain.processes)
 
 
 def _requirement(wheel: WheelFile) -> str:

@@ -27,6 +27,7 @@ import psutil
 from runner.engines import orphans
 from runner.engines.job_limits import LogFile, disk_bytes, watch
 from runner.engines.processor import processor_model
+from runner.own_folder import user_number
 from runner.runner_mark import this_runner
 from runner.engines.protocol import Cut, Ending, JobLostError
 from runner.engines.venv.supervisor import descendants
@@ -73,15 +74,21 @@ def lay_out(job: Job, world: TrialWorld) -> None:
         data.place.symlink_to(data.source)
 
 
-def run(job: Job, environment: Path, interrupted: Event) -> Ending:
+def run(job: Job, environment: Path, interrupted: Event, *, shared: Path | None) -> Ending:
     """Run a job in an environment until it ends, passes a limit or is interrupted.
+
+    `shared` is the base that it has with others: where the user is root, whom no permissions keep from writing there,
+    the supervisor does.
 
     Raises JobLostError where its supervisor was lost, MachineError where its log could not be written.
     """
     world = world_of(job, host_layout(job.folder, environment))
     lay_out(job, world)
     with LogFile(job.folder.log, job.limits.log_bytes) as log:
-        running = VenvJob(job, world, this_runner(), log)
+        sources = [data.source for data in world.data]
+        if shared and user_number() == 0:
+            sources.append(shared)
+        running = VenvJob(job, world, this_runner(), log, read_only=sources)
         try:
             seen = watch(job, running, interrupted)
         except BaseException:  # nothing that goes wrong here may leave the job behind
@@ -123,7 +130,7 @@ def shell_command(environment: Path, job: Job) -> tuple[tuple[str, ...], dict[st
 class VenvJob:
     """A started job. `ended`, `memory_bytes` and `written_bytes` are what the watch looks at."""
 
-    def __init__(self, job: Job, world: TrialWorld, owner: str, log: LogFile) -> None:
+    def __init__(self, job: Job, world: TrialWorld, owner: str, log: LogFile, read_only: Iterable[Path]) -> None:
         self._job = job
         self._log = log
         self._owner = owner
@@ -148,7 +155,7 @@ class VenvJob:
             "folder": world.start,
             "root": str(job.folder.root),
             "short_tmp": str(Path(tempfile.gettempdir(), f"cm-{job.folder.root.name[:16]}")),
-            "read_only": [str(data.source) for data in world.data],
+            "read_only": [str(path) for path in read_only],
             "cpus": list(job.cpus),
             "file_bytes": world.file_bytes,
             "processes": job.limits.processes,
