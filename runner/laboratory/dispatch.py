@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.environments.lock import Lock
 from runner.errors import BuildFailedError, RunnerError, StoppedError
-from runner.laboratory.executor import TrialOrder
+from runner.laboratory.executor import HeldTrial, TrialOrder
 from runner.laboratory.records import FOR_NOW
 from runner.laboratory.request import Answer
 from runner.plurals import counted
@@ -27,7 +27,7 @@ from runner.trials.record import Record
 from runner.trials.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from runner.engines.protocol import Engine, Image
@@ -141,15 +141,6 @@ class _Group:
         self.is_installing = True
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
-class _Held:
-    """A trial that waits for its turn; `place` tells apart those with the same."""
-
-    turn: Turn
-    place: int
-    start: Callable[[], None] = field(compare=False)
-
-
 @dataclass(kw_only=True, eq=False)
 class Dispatch:
     """The state of one call; nothing starts before `run`, at whose end executor and makers are shut down."""
@@ -171,7 +162,7 @@ class Dispatch:
     _unmade: set[CellId] = field(init=False, default_factory=set)
     _unseen: set[CellId] = field(init=False, default_factory=set)
     """The cells that have no answer yet."""
-    _held: list[_Held] = field(init=False, default_factory=list)
+    _held: list[HeldTrial] = field(init=False, default_factory=list)
     """The trials that wait, as a heap; before they have begun they are not in the executor's hands."""
     _places: Iterator[int] = field(init=False, default_factory=count)
     _handed_over: int = field(init=False, default=0)
@@ -181,8 +172,8 @@ class Dispatch:
     """The place of each cell in the turns of those that run side by side: of the one that began first the first."""
     _paired: Counter[CellId] = field(init=False, default_factory=Counter)
     """The number of trials of each cell that run in turn with those of others."""
-    _expected: Mapping[CellId, float] = field(init=False, default_factory=dict)
-    """The seconds that trials of a cell took before; a cell that has none may take any."""
+    _expected: dict[CellId, float] = field(init=False, default_factory=dict)
+    """The seconds that trials of a cell took before, else its first one now; a cell that has none may take any."""
 
     def run(self, requests: Sequence[Request], *, prune_images: bool) -> frozenset[CellId]:
         """Work through all requests; the cells of further ones whose environment could not be made again."""
@@ -329,28 +320,35 @@ class Dispatch:
     def _start(self, group: _Group, request: Request, trial: Trial) -> None:
         """Run a trial in its turn: the first of every cell before the second of any.
 
-        Of those with the same number the longest, by what trials took before; then environments alternate.
+        Of those with the same number the longest, by what trials took; then environments alternate.
         """
         group.under_way += 1
-        before = request.before + group.asked[request.cell.id] - 1
-        turn: Turn = before, -self._expected.get(request.cell.id, math.inf), group.places[request.cell.id]
+        cell = request.cell.id
+        before = request.before + group.asked[cell] - 1
+        turn: Callable[[], Turn] = partial(self._turn, cell, before, group.places[cell])
         if request.pair:
-            before = self._paired[request.cell.id]
-            self._paired[request.cell.id] += 1
-            turn = before, self._order.setdefault(request.cell.id, len(self._order))
+            before = self._paired[cell]
+            self._paired[cell] += 1
+            turn = partial(tuple, (before, self._order.setdefault(cell, len(self._order))))
             trial = replace(trial, pair=f"{request.pair}-{before}")
         start = partial(self._execute_in, turn, group, request, trial)
         if request.pair or (before and self._unseen):
-            heapq.heappush(self._held, _Held(turn=turn, place=next(self._places), start=start))
+            heapq.heappush(self._held, HeldTrial(turn=turn(), place=next(self._places), now=turn, start=start))
         else:
             start()
 
+    def _turn(self, cell: CellId, before: int, place: int) -> Turn:
+        return before, -self._expected.get(cell, math.inf), place
+
     def _start_held(self) -> None:
         """Start what waited and need not wait any longer."""
-        while self._held and self._may_begin(self._held[0]):
-            heapq.heappop(self._held).start()
+        while self._held and self._may_begin(held := self._held[0]):
+            if (turn := held.now()) > held.turn:
+                heapq.heapreplace(self._held, replace(held, turn=turn))
+            else:
+                heapq.heappop(self._held).start()
 
-    def _may_begin(self, held: _Held) -> bool:
+    def _may_begin(self, held: HeldTrial) -> bool:
         if self._paired:  # one at a time, and handed over only when all that came before is heard of
             return not self._handed_over and not (held.turn[0] and self._unseen)
         if not self._unseen:
@@ -359,10 +357,10 @@ class Dispatch:
         is_near = any(group.is_installing for group in self._groups)
         return held.turn[0] < LOOKS_BEFORE_ALL_ARE_SEEN and is_free and not is_near
 
-    def _execute_in(self, turn: Turn, group: _Group, request: Request, trial: Trial) -> None:
+    def _execute_in(self, turn: Callable[[], Turn], group: _Group, request: Request, trial: Trial) -> None:
         assert group.image is not None  # noqa: S101 - trials begin after the environment was made
         order = TrialOrder(trial=trial, image=group.image)
-        future = self.executor.execute(order, partial(self._began, trial), turn)
+        future = self.executor.execute(order, partial(self._began, trial), turn())
         self._handed_over += 1
         # kept where it ended: a finished trial is never lost
         self._begin(future, partial(self._finished, group, request, trial), self.equipment.store.put)
@@ -384,6 +382,7 @@ class Dispatch:
 
     def _finished(self, group: _Group, request: Request, trial: Trial, record: Record) -> None:
         self._handed_over -= 1
+        self._expected.setdefault(request.cell.id, record.duration_s)
         if record.artifacts_left_out:
             self.equipment.observer.note(
                 f"{trial.setting.cell.id} seed {trial.seed}: {counted(record.artifacts_left_out, 'artifact')} not kept:"

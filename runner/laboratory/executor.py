@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import queue
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
@@ -37,6 +37,17 @@ class TrialOrder:
 
     trial: Trial
     image: Image
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class HeldTrial:
+    """A trial that waits before an executor has it; `place` tells apart those with the same turn."""
+
+    turn: Turn
+    place: int
+    now: Callable[[], Turn] = field(compare=False)
+    """The turn by what is known by now, which is never an earlier one."""
+    start: Callable[[], None] = field(compare=False)
 
 
 class Executor(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from runner.engines.protocol import JobFolder
+    from runner.engines.protocol import Ending, Image, Job, JobFolder
     from runner.trials.trial import Trial
 
 
@@ -67,6 +68,27 @@ def test_what_ended_is_told_before_what_began_after_it_in_its_place(matrix: Matr
     with opened(matrix, FakeEngine(), listener) as laboratory:
         laboratory.run(Setup.of(matrix), [Request(cell=expand(matrix)[0], seeds=tuple(range(6)))], more)
     assert listener.heard == [(word, seed) for seed in range(6) for word in ("started", "finished")]
+
+
+class Lasting(FakeEngine):
+    """Its trials say that they took as long as their cell's name says."""
+
+    def run(self, image: Image, job: Job) -> Ending:
+        return replace(super().run(image, job), duration_s=float(job.env["LASTS"]))
+
+
+def test_after_the_first_of_every_cell_the_longest_trials_begin_first(tmp_path: Path) -> None:
+    lasting = [3, 9, 5, 7]
+    values = ", ".join(f"LASTS={one}" for one in lasting)
+    text = f"axes: {{six: [1.16.0], env: [{values}]}}\nexperiment: {{script: a.py}}\ncriterion: loss < 1e-4\n"
+    matrix = Matrix.load(write_matrix(tmp_path / "here", text))
+    engine = Lasting()
+    with opened(matrix, engine) as laboratory:
+        requests = [Request(cell=cell, seeds=(0, 1, 2)) for cell in expand(matrix)]
+        laboratory.run(Setup.of(matrix), requests, lambda _: ())
+    begun = [(int(cell.partition("LASTS=")[2]), seed) for cell, seed in engine.ran]
+    assert begun[:4] == [(one, 0) for one in lasting]
+    assert begun[4:] == [(one, seed) for seed in (1, 2) for one in sorted(lasting, reverse=True)]
 
 
 def test_what_is_stored_is_handed_over_and_not_repeated(matrix: Matrix) -> None:
