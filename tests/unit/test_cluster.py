@@ -153,6 +153,9 @@ class FakeClient:
         self.answers = {"python_version": platform.python_version(), "version": MINE[0], "probe_version": MINE[1]}
         self.answers |= answers  # type: ignore[arg-type]
 
+    def scheduler_info(self, n_workers: int) -> dict[str, object]:
+        return {"workers": {"tcp://w": {}}}
+
     def run(self, function: Any, *values: object, workers: list[str], on_error: str) -> dict[str, object]:
         assert pickle.dumps(function).count(function.__name__.encode())  # by its name, not as its code
         answer = self.answers[function.__name__]
@@ -182,6 +185,11 @@ def test_a_worker_with_another_version_is_refused_with_both_numbers(answers: dic
         refuse_others(FakeClient(**answers), {"tcp://w": "w"}, threading.Event())  # type: ignore[arg-type]
     assert told in str(caught.value)
     refuse_others(FakeClient(), {"tcp://w": "w"}, threading.Event())  # type: ignore[arg-type]
+
+
+def test_a_worker_that_went_before_it_said_its_version_is_not_refused() -> None:
+    client: Any = FakeClient(version=OSError("closed"), probe_version=None)
+    refuse_others(client, {"tcp://gone": "gone"}, threading.Event())
 
 
 def test_a_worker_of_another_cpython_is_refused_and_one_of_another_patch_is_not() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,11 +16,12 @@ from distributed.client import ClosedClientError
 from waiting import PATIENCE_S
 
 from runner.engines.protocol import EngineKind, Image
-from runner.errors import MachineError, RunnerError, StoppedError, UsageError
+from runner.errors import EngineLostError, MachineError, RunnerError, StoppedError, UsageError
 from runner.laboratory.bench import ImageOrder
 from runner.laboratory.cluster import cluster as cluster_module
 from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.cluster import Cluster
+from runner.laboratory.cluster.cluster_engine import ClusterEngine
 from runner.laboratory.cluster.crew import Crew
 from runner.laboratory.cluster.errand import Facts, Made, Refusal, Terms
 from runner.laboratory.cluster.line import ask
@@ -168,7 +170,8 @@ def opened(client: AnsweringClient, folder: Path, *machines: str) -> tuple[Clust
     crew = crew_of(client)
     for machine in machines:
         join(crew, machine)
-    steward: Any = type("NoSteward", (), {"look": lambda _: None, "stop": lambda _: crew.stop()})()
+    supply = SimpleNamespace(sent=lambda _: 0, send=lambda *_: False)
+    steward: Any = SimpleNamespace(look=lambda: None, stop=crew.stop, supply=supply)
     cluster._opened = (client, crew, steward)  # type: ignore[assignment]
     return cluster, crew
 
@@ -300,8 +303,8 @@ def test_what_one_worker_lacks_or_has_wrong_ends_no_environment_that_another_one
     image = image_at()
     sent: list[str] = []
 
-    def send(address: str, _: object) -> bool:
-        sent.append(address)
+    def send(station: Station, *_: object) -> bool:
+        sent.append(station.address)
         return True
 
     def answers(_: str, address: str) -> object:
@@ -309,7 +312,7 @@ def test_what_one_worker_lacks_or_has_wrong_ends_no_environment_that_another_one
             return Refusal.of(wrong)
         return Made(image=image, took_s=1.0) if address in sent else Refusal.of(MachineError("no index"))
 
-    monkeypatch.setattr(cluster, "_send", send)
+    monkeypatch.setattr(cluster._steward.supply, "send", send)
     client.answers = answers
     assert cluster.image(image_order()) is image
     assert sent[-1] == "tcp://without-index"
@@ -357,3 +360,88 @@ def test_a_worker_whose_own_configuration_is_wrong_is_told_of_and_others_go_on()
     assert (list(crew.stations), told) == (["tcp://b"], ["a gets no work: On worker a: no"])
     with pytest.raises(UsageError, match="On worker a: no"):
         crew_of(client).take(workers("a"), strictly=True)
+
+
+def test_a_task_was_lost_with_its_worker_also_where_another_one_has_come_to_the_same_address() -> None:
+    client = AnsweringClient()
+    crew = crew_of(client)
+    crew.take(workers("one"), strictly=True)
+    asked = Answered()
+    asked.afterwards = lambda: None
+    answered, client.submit = client.submit, lambda *_, **__: asked  # type: ignore[method-assign, assignment]
+    future = crew.submit("tcp://one", worker_bench.run_trial)
+    client.submit = answered  # type: ignore[method-assign]
+    crew.leave("tcp://one", counts=True)
+    crew.take(workers("one"), strictly=False)
+    assert list(crew.stations) == ["tcp://one"]
+    with pytest.raises(EngineLostError, match="Worker one was lost"):
+        crew.answer("tcp://one", future)
+
+
+def test_where_the_worker_that_is_asked_for_a_base_goes_another_one_of_its_machine_is_asked(tmp_path: Path) -> None:
+    client = AnsweringClient()
+    cluster, crew = opened(client, tmp_path)
+    for name in ("one", "two"):
+        crew.names[f"tcp://{name}"] = name
+        crew.facts[f"tcp://{name}"] = facts("shared")
+        crew.stations[f"tcp://{name}"] = Station(address=f"tcp://{name}", name=name, machine="shared", processors=1)
+    asked: list[str] = []
+
+    def answers(_: str, address: str) -> str | Refusal:
+        asked.append(address)
+        return "build" if len(asked) > 1 else Refusal.of(StoppedError())  # as it is closed
+
+    client.answers = answers
+    assert cluster.base_identity("3.11") == "build"
+    assert sorted(asked) == ["tcp://one", "tcp://two"]
+
+
+def test_the_last_worker_that_is_closed_while_it_makes_an_environment_is_waited_for_not_taken_as_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = AnsweringClient()
+    cluster, crew = opened(client, tmp_path)
+    join(crew, "closed", **{"3.11": "build"})
+
+    def wait(_: float) -> bool:
+        crew.leave("tcp://closed", counts=False)
+        join(crew, "next", **{"3.11": "build"})
+        return False
+
+    monkeypatch.setattr(cluster._stopping, "wait", wait)
+    image = image_at()
+    client.answers = lambda _, address: (
+        Made(image=image, took_s=1.0) if address == "tcp://next" else Refusal.of(StoppedError())
+    )
+    assert cluster.image(image_order()) is image
+
+
+def test_an_environment_is_made_on_the_next_worker_where_one_dies_before_home_hears_that_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = AnsweringClient()
+    cluster, crew = opened(client, tmp_path)
+    join(crew, "dies", **{"3.11": "build"})
+    client.run = lambda *_, **__: {}  # type: ignore[assignment, method-assign]
+    image = image_at()
+    client.answers = lambda _, address: (
+        Made(image=image, took_s=1.0) if address == "tcp://next" else Refusal.of(MachineError("no index"))
+    )
+
+    def wait(_: float) -> bool:
+        crew.leave("tcp://dies", counts=True)
+        join(crew, "next", **{"3.11": "build"})
+        return False
+
+    monkeypatch.setattr(crew.stopping, "wait", wait)
+    assert cluster.image(image_order()) is image
+
+
+def test_what_all_workers_share_is_known_while_none_is_there(tmp_path: Path) -> None:
+    client = AnsweringClient()
+    cluster, crew = opened(client, tmp_path)
+    client.names = ["one"]
+    crew.take(workers("one"), strictly=True)
+    engine = ClusterEngine(cluster)
+    crew.leave("tcp://one", counts=True)
+    assert (engine.platform, engine.emulated, engine.gpus()) == ("linux/amd64", "", ())

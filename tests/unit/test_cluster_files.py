@@ -216,3 +216,11 @@ def test_what_a_killed_worker_left_goes_with_the_next_one_and_what_lives_stays(t
     sweep_folders(mine)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["worker-mine", "worker-other"]
     assert (other / "convergence-matrix-run").exists()
+
+
+def test_a_worker_that_does_not_say_which_files_it_lacks_is_told_as_that(tmp_path: Path) -> None:
+    client: Any = type("Cut", (), {"run": lambda *_, **__: {}})()
+    cargo = Cargo(client, "tcp://w", "w", stopping=threading.Event())
+    lock: Any = type("Lock", (), {"packages": ()})()
+    with pytest.raises(MachineError, match="Worker w did not say which files it lacks"):
+        cargo.send_files(lock, None, lambda _: None)  # type: ignore[arg-type]

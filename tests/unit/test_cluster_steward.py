@@ -17,8 +17,9 @@ from waiting import PATIENCE_S, until
 from runner.errors import BuildFailedError, MachineError, RunnerError, UsageError
 from runner.laboratory.bench import nothing
 from runner.laboratory.cluster import steward as steward_module
+from runner.laboratory.cluster.cargo import Supply
 from runner.laboratory.cluster.crew import Crew
-from runner.laboratory.cluster.errand import Refusal, Terms
+from runner.laboratory.cluster.errand import Finished, Refusal, Terms
 from runner.laboratory.cluster.ordered_trial import Ordered, TrialLot
 from runner.laboratory.cluster.placement import Needs, Station, Waits
 from runner.laboratory.cluster.steward import ALONE_S, Steward
@@ -47,10 +48,18 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.tasks: list[tuple[str, TaskFuture]] = []
+        self.lacking: list[list[str]] = []
 
     def submit(self, *_: object, workers: list[str], **__: object) -> TaskFuture:
         self.tasks.append((workers[0], TaskFuture()))
         return self.tasks[-1][1]
+
+    def run(self, function: Any, *_: object, workers: list[str], **__: object) -> dict[str, object]:
+        """Every worker answers, and lacks the files that are said next."""
+        return {workers[0]: self.lacking.pop(0) if function.__name__ == "lacking" else 1}
+
+    def scheduler_info(self, **_: object) -> dict[str, Any]:
+        return {"workers": {}}
 
     def subscribe_topic(self, *_: object) -> None:
         pass
@@ -78,7 +87,7 @@ class Place:
             TERMS,
             crew=self.crew,
             waits=Waits(),
-            send=lambda *_: False,
+            supply=Supply(self.client, self.crew, lambda: None, Silence()),  # type: ignore[arg-type, return-value]
             workplace=Workplace.beside(folder),
             observer=Silence(),
         )
@@ -91,7 +100,10 @@ class Place:
 
     def ordered(self, key: str, **needs: Any) -> Ordered:
         """A trial that waits."""
-        cell, lock = SimpleNamespace(id=SimpleNamespace(brief="cell")), SimpleNamespace(digest="a")
+        cell, lock = (
+            SimpleNamespace(id=SimpleNamespace(brief="cell")),
+            SimpleNamespace(digest="a", packages=(), environment=SimpleNamespace(name="a")),
+        )
         trial = SimpleNamespace(key=key, seed=0, setting=SimpleNamespace(cell=cell, lock=lock, script=None))
         order: Any = SimpleNamespace(trial=trial)
         one = Ordered(order=order, turn=(0,), needs=Needs(**needs), begun=lambda _: None, lot=TrialLot(jobs=None))
@@ -180,7 +192,7 @@ def test_data_that_is_sent_keeps_no_result_from_coming_home(place: Place, monkey
     cargo = SimpleNamespace(send_data=lambda _: arrived.wait(PATIENCE_S))
     monkeypatch.setattr(steward_module, "Cargo", lambda *_, **__: cargo)
     record: Any = SimpleNamespace(duration_s=1.0, model_copy=lambda **_: record)
-    monkeypatch.setattr(steward_module, "bring_home", lambda *_, **__: record)
+    monkeypatch.setattr(place.steward, "_bring_home", lambda *_, **__: record)
     place.add(station("x"), station("y"))
     place.ordered("one"), place.ordered("other")
     (_, first), (_, second) = place.client.tasks
@@ -198,7 +210,7 @@ def test_a_home_that_is_slow_keeps_no_worker_from_its_next_trial_until_much_wait
 ) -> None:
     arrived = threading.Event()
     record: Any = SimpleNamespace(duration_s=1.0, model_copy=lambda **_: record)
-    monkeypatch.setattr(steward_module, "bring_home", lambda *_, **__: arrived.wait(PATIENCE_S) and record)
+    monkeypatch.setattr(place.steward, "_bring_home", lambda *_, **__: arrived.wait(PATIENCE_S) and record)
     monkeypatch.setattr(steward_module, "_MOST_COMING", 1)
     place.add(station("x"))
     for name in ("one", "two", "three"):
@@ -215,3 +227,81 @@ def test_a_home_that_is_slow_keeps_no_worker_from_its_next_trial_until_much_wait
         arrived.set()
     until(lambda: len(place.client.tasks) == 3, "the third one's begin")
     until(lambda: [one.future.done() for one in place.all] == [True, True, False], "two records")
+
+
+NO_INDEX = Refusal.of(MachineError("The package index does not answer"))
+
+
+def test_trials_that_fail_together_for_want_of_the_same_files_are_both_tried_again(place: Place) -> None:
+    place.add(Station(address="tcp://x", name="x", machine="x", processors=2))
+    place.client.lacking = [["six"], []]  # the second one failed before the first one's files were there
+    place.ordered("one"), place.ordered("other")
+    (_, first), (_, second) = place.client.tasks
+    first.set_result(NO_INDEX)
+    until(lambda: len(place.client.tasks) == 3, "the first one's second try")
+    second.set_result(NO_INDEX)
+    until(lambda: len(place.client.tasks) == 4, "the second one's second try")
+    assert not any(one.future.done() for one in place.all)
+
+
+def test_what_fails_again_with_all_its_files_there_ends_with_what_the_worker_said(place: Place) -> None:
+    place.add(station("x"))
+    place.client.lacking = [["six"], []]
+    one = place.ordered("one")
+    place.client.tasks[0][1].set_result(NO_INDEX)
+    until(lambda: len(place.client.tasks) == 2, "the second try")
+    place.client.tasks[1][1].set_result(NO_INDEX)
+    with pytest.raises(MachineError, match="On worker x: The package index does not answer"):
+        one.future.result(PATIENCE_S)
+
+
+def test_a_trial_is_sent_its_files_on_each_worker_that_it_comes_to(place: Place) -> None:
+    place.add(station("x"), station("y"))
+    place.client.lacking = [["six"], ["six"]]
+    one = place.ordered("one")
+    place.client.tasks[0][1].set_result(NO_INDEX)
+    until(lambda: len(place.client.tasks) == 2, "the second try")
+    first = place.client.tasks[1][0]
+    place.lose(first)
+    until(lambda: len(place.client.tasks) == 3, "the try on the other one")
+    place.client.tasks[2][1].set_result(NO_INDEX)
+    until(lambda: len(place.client.tasks) == 4, "the second try there")
+    assert [address == first for address, _ in place.client.tasks] == [True, True, False, False]
+    assert not one.future.done()
+
+
+def test_a_worker_that_goes_before_all_is_fetched_is_lost_and_its_trial_waits_for_another_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetched(*_: object, **__: object) -> None:
+        raise MachineError("The artifact did not come home")
+
+    def wait(_: float) -> bool:  # home meets the silence of a worker before it hears that it is gone
+        place.done(partial(place.steward._left, "tcp://x", counts=True))
+        return False
+
+    monkeypatch.setattr(place.steward, "_bring_home", fetched)
+    monkeypatch.setattr(place.client, "run", lambda *_, **__: {})
+    monkeypatch.setattr(place.crew.stopping, "wait", wait)
+    place.add(station("x"))
+    one = place.ordered("one")
+    place.client.tasks[0][1].set_result(Finished(record=None, log=b""))  # type: ignore[arg-type]
+    until(lambda: one.lost, "the loss")
+    place.add(station("y"))
+    place.done()
+    assert [address for address, _ in place.client.tasks] == ["tcp://x", "tcp://y"]
+    assert (one.lost, one.counted, one.future.done()) == (["x"], 1, False)
+
+
+def test_whatever_is_met_on_a_trials_way_ends_it_and_leaves_nobody_waiting(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cargo(*_: object, **__: object) -> None:
+        raise OSError("unreadable")
+
+    monkeypatch.setattr(steward_module, "Cargo", cargo)
+    place.add(station("x"))
+    one = place.ordered("one")
+    place.client.tasks[0][1].set_result(Refusal.of(DataMissingError("not here")))
+    with pytest.raises(MachineError, match="On worker x: OSError"):
+        one.future.result(PATIENCE_S)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import Counter, defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runner.environments.file_store import obtain, stored
 from runner.environments.wheelhouse import best_file
-from runner.errors import MachineError, StoppedError
+from runner.errors import MachineError, RunnerError, StoppedError
 from runner.laboratory.cluster import worker_files
 from runner.laboratory.cluster.line import ANSWER_S, ask
 from runner.trials.trial import files_below
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
     from runner.environments.index.catalog import Catalog
     from runner.environments.lock import Lock, LockedPackage
+    from runner.laboratory.cluster.crew import Crew
+    from runner.laboratory.cluster.placement import Station
+    from runner.laboratory.request import Watcher
     from runner.trials.trial import Setting
 
 PIECE_BYTES = 4 * 1024**2
@@ -70,7 +75,10 @@ class Cargo:
 
         Raises MachineError where they can't be had here either.
         """
-        lacking = set(self._asked(worker_files.lacking, worker_files.files_of(lock)))
+        said = self._asked(worker_files.lacking, worker_files.files_of(lock))
+        if not isinstance(said, list):
+            raise MachineError(f"Worker {self._name} did not say which files it lacks.")
+        lacking = set(said)
         for package in lock.packages:
             if package.name in lacking:
                 file = _file(package, lock, catalog, say)
@@ -102,6 +110,39 @@ class Cargo:
         if isinstance(answer, BaseException):
             raise MachineError(f"Worker {self._name} does not take files: {answer!r}.")
         return answer
+
+
+class Supply:
+    """Sends the workers of a run the files of locks that they can't fetch: to each machine for one lock at a time."""
+
+    def __init__(self, client: Client, crew: Crew, catalog: Callable[[], Catalog], observer: Watcher) -> None:
+        """Send nothing yet."""
+        self._client, self._crew, self._catalog, self._observer = client, crew, catalog, observer
+        self._sent: Counter[str] = Counter()
+        self._sending: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def sent(self, machine: str) -> int:
+        """The number of files that a machine was sent till now."""
+        return self._sent[machine]
+
+    def send(self, station: Station, lock: Lock, since: int) -> bool:
+        """Send the files of a lock that a worker lacks, whose index may not have them.
+
+        True where its machine was sent some after the first `since`, by this call or for another trial: what failed
+        for want of them may not fail again. False where it lacks none, does not take them, or they can't be had here.
+        """
+        if self._crew.stations.get(station.address) is not station:
+            return False
+        cargo = Cargo(self._client, station.address, station.name, stopping=self._crew.stopping)
+        say = partial(self._observer.environment, lock.environment.name)
+        with self._sending[station.machine]:
+            try:
+                self._sent[station.machine] += cargo.send_files(lock, self._catalog(), say)
+            except RunnerError as error:
+                if not self._crew.stopping.is_set():
+                    self._observer.note(str(error))
+                return False
+            return self._sent[station.machine] > since
 
 
 def _file(package: LockedPackage, lock: Lock, catalog: Catalog, say: Callable[[str], None]) -> Path:

@@ -10,14 +10,13 @@ import secrets
 import threading
 import time
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.engines.protocol import EngineKind
 from runner.errors import MachineError, RunnerError, StoppedError, UsageError
 from runner.laboratory.bench import nothing
 from runner.laboratory.cluster import worker_bench
-from runner.laboratory.cluster.cargo import Cargo
+from runner.laboratory.cluster.cargo import Supply
 from runner.laboratory.cluster.crew import Crew, LineLostError, WorkerLostError
 from runner.laboratory.cluster.errand import Terms
 from runner.laboratory.cluster.line import ask, awaited_workers, connected, workers_of
@@ -50,6 +49,7 @@ _ENVIRONMENTS_AT_ONCE = 3
 """On each machine: one is installed at a time, the files of the next two are fetched meanwhile."""
 _MOST_MAKERS = 64
 _LOOK_EVERY_S = 0.25
+_NOBODY = "The cluster has lost all its workers. What is finished is kept; start some again."
 _STOP_S, _QUIET_S, _LET_GO_S = 3.0, 6.0, 5.0
 """So long workers may take to hear that all ends, and to end it; and the scheduler to say goodbye."""
 
@@ -151,13 +151,13 @@ class Cluster:
         self._await_anybody()
         self.base_identity(order.lock.python)
         digest = order.lock.digest
-        sent: set[str] = set()
+        supplied: set[Station] = set()
         losses = 0
         while losses < _ATTEMPTS:
             self._await_anybody()
             station = self._place(digest)
             order = replace(order, address=self._waits.addresses.get(digest, ""))
-            address, machine = station.address, station.machine
+            address, machine, since = station.address, station.machine, self._steward.supply.sent(station.machine)
             with self._guard:
                 self._waits.making[machine] = self._waits.making.get(machine, 0) + 1
             try:
@@ -165,7 +165,8 @@ class Cluster:
                     address, self._crew.submit(address, worker_bench.make_image, self._terms, order)
                 )
             except RunnerError as error:
-                losses += self._outlived(error, address, order.lock, sent)
+                if not (self._is_of_machine(error) and self._supplied(order.lock, station, since, supplied)):
+                    losses += self._outlived(error, station, order.lock)
                 continue
             finally:
                 with self._guard:
@@ -180,44 +181,33 @@ class Cluster:
             f"{_ATTEMPTS} workers were lost while they made {order.lock.environment.name}. What is finished is kept."
         )
 
-    def _outlived(self, error: RunnerError, address: str, lock: Lock, sent: set[str]) -> int:
+    def _is_of_machine(self, error: RunnerError) -> bool:
+        """True for an error that a worker may have met for want of files."""
+        lost = isinstance(error, LineLostError | WorkerLostError)
+        return isinstance(error, MachineError) and not lost and not self._stopping.is_set()
+
+    def _supplied(self, lock: Lock, station: Station, since: int, supplied: set[Station]) -> bool:
+        """True where a worker that failed has files now that it lacked; once for each."""
+        if station in supplied:
+            return False
+        supplied.add(station)
+        return self._steward.supply.send(station, lock, since)
+
+    def _outlived(self, error: RunnerError, station: Station, lock: Lock) -> int:
         """The number of workers lost by an error after which another try makes sense. Raises it where none does.
 
-        A worker that can't fetch files is sent them, once; one whose machine or configuration fails gets no more work.
+        A worker whose machine or configuration fails gets no more work.
         """
+        if self._is_of_machine(error):
+            error = self._crew.loss_behind(error, station)
         if self._stopping.is_set() or isinstance(error, LineLostError):
             raise error
         if isinstance(error, WorkerLostError):
             self._observer.note(f"{error} {lock.environment.name} is made on another one.")
-            return 1
-        if isinstance(error, MachineError):
-            if address not in sent and self._send(address, lock):
-                sent.add(address)
-                return 0
-            if self._crew.went(address):
-                return 1
-        elif not isinstance(error, UsageError | StoppedError):
-            raise error
-        if not self._crew.exclude(address, error):
+            return int(error.counts)
+        if not isinstance(error, MachineError | UsageError) or not self._crew.exclude(station.address, error):
             raise error
         return 0
-
-    def _send(self, address: str, lock: Lock) -> bool:
-        """Send the files of a lock that a worker lacks, whose index may not have them.
-
-        False where it lacks none, does not take them, or they can't be had here either.
-        """
-        client, crew, _ = self._line()
-        if address not in crew.stations:
-            return False
-        cargo = Cargo(client, address, crew.names[address], stopping=crew.stopping)
-        say = partial(self._observer.environment, lock.environment.name)
-        try:
-            return bool(cargo.send_files(lock, self._catalog(), say))
-        except RunnerError as error:
-            if not self._stopping.is_set():
-                self._observer.note(str(error))
-            return False
 
     def _await_anybody(self) -> None:
         """Wait as long for a worker, where all are gone, as trials do."""
@@ -231,7 +221,7 @@ class Cluster:
         with self._guard:
             stations = list(self._crew.stations.values())
             if not stations:
-                raise MachineError("The cluster has lost all its workers. What is finished is kept; start some again.")
+                raise MachineError(_NOBODY)
             having = self._waits.made.get(digest, set())
             return min(
                 stations,
@@ -247,12 +237,17 @@ class Cluster:
 
     def way(self) -> tuple[EngineKind, str]:
         """The engine that every worker has, and where its base images come from."""
-        one = next(iter(self._crew.facts.values()))
+        one = self.any_facts()
         return EngineKind(one.engine), one.base
+
+    def any_facts(self) -> Facts:
+        """What some worker is and has: in much they are all alike. Raises MachineError where none has ever been fit."""
+        return self._crew.any_facts()
 
     def facts(self) -> dict[str, Facts]:
         """What each worker is and has, by its name."""
-        return {self._crew.names[address]: one for address, one in self._crew.facts.items()}
+        crew = self._crew
+        return {crew.names[address]: one for address, one in tuple(crew.facts.items())}  # who goes, goes at any time
 
     def describe(self) -> str:
         """The workers in one line."""
@@ -273,11 +268,11 @@ class Cluster:
     def base_identity(self, python: str) -> str:
         """What a lock does not pin, had where it is not there yet. Raises MachineError where workers differ."""
         with self._guard:
-            while (known := self._crew.identity(python)) is None:  # again where a machine joins meanwhile
-                said = self._crew.ask_machines(worker_bench.base_identity, python)
-                if not said:
-                    raise MachineError(f"No worker could say which CPython {python} it has.")
-                self._crew.learn(python, said)
+            while (known := self._crew.identity(python)) is None:  # again where a machine joins, or who was asked goes
+                self._await_anybody()
+                if not self._crew.stations:
+                    raise MachineError(f"{_NOBODY} None could say which CPython {python} it has.")
+                self._crew.learn(python, self._crew.ask_machines(worker_bench.base_identity, python))
             return known
 
     def find(self, lock: Lock) -> Image | None:
@@ -332,7 +327,7 @@ class Cluster:
                 self._terms,
                 crew=crew,
                 waits=self._waits,
-                send=self._send,
+                supply=Supply(client, crew, self._catalog, self._observer),
                 workplace=self._workplace,
                 observer=self._observer,
             )

@@ -33,7 +33,7 @@ class ClusterEngine:
     @property
     def platform(self) -> str:
         """The platform that all workers make images for."""
-        return next(iter(self._cluster.facts().values())).platform
+        return self._cluster.any_facts().platform
 
     @property
     def emulated(self) -> str:

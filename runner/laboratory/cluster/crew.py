@@ -6,7 +6,9 @@ Who comes later is looked at before it gets work; who goes loses its tasks, whic
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
+import time
 from collections import Counter
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ from distributed.client import ClosedClientError, FuturesCancelledError
 from runner.errors import EngineLostError, MachineError, RunnerError, StoppedError
 from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.errand import Refusal
-from runner.laboratory.cluster.line import differing, refuse_others
+from runner.laboratory.cluster.line import ask, differing, refuse_others
 from runner.laboratory.cluster.placement import Station
 from runner.plurals import counted
 
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from runner.laboratory.cluster.errand import Facts, Terms
+
+_GIVEN_UP_S = 60.0
+"""So long a scheduler may take to give up a worker that does not answer."""
+_LOOK_EVERY_S = 0.25
 
 
 class WorkerLostError(EngineLostError):
@@ -55,11 +61,16 @@ class Crew:
         """What each worker said first, held as long as it is ours: where that is let go, it sees that home is gone."""
         self._gone: dict[str, bool] = {}
         """The workers that went, by address, and whether that was unannounced."""
+        self._losses: dict[Station, WorkerLostError] = {}
+        self._taken_back: dict[Future, WorkerLostError] = {}
+        """The tasks that were lost with their workers: by now there may be another one at the same address."""
         self._settled: dict[str, str] = {}
         """What a lock does not pin, by CPython, as this run's trials have it: it stays, whoever comes and goes."""
-        self._excluded: set[str] = set()
+        self._excluded: dict[str, Station | None] = {}
+        """The workers that get no work, by address."""
         self.names: dict[str, str] = {}
         self.facts: dict[str, Facts] = {}
+        self._any_facts: Facts | None = None
         self.stations: dict[str, Station] = {}
 
     def take(self, found: Mapping[str, Mapping[str, Any]], *, strictly: bool) -> None:
@@ -89,13 +100,13 @@ class Crew:
             if strictly:
                 raise
             with self._guard:
-                self._excluded.update(address for address in new if address not in self._gone)
+                self._excluded |= {address: None for address in new if address not in self._gone}
             self._say(f"{', '.join(sorted(names.values()))} gets no work: {error}")
             return
         with self._guard:
             for address, said in facts.items():
                 if address not in self._gone and address not in self.stations:  # looked at twice, it has trials already
-                    self.facts[address] = said
+                    self.facts[address] = self._any_facts = said
                     self.stations[address] = _station(address, names[address], said, new[address])
 
     def _looked_at(self, names: Mapping[str, str]) -> dict[str, Facts]:
@@ -114,7 +125,7 @@ class Crew:
         for address, error in errors.items():
             if not self.went(address):
                 with self._guard:
-                    self._excluded.add(address)
+                    self._excluded[address] = None
                 self._say(f"{names[address]} gets no work: {error}")
         return facts
 
@@ -122,11 +133,14 @@ class Crew:
         """Take note that a worker went; true where it had work of ours or could have."""
         with self._guard:
             self._gone[address] = counts
-            self._excluded.discard(address)  # who comes under its address is another one
+            idle = self._excluded.pop(address, None)  # who comes under its address is another one
             known = self.stations.pop(address, None)
             self.facts.pop(address, None)
             self._presence.pop(address, None)
             tasks = self._tasks.pop(address, set())
+            loss = WorkerLostError(self.names.get(address, address), counts=counts)
+            self._taken_back |= dict.fromkeys(tasks, loss)
+            self._losses |= dict.fromkeys(filter(None, (known, idle)), loss)
         for future in tasks:
             future.cancel(reason="worker lost")
         return known is not None
@@ -146,19 +160,24 @@ class Crew:
                     function, *values, key=key, workers=[address], allow_other_workers=False, pure=False
                 )
             except ClosedClientError as error:
-                raise self._line_is_lost() from error
-            self._tasks.setdefault(address, set()).add(future)
-            went = address in self._gone
+                raise self.line_loss() from error
+            if went := address in self._gone:
+                self._taken_back[future] = WorkerLostError(self.names[address], counts=self._gone[address])
+            else:
+                self._tasks.setdefault(address, set()).add(future)
         if went:
             future.cancel(reason="worker lost")
         return future
 
     def answer(self, address: str, future: Future) -> Any:
-        """What a task came to. Raises the RunnerError that it met, WorkerLostError where its worker went meanwhile."""
+        """What a task came to. Raises the RunnerError that it met, WorkerLostError where its worker went meanwhile.
+
+        One that stops by itself is about to leave.
+        """
         try:
             result = future.result()
         except (CancelledError, FuturesCancelledError) as error:
-            raise self.loss(address) from error
+            raise self._why_taken_back(future) from error
         except RunnerError:
             raise
         except Exception as error:
@@ -166,16 +185,21 @@ class Crew:
         finally:
             with self._guard:
                 self._tasks.get(address, set()).discard(future)
-        if isinstance(result, Refusal):
-            raise result.error(self.names[address])
-        return result
+                self._taken_back.pop(future, None)
+        if not isinstance(result, Refusal):
+            return result
+        met = result.error(self.names[address])
+        if isinstance(met, StoppedError) and not self.stopping.is_set():
+            met = WorkerLostError(self.names[address], counts=False)
+            self.exclude(address, met)
+        raise met
 
     def exclude(self, address: str, error: RunnerError) -> bool:
         """Give a worker no more work, for an error that it met; false where no other worker is left."""
         with self._guard:
             station = self.stations.pop(address, None)
             self.facts.pop(address, None)
-            self._excluded.add(address)
+            self._excluded[address] = station or self._excluded.get(address)
             others = bool(self.stations)
         if station is not None and others:
             self._say(f"{station.name} gets no more work: {error}")
@@ -189,16 +213,31 @@ class Crew:
                 for future in own:
                     future.cancel(reason="the run is over")
 
-    def loss(self, address: str) -> RunnerError:
+    def _why_taken_back(self, future: Future) -> RunnerError:
         """The error for a task that was taken back: the run stops, its worker went, or the scheduler did."""
         if self.stopping.is_set():
             return StoppedError()
-        if address in self._gone:
-            return WorkerLostError(self.names[address], counts=self._gone[address])
-        return self._line_is_lost()
+        with self._guard:
+            return self._taken_back.get(future) or self.line_loss()
+
+    def loss_behind(self, error: RunnerError, station: Station) -> RunnerError:
+        """The loss of a worker where an error came of that; the error itself where the worker answers.
+
+        One that does not is waited for, till its scheduler has given it up.
+        """
+        deadline = time.monotonic() + _GIVEN_UP_S
+        if station not in self._losses:
+            answers = ask(self._client, os.getpid, workers=[station.address], stopping=self.stopping)
+            if isinstance(answers.get(station.address), int):
+                return error
+        while station not in self._losses and time.monotonic() < deadline:
+            if self.stopping.wait(_LOOK_EVERY_S):
+                return StoppedError()
+        return self._losses.get(station, error)
 
     @staticmethod
-    def _line_is_lost() -> LineLostError:
+    def line_loss() -> LineLostError:
+        """The error for a scheduler that does not answer any more."""
         return LineLostError(
             "The scheduler of the cluster is gone, or took a task back. What is finished is kept: start it, and the"
             " same command goes on from there."
@@ -228,6 +267,13 @@ class Crew:
                 if self.stopping.is_set() or isinstance(error, LineLostError) or not self.exclude(address, error):
                     raise
         return answers
+
+    def any_facts(self) -> Facts:
+        """What some worker is and has, whether or not it is still there; in what all must share they are alike."""
+        found = next(iter(tuple(self.facts.values())), self._any_facts)
+        if found is None:
+            raise MachineError("No worker of the cluster was fit for work.")
+        return found
 
     def describe(self) -> str:
         """The workers in one line."""

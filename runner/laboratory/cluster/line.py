@@ -144,7 +144,11 @@ def refuse_others(client: Client, names: Mapping[str, str], stopping: threading.
     probes = asked(probe_version, workers=having) if having else {}
     ours = importlib.metadata.version("convergence-matrix"), probe_version()
     wrong = []
+    silent = {address for address in names if not isinstance(probes.get(address), str)}
+    gone = silent - set(workers_of(client)) if silent else silent
     for address, name in names.items():
+        if address in gone:
+            continue
         theirs: tuple[object, object] = versions.get(address), probes.get(address)
         failed = next((one for one in theirs if isinstance(one, BaseException)), None)
         if isinstance(failed, ImportError):  # a package that is not there is one

@@ -15,7 +15,7 @@ from runner.trials.record import Record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.laboratory.cluster.placement import Needs
+    from runner.laboratory.cluster.placement import Needs, Station
     from runner.laboratory.executor import TrialOrder, Turn
 
 
@@ -42,8 +42,10 @@ class Ordered:
     """The names of all workers that went while they ran it."""
     counted: int = 0
     """Those of them that did not announce it."""
-    is_supplied: bool = False
-    """True where its worker was sent files that it could not fetch."""
+    supplied: set[Station] = field(default_factory=set)
+    """The workers that were sent files after they had failed."""
+    sent_before: int = 0
+    """The number of files that its worker's machine had been sent when it was given the trial."""
     first_s: float = 0.0
 
     @property

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from distributed import Client, Future
 
-    from runner.environments.lock import Lock
+    from runner.laboratory.cluster.cargo import Supply
     from runner.laboratory.cluster.errand import Finished, Terms
     from runner.laboratory.cluster.ordered_trial import TrialLot
     from runner.laboratory.cluster.placement import Station, Waits
@@ -64,16 +64,19 @@ class Steward:
         *,
         crew: Crew,
         waits: Waits,
-        send: Callable[[str, Lock], bool],
+        supply: Supply,
         workplace: Workplace,
         observer: Watcher,
     ) -> None:
         """Begin to listen."""
         self._client, self._terms, self._crew, self._waits = client, terms, crew, waits
-        self._workplace, self._observer, self._send_files = workplace, observer, send
+        self._observer, self.supply = observer, supply
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._ordered: dict[str, Ordered] = {}
         self._stopping = crew.stopping
+        self._bring_home = partial(
+            bring_home, client=client, run=terms.run, workplace=workplace, stopping=self._stopping
+        )
         self._broken: RunnerError | None = None
         self._alone_since = time.monotonic()
         self._changed = threading.Condition()
@@ -174,7 +177,7 @@ class Steward:
         if self._stopping.is_set() or not self._ordered:
             return
         if self._client.status not in {"running", "connecting"}:
-            raise self._crew.loss("")
+            raise self._crew.line_loss()
         if not self._has_anybody() and time.monotonic() - self._alone_since > ALONE_S:
             what = "no worker with room for what waits" if self.stations() else "no workers"
             raise MachineError(
@@ -232,6 +235,7 @@ class Steward:
             trials_per_gpu=one.needs.trials_per_gpu,
             address=self._waits.addresses.get(setting.lock.digest, ""),
         )
+        one.sent_before = self.supply.sent(station.machine)
         packed = pickle.dumps(errand)  # here, where nobody changes it meanwhile
         one.begun(station.name)
         future = self._crew.submit(station.address, worker_bench.run_trial, self._terms, packed)
@@ -239,59 +243,60 @@ class Steward:
 
     def _done(self, one: Ordered, station: Station, future: Future) -> None:
         """Have the answer of a trial that ended taken. Runs in a thread of distributed's."""
+        self._have(self._answers, partial(self._hear, one, station, future), one, station)
+
+    def _have(self, threads: ThreadPoolExecutor, work: Callable[[], None], one: Ordered, station: Station) -> None:
+        """Have something done for a trial beside; the error that it meets comes home in place of the trial."""
+
+        def doing() -> None:
+            try:
+                work()
+            except Exception as met:  # noqa: BLE001 - nobody else would hear of it
+                error = met if isinstance(met, RunnerError) else MachineError(f"On worker {station.name}: {met!r}")
+                self._events.put(partial(self._came_home, one, station, None, error))
+
         with contextlib.suppress(RuntimeError):  # all is over
-            self._answers.submit(self._hear, one, station, future)
+            threads.submit(doing)
 
     def _hear(self, one: Ordered, station: Station, future: Future) -> None:
         """Take an answer: the worker is free for others while what it keeps of the trial is fetched."""
         try:
             finished = self._crew.answer(station.address, future)
         except DataMissingError:
-            with contextlib.suppress(RuntimeError):  # all is over
-                self._sendings.submit(self._send_data, one, station)
-        except RunnerError as error:
-            self._events.put(partial(self._came_home, one, station, None, self._mended(one, station, error)))
+            self._have(self._sendings, partial(self._send_data, one, station), one, station)
+        except MachineError as error:
+            if isinstance(error, LineLostError | WorkerLostError):
+                raise
+            self._have(self._sendings, partial(self._send_files, one, station, error), one, station)
         else:
             self._events.put(partial(self._ended_there, one, station))
-            with contextlib.suppress(RuntimeError):
-                self._homecomings.submit(self._fetch, one, station, finished)
+            self._have(self._homecomings, partial(self._fetch, one, station, finished), one, station)
 
     def _fetch(self, one: Ordered, station: Station, finished: Finished) -> None:
-        record: Record | None = None
-        failure: RunnerError | None = None
+        """Have what a worker keeps of a trial here."""
         try:
-            record = bring_home(
-                finished,
-                one.key,
-                client=self._client,
-                address=station.address,
-                run=self._terms.run,
-                workplace=self._workplace,
-                stopping=self._stopping,
-            )
-            record = record.model_copy(update={"worker": station.name, "lost_workers": tuple(one.lost)})
+            record = self._bring_home(finished, one.key, address=station.address)
         except RunnerError as error:
-            failure = self._crew.loss(station.address) if self._crew.went(station.address) else error
-        except Exception as error:  # noqa: BLE001 - told as what it is
-            failure = MachineError(f"On worker {station.name}: {error!r}")
-        self._events.put(partial(self._came_home, one, station, record, failure))
+            raise self._crew.loss_behind(error, station) from error
+        record = record.model_copy(update={"worker": station.name, "lost_workers": tuple(one.lost)})
+        self._events.put(partial(self._came_home, one, station, record, None))
 
-    def _mended(self, one: Ordered, station: Station, error: RunnerError) -> RunnerError | None:
-        """None where a worker met an error for want of files that it has now; once for each trial."""
-        if type(error) is not MachineError or one.is_supplied or self._stopping.is_set():
-            return error
-        one.is_supplied = True
-        return None if self._send_files(station.address, one.order.trial.setting.lock) else error
+    def _send_files(self, one: Ordered, station: Station, error: MachineError) -> None:
+        """Send the files for want of which a worker may have met an error, once, and let the trial wait again."""
+        is_first = station not in one.supplied
+        one.supplied.add(station)
+        if not (is_first and self.supply.send(station, one.order.trial.setting.lock, one.sent_before)):
+            raise self._crew.loss_behind(error, station) from error
+        self._events.put(partial(self._came_home, one, station, None, None))
 
     def _send_data(self, one: Ordered, station: Station) -> None:
         """Send the data of a trial to its worker, and let the trial wait again."""
-        failure: RunnerError | None = None
+        cargo = Cargo(self._client, station.address, station.name, machine=station.machine, stopping=self._stopping)
         try:
-            cargo = Cargo(self._client, station.address, station.name, machine=station.machine, stopping=self._stopping)
             cargo.send_data(one.order.trial.setting)
-        except RunnerError as error:
-            failure = error
-        self._events.put(partial(self._came_home, one, station, None, failure))
+        except MachineError as error:
+            raise self._crew.loss_behind(error, station) from error
+        self._events.put(partial(self._came_home, one, station, None, None))
 
     def _ended_there(self, one: Ordered, station: Station) -> None:
         """Take note that a trial ended, and is fetched; its worker takes another one, unless too many are."""
@@ -321,21 +326,17 @@ class Steward:
     def _runs_elsewhere(self, one: Ordered, station: Station, failure: RunnerError) -> bool:
         """Let a trial wait again where it was its worker that failed; false where that is no reason, or nobody is left.
 
-        A worker that stops by itself is about to leave; one whose machine fails, by a full disk, whose configuration is
-        wrong, or that can't make what another one made, gets no more work.
+        A worker whose machine fails, by a full disk, whose configuration is wrong, or that can't make what another one
+        made, gets no more work.
         """
         if self._stopping.is_set() or isinstance(failure, LineLostError):
             return False
-        if isinstance(failure, StoppedError):
-            self._crew.exclude(station.address, WorkerLostError(station.name, counts=False))
-            failure = WorkerLostError(station.name, counts=False)
         if isinstance(failure, WorkerLostError):
             self._lost(one, failure)
             return True
         if isinstance(failure, MachineError | BuildFailedError | UsageError) and self._crew.exclude(
             station.address, failure
         ):
-            one.is_supplied = False
             self._waits.add(one.waiting())
             return True
         return False
@@ -387,6 +388,7 @@ class Steward:
             same = [one.address for one in self.stations() if one.machine == station.machine]
             if same:
                 self._beside(partial(ask, self._client, worker_bench.sweep_after, self._terms.run, workers=same[:1]))
+        self._beside(self._joined)  # another one may have come to its address before it was known to be gone
 
     def _beside(self, work: Callable[[], object]) -> None:
         """Do something that takes its time, one after the other, while trials are placed."""
