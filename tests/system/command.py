@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -27,15 +27,20 @@ def runner(folder: Path, *arguments: str, timeout_s: float = 600) -> subprocess.
     )
 
 
-def started(folder: Path, *arguments: str, own_session: bool = False) -> subprocess.Popen[str]:
-    """Start the runner; its progress is readable on `stderr`. With `own_session` its process group can be signalled."""
+def started(
+    folder: Path, *arguments: str, own_session: bool = False, errors: IO[str] | int = subprocess.PIPE
+) -> subprocess.Popen[str]:
+    """Start the runner; its progress is readable on `stderr`, or goes to a file.
+
+    With `own_session` its process group can be signalled.
+    """
     command = [sys.executable, "-m", "runner", *arguments]
     return subprocess.Popen(
         command,
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=errors,
         text=True,
         start_new_session=own_session,
         preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - nothing of ours runs beside it

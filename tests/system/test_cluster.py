@@ -12,6 +12,8 @@ from command import runner, started, table
 from dask_cluster import DaskCluster, dask_cluster
 from waiting import PATIENCE_S, until
 
+from runner import Matrix, Options, open_session
+from runner.session.options import Unwatched
 from runner.trials.store import Store
 
 if TYPE_CHECKING:
@@ -235,3 +237,46 @@ def test_a_trial_that_takes_three_workers_down_with_it_has_come_to_that(cluster:
     assert (record.signal, len(record.lost_workers), done.returncode) == (signal.SIGKILL, 3, 1), done.stderr
     (row,) = table(folder, "venv")
     assert row["outcome"] == "breaks (crashed-training)"
+
+
+class Killer(Unwatched):
+    """Watches a run, and kills a worker when the making of an environment comes to a step: its maker, or the other."""
+
+    def __init__(self, cluster: DaskCluster, step: str, *, maker: bool) -> None:
+        self.cluster, self.step, self.maker = cluster, step, maker
+        self.makers: dict[str, str] = {}
+        self.killed = ""
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def environment(self, name: str, text: str) -> None:
+        if " to worker " in text:
+            self.makers[name] = text.rpartition(" ")[2]
+        if text.startswith(self.step) and name in self.makers and not self.killed:
+            self.killed = next(one for one in ("one", "two") if (one == self.makers[name]) is self.maker)
+            self.cluster.kill(self.killed)
+
+
+NO_INDEX = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("step", "maker"), [("sending", True), ("installing", True), ("ready", True), ("installing", False)]
+)
+def test_the_loss_of_a_worker_ends_no_run_however_far_an_environment_has_come(
+    cluster: DaskCluster, tmp_path: Path, step: str, *, maker: bool
+) -> None:
+    for name in ("one", "two"):
+        cluster.add(name, **NO_INDEX)
+    killer = Killer(cluster, step, maker=maker)
+    folder = matrix(tmp_path / "there")
+    options = Options(engine="venv", cluster=cluster.address)
+    with open_session(Matrix.load(folder / "matrix.yaml"), options, killer) as session:
+        assert session.run().executed == 6
+    assert f"{killer.killed} was lost." in killer.notes
+    assert [(one.cell["six"], one.seed) for one in records(folder)] == [
+        (version, seed) for version in ("1.15.0", "1.16.0") for seed in range(3)
+    ]

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import psutil
 import pytest
@@ -69,6 +69,22 @@ class Drill:
     """Those of a worker, by its name."""
     begun: float = field(default_factory=time.monotonic)
     home: subprocess.Popen[str] | None = None
+    runs: int = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Show all that home, scheduler and workers wrote, where something failed."""
+        if kind:
+            print(f"home's exit code: {self.home and self.home.poll()}")
+            for log in sorted(self.cluster.folder.glob("*.log")):
+                print(f"==== {log.name}\n{log.read_text('utf-8', 'replace')}")
+
+    @property
+    def log(self) -> Path:
+        """What home wrote in its last run."""
+        return self.cluster.folder / f"home-{self.runs}.log"
 
     def say(self, text: str) -> None:
         """Tell of a step for the report."""
@@ -77,7 +93,9 @@ class Drill:
     def run(self) -> subprocess.Popen[str]:
         """Start the run at home."""
         cluster = ("--cluster", self.cluster.address)
-        self.home = started(self.folder, "matrix.yaml", "--engine", self.engine, *cluster)
+        self.runs += 1
+        with self.log.open("w") as errors:
+            self.home = started(self.folder, "matrix.yaml", "--engine", self.engine, *cluster, errors=errors)
         return self.home
 
     def add(self, *names: str) -> None:
@@ -110,7 +128,7 @@ class Drill:
     def has_failed(self) -> bool:
         """False, unless home ended where nothing was done to it: that fails the test."""
         if self.home is not None and self.home.poll() is not None:
-            pytest.fail(f"home exits {self.home.returncode}: {self.home.communicate()[1]}")
+            pytest.fail(f"home exits {self.home.returncode}: {self.log.read_text()}")
         return False
 
     def lose_workers(self) -> None:
@@ -144,8 +162,8 @@ class Drill:
             self.home = None
             home.kill()
             self.after(self.quiet, "home is killed; no job, container or folder is left")
-            _, errors = home.communicate(timeout=PATIENCE_S)
-        (full,) = [line for line in errors.splitlines() if "full gets no more work" in line]
+            home.wait(PATIENCE_S)
+        (full,) = [line for line in self.log.read_text().splitlines() if "full gets no more work" in line]
         self.say(full.partition("] ")[2])
         with self.run() as home:
             self.after(lambda: self.busy("one") or self.busy("two"), "the same command goes on; a trial under way")
@@ -153,7 +171,8 @@ class Drill:
             self.home = None
             self.cluster.scheduler.kill()
             self.cluster.scheduler.wait()
-            _, errors = home.communicate(timeout=PATIENCE_S)
+            home.wait(PATIENCE_S)
+            errors = self.log.read_text()
             self.say(f"the scheduler is killed; home exits {home.returncode}: {errors.splitlines()[-1]}")
             assert (home.returncode, "Traceback" in errors) == (4, False), errors
         self.after(self.quiet, "no job, container or folder is left")
@@ -245,10 +264,10 @@ def test_tensorflow_on_hosts_that_are_killed_cut_off_and_full_comes_to_the_table
     there, here = matrix(tmp_path / "there", TRAINS, KERAS), matrix(tmp_path / "here", TRAINS, KERAS)
     for folder in (there, here):
         shutil.copytree(REPOSITORY / "locks", folder / "locks")
-    drill = Drill(cluster, there, "venv")
-    drill.add("one", "two", "full")
-    drill.lose_home_and_scheduler()
-    drill.finish()
+    with Drill(cluster, there, "venv") as drill:
+        drill.add("one", "two", "full")
+        drill.lose_home_and_scheduler()
+        drill.finish()
     begun = time.monotonic()
     alone = runner(here, "matrix.yaml", "--engine", "venv", timeout_s=3600)
     drill.say(f"the same matrix on one machine: exit {alone.returncode}, {time.monotonic() - begun:.1f} s")
@@ -264,7 +283,7 @@ def test_hosts_with_a_docker_engine_each_keep_no_container(
     script, text = SCRIPT + "time.sleep(6)\n", MATRIX.replace("seeds: 3", "seeds: 12")
     there, here = matrix(tmp_path / "there", script, text), matrix(tmp_path / "here", script, text)
     with contextlib.ExitStack() as engines:
-        drill = Drill(cluster, there, "docker")
+        drill = engines.enter_context(Drill(cluster, there, "docker"))
         for name in ("one", "two", "full"):
             engine = SmallEngine(folder=Path(tempfile.mkdtemp(prefix="engine-")), within=hosts[name].command())
             engines.callback(shutil.rmtree, engine.folder)
@@ -303,10 +322,10 @@ def test_hosts_that_are_killed_cut_off_and_full_lose_no_trial(cluster: DaskClust
     gates.mkdir()
     text, script = MATRIX.replace("seeds: 3", "seeds: 4"), GATED.replace("GATES", repr(str(gates)))
     folder = matrix(tmp_path / "there", script, text)
-    drill = Drill(cluster, folder, "venv", release=lambda number: (gates / str(number)).touch())
-    drill.add("one", "two", "full")
-    drill.lose_home_and_scheduler()
-    drill.finish()
+    with Drill(cluster, folder, "venv", release=lambda number: (gates / str(number)).touch()) as drill:
+        drill.add("one", "two", "full")
+        drill.lose_home_and_scheduler()
+        drill.finish()
     here = matrix(tmp_path / "here", script, text)
     alone = runner(here, "matrix.yaml", "--engine", "venv")
     assert (told(folder), keys(folder)) == (told(here), keys(here)), alone.stderr

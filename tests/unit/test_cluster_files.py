@@ -7,7 +7,6 @@ import hashlib
 import inspect
 import os
 import shutil
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +73,7 @@ def there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> There:
 
 
 def sending(there: There) -> Cargo:
-    return Cargo(there, "tcp://w", "w", piece_bytes=4, stopping=threading.Event())  # type: ignore[arg-type]
+    return Cargo(there, "tcp://w", "w", piece_bytes=4, ends=lambda: False)  # type: ignore[arg-type]
 
 
 def setting_of(*mounts: Mount) -> Setting:
@@ -218,9 +217,9 @@ def test_what_a_killed_worker_left_goes_with_the_next_one_and_what_lives_stays(t
     assert (other / "convergence-matrix-run").exists()
 
 
-def test_a_worker_that_does_not_say_which_files_it_lacks_is_told_as_that(tmp_path: Path) -> None:
+def test_a_worker_that_does_not_answer_takes_no_files_and_is_told_as_that() -> None:
     client: Any = type("Cut", (), {"run": lambda *_, **__: {}})()
-    cargo = Cargo(client, "tcp://w", "w", stopping=threading.Event())
+    cargo = Cargo(client, "tcp://w", "w", ends=lambda: True)
     lock: Any = type("Lock", (), {"packages": ()})()
-    with pytest.raises(MachineError, match="Worker w did not say which files it lacks"):
+    with pytest.raises(MachineError, match="Worker w does not answer"):
         cargo.send_files(lock, None, lambda _: None)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.environments.file_store import obtain, stored
 from runner.environments.wheelhouse import best_file
-from runner.errors import MachineError, RunnerError, StoppedError
+from runner.errors import MachineError, RunnerError
 from runner.laboratory.cluster import worker_files
 from runner.laboratory.cluster.line import ANSWER_S, ask
 from runner.trials.trial import files_below
@@ -44,13 +44,16 @@ class Cargo:
         address: str,
         name: str,
         *,
-        stopping: threading.Event,
+        ends: Callable[[], bool],
         machine: str = "",
         piece_bytes: int = PIECE_BYTES,
     ) -> None:
-        """Send nothing yet; `name` is the worker's, and what is sent once a machine needs to know that."""
+        """Send nothing yet; `name` is the worker's, and what is sent once a machine needs to know that.
+
+        When `ends` says so, no answer is waited for any more.
+        """
         self._client, self._address, self._name, self._piece_bytes = client, address, name, piece_bytes
-        self._machine, self._stopping = machine or address, stopping
+        self._machine, self._ends = machine or address, ends
 
     def send_data(self, setting: Setting) -> None:
         """Send all data of a trial, once a machine. Raises MachineError where it does not arrive as it is."""
@@ -75,10 +78,7 @@ class Cargo:
 
         Raises MachineError where they can't be had here either.
         """
-        said = self._asked(worker_files.lacking, worker_files.files_of(lock))
-        if not isinstance(said, list):
-            raise MachineError(f"Worker {self._name} did not say which files it lacks.")
-        lacking = set(said)
+        lacking = set(self._asked(worker_files.lacking, worker_files.files_of(lock)))
         for package in lock.packages:
             if package.name in lacking:
                 file = _file(package, lock, catalog, say)
@@ -103,10 +103,10 @@ class Cargo:
     def _asked(self, function: Callable[..., Any], *values: object, for_bytes: int = 0) -> Any:
         patience = ANSWER_S + for_bytes / _READ_A_SECOND
         place = [self._address]
-        answers = ask(self._client, function, *values, workers=place, answer_s=patience, stopping=self._stopping)
-        answer = answers.get(self._address)
-        if self._stopping.is_set():
-            raise StoppedError
+        answers = ask(self._client, function, *values, workers=place, answer_s=patience, ends=self._ends)
+        if self._address not in answers:
+            raise MachineError(f"Worker {self._name} does not answer, and takes no files.")
+        answer = answers[self._address]
         if isinstance(answer, BaseException):
             raise MachineError(f"Worker {self._name} does not take files: {answer!r}.")
         return answer
@@ -133,13 +133,13 @@ class Supply:
         """
         if self._crew.stations.get(station.address) is not station:
             return False
-        cargo = Cargo(self._client, station.address, station.name, stopping=self._crew.stopping)
+        cargo = Cargo(self._client, station.address, station.name, ends=self._crew.end_of(station))
         say = partial(self._observer.environment, lock.environment.name)
         with self._sending[station.machine]:
             try:
                 self._sent[station.machine] += cargo.send_files(lock, self._catalog(), say)
             except RunnerError as error:
-                if not self._crew.stopping.is_set():
+                if not self._crew.end_of(station)():
                     self._observer.note(str(error))
                 return False
             return self._sent[station.machine] > since

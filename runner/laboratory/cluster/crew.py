@@ -220,6 +220,10 @@ class Crew:
         with self._guard:
             return self._taken_back.get(future) or self.line_loss()
 
+    def end_of(self, station: Station) -> Callable[[], bool]:
+        """Tells whether a worker is not to be waited for any more: it went, or all ends."""
+        return lambda: self.stopping.is_set() or station in self._losses
+
     def loss_behind(self, error: RunnerError, station: Station) -> RunnerError:
         """The loss of a worker where an error came of that; the error itself where the worker answers.
 
@@ -227,7 +231,7 @@ class Crew:
         """
         deadline = time.monotonic() + _GIVEN_UP_S
         if station not in self._losses:
-            answers = ask(self._client, os.getpid, workers=[station.address], stopping=self.stopping)
+            answers = ask(self._client, os.getpid, workers=[station.address], ends=self.end_of(station))
             if isinstance(answers.get(station.address), int):
                 return error
         while station not in self._losses and time.monotonic() < deadline:

@@ -10,8 +10,7 @@ from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.line import ask
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from distributed import Client
 
@@ -30,11 +29,12 @@ def bring_home(
     address: str,
     run: str,
     workplace: Workplace,
-    stopping: threading.Event | None = None,
+    ends: Callable[[], bool] = lambda: False,
 ) -> Record:
     """The record of a trial, whose log and artifacts lie in the workplace now.
 
-    A name that leads elsewhere is refused. Raises MachineError where the worker does not give what it has.
+    A name that leads elsewhere is refused. Raises MachineError where the worker does not give what it has; at once,
+    when `ends` says so.
     """
     record = finished.record
     if record.key != key:
@@ -45,7 +45,7 @@ def bring_home(
     for name, size in finished.artifacts:
         folder, _, last = f"{target}/{name}".rpartition("/")
         with files.opened(folder, make=True) as inside:
-            inside.save(last, _pieces(client, address, (run, record.key, name), size, stopping))
+            inside.save(last, _pieces(client, address, (run, record.key, name), size, ends))
     if finished.artifacts:
         ask(client, worker_bench.drop_trial, run, record.key, workers=[address])
     files.write(f"logs/{record.key}.log", finished.log)
@@ -53,9 +53,9 @@ def bring_home(
 
 
 def _pieces(
-    client: Client, address: str, which: tuple[str, str, str], size: int, stopping: threading.Event | None
+    client: Client, address: str, which: tuple[str, str, str], size: int, ends: Callable[[], bool]
 ) -> Iterator[bytes]:
-    asked = partial(ask, client, worker_bench.read_piece, *which, workers=[address], stopping=stopping)
+    asked = partial(ask, client, worker_bench.read_piece, *which, workers=[address], ends=ends)
     offset = 0
     while offset < size:
         piece = asked(offset, PIECE_BYTES).get(address)

@@ -92,12 +92,12 @@ def ask(
     *values: object,
     workers: Sequence[str],
     answer_s: float = ANSWER_S,
-    stopping: threading.Event | None = None,
+    ends: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """What a quick function gives on some workers, by address; of one that is gone or does not answer, nothing.
 
     It runs in the thread in which a worker answers everybody. What it raises there is given as a value. Each is asked
-    by itself, so that one that is cut off keeps no other one's answer; once a run is stopping none is waited for.
+    by itself, so that one that is cut off keeps no other one's answer; once `ends` says so none is waited for.
     """
     came: queue.SimpleQueue[tuple[str, Mapping[str, Any]]] = queue.SimpleQueue()
 
@@ -112,7 +112,7 @@ def ask(
     answers: dict[str, Any] = {}
     asked = set(workers)
     deadline = time.monotonic() + answer_s
-    while asked and (left_s := deadline - time.monotonic()) > 0 and not (stopping and stopping.is_set()):
+    while asked and (left_s := deadline - time.monotonic()) > 0 and not ends():
         with contextlib.suppress(queue.Empty):
             worker, said = came.get(timeout=min(left_s, _LOOK_EVERY_S))
             asked.discard(worker)
@@ -126,7 +126,7 @@ def refuse_others(client: Client, names: Mapping[str, str], stopping: threading.
     What is asked travels by its name: code of this CPython could end another one. What this tool has is asked where
     it is.
     """
-    asked = partial(ask, client, answer_s=WORKERS_S, stopping=stopping)
+    asked = partial(ask, client, answer_s=WORKERS_S, ends=stopping.is_set)
     pythons = asked(platform.python_version, workers=list(names))
     mine = platform.python_version()
     others = [

@@ -74,9 +74,7 @@ class Steward:
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._ordered: dict[str, Ordered] = {}
         self._stopping = crew.stopping
-        self._bring_home = partial(
-            bring_home, client=client, run=terms.run, workplace=workplace, stopping=self._stopping
-        )
+        self._bring_home = partial(bring_home, client=client, run=terms.run, workplace=workplace)
         self._broken: RunnerError | None = None
         self._alone_since = time.monotonic()
         self._changed = threading.Condition()
@@ -275,7 +273,7 @@ class Steward:
     def _fetch(self, one: Ordered, station: Station, finished: Finished) -> None:
         """Have what a worker keeps of a trial here."""
         try:
-            record = self._bring_home(finished, one.key, address=station.address)
+            record = self._bring_home(finished, one.key, address=station.address, ends=self._crew.end_of(station))
         except RunnerError as error:
             raise self._crew.loss_behind(error, station) from error
         record = record.model_copy(update={"worker": station.name, "lost_workers": tuple(one.lost)})
@@ -291,7 +289,8 @@ class Steward:
 
     def _send_data(self, one: Ordered, station: Station) -> None:
         """Send the data of a trial to its worker, and let the trial wait again."""
-        cargo = Cargo(self._client, station.address, station.name, machine=station.machine, stopping=self._stopping)
+        ends = self._crew.end_of(station)
+        cargo = Cargo(self._client, station.address, station.name, machine=station.machine, ends=ends)
         try:
             cargo.send_data(one.order.trial.setting)
         except MachineError as error:
