@@ -49,7 +49,7 @@ GATED = SCRIPT + "while seed >= 0 and not pathlib.Path(GATES, str(seed // 2)).ex
 
 @pytest.fixture(autouse=True)
 def hosts_can_be_made(not_run: Callable[[str], None]) -> None:
-    """Run on request alone: two drills take many minutes, and in the third home ended once, unexplained."""
+    """Run on request alone: two drills take many minutes, the third one and a half."""
     if os.environ.get("RUNNER_ALL_STACKS") != "1":
         pytest.skip("one of the long proofs: RUNNER_ALL_STACKS=1")
     if reason := why_no_hosts():
