@@ -238,11 +238,10 @@ class Nearness:
         """The neighbours of a cell along every axis that has any; axes that move together are listed once."""
         cells, place, seen = self.report.cells, self._places[cell.id], []
         for axis in self._free_axes:
-            line = self._lines[axis][place]
+            line, position = self._lines[axis][place]
             if len(line) < 2 or line in seen:
                 continue
             seen.append(line)
-            position = line.index(place)
             yield Neighbours(
                 axis=self.report.axes[axis].name,
                 before=cells[line[position - 1]] if position else None,
@@ -256,7 +255,7 @@ class Nearness:
         that is good or bad.
         """
         place = self._places[cell.id]
-        near = {other for axis in self._free_axes for other in self._near(self._lines[axis][place], place)}
+        near = {other for axis in self._free_axes for other in self._near[axis][place]}
         if near:
             return self.report.cells[min(sorted(near), key=lambda other: self._distance(place, other))]
         others = self._of_other_kind[self._kinds[place]]
@@ -265,15 +264,6 @@ class Nearness:
         steps = np.abs(self._codes[others] - self._codes[place])
         distances = (steps > 0).sum(axis=1) * _AXIS + steps.sum(axis=1)
         return self.report.cells[int(others[np.argmin(distances)])]
-
-    def _near(self, line: list[int], place: int) -> Iterator[int]:
-        """The first cells of another kind on both sides of one along an axis."""
-        at = line.index(place)
-        for side in (line[at + 1 :], line[:at][::-1]):
-            for other in side:
-                if self._kinds[other] not in {self._kinds[place], LEFT_OUT}:
-                    yield other
-                    break
 
     def _distance(self, place: int, other: int) -> float:
         """The number of steps between two cells, a half more to one that is neither good nor bad."""
@@ -313,18 +303,36 @@ class Nearness:
         return [index for index, axis in enumerate(self.report.axes) if len(axis.values) > 1]
 
     @cached_property
-    def _lines(self) -> dict[int, list[list[int]]]:
-        """By axis, for each cell: the cells that differ from it along this axis only, in the order of its values."""
+    def _lines(self) -> dict[int, list[tuple[list[int], int]]]:
+        """By axis, for each cell: those that differ from it along this axis only, by value, and where it stands."""
         return {axis: self._lines_along(axis) for axis in self._free_axes}
 
-    def _lines_along(self, axis: int) -> list[list[int]]:
+    def _lines_along(self, axis: int) -> list[tuple[list[int], int]]:
         bound = {axis} | {other for other in self._free_axes if self._settles(axis, other)}
         kept = [other for other in range(len(self.report.axes)) if other not in bound]
         rests = [tuple(row[other] for other in kept) for row in self._code_rows]
         lines: dict[tuple[int, ...], list[int]] = {}
         for place in sorted(range(len(rests)), key=lambda one: self._code_rows[one][axis]):
             lines.setdefault(rests[place], []).append(place)
-        return [lines[rest] for rest in rests]
+        found = {place: (line, at) for line in lines.values() for at, place in enumerate(line)}
+        return [found[place] for place in range(len(rests))]
+
+    @cached_property
+    def _near(self) -> dict[int, list[list[int]]]:
+        """By axis, for each cell: the first cells of another kind on both sides of it along this axis."""
+        return {axis: self._near_along(axis) for axis in self._free_axes}
+
+    def _near_along(self, axis: int) -> list[list[int]]:
+        near: list[list[int]] = [[] for _ in self._kinds]
+        for line in {line[0]: line for line, _ in self._lines[axis]}.values():
+            for side in (reversed(line), line):
+                last: dict[str, tuple[int, int]] = {}  # by kind, where it was seen last
+                for at, place in enumerate(side):
+                    kind = self._kinds[place]
+                    others = [seen for other, seen in last.items() if other not in {kind, LEFT_OUT}]
+                    near[place] += [max(others)[1]] if others else []
+                    last[kind] = (at, place)
+        return near
 
     @cached_property
     def _code_rows(self) -> list[list[int]]:

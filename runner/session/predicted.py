@@ -7,6 +7,7 @@ that these were looked at with.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runner.changes.known import known_changes
@@ -109,10 +110,15 @@ class Predictions:
     ) -> tuple[Finding, ...]:
         if before is not None:
             return checker.findings(installed(before, script.imports, self._histories), after)
-        declared, cells = self._session.matrix.baseline, self._session.all_cells
-        first = next((one for one in cells if declared and one.id.matches(declared.values)), cells[0])
+        first = self._first
         other = first.import_flavour if first.import_flavour != cell.import_flavour else ""
         return checker.findings(self._versions(first, script), after, keras_before=ROOTS.get(other, ""))
+
+    @cached_property
+    def _first(self) -> Cell:
+        """The first cell that the named baseline fits, else the first of all."""
+        declared, cells = self._session.matrix.baseline, self._session.all_cells
+        return next((one for one in cells if declared and one.id.matches(declared.values)), cells[0])
 
     def _versions(self, cell: Cell, script: Script) -> Mapping[str, str]:
         lock: Lock | None = self._locks.get(cell.id)

@@ -48,6 +48,19 @@ def test_the_nearest_of_another_outcome_differs_in_as_little_as_can_be() -> None
         assert len(differs) == fewest
 
 
+def test_the_nearest_along_an_axis_is_the_first_that_was_run_and_came_to_something_else() -> None:
+    report = report_of_sizes({"tensorflow": 7}, seeds=1, epochs=2)
+    kinds = ["bad", "good", "good", "left-out", "good", "left-out", "undecided"]
+    cells = tuple(
+        cell.model_copy(update={"kind": "good", "flags": ("left-out",)} if kind == "left-out" else {"kind": kind})
+        for cell, kind in zip(report.cells, kinds, strict=True)
+    )
+    nearness = Nearness(report.model_copy(update={"cells": cells}))
+    places = {cell.id: place for place, cell in enumerate(cells)}
+    found = [nearness.other(cell) for cell in cells]
+    assert [one and places[one.id] for one in found] == [1, 0, 0, 2, 6, 4, 4]
+
+
 def test_where_all_came_to_the_same_no_cell_is_of_another_outcome() -> None:
     report = report_of_sizes({"tensorflow": 2, "script": 2}, seeds=1, epochs=3)
     same = report.model_copy(
