@@ -27,6 +27,8 @@ Known: TypeAlias = tuple[Mapping[str, str], OutcomeKind]
 """The axis values of a cell, and the kind of its outcome."""
 _STACK = frozenset({AxisKind.PACKAGE, AxisKind.PYTHON})
 """What an upgrade changes; all else is another way of running the script."""
+_MOST_NAMES, _FIRST_NAMES = 12, 4
+"""Of more ways to run the script the first are named."""
 _NAMES = {"tensorflow": "TensorFlow", "keras": "Keras", "tf-keras": "tf-keras", "torch": "PyTorch", "numpy": "NumPy"}
 _NAMES |= {"python": "CPython", "jax": "JAX", "scipy": "SciPy", "h5py": "h5py", "xgboost": "XGBoost"}
 
@@ -157,8 +159,10 @@ def _subject(groups: Sequence[_Group], *, alone: bool) -> str:
     for group in groups:
         parts = [scripts[value] if axis == "script" else f"{axis}={value}" for axis, value in group.way.items()]
         names.append(" with ".join(parts) or "this script")
-    text = listed(list(dict.fromkeys(names)), "and")
-    return f"Each of {text}" if len(names) > 1 else text
+    names = list(dict.fromkeys(names))
+    if len(names) > _MOST_NAMES:
+        names = [*names[:_FIRST_NAMES], f"{len(names) - _FIRST_NAMES} more"]
+    return f"Each of {listed(names, 'and')}" if len(groups) > 1 else names[0]
 
 
 def _ordered(releases: Iterable[str]) -> list[str]:

@@ -129,3 +129,12 @@ def test_a_sentence_on_a_fix_names_no_cell_that_it_was_not_run_in_as_mended() ->
     sentence = fix_sentence(made.model_copy(update={"cells": shown}))
     assert "it was not run in tensorflow 2.16.1" in sentence
     assert "it leaves tensorflow 1.13.1 with keras 2.2.4 as it was" in sentence
+
+
+@pytest.mark.parametrize(("ways", "named"), [(12, 12), (13, 4), (400, 4)])
+def test_of_many_ways_of_running_it_the_first_are_named(ways: int, named: int) -> None:
+    whole = {"1.13.1": GOOD, "2.10.1": GOOD}
+    (said,) = upgrade_advice([one for n in range(ways) for one in cells(whole, script=f"s{n}.py")], ["tensorflow"])
+    assert said.startswith("Each of s0.py, s1.py")
+    assert said.count(".py") == named
+    assert (f" and {ways - 4} more works unchanged in all releases" in said) == (named < ways)
