@@ -166,7 +166,7 @@ def sbom(
     """Print what a cell's environment is made of, as a CycloneDX document (JSON)."""
     with opened(context, matrix, options(engine, base, only=cell)) as session:
         lock = session.only_lock()
-        identity = session.laboratory.equipment.engine.known_identity(lock.python)
+        identity = session.laboratory.equipment.engine.known_identity(*lock.ground)
     write_json(bill_of_materials(lock, base_identity=identity))
     return 0
 

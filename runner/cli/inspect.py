@@ -169,7 +169,7 @@ def print_plan(plan: Plan, output: str, predicted: Mapping[CellId, int] | None =
 
 def _cell_records(plan: Plan, predicted: Mapping[CellId, int]) -> Iterator[dict[str, str | int]]:
     for environment in plan.environments:
-        shared = _environment_columns(environment)
+        shared = _environment_columns(environment, plan)
         for cell in environment.cells:
             breaks = {"breaks": predicted.get(cell.cell.id, "")} if predicted else {}
             yield {
@@ -184,19 +184,20 @@ def _cell_records(plan: Plan, predicted: Mapping[CellId, int]) -> Iterator[dict[
 def _environment_records(plan: Plan) -> Iterator[dict[str, str | int]]:
     for environment in plan.environments:
         yield {
-            **_environment_columns(environment),
+            **_environment_columns(environment, plan),
             "cells": len(environment.cells),
             "finished": environment.finished,
             "to run": f"{environment.wanted}+" if environment.wanted else "0",
         }
 
 
-def _environment_columns(plan: EnvironmentPlan) -> dict[str, str | int]:
+def _environment_columns(one: EnvironmentPlan, plan: Plan) -> dict[str, str | int]:
     return {
-        "environment": plan.name,
-        "lock": plan.lock.digest[:12] if plan.lock else "to resolve",
-        "CPython": plan.lock.python if plan.lock else "",
-        "image": "ready" if plan.image else "to make",
+        "environment": one.name,
+        "lock": one.lock.digest[:12] if one.lock else "to resolve",
+        "CPython": one.lock.python if one.lock else "",
+        **({"base image": one.base_image or "the usual one"} if plan.names_base_images else {}),
+        "image": "ready" if one.image else "to make",
     }
 
 

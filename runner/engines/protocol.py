@@ -249,19 +249,23 @@ class Engine(Protocol):
         """Find out, in a few seconds, whether images can be made. Raises MachineError, with the reason, where not."""
         ...
 
-    def pythons(self) -> tuple[str, ...]:
-        """The CPython minor releases that this engine can provide, newest first, such as ("3.13", …, "3.6")."""
+    def pythons(self, image: str = "") -> tuple[str, ...]:
+        """The CPython minor releases that this engine can provide, newest first, such as ("3.13", …, "3.6").
+
+        On a base image of this name (fetched if need be) the one that it has; an engine without images takes no heed.
+        Raises MachineError where the image can't be had, UsageError where it has none.
+        """
         ...
 
-    def base_identity(self, python: str) -> str:
+    def base_identity(self, python: str, image: str = "") -> str:
         """The identity of all that the lock does not pin, for one CPython minor release; quick once made."""
         ...
 
-    def known_identity(self, python: str) -> str | None:
-        """`base_identity` where it is known without making, fetching or asking anything."""
+    def known_identity(self, python: str, image: str = "") -> str | None:
+        """`base_identity` where it is known without making or fetching; of a named image the engine is asked, once."""
         ...
 
-    def toolchain(self, python: str) -> Toolchain:
+    def toolchain(self, python: str, image: str = "") -> Toolchain:
         """The means to resolve and build for one CPython minor release."""
         ...
 

@@ -9,7 +9,7 @@ import enum
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,6 +28,20 @@ class Layer(enum.Enum):
 
 _LONGEST_NAME = 120
 """Characters; a file system takes 255, with an ending and what goes around it."""
+
+
+class Ground(NamedTuple):
+    """What an environment stands on: a CPython minor release, in a base image that has a name or in the engine's own.
+
+    Without a CPython it is the one that the named image has.
+    """
+
+    python: str
+    image: str = ""
+
+    def __str__(self) -> str:
+        """`3.7`, `3.7 on cuda-10.0:1`."""
+        return f"{self.python} on {self.image}".lstrip() if self.image else self.python
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +83,9 @@ class Environment:
     """Further package indexes, beside the one that the user's configuration names."""
     platform: str = ""
     """The platform that it is for, `linux/arm64`; empty: that of whatever runs it. No part of its name."""
+    base_image: str = ""
+    """The name of the base image that it stands on, where the engine has images; empty: the engine's own of its
+    CPython. No part of its name or of its lock."""
     own: OwnPackage | None = None
     """The user's own project, where it is installed beside the lock."""
 
@@ -140,6 +157,11 @@ class Lock:
     packages: tuple[LockedPackage, ...]
     text: str = field(repr=False)
 
+    @property
+    def ground(self) -> Ground:
+        """What its environment stands on."""
+        return Ground(self.python, self.environment.base_image)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over CPython, layers, releases, hashes and what the user's own project does.
@@ -150,6 +172,13 @@ class Lock:
         lines += [f"{p.layer.value} {p.name}=={p.version} {' '.join(sorted(p.hashes))}" for p in self.packages]
         lines += [f"own {self.environment.own.name} {self.environment.own.digest}"] if self.environment.own else []
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+    @property
+    def image_digest(self) -> str:
+        """Its digest where it stands on an image of the engine's own; of two that do not, their images differ."""
+        if not self.environment.base_image:
+            return self.digest
+        return hashlib.sha256(f"{self.digest} on {self.environment.base_image}".encode()).hexdigest()
 
     def of_layer(self, layer: Layer) -> tuple[LockedPackage, ...]:
         """The packages of one layer, sorted by name."""

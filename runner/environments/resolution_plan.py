@@ -55,9 +55,14 @@ def came_out(name: str, release: Release, python: str, machine: str, times: Time
     return min((file.uploaded for file in files), default=release.uploaded)
 
 
-def choose_python(pinned: Mapping[str, Release], pythons: Sequence[str], machine: str, times: Times) -> str | NoCPython:
-    """The CPython of an environment, out of those that can be provided (newest first); `pinned` has the base first."""
-    until = times.pythons_until(next(iter(pinned.values())).uploaded)
+def choose_python(
+    pinned: Mapping[str, Release], pythons: Sequence[str], machine: str, times: Times, *, image: str = ""
+) -> str | NoCPython:
+    """The CPython of an environment, out of those that can be provided (newest first); `pinned` has the base first.
+
+    That of a base image that was named (`image`) is of whatever time it is.
+    """
+    until = None if image else times.pythons_until(next(iter(pinned.values())).uploaded)
     files = {name: _timely(name, release, times) for name, release in pinned.items()}
     missing: list[str] = []
     for python in pythons:
@@ -73,8 +78,8 @@ def choose_python(pinned: Mapping[str, Release], pythons: Sequence[str], machine
     tried = f" Without a fitting file: {', '.join(missing)}." if missing else ""
     then = "" if until is None else f" that was there by {until:%Y-%m-%d}"
     return NoCPython(
-        reason=f"No CPython of this engine ({', '.join(pythons)}){then} has a wheel for every pinned package:"
-        f" {offered}.{tried}"
+        reason=f"No CPython of {image or 'this engine'} ({', '.join(pythons)}){then} has a wheel for every pinned"
+        f" package: {offered}.{tried}"
     )
 
 
@@ -313,13 +318,15 @@ def _check_taken(environment: Environment, pythons: Sequence[str], taken: Sequen
 
 def _python(environment: Environment, releases: Mapping[str, Release], pythons: Sequence[str], times: Times) -> str:
     if environment.python is None:
-        chosen = choose_python(releases, pythons, machine_of(environment.platform), times)
+        image = environment.base_image
+        chosen = choose_python(releases, pythons, machine_of(environment.platform), times, image=image)
         if isinstance(chosen, NoCPython):
             raise NoSolutionError(chosen.reason)
         return chosen
     if environment.python not in pythons:
         raise NoSolutionError(
-            f"CPython {environment.python} is asked for, and this engine provides {', '.join(pythons) or 'none'}."
+            f"CPython {environment.python} is asked for, and {environment.base_image or 'this engine'} provides"
+            f" {', '.join(pythons) or 'none'}."
         )
     return environment.python
 

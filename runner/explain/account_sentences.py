@@ -11,7 +11,7 @@ from runner.outcomes.outcome import Outcome, OutcomeKind
 from runner.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from runner.outcomes.account import Account, Bisection, Cause, Counts, Flip, RemovedName, Share, Side, SwitchFinding
 
@@ -49,10 +49,16 @@ def sentences_of(account: Account) -> Iterator[str]:
         yield f"From the same initial weights on, with the same batches: {account.trace.sentence}"
 
 
-def unknown_of(account: Account, *, ended: bool) -> Iterator[str]:
-    """The sentences on what remains unknown."""
+def unknown_of(account: Account, *, ended: bool, bases: Sequence[str] = ()) -> Iterator[str]:
+    """The sentences on what remains unknown; `bases` are the base images of the good and the bad cell."""
     if ended:
         yield "The budget ended before all was tried: the same command with a larger budget goes on from there."
+    if account.real and len(set(bases)) > 1:
+        good, bad = (name or "the usual one" for name in bases)
+        yield (
+            f"What the base image does: the good cell stands on {good}, the bad one on {bad}, as `base_image:` says, so"
+            " it changed with the versions."
+        )
     if account.real and not account.causes:
         yield "No set of changes was found that makes the difference; see what was tried."
     for cause in account.causes:

@@ -13,6 +13,7 @@ from math import ceil
 from statistics import median
 from typing import TYPE_CHECKING
 
+from runner.engines.protocol import EngineKind
 from runner.errors import UsageError
 from runner.investigate.belief import Evidence, evidence_of
 from runner.investigate.question import BudgetSpentError
@@ -203,6 +204,11 @@ class Experimenter:
         found = {**self.shared.values, **about.cell.values, **pins}
         names = [axis.name for axis in self.matrix.axes if axis.name in found]
         return CellId.of({name: found[name] for name in dict.fromkeys((*names, *found))})
+
+    def base_images(self, *about: Combination) -> tuple[str, ...]:
+        """The names of the base images that combinations stand on; none where the engine has no images."""
+        contained = self.laboratory.equipment.engine.kind is EngineKind.DOCKER
+        return tuple(self.setup.environment(self._cell(self.cell(one))).base_image for one in about if contained)
 
     def script(self, about: Combination) -> Script:
         """The script of a combination as the user wrote it, with the patch: without import flavour and backend."""

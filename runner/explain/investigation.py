@@ -125,7 +125,9 @@ class Investigation:
             ended=experimenter.budget.ended,
         )
         found = found.model_copy(update={"sentences": tuple(sentences_of(found))})
-        return found.model_copy(update={"unknown": tuple(unknown_of(found, ended=experimenter.budget.ended))})
+        bases = experimenter.base_images(self.good, self.bad)
+        unknown = tuple(unknown_of(found, ended=experimenter.budget.ended, bases=bases))
+        return found.model_copy(update={"unknown": unknown})
 
     def _comparison(self) -> str:
         """Effect and p value by all trials of the two cells; those of the matrix's own seeds did not separate them."""

@@ -89,10 +89,10 @@ class Bench:
             return pulled
         from runner.environments.wheelhouse import fetch  # noqa: PLC0415 - not needed where all is made
 
-        say("fetching files" if engine.known_identity(lock.python) else f"fetching files, and CPython {lock.python}")
-        builder = functools.partial(engine.toolchain, lock.python)  # the image's own, whatever the host has
+        say("fetching files" if engine.known_identity(*lock.ground) else f"fetching files, and CPython {lock.ground}")
+        builder = functools.partial(engine.toolchain, *lock.ground)  # the image's own, whatever the host has
         with ThreadPoolExecutor(1, "base") as beside:
-            beside.submit(engine.base_identity, lock.python)  # made meanwhile; why it can't be, `make` says again
+            beside.submit(engine.base_identity, *lock.ground)  # made meanwhile; why it can't be, `make` says again
             wheelhouse = fetch(lock, catalog=self._equipment.catalog, toolchain=builder, say=say)
         labels = _labels(order)
         with self._making:  # the next environment's files are fetched meanwhile, its installation waits
@@ -108,7 +108,7 @@ class Bench:
         """An image that another engine pushed; None where it can't be had, and is to be made here."""
         engine = self._equipment.engine
         try:
-            engine.base_identity(order.lock.python)  # what comes must stand on the same as what is made here
+            engine.base_identity(*order.lock.ground)  # what comes must stand on the same as what is made here
             image = engine.pull(order.lock, order.address, say)
         except (MachineError, BuildFailedError) as error:
             say(f"made here: {error}")

@@ -273,7 +273,7 @@ class Dispatch:
     def _setting(self, request: Request, image: Image) -> Setting:
         lock = self.environments.locked(self.setup.environment(request.cell))
         assert lock is not None  # noqa: S101 - the image was made of it
-        identity = self.equipment.engine.known_identity(lock.python) or image.base_identity
+        identity = self.equipment.engine.known_identity(*lock.ground) or image.base_identity
         return self.records.setting(request.cell, self.setup, lock, (image.engine, identity))
 
     def _block(self, group: _Group, obstacle: _Obstacle) -> None:
@@ -295,7 +295,7 @@ class Dispatch:
         key = self.records.blocked_key(environment, request.cell)
         record = obstacle.record(key, cell=request.cell.id, engine=engine.kind.value, lock=environment.name)
         lock = self.environments.locked(environment)
-        passing = obstacle.passing or (lock is not None and not engine.known_identity(lock.python))
+        passing = obstacle.passing or (lock is not None and not engine.known_identity(*lock.ground))
         record = record.model_copy(update={"key": f"{key}{FOR_NOW}", "passing": True} if passing else {})
         self.equipment.store.put(record)
         return record

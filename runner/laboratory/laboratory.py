@@ -76,6 +76,7 @@ class Laboratory:
         self.records = Records(equipment, self.environments)
         self._claim = Claim(equipment.workplace)
         self._jobs, self._prune_images = jobs, prune_images
+        self._told_of_images = False
 
     def __enter__(self) -> Self:
         return self
@@ -101,6 +102,8 @@ class Laboratory:
 
         with self.claimed():
             executor = self._workshop.executor(setup.resources, self._jobs)
+            if setup.base_images and self.equipment.engine.kind is not EngineKind.DOCKER:
+                self._tell_of_images()
             if setup.resources.gpus:
                 self._check_cuda(setup, requests)
             dispatch = Dispatch(
@@ -114,17 +117,28 @@ class Laboratory:
             )
             return dispatch.run(requests, prune_images=self._prune_images)
 
+    def _tell_of_images(self) -> None:
+        if not self._told_of_images:
+            self._told_of_images = True
+            self.equipment.observer.note(
+                "`base_image:` means nothing under the venv engine: environments are made with the CPythons of this"
+                " machine, and what the images hold is not there."
+            )
+
     def _check_cuda(self, setup: Setup, requests: Sequence[Request]) -> None:
         """Raise MachineError where containers can't have the CUDA that a TensorFlow needs; of this machine's, tell."""
-        wanted = (needs_base_image(dict(setup.environment(one.cell).pins)) for one in requests)
+        contained = self.equipment.engine.kind is EngineKind.DOCKER
+        environments = (setup.environment(one.cell) for one in requests)
+        wanted = (needs_base_image(dict(one.pins)) for one in environments if not (contained and one.base_image))
         lacking = sorted({text for text in wanted if text})
         if not lacking:
             return
         more = f", nor {counted(len(lacking) - 1, 'other release')} theirs" if len(lacking) > 1 else ""
-        if self.equipment.engine.kind is EngineKind.DOCKER:
+        if contained:
             raise MachineError(
-                f"`resources: gpus`: {lacking[0]}{more}, and base images have none. Use `--engine venv` on a machine"
-                " that has them, or TensorFlow 2.14 or newer; docs/gpus.md has the table."
+                f"`resources: gpus`: {lacking[0]}{more}, and the usual base images have none. Name one that has them"
+                " (`base_image:`), use `--engine venv` on a machine that has them, or TensorFlow 2.14 or newer;"
+                " docs/gpus.md has the table."
             )
         self.equipment.observer.note(f"`resources: gpus`: {lacking[0]}{more}: those of this machine are used.")
 

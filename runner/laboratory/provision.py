@@ -6,6 +6,7 @@ import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from runner.engines.protocol import EngineKind
 from runner.environments.lock import Lock, Unresolvable
 from runner.environments.lockfile import lock_path, read, read_if_it_follows, write
 from runner.errors import BuildFailedError, MachineError, UsageError
@@ -63,14 +64,18 @@ class Preparation:
 
     def resolved(self, environment: Environment) -> Lock | Unresolvable:
         """A new lock, which is not written. Raises BuildFailedError where there is no CPython for it."""
-        self._equipment.say(environment.name, "resolving")
         engine = self._equipment.engine
+        image = environment.base_image if engine.kind is EngineKind.DOCKER else ""
+        if image:
+            self._equipment.say(environment.name, f"looking at {image}")
+        pythons = engine.pythons(image)
+        self._equipment.say(environment.name, "resolving")
         try:
             found = self._equipment.resolve(
-                replace(environment, platform=environment.platform or engine.platform),
+                replace(environment, platform=environment.platform or engine.platform, base_image=image),
                 catalog=self._equipment.catalog,
-                pythons=engine.pythons(),
-                toolchain=self.toolchain,
+                pythons=pythons,
+                toolchain=functools.partial(self.toolchain, image=image),
                 say=functools.partial(self._equipment.say, environment.name),
             )
             return replace(found, environment=environment)
@@ -146,7 +151,7 @@ class Preparation:
                 " make fewer at a time (`--only`), or `run --prune-images`, which keeps few images at a time."
             )
 
-    def toolchain(self, python: str) -> Toolchain:
+    def toolchain(self, python: str, image: str = "") -> Toolchain:
         """A CPython that can resolve and build: the host's where it has one, else the engine's own."""
         from runner.environments.interpreters import HostToolchain, newest_of  # noqa: PLC0415 - not where all is made
 
@@ -155,8 +160,8 @@ class Preparation:
             HostToolchain(
                 interpreter=interpreter,
                 processes=self._equipment.processes,
-                elsewhere=functools.partial(self._equipment.engine.toolchain, python),
+                elsewhere=functools.partial(self._equipment.engine.toolchain, python, image),
             )
             if interpreter
-            else self._equipment.engine.toolchain(python)
+            else self._equipment.engine.toolchain(python, image)
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runner.engines.gpu import VISIBLE
 from runner.engines.protocol import EngineKind
 from runner.errors import UsageError
-from runner.laboratory.request import Known, Stored
+from runner.laboratory.request import Known, Stored, ground_under
 from runner.laboratory.setup import Settings, groups_of
 from runner.trials.script_metrics import read_with, search_log
 from runner.trials.trial import stored_trials
@@ -100,9 +100,11 @@ class Records:
         """The key of the record that says why a cell can't run: another lock, or another CPython, is another key."""
         engine = self._equipment.engine
         lock = self._environments.locked(environment)
-        found = [lock.digest, engine.known_identity(lock.python)] if lock else engine.pythons()
+        found = [lock.digest, engine.known_identity(*lock.ground)] if lock else engine.pythons()
         parts = [engine.kind.value, environment.name, environment.packages, found, str(cell.id)]
         parts += [environment.platform] if environment.platform else []
+        if (image := environment.base_image) and engine.kind is EngineKind.DOCKER:
+            parts += [image, engine.known_identity("", image) or ""]
         return "blocked-" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     def forget(self, keys: Sequence[str]) -> int:
@@ -128,11 +130,12 @@ class Records:
     def _origins(self, lock: Lock, stored: Stored | None) -> list[Origin]:
         """Where the trials of a lock run now, or where those that are `stored` ran; of any the latest first."""
         if stored and stored.engine:
-            return [(stored.engine, identity) for python, identity in stored.identities if python == lock.python]
+            wanted = ground_under(stored.engine, lock.ground)
+            return [(stored.engine, identity) for ground, identity in stored.identities if ground == wanted]
         if stored:
             return [(EngineKind(kind), identity) for kind, identity in self._equipment.store.origins(lock.digest)]
         engine = self._equipment.engine
-        identity = engine.known_identity(lock.python)
+        identity = engine.known_identity(*lock.ground)
         return [(engine.kind, identity)] if identity else []
 
     def _of(

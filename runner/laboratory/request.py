@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from runner.engines.protocol import EngineKind
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from runner.engines.protocol import EngineKind, JobFolder
+    from runner.engines.protocol import JobFolder
+    from runner.environments.lock import Ground
     from runner.matrix.model import Cell
     from runner.trials.record import Record
     from runner.trials.trial import Setting, Trial
@@ -87,7 +90,12 @@ class Stored:
     engine: EngineKind | None = None
     """None: of whatever engine and base images ran last."""
     identities: tuple[tuple[str, str], ...] = ()
-    """The identity of all that a lock does not pin, by CPython."""
+    """The identity of all that a lock does not pin, by what the lock stands on (see `ground_under`)."""
+
+
+def ground_under(engine: EngineKind, ground: Ground) -> str:
+    """What a lock stands on under an engine, as what is kept of runs names it: only a container has a base image."""
+    return str(ground) if engine is EngineKind.DOCKER else ground.python
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from runner.environments.cuda_libraries import FOR_GPUS
 from runner.environments.local_wheels import keep_wheels
 from runner.environments.lock import Environment
 from runner.errors import UsageError
-from runner.matrix.cells import requirements_of
+from runner.matrix.cells import base_image_of, requirements_of
 from runner.matrix.model import Requirement
 from runner.matrix.requirement_files import axis_of
 from runner.preludes.prelude import Prelude, catalogue
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runner.engines.protocol import EngineKind, Mount
     from runner.environments.lock import Lock, OwnPackage
     from runner.matrix.matrix_file import Matrix
-    from runner.matrix.model import Cell, DataMapping, Experiment, Install, Resources
+    from runner.matrix.model import Cell, DataMapping, Experiment, Install, NamedBase, Resources
     from runner.scripts.script import Script
     from runner.trials.store import Store
 
@@ -53,6 +53,8 @@ class Setup:
     as_of: str = "release"
     dates: tuple[tuple[str, str], ...] = ()
     indexes: tuple[str, ...] = ()
+    base_images: tuple[NamedBase, ...] = ()
+    """What environments stand on, where the engine has images: of a cell, the first that is for it."""
     platform: str = ""
     """The platform that environments are for; empty: that of what runs them."""
     own: OwnPackage | None = None
@@ -79,6 +81,7 @@ class Setup:
             as_of=matrix.as_of,
             dates=matrix.dates,
             indexes=matrix.indexes,
+            base_images=matrix.base_images,
             platform=matrix.platform,
             own=own,
             notes=(*matrix.notes, *notes),
@@ -106,6 +109,7 @@ class Setup:
             dates=self.dates,
             indexes=self.indexes,
             platform=self.platform,
+            base_image=base_image_of(self.base_images, cell),
             own=self.own,
         )
 

@@ -15,7 +15,7 @@ from runner.matrix.versions import in_range
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from runner.matrix.model import Axis, AxisValue, Condition, Grid, Partial, Requirement
+    from runner.matrix.model import Axis, AxisValue, Condition, Grid, NamedBase, Partial, Requirement
 
 
 if TYPE_CHECKING:
@@ -217,6 +217,11 @@ def _known_values(axis: str, text: str, known: Collection[str], only: str) -> li
 def requirements_of(packages: Iterable[Requirement], cell: Cell) -> tuple[str, ...]:
     """The requirements (PEP 508) whose conditions a cell meets, sorted, none twice."""
     return tuple(sorted({one.text for one in packages if all(meets(cell, condition) for condition in one.when)}))
+
+
+def base_image_of(bases: Iterable[NamedBase], cell: Cell) -> str:
+    """The first base image whose conditions a cell meets; empty where there is none."""
+    return next((one.image for one in bases if all(meets(cell, condition) for condition in one.when)), "")
 
 
 def meets(cell: Cell, condition: Condition) -> bool:

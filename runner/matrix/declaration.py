@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.matrix.axes import BACKENDS, IMPORT_FLAVOURS, AxisKind
-from runner.matrix.experiment import VARIABLES, ArgumentList, ExperimentSection
+from runner.matrix.experiment import VARIABLES, ArgumentList, ExperimentSection, ResourcesSection, SeedsSection
 from runner.matrix.metric_patterns import METRICS, MetricSources
 from runner.matrix.mistakes import Position, RefusedError, nearest, quoted
-from runner.matrix.model import Fits, Judging, Mode, Resources, Seeds
+from runner.matrix.model import Fits, Judging, Mode
 from runner.matrix.nodes import Entries, Nothing, Text, shape
 from runner.matrix.releases import EXAMPLE, Every
-from runner.matrix.scalars import COUNT, COUNT_FROM_ZERO, INDEX_ADDRESS, PLATFORM, SEED_COUNT, SIZE, TRUTH, date_or
+from runner.matrix.scalars import COUNT_FROM_ZERO, IMAGE_NAME, INDEX_ADDRESS, PLATFORM, SEED_COUNT, TRUTH, date_or
 from runner.matrix.shapes import Either, Key, ListOf, MappingOf, NodePlace, OneOrMore, Reads, Scalar, Section, Word, key
 from runner.matrix.versions import specifiers
 
@@ -239,36 +239,24 @@ _AS_OF: Shape[AsOf] = Either(
         others=Key(shape=date_or("none"), description="The rule of this package."),
     ),
 )
-_RESOURCES, _SEEDS, _JUDGING = Resources(), Seeds(), Judging()
+_JUDGING = Judging()
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResourcesSection:
-    """The section `resources:`: what one trial may use."""
+class BaseImageSection:
+    """One entry of `base_image:`: an image, and the cells that it is for."""
 
-    cpus: int = key(COUNT, "Processors. Default: 1.", _RESOURCES.cpus)
-    memory: int = key(SIZE, "Memory: 4g, 512m. Default: 4g.", _RESOURCES.memory_bytes)
-    disk: int = key(SIZE, "Space that a trial may write. Default: 1g.", _RESOURCES.disk_bytes)
-    processes: int = key(COUNT, "Processes and threads. Default: 256.", _RESOURCES.processes)
-    gpus: int = key(
-        COUNT_FROM_ZERO, "NVIDIA GPUs; `flavour: full` follows, with the CUDA libraries. Default: 0.", _RESOURCES.gpus
+    image: Text = key(
+        IMAGE_NAME,
+        "The image, by its name in the engine or in a registry.",
+        Text(),
+        example="image: cuda-11.2-py3.9:1",
+        required=True,
     )
-    trials_per_gpu: int = key(COUNT, "Trials that share one GPU at once. Default: 1.", _RESOURCES.trials_per_gpu)
-    keep: int = key(
-        SIZE, "Space of the artifacts that are kept of a trial, at most `disk`. Default: 1g.", _RESOURCES.keep_bytes
-    )
+    when: tuple[Text, ...] = key(OneOrMore(TEXT), "The condition on an axis that a cell must meet; all of a list.", ())
 
 
-@dataclass(frozen=True, kw_only=True)
-class SeedsSection:
-    """The section `seeds:`: one more seed while fewer than `cap` are counted and neither side leads by `lead`."""
-
-    lead: int = key(COUNT, "By how many seeds good or bad must lead. Default: 4.", _SEEDS.lead)
-    cap: int = key(COUNT, "The most seeds of one cell. Default: 10.", _SEEDS.cap)
-
-    def __post_init__(self) -> None:
-        if self.lead > self.cap:
-            raise RefusedError(f"{self.cap} seeds can never lead by {self.lead}", "lead must not be above cap")
+_BASE_IMAGE: Shape[tuple[Text | BaseImageSection, ...]] = OneOrMore(Either(IMAGE_NAME, Section(BaseImageSection)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -358,6 +346,12 @@ class MatrixSections:
         Word({"auto": "auto", "cpu": "cpu", "full": "full"}),
         "How tensorflow is installed where tensorflow-cpu exists too: cpu, full, or auto. Default: auto.",
         "auto",
+    )
+    base_image: tuple[Text | BaseImageSection, ...] = key(
+        _BASE_IMAGE,
+        "The image that environments are made on under docker, which has a CPython of its own; several with `when`, of "
+        "which a cell has the first that it meets. Default: one for each CPython.",
+        (),
     )
     platform: str = key(PLATFORM, "What trials run on; docs/platforms.md. Default: what the engine is.", "")
     as_of: AsOf = key(

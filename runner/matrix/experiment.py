@@ -1,4 +1,4 @@
-"""The section `experiment:`, declared and read: what every trial runs, with which arguments, files and data."""
+"""The section `experiment:`, declared and read, and what is declared of a trial beside it: its resources, the seeds."""
 
 # ruff: noqa: RUF009 - `key` is a `dataclasses.field`
 
@@ -15,9 +15,9 @@ from packaging.utils import canonicalize_name
 
 from runner.matrix.axes import check_script, is_module_of, module_path, refuse_long, sorted_variables
 from runner.matrix.mistakes import RefusedError, quoted
-from runner.matrix.model import DataMapping, ExitCode, Experiment, Install, Judging, data_place
+from runner.matrix.model import DataMapping, ExitCode, Experiment, Install, Judging, Resources, Seeds, data_place
 from runner.matrix.nodes import Items, Text
-from runner.matrix.scalars import DURATION, TRUTH
+from runner.matrix.scalars import COUNT, COUNT_FROM_ZERO, DURATION, SIZE, TRUTH
 from runner.matrix.shapes import Either, Key, ListOf, MappingOf, NodePlace, Scalar, Shape, Word, key
 
 if TYPE_CHECKING:
@@ -98,6 +98,38 @@ class ExperimentSection:
         Judging().exit_code,
     )
     network: bool = key(TRUTH, "Let the script use the network; the report shows it. Default: false.", _DEFAULT.network)
+
+
+_RESOURCES, _SEEDS = Resources(), Seeds()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourcesSection:
+    """The section `resources:`: what one trial may use."""
+
+    cpus: int = key(COUNT, "Processors. Default: 1.", _RESOURCES.cpus)
+    memory: int = key(SIZE, "Memory: 4g, 512m. Default: 4g.", _RESOURCES.memory_bytes)
+    disk: int = key(SIZE, "Space that a trial may write. Default: 1g.", _RESOURCES.disk_bytes)
+    processes: int = key(COUNT, "Processes and threads. Default: 256.", _RESOURCES.processes)
+    gpus: int = key(
+        COUNT_FROM_ZERO, "NVIDIA GPUs; `flavour: full` follows, with the CUDA libraries. Default: 0.", _RESOURCES.gpus
+    )
+    trials_per_gpu: int = key(COUNT, "Trials that share one GPU at once. Default: 1.", _RESOURCES.trials_per_gpu)
+    keep: int = key(
+        SIZE, "Space of the artifacts that are kept of a trial, at most `disk`. Default: 1g.", _RESOURCES.keep_bytes
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedsSection:
+    """The section `seeds:`: one more seed while fewer than `cap` are counted and neither side leads by `lead`."""
+
+    lead: int = key(COUNT, "By how many seeds good or bad must lead. Default: 4.", _SEEDS.lead)
+    cap: int = key(COUNT, "The most seeds of one cell. Default: 10.", _SEEDS.cap)
+
+    def __post_init__(self) -> None:
+        if self.lead > self.cap:
+            raise RefusedError(f"{self.cap} seeds can never lead by {self.lead}", "lead must not be above cap")
 
 
 def read_experiment(section: ExperimentSection, folder: Path, mistakes: Mistakes) -> Experiment:

@@ -24,7 +24,7 @@ from runner.matrix.metric_patterns import FROM, read_metrics
 from runner.matrix.mistakes import Mistakes, Position, RefusedError, quoted
 from runner.matrix.model import Axis, Expectation, Grid, Judging, Resources, Seeds
 from runner.matrix.nodes import Text, compose, read_text
-from runner.matrix.packages import read_packages
+from runner.matrix.packages import read_base_images, read_packages
 from runner.matrix.releases import ERA_BASES, Era
 from runner.matrix.requirement_files import RequirementFiles
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from runner.matrix.declaration import AsOf, Match, MatrixSections
-    from runner.matrix.model import Became, Partial, Requirement
+    from runner.matrix.model import Became, NamedBase, Partial, Requirement
 
 
 TOP = Position(line=1, column=1)
@@ -64,6 +64,8 @@ class Matrix(Grid):
     resources: Resources = field(default_factory=Resources)
     expect: tuple[Expectation, ...] = ()
     flavour: str = "auto"
+    base_images: tuple[NamedBase, ...] = ()
+    """Those that the matrix names: a cell has the first whose conditions it meets; else that of its CPython."""
     platform: str = ""
     """The platform that trials are for, `linux/amd64`; empty: the engine's own."""
     as_of: str = "release"
@@ -133,6 +135,7 @@ def load_matrix(path: Path) -> Matrix:
         resources=_resources(file),
         expect=tuple(_expectations(file.expect, reader)),
         flavour=file.flavour,
+        base_images=read_base_images(file.base_image, reader),
         platform=file.platform,
         as_of=as_of,
         dates=dates,

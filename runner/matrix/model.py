@@ -98,6 +98,14 @@ class Requirement:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NamedBase:
+    """A base image, by the name that the engine knows it by, for the cells that meet every condition."""
+
+    image: str
+    when: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Became:
     """The versions that the index has for one written value of an axis, such as ">=1.7,<2.17 every minor" or "era"."""
 

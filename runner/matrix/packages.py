@@ -1,4 +1,4 @@
-"""The section `packages:`: further requirements of every cell, or of the cells that meet a condition."""
+"""The sections `packages:` and `base_image:`: what every cell has, or the cells that meet a condition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.matrix.axes import BACKENDS, AxisKind, axis_kind, axis_name, check
 from runner.matrix.mistakes import RefusedError, quoted
-from runner.matrix.model import Condition, Requirement
+from runner.matrix.model import Condition, NamedBase, Requirement
 from runner.matrix.nodes import Text
 from runner.matrix.versions import in_range, specifiers
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement as Parsed
 
     from runner.matrix.axis_reader import AxisReader
-    from runner.matrix.declaration import PackageEntry
+    from runner.matrix.declaration import BaseImageSection, PackageEntry
 
 _FILES = (".txt", ".toml", ".yml", ".yaml")
 """The ends of the names of files that `requirements:` takes."""
@@ -38,6 +38,20 @@ def read_packages(node: tuple[PackageEntry, ...], axes: Collection[str], reader:
                 reader.mistakes.refuse(error, entry.position)
         else:
             found.update(dict.fromkeys(_with_conditions(entry, axes, reader)))
+    return tuple(found)
+
+
+def read_base_images(entries: tuple[Text | BaseImageSection, ...], reader: AxisReader) -> tuple[NamedBase, ...]:
+    """The base images of `base_image:`, in their order; mistakes are noted."""
+    found: list[NamedBase] = []
+    rest = None
+    for entry in entries:
+        name, when = (entry, ()) if isinstance(entry, Text) else (entry.image, entry.when)
+        if rest is not None:
+            message = f"no cell gets as far as {quoted(name)}: {quoted(rest)} has no when"
+            reader.mistakes.add(name.position, message, "write what is for the rest last")
+        rest = rest if when else name
+        found.append(NamedBase(image=str(name), when=read_conditions(when, reader)))
     return tuple(found)
 
 

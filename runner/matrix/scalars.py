@@ -111,6 +111,19 @@ def index_address_text(text: Text) -> str:
     return f"{name}={address.rstrip('/')}/" if is_named else f"{address.rstrip('/')}/"
 
 
+_WORDS = "[a-z0-9]+([._-]+[a-z0-9]+)*"
+_HOST, _TAG = "[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?", "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_IMAGE = f"({_HOST}/)?{_WORDS}(/{_WORDS})*(:{_TAG})?(@sha256:[0-9a-f]{{64}})?"
+
+
+def image_name(text: Text) -> Text:
+    """The name of an image, as container engines take it."""
+    if re.fullmatch(_IMAGE, text) is None:
+        raise RefusedError(f"{quoted(text)} is not the name of an image", "such as cuda-11.2-py3.9:1, or x@sha256:…")
+    return text
+
+
+IMAGE_NAME = Reads(image_name, {"type": "string", "pattern": f"^{_IMAGE}$"})
 INDEX_ADDRESS = Reads(index_address_text, {"type": "string", "pattern": "^([A-Za-z0-9_.-]+=)?https?://[^@]+$"})
 COUNT = Reads(count, {"type": "integer", "minimum": 1})
 SIZE = Reads(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
@@ -40,6 +41,7 @@ from runner.outcomes.series import MOST_POINTS, drawn, numbers_of, short, thinne
 from runner.outcomes.sparse import sparse_sentences
 from runner.outcomes.upgrade import upgrade_advice
 from runner.outcomes.verdict import Basis
+from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -74,6 +76,8 @@ class KnownLock:
 
     digest: str
     shown: LockResult
+    base_image: str = ""
+    """The name of the base image that its containers stand on, where it has one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +120,7 @@ class _Assembly:
         known, matrix, judged = self.known, self.known.matrix, self.known.judged
         outcomes = {cell.id: cell.outcome for cell in self._cells if not cell.is_left_out}
         metric = judged_metric(matrix)
+        cells = tuple(map(self._cell, known.cells, self._cells))
         found = Result(
             runner_version=known.runner_version,
             made_at=known.made_at,
@@ -136,14 +141,14 @@ class _Assembly:
             baseline=judged.chosen.digest if judged.chosen in outcomes else "",
             baseline_reason=judged.reason,
             control=str(judged.control) if judged.control else "",
-            times=times_told(self._cells, known.compared),
+            times=(*_bases_told(cells), *times_told(self._cells, known.compared)),
             cells=(),
             failures=tuple(_failure(group, self._accounts_of) for group in self._groups),
             accounts=known.accounts,
             advice=self._advice(),
             locks={lock.digest: lock.shown for cell in known.cells if (lock := known.locks.get(cell.id))},
         )
-        return found.telling(tuple(map(self._cell, known.cells, self._cells)), self._told)
+        return found.telling(cells, self._told)
 
     def _advice(self) -> tuple[str, ...]:
         if any(one.is_left_out for one in self._cells):
@@ -211,6 +216,7 @@ class _Assembly:
             engine=_all_of(one.circumstances.engine for one in observations),
             image=_all_of(one.image for one in ran),
             base_identity=_all_of(one.base_identity for one in ran),
+            base_image=lock.base_image if lock and any(one.engine == "docker" for one in ran) else "",
             runtime=_all_of(one.runtime for one in ran),
             emulated=_all_of(one.emulated for one in ran),
             lock=lock.digest if lock else "",
@@ -358,6 +364,18 @@ def _median(values: Sequence[float]) -> float | None:
         return None
     middle = median(math.inf if math.isnan(value) else value for value in values)
     return middle if math.isfinite(middle) else math.nan
+
+
+def _bases_told(cells: Iterable[CellResult]) -> Iterator[str]:
+    """What is to be said where cells that ran stand on more than one base image, of which one at least has a name."""
+    ran = [cell for cell in cells if cell.base_identity]
+    numbers = Counter(cell.base_image for cell in ran)
+    if len(numbers) > 1:
+        shown = "; ".join(f"{name or 'the usual one'}: {counted(number, 'cell')}" for name, number in numbers.items())
+        yield (
+            f"Cells stand on different base images ({shown}): where two of them differ, their versions are not the only"
+            " thing that does."
+        )
 
 
 def _all_of(values: Iterable[str | None]) -> str:

@@ -252,9 +252,10 @@ class CellResult(_OfAnOutcome):
     engine: str = ""
     image: str = ""
     base_identity: str = ""
+    base_image: str = ""
     runtime: str = ""
     emulated: str = ""
-    """The identity of what its environment stands on; runtime and platform of its containers, where that is unusual."""
+    """The identity of what its environment stands on; base image, runtime and platform, where that is unusual."""
     lock: str = ""
     """The digest of its lock: a key of the report's locks; empty where there is none."""
     imported: dict[str, str] = Field(default_factory=dict)

@@ -16,7 +16,7 @@ from runner.engines.protocol import EngineKind, runtime_of
 from runner.environments.times import undated_in
 from runner.errors import UsageError
 from runner.laboratory.laboratory import Named
-from runner.laboratory.request import Silence, Stored, Watcher
+from runner.laboratory.request import Silence, Stored, Watcher, ground_under
 from runner.trials.job_files import Workplace
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from runner.engines.protocol import Engine
+    from runner.environments.lock import Ground
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
     from runner.outcomes.judged_cell import JudgedCell
@@ -160,7 +161,7 @@ class LastRun(BaseModel):
     seeds: int | None
     pair: bool = False
     identities: dict[str, str]
-    """What the lock does not pin, by CPython: where the trials of this run ran."""
+    """What the lock does not pin, by CPython and named base image: where the trials of this run ran."""
 
     @property
     def way(self) -> tuple[str, str]:
@@ -189,12 +190,15 @@ def read_last_run(files: OwnFolder, matrix: Matrix) -> LastRun | None:
         return None
 
 
-def keep_last_run(files: OwnFolder, matrix: Matrix, engine: Engine, pythons: Iterable[str], options: Options) -> None:
-    """Keep how a matrix is run now, of the CPythons that its locks need."""
+def keep_last_run(
+    files: OwnFolder, matrix: Matrix, engine: Engine, grounds: Iterable[Ground], options: Options
+) -> None:
+    """Keep how a matrix is run now, of what its locks stand on."""
     before = read_last_run(files, matrix)
     way = (engine.kind.value, engine.base)
     known = dict(before.identities) if before and before.way == way else {}
-    known |= {python: identity for python in pythons if (identity := engine.known_identity(python))}
+    told = {ground_under(engine.kind, one): engine.known_identity(*one) for one in grounds}
+    known |= {ground: identity for ground, identity in told.items() if identity}
     found = options.engine == "auto" and options.base == "auto"
     run = LastRun.model_validate(
         {

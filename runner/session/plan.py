@@ -35,6 +35,8 @@ class EnvironmentPlan:
     image: Image | None
     sizes: LockSizes | None
     cells: tuple[CellPlan, ...]
+    base_image: str = ""
+    """The name of the base image that it stands on, where it has one."""
 
     @property
     def finished(self) -> int:
@@ -78,6 +80,11 @@ class Plan:
     def cells(self) -> int:
         """The number of cells."""
         return sum(len(environment.cells) for environment in self.environments)
+
+    @property
+    def names_base_images(self) -> bool:
+        """True where containers stand on base images that the matrix names."""
+        return self.engine.value == "docker" and any(one.base_image for one in self.environments)
 
     @property
     def to_lock(self) -> int:

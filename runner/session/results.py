@@ -306,7 +306,7 @@ def _lock(lock: Lock) -> KnownLock:
         for package in lock.packages
     )
     shown = LockResult(name=lock.environment.name, python=lock.python, as_of=last_day, packages=tuple(packages))
-    return KnownLock(digest=lock.digest, shown=shown)
+    return KnownLock(digest=lock.digest, shown=shown, base_image=lock.environment.base_image)
 
 
 def _log(path: Path, most: int) -> LogExcerpt:

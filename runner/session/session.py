@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from runner.engines.protocol import Image
-    from runner.environments.lock import Environment, Unresolvable
+    from runner.environments.lock import Environment, Ground, Unresolvable
     from runner.laboratory.equipment import World
     from runner.laboratory.laboratory import Laboratory
     from runner.matrix.matrix_file import Matrix
@@ -174,6 +174,7 @@ class Session:
             cells=tuple(
                 CellPlan(cell=cell, finished=ledger.of(cell.id).ran, wanted=wanted[cell.id]) for cell in group.cells
             ),
+            base_image=group.environment.base_image,
         )
 
     def results(self, *, recorded: bool = False) -> Results:
@@ -264,7 +265,7 @@ class Session:
                     self.check_versions(self.setup.environment(request.cell) for request in requests)
                     rounds.run(self.setup, requests)
             finally:
-                keep_last_run(files, self.matrix, self.laboratory.equipment.engine, self._pythons(), self.options)
+                keep_last_run(files, self.matrix, self.laboratory.equipment.engine, self._grounds(), self.options)
             kept = read_comparisons(files, self.matrix)
             results = results_of(
                 self.matrix, self.cells, ledger, executed=rounds.executed, kept=kept, assemble=self.assemble
@@ -273,10 +274,10 @@ class Session:
             rounds.tell_of_pairs(results.compared)
             return results
 
-    def _pythons(self) -> set[str]:
-        """The CPython minor releases of the locks that are there."""
+    def _grounds(self) -> set[Ground]:
+        """What the locks that are there stand on."""
         locks = (self.laboratory.environments.locked(group.environment) for group in self.groups)
-        return {lock.python for lock in locks if lock}
+        return {lock.ground for lock in locks if lock}
 
     def _read_scripts(self) -> None:
         """Read every script before anything is made, and tell what was left alone or taken out of it."""

@@ -14,6 +14,7 @@ from small_engine import copy_image, small_engine, why_none
 
 from runner.cache import cache_folder
 from runner.engines.protocol import EngineKind, Image
+from runner.environments.lock import Ground
 from runner.trials.store import Store
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def test_a_worker_that_lacks_an_image_pulls_what_another_one_pushed(
 
 def give_base(ours: DockerEngine, other: SmallEngine, cache: Path) -> None:
     """Give another engine the base image of this one, and its worker's cache the note that says which that is."""
-    interpreter = ours._images.interpreter(CONTAINER_PYTHON, lambda _: None)
+    interpreter = ours._images.interpreter(Ground(CONTAINER_PYTHON), lambda _: None)
     image = Image(
         engine=EngineKind.DOCKER,
         reference=interpreter.tag,

@@ -21,7 +21,7 @@ from runner.engines.docker.container_toolchain import DockerToolchain
 from runner.engines.docker.environment_images import EnvironmentImages
 from runner.engines.docker.interpreter_files import write_tar
 from runner.environments.interpreters import newest_of
-from runner.environments.lock import Layer, LockedPackage
+from runner.environments.lock import Ground, Layer, LockedPackage
 from runner.environments.wheelhouse import WheelFile, Wheelhouse
 from runner.errors import BuildFailedError
 
@@ -230,7 +230,7 @@ def test_uv_in_a_container_uses_the_images_cpython_and_leaves_nothing(
     docker_engine: DockerEngine, client: DockerClient, tmp_path: Path
 ) -> None:
     images = EnvironmentImages(client, docker_engine._bases, Builder(build_client))
-    interpreter = images.interpreter(PYTHON, lambda _: None)
+    interpreter = images.interpreter(Ground(PYTHON), lambda _: None)
     never = threading.Event()
     toolchain = DockerToolchain(
         client=client,

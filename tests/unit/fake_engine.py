@@ -47,6 +47,8 @@ class FakeEngine:
     left_over: int = 0
     log: bytes = b"out\n"
     identity: str | None = "fake-base"
+    bases: dict[str, str] = field(default_factory=dict)
+    """The identities of base images that have names."""
     space: Room | None = None
     found: bool = True
     """Whether images are made already."""
@@ -112,14 +114,14 @@ class FakeEngine:
     def check(self) -> None:
         pass
 
-    def pythons(self) -> tuple[str, ...]:
+    def pythons(self, image: str = "") -> tuple[str, ...]:
         return ("3.11",)
 
-    def base_identity(self, python: str) -> str:
-        return str(self.identity)
+    def base_identity(self, python: str, image: str = "") -> str:
+        return str(self.known_identity(python, image))
 
-    def known_identity(self, python: str) -> str | None:
-        return self.identity
+    def known_identity(self, python: str, image: str = "") -> str | None:
+        return self.bases.get(image, self.identity)
 
     def find(self, lock: Lock) -> Image | None:
         if not self.found:
@@ -130,7 +132,7 @@ class FakeEngine:
             engine=self.kind,
             reference=f"image-of-{lock.environment.name}",
             lock_digest=lock.digest,
-            base_identity=str(self.identity),
+            base_identity=self.base_identity(*lock.ground),
             python_full="3.11.7",
         )
 

@@ -19,6 +19,7 @@ from distributed import Status
 from waiting import until
 
 from runner.engines.protocol import EngineKind, Image
+from runner.environments.lock import Ground
 from runner.errors import MachineError
 from runner.laboratory.bench import ImageOrder
 from runner.laboratory.cluster import worker_bench
@@ -106,7 +107,9 @@ def test_workers_of_one_host_with_caches_of_their_own_give_no_processor_away_twi
 
 IMAGE = Image(engine=EngineKind.DOCKER, reference="env:1", lock_digest="d", base_identity="b", python_full="3.11.7")
 ENVIRONMENT = SimpleNamespace(name="six-1", own=None, pins=())
-LOCK: Any = SimpleNamespace(digest="d", python="3.11", environment=ENVIRONMENT, packages=())
+LOCK: Any = SimpleNamespace(
+    digest="d", image_digest="d", python="3.11", ground=Ground("3.11"), environment=ENVIRONMENT, packages=()
+)
 
 
 class Registry:
@@ -122,17 +125,17 @@ class Registry:
     def use(self, _: object) -> bool:
         return True
 
-    def known_identity(self, _: str) -> str:
+    def known_identity(self, _: str, __: str) -> str:
         return "b"
 
-    def toolchain(self, _: str) -> None:
+    def toolchain(self, _: str, __: str) -> None:
         """Nothing is built."""
 
     def make(self, *_: object, **__: object) -> Image:
         self.asked.append("make")
         return IMAGE
 
-    def base_identity(self, python: str) -> str:
+    def base_identity(self, python: str, _: str) -> str:
         self.asked.append(f"base of {python}")
         return "b"
 

@@ -16,6 +16,7 @@ from distributed.client import ClosedClientError
 from waiting import PATIENCE_S
 
 from runner.engines.protocol import EngineKind, Image
+from runner.environments.lock import Ground
 from runner.errors import EngineLostError, MachineError, RunnerError, StoppedError, UsageError
 from runner.laboratory.bench import ImageOrder
 from runner.laboratory.cluster import cluster as cluster_module
@@ -80,12 +81,14 @@ class AnsweringClient:
     def unsubscribe_topic(self, topic: str) -> None:
         del self.heard[topic]
 
-    def submit(self, function: Any, *_: object, workers: list[str], **__: object) -> Future[Any]:
+    def submit(self, function: Any, *asked: Any, workers: list[str], **__: object) -> Future[Any]:
         if self.is_closed:
             raise ClosedClientError("Client is closed.")
         future = Answered()
         future.afterwards = self.afterwards
-        future.set_result(self.answers(function.__name__, workers[0]))
+        future.set_result(
+            self.answers(asked[1] if function is worker_bench.of_engine else function.__name__, workers[0])
+        )
         return future
 
 
@@ -196,7 +199,19 @@ def image_at(address: str = "") -> Image:
 
 def image_order() -> ImageOrder:
     environment = type("E", (), {"own": None, "name": "six"})
-    return ImageOrder(lock=type("L", (), {"python": "3.11", "digest": "a", "environment": environment})())  # type: ignore[arg-type]
+    return ImageOrder(
+        lock=type(
+            "L",
+            (),
+            {
+                "python": "3.11",
+                "ground": Ground("3.11"),
+                "digest": "a",
+                "image_digest": "a",
+                "environment": environment,
+            },
+        )()
+    )  # type: ignore[arg-type]
 
 
 def test_a_worker_that_joins_while_a_base_is_made_is_asked_too(tmp_path: Path) -> None:
@@ -211,8 +226,34 @@ def test_a_worker_that_joins_while_a_base_is_made_is_asked_too(tmp_path: Path) -
         return "build"
 
     client.answers = answers
-    assert cluster.base_identity("3.11") == "build"
+    assert cluster.base_identity(Ground("3.11")) == "build"
     assert asked == ["tcp://one", "tcp://one", "tcp://two"]
+
+
+def test_a_named_base_image_is_asked_for_once_apart_from_the_usual_one_and_must_be_the_same_everywhere(
+    tmp_path: Path,
+) -> None:
+    client = AnsweringClient()
+    cluster, crew = opened(client, tmp_path, "one", "two")
+    asked: list[str] = []
+
+    def answers(question: str, address: str) -> Any:
+        asked.append(question)
+        return ("3.8",) if question == "pythons" else said.get(address, "image")
+
+    said: dict[str, str] = {}
+    client.answers = answers
+    assert cluster.known_identity(Ground("3.8", "mine:1")) is None
+    assert cluster.base_identity(Ground("3.8", "mine:1")) == "image"
+    assert cluster.known_identity(Ground("3.8", "mine:1")) == "image"
+    assert cluster.known_identity(Ground("3.8")) is None
+    assert asked == ["base_identity"] * 2
+    assert cluster.pythons("mine:1") == ("3.8",)
+    said["tcp://two"] = "another image"
+    with pytest.raises(MachineError, match="builds of CPython on other:1") as caught:
+        cluster.pythons("other:1")
+    assert "another image" in str(caught.value)
+    assert list(crew.stations) == ["tcp://one", "tcp://two"]
 
 
 def test_what_a_worker_without_work_does_not_know_is_not_waited_for(tmp_path: Path) -> None:
@@ -220,17 +261,17 @@ def test_what_a_worker_without_work_does_not_know_is_not_waited_for(tmp_path: Pa
     cluster, crew = opened(client, tmp_path, "one", "two")
     client.answers = lambda _, address: "build"
     assert crew.exclude("tcp://two", MachineError("disk full"))
-    assert cluster.base_identity("3.11") == "build"
+    assert cluster.base_identity(Ground("3.11")) == "build"
 
 
 def test_a_worker_that_can_not_make_a_base_gets_no_work_and_the_others_do(tmp_path: Path) -> None:
     client = AnsweringClient()
     cluster, crew = opened(client, tmp_path, "full", "other")
     client.answers = lambda _, address: "build" if address == "tcp://other" else Refusal.of(MachineError("disk full"))
-    assert cluster.base_identity("3.11") == "build"
+    assert cluster.base_identity(Ground("3.11")) == "build"
     assert list(crew.stations) == ["tcp://other"]
     with pytest.raises(MachineError, match="On worker full: disk full"):
-        opened(client, tmp_path, "full")[0].base_identity("3.11")
+        opened(client, tmp_path, "full")[0].base_identity(Ground("3.11"))
 
 
 def test_an_environment_waits_for_a_worker_where_all_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,8 +300,8 @@ def test_where_an_image_was_pushed_is_told_to_the_next_worker_unless_it_is_anoth
     client = AnsweringClient()
     cluster, _ = opened(client, tmp_path, "one")
     image = image_at(address)
-    client.answers = lambda function, _: image if function == "find_image" else "build"
-    lock: Any = type("L", (), {"python": "3.11", "digest": "a"})()
+    client.answers = lambda function, _: image if function == "find" else "build"
+    lock: Any = type("L", (), {"python": "3.11", "image_digest": "a"})()
     assert cluster.find(lock) is image
     assert cluster._waits.addresses == ({"a": address} if known else {})
 
@@ -283,11 +324,11 @@ def test_a_worker_that_goes_while_a_run_begins_is_not_waited_for(
 
     answered, client.submit = client.submit, asked  # type: ignore[assignment, method-assign]
     with pytest.raises(MachineError, match="Worker one was lost"):
-        cluster.base_identity("3.11")
+        cluster.base_identity(Ground("3.11"))
     client.is_closed = False
     client.names = ["one", "two"]
     client.answers = lambda function, address: facts(address, **{"3.11": "build"})
-    assert cluster.base_identity("3.11") == "build"
+    assert cluster.base_identity(Ground("3.11")) == "build"
     assert list(cluster.facts()) == ["two"]
     cluster.close()
 

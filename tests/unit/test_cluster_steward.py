@@ -102,7 +102,7 @@ class Place:
         """A trial that waits."""
         cell, lock = (
             SimpleNamespace(id=SimpleNamespace(brief="cell")),
-            SimpleNamespace(digest="a", packages=(), environment=SimpleNamespace(name="a")),
+            SimpleNamespace(image_digest="a", packages=(), environment=SimpleNamespace(name="a")),
         )
         trial = SimpleNamespace(key=key, seed=0, setting=SimpleNamespace(cell=cell, lock=lock, script=None))
         order: Any = SimpleNamespace(trial=trial)

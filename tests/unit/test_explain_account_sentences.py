@@ -211,6 +211,13 @@ def test_what_calls_are_given_otherwise_is_told_first_and_why_switches_were_spar
     assert any("1 further switch," in one and "proven" in one for one in unknown_of(proven, ended=False))
 
 
+def test_a_base_image_that_changed_with_the_versions_is_told_as_unknown() -> None:
+    told = "What the base image does: the good cell stands on the usual one, the bad one on cuda:1"
+    for bases, number in ((("", "cuda:1"), 1), (("cuda:1", "cuda:1"), 0), ((), 0)):
+        unknown = list(unknown_of(made_account(), ended=False, bases=bases))
+        assert sum(one.startswith(told) for one in unknown) == number
+
+
 def test_where_the_trainings_are_the_same_that_is_why_switches_were_spared() -> None:
     same = TraceFinding(sentence="The two agree.", step=0, recorded=4, last=4)
     assert (same.agrees, TraceFinding(sentence="", step=0, recorded=0, last=0).agrees) == (True, False)

@@ -13,6 +13,7 @@ from fake_engine import FakeEngine, world_of, write_matrix
 from packaging.version import Version
 from six_releases import TEXT, FakeCatalog, engine, explained, good, matrix, stuck, values
 
+from runner.engines.protocol import EngineKind
 from runner.environments.lock import Environment, Layer, Lock, LockedPackage
 from runner.environments.lockfile import finished, write
 from runner.errors import UsageError
@@ -51,6 +52,19 @@ def test_the_axis_and_the_release_that_make_the_difference_are_named(engine: Fak
     assert any("six 1.10.0 → 1.11.0" in sentence for sentence in account.sentences)
     assert account.p is not None
     assert account.p < 0.05
+
+
+def test_a_base_image_that_goes_with_the_version_is_no_finding_of_its_own(engine: FakeEngine, matrix: Path) -> None:
+    matrix.write_text(f"{TEXT}base_image: {{image: old:1, when: six<1.11}}\n")
+    engine.losses = lambda job, seed: stuck(seed) if Version(values(job)["six"]) >= Version("1.11.0") else good(seed)
+    engine.bases = {"old:1": "sha256:a"}
+    ends = "six=1.0.0,script=a.py", "six=1.15.0,script=a.py"
+    told = "What the base image does: the good cell stands on old:1, the bad one on the usual one"
+    assert not any(told in one for one in explained(engine, matrix, *ends).unknown)
+    engine.kind, engine.base = EngineKind.DOCKER, "offline"
+    assert any(told in one for one in explained(engine, matrix, *ends).unknown)
+    matrix.write_text(f"{TEXT}base_image: old:1\n")
+    assert not any(told in one for one in explained(engine, matrix, *ends).unknown)
 
 
 def test_a_release_that_breaks_while_it_trains_is_run_until_that_is_no_chance(engine: FakeEngine, matrix: Path) -> None:

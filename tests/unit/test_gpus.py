@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +27,8 @@ from runner.environments.cuda_libraries import (
 from runner.errors import MachineError, MatrixError
 from runner.laboratory.executor import slots_of
 from runner.laboratory.request import Request
+from runner.laboratory.setup import Setup
+from runner.matrix.cells import expand
 from runner.matrix.matrix_file import Matrix
 from runner.matrix.model import Resources
 from runner.session.options import Options
@@ -236,3 +240,41 @@ def test_the_page_has_the_table_of_cuda_builds_as_the_data_has_it() -> None:
     assert [Version(one.tensorflow) for one in cuda_builds()] == sorted(
         (Version(one.tensorflow) for one in cuda_builds()), reverse=True
     )
+
+
+def test_the_base_images_of_the_page_have_the_cuda_and_a_cpython_of_each_row_that_needs_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "gpus.md").read_text()
+    entries = next(part for part in page.split("```") if part.startswith("yaml\nbase_image:")).removeprefix("yaml\n")
+    rows = [one for one in cuda_builds() if Version("1.13") <= Version(one.tensorflow) < Version("2.14")]
+    axes = f"axes: {{tensorflow: [{', '.join(f'{one.tensorflow}.1' for one in rows)}]}}\nexperiment: {{script: a.py}}\n"
+    matrix = Matrix.load(write_matrix(tmp_path / "here", axes + entries))
+    setup = Setup.of(matrix)
+    images = [setup.environment(cell).base_image for cell in expand(matrix)]
+    assert len(images) == len(rows) == 17
+    for row, image in zip(rows, images, strict=True):
+        _, cuda, python = image.removesuffix(":1").split("-")
+        first, last = map(Version, row.pythons)
+        assert cuda == row.cuda, row
+        assert first <= Version(python.removeprefix("py")) <= last, row
+        assert f"--tag {image} --build-arg CUDA={cuda}" in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "base_image", "told"),
+    [
+        (EngineKind.DOCKER, "", "the usual base images have none. Name one that has them (`base_image:`)"),
+        (EngineKind.DOCKER, "base_image: {image: cuda:1, when: tensorflow<2.14}\n", ""),
+        (EngineKind.DOCKER, "base_image: {image: cuda:1, when: tensorflow<2}\n", "and the usual base images have none"),
+        (EngineKind.VENV, "base_image: {image: cuda:1, when: tensorflow<2.14}\n", ""),
+    ],
+)
+def test_an_old_tensorflow_has_its_cuda_from_a_base_image_that_is_named_for_it(
+    tmp_path: Path, kind: EngineKind, base_image: str, told: str
+) -> None:
+    text = "axes: {tensorflow: [2.10.1]}\nexperiment: {script: a.py}\nresources: {gpus: 1}\n"
+    path = write_matrix(tmp_path / "here", text + base_image)
+    with open_session(Matrix.load(path), Options(), world=world_of(FakeEngine(kind=kind, devices=(ONE,)))) as session:
+        requests = [Request(cell=cell, seeds=(0,)) for cell in session.cells]
+        refused = pytest.raises(MachineError, match=re.escape(told)) if told else nullcontext()
+        with refused:
+            session.laboratory._check_cuda(session.setup, requests)

@@ -39,6 +39,7 @@ RIGHT: dict[str, list[str]] = {
     "resources": ["{cpus: 2, memory: 4g, disk: 512m, processes: 64}"],
     "expect": ["[{keras: 2.2.4, outcome: fails (nan)}]"],
     "flavour": ["auto", "cpu", "full"],
+    "base_image": ["cuda:11.2", "{image: h:5000/a/b-c@sha256:%s, when: keras<2}" % ("0" * 64), "[{image: a}, b_c:X.1]"],
     "platform": ["linux/amd64", "linux/arm64"],
     "as_of": ["release", "none", "'2019-03-01'", "{default: none, numpy: '2019-03-01'}"],
 }
@@ -66,6 +67,7 @@ WRONG: dict[str, list[str]] = {
     "resources": ["4g", "{cpus: 0}", "{memory: 4}"],
     "expect": ["[{keras: 1}]", "fails"],
     "flavour": ["gpu"],
+    "base_image": ["[]", "Cuda", "a b", "--rm", "{when: keras<2}", "[{image: a, whence: keras<2}]", "{image: [a]}"],
     "platform": ["windows/amd64", "amd64"],
     "as_of": ["soon", "{numpy: release}"],
 }

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runner.cache import cache_folder, write_whole
 from runner.engines.docker.daemon import disk_is_full, engine_errors, engine_platform, is_full
 from runner.engines.protocol import emulating
-from runner.errors import BuildFailedError, MachineError
+from runner.errors import BuildFailedError, EngineFullError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -139,6 +139,21 @@ def told(transfer: Callable[[], Iterable[dict[str, Any]]], silence_s: float = SI
         said.append(line)
 
 
+def pull_image(client: DockerClient, name: str, *, platform: str = "", silence_s: float = SILENCE_S) -> None:
+    """Have the engine pull an image by its name with tag or digest, for a `platform` or for its own.
+
+    Raises MachineError, with the reason, where it can't; EngineFullError where its disk is full.
+    """
+    from docker.utils import parse_repository_tag  # noqa: PLC0415 - imported by now
+
+    repository, tag = parse_repository_tag(name)
+    with engine_errors(f"pulling {name}"):
+        pull = partial(client.api.pull, repository, tag=tag, platform=platform or None, stream=True, decode=True)
+        said = told(pull, silence_s)
+    if failures := [line["error"] for line in said if "error" in line]:
+        raise disk_is_full(f"pulling {name}") if is_full(failures[-1]) else MachineError(failures[-1])
+
+
 class RegistryImages:
     """Official images, pulled by tag once and by digest from then on."""
 
@@ -196,11 +211,11 @@ class RegistryImages:
         image = self._tags.get(python)
         if image is None:
             raise BuildFailedError("image-build", f"There is no base image of CPython {python} in base-images.toml.")
-        repository, _, tag = image.rpartition(":")
+        repository = image.rpartition(":")[0]
         wanted = f"{repository}@{digest}" if digest else image
         if digest is None or not self._is_here(wanted):
             say(f"pulling {wanted}")
-            self._pull(wanted, repository, digest or tag)
+            self._pull(wanted)
         if digest is None:
             digest = self._digest(image, repository)
             self._write(python, image, digest)
@@ -221,15 +236,13 @@ class RegistryImages:
                 return False
         return f"linux/{kind}" == (self._emulated or engine_platform(self._client))
 
-    def _pull(self, wanted: str, repository: str, tag: str) -> None:
+    def _pull(self, wanted: str) -> None:
         try:
-            with engine_errors(f"pulling {wanted}"):
-                pull = partial(self._client.api.pull, repository, tag=tag, platform=self._emulated or None)
-                said = told(partial(pull, stream=True, decode=True), self._silence_s)
+            pull_image(self._client, wanted, platform=self._emulated, silence_s=self._silence_s)
+        except EngineFullError:
+            raise
         except MachineError as error:
             raise _not_pulled(wanted, str(error)) from error
-        if failures := [line["error"] for line in said if "error" in line]:
-            raise disk_is_full(f"pulling {wanted}") if is_full(failures[-1]) else _not_pulled(wanted, failures[-1])
 
     def _digest(self, image: str, repository: str) -> str:
         with engine_errors(f"looking at {image}"):

@@ -45,7 +45,7 @@ FOLDER, CERTIFICATES = "/folder", "/certificates.pem"
 CACHE = f"{LAYOUT.work}/cache"
 """Where uv's cache lies, in both kinds of container."""
 _UV = "/usr/local/bin/uv"
-_PYTHON = {"UV_PYTHON": "/usr/local/bin/python3", "UV_PYTHON_DOWNLOADS": "never", "UV_CACHE_DIR": CACHE}
+_SETTINGS = {"UV_PYTHON_DOWNLOADS": "never", "UV_CACHE_DIR": CACHE}
 _UV_MEMORY_BYTES = 4 * 1024**3
 _UV_PROCESSES = 512
 BUILD_LIMITS = Limits(memory_bytes=8 * 1024**3, disk_bytes=8 * 1024**3, processes=1024, timeout_s=3600)
@@ -160,7 +160,7 @@ class DockerToolchain:
         else:
             shutil.copyfile(folder / source, job_folder.work / source)
         variables = {"PATH": f"{LAYOUT.environment}/bin:{SYSTEM_PATH}", "HOME": LAYOUT.home, "LANG": "C.UTF-8"}
-        variables |= {**REPRODUCIBLE, **_PYTHON, "UV_OFFLINE": "1", "UV_NO_CONFIG": "1"}
+        variables |= {**REPRODUCIBLE, **self._settings, "UV_OFFLINE": "1", "UV_NO_CONFIG": "1"}
         variables["UV_DEFAULT_INDEX"] = index_address().url
         uv = f"{LAYOUT.work}/uv"
         command = [uv, "--color", "never", "build", "--wheel", source, "--out-dir", "made", *options]
@@ -205,10 +205,14 @@ class DockerToolchain:
     def _program(self) -> Path:
         return container_uv(self.client, self.image.tag)
 
+    @property
+    def _settings(self) -> dict[str, str]:
+        return {"UV_PYTHON": self.image.program, **_SETTINGS}
+
     def _uv(self, arguments: Sequence[str], folder: Path, cache: Path) -> subprocess.CompletedProcess[str]:
         """Run uv alone in a container of its own."""
         cache.mkdir(exist_ok=True)
-        environment = {**network_settings(), **REPRODUCIBLE, **_PYTHON, "HOME": "/tmp", "PYTHONPATH": FOLDER}  # noqa: S108
+        environment = {**network_settings(), **REPRODUCIBLE, **self._settings, "HOME": "/tmp", "PYTHONPATH": FOLDER}  # noqa: S108
         # written as the builder's will be: uv keeps what it fetched from its own index apart from all others
         environment["UV_DEFAULT_INDEX"] = environment["UV_DEFAULT_INDEX"].rstrip("/") + "/"
         tools = [(self._program, _UV)]

@@ -32,6 +32,7 @@ from runner.engines.docker.environment_images import EnvironmentImages
 from runner.engines.docker.file_sharing import sees, sees_mounts
 from runner.engines.docker.mounted_files import MountedFiles
 from runner.engines.protocol import Cut, EngineKind, Room, under_runtime
+from runner.environments.lock import Ground
 from runner.errors import EngineFullError, EngineLostError, MachineError, UsageError
 from runner.own_folder import forget_begun
 from runner.runner_mark import is_dead, this_runner
@@ -152,33 +153,36 @@ class DockerEngine:
         self._builder.client()
         self._bases.check()
 
-    def pythons(self) -> tuple[str, ...]:
-        """The CPython minor releases that there is a base image for, newest first."""
-        return self._bases.pythons()
+    def pythons(self, image: str = "") -> tuple[str, ...]:
+        """The CPython minor releases that there is a base image for, newest first; on a named one that of its own."""
+        if not image:
+            return self._bases.pythons()
+        return (self._images.interpreter(Ground("", image), _silent).python_full.rpartition(".")[0],)
 
-    def known_identity(self, python: str) -> str | None:
-        """The digest or content hash of a base image where it is known; nothing is asked or made."""
-        identity = self._bases.identity(python)
+    def known_identity(self, python: str, image: str = "") -> str | None:
+        """The digest or content hash of a base image where it is known; nothing is fetched or made."""
+        identity = self._images.identity(Ground(python, image))
         return identity and under_runtime(identity, self._runtime)
 
-    def base_identity(self, python: str) -> str:
+    def base_identity(self, python: str, image: str = "") -> str:
         """The digest or content hash of a base image; where it is not known yet, the image is fetched or made.
 
         Raises MachineError where it cannot be had.
         """
-        identity = self._bases.identity(python) or self._images.interpreter(python, _silent).identity
+        ground = Ground(python, image)
+        identity = self._images.identity(ground) or self._images.interpreter(ground, _silent).identity
         return under_runtime(identity, self._runtime)
 
-    def toolchain(self, python: str) -> Toolchain:
+    def toolchain(self, python: str, image: str = "") -> Toolchain:
         """Uv in a container with this CPython. Raises MachineError where its base image cannot be had."""
-        image = self._images.interpreter(python, _silent)
+        interpreter = self._images.interpreter(Ground(python, image), _silent)
         return DockerToolchain(
             client=self._client,
             files=self._files_of(cache_folder()),
-            image=image,
+            image=interpreter,
             owner=self._owner,
             interrupted=self._interrupted,
-            is_of_here=self.base != "registry",
+            is_of_here=self.base != "registry" and not image,
             runtime=self._runtime,
             emulated=self.emulated,
         )
@@ -215,8 +219,8 @@ class DockerEngine:
         """A Dockerfile, and the commands that make the image of a lock without this tool."""
         from runner.engines.docker.recipe import recipe  # noqa: PLC0415 - only where asked for
 
-        interpreter, address = self._images.interpreter(lock.python, _silent), self._bases.address(lock.python)
-        return recipe(lock, interpreter, address, catalog, lambda: self.toolchain(lock.python))
+        interpreter, address = self._images.interpreter(lock.ground, _silent), self._images.address(lock.ground)
+        return recipe(lock, interpreter, address, catalog, lambda: self.toolchain(*lock.ground))
 
     def room(self) -> Room | None:
         """The folder of the engine, where it is one of this machine; None, too, where it is too full to be asked."""

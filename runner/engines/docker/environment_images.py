@@ -19,13 +19,23 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from runner.cache import cache_folder, locked, write_whole
-from runner.engines.docker.base_images import FROM, IDENTITY, PREFIX, REPOSITORY, labels_of, recipe_folder, told
+from runner.engines.docker.base_images import (
+    FROM,
+    IDENTITY,
+    PREFIX,
+    REPOSITORY,
+    labels_of,
+    pull_image,
+    recipe_folder,
+    told,
+)
 from runner.engines.docker.buildkit import ImageBuild, forget_contexts, forget_steps
 from runner.engines.docker.container_uv import container_uv
 from runner.engines.docker.daemon import engine_errors
+from runner.engines.docker.named_images import NamedImages, cpython_of
 from runner.engines.protocol import EngineKind, Image, StoredImage
 from runner.environments.lock import Layer
-from runner.errors import BuildFailedError, MachineError
+from runner.errors import BuildFailedError, MachineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,7 +44,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from runner.engines.docker.base_images import BaseImages
     from runner.engines.docker.buildkit import Builder
-    from runner.environments.lock import Lock
+    from runner.environments.lock import Ground, Lock
     from runner.environments.wheelhouse import WheelFile, Wheelhouse
 
 
@@ -54,6 +64,8 @@ class InterpreterImage:
     """The base image below it."""
     identity: str
     python_full: str
+    program: str = "/usr/local/bin/python3"
+    """Where its CPython is, for uv."""
 
 
 class EnvironmentImages:
@@ -64,37 +76,54 @@ class EnvironmentImages:
         self._emulated = emulated
         self._client = client
         self._bases = bases
+        self._named = NamedImages(client, builder, emulated=emulated)
         self._builder = builder
         self._guard = threading.Lock()
         self._making: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._sent = False
 
-    def interpreter(self, python: str, say: Callable[[str], None]) -> InterpreterImage:
+    def identity(self, ground: Ground) -> str | None:
+        """The identity of the base image that locks with this ground stand on, where it is known."""
+        return self._named.identity(ground.image) if ground.image else self._bases.identity(ground.python)
+
+    def address(self, ground: Ground) -> str | None:
+        """The name of that base image for FROM in a Dockerfile; None where only this machine has it."""
+        return self._named.address(ground.image) if ground.image else self._bases.address(ground.python)
+
+    def interpreter(self, ground: Ground, say: Callable[[str], None]) -> InterpreterImage:
         """Have the interpreter of a CPython minor release, its base image included.
 
-        Raises MachineError where it cannot be had: that is a failure of the machine, never of an environment.
+        Raises MachineError where it cannot be had: that is a failure of the machine, never of an environment; and
+        UsageError where a named image has another one, or none.
         """
-        with self._alone(f"interpreter {python}"):
-            identity = self._bases.identity(python)
-            if identity and (found := self._find_interpreter(python, identity)):
-                return found
-            base = self._bases.provide(python, say)
-            if found := self._find_interpreter(python, base.identity):
-                return found
-            python_full = self._ask_version(base.tag)
-            tag = self._name("interpreter", python, base.identity)
-            labels = {FROM: base.tag, IDENTITY: base.identity, PYTHON: python_full}
-            say(f"preparing CPython {python_full}")
-            try:
-                with self._builder.context() as context:
-                    self._build(context, "interpreter", tag=tag, labels=labels, say=say)
-            except BuildFailedError as error:
-                raise MachineError(f"The base image of CPython {python} could not be prepared: {error}") from error
-            return InterpreterImage(tag=tag, base_tag=base.tag, identity=base.identity, python_full=python_full)
+        with self._alone(f"interpreter {ground.image or ground.python}"):
+            identity = self.identity(ground)
+            made = (identity and self._find_interpreter(ground, identity)) or self._interpreter(ground, say)
+        if ground.image and ground.python not in {"", made.python_full.rpartition(".")[0]}:
+            raise UsageError(
+                f"The base image {ground.image} has CPython {made.python_full}, and a lock that stands on it is for"
+                f" {ground.python}: `lock --upgrade` makes it anew."
+            )
+        return made
+
+    def _interpreter(self, ground: Ground, say: Callable[[str], None]) -> InterpreterImage:
+        base = self._named.provide(ground.image, say) if ground.image else self._bases.provide(ground.python, say)
+        if found := self._find_interpreter(ground, base.identity):
+            return found
+        python_full = cpython_of(self._client, base.tag, named=ground.image, platform=self._emulated)
+        tag = self._interpreter_name(ground, base.identity)
+        labels = {FROM: base.tag, IDENTITY: base.identity, PYTHON: python_full}
+        say(f"preparing CPython {python_full}")
+        try:
+            with self._builder.context() as context:
+                self._build(context, "interpreter", tag=tag, labels=labels, say=say)
+        except BuildFailedError as error:
+            raise MachineError(f"The base image of CPython {ground} could not be prepared: {error}") from error
+        return _interpreter_image(tag, labels, ground)
 
     def find(self, lock: Lock) -> Image | None:
         """The image of a lock where it is made already."""
-        identity = self._bases.identity(lock.python)
+        identity = self.identity(lock.ground)
         if identity is None:
             return None
         tag = self._name("env", lock.digest[:12], identity)
@@ -132,17 +161,14 @@ class EnvironmentImages:
 
         Raises MachineError where it can't be pulled, or is not of this lock and this engine's own base image.
         """
-        repository, _, digest = address.partition("@")
         say(f"pulling {address}")
         with self._alone(f"environment {lock.digest}"):
-            with engine_errors(f"pulling {address}"):
-                said = told(partial(self._client.api.pull, repository, tag=digest, stream=True, decode=True))
+            pull_image(self._client, address, platform=self._emulated)
             labels = labels_of(self._client, address)
             if labels is None:
-                reason = next((line["error"] for line in reversed(said) if "error" in line), "it did not come")
-                raise MachineError(f"{address} cannot be pulled: {reason}")
+                raise MachineError(f"{address} cannot be pulled: it did not come")
             try:
-                identity = self._bases.identity(lock.python)
+                identity = self.identity(lock.ground)
                 if (labels.get(LOCK_DIGEST), labels.get(IDENTITY)) != (lock.digest, identity):
                     raise MachineError(f"{address} is of another lock or base image than {lock.environment.name}")
                 tag = self._name("env", lock.digest[:12], labels[IDENTITY])
@@ -166,7 +192,7 @@ class EnvironmentImages:
 
         Raises BuildFailedError where its packages cannot be installed, MachineError where the machine is at fault.
         """
-        interpreter = self.interpreter(lock.python, say)
+        interpreter = self.interpreter(lock.ground, say)
         with self._alone(f"environment {lock.digest}"):
             if found := self.find(lock):
                 return found
@@ -267,12 +293,13 @@ class EnvironmentImages:
     def _note(kind: str, tag: str) -> Path:
         return cache_folder() / "docker" / kind / tag.rpartition(":")[2]
 
-    def _find_interpreter(self, python: str, identity: str) -> InterpreterImage | None:
-        tag = self._name("interpreter", python, identity)
+    def _interpreter_name(self, ground: Ground, identity: str) -> str:
+        return self._name("interpreter", "named" if ground.image else ground.python, identity)
+
+    def _find_interpreter(self, ground: Ground, identity: str) -> InterpreterImage | None:
+        tag = self._interpreter_name(ground, identity)
         labels = labels_of(self._client, tag)
-        if labels is None:
-            return None
-        return InterpreterImage(tag=tag, base_tag=labels[FROM], identity=identity, python_full=labels[PYTHON])
+        return None if labels is None else _interpreter_image(tag, labels, ground)
 
     def _layer(
         self, lock: Lock, interpreter: InterpreterImage, wheelhouse: Wheelhouse, say: Callable[[str], None]
@@ -323,19 +350,6 @@ class EnvironmentImages:
         self._sent = True
         self._builder.build(build, say)
 
-    def _ask_version(self, tag: str) -> str:
-        question = "import platform; print(platform.python_version())"
-        with engine_errors(f"asking {tag} for its version"):
-            said = self._client.containers.run(
-                tag,
-                ["python3", "-I", "-c", question],
-                remove=True,
-                network_mode="none",
-                read_only=True,
-                platform=self._emulated or None,
-            )
-        return bytes(said).decode().strip()
-
     def _name(self, kind: str, name: str, identity: str) -> str:
         made_of = hashlib.sha256(f"{identity} {self._recipe_digest}".encode()).hexdigest()
         return f"{REPOSITORY}/{kind}:{name}-{made_of[:12]}"
@@ -356,6 +370,11 @@ class EnvironmentImages:
         name = hashlib.sha256(what.encode()).hexdigest()[:16]
         with lock, locked(place / name, stopping=self._builder.stopping):
             yield
+
+
+def _interpreter_image(tag: str, labels: Mapping[str, str], ground: Ground) -> InterpreterImage:
+    made = InterpreterImage(tag=tag, base_tag=labels[FROM], identity=labels[IDENTITY], python_full=labels[PYTHON])
+    return replace(made, program="/env/bin/python3") if ground.image else made
 
 
 def _largest(wheels: Sequence[WheelFile]) -> WheelFile | None:

@@ -75,22 +75,22 @@ class VenvEngine:
     def check(self) -> None:
         """Do nothing: all that it takes is here."""
 
-    def pythons(self) -> tuple[str, ...]:
+    def pythons(self, image: str = "") -> tuple[str, ...]:  # noqa: ARG002 - there are no images
         """The CPython minor releases of this machine and those that uv may download, newest first."""
         here = {interpreter.minor for interpreter in self._interpreters()}
         offered = here | _DOWNLOADABLE if _may_download() else here
         return tuple(python for python in _SUPPORTED if python in offered)
 
-    def base_identity(self, python: str) -> str:
+    def base_identity(self, python: str, image: str = "") -> str:  # noqa: ARG002 - as above
         """The interpreter's exact build. Raises MachineError where there is none and none can be had."""
         return self._interpreter(python).identity
 
-    def known_identity(self, python: str) -> str | None:
+    def known_identity(self, python: str, image: str = "") -> str | None:  # noqa: ARG002 - as above
         """The interpreter's exact build where there is one on this machine."""
         interpreter = self._here(python)
         return interpreter.identity if interpreter else None
 
-    def toolchain(self, python: str) -> Toolchain:
+    def toolchain(self, python: str, image: str = "") -> Toolchain:  # noqa: ARG002 - as above
         """The interpreter with uv beside it. Raises MachineError where there is none and none can be had."""
         return self._toolchain(python)
 

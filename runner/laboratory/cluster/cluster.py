@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.engines.protocol import EngineKind
+from runner.environments.lock import Ground
 from runner.errors import MachineError, RunnerError, StoppedError, UsageError
 from runner.laboratory.bench import nothing
 from runner.laboratory.cluster import worker_bench
@@ -149,8 +150,8 @@ class Cluster:
         Raises MachineError, before anything is made, where workers differ in what the lock does not pin.
         """
         self._await_anybody()
-        self.base_identity(order.lock.python)
-        digest = order.lock.digest
+        self.base_identity(order.lock.ground)
+        digest = order.lock.image_digest
         supplied: set[Station] = set()
         losses = 0
         while losses < _ATTEMPTS:
@@ -173,7 +174,7 @@ class Cluster:
                     self._waits.making[machine] -= 1
                 self._steward.look()
             with self._guard:
-                self._learn_address(made.image)
+                self._learn_address(digest, made.image)
                 self._waits.made.setdefault(digest, set()).add(machine)
                 self._waits.make_s[digest] = max(made.took_s, self._waits.make_s.get(digest, 0.0))
             return made.image
@@ -253,47 +254,56 @@ class Cluster:
         """The workers in one line."""
         return f"cluster {self._address}: {self._crew.describe()}"
 
-    def pythons(self) -> tuple[str, ...]:
-        """The CPython minor releases that every worker can provide, newest first."""
+    def pythons(self, image: str = "") -> tuple[str, ...]:
+        """The CPython minor releases that every worker can provide, newest first; on a named image the one it has.
+
+        Raises MachineError where workers have another image of this name.
+        """
+        if image:
+            self.base_identity(Ground("", image))
+            said = self._crew.ask_machines(worker_bench.of_engine, "pythons", image)
+            return tuple(next(iter(said.values()), ()))
         with self._guard:
             every = [one.pythons for one in tuple(self._crew.facts.values())]
             if not self._pythons and every:
                 self._pythons = tuple(python for python in every[0] if all(python in others for others in every))
             return self._pythons
 
-    def known_identity(self, python: str) -> str | None:
+    def known_identity(self, ground: Ground) -> str | None:
         """What a lock does not pin, where every worker knows it. Raises MachineError where they differ."""
-        return self._crew.identity(python)
+        return self._crew.identity(str(ground))
 
-    def base_identity(self, python: str) -> str:
+    def base_identity(self, ground: Ground) -> str:
         """What a lock does not pin, had where it is not there yet. Raises MachineError where workers differ."""
         with self._guard:
-            while (known := self._crew.identity(python)) is None:  # again where a machine joins, or who was asked goes
+            name = str(ground)
+            while (known := self._crew.identity(name)) is None:  # again where a machine joins, or who was asked goes
                 self._await_anybody()
                 if not self._crew.stations:
-                    raise MachineError(f"{_NOBODY} None could say which CPython {python} it has.")
-                self._crew.learn(python, self._crew.ask_machines(worker_bench.base_identity, python))
+                    raise MachineError(f"{_NOBODY} None could say which CPython {ground} it has.")
+                self._crew.learn(name, self._crew.ask_machines(worker_bench.of_engine, "base_identity", *ground))
             return known
 
     def find(self, lock: Lock) -> Image | None:
         """The image of a lock where a machine has it; asked once."""
         with self._guard:
-            if lock.digest not in self._found:
+            digest = lock.image_digest
+            if digest not in self._found:
                 found = {
                     address: image
-                    for address, image in self._crew.ask_machines(worker_bench.find_image, lock).items()
+                    for address, image in self._crew.ask_machines(worker_bench.of_engine, "find", lock).items()
                     if image is not None
                 }
                 machines = {one.machine for address in found if (one := self._crew.stations.get(address))}
-                self._waits.made.setdefault(lock.digest, set()).update(machines)
-                self._found[lock.digest] = next(iter(found.values()), None)
+                self._waits.made.setdefault(digest, set()).update(machines)
+                self._found[digest] = next(iter(found.values()), None)
                 for image in found.values():
-                    self._learn_address(image)
-            return self._found[lock.digest]
+                    self._learn_address(digest, image)
+            return self._found[digest]
 
-    def _learn_address(self, image: Image) -> None:
+    def _learn_address(self, digest: str, image: Image) -> None:
         if self._terms.registry and image.address.startswith(f"{self._terms.registry}/"):
-            self._waits.addresses[image.lock_digest] = image.address
+            self._waits.addresses[digest] = image.address
 
     # -- beginning and end -------------------------------------------------------------------------------------------
 

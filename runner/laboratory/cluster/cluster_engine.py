@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, NoReturn
 
 from runner.engines.venv.venv_engine import VenvEngine
+from runner.environments.lock import Ground
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,19 +48,19 @@ class ClusterEngine:
     def check(self) -> None:
         """Do nothing: every worker has tried its own engine."""
 
-    def pythons(self) -> tuple[str, ...]:
+    def pythons(self, image: str = "") -> tuple[str, ...]:
         """The CPython minor releases that every worker can provide, newest first."""
-        return self._cluster.pythons()
+        return self._cluster.pythons(image)
 
-    def base_identity(self, python: str) -> str:
+    def base_identity(self, python: str, image: str = "") -> str:
         """The identity of all that a lock does not pin, the same on every worker."""
-        return self._cluster.base_identity(python)
+        return self._cluster.base_identity(Ground(python, image))
 
-    def known_identity(self, python: str) -> str | None:
-        """`base_identity` where every worker knew it at the start."""
-        return self._cluster.known_identity(python)
+    def known_identity(self, python: str, image: str = "") -> str | None:
+        """`base_identity` where every worker knew it at the start, or was asked since."""
+        return self._cluster.known_identity(Ground(python, image))
 
-    def toolchain(self, python: str) -> Toolchain:
+    def toolchain(self, python: str, image: str = "") -> Toolchain:  # noqa: ARG002 - the engine's signature
         """The means of this machine to resolve for a CPython: locks are made at home."""
         return self._here.toolchain(python)
 

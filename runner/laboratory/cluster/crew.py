@@ -290,42 +290,42 @@ class Crew:
             f" {counted(slots, 'processor')}: {kinds}"
         )
 
-    def identity(self, python: str) -> str | None:
-        """What a lock does not pin, for a CPython; None where not every worker knows it.
+    def identity(self, ground: str) -> str | None:
+        """What a lock does not pin, of what it stands on; None where not every worker knows it.
 
         Raises MachineError, with which worker has which, where they differ.
         """
         with self._guard:
-            if python in self._settled:
-                return self._settled[python]
-            known = {self.names[address]: one.identities.get(python) for address, one in self.facts.items()}
+            if ground in self._settled:
+                return self._settled[ground]
+            known = {self.names[address]: one.identities.get(ground) for address, one in self.facts.items()}
         told = {name: identity for name, identity in known.items() if identity is not None}
         if len(set(told.values())) > 1:
             raise differing(
-                f"builds of CPython {python}",
+                f"builds of CPython {ground}",
                 told,
                 "Trials would not be comparable: give all the same base images (or interpreters), or name the workers"
                 " that are alike.",
             )
         if not told or len(told) < len(known):
             return None
-        return self._settled.setdefault(python, next(iter(told.values())))
+        return self._settled.setdefault(ground, next(iter(told.values())))
 
-    def learn(self, python: str, identities: Mapping[str, str]) -> None:
+    def learn(self, ground: str, identities: Mapping[str, str]) -> None:
         """Keep what workers of some machines said, for all workers of these machines."""
         with self._guard:
             by_machine = {self.stations[one].machine: text for one, text in identities.items() if one in self.stations}
             for one in self.facts.values():
                 if one.machine in by_machine:
-                    object.__setattr__(one, "identities", {**one.identities, python: by_machine[one.machine]})
+                    object.__setattr__(one, "identities", {**one.identities, ground: by_machine[one.machine]})
 
     def _refuse_differences(self, facts: Mapping[str, Facts]) -> None:
         kinds = {self.names[address]: f"{one.engine} {one.base}".strip() for address, one in facts.items()}
         for address, one in facts.items():
-            for python, identity in self._settled.items():
-                if one.identities.get(python, identity) != identity:
-                    builds = {self.names[address]: one.identities[python], "this run": identity}
-                    raise differing(f"builds of CPython {python}", builds, "It would not be comparable.")
+            for ground, identity in self._settled.items():
+                if one.identities.get(ground, identity) != identity:
+                    builds = {self.names[address]: one.identities[ground], "this run": identity}
+                    raise differing(f"builds of CPython {ground}", builds, "It would not be comparable.")
         if len(set(kinds.values())) > 1:
             raise differing("engines", kinds, "Name one that all have: --engine venv, --engine docker --base registry.")
         platforms = {self.names[address]: one.platform for address, one in facts.items()}

@@ -50,7 +50,7 @@ class Facts:
     described: str
     pythons: tuple[str, ...]
     identities: Mapping[str, str]
-    """What a lock does not pin, by CPython, where it is known without making anything."""
+    """What a lock does not pin, by CPython and named base image, where it is known without making anything."""
     processors: int
     memory_bytes: int
     free_bytes: int

@@ -55,7 +55,7 @@ class Ordered:
 
     def waiting(self) -> Waiting:
         """It, for placement."""
-        lock = self.order.trial.setting.lock.digest
+        lock = self.order.trial.setting.lock.image_digest
         return Waiting(turn=self.turn, key=self.key, lock=lock, needs=self.needs, losses=self.counted)
 
 

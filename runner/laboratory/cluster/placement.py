@@ -69,7 +69,7 @@ class Waiting:
     turn: Turn
     key: str
     lock: str
-    """The digest of its environment's lock."""
+    """Its environment, by the digest of the lock's image."""
     needs: Needs
     losses: int = 0
     """The number of workers that were lost while they ran it."""
@@ -80,9 +80,9 @@ class Waits:
     """The trials that wait, by environment, each heap by turn; and what is known of environments."""
 
     made: dict[str, set[str]] = field(default_factory=dict)
-    """The machines that have an environment, by its lock's digest."""
+    """The machines that have an environment, by the digest of its lock's image."""
     addresses: dict[str, str] = field(default_factory=dict)
-    """The address in a registry of an environment's image, by its lock's digest."""
+    """The address in a registry of an environment's image, by the same."""
     making: dict[str, int] = field(default_factory=dict)
     """The number of environments that a machine makes now."""
     make_s: dict[str, float] = field(default_factory=dict)

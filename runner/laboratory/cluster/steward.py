@@ -231,7 +231,7 @@ class Steward:
             processors=min(one.needs.processors, station.processors),
             gpus=one.needs.gpus,
             trials_per_gpu=one.needs.trials_per_gpu,
-            address=self._waits.addresses.get(setting.lock.digest, ""),
+            address=self._waits.addresses.get(setting.lock.image_digest, ""),
         )
         one.sent_before = self.supply.sent(station.machine)
         packed = pickle.dumps(errand)  # here, where nobody changes it meanwhile
@@ -314,7 +314,7 @@ class Steward:
         if failure is not None and one.key in self._ordered and self._runs_elsewhere(one, station, failure):
             return
         if record is not None:
-            lock = one.order.trial.setting.lock.digest
+            lock = one.order.trial.setting.lock.image_digest
             self._waits.made.setdefault(lock, set()).add(station.machine)
             self._waits.trial_s[lock] = record.duration_s
         elif failure is None:

@@ -17,7 +17,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from distributed import Status, get_worker, secede
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
     from runner.engines.gpu import Gpu
     from runner.engines.protocol import Engine, Image
-    from runner.environments.lock import Lock
     from runner.laboratory.cluster.errand import Errand, Terms
 
 Answer = TypeVar("Answer")
@@ -135,7 +134,7 @@ class WorkerBench:
 
     def image(self, order: ImageOrder) -> Image:
         """A lock made runnable here, once a machine."""
-        digest = order.lock.digest
+        digest = order.lock.image_digest
         if digest not in self._images or order.again:
             folder = cache_folder() / "making"
             folder.mkdir(exist_ok=True)
@@ -286,14 +285,9 @@ def make_image(terms: Terms, order: ImageOrder) -> Made | Refusal:
     return errand(terms, made)
 
 
-def find_image(terms: Terms, lock: Lock) -> Image | Refusal | None:
-    """The image of a lock where it is made already."""
-    return errand(terms, lambda bench: bench.equipment.engine.find(lock))
-
-
-def base_identity(terms: Terms, python: str) -> str | Refusal:
-    """The identity of all that a lock does not pin, had where it is not here yet."""
-    return errand(terms, lambda bench: bench.equipment.engine.base_identity(python))
+def of_engine(terms: Terms, question: Literal["find", "base_identity", "pythons"], *values: object) -> Any:
+    """What the engine here answers to one of its questions."""
+    return errand(terms, lambda bench: getattr(bench.equipment.engine, question)(*values))
 
 
 def facts(terms: Terms) -> Facts | Refusal:

@@ -113,7 +113,8 @@ def _exception(exception: ExceptionResult) -> Iterator[str]:
 def _environment(result: Result, cell: CellResult) -> Iterator[str]:
     lock = result.locks.get(cell.lock)
     if cell.python or cell.engine:
-        runtime = f", runtime {cell.runtime}" if cell.runtime else ""
+        runtime = f" on {cell.base_image}" if cell.base_image else ""
+        runtime += f", runtime {cell.runtime}" if cell.runtime else ""
         runtime += f", emulating {cell.emulated}" if cell.emulated else ""
         network = ", with a network" if cell.network else ""
         yield f"CPython {cell.python or 'none'} under {cell.engine or 'no engine'}{runtime}{network}"
