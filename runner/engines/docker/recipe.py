@@ -68,7 +68,7 @@ def recipe(
     beside = {digest: wheels[digest] for package in lock.packages for digest in _digests(package) & wheels.keys()}
     copied = [*beside.values(), *([own] if own else [])]
     lines = [*_head(lock, interpreter, address, copied), f"FROM {address or interpreter.base_tag}", ""]
-    lines += ["USER root", "ENTRYPOINT []", "CMD []", "HEALTHCHECK NONE", ""] if environment.base_image else []
+    lines += ["USER 0", "ENTRYPOINT []", "CMD []", "HEALTHCHECK NONE", ""] if environment.base_image else []
     lines += [
         "RUN --mount=type=bind,target=/mnt \\",
         "    python3 -m venv --without-pip /env \\",
