@@ -10,7 +10,12 @@ import pytest
 from docker.errors import APIError, ImageNotFound
 
 from runner.engines.docker.base_images import FROM, IDENTITY
+from runner.engines.docker.buildkit import Builder
+from runner.engines.docker.environment_images import LOCK_DIGEST, PYTHON, EnvironmentImages, InterpreterImage
 from runner.engines.docker.named_images import NamedImages, cpython_of
+from runner.engines.docker.recipe import recipe
+from runner.environments.lock import Environment
+from runner.environments.lockfile import finished
 from runner.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -115,6 +120,56 @@ def test_one_that_can_not_be_had_is_told_with_what_to_do(here: dict[str, tuple[s
         images_of(FakeEngine(here)).provide("mine:1", lambda _: None)
     assert str(caught.value).startswith(f"The base image mine:1 can't be had for linux/arm64: {why}")
     assert "`docker build --tag mine:1`" in str(caught.value)
+
+
+class Pushed(FakeEngine):
+    """An engine whose images have the labels of an environment."""
+
+    def __init__(self, address: str, labels: dict[str, str]) -> None:
+        super().__init__({}, {address: (ONE, "amd64")})
+        self.address, self.labels = address, labels
+        self.gone: list[str] = []
+
+    def get(self, name: str) -> Any:
+        if name not in self.here:
+            raise ImageNotFound(name)
+        own = self.here[name]
+        return SimpleNamespace(labels=self.labels, tag=lambda *to: self.here.__setitem__(":".join(to), own))
+
+    def remove(self, name: str) -> None:
+        self.gone.append(name)
+
+
+def test_what_another_engine_pushed_is_pulled_for_the_platform_that_is_emulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path))
+    lock = finished(
+        environment=Environment(pins=(("six", "1.16.0"),)), python="3.9", as_of=None, exemptions=(), packages=()
+    )
+    address = f"h:5000/env@{OTHER}"
+    engine = Pushed(address, {LOCK_DIGEST: lock.digest, IDENTITY: ONE, PYTHON: "3.9.18"})
+    bases: Any = SimpleNamespace(identity=lambda _: ONE)
+    images = EnvironmentImages(engine, bases, Builder(pytest.fail), emulated="linux/amd64")  # type: ignore[arg-type]
+    image = images.pull(lock, address, lambda _: None)
+    assert engine.pulled == [(address, "linux/amd64")]
+    assert (image.address, image.lock_digest, engine.gone) == (address, lock.digest, [address])
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("mine:1", f"# The base image mine:1 is the one that this machine has under that name: {ONE}."),
+        (f"m@{OTHER}", ""),
+    ],
+)
+def test_a_printed_recipe_begins_with_the_image_that_is_named_and_says_which(address: str, told: str) -> None:
+    environment = Environment(pins=(("six", "1.16.0"),), base_image="mine:1")
+    lock = finished(environment=environment, python="3.9", as_of=None, exemptions=(), packages=())
+    made = InterpreterImage(tag="i", base_tag="b", identity=ONE, python_full="3.9.18")
+    printed = recipe(lock, made, address, SimpleNamespace(), pytest.fail)  # type: ignore[arg-type]
+    assert f"\nFROM {address}\n\nUSER 0\nENTRYPOINT []\n" in printed
+    assert [line for line in printed.splitlines() if "# The base image" in line] == ([told] if told else [])
 
 
 class Said:
