@@ -239,17 +239,19 @@ def test_a_named_base_image_is_asked_for_once_apart_from_the_usual_one_and_must_
 
     def answers(question: str, address: str) -> Any:
         asked.append(question)
-        return ("3.8",) if question == "pythons" else said.get(address, "image")
+        return ("3.8",) if question == "pythons" else said.get((question, address), "image")
 
-    said: dict[str, str] = {}
+    said: dict[tuple[str, str], str | None] = {("known_identity", "tcp://two"): None}
     client.answers = answers
-    assert cluster.known_identity(Ground("3.8", "mine:1")) is None
+    assert [cluster.known_identity(Ground("3.8", "mine:1")) for _ in range(2)] == [None, None]
     assert cluster.base_identity(Ground("3.8", "mine:1")) == "image"
     assert cluster.known_identity(Ground("3.8", "mine:1")) == "image"
     assert cluster.known_identity(Ground("3.8")) is None
-    assert asked == ["base_identity"] * 2
+    assert asked == ["known_identity"] * 2 + ["base_identity"] * 2
+    said.clear()
+    assert cluster.known_identity(Ground("3.9", "mine:2")) == "image"
     assert cluster.pythons("mine:1") == ("3.8",)
-    said["tcp://two"] = "another image"
+    said["base_identity", "tcp://two"] = "another image"
     with pytest.raises(MachineError, match="builds of CPython on other:1") as caught:
         cluster.pythons("other:1")
     assert "another image" in str(caught.value)

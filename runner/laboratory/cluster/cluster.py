@@ -112,6 +112,7 @@ class Cluster:
         self._waits = Waits()
         self._pythons: tuple[str, ...] = ()
         self._found: dict[str, Image | None] = {}
+        self._looked_for: set[Ground] = set()
         self._guard = threading.RLock()
         self._stopping = threading.Event()
         self._opened: tuple[Client, Crew, Steward] | None = None
@@ -271,6 +272,11 @@ class Cluster:
 
     def known_identity(self, ground: Ground) -> str | None:
         """What a lock does not pin, where every worker knows it. Raises MachineError where they differ."""
+        with self._guard:
+            if ground.image and ground not in self._looked_for:  # at the start they did not know of it
+                self._looked_for.add(ground)
+                said = self._crew.ask_machines(worker_bench.of_engine, "known_identity", *ground)
+                self._crew.learn(str(ground), {one: identity for one, identity in said.items() if identity})
         return self._crew.identity(str(ground))
 
     def base_identity(self, ground: Ground) -> str:

@@ -285,7 +285,9 @@ def make_image(terms: Terms, order: ImageOrder) -> Made | Refusal:
     return errand(terms, made)
 
 
-def of_engine(terms: Terms, question: Literal["find", "base_identity", "pythons"], *values: object) -> Any:
+def of_engine(
+    terms: Terms, question: Literal["find", "known_identity", "base_identity", "pythons"], *values: object
+) -> Any:
     """What the engine here answers to one of its questions."""
     return errand(terms, lambda bench: getattr(bench.equipment.engine, question)(*values))
 
