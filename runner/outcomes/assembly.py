@@ -370,7 +370,7 @@ def _bases_told(cells: Iterable[CellResult]) -> Iterator[str]:
     """What is to be said where cells that ran stand on more than one base image, of which one at least has a name."""
     ran = [cell for cell in cells if cell.base_identity]
     numbers = Counter(cell.base_image for cell in ran)
-    if len(numbers) > 1:
+    if len(numbers) > 1 and len({cell.base_identity for cell in ran}) > 1:
         shown = "; ".join(f"{name or 'the usual one'}: {counted(number, 'cell')}" for name, number in numbers.items())
         yield (
             f"Cells stand on different base images ({shown}): where two of them differ, their versions are not the only"

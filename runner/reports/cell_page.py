@@ -185,7 +185,8 @@ def difference(cell: CellResult, other: CellResult) -> Iterator[tuple[str, str, 
         yield "CPython", cell.python, other.python
     if cell.engine != other.engine:
         yield "engine", cell.engine, other.engine
-    if cell.base_image != other.base_image and cell.base_identity and other.base_identity:
+    ran = cell.base_identity and other.base_identity
+    if ran and cell.base_image != other.base_image and cell.base_identity != other.base_identity:
         yield "base image", cell.base_image or "the usual one", other.base_image or "the usual one"
 
 

@@ -148,6 +148,10 @@ def test_base_images_are_shown_beside_the_cells(docker: Docker, capsys: pytest.C
     assert "CPython 3.11.7 under docker on old:1\n" in capsys.readouterr().out
     docker.does("run", "base_image: new:1\n")
     assert "different base images" not in capsys.readouterr().out
+    docker.engine.bases["old:1"] = docker.engine.bases["new:1"]  # two names of one image
+    docker.does("run", TWO)
+    assert docker.ran == []
+    assert "different base images" not in capsys.readouterr().out
 
 
 def test_venv_says_that_it_has_no_images_and_has_the_trials_that_it_had(

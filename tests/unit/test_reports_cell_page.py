@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from made_report import era_report, report_of_sizes
+from reports_made import cell as made_cell
 
 from runner.outcomes.outcome import OutcomeKind
-from runner.reports.cell_page import CellPages, Nearness
+from runner.reports.cell_page import CellPages, Nearness, difference
 from runner.reports.terminal.cell_sheet import print_cell
 from runner.reports.terminal.console import output_console
 
@@ -31,6 +32,17 @@ def test_neighbours_are_those_along_one_axis_and_what_follows_it_goes_with_it() 
     assert (after.values["tensorflow"], after.values["keras"]) == ("1.15.5", "2.3.1")
     assert found["script"][0] is None
     assert "keras" not in found
+
+
+def test_a_base_image_is_a_difference_where_both_ran_and_it_is_another_one() -> None:
+    one = made_cell(base_image="old:1", base_identity="sha256:a")
+    for changes, told in (
+        ({"base_image": "", "base_identity": "sha256:b"}, [("base image", "old:1", "the usual one")]),
+        ({"base_image": "new:1", "base_identity": "sha256:a"}, []),  # another name of the same
+        ({"base_image": "new:1", "base_identity": ""}, []),
+    ):
+        other = one.model_copy(update=changes)
+        assert [row for row in difference(one, other) if row[0] == "base image"] == told
 
 
 def test_the_nearest_of_another_outcome_differs_in_as_little_as_can_be() -> None:
