@@ -435,7 +435,7 @@ def test_where_the_worker_that_is_asked_for_a_base_goes_another_one_of_its_machi
         return "build" if len(asked) > 1 else Refusal.of(StoppedError())  # as it is closed
 
     client.answers = answers
-    assert cluster.base_identity("3.11") == "build"
+    assert cluster.base_identity(Ground("3.11")) == "build"
     assert sorted(asked) == ["tcp://one", "tcp://two"]
 
 
