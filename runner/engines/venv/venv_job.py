@@ -74,7 +74,7 @@ def lay_out(job: Job, world: TrialWorld) -> None:
         data.place.symlink_to(data.source)
 
 
-def run(job: Job, environment: Path, interrupted: Event, *, shared: Path | None) -> Ending:
+def run(job: Job, environment: Path, interrupted: Event, *, shared: Path | None = None) -> Ending:
     """Run a job in an environment until it ends, passes a limit or is interrupted.
 
     `shared` is the base that it has with others: where the user is root, whom no permissions keep from writing there,
