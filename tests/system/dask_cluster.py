@@ -78,7 +78,7 @@ class DaskCluster:
         """The processes that work in the workers' folders, the workers apart."""
         found = []
         for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
+            with contextlib.suppress(psutil.Error, OSError):  # whose folder has too long a name is none of ours
                 inside = process.cwd().startswith(f"{self.folder}/") and "/jobs/" in process.cwd()
                 if inside and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process.pid)

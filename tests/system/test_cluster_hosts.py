@@ -75,9 +75,11 @@ class Drill:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Show all that home, scheduler and workers wrote, where something failed."""
+        """Where something failed end home, and show all that it, the scheduler and the workers wrote."""
         if kind:
             print(f"home's exit code: {self.home and self.home.poll()}")
+            if self.home is not None:
+                self.home.kill()
             for log in sorted(self.cluster.folder.glob("*.log")):
                 print(f"==== {log.name}\n{log.read_text('utf-8', 'replace')}")
 
@@ -154,27 +156,27 @@ class Drill:
 
         One whose disk is full was told of in the first run.
         """
-        with self.run() as home:
-            self.lose_workers()
-            self.release(0)
-            self.after(lambda: records(self.folder), "a trial stored")
-            self.after(lambda: self.busy("one") or self.busy("two"), "a trial under way")
-            self.home = None
-            home.kill()
-            self.after(self.quiet, "home is killed; no job, container or folder is left")
-            home.wait(PATIENCE_S)
+        home = self.run()
+        self.lose_workers()
+        self.release(0)
+        self.after(lambda: records(self.folder), "a trial stored")
+        self.after(lambda: self.busy("one") or self.busy("two"), "a trial under way")
+        self.home = None
+        home.kill()
+        home.communicate(timeout=PATIENCE_S)
+        self.after(self.quiet, "home is killed; no job, container or folder is left")
         (full,) = [line for line in self.log.read_text().splitlines() if "full gets no more work" in line]
         self.say(full.partition("] ")[2])
-        with self.run() as home:
-            self.after(lambda: self.busy("one") or self.busy("two"), "the same command goes on; a trial under way")
-            assert self.cluster.scheduler is not None
-            self.home = None
-            self.cluster.scheduler.kill()
-            self.cluster.scheduler.wait()
-            home.wait(PATIENCE_S)
-            errors = self.log.read_text()
-            self.say(f"the scheduler is killed; home exits {home.returncode}: {errors.splitlines()[-1]}")
-            assert (home.returncode, "Traceback" in errors) == (4, False), errors
+        home = self.run()
+        self.after(lambda: self.busy("one") or self.busy("two"), "the same command goes on; a trial under way")
+        assert self.cluster.scheduler is not None
+        self.cluster.scheduler.kill()
+        self.cluster.scheduler.wait()
+        home.communicate(timeout=PATIENCE_S)
+        self.home = None
+        errors = self.log.read_text()
+        self.say(f"the scheduler is killed; home exits {home.returncode}: {errors.splitlines()[-1]}")
+        assert (home.returncode, "Traceback" in errors) == (4, False), errors
         self.after(self.quiet, "no job, container or folder is left")
         for process in self.cluster.workers.values():
             process.wait(PATIENCE_S)
@@ -198,7 +200,7 @@ class Drill:
 
 
 def _cwd(pid: int) -> str:
-    with contextlib.suppress(psutil.Error):
+    with contextlib.suppress(psutil.Error, OSError):
         return psutil.Process(pid).cwd()
     return ""
 
