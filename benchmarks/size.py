@@ -1,9 +1,9 @@
-"""The size of a matrix: seconds and memory of each command at 1,000, 4,000 and 10,000 cells of 5 seeds.
+"""The size of a matrix: seconds and memory of each command at 1,000 and 10,000 cells of 5 seeds; `--whole`: 100,000.
 
 Trials are answered at once by a laboratory that makes up their records, each of 10 epochs, so that what is measured is
 what the tool itself does with a trial: its key, the ledger, its verdict, the store. Every command is a process of its
-own; `growth` is the ratio to the size before, held against that of the sizes. Of 100,000 cells only the plan is made:
-a run of them takes about 10 minutes of a processor, and is measured where that size is named.
+own; `growth` is the ratio to the size before, held against that of the sizes. 100,000 cells are planned in any case;
+with `--whole` they are run, too, which takes about 10 minutes of a processor, and a GB of disk.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from runner.trials.record import Epoch, Record  # noqa: E402 - as above
 from runner.trials.trial import Trial  # noqa: E402 - as above
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from runner.laboratory.request import More, Request
     from runner.laboratory.setup import Setup
@@ -48,13 +48,11 @@ if TYPE_CHECKING:
     from runner.trials.trial import Setting
 
 SEEDS, EPOCHS = 5, 10
-SIZES = (1_000, 4_000, 10_000)
-MOST_PUBLISHED = 4_000
+SIZES = (1_000, 10_000)
+WHOLE = 100_000
+MOST_PUBLISHED = 10_000
 """A site has a page for every cell."""
-PLANNED = 100_000
-PLAN_S, TRIALS_A_SECOND = 3.0, 1000.0
-MEMORY_MB = 1024 * SIZES[-1] / PLANNED
-"""The share of 1 GiB of the largest matrix that is run here, of which the planned one may take all."""
+PLAN_S, TRIALS_A_SECOND, MEMORY_MB = 3.0, 1000.0, 1024.0
 MATRIX = """\
 axes:
   six: [1.15.0, 1.16.0]
@@ -161,7 +159,7 @@ def written(folder: str, size: int) -> str:
 def planned() -> tuple[float, float]:
     """Seconds of a processor and MB of the plan of the largest matrix."""
     with tempfile.TemporaryDirectory() as name:
-        return measured("plan", written(name, PLANNED))
+        return measured("plan", written(name, WHOLE))
 
 
 def rows(size: int, *, publish: bool) -> dict[str, tuple[float, float]]:
@@ -178,16 +176,35 @@ def rows(size: int, *, publish: bool) -> dict[str, tuple[float, float]]:
         return found
 
 
+def compare(found: Mapping[int, Mapping[str, tuple[float, float]]]) -> None:
+    """Tell the figures that were asked for, by the sizes that ran."""
+    plan_s, plan_mb = found[WHOLE]["plan"] if WHOLE in found else planned()
+    print(f"| {WHOLE:,} | plan | {plan_s:.2f} | | {plan_mb:.0f} |", flush=True)
+    tell("size-plan", plan_s, PLAN_S)
+    runs = {size: rows["run"] for size, rows in found.items()}
+    if runs.keys() >= set(SIZES):
+        (few_s, few_mb), (many_s, many_mb) = (runs[size] for size in SIZES)
+        tell("size-growth", many_s, few_s * SIZES[1] / SIZES[0])
+        tell("size-tenth-trials", many_s, SIZES[1] * SEEDS / TRIALS_A_SECOND)
+        left = (MEMORY_MB - few_mb) / (WHOLE - SIZES[0])
+        tell("size-tenth-memory", many_mb - few_mb, left * (SIZES[1] - SIZES[0]), "MB")
+    if WHOLE in runs:
+        tell("size-trials", runs[WHOLE][0], WHOLE * SEEDS / TRIALS_A_SECOND)
+        tell("size-memory", runs[WHOLE][1], MEMORY_MB, "MB")
+
+
 def main() -> None:
     if sys.argv[1:2] == ["child"]:
         sys.exit(child(sys.argv[2:]))
     parser = argparse.ArgumentParser()
     parser.add_argument("sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--whole", action="store_true", help="run 100,000 cells, too")
     parser.add_argument("--no-publish", action="store_true")
     asked = parser.parse_args()
+    sizes = sorted({*asked.sizes, *([WHOLE] if asked.whole else [])})
     found: dict[int, dict[str, tuple[float, float]]] = {}
     print("| cells of 5 seeds | command | s of a processor | growth | MB at most |\n| --- | --- | --- | --- | --- |")
-    for size in asked.sizes:
+    for size in sizes:
         found[size] = rows(size, publish=size <= MOST_PUBLISHED and not asked.no_publish)
         before = list(found)[-2] if len(found) > 1 else None
         for name, (seconds, peak) in found[size].items():
@@ -195,12 +212,7 @@ def main() -> None:
             print(f"| {size:,} | {name} | {seconds:.2f} | {growth} | {peak:.0f} |", flush=True)
         rate = size * SEEDS / found[size]["run"][0]
         print(f"| {size:,} | trials a second | {rate:.0f} | | |", flush=True)
-    if SIZES[-1] in found:
-        (plan_s, plan_mb), (run_s, run_mb) = planned(), found[SIZES[-1]]["run"]
-        print(f"| {PLANNED:,} | plan | {plan_s:.2f} | | {plan_mb:.0f} |", flush=True)
-        tell("size-plan", plan_s, PLAN_S)
-        tell("size-trials", run_s, SIZES[-1] * SEEDS / TRIALS_A_SECOND)
-        tell("size-memory", run_mb, MEMORY_MB, "MB")
+    compare(found)
     print(f"\n{datetime.now(UTC).date()}, {platform.machine()}, CPython {platform.python_version()}")
 
 

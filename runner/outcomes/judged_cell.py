@@ -125,7 +125,7 @@ class JudgedCell:
     @property
     def is_unknown(self) -> bool:
         """True where it was to run and nothing tells yet what it comes to: nothing ran, or nothing could for now."""
-        return not self.is_left_out and (NOT_NOW in self.flags or not self.counts.places)
+        return not self.is_left_out and (NOT_NOW in self.flags or not self.counts.parts)
 
     @property
     def known_kind(self) -> OutcomeKind:
@@ -213,7 +213,7 @@ def _decision(counts: Tally, seeds: Seeds) -> tuple[Outcome, str, Trial | None]:
 
 
 def _undecided(counts: Tally, missing: str) -> tuple[Outcome, str, Trial | None]:
-    if not counts.places:
+    if not counts.parts:
         return NOT_RUN, f"{missing}: none ran", None
     trouble = counts.failures or counts.blocked or counts.not_counted
     if not trouble:

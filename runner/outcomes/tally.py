@@ -5,7 +5,6 @@ The sequential rule of docs/verdicts.md.
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -37,24 +36,20 @@ RETRIES = 2
 """The number of trials that are replaced because they do not count."""
 
 
-class TallyPart(enum.Enum):
-    """The part of the sum that a trial is in of its cell."""
+_SUCCESS, _FAILURE, _NOT_COUNTED, _BLOCKED, _COPY = b"s", b"f", b"n", b"b", b"c"
+"""The part of its cell's sum that a trial is in, a letter each.
 
-    SUCCESS = b"s"
-    FAILURE = b"f"
-    """It trained and failed, or it broke."""
-    NOT_COUNTED = b"n"
-    BLOCKED = b"b"
-    COPY = b"c"
-    """It succeeded or failed, and is a copy of an earlier one."""
-
-
+A failure trained and failed, or broke; a copy succeeded or failed, and is one of an earlier trial.
+"""
 _PARTS = {
-    Standing.SUCCESS: TallyPart.SUCCESS,
-    Standing.FAILURE: TallyPart.FAILURE,
-    Standing.BREAK: TallyPart.FAILURE,
-    Standing.NOT_COUNTED: TallyPart.NOT_COUNTED,
-    Standing.BLOCKED: TallyPart.BLOCKED,
+    label: {
+        Standing.SUCCESS: _SUCCESS,
+        Standing.FAILURE: _FAILURE,
+        Standing.BREAK: _FAILURE,
+        Standing.NOT_COUNTED: _NOT_COUNTED,
+        Standing.BLOCKED: _BLOCKED,
+    }[standing(label)]
+    for label in Label
 }
 
 
@@ -64,7 +59,7 @@ class Tally:
 
     kept: Sequence[Trial] = field(repr=False)
     """Every trial; of a large matrix they lie in a file, and are read when they are asked for."""
-    places: bytes
+    parts: bytes
     """The part that each trial is in, a letter each."""
     ran: int
     """The number of trials that ran: a record that says why none can is none."""
@@ -77,32 +72,32 @@ class Tally:
     @property
     def successes(self) -> tuple[Trial, ...]:
         """Distinct observations that succeeded: of identical trials the first."""
-        return self._at(TallyPart.SUCCESS)
+        return self._at(_SUCCESS)
 
     @property
     def failures(self) -> tuple[Trial, ...]:
         """Those that trained and failed, and those that broke."""
-        return self._at(TallyPart.FAILURE)
+        return self._at(_FAILURE)
 
     @property
     def not_counted(self) -> tuple[Trial, ...]:
         """Those that say nothing of the cell."""
-        return self._at(TallyPart.NOT_COUNTED)
+        return self._at(_NOT_COUNTED)
 
     @property
     def blocked(self) -> tuple[Trial, ...]:
         """Those that never put the script to the test."""
-        return self._at(TallyPart.BLOCKED)
+        return self._at(_BLOCKED)
 
     @property
     def copies(self) -> frozenset[tuple[int, str]]:
         """Seed and key of the trials that succeeded or failed and are copies of an earlier one."""
-        return frozenset((one.seed, one.key) for one, _ in self._at(TallyPart.COPY))
+        return frozenset((one.seed, one.key) for one, _ in self._at(_COPY))
 
-    def _at(self, place: TallyPart) -> tuple[Trial, ...]:
-        if place.value not in self.places:
+    def _at(self, part: bytes) -> tuple[Trial, ...]:
+        if part not in self.parts:
             return ()
-        return tuple([trial for trial, own in zip(self.kept, self.places, strict=True) if own == place.value[0]])
+        return tuple([trial for trial, own in zip(self.kept, self.parts, strict=True) if own == part[0]])
 
     def put_away(self, keep: Keep) -> Tally:
         """The same sum, of trials that are kept elsewhere."""
@@ -111,17 +106,17 @@ class Tally:
     @property
     def counted_trials(self) -> int:
         """The number of trials that succeeded or failed, copies included."""
-        return self.n + self.places.count(TallyPart.COPY.value)
+        return self.n + self.parts.count(_COPY)
 
     @property
     def c(self) -> int:
         """The number of distinct observations that succeeded."""
-        return self.places.count(TallyPart.SUCCESS.value)
+        return self.parts.count(_SUCCESS)
 
     @property
     def n(self) -> int:
         """The number of distinct observations."""
-        return self.c + self.places.count(TallyPart.FAILURE.value)
+        return self.c + self.parts.count(_FAILURE)
 
     @property
     def lead(self) -> int:
@@ -135,7 +130,7 @@ class Tally:
 
     def blocking(self, seeds: Seeds) -> tuple[Trial, ...]:
         """The trials that together block the cell: enough that ended alike, and none that counts."""
-        if TallyPart.BLOCKED.value not in self.places:
+        if _BLOCKED not in self.parts:
             return ()
         largest = max(_alike(self.blocked).values(), key=len, default=())
         return largest if not self.counted_trials and _enough(largest, seeds) else ()
@@ -154,7 +149,7 @@ class Tally:
         return broke if _enough(broke, seeds) else ()
 
 
-NOTHING_RAN = Tally(kept=(), places=b"", ran=0)
+NOTHING_RAN = Tally(kept=(), parts=b"", ran=0)
 """The sum of no trials."""
 
 
@@ -184,27 +179,22 @@ def tally(trials: Iterable[AnyTrial]) -> Tally:
     """
     ordered = tuple(sorted(map(observed, trials), key=in_order))
     known: set[Hashable] = set()
-    places: list[TallyPart] = []
+    parts = []
     for one, verdict in ordered:
-        kind = standing(verdict.label)
-        place = _PARTS[kind]
-        if kind.counts:
+        part = _PARTS[verdict.label]
+        if part in {_SUCCESS, _FAILURE}:
             identity = (verdict.label, one.identity)
             if identity[1] is not None and identity in known and verdict.basis is not Basis.COST:
-                place = TallyPart.COPY
+                part = _COPY
             known.add(identity)
-        places.append(place)
-    return Tally(
-        kept=ordered,
-        places=_shared(b"".join([place.value for place in places])),
-        ran=sum([one.ran for one, _ in ordered]),
-    )
+        parts.append(part)
+    return Tally(kept=ordered, parts=_shared(b"".join(parts)), ran=sum([one.ran for one, _ in ordered]))
 
 
 @lru_cache(maxsize=1024)
-def _shared(places: bytes) -> bytes:
+def _shared(parts: bytes) -> bytes:
     """Equal bytes, of which cells keep the same ones."""
-    return places
+    return parts
 
 
 def seeds_wanted(trials: Iterable[AnyTrial], seeds: Seeds) -> int:
@@ -220,7 +210,7 @@ def seeds_wanted(trials: Iterable[AnyTrial], seeds: Seeds) -> int:
 
 def wanted_beyond(counts: Tally, seeds: Seeds) -> int:
     """The same for trials that are added up already."""
-    if not counts.places:
+    if not counts.parts:
         return min(2, seeds.cap)
     broke = counts.breaking(seeds)
     in_doubt = bool(broke) and seeds.asked and broke[0][1].label in BY_CHANCE
@@ -233,7 +223,7 @@ def wanted_beyond(counts: Tally, seeds: Seeds) -> int:
         return 0
     left = seeds.cap - counts.counted_trials
     if seeds.fixed:
-        left = seeds.cap - (len(counts.places) - _unknown(counts))
+        left = seeds.cap - (len(counts.parts) - _unknown(counts))
     if counts.counted_trials < 2:
         return min(1, left)
     return max(0, min(seeds.lead - counts.lead, left))
@@ -252,7 +242,7 @@ def _given_up(counts: Tally, seeds: Seeds) -> bool:
     """True where too many trials did not count for another one to be worth its time."""
     if seeds.fixed:
         return _unknown(counts) > RETRIES
-    if counts.places.count(TallyPart.NOT_COUNTED.value) + counts.places.count(TallyPart.BLOCKED.value) > RETRIES:
+    if counts.parts.count(_NOT_COUNTED) + counts.parts.count(_BLOCKED) > RETRIES:
         return True
     labels = Counter(verdict.label for _, verdict in counts.not_counted if verdict.label is not Label.UNKNOWN)
     return not counts.counted_trials and any(number > 1 for number in labels.values())
