@@ -40,6 +40,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_two_axes_that_act_together_and_the_release_are_found_and_a_second_call_runs_nothing(folder: Path) -> None:
     question = ("explain", "--engine", "docker", "--good", "six=1.10.0,env=TUNED=0", "--bad", "six=1.16.0,env=TUNED=1")
     done = runner(folder, *question, "--format", "json")

@@ -101,6 +101,8 @@ def test_jobs_with_the_same_preludes_share_their_volume(job: Job, tmp_path: Path
         each = replace(job, folder=JobFolder(root=tmp_path / str(number)))
         each.folder.preludes.mkdir(parents=True)
         (each.folder.preludes / "a.py").write_text(text)
+        (each.folder.preludes / "__pycache__").mkdir()
+        (each.folder.preludes / "__pycache__" / "a.pyc").write_text(str(number))
         world = world_of(each, LAYOUT)
         files.prepare(each, world)
         with files.given("image", world, {}) as mounts:

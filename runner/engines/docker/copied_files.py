@@ -43,6 +43,7 @@ LOOK_S = 1.0
 """What a job says is fetched so often, and seldomer where that takes long."""
 SIZES_S = 2.0
 _INTO = "/into"
+_BYTECODE = "__pycache__"
 """Where a volume is filled."""
 _MOST_TOOL_BYTES = 16 * 1024**3
 
@@ -187,8 +188,12 @@ class CopiedFiles:
         return self._kept_volume(image, (source, *_signs(source)), tree(source, _INTO[1:], owner=0))
 
     def _same_volume(self, image: str, folder: Path) -> str:
-        """The volume with a small folder: one for all that hold the same, as the preludes of many jobs do."""
-        return self._kept_volume(image, _content_of(folder), tree(folder, _INTO[1:], owner=0))
+        """The volume with a small folder of sources: one for all that hold the same, as the preludes of many jobs do.
+
+        Bytecode stays here: it comes and goes while whoever else imports them on this machine writes it.
+        """
+        entries = tree(folder, _INTO[1:], owner=0, without=frozenset(folder.rglob(_BYTECODE)))
+        return self._kept_volume(image, _content_of(folder), entries)
 
     def _kept_volume(self, image: str, key: object, entries: Iterable[Entry]) -> str:
         """A volume of this runner, filled when it is wanted first."""
@@ -296,7 +301,7 @@ def _is_beside(data: MappedData, world: TrialWorld) -> bool:
 
 def _content_of(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(path for path in folder.rglob("*") if _BYTECODE not in path.parts):
         content = path.read_bytes() if path.is_file() else b""
         digest.update(f"{path.relative_to(folder).as_posix()!r} {len(content)}\n".encode() + content)
     return digest.hexdigest()
