@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command import runner
+from command import REPOSITORY, runner
 from fake_index import FakeIndex, wheel
 from probe_stacks import KERAS3, PROBE, TF1, execute, stack
 
@@ -202,8 +201,7 @@ def test_the_history_agrees_with_what_is_looked_up_live(
     versions = dict(one.rsplit("-", 1) for one in name.split("+"))
     script = LOOKUP.format(probe=str(PROBE), questions=json.dumps(QUESTIONS))
     python = stack(name)
-    shutil.copyfile(python.parents[1] / "requirements.txt", tmp_path / "requirements.txt")
-    lines = (tmp_path / "requirements.txt").read_text().splitlines()
+    lines = (REPOSITORY / "locks" / f"{name}.txt").read_text().splitlines()
     versions |= dict(line.split(" ")[0].split("==") for line in lines if line.startswith("numpy=="))
     (tmp_path / "train.py").write_text(script)
     done = execute(python, tmp_path, script, probe=False)
