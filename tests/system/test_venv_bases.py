@@ -151,8 +151,20 @@ def test_a_base_that_is_in_the_making_is_not_swept(engine: VenvEngine, bases: Pa
     with held(base, alone=True):
         assert VenvEngine().sweep() == 0
         assert folders(bases) == [base]
+        half = base.rename(base.with_name(f"{base.name}.unfinished"))
+        assert VenvEngine().sweep() == 0
+        assert folders(bases) == [half], "it is its maker's, who holds it by the name that it will have"
     engine.sweep()
     assert folders(bases) == []
+
+
+def test_an_environment_that_is_marked_and_not_yet_in_its_place_is_none_to_be_cleaned(
+    engine: VenvEngine, tmp_path: Path
+) -> None:
+    one = made(engine, tmp_path, "one")
+    assert [image.reference for image in engine.images()] == [str(one)]
+    one.rename(one.with_name(f"{one.name}.unfinished"))
+    assert engine.images() == ()
 
 
 @pytest.mark.parametrize("damage", ["gone", "smaller"])

@@ -171,7 +171,7 @@ class VenvEngine:
 
     def images(self) -> tuple[StoredImage, ...]:
         """Every environment that is made, last used last."""
-        found = [(folder, venv_folder.installed(folder)) for folder in self._root.glob("*-*/")]
+        found = [(folder, venv_folder.installed(folder)) for folder in venv_folder.environments(self._root)]
         stored = [
             StoredImage(
                 reference=str(folder),

@@ -77,6 +77,14 @@ def installed(folder: Path) -> Installed | None:
     return made if whole else None
 
 
+def environments(root: Path) -> Iterator[Path]:
+    """The folders of environments below a root, or of bases; one that is being made has another name until it is whole.
+
+    Whoever makes one holds it by the name that it will have: to go by the other would be to take it from them.
+    """
+    return (folder for folder in root.glob("*-*/") if not folder.name.endswith(_UNFINISHED))
+
+
 def base_of(folder: Path, made: Installed) -> Path:
     """The folder of the base of an environment that has one."""
     return _bases(folder.parent) / made.base
@@ -215,7 +223,7 @@ def remove_unfinished(root: Path) -> int:
 
 def _forget_bases(root: Path) -> None:
     """Remove the bases that no environment stands on: who is about to make one from it holds it."""
-    for base in _bases(root).glob("*-*/"):
+    for base in environments(_bases(root)):
         with held(base, alone=True) as mine:
             if mine and not any(name == base.name for name in _names_of_bases(root)):
                 base.rename(_unfinished(base))
@@ -223,7 +231,7 @@ def _forget_bases(root: Path) -> None:
 
 
 def _names_of_bases(root: Path) -> Iterator[str]:
-    for folder in root.glob("*-*/"):
+    for folder in environments(root):
         with contextlib.suppress(OSError, ValueError, TypeError):
             yield _marked(folder).base
 
