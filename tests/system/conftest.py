@@ -15,6 +15,7 @@ from runner.errors import RunnerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -49,6 +50,13 @@ def docker_image(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathF
     image = docker_engine.make(tiny_lock(wheelhouse, CONTAINER_PYTHON), wheelhouse, lambda _: None, labels={})
     yield image
     docker_engine.remove_image(image.reference)
+
+
+@pytest.fixture
+def lone_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VenvEngine:
+    """An engine whose cache is the test's own: its folder `cache`."""
+    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
+    return VenvEngine()
 
 
 @pytest.fixture(scope="module")

@@ -55,12 +55,6 @@ print(json.dumps({{
 
 
 @pytest.fixture
-def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VenvEngine:
-    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
-    return VenvEngine()
-
-
-@pytest.fixture
 def bases(tmp_path: Path) -> Path:
     return tmp_path / "cache" / "environments" / ".bases"
 
@@ -73,9 +67,9 @@ def layers(folder: Path, name: str) -> Wheelhouse:
     )
 
 
-def made(engine: VenvEngine, folder: Path, name: str, python: str = THIS_PYTHON) -> Path:
+def made(lone_engine: VenvEngine, folder: Path, name: str, python: str = THIS_PYTHON) -> Path:
     wheelhouse = layers(folder, name)
-    return Path(engine.make(tiny_lock(wheelhouse, python), wheelhouse, lambda _: None, labels={}).reference)
+    return Path(lone_engine.make(tiny_lock(wheelhouse, python), wheelhouse, lambda _: None, labels={}).reference)
 
 
 def folders(bases: Path) -> list[Path]:
@@ -84,9 +78,9 @@ def folders(bases: Path) -> list[Path]:
 
 @pytest.mark.parametrize("python", sorted({interpreter.minor for interpreter in find_interpreters()}))
 def test_an_environment_has_its_base_as_if_it_were_installed_there(
-    python: str, engine: VenvEngine, bases: Path, tmp_path: Path
+    python: str, lone_engine: VenvEngine, bases: Path, tmp_path: Path
 ) -> None:
-    environments = {name: made(engine, tmp_path, name, python) for name in ("one", "two")}
+    environments = {name: made(lone_engine, tmp_path, name, python) for name in ("one", "two")}
     (base,) = folders(bases)
     for name, folder in environments.items():
         done = subprocess.run(
@@ -104,9 +98,9 @@ def test_an_environment_has_its_base_as_if_it_were_installed_there(
         assert base in deep.resolve().parents
 
 
-def test_the_size_of_an_environment_is_that_of_one_with_nothing_shared(engine: VenvEngine, tmp_path: Path) -> None:
-    folder = made(engine, tmp_path, "one")
-    (stored,) = engine.images()
+def test_the_size_of_an_environment_is_that_of_one_with_nothing_shared(lone_engine: VenvEngine, tmp_path: Path) -> None:
+    folder = made(lone_engine, tmp_path, "one")
+    (stored,) = lone_engine.images()
     shared = {
         Path(inner) / file
         for inner, _, files in os.walk(folder, followlinks=True)
@@ -117,35 +111,35 @@ def test_the_size_of_an_environment_is_that_of_one_with_nothing_shared(engine: V
 
 
 def test_a_base_goes_with_the_last_environment_that_stands_on_it(
-    engine: VenvEngine, bases: Path, tmp_path: Path
+    lone_engine: VenvEngine, bases: Path, tmp_path: Path
 ) -> None:
-    one, two = (made(engine, tmp_path, name) for name in ("one", "two"))
-    assert engine.remove_image(str(one))
+    one, two = (made(lone_engine, tmp_path, name) for name in ("one", "two"))
+    assert lone_engine.remove_image(str(one))
     assert len(folders(bases)) == 1
-    assert engine.find(tiny_lock(layers(tmp_path, "two"), THIS_PYTHON)) is not None
-    assert engine.remove_image(str(two))
+    assert lone_engine.find(tiny_lock(layers(tmp_path, "two"), THIS_PYTHON)) is not None
+    assert lone_engine.remove_image(str(two))
     assert folders(bases) == []
     assert not list((tmp_path / "cache" / "environments").rglob("*.pyc"))
 
 
 def test_what_a_runner_left_that_was_killed_between_base_and_environment_is_swept(
-    engine: VenvEngine, bases: Path, tmp_path: Path
+    lone_engine: VenvEngine, bases: Path, tmp_path: Path
 ) -> None:
-    one = made(engine, tmp_path, "one")
+    one = made(lone_engine, tmp_path, "one")
     (base,) = folders(bases)
     one.rename(one.with_name(f"{one.name}.unfinished"))
     half = base.with_name("0-0.unfinished")
     half.mkdir()
-    assert engine.sweep() == 2
+    assert lone_engine.sweep() == 2
     assert folders(bases) == []
     assert not one.with_name(f"{one.name}.unfinished").exists()
-    assert made(engine, tmp_path, "one") == one
+    assert made(lone_engine, tmp_path, "one") == one
 
 
-def test_a_base_that_is_in_the_making_is_not_swept(engine: VenvEngine, bases: Path, tmp_path: Path) -> None:
+def test_a_base_that_is_in_the_making_is_not_swept(lone_engine: VenvEngine, bases: Path, tmp_path: Path) -> None:
     from runner.engines.venv.venv_folder import held
 
-    one = made(engine, tmp_path, "one")
+    one = made(lone_engine, tmp_path, "one")
     (base,) = folders(bases)
     shutil.rmtree(one)
     with held(base, alone=True):
@@ -154,24 +148,24 @@ def test_a_base_that_is_in_the_making_is_not_swept(engine: VenvEngine, bases: Pa
         half = base.rename(base.with_name(f"{base.name}.unfinished"))
         assert VenvEngine().sweep() == 0
         assert folders(bases) == [half], "it is its maker's, who holds it by the name that it will have"
-    engine.sweep()
+    lone_engine.sweep()
     assert folders(bases) == []
 
 
 def test_an_environment_that_is_marked_and_not_yet_in_its_place_is_none_to_be_cleaned(
-    engine: VenvEngine, tmp_path: Path
+    lone_engine: VenvEngine, tmp_path: Path
 ) -> None:
-    one = made(engine, tmp_path, "one")
-    assert [image.reference for image in engine.images()] == [str(one)]
+    one = made(lone_engine, tmp_path, "one")
+    assert [image.reference for image in lone_engine.images()] == [str(one)]
     one.rename(one.with_name(f"{one.name}.unfinished"))
-    assert engine.images() == ()
+    assert lone_engine.images() == ()
 
 
 @pytest.mark.parametrize("damage", ["gone", "smaller"])
 def test_an_environment_whose_base_was_damaged_is_made_anew(
-    engine: VenvEngine, bases: Path, tmp_path: Path, damage: str
+    lone_engine: VenvEngine, bases: Path, tmp_path: Path, damage: str
 ) -> None:
-    one = made(engine, tmp_path, "one")
+    one = made(lone_engine, tmp_path, "one")
     lock = tiny_lock(layers(tmp_path, "one"), THIS_PYTHON)
     (base,) = folders(bases)
     (data,) = base.glob("lib/*/site-packages/ground/deep/data.txt")
@@ -181,15 +175,15 @@ def test_an_environment_whose_base_was_damaged_is_made_anew(
         data.parent.chmod(0o755)
         data.unlink()
         base.with_name(f"{base.name}.lock").write_text("an earlier start of the machine")
-    assert engine.find(lock) is None
-    assert made(engine, tmp_path, "one") == one
+    assert lone_engine.find(lock) is None
+    assert made(lone_engine, tmp_path, "one") == one
     assert data.read_text() == "data\n"
-    assert engine.find(lock) is not None
+    assert lone_engine.find(lock) is not None
 
 
-def test_a_trial_writes_nothing_into_the_base_of_others(engine: VenvEngine, tmp_path: Path) -> None:
+def test_a_trial_writes_nothing_into_the_base_of_others(lone_engine: VenvEngine, tmp_path: Path) -> None:
     wheelhouse = layers(tmp_path, "one")
-    image = engine.make(tiny_lock(wheelhouse, THIS_PYTHON), wheelhouse, lambda _: None, labels={})
+    image = lone_engine.make(tiny_lock(wheelhouse, THIS_PYTHON), wheelhouse, lambda _: None, labels={})
     job = job_of("write_packages.py", tmp_path)
-    engine.run(image, job)
+    lone_engine.run(image, job)
     assert job.folder.log.read_text() in ({"['EROFS']\n"} if os.geteuid() == 0 else {"['EACCES', 'written']\n"})
