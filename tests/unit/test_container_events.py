@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import io
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
 from runner.engines.docker.container_events import look_into
 from runner.errors import EngineLostError
 
 
 class Told:
-    """An engine that was told of these actions."""
+    """An engine that was told of these actions; `status` is that of its answer, and none comes where it is None."""
 
-    def __init__(self, *actions: str) -> None:
-        self.actions = actions
+    base_url = "http+docker://localhost"
+    api_version = "1.41"
+
+    def __init__(self, *actions: str, status: int | None = 200) -> None:
+        self.actions, self.status = actions, status
         self.until = 0.0
+        self.api = self
 
-    def events(self, *, since: int, until: str, filters: dict[str, Any], decode: bool) -> list[dict[str, str]]:
-        assert (since, filters["container"], decode) == (1, "abc", True)
-        self.until = float(until)
-        return [{"Action": action} for action in self.actions if action in filters["event"]]
+    def get(self, url: str, *, params: dict[str, str], timeout: float) -> requests.Response:
+        filters = json.loads(params["filters"])
+        assert (url, params["since"], filters["container"]) == (f"{self.base_url}/v1.41/events", "1", ["abc"])
+        self.until = float(params["until"])
+        if self.status is None:
+            raise requests.ReadTimeout(f"nothing in {timeout} s")
+        answer = requests.Response()
+        answer.status_code = self.status
+        told = [json.dumps({"Action": action}) for action in self.actions if action in filters["event"]]
+        answer.raw = io.BytesIO("\n".join(told).encode())
+        return answer
 
 
 def state(code: int, *, oom: bool = False) -> dict[str, Any]:
@@ -39,6 +53,12 @@ def looked_into(told: Told, code: int, *, oom: bool = False, is_ours: bool = Fal
 def test_what_somebody_else_did_is_nobody_s_verdict(action: str, code: int) -> None:
     with pytest.raises(EngineLostError, match=rf"the engine was told: {action}\)"):
         looked_into(Told("oom", action), code)
+
+
+@pytest.mark.parametrize("status", [None, 500])
+def test_an_engine_that_does_not_say_what_it_was_told_is_lost_and_not_waited_for(status: int | None) -> None:
+    with pytest.raises(EngineLostError, match="stopped answering while looking at a trial"):
+        looked_into(Told(status=status), 0)
 
 
 def test_a_runner_that_ended_a_container_itself_is_nobody_else() -> None:

@@ -6,10 +6,11 @@ does to itself, and what the kernel does to it for its memory, the engine is not
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from runner.engines.docker.daemon import engine_errors
+from runner.engines.docker.daemon import REQUEST_S, engine_errors
 from runner.errors import EngineLostError
 
 if TYPE_CHECKING:
@@ -49,7 +50,13 @@ def look_into(client: DockerClient, container: Container, state: dict[str, Any],
 
 def _told(client: DockerClient, container: Container, *, until: float) -> set[str]:
     """The actions on a container that the engine knows of; asked soon, for it remembers the latest 256 of all."""
-    moment: Any = f"{until:.3f}"  # the SDK knows whole seconds alone
-    wanted = {"container": container.id, "event": [_OUT_OF_MEMORY, *_ACTIONS]}
+    wanted = json.dumps({"container": [container.id], "event": [_OUT_OF_MEMORY, *_ACTIONS]})
     with engine_errors("looking at a trial"):
-        return {event["Action"] for event in client.events(since=1, until=moment, filters=wanted, decode=True)}
+        # the SDK's own question knows whole seconds alone, and waits for an answer without end
+        answer = client.api.get(
+            f"{client.api.base_url}/v{client.api.api_version}/events",
+            params={"since": "1", "until": f"{until:.3f}", "filters": wanted},
+            timeout=REQUEST_S,
+        )
+        answer.raise_for_status()
+        return {json.loads(line)["Action"] for line in answer.iter_lines()}

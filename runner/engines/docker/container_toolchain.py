@@ -230,7 +230,7 @@ class DockerToolchain:
             try:
                 with engine_errors("running uv in a container"):
                     container.start()
-                    status = int(container.wait(timeout=None)["StatusCode"])
+                    status = int(container.wait(timeout=BUILD_LIMITS.timeout_s)["StatusCode"])
                     said = [
                         container.logs(stdout=out, stderr=not out).decode("utf-8", "replace") for out in (True, False)
                     ]

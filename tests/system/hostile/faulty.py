@@ -57,7 +57,9 @@ class Faults:
             os.kill(self.pid, signal.SIGKILL)
         if event == "sqlite":
             raise sqlite3.OperationalError(IN_SQLITE.get(self.fault, "disk I/O error"))
-        number = getattr(errno, self.fault)
+        # connect(2) knows no ECONNRESET: whom the other side turns away while connecting, it was refused by
+        refused = event == "socket.connect" and self.fault == "ECONNRESET"
+        number = errno.ECONNREFUSED if refused else getattr(errno, self.fault)
         raise OSError(number, os.strerror(number), str(what))
 
     def watch(self) -> None:
@@ -86,7 +88,11 @@ class Faults:
             fsync(descriptor)
 
         def sent(sock: socket.socket, data: Any, *rest: Any) -> None:
-            faults.touch("socket.send", bytes(data)[:60])
+            try:
+                faults.touch("socket.send", bytes(data)[:60])
+            except OSError:
+                sock.shutdown(socket.SHUT_RDWR)  # so is a connection that failed: who waits for an answer hears of it
+                raise
             sendall(sock, data, *rest)
 
         connect = sqlite3.connect
