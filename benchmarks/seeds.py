@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from figures import tell
 from measured import provenance, table, write, write_csv
+from scipy.special import betainc
 from simulated import exactly, outcome, play
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
@@ -74,6 +75,11 @@ ties. The last column is the shortest fixed plan whose majority is wrong no more
   1 it takes {anywhere:.1f}, {anywhere / FIXED:.0%}: **not reached there**. Seeds disagree, and the cap is 10 itself.
   Against a fixed plan that is wrong no more often (last column) it takes less than half at every rate but 0.5, where no
   side is right; but such a plan decides every cell, and this rule leaves "not told" at "coin flip".
+- **No rule that stops at {FIXED} seeds takes half at equal error**, over rates spread evenly. Each made to decide by
+  majority (a tie by a coin), the fixed plan is wrong in {fixed_error():.1%} of cells, this rule in
+  {majority_error(ends_evenly()):.1%}. The fewest seeds of any rule at the plan's error, by dynamic programming:
+  {fewest_seeds(FIXED):.2f} ({fewest_seeds(FIXED) / FIXED:.0%}) where the cap is {FIXED}, {fewest_seeds(100):.2f}
+  ({fewest_seeds(100) / FIXED:.0%}) where it is 100.
 - **Stated: 0.4 % wrong at a rate of 0.2 or 0.8.** Measured {row_of(spent, 0.2)["wrong"]:.2%} and
   {row_of(spent, 0.8)["wrong"]:.2%}, exact {errors(0.2, exactly(0.2))[0]:.2%}: within.
 - **Its price, as stated:** a script that succeeds half the time looks unanimous in {unanimous(exactly(0.5)):.1%} of
@@ -200,6 +206,67 @@ def lean(counts: Counts) -> int:
             else -1
         )
     return 1 if made.kind is OutcomeKind.GOOD else -1
+
+
+def fixed_error() -> float:
+    """How often the majority of the fixed plan is wrong, over rates spread evenly: each count is as likely."""
+    return fmean(posterior_error(c, FIXED - c) for c in range(FIXED + 1))
+
+
+def majority_error(ends: dict[Counts, float]) -> float:
+    return sum(weight * posterior_error(*counts) for counts, weight in ends.items())
+
+
+def ends_evenly() -> dict[Counts, float]:
+    """Where the sequential rule ends, over rates spread evenly."""
+    ends: Counter[Counts] = Counter()
+    for rate in GRID:
+        for counts, weight in exactly(rate).items():
+            ends[counts] += weight / len(GRID)
+    return dict(ends)
+
+
+@cache
+def posterior_error(c: int, f: int) -> float:
+    """The probability that the majority of c and f is wrong, of rates spread evenly before the first trial."""
+    below = float(betainc(c + 1, f + 1, 0.5))
+    return min(below, 1 - below)
+
+
+@cache
+def fewest_seeds(cap: int) -> float:
+    """The fewest seeds in the mean of any rule with this cap that is wrong as seldom as the fixed plan.
+
+    Of all rules those that weigh a wrong decision against the price of a seed are best (Wald and Wolfowitz 1948), and a
+    coin between two of them makes what lies between; the price is sought at which they lie about the plan's error.
+    """
+    cheap, dear = 1e-6, 0.1
+    for _ in range(60):
+        price = math.sqrt(cheap * dear)
+        if priced(price, cap)[1] <= fixed_error():
+            cheap = price
+        else:
+            dear = price
+    (_, careful, most), (_, careless, least) = priced(cheap, cap), priced(dear, cap)
+    return most - (fixed_error() - careful) / (careless - careful) * (most - least)
+
+
+def priced(price: float, cap: int) -> tuple[float, float, float]:
+    """Cost, error and seeds in the mean of the best rule where a seed costs `price` and a wrong decision 1."""
+    best: dict[Counts, tuple[float, float, float]] = {}
+    for n in range(cap, -1, -1):
+        for c in range(n + 1):
+            error = posterior_error(c, n - c)
+            best[c, n - c] = (error, error, 0.0)
+            if n < cap:
+                good = (c + 1) / (n + 2)
+                cost, wrong, seeds = (
+                    good * one + (1 - good) * other
+                    for one, other in zip(best[c + 1, n - c], best[c, n - c + 1], strict=True)
+                )
+                if price + cost < error:
+                    best[c, n - c] = (price + cost, wrong, 1 + seeds)
+    return best[0, 0]
 
 
 def unanimous(ends: dict[Counts, float]) -> float:
