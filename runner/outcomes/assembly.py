@@ -141,7 +141,10 @@ class _Assembly:
             baseline=judged.chosen.digest if judged.chosen in outcomes else "",
             baseline_reason=judged.reason,
             control=str(judged.control) if judged.control else "",
-            times=(*_bases_told(cells), *times_told(self._cells, known.compared)),
+            times=(
+                *_bases_told(cells),
+                *times_told({cell.id: cell.figures.machines for cell in self._cells}, known.compared),
+            ),
             cells=(),
             failures=tuple(_failure(group, self._accounts_of) for group in self._groups),
             accounts=known.accounts,

@@ -25,7 +25,7 @@ from runner.outcomes.significance import (
     seeds_to_tell_apart,
 )
 from runner.outcomes.tally import ENOUGH_RUNS
-from runner.outcomes.verdict import Label, Standing, standing
+from runner.outcomes.verdict import Standing, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -294,19 +294,10 @@ COMPARABLE_STARTS = 10.0
 
 def unlike_starts(cells: Iterable[JudgedCell]) -> str:
     """Why the levels of cells that settled can't be compared; empty where they can."""
-    starts = [start for cell in cells if (start := _start(cell.counts)) is not None]
+    starts = [start for cell in cells if (start := cell.figures.start) is not None]
     if not starts or max(starts) <= COMPARABLE_STARTS * min(starts):
         return ""
     return (
         f"the first values of cells range from {min(starts):.3g} to {max(starts):.3g}, more than {COMPARABLE_STARTS:g} "
         "times: their metric may be defined differently, so that levels are not judged"
     )
-
-
-def _start(counts: Tally) -> float | None:
-    """The size of the median first value of a cell that settles; None of one whose successes met a target, or none."""
-    successes = counts.successes
-    if not any(verdict.label is Label.SETTLED for _, verdict in successes):
-        return None
-    counted = (*successes, *counts.failures)
-    return abs(median(verdict.y0 for _, verdict in counted if verdict.y0 is not None))

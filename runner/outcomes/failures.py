@@ -132,7 +132,7 @@ def failure_groups(cells: Iterable[JudgedCell]) -> tuple[FailureGroup, ...]:
     """
     found: dict[Hashable, _Members] = {}
     for cell in cells:
-        for trial in cell.trials:
+        for trial in () if cell.counts.all_succeeded else cell.trials:
             one, verdict = trial
             if standing(verdict.label) is not Standing.SUCCESS:
                 known = found.setdefault((verdict.label, fault(trial)), _Members(example=trial))

@@ -5,15 +5,19 @@ For notebooks it draws its curves: the judged metric of every seed, with the epo
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import UsageError
 from runner.matrix.model import Seeds
+from runner.outcomes.machine_kind import Machines, paired_time
 from runner.outcomes.observation import fault
 from runner.outcomes.outcome import NOT_RUN, UNDECIDED, Leaning, Outcome, OutcomeKind
 from runner.outcomes.reported_metric import reported
@@ -42,6 +46,55 @@ if TYPE_CHECKING:
     from runner.trials.record import Record
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figures:
+    """What a matrix asks of each cell round by round, so that none of the cell's trials is read again for it."""
+
+    settles: bool
+    """True where a success was judged by no target and no level: it waits for the baseline's."""
+    rank: float
+    """The median final value of its successes, negated where the metric is maximised: the least is the best."""
+    start: float | None
+    """The size of the median first value of a cell that settles."""
+    machines: Machines
+    digest: bytes
+    """A hash of the trials with their verdicts, as far as comparisons follow from them."""
+
+    @classmethod
+    def of(cls, counts: Tally) -> Figures:
+        """Those of trials that are in memory."""
+        successes = counts.successes
+        finals = [verdict.final for _, verdict in successes if verdict.final is not None]
+        rank = math.inf  # where none succeeded, or all are good by what they cost alone
+        if finals:
+            rank = median(finals) if successes[0][1].mode == "min" else -median(finals)
+        return cls(
+            settles=_settles(successes),
+            rank=rank,
+            start=_start(counts),
+            machines=Machines.of([one for one, _ in counts.trials]),
+            digest=_digest(counts.trials),
+        )
+
+
+def _digest(trials: Iterable[Trial]) -> bytes:
+    parts = [(one.key, verdict.label, repr(verdict.final), *paired_time(one)) for one, verdict in trials]
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
+
+
+def _settles(successes: Iterable[Trial]) -> bool:
+    return any(verdict.label is Label.SETTLED for _, verdict in successes)
+
+
+def _start(counts: Tally) -> float | None:
+    """None of a cell whose successes met a target, and of one without any."""
+    successes = counts.successes
+    if not _settles(successes):
+        return None
+    counted = (*successes, *counts.failures)
+    return abs(median(verdict.y0 for _, verdict in counted if verdict.y0 is not None))
+
+
 @dataclass(frozen=True, kw_only=True)
 class JudgedCell:
     """A cell with its outcome, with the trials that it rests on."""
@@ -60,6 +113,7 @@ class JudgedCell:
     """The number of further trials that the sequential rule asks for at the least."""
     example_at: int | None
     """The place of its example among its trials."""
+    figures: Figures
 
     @property
     def example(self) -> Trial | None:
@@ -173,6 +227,7 @@ def left_out(cell: CellId) -> JudgedCell:
 
 def judge_counts(cell: CellId, counts: Tally, seeds: Seeds) -> JudgedCell:
     """The same of trials that are added up already."""
+    kept, counts = counts, counts.put_away(tuple)  # read once, wherever they are kept
     outcome, reason, example = _decision(counts, seeds)
     trials = counts.trials
     flags = [flag for _, verdict in trials for flag in verdict.flags]
@@ -188,9 +243,10 @@ def judge_counts(cell: CellId, counts: Tally, seeds: Seeds) -> JudgedCell:
         converged=counts.c,
         counted=counts.n,
         flags=tuple(dict.fromkeys(flags)),
-        counts=counts,
+        counts=kept,
         lacking=wanted_beyond(counts, seeds),
         example_at=None if example is None else trials.index(example),
+        figures=Figures.of(counts),
     )
 
 
@@ -236,8 +292,7 @@ def _is_trouble(flag: str) -> bool:
 
 def _success(counts: Tally) -> Label:
     """`settled` where a success was judged by no target and no level."""
-    settled = any(verdict.label is Label.SETTLED for _, verdict in counts.successes)
-    return Label.SETTLED if settled else Label.CONVERGED
+    return Label.SETTLED if _settles(counts.successes) else Label.CONVERGED
 
 
 def _leaning(counts: Tally, seeds: Seeds) -> Leaning:

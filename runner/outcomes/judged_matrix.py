@@ -7,7 +7,6 @@ the matrix expects of its cells, and against this, that something of it works at
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 from runner.matrix.model import Judging
 from runner.outcomes.comparing import comparisons, control, top_up, unlike_starts
 from runner.outcomes.costs import against_baseline
-from runner.outcomes.judged_cell import judge_counts
+from runner.outcomes.judged_cell import judge_cell, judge_counts
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.layout import changes
 from runner.outcomes.outcome import NOT_RUN, Outcome, OutcomeKind
@@ -114,12 +113,15 @@ def judge_matrix(
     compared with; without it the best is chosen (see `baseline_of`). `copy` are the trials of the baseline's copy.
     """
     judge = MatrixJudge(seeds=seeds, criterion=criterion, judging=judging, baseline=baseline)
-    return judge.judged([(cell, tally(trials)) for cell, trials in cells], copy=tally(copy))
+    return judge.judged([judge_cell(cell, trials, seeds) for cell, trials in cells], copy=tally(copy))
 
 
 @dataclass(kw_only=True)
 class MatrixJudge:
-    """Judges one matrix again and again while trials come in; a cell whose trials are the same is judged once."""
+    """Holds the cells of one matrix against each other, again and again while trials come in.
+
+    A cell whose trials are the same is judged once by the same level.
+    """
 
     seeds: Seeds
     criterion: tuple[Comparison, ...] = ()
@@ -127,18 +129,16 @@ class MatrixJudge:
     baseline: Mapping[str, str] | None = None
     keep: Keep = tuple
     """Keeps the trials that were held against the baseline, which are others then."""
-    _first: dict[CellId, _Judged] = field(default_factory=dict, init=False)
-    _second: dict[CellId, _Judged] = field(default_factory=dict, init=False)
+    _known: dict[CellId, _Judged] = field(default_factory=dict, init=False)
 
-    def judged(self, known: Sequence[tuple[CellId, Tally]], copy: Tally = NOTHING_RAN) -> JudgedMatrix:
-        """The matrix with these trials of its cells, and of the baseline's copy."""
-        first = tuple(self._once(self._first, cell, counts, None) for cell, counts in known)
+    def judged(self, first: Sequence[JudgedCell], copy: Tally = NOTHING_RAN) -> JudgedMatrix:
+        """The matrix of these cells, each judged by its own trials alone, and with those of the baseline's copy."""
         found = baseline_of(first, self.baseline)
         baseline = next((one.trials for one in first if one.id == found.cell), ())
         held = _Held(found.reference, against_baseline(self.judging, baseline))
         twice = found.reference is not None or bool(self.judging.costs)
         copied = found.cell if copy.trials else None
-        judged = tuple(self._once(self._second, cell, counts, held) for cell, counts in known) if twice else first
+        judged = tuple(self._once(cell.id, cell.counts, held) if twice else cell for cell in first)
         return JudgedMatrix(
             cells=judged,
             copy=None if copied is None else self._cell(copied, copy, held if twice else None),
@@ -148,11 +148,11 @@ class MatrixJudge:
             named=found.named,
         )
 
-    def _once(self, earlier: dict[CellId, _Judged], cell: CellId, counts: Tally, held: _Held | None) -> JudgedCell:
-        known = earlier.get(cell)
+    def _once(self, cell: CellId, counts: Tally, held: _Held) -> JudgedCell:
+        known = self._known.get(cell)
         if known is None or known.counts is not counts or known.held != held:
             known = _Judged(counts=counts, held=held, cell=self._cell(cell, counts, held))
-            earlier[cell] = known
+            self._known[cell] = known
         return known.cell
 
     def _cell(self, cell: CellId, counts: Tally, held: _Held | None) -> JudgedCell:
@@ -176,7 +176,7 @@ class _Held:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Judged:
     counts: Tally
-    held: _Held | None
+    held: _Held
     cell: JudgedCell
 
 
@@ -201,45 +201,18 @@ class Baseline:
     """True where it was fixed before any trial was seen; the best of several cells was not."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Candidate:
-    cell: CellId
-    counts: Tally
-    """Of its trials only numbers are held: all cells are candidates."""
-    settles: bool
-    """True where a success was not judged by a target, but waits for a reference."""
-    rank: float
-    """Its median final value, negated where the metric is maximised: the best candidate has the least."""
-
-    @classmethod
-    def of(cls, cell: JudgedCell) -> _Candidate:
-        successes = cell.counts.successes
-        settles = any(verdict.label is Label.SETTLED for _, verdict in successes)
-        return cls(cell=cell.id, counts=cell.counts, settles=settles, rank=_rank(successes))
-
-    @property
-    def qualifies(self) -> bool:
-        """True where it may be chosen without being named: enough judged trials, most of them successes."""
-        return self.counts.n >= ENOUGH_RUNS and 2 * self.counts.c > self.counts.n
-
-    @property
-    def level(self) -> Reference:
-        """The medians of its successes, of which there must be one."""
-        successes = self.counts.successes
-        return Reference(
-            final=_median_final(successes),
-            scale=median(verdict.scale for _, verdict in successes if verdict.scale is not None),
-        )
+def _qualifies(cell: JudgedCell) -> bool:
+    """True where a cell may be chosen without being named: enough judged trials, most of them successes."""
+    return cell.counted >= ENOUGH_RUNS and 2 * cell.converged > cell.counted
 
 
-def _rank(successes: Sequence[Trial]) -> float:
-    if all(verdict.final is None for _, verdict in successes):  # good by what it costs alone
-        return math.inf
-    return _median_final(successes) if successes[0][1].mode == "min" else -_median_final(successes)
-
-
-def _median_final(successes: Sequence[Trial]) -> float:
-    return median(verdict.final for _, verdict in successes if verdict.final is not None)
+def _level(cell: JudgedCell) -> Reference:
+    """The medians of a cell's successes, of which there must be one."""
+    successes = [verdict for _, verdict in cell.counts.successes]
+    return Reference(
+        final=median(verdict.final for verdict in successes if verdict.final is not None),
+        scale=median(verdict.scale for verdict in successes if verdict.scale is not None),
+    )
 
 
 def baseline_of(cells: Sequence[JudgedCell], named: Mapping[str, str] | None = None) -> Baseline:
@@ -251,47 +224,46 @@ def baseline_of(cells: Sequence[JudgedCell], named: Mapping[str, str] | None = N
     defined differently. (docs/verdicts.md says "between cells"; a cell where nothing settled is not judged by the
     reference, so one that explodes in its first epoch does not take it from all others.)
     """
-    candidates = list(map(_Candidate.of, cells))
-    if sum(candidate.counts.n > 0 for candidate in candidates) < 2:
+    if sum(cell.counted > 0 for cell in cells) < 2:
         return _none("fewer than two cells have a judged trial: there is nothing to compare")
     unlike = unlike_starts(cells)
     if named is not None:
-        return _named([one for one in candidates if one.cell.matches(named)], named, unlike)
+        return _named([cell for cell in cells if cell.id.matches(named)], named, unlike)
     if unlike:
         return _none(f"{unlike}; name a baseline to compare how often cells succeed")
-    best = _best(candidates)
+    best = _best(cells)
     if best is None:
         return _none(f"no cell has {ENOUGH_RUNS} judged trials, most of which succeed; name a baseline to have one")
-    level = best.level
+    level = _level(best)
     return Baseline(
-        cell=best.cell,
-        reference=level if best.settles else None,
+        cell=best.id,
+        reference=level if best.figures.settles else None,
         reason=f"the best median final value ({level.final:.3g}) of the cells that mostly succeed",
     )
 
 
-def _named(fitting: list[_Candidate], named: Mapping[str, str], unlike: str) -> Baseline:
+def _named(fitting: list[JudgedCell], named: Mapping[str, str], unlike: str) -> Baseline:
     words = ", ".join(f"{axis} {value}" for axis, value in named.items())
     chosen = fitting[0] if len(fitting) == 1 else _best(fitting)
     if chosen is None:
         why = "none of its cells has 4 judged trials, most of which succeed" if fitting else "no cell has these values"
         return _none(f"the named baseline ({words}) is none: {why}")
     reason, reference = f"named ({words})", None
-    if not chosen.counts.c:
+    if not chosen.converged:
         reason = f"{reason}; none of its trials succeeds, so that it has no level"
-    elif chosen.settles and unlike:
+    elif chosen.figures.settles and unlike:
         reason = f"{reason}; {unlike}"
-    elif chosen.settles:
-        reference = chosen.level
-    return Baseline(cell=chosen.cell, reference=reference, reason=reason, named=len(fitting) == 1)
+    elif chosen.figures.settles:
+        reference = _level(chosen)
+    return Baseline(cell=chosen.id, reference=reference, reason=reason, named=len(fitting) == 1)
 
 
 def _none(reason: str) -> Baseline:
     return Baseline(cell=None, reference=None, reason=reason)
 
 
-def _best(candidates: Sequence[_Candidate]) -> _Candidate | None:
-    return min((one for one in candidates if one.qualifies), key=lambda one: one.rank, default=None)
+def _best(cells: Sequence[JudgedCell]) -> JudgedCell | None:
+    return min(filter(_qualifies, cells), key=lambda cell: cell.figures.rank, default=None)
 
 
 def expected(matrix: Matrix, cell: CellId) -> Iterator[Expectation]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from runner.outcomes.machine_kind import paired_time
 from runner.outcomes.result import ComparisonResult
 
 if TYPE_CHECKING:
@@ -64,6 +63,5 @@ def _digest(judged: JudgedMatrix) -> str:
     """A hash of all that comparisons follow from: the baseline, and of each cell the trials with their verdicts."""
     digest = hashlib.sha256(json.dumps([COMPARED_AS, str(judged.chosen), judged.named, judged.reason]).encode())
     for cell in judged.cells:
-        trials = [(one.key, verdict.label, repr(verdict.final), *paired_time(one)) for one, verdict in cell.trials]
-        digest.update(json.dumps([str(cell.id), cell.label, cell.flags, trials]).encode())
+        digest.update(json.dumps([str(cell.id), cell.label, cell.flags, cell.figures.digest.hex()]).encode())
     return digest.hexdigest()

@@ -7,15 +7,16 @@ machine made them. With those that have a kind they are not: nobody knows that i
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from runner.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from runner.matrix.cell_id import CellId
-    from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.observation import Observation
     from runner.outcomes.result import ComparisonResult
     from runner.trials.record import Record
@@ -76,10 +77,32 @@ def paired_time(record: Observation) -> tuple[object, ...]:
     return (record.pair, record.epoch_s, record.duration_s) if record.pair else ()
 
 
-def times_told(cells: Sequence[JudgedCell], compared: Mapping[CellId, ComparisonResult]) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """What the trials of a cell ran on, each with the number of them."""
+
+    kinds: tuple[tuple[str, int], ...] = ()
+    emulated: tuple[tuple[str, int], ...] = ()
+    """The platforms that were emulated."""
+
+    @classmethod
+    def of(cls, records: Sequence[Observation]) -> Machines:
+        """Those of trials; cells that ran on the same ones share them."""
+        kinds = Counter([machine_kind(record) for record in records if record.ran])
+        emulated = Counter([record.emulated for record in records if record.emulated])
+        return _shared(cls(tuple(kinds.items()), tuple(emulated.items())))
+
+
+@lru_cache(maxsize=1024)
+def _shared(machines: Machines) -> Machines:
+    return machines
+
+
+def times_told(cells: Mapping[CellId, Machines], compared: Mapping[CellId, ComparisonResult]) -> tuple[str, ...]:
     """What is to be said of the times of cells."""
-    told, emulated = kinds_sentence(_observations(cells)), _emulated_sentence(_observations(cells))
-    paired = [f"{cell.id.brief}: {one.time}." for cell in cells if (one := compared.get(cell.id)) and one.time]
+    told = kinds_sentence(_sum(one.kinds for one in cells.values()))
+    emulated = _emulated_sentence(_sum(one.emulated for one in cells.values()))
+    paired = [f"{cell.brief}: {one.time}." for cell in cells if (one := compared.get(cell)) and one.time]
     more = len(paired) - _MOST_TOLD
     others = (
         f"{counted(more, 'more cell')} ran side by side; the page of each tells how they compare." if more > 0 else ""
@@ -87,20 +110,22 @@ def times_told(cells: Sequence[JudgedCell], compared: Mapping[CellId, Comparison
     return tuple(filter(None, [told, emulated, *paired[:_MOST_TOLD], others]))
 
 
-def _observations(cells: Iterable[JudgedCell]) -> Iterator[Observation]:
-    return (one for cell in cells for one, _ in cell.trials)
+def _sum(parts: Iterable[Iterable[tuple[str, int]]]) -> Counter[str]:
+    numbers = Counter[str]()
+    for part in parts:
+        for name, number in part:
+            numbers[name] += number
+    return numbers
 
 
-def _emulated_sentence(records: Iterable[Observation]) -> str:
+def _emulated_sentence(numbers: Mapping[str, int]) -> str:
     """What is to be said of trials on an emulated platform; empty where there are none."""
-    numbers = Counter(record.emulated for record in records if record.emulated)
     shown = ", ".join(f"{counted(number, 'trial')} on {platform}" for platform, number in sorted(numbers.items()))
     return f"Emulated: {shown}. Outcomes count as any others, times are compared with none." if shown else ""
 
 
-def kinds_sentence(records: Iterable[Observation]) -> str:
+def kinds_sentence(numbers: Counter[str]) -> str:
     """Why times are not compared, in one sentence; empty where all trials ran on one kind of machine."""
-    numbers = Counter(machine_kind(record) for record in records if record.ran)
     if len(numbers) < 2:
         return ""
     most = numbers.most_common()

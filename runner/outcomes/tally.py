@@ -75,6 +75,11 @@ class Tally:
         return self._at(_SUCCESS)
 
     @property
+    def all_succeeded(self) -> bool:
+        """True where nothing but successes is there: no trial need be read to know that."""
+        return self.parts.count(_SUCCESS) == len(self.parts)
+
+    @property
     def failures(self) -> tuple[Trial, ...]:
         """Those that trained and failed, and those that broke."""
         return self._at(_FAILURE)
@@ -101,7 +106,7 @@ class Tally:
 
     def put_away(self, keep: Keep) -> Tally:
         """The same sum, of trials that are kept elsewhere."""
-        return replace(self, kept=keep(self.trials))
+        return replace(self, kept=keep(self.kept))
 
     @property
     def counted_trials(self) -> int:

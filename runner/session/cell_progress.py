@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
+from runner.outcomes.judged_cell import judge_counts
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.observation import Observation
 from runner.outcomes.tally import NOTHING_RAN, in_order, tally, wanted_beyond
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from runner.laboratory.request import Known
     from runner.matrix.matrix_file import Matrix
     from runner.matrix.model import Cell
+    from runner.outcomes.judged_cell import JudgedCell
     from runner.outcomes.observation import Read
     from runner.outcomes.tally import Keep, Tally, Trial
     from runner.outcomes.verdict import Verdict
@@ -55,6 +57,7 @@ class Progress:
     """The sum of these trials."""
     _further: int = field(default=0, init=False, repr=False)
     """The number of further trials that this sum asks for."""
+    _outcome: JudgedCell | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._further = wanted_beyond(self.counts, self.matrix.seeds)
@@ -72,7 +75,7 @@ class Progress:
 
     def recall_all(self) -> None:
         """Take what is stored, as long as the sequential rule asks for more."""
-        if not self.left:
+        if not self._stored(self.wanted):
             return
         left = dict(zip(self.left, self.left_trials, strict=True))
         while self._recall(left, self.wanted):
@@ -81,12 +84,16 @@ class Progress:
 
     def recall(self, wanted: int) -> bool:
         """Take the next `wanted` trials as far as they are stored; whether any is."""
-        if not any(seed in self.left for seed in self._next(wanted)):
+        if not self._stored(wanted):
             return False
         left = dict(zip(self.left, self.left_trials, strict=True))
         self._recall(left, wanted)
         self._put_away(left)
         return True
+
+    def _stored(self, wanted: int) -> bool:
+        """True where one of the next `wanted` trials is stored and does not count yet."""
+        return bool(self.left) and any(seed in self.left for seed in self._next(wanted))
 
     def _recall(self, left: dict[int, Trial], wanted: int) -> bool:
         found = [seed for seed in self._next(wanted) if seed in left]
@@ -114,6 +121,7 @@ class Progress:
     def _put_away(self, left: Mapping[int, Trial] | None = None) -> None:
         """Let go of trials until someone asks for them, also of those that are left."""
         self.counts = self.counts.put_away(self.keep)
+        self._judge()
         if left is not None:
             self.left, self.left_trials = _shared(tuple(left)), self.keep(tuple(left.values()))
 
@@ -121,6 +129,17 @@ class Progress:
     def finished(self) -> tuple[Trial, ...]:
         """The finished trials in the order of their seeds: verdicts must not depend on which ended first."""
         return self.counts.trials
+
+    @property
+    def outcome(self) -> JudgedCell:
+        """What these trials come to by themselves."""
+        known = self._outcome
+        return known if known is not None and known.counts is self.counts else self._judge()
+
+    def _judge(self) -> JudgedCell:
+        """Judge the trials, best while they are in memory."""
+        self._outcome = judge_counts(self.cell.id, self.counts, self.matrix.seeds)
+        return self._outcome
 
     @property
     def taken(self) -> int:

@@ -119,10 +119,8 @@ class Ledger:
 
     def judged(self) -> JudgedMatrix:
         """The outcomes of all cells by what is known now, in the matrix's order."""
-        return self._judge.judged(
-            [(one.cell.id, one.counts) for one in self._progress.values()],
-            copy=self._copy.counts if self._copy else NOTHING_RAN,
-        )
+        copy = self._copy.counts if self._copy else NOTHING_RAN
+        return self._judge.judged([one.outcome for one in self._progress.values()], copy=copy)
 
     def _has_grown(self) -> bool:
         """Take in the cells that a sparse matrix needs next, where all that can run are decided by their own trials."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from runner.errors import ExpectationFailed
 from runner.laboratory.request import Request
-from runner.outcomes.judged_cell import judge_counts
 from runner.outcomes.judged_matrix import is_as_expected
 from runner.outcomes.paired import ENOUGH_PAIRS
 from runner.outcomes.verdict import Label
@@ -63,7 +62,7 @@ class Rounds:
     def known(self) -> list[JudgedCell]:
         """What the selected cells that have trials come to by them."""
         begun = [one for one in self._ledger.selected if one.taken]
-        return [judge_counts(one.cell.id, one.counts, self._matrix.seeds) for one in begun]
+        return [one.outcome for one in begun]
 
     def tell_cells(self) -> None:
         """Tell which cells the run is about, as far as it is known by now."""
@@ -130,14 +129,13 @@ class Rounds:
 
     def _decide(self, progress: Progress) -> None:
         if not progress.is_copy:
-            outcome = judge_counts(progress.cell.id, progress.counts, self._matrix.seeds)
-            self._observer.cell_finished(progress.cell, outcome)
+            self._observer.cell_finished(progress.cell, progress.outcome)
             self._stop_if_asked(progress)
 
     def _stop_if_asked(self, progress: Progress) -> None:
         if not self._fail_fast:
             return
-        outcome = judge_counts(progress.cell.id, progress.counts, self._matrix.seeds)
+        outcome = progress.outcome
         provisional = any(label is Label.SETTLED for label, _ in outcome.labels)  # a baseline will have the last word
         if not provisional and not is_as_expected(self._matrix, outcome):
             raise StoppedEarly(

@@ -108,6 +108,8 @@ class TrialFile:
 
     def keep(self, trials: Sequence[Trial]) -> Sequence[Trial]:
         """The same trials; where one holds its record they stay as they are, as nothing could read that again."""
+        if isinstance(trials, KeptTrials):
+            return trials
         kept = tuple(trials)
         if not kept or any(isinstance(one.source, Record) for one, _ in kept):
             return kept

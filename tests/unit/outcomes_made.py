@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.matrix.cell_id import CellId
-from runner.outcomes.judged_cell import JudgedCell
+from runner.outcomes.judged_cell import Figures, JudgedCell
 from runner.outcomes.outcome import Outcome
-from runner.outcomes.tally import tally
+from runner.outcomes.tally import NOTHING_RAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,9 +27,10 @@ def made(label: str, cell: Mapping[str, str]) -> JudgedCell:
         converged=0,
         counted=0,
         flags=(),
-        counts=tally(()),
+        counts=NOTHING_RAN,
         lacking=0,
         example_at=None,
+        figures=Figures.of(NOTHING_RAN),
     )
 
 

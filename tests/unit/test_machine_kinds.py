@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ from runner.outcomes.comparing import compare
 from runner.outcomes.judged_cell import judge_cell
 from runner.outcomes.judged_matrix import judge_matrix
 from runner.outcomes.judging import verdict_of
-from runner.outcomes.machine_kind import comparable, kinds_sentence, times_told
+from runner.outcomes.machine_kind import Machines, comparable, kinds_sentence, times_told
+from runner.outcomes.observation import Observation
 from runner.outcomes.paired import difference_of_pairs
 from runner.outcomes.result import ComparisonResult
 from runner.outcomes.verdict import Label
@@ -34,9 +36,11 @@ from runner.session.options import Options
 from runner.session.session import open_session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from runner.engines.protocol import Ending, Image, Job
+    from runner.trials.record import Record
 
 
 @pytest.mark.parametrize(
@@ -157,22 +161,26 @@ def test_a_thousand_pairs_are_compared_in_no_time() -> None:
     assert time.process_time() - begun < 2
 
 
+def of_kinds(records: Iterable[Record]) -> str:
+    return kinds_sentence(Counter(dict(Machines.of([Observation.of(one) for one in records]).kinds)))
+
+
 def test_a_store_of_two_kinds_is_told_in_one_sentence_and_one_kind_is_not() -> None:
     two = [record(*LEARNS, seed=seed, processor="EPYC" if seed else "Xeon") for seed in range(3)]
-    assert kinds_sentence(two) == (
+    assert of_kinds(two) == (
         "Trials ran on 2 kinds of machine (EPYC: 2 trials, Xeon: 1 trial): outcomes are compared, times only within a"
         " kind."
     )
-    assert kinds_sentence(two[1:]) == ""
-    assert len(kinds_sentence([*two, record(*LEARNS, processor="x" * 10**6)])) < 1000
+    assert of_kinds(two[1:]) == ""
+    assert len(of_kinds([*two, record(*LEARNS, processor="x" * 10**6)])) < 1000
     shown = cell_result(LEARNS, LEARNS, processor="EPYC", device="H200")
     assert (shown.machine, shown.trials[0].processor, shown.trials[0].device) == ("EPYC + H200", "EPYC", "H200")
 
 
 def test_of_many_cells_that_ran_side_by_side_the_first_are_told() -> None:
-    cells = [judge_cell(CellId.of({"tensorflow": f"2.{n}"}), (), Seeds()) for n in range(70)]
-    compared = {cell.id: ComparisonResult(label="equivalent", reason="", time="the same") for cell in cells}
-    assert times_told(cells[:1], compared) == ("tensorflow=2.0: the same.",)
+    cells = {CellId.of({"tensorflow": f"2.{n}"}): Machines() for n in range(70)}
+    compared = {cell: ComparisonResult(label="equivalent", reason="", time="the same") for cell in cells}
+    assert times_told({CellId.of({"tensorflow": "2.0"}): Machines()}, compared) == ("tensorflow=2.0: the same.",)
     told = times_told(cells, compared)
     assert len(told) == 51
     assert told[-1].startswith("20 more cells ran side by side")

@@ -125,7 +125,7 @@ def test_times_of_what_is_emulated_are_compared_with_none() -> None:
     judged = within_costs(verdict_of(emulated[0]), emulated[0], [limit], alone=False)
     assert judged.label is Label.TOO_CLOSE
     assert judged.reason.endswith("emulating linux/amd64: times of what is emulated are compared with none")
-    assert times_told([], {}) == ()
+    assert times_told({}, {}) == ()
 
 
 def test_containers_and_images_of_the_platform_are_asked_for_where_it_is_emulated(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from runner.matrix.matrix_file import Matrix
 from runner.outcomes.judging import verdict_of
 from runner.outcomes.observation import Observation
 from runner.outcomes.verdict import Verdict
-from runner.session import trial_file
+from runner.session import ledger, trial_file
 from runner.session.session import open_session
 from runner.session.trial_file import FOUND, FOUND_OFTEN, SEEN, SEEN_OFTEN, KeptTrials, TrialFile
 
@@ -103,3 +103,38 @@ def test_a_matrix_comes_to_the_same_whether_its_trials_lie_in_memory_or_in_a_fil
             found.append((came_to(results), results.result.model_dump_json(exclude={"made_at"})))
     assert found[0] == found[1]
     assert {str(one.outcome) for one in results.outcomes} == {"converges", "flaky (neither leads)"}
+
+
+def test_cells_that_are_held_against_each_other_again_are_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    class Counted(TrialFile):
+        def _read(self, kept: KeptTrials) -> tuple[Trial, ...]:
+            found = super()._read(kept)
+            read.append(id(kept))
+            return found
+
+    def losses(job: Job, seed: int) -> Sequence[float]:
+        return [1.0, 0.9, *[(0.9 if "1.15.0" in job.labels["cell"] else 0.01) * (1 + seed / 1000)] * 8]
+
+    axes = f"six: [1.15.0, 1.16.0], env: [{', '.join(f'N={n}' for n in range(5))}], script: [a.py, b.py]"
+    path = write_matrix(tmp_path, f"axes: {{{axes}}}\nseeds: 5\n")
+    with open_session(Matrix.load(path), world=world_of(FakeEngine(losses=losses))) as session:
+        session.run()
+    monkeypatch.setattr(TrialFile.__init__, "__defaults__", (1,))
+    monkeypatch.setattr(ledger, "TrialFile", Counted)
+    with open_session(Matrix.load(path), world=world_of(FakeEngine(losses=losses))) as session:
+        known = session.ledger()
+        baseline = known.judged().baseline
+        assert baseline is not None
+        read.clear()
+        for _ in range(3):
+            known.judged()
+            assert not known.wanted()
+        assert set(read) <= {id(baseline.counts.kept)}
+        results = session.results()
+        read.clear()
+        assert len(results.brief.cells) == 20
+    assert 20 <= len(read) <= 31  # the ten that failed once more, for the reasons of failures
