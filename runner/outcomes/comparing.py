@@ -172,7 +172,7 @@ class Pair:
     @property
     def testable(self) -> bool:
         """True where chance plays a part: no side is blocked, and not one alone breaks."""
-        return self.footing not in {Footing.BLOCKED, Footing.BREAKS}
+        return _is_testable(self.footing)
 
     @property
     def apart(self) -> bool:
@@ -186,6 +186,10 @@ class Pair:
             return False
         ours, theirs = self.levels
         return ours[-1] < theirs[0] or theirs[-1] < ours[0]
+
+
+def _is_testable(kind: Footing) -> bool:
+    return kind is not Footing.BLOCKED and kind is not Footing.BREAKS
 
 
 def pair_of(cell: JudgedCell, baseline: JudgedCell) -> Pair:
@@ -226,8 +230,12 @@ def _needed(pair: Pair, rate_tests: int, level_tests: int) -> tuple[int, int]:
 def _lacking(pair: Pair, wanted: int) -> tuple[int, int]:
     if not pair.testable:
         return 0, 0
-    ours, theirs = (0 if counts.seed_insensitive else max(0, wanted - counts.n) for counts in (pair.ours, pair.theirs))
-    return ours, theirs
+    return _short_of(pair.cell, wanted), _short_of(pair.baseline, wanted)
+
+
+def _short_of(cell: JudgedCell, wanted: int) -> int:
+    """The number of counted trials that a cell lacks; none where more would be copies."""
+    return max(0, wanted - cell.counted) if not cell.counts.seed_insensitive else 0
 
 
 def top_up(outcomes: Sequence[JudgedCell], baseline: JudgedCell) -> tuple[int, ...]:
@@ -236,12 +244,12 @@ def top_up(outcomes: Sequence[JudgedCell], baseline: JudgedCell) -> tuple[int, .
     Only where one succeeds and the other fails: where both succeed at levels that look different, the comparison says
     what is still needed, and whoever wants to know asks for more seeds.
     """
-    pairs = [pair_of(outcome, baseline) for outcome in outcomes if outcome.id != baseline.id]
-    tests = sum(pair.testable for pair in pairs)
-    needed = [_lacking(pair, seeds_to_tell_apart(tests) if pair.apart else ENOUGH_RUNS) for pair in pairs]
-    cells = iter([ours for ours, _ in needed])
-    of_baseline = max((theirs for _, theirs in needed), default=0)
-    return tuple(of_baseline if outcome.id == baseline.id else next(cells) for outcome in outcomes)
+    others = [outcome for outcome in outcomes if outcome.id != baseline.id]
+    testable = [outcome for outcome in others if _is_testable(footing(outcome.outcome, baseline.outcome))]
+    apart = seeds_to_tell_apart(len(testable))
+    wanted = {one.id: ENOUGH_RUNS if one.kind is baseline.kind else apart for one in testable}
+    wanted[baseline.id] = max(wanted.values(), default=0)
+    return tuple([_short_of(outcome, wanted.get(outcome.id, 0)) for outcome in outcomes])
 
 
 @dataclass(frozen=True, kw_only=True)

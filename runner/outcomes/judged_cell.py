@@ -314,11 +314,12 @@ def _example(trials: tuple[Trial, ...]) -> Trial:
     return next(trial for found, trial in alike if found == frequent)
 
 
+_PLACES = {label: place for place, label in enumerate(Label)}
+
+
 def _by_frequency(trials: tuple[Trial, ...]) -> tuple[tuple[Label, int], ...]:
     numbers = Counter(verdict.label for _, verdict in trials)
-    return tuple(
-        (label, numbers[label]) for label in sorted(numbers, key=lambda one: (-numbers[one], list(Label).index(one)))
-    )
+    return tuple((label, numbers[label]) for label in sorted(numbers, key=lambda one: (-numbers[one], _PLACES[one])))
 
 
 def _listed(counts: Tally) -> str:

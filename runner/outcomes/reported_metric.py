@@ -104,7 +104,7 @@ def _joined(
 ) -> ReportedMetric:
     epochs = [epoch for name in names for epoch in by_phase[name]]
     last = phases.get(names[-1])
-    values = tuple(value_of(epoch.logs, metric) for epoch in epochs)
+    values = tuple([value_of(epoch.logs, metric) for epoch in epochs])
     return ReportedMetric(
         values=_at_their_epochs(epochs, values) if record.thinned else values,
         phases=tuple(names),

@@ -176,6 +176,8 @@ class Verdict:
 
     def with_flags(self, *flags: str) -> Verdict:
         """The same verdict with more flags."""
+        if not flags:
+            return self
         new = [flag for flag in flags if flag not in self.flags]
         return replace(self, flags=(*self.flags, *new)) if new else self
 

@@ -69,6 +69,8 @@ class Ledger:
         self._matrix = matrix
         self._progress = {one.cell.id: one for one in progress}
         self._selected = set(selected)
+        self.selected = self._chosen()
+        """The progress of the selected cells."""
         self._growth = growth
         self._copy_of = copy_of
         self._lacking = lacking
@@ -96,9 +98,7 @@ class Ledger:
         """All cells."""
         return tuple(self._progress)
 
-    @property
-    def selected(self) -> list[Progress]:
-        """The progress of the selected cells."""
+    def _chosen(self) -> list[Progress]:
         return [one for cell, one in self._progress.items() if cell in self._selected]
 
     @property
@@ -133,6 +133,7 @@ class Ledger:
         both = self._progress | {one.cell.id: one for one in new}
         self._progress = {cell: both[cell] for cell in sorted(both, key=self._growth.place)}
         self._selected.update(one.cell.id for one in new)
+        self.selected = self._chosen()
         return bool(new)
 
     def _next_round(self) -> Round:

@@ -7,6 +7,7 @@ reads them here expects an attack: every line is checked, and what does not fit 
 from __future__ import annotations
 
 import hashlib
+from array import array
 from datetime import datetime
 from functools import cached_property
 from itertools import groupby
@@ -388,13 +389,11 @@ class Record(_Frozen):
         weights = tuple((phase.initial_weights, phase.final_weights) for phase in own)
         if weights and all(initial is not None and final is not None for initial, final in weights):
             return _hash(weights)
-        series = tuple(
-            (epoch.phase, epoch.epoch, *sorted(zip(epoch.logs, map(float.hex, epoch.logs.values()), strict=True)))
-            for epoch in self.epochs
-            if epoch.phase != PRINTED_PHASE and not (others and process_of(epoch.phase) in others)
-        )
-        return _hash((weights, series)) if series else None
+        seen = [one for one in self.epochs if one.phase != PRINTED_PHASE and process_of(one.phase) not in others]
+        names = [(one.phase, one.epoch, *sorted(one.logs)) for one in seen]
+        values = array("d", [one.logs[name] for one in seen for name in sorted(one.logs)])
+        return _hash((weights, names), values.tobytes()) if seen else None
 
 
-def _hash(values: object) -> bytes:
-    return hashlib.blake2b(repr(values).encode(), digest_size=16).digest()
+def _hash(values: object, numbers: bytes = b"") -> bytes:
+    return hashlib.blake2b(repr(values).encode() + numbers, digest_size=16).digest()
