@@ -7,6 +7,7 @@ folder. `table` is taken twice: with the comparisons that the run kept, and with
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -17,6 +18,10 @@ from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "unit"), str(ROOT / "tests")]
+
+from runner.__main__ import collect_rarely  # noqa: E402 - as `python -m runner` does, before what is large
+
+collect_rarely()
 
 from fake_engine import FakeEngine, world_of, write_matrix  # noqa: E402 - the tests' folder is on the path by now
 from figures import tell  # noqa: E402 - as above
@@ -47,6 +52,8 @@ def main() -> None:
     if len(sys.argv) > 1:  # a child: one command, beside the same fake engine
         sys.exit(run_command_line(sys.argv[1:], world_of(FakeEngine(losses=losses))))
     with tempfile.TemporaryDirectory() as name:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as with a user, all commands but the first read bytecode
+        os.environ["PYTHONPYCACHEPREFIX"] = f"{name}/bytecode"
         path = write_matrix(Path(name), MATRIX)
         seconds(command("run", str(path)), codes=(0, 1))
         cells = expand(Matrix.load(path))

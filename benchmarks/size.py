@@ -28,6 +28,10 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "unit"), str(ROOT / "tests")]
 
+from runner.__main__ import collect_rarely  # noqa: E402 - as `python -m runner` does, before what is large
+
+collect_rarely()
+
 from fake_engine import FakeEngine, world_of, write_matrix  # noqa: E402 - the tests' folder is on the path by now
 from figures import tell  # noqa: E402 - as above
 

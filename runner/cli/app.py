@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
-import gc
 import importlib.metadata
 import os
 import signal
@@ -36,9 +35,6 @@ COMMANDS = (
     *start.COMMANDS,
 )
 _NO_COMMAND = 2
-_COLLECTED_AFTER = (100_000, 50, 1000)
-"""How many new objects are looked through for cycles at once: of the many values of a large matrix none is in one, and
-looking through them took half of the time of its plan."""
 
 
 def run_command_line(arguments: Sequence[str], world: World | None = None) -> int:
@@ -52,7 +48,6 @@ def run_command_line(arguments: Sequence[str], world: World | None = None) -> in
     for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # as Ctrl-C: jobs are stopped, what is finished is kept
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
-    gc.set_threshold(*_COLLECTED_AFTER)
     with guarded():
         try:
             _program()(words, prog_name="convergence-matrix", obj=world)
