@@ -18,11 +18,13 @@ def end_orphans() -> int:
     """Kill the processes of jobs whose runner is dead, with all that descends from them; how many there were."""
     ended: set[int] = set()
     deadline = time.monotonic() + _GIVE_UP_S
-    while (orphans := _orphans()) and time.monotonic() < deadline:
+    while orphans := _orphans():
         for process in orphans:
             with contextlib.suppress(psutil.Error):
                 process.kill()
                 ended.add(process.pid)
+        if time.monotonic() > deadline:
+            break
         psutil.wait_procs(orphans, timeout=0.1)
     return len(ended)
 
@@ -41,15 +43,36 @@ def end_trial(key: str, owner: str) -> None:
 
 
 def _orphans() -> list[psutil.Process]:
-    """Find the marked processes of dead runners, and their descendants, which may have dropped the mark."""
+    """Find the marked processes of dead runners, and their descendants, which may have dropped the mark.
+
+    Two looks at all processes, however many of them are orphans: a fork bomb leaves thousands.
+    """
     found: dict[int, psutil.Process] = {}
     dead: dict[str, bool] = {}
     for process, marks in _marked():
         owner = marks[OWNER]
-        if dead.setdefault(owner, is_dead(owner)):
-            with contextlib.suppress(psutil.Error):
-                found |= {each.pid: each for each in (process, *process.children(recursive=True))}
+        if owner not in dead:
+            dead[owner] = is_dead(owner)
+        if dead[owner]:
+            found[process.pid] = process
+    children = _children() if found else {}
+    waiting = list(found.values())
+    while waiting:
+        parent = waiting.pop()
+        new = [one for one in children.get(parent.pid, ()) if one.pid not in found]
+        if new and parent.is_running():  # else its number may be another's by now
+            found |= {one.pid: one for one in new}
+            waiting += new
     return list(found.values())
+
+
+def _children() -> dict[int, list[psutil.Process]]:
+    """The children of every process, by its number."""
+    found: dict[int, list[psutil.Process]] = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            found.setdefault(process.ppid(), []).append(process)
+    return found
 
 
 def _marked() -> list[tuple[psutil.Process, dict[str, str]]]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -12,7 +16,7 @@ import pytest
 from tiny_lock import SCRIPTS, THIS_PYTHON, job_of, processes_of, tiny_lock, tiny_wheelhouse
 from waiting import PATIENCE_S, until
 
-from runner.engines.orphans import OWNER, end_orphans
+from runner.engines.orphans import OWNER, TRIAL, end_orphans
 from runner.engines.venv import venv_job
 from runner.engines.venv.venv_engine import VenvEngine
 from runner.errors import EngineLostError, MachineError
@@ -76,6 +80,41 @@ def test_jobs_of_a_living_runner_are_not_swept(image: Image, tmp_path: Path) -> 
         runner.kill()
         runner.wait()
     until(lambda: not processes_of(f"test-{tmp_path.name}"), "the end of all processes")
+
+
+MANY = """
+import os, sys, time
+from runner.engines.orphans import OWNER
+for number in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        os.execve("/bin/sleep", ["sleep", "600"], os.environ if number % 2 else {OWNER: "elsewhere:1:1.0"})
+print("made", flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_a_fork_bomb_of_a_dead_runner_left_is_ended_in_time_that_grows_with_it_alone() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from runner.runner_mark import this_runner; print(this_runner())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    marks = {TRIAL: "many", OWNER: done.stdout.strip()}
+    command = [sys.executable, "-c", MANY, "400"]
+    with subprocess.Popen(command, env={**os.environ, **marks}, stdout=-1, start_new_session=True) as bomb:
+        try:
+            assert bomb.stdout and bomb.stdout.readline() == b"made\n"
+            family = psutil.Process(bomb.pid).children()
+            begun = time.process_time()
+            assert end_orphans() >= len(family) + 1 == 401
+            took_s = time.process_time() - begun
+            bomb.wait()
+            assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(bomb.pid, signal.SIGKILL)
+    assert took_s < 1  # 0.1 s; 3 s where each of them is looked for below each
 
 
 def test_a_process_that_is_no_trial_is_not_swept() -> None:
