@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,6 +192,30 @@ def test_where_the_scheduler_is_gone_one_message_says_so_and_nothing_is_left(
     assert errors.splitlines()[-1].startswith("The scheduler of the cluster is gone")
     assert len(records(folder)) == 4
     until(lambda: cluster.jobs() == [], "the end of all jobs")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted, which needs root")
+def test_a_disk_that_is_full_at_home_is_said_once_and_is_no_workers_fault(cluster: DaskCluster, tmp_path: Path) -> None:
+    folder = matrix(tmp_path / "there")
+    for name in ("one", "two"):
+        cluster.add(name)
+    disk = folder / ".runner"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], check=True)
+    command = (folder, "matrix.yaml", "--engine", "venv", "--cluster", cluster.address)
+    try:
+        done = runner(*command)
+        assert (done.returncode, "Traceback" in done.stderr) == (4, False), done.stderr
+        assert done.stderr.count("can't be kept") == 1, done.stderr
+        assert "gets no more work" not in done.stderr
+        assert "No space left on device" in done.stderr.splitlines()[-1]
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        done = runner(*command)
+        assert done.returncode == 0, done.stderr
+        assert len(records(folder)) == 6
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def containers(cluster: DaskCluster) -> list[str]:

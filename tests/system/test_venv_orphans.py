@@ -104,7 +104,8 @@ def test_what_a_fork_bomb_of_a_dead_runner_left_is_ended_in_time_that_grows_with
     command = [sys.executable, "-c", MANY, "400"]
     with subprocess.Popen(command, env={**os.environ, **marks}, stdout=-1, start_new_session=True) as bomb:
         try:
-            assert bomb.stdout and bomb.stdout.readline() == b"made\n"
+            assert bomb.stdout
+            assert bomb.stdout.readline() == b"made\n"
             family = psutil.Process(bomb.pid).children()
             begun = time.process_time()
             assert end_orphans() >= len(family) + 1 == 401

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +14,13 @@ pytest.importorskip("distributed")
 from runner.errors import MachineError, RunnerError
 from runner.laboratory.cluster import homecoming
 from runner.laboratory.cluster.errand import Finished
-from runner.laboratory.cluster.homecoming import bring_home
+from runner.laboratory.cluster.homecoming import HomeError, bring_home
+from runner.open_folder import OpenFolder
 from runner.trials.job_files import Workplace
 from runner.trials.record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 RECORD = Record(
@@ -82,3 +86,20 @@ def test_what_is_not_as_long_as_it_was_said_and_another_trial_are_refused(tmp_pa
         brought(tmp_path, Worker(model=b"0123"), ("model", 10))
     with pytest.raises(MachineError, match="where b was asked for"):
         brought(tmp_path, Worker(), key="b")
+
+
+def test_a_disk_that_is_full_at_home_is_homes_and_keeps_nothing_of_the_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = OpenFolder.save
+
+    def full(folder: OpenFolder, name: str, chunks: Iterable[bytes], *, synced: bool = False) -> None:
+        save(folder, name, [b"", *chunks][:2], synced=synced)
+        if name == "model":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(OpenFolder, "save", full)
+    with pytest.raises(HomeError, match=r"can't be kept in .*: No space left on device\. What is"):
+        brought(tmp_path, Worker(small=b"01", model=b"0123"), ("small", 2), ("model", 4))
+    assert files(tmp_path) == {}
+    assert brought(tmp_path, Worker(small=b"01"), ("small", 2)) == RECORD

@@ -20,6 +20,7 @@ from runner.laboratory.cluster import steward as steward_module
 from runner.laboratory.cluster.cargo import Supply
 from runner.laboratory.cluster.crew import Crew
 from runner.laboratory.cluster.errand import Finished, Refusal, Terms
+from runner.laboratory.cluster.homecoming import HomeError
 from runner.laboratory.cluster.ordered_trial import Ordered, TrialLot
 from runner.laboratory.cluster.placement import Needs, Station, Waits
 from runner.laboratory.cluster.steward import ALONE_S, Steward
@@ -293,6 +294,21 @@ def test_a_worker_that_goes_before_all_is_fetched_is_lost_and_its_trial_waits_fo
     assert (one.lost, one.counted, one.future.done()) == (["x"], 1, False)
 
 
+def test_a_disk_that_is_full_at_home_ends_a_trial_and_costs_no_worker(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise HomeError("can't be kept here")
+
+    monkeypatch.setattr(place.steward, "_bring_home", full)
+    place.add(station("x"), station("y"))
+    one = place.ordered("one")
+    place.client.tasks[0][1].set_result(Finished(record=None, log=b""))  # type: ignore[arg-type]
+    with pytest.raises(HomeError, match="can't be kept here"):
+        one.future.result(PATIENCE_S)
+    assert (len(place.crew.stations), len(place.client.tasks)) == (2, 1)
+
+
 def test_whatever_is_met_on_a_trials_way_ends_it_and_leaves_nobody_waiting(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,8 +316,9 @@ def test_whatever_is_met_on_a_trials_way_ends_it_and_leaves_nobody_waiting(
         raise OSError("unreadable")
 
     monkeypatch.setattr(steward_module, "Cargo", cargo)
-    place.add(station("x"))
+    place.add(station("x"), station("y"))
     one = place.ordered("one")
     place.client.tasks[0][1].set_result(Refusal.of(DataMissingError("not here")))
-    with pytest.raises(MachineError, match="On worker x: OSError"):
+    with pytest.raises(MachineError, match="For worker [xy]: OSError"):
         one.future.result(PATIENCE_S)
+    assert len(place.crew.stations) == 2  # it was met at home

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.errors import MachineError
 from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.line import ask
+from runner.own_folder import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
     from runner.trials.record import Record
 
 PIECE_BYTES = 4 * 1024**2
+_OF_THE_DISK = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EROFS, errno.EIO})
+
+
+class HomeError(MachineError):
+    """Home itself failed, such as by a full disk: that is no worker's fault."""
 
 
 def bring_home(
@@ -34,21 +42,31 @@ def bring_home(
     """The record of a trial, whose log and artifacts lie in the workplace now.
 
     A name that leads elsewhere is refused. Raises MachineError where the worker does not give what it has; at once,
-    when `ends` says so.
+    when `ends` says so. Raises HomeError where the disk here is full or fails: nothing of the trial is kept then.
     """
     record = finished.record
     if record.key != key:
         raise MachineError(f"A worker answers for the trial {record.key} where {key} was asked for.")
     files = workplace.files
     target = f"artifacts/{record.key}"
-    files.remove(target)  # of an earlier run of the same trial
-    for name, size in finished.artifacts:
-        folder, _, last = f"{target}/{name}".rpartition("/")
-        with files.opened(folder, make=True) as inside:
-            inside.save(last, _pieces(client, address, (run, record.key, name), size, ends))
+    try:
+        files.remove(target)  # of an earlier run of the same trial
+        for name, size in finished.artifacts:
+            folder, _, last = f"{target}/{name}".rpartition("/")
+            with files.opened(folder, make=True) as inside:
+                inside.save(last, _pieces(client, address, (run, record.key, name), size, ends))
+        with files.opened("logs", make=True) as inside:
+            write_file(f"{record.key}.log", inside, finished.log)
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise MachineError(f"A worker gives artifacts that can't be kept: {error}.") from error
+        files.remove(target)
+        raise HomeError(
+            f"What came of a trial can't be kept in {files.path}: {os.strerror(error.errno or 0)}. What is finished is"
+            " kept: free some of that disk, and the same command goes on from there."
+        ) from error
     if finished.artifacts:
         ask(client, worker_bench.drop_trial, run, record.key, workers=[address])
-    files.write(f"logs/{record.key}.log", finished.log)
     return record
 
 

@@ -24,7 +24,7 @@ from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.cargo import Cargo
 from runner.laboratory.cluster.crew import Crew, LineLostError, WorkerLostError
 from runner.laboratory.cluster.errand import Errand, bundled
-from runner.laboratory.cluster.homecoming import bring_home
+from runner.laboratory.cluster.homecoming import HomeError, bring_home
 from runner.laboratory.cluster.line import ask, workers_of
 from runner.laboratory.cluster.ordered_trial import Ordered, taking_workers_down
 from runner.laboratory.cluster.placement import LOSSES_ALONE
@@ -250,7 +250,8 @@ class Steward:
             try:
                 work()
             except Exception as met:  # noqa: BLE001 - nobody else would hear of it
-                error = met if isinstance(met, RunnerError) else MachineError(f"On worker {station.name}: {met!r}")
+                kind = HomeError if isinstance(met, OSError) else MachineError  # what a worker meets comes as a value
+                error = met if isinstance(met, RunnerError) else kind(f"For worker {station.name}: {met!r}")
                 self._events.put(partial(self._came_home, one, station, None, error))
 
         with contextlib.suppress(RuntimeError):  # all is over
@@ -274,6 +275,8 @@ class Steward:
         """Have what a worker keeps of a trial here."""
         try:
             record = self._bring_home(finished, one.key, address=station.address, ends=self._crew.end_of(station))
+        except HomeError:
+            raise
         except RunnerError as error:
             raise self._crew.loss_behind(error, station) from error
         record = record.model_copy(update={"worker": station.name, "lost_workers": tuple(one.lost)})
@@ -323,12 +326,12 @@ class Steward:
         self._end(one, record, StoppedError() if self._stopping.is_set() else failure)
 
     def _runs_elsewhere(self, one: Ordered, station: Station, failure: RunnerError) -> bool:
-        """Let a trial wait again where it was its worker that failed; false where that is no reason, or nobody is left.
+        """Let a trial wait again where it was its worker that failed; false where it was not, or nobody is left.
 
         A worker whose machine fails, by a full disk, whose configuration is wrong, or that can't make what another one
         made, gets no more work.
         """
-        if self._stopping.is_set() or isinstance(failure, LineLostError):
+        if self._stopping.is_set() or isinstance(failure, LineLostError | HomeError):
             return False
         if isinstance(failure, WorkerLostError):
             self._lost(one, failure)
