@@ -5,6 +5,7 @@ A message says what happened, what usually causes it and what to do. The command
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -54,6 +55,21 @@ class StoppedError(RunnerError):
 
 class EngineLostError(MachineError):
     """The engine stopped answering in the middle of its work; what it was asked may be asked again."""
+
+
+class CrowdedError(EngineLostError):
+    """The machine can start no more processes or threads for now: what it was asked may be asked again."""
+
+    @classmethod
+    def behind(cls, error: Exception) -> CrowdedError | None:
+        """The error of a crowded machine where one of the system, or of Python, means that; else None."""
+        refused = isinstance(error, OSError) and error.errno in {errno.EAGAIN, errno.ENOMEM}
+        if not refused and str(error) != "can't start new thread":
+            return None
+        return cls(
+            f"No more processes or threads can be started for now ({error}). End what has so many (a fork bomb?), or"
+            " allow more: `ulimit -u`, pids.max of the control group, kernel.pid_max."
+        )
 
 
 class EngineFullError(MachineError):

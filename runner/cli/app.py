@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli import api_check, environment, exporting, history, inspect, start, why, work
-from runner.errors import MachineError, RunnerError, StoppedError
+from runner.errors import CrowdedError, MachineError, RunnerError, StoppedError
 from runner.reports.terminal.streams import guarded
 
 if TYPE_CHECKING:
@@ -151,7 +151,12 @@ def _exit_code(call: Callable[[], int]) -> int:
     except BrokenPipeError:  # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return StoppedError.return_code
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        if crowded := CrowdedError.behind(error):
+            _complain(str(crowded))
+            return crowded.return_code
+        if not isinstance(error, OSError):
+            raise
         _complain(f"{error.strerror or error}: {error.filename or _refused()}.")
         return MachineError.return_code
 

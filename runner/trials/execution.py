@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runner.cache import disk_full
 from runner.engines.gpu import model_of
 from runner.engines.protocol import Cut, Job, JobFolder, JobLostError, Limits
-from runner.errors import EngineLostError, MachineError, StoppedError
+from runner.errors import CrowdedError, EngineLostError, MachineError, StoppedError
 from runner.preludes.prelude import lay_out
 from runner.scripts.script import content_of, copy_script
 from runner.scripts.training_loop import came_after, loop_line
@@ -73,7 +73,8 @@ def execute(trial: Trial, *, image: Image, engine: Engine, workplace: Workplace,
     try:
         return retrying(attempt)
     except OSError as error:
-        raise MachineError(f"The trial of {trial.setting.cell.id} could not be prepared or read: {error}.") from error
+        failed = MachineError(f"The trial of {trial.setting.cell.id} could not be prepared or read: {error}.")
+        raise CrowdedError.behind(error) or failed from error
     finally:
         workplace.end_job(trial.key)
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -22,10 +23,10 @@ from runner.cache import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from host_network import Host
 
+_PIDS = next((one for one in (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")) if one.is_dir()), Path())
 _ADDRESS = re.compile(r"Scheduler at: +(tcp://\S+)")
 
 
@@ -59,7 +60,9 @@ class DaskCluster:
         place = ("--local-directory", str(self.folder / name))
         log = self.folder / f"{name}.log"
         self.workers[name] = self._started(name, *command, *place, *options, RUNNER_CACHE=str(cache), **variables)
-        until(lambda: "Registered to" in log.read_text("utf-8"), f"worker {name}")
+        process = self.workers[name]
+        until(lambda: "Registered to" in log.read_text("utf-8") or process.poll() is not None, f"worker {name}")
+        assert process.poll() is None, f"worker {name} ended by itself:\n{log.read_text('utf-8', 'replace')}"
 
     def kill(self, name: str) -> None:
         """End a worker and its nanny as a power cut does; what its job's supervisor does then is its own matter."""
@@ -73,6 +76,23 @@ class DaskCluster:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.send_signal(signal.SIGKILL)
         process.wait()
+
+    @contextlib.contextmanager
+    def crowded(self, name: str) -> Iterator[None]:
+        """Let a worker start no more threads and processes, as where something has taken all that there may be."""
+        group = _PIDS / f"convergence-matrix-{os.getpid()}"
+        group.mkdir()
+        try:
+            (group / "pids.max").write_text("1")  # one may come with more, and may start none
+            nanny = psutil.Process(self.workers[name].pid)
+            found = [one for one in nanny.children(recursive=True) if "spawn_main" in " ".join(one.cmdline())]
+            for one in found:
+                (group / "cgroup.procs").write_text(str(one.pid))
+            yield
+        finally:
+            for pid in (group / "cgroup.procs").read_text().split():
+                (_PIDS / "cgroup.procs").write_text(pid)
+            group.rmdir()
 
     def jobs(self) -> list[int]:
         """The processes that work in the workers' folders, the workers apart."""

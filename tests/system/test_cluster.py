@@ -195,6 +195,33 @@ def test_where_the_scheduler_is_gone_one_message_says_so_and_nothing_is_left(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="a control group is made, which needs root")
+def test_a_worker_that_could_start_no_thread_for_a_while_gets_work_again(cluster: DaskCluster, tmp_path: Path) -> None:
+    if os.environ.get("RUNNER_ALL_CLUSTERS") != "1":
+        pytest.skip("one of the long proofs: RUNNER_ALL_CLUSTERS=1")
+    go = tmp_path / "go"
+    script = WAITS.replace("GO", repr(str(go))).replace("seed == 2", "seed >= 2")
+    folder = matrix(tmp_path / "there", script, MATRIX.replace("seeds: 3", "seeds: 6"))
+    for name in ("one", "two"):
+        cluster.add(name, machine="a")
+    command = (folder, "matrix.yaml", "--engine", "venv", "--cluster", cluster.address)
+    with cluster.crowded("two"):
+        log = tmp_path / "errors"
+        with log.open("w") as errors:
+            process = started(*command, errors=errors)
+        until(lambda: "two gets no work: " in log.read_text() or process.poll() is not None, "what home says of two")
+    until(lambda: any("/two/" in place for place in places(cluster)) or process.poll() is not None, "a trial on two")
+    go.touch()
+    process.communicate(timeout=PATIENCE_S)
+    said = log.read_text()
+    assert said.count("two gets no work: ") == 1, said
+    assert len(records(folder)) == 12, said
+    assert "two gets no work: No more processes or threads can be started" in said
+    assert "two joined the cluster." in said
+    assert {one.worker for one in records(folder)} == {"one", "two"}
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted, which needs root")
 def test_a_disk_that_is_full_at_home_is_said_once_and_is_no_workers_fault(cluster: DaskCluster, tmp_path: Path) -> None:
     folder = matrix(tmp_path / "there")

@@ -16,15 +16,17 @@ import pytest
 pytest.importorskip("distributed")
 
 from distributed import Status
-from waiting import until
+from distributed.threadpoolexecutor import ThreadPoolExecutor as TaskThreads
+from waiting import PATIENCE_S, until
 
 from runner.engines.protocol import EngineKind, Image
 from runner.environments.lock import Ground
 from runner.errors import MachineError
 from runner.laboratory.bench import ImageOrder
-from runner.laboratory.cluster import worker_bench
+from runner.laboratory.cluster import worker_bench, worker_slots
 from runner.laboratory.cluster.errand import Terms
-from runner.laboratory.cluster.worker_bench import WorkerBench, slot_for
+from runner.laboratory.cluster.worker_bench import WorkerBench
+from runner.laboratory.cluster.worker_slots import drop_unborn, slot_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 def worker(tmp_path: Path) -> Any:
     """What of a worker its bench looks at; its tasks are none."""
     return SimpleNamespace(
-        name="w", local_directory=str(tmp_path), status=Status.running, state=SimpleNamespace(tasks={})
+        name="w", local_directory=str(tmp_path), status=Status.running, state=SimpleNamespace(tasks={}), executors={}
     )
 
 
@@ -89,7 +91,7 @@ def test_workers_of_one_host_with_caches_of_their_own_give_no_processor_away_twi
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(worker_bench, "available", lambda: [0, 1, 2])
+    monkeypatch.setattr(worker_slots, "available", lambda: [0, 1, 2])
     errand: Any = SimpleNamespace(processors=1, gpus=0, trials_per_gpu=1)
 
     def taken(cache: str, held: contextlib.ExitStack) -> tuple[int, ...]:
@@ -103,6 +105,32 @@ def test_workers_of_one_host_with_caches_of_their_own_give_no_processor_away_twi
     place.symlink_to(tmp_path / "elsewhere")  # as another user might
     with contextlib.ExitStack() as held:
         assert [taken("one", held) for _ in range(2)] == [(0,), (1,)]
+
+
+def test_a_worker_whose_threads_could_not_be_started_does_tasks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pool = TaskThreads(2)
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", refused)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="can't start"):
+                pool.submit(int)
+        drop_unborn(SimpleNamespace(executors={"default": pool}))  # type: ignore[arg-type]
+    late = pool.submit(int, 7)
+    assert late.result(PATIENCE_S) == 7
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", refused)
+        with contextlib.suppress(RuntimeError):
+            waits = TaskThreads(1)
+            waits.submit(int)
+    behind = waits.submit(int, 8)  # it starts no thread: one is counted as there
+    assert not behind.done()
+    drop_unborn(SimpleNamespace(executors={"default": waits}))  # type: ignore[arg-type]
+    assert behind.result(PATIENCE_S) == 8
+    for threads in (pool, waits):
+        threads.shutdown(wait=False)
 
 
 IMAGE = Image(engine=EngineKind.DOCKER, reference="env:1", lock_digest="d", base_identity="b", python_full="3.11.7")

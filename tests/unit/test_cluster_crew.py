@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 
 import pytest
 
 pytest.importorskip("distributed")
 
 from answering_client import Answered, AnsweringClient, crew_of, facts, workers
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, until
 
-from runner.errors import EngineLostError, MachineError, UsageError
+from runner.errors import CrowdedError, EngineLostError, MachineError, UsageError
+from runner.laboratory.cluster import crew as crew_module
 from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.errand import Refusal
 from runner.laboratory.cluster.line import ask
@@ -93,3 +95,53 @@ def test_a_task_was_lost_with_its_worker_also_where_another_one_has_come_to_the_
     assert list(crew.stations) == ["tcp://one"]
     with pytest.raises(EngineLostError, match="Worker one was lost"):
         crew.answer("tcp://one", future)
+
+
+def test_a_worker_on_a_crowded_machine_is_told_of_once_and_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew_module, "_AGAIN_S", 0.0)
+    told: list[str] = []
+    client = AnsweringClient()
+    crew = crew_of(client, told)
+    client.answers = lambda _, __: Refusal.of(CrowdedError("no more threads"))
+    for _ in range(3):
+        until(lambda: not crew._is_excluded("tcp://a"), "the next look")
+        crew.take(workers("a"), strictly=False)
+        assert not crew.stations
+    client.answers = lambda _, address: facts(address)
+    until(lambda: not crew._is_excluded("tcp://a"), "the next look")
+    crew.take(workers("a"), strictly=False)
+    assert (list(crew.stations), told) == (["tcp://a"], ["a gets no work: On worker a: no more threads"])
+    station = crew.stations["tcp://a"]
+    station.running["trial"] = Needs()
+    assert crew.exclude("tcp://a", CrowdedError("no more processes"))  # though nobody else is left
+    until(lambda: not crew._is_excluded("tcp://a"), "the next look")
+    crew.take(workers("a"), strictly=False)
+    assert crew.stations["tcp://a"] is station
+    assert not crew.exclude("tcp://a", MachineError("disk full"))
+    assert crew._is_excluded("tcp://a")
+
+
+def test_a_worker_that_takes_long_to_say_what_it_has_keeps_none_out_and_is_not_asked_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crew_module, "_AGAIN_S", 0.0)
+    monkeypatch.setattr(crew_module, "_FACTS_S", 0.01)
+    told: list[str] = []
+    client = AnsweringClient()
+    crew = crew_of(client, told)
+    slow: Future[object] = Future()
+    answered = client.submit
+    client.submit = lambda *asked, workers, **more: (  # type: ignore[method-assign, misc]
+        slow if workers == ["tcp://slow"] else answered(*asked, workers=workers, **more)
+    )
+    crew.take(workers("slow", "quick"), strictly=False)
+    assert (list(crew.stations), told) == (
+        ["tcp://quick"],
+        ["slow gets no work: Worker slow did not answer within 0 s."],
+    )
+    client.submit = answered  # type: ignore[method-assign]
+    client.answers = lambda *_: pytest.fail("it was asked anew")
+    slow.set_result(facts("tcp://slow"))
+    until(lambda: not crew._is_excluded("tcp://slow"), "the next look")
+    crew.take(workers("slow"), strictly=False)
+    assert sorted(crew.stations) == ["tcp://quick", "tcp://slow"]

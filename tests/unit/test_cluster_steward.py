@@ -78,9 +78,7 @@ class Place:
         monkeypatch.setattr(steward_module, "_LOOK_EVERY_S", 60.0)
         monkeypatch.setattr(steward_module, "_ANSWERS", 1)
         monkeypatch.setattr(steward_module, "time", SimpleNamespace(monotonic=lambda: self.now, time=lambda: self.now))
-        monkeypatch.setattr(steward_module, "bundled", lambda script: script)
-        monkeypatch.setattr(steward_module, "replace", lambda one, **_: one)
-        monkeypatch.setattr(steward_module.pickle, "dumps", lambda _: b"")
+        monkeypatch.setattr(steward_module, "packed_errand", lambda *_: b"")
         self.client = FakeClient()
         self.crew = Crew(self.client, TERMS, lambda _: None)  # type: ignore[arg-type]
         self.steward = Steward(
@@ -294,6 +292,25 @@ def test_a_worker_that_goes_before_all_is_fetched_is_lost_and_its_trial_waits_fo
     assert (one.lost, one.counted, one.future.done()) == (["x"], 1, False)
 
 
+def test_a_look_at_the_workers_that_fails_is_told_and_done_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = [RuntimeError("can't start new thread"), None]
+
+    def found(**_: object) -> dict[str, Any]:
+        if error := looks.pop(0):
+            raise error
+        return {"workers": {}}
+
+    told: list[str] = []
+    monkeypatch.setattr(place.steward._observer, "note", told.append)
+    monkeypatch.setattr(place.client, "scheduler_info", found)
+    place.lose("tcp://nobody")
+    until(lambda: told, "what the first look came to")
+    assert "can't start new thread" in told[0]
+    place.now += 60
+    place.done()
+    until(lambda: not looks, "the next look")
+
+
 def test_a_disk_that_is_full_at_home_ends_a_trial_and_costs_no_worker(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +336,6 @@ def test_whatever_is_met_on_a_trials_way_ends_it_and_leaves_nobody_waiting(
     place.add(station("x"), station("y"))
     one = place.ordered("one")
     place.client.tasks[0][1].set_result(Refusal.of(DataMissingError("not here")))
-    with pytest.raises(MachineError, match="For worker [xy]: OSError"):
+    with pytest.raises(MachineError, match=r"For worker [xy]: OSError"):
         one.future.result(PATIENCE_S)
     assert len(place.crew.stations) == 2  # it was met at home

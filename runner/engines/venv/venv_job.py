@@ -32,7 +32,7 @@ from runner.runner_mark import this_runner
 from runner.engines.protocol import Cut, Ending, JobLostError
 from runner.engines.venv.supervisor import descendants
 from runner.engines.world import SYSTEM_PATH, host_layout, make_places, world_of
-from runner.errors import EngineLostError, MachineError
+from runner.errors import CrowdedError, EngineLostError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -143,7 +143,8 @@ class VenvJob:
         try:
             self._launcher = _launcher()
         except OSError as error:
-            raise EngineLostError(f"The supervisor of {job.key} could not be started: {error}.") from error
+            lost = EngineLostError(f"The supervisor of {job.key} could not be started: {error}.")
+            raise CrowdedError.behind(error) or lost from error
         self._orders = cast("IO[bytes]", self._launcher.stdin)
         self._reports = cast("IO[bytes]", self._launcher.stdout)
         self._output = cast("IO[bytes]", self._launcher.stderr)

@@ -6,6 +6,7 @@ Who comes later is looked at before it gets work; who goes loses its tasks, whic
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from distributed.client import ClosedClientError, FuturesCancelledError
 
-from runner.errors import EngineLostError, MachineError, RunnerError, StoppedError
+from runner.errors import CrowdedError, EngineLostError, MachineError, RunnerError, StoppedError
 from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.errand import Refusal
 from runner.laboratory.cluster.line import ask, differing, refuse_others
-from runner.laboratory.cluster.placement import Station
+from runner.laboratory.cluster.placement import station_of
+from runner.laboratory.cluster.worker_slots import drop_unborn
 from runner.plurals import counted
 
 if TYPE_CHECKING:
@@ -28,10 +30,15 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from runner.laboratory.cluster.errand import Facts, Terms
+    from runner.laboratory.cluster.placement import Station
 
 _GIVEN_UP_S = 60.0
 """So long a scheduler may take to give up a worker that does not answer."""
 _LOOK_EVERY_S = 0.25
+_FACTS_S = 120.0
+"""So long a worker may take to say what it has, before others are looked at."""
+_AGAIN_S = 60.0
+"""A worker that was not fit is looked at again so much later, or five times as long as the look took."""
 
 
 class WorkerLostError(EngineLostError):
@@ -68,6 +75,11 @@ class Crew:
         """What a lock does not pin, by CPython, as this run's trials have it: it stays, whoever comes and goes."""
         self._excluded: dict[str, Station | None] = {}
         """The workers that get no work, by address."""
+        self._again_at: dict[str, float] = {}
+        """When those of them are looked at again whose fault may pass."""
+        self._said_of: dict[str, str] = {}
+        self._slow: dict[str, Future] = {}
+        """What workers that took long were asked first: they may answer yet."""
         self.names: dict[str, str] = {}
         self.facts: dict[str, Facts] = {}
         self._any_facts: Facts | None = None
@@ -77,17 +89,18 @@ class Crew:
         """Look at workers, and have those that are fit.
 
         Raises RunnerError for one that has another version or is not like the others, `strictly`; else each is looked
-        at by itself, and one that is not fit is told of, once. Whose own engine or configuration fails is told of, and
-        others go on without it.
+        at by itself, and one that is not fit is told of, once, and looked at again later: that may pass. Whose own
+        engine or configuration fails is told of, and others go on without it.
         """
         if not strictly and len(found) > 1:
             for address, one in found.items():
                 self.take({address: one}, strictly=False)
             return
-        new = {address: one for address, one in found.items() if address not in {*self.stations, *self._excluded}}
+        new = {one: told for one, told in found.items() if not (one in self.stations or self._is_excluded(one))}
         if not new:
             return
         names = _names(new)
+        begun = time.monotonic()
         with self._guard:
             self.names |= names
             for address in new:
@@ -99,35 +112,56 @@ class Crew:
         except RunnerError as error:
             if strictly:
                 raise
-            with self._guard:
-                self._excluded |= {address: None for address in new if address not in self._gone}
-            self._say(f"{', '.join(sorted(names.values()))} gets no work: {error}")
+            for address in new:
+                self._leave_out(address, error, begun)
             return
         with self._guard:
             for address, said in facts.items():
                 if address not in self._gone and address not in self.stations:  # looked at twice, it has trials already
                     self.facts[address] = self._any_facts = said
-                    self.stations[address] = _station(address, names[address], said, new[address])
+                    before = self._excluded.pop(address, None)  # its trials may still be there
+                    self.stations[address] = before or station_of(address, names[address], said, new[address])
+                    self._again_at.pop(address, None)
+                    self._said_of.pop(address, None)
 
     def _looked_at(self, names: Mapping[str, str]) -> dict[str, Facts]:
         """What workers are and have, those that can say it. Raises the RunnerError of one where none can."""
         facts: dict[str, Facts] = {}
         errors: dict[str, RunnerError] = {}
-        futures = {address: self.submit(address, worker_bench.facts, self._terms) for address in names}
+        begun = time.monotonic()
+        ask(self._client, drop_unborn, workers=list(names), ends=self.stopping.is_set)
+        futures = {
+            address: self._slow.pop(address, None) or self.submit(address, worker_bench.facts, self._terms)
+            for address in names
+        }
         for address, future in futures.items():
             try:
-                facts[address] = self.answer(address, future)
+                facts[address] = self.answer(address, future, within_s=_FACTS_S)
                 self._presence[address] = future
             except RunnerError as met:
                 errors[address] = met
         if not facts and not self.stations:
             raise next(iter(errors.values()))
         for address, error in errors.items():
-            if not self.went(address):
-                with self._guard:
-                    self._excluded[address] = None
-                self._say(f"{names[address]} gets no work: {error}")
+            self._leave_out(address, error, begun)
         return facts
+
+    def _leave_out(self, address: str, error: RunnerError, begun: float) -> None:
+        """Give a worker that was looked at no work, and say so, once; it is looked at again later."""
+        with self._guard:
+            if address in self._gone:
+                return
+            self._excluded.setdefault(address)
+            now = time.monotonic()
+            self._again_at[address] = now + max(_AGAIN_S, 5 * (now - begun))
+            is_known = self._said_of.get(address) == str(error)
+            self._said_of[address] = str(error)
+        if not is_known:
+            self._say(f"{self.names[address]} gets no work: {error}")
+
+    def _is_excluded(self, address: str) -> bool:
+        """True for a worker that gets no work, now."""
+        return address in self._excluded and time.monotonic() < self._again_at.get(address, math.inf)
 
     def leave(self, address: str, *, counts: bool) -> bool:
         """Take note that a worker went; true where it had work of ours or could have."""
@@ -136,7 +170,8 @@ class Crew:
             idle = self._excluded.pop(address, None)  # who comes under its address is another one
             known = self.stations.pop(address, None)
             self.facts.pop(address, None)
-            self._presence.pop(address, None)
+            for known_of in (self._presence, self._again_at, self._said_of, self._slow):
+                known_of.pop(address, None)
             tasks = self._tasks.pop(address, set())
             loss = WorkerLostError(self.names.get(address, address), counts=counts)
             self._taken_back |= dict.fromkeys(tasks, loss)
@@ -169,23 +204,30 @@ class Crew:
             future.cancel(reason="worker lost")
         return future
 
-    def answer(self, address: str, future: Future) -> Any:
+    def answer(self, address: str, future: Future, *, within_s: float | None = None) -> Any:
         """What a task came to. Raises the RunnerError that it met, WorkerLostError where its worker went meanwhile.
 
-        One that stops by itself is about to leave.
+        One that stops by itself is about to leave. One that takes longer than it may is kept, to be asked for later.
         """
+        is_slow = False
         try:
-            result = future.result()
+            result = future.result(within_s)
         except (CancelledError, FuturesCancelledError) as error:
             raise self._why_taken_back(future) from error
         except RunnerError:
             raise
         except Exception as error:
-            raise MachineError(f"Worker {self.names[address]} failed: {error!r}. Its own log says more.") from error
+            is_slow = within_s is not None and not future.done()
+            if is_slow:
+                self._slow[address] = future
+                raise MachineError(f"Worker {self.names[address]} did not answer within {within_s:.0f} s.") from error
+            failed = MachineError(f"Worker {self.names[address]} failed: {error!r}. Its own log says more.")
+            raise CrowdedError.behind(error) or failed from error
         finally:
-            with self._guard:
-                self._tasks.get(address, set()).discard(future)
-                self._taken_back.pop(future, None)
+            if not is_slow:
+                with self._guard:
+                    self._tasks.get(address, set()).discard(future)
+                    self._taken_back.pop(future, None)
         if not isinstance(result, Refusal):
             return result
         met = result.error(self.names[address])
@@ -195,15 +237,20 @@ class Crew:
         raise met
 
     def exclude(self, address: str, error: RunnerError) -> bool:
-        """Give a worker no more work, for an error that it met; false where no other worker is left."""
+        """Give a worker no more work, for an error that it met; false where that ends the run: no other one is left.
+
+        One whose machine is crowded is looked at again later.
+        """
+        for_now = isinstance(error, CrowdedError)
         with self._guard:
             station = self.stations.pop(address, None)
             self.facts.pop(address, None)
             self._excluded[address] = station or self._excluded.get(address)
-            others = bool(self.stations)
-        if station is not None and others:
-            self._say(f"{station.name} gets no more work: {error}")
-        return others
+            self._again_at[address] = time.monotonic() + _AGAIN_S if for_now else math.inf
+            goes_on = for_now or bool(self.stations)
+        if station is not None and goes_on:
+            self._say(f"{station.name} gets no {'work for now' if for_now else 'more work'}: {error}")
+        return goes_on
 
     def stop(self) -> None:
         """Take back all that was asked: whoever waits for an answer hears at once, and each worker sees it too."""
@@ -342,17 +389,3 @@ def _names(workers: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         if name.isdigit():
             names[address] = f"{one.get('host', address)}#{name}"
     return names
-
-
-def _station(address: str, name: str, facts: Facts, told: Mapping[str, Any]) -> Station:
-    """A worker for placement: its threads are its processors, unless its resources say otherwise."""
-    resources = told.get("resources") or {}
-    memory = resources.get("memory")
-    return Station(
-        address=address,
-        name=name,
-        machine=facts.machine,
-        processors=int(resources.get("processors", told.get("nthreads", 1))),
-        memory_bytes=int(memory) if memory else None,
-        gpus=frozenset(gpu.id for gpu in facts.gpus),
-    )

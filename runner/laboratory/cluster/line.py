@@ -139,7 +139,8 @@ def refuse_others(client: Client, names: Mapping[str, str], stopping: threading.
             f"This machine has CPython {mine}, and {'; '.join(sorted(others))}. Give all the same minor release: values"
             " travel between equal ones only."
         )
-    versions = asked(importlib.metadata.version, "convergence-matrix", workers=list(names))
+    answering = [address for address in names if address in pythons]
+    versions = asked(importlib.metadata.version, "convergence-matrix", workers=answering)
     having = [address for address, theirs in versions.items() if isinstance(theirs, str)]
     probes = asked(probe_version, workers=having) if having else {}
     ours = importlib.metadata.version("convergence-matrix"), probe_version()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 import time
 from concurrent.futures import Future as LocalFuture
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from runner.laboratory.cluster.errand import Errand, bundled
 from runner.laboratory.cluster.placement import Waiting
 from runner.trials.record import Record
 
@@ -79,3 +81,17 @@ def taking_workers_down(one: Ordered) -> Record:
         message=f"It took {len(one.lost)} workers down with it: {', '.join(one.lost)}",
         lost_workers=tuple(one.lost),
     )
+
+
+def packed_errand(one: Ordered, station: Station, address: str) -> bytes:
+    """A trial with all that it needs on a worker, as it travels; `address` is where its image was pushed."""
+    trial = one.order.trial
+    setting = replace(trial.setting, script=bundled(trial.setting.script))
+    errand = Errand(
+        trial=replace(trial, setting=setting),
+        processors=min(one.needs.processors, station.processors),
+        gpus=one.needs.gpus,
+        trials_per_gpu=one.needs.trials_per_gpu,
+        address=address,
+    )
+    return pickle.dumps(errand)

@@ -12,8 +12,10 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
 
+    from runner.laboratory.cluster.errand import Facts
     from runner.laboratory.executor import Turn
 
 LOSSES_ALONE = 2
@@ -140,3 +142,17 @@ def _has_gpus(station: Station, needs: Needs, stations: Iterable[Station]) -> bo
     beside = [one for one in stations if one.gpus & station.gpus]
     devices = frozenset[str]().union(*(one.gpus for one in beside))
     return sum(len(one.running) for one in beside) < len(devices) // needs.gpus * needs.trials_per_gpu
+
+
+def station_of(address: str, name: str, facts: Facts, told: Mapping[str, Any]) -> Station:
+    """A worker for placement: its threads are its processors, unless its resources say otherwise."""
+    resources = told.get("resources") or {}
+    memory = resources.get("memory")
+    return Station(
+        address=address,
+        name=name,
+        machine=facts.machine,
+        processors=int(resources.get("processors", told.get("nthreads", 1))),
+        memory_bytes=int(memory) if memory else None,
+        gpus=frozenset(gpu.id for gpu in facts.gpus),
+    )

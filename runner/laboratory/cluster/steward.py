@@ -7,12 +7,10 @@ their work; it is kept here before its future tells of it.
 from __future__ import annotations
 
 import contextlib
-import pickle
 import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +21,9 @@ from runner.laboratory.bench import nothing
 from runner.laboratory.cluster import worker_bench
 from runner.laboratory.cluster.cargo import Cargo
 from runner.laboratory.cluster.crew import Crew, LineLostError, WorkerLostError
-from runner.laboratory.cluster.errand import Errand, bundled
 from runner.laboratory.cluster.homecoming import HomeError, bring_home
 from runner.laboratory.cluster.line import ask, workers_of
-from runner.laboratory.cluster.ordered_trial import Ordered, taking_workers_down
+from runner.laboratory.cluster.ordered_trial import Ordered, packed_errand, taking_workers_down
 from runner.laboratory.cluster.placement import LOSSES_ALONE
 from runner.laboratory.cluster.worker_files import DataMissingError
 
@@ -50,6 +47,7 @@ _MOST_COMING = 64
 """So many trials that ended may wait to be fetched before workers wait for home: what they keep lies on their disks."""
 _LOOK_EVERY_S = 1.0
 _SHUT_DOWN_S = 10.0
+_LOOK_AROUND_S = 15.0
 ALONE_S = 300.0
 """So long a cluster that lost all its workers may take to get some again."""
 
@@ -76,7 +74,7 @@ class Steward:
         self._stopping = crew.stopping
         self._bring_home = partial(bring_home, client=client, run=terms.run, workplace=workplace)
         self._broken: RunnerError | None = None
-        self._alone_since = time.monotonic()
+        self._alone_since = self._looked_at = time.monotonic()
         self._changed = threading.Condition()
         self._coming: set[str] = set()
         """The trials that ended on their workers and are fetched."""
@@ -84,6 +82,8 @@ class Steward:
         self._answers = ThreadPoolExecutor(_ANSWERS, "answer")
         self._homecomings = ThreadPoolExecutor(_HOMECOMINGS, "homecoming")
         self._sendings = ThreadPoolExecutor(_SENDINGS, "sending")
+        for threads in (self._gate, self._answers, self._homecomings, self._sendings):
+            threads.submit(nothing)  # with one thread from now on, nothing waits for one that can't be started
         self._thread = threading.Thread(target=self._work, name="cluster steward", daemon=True)
         self._thread.start()
         client.subscribe_topic("all", self._heard_of_workers)
@@ -137,8 +137,7 @@ class Steward:
         message = event[1]
         if isinstance(message, dict) and message.get("action") in {"add-worker", "remove-worker"}:
             counts = not message.get("expected", False)
-            gone = message["action"] == "remove-worker"
-            if gone:
+            if message["action"] == "remove-worker":
                 self._events.put(partial(self._left, message["worker"], counts=counts))
             else:
                 self._beside(self._joined)
@@ -165,6 +164,9 @@ class Steward:
                 self._place()
                 if self._has_anybody():
                     self._alone_since = time.monotonic()
+                if time.monotonic() - self._looked_at > _LOOK_AROUND_S:
+                    self._looked_at = time.monotonic()
+                    self._beside(self._joined)  # for one that came unheard, or was not fit
             except RunnerError as error:
                 self._fail(error)
             except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
@@ -224,17 +226,9 @@ class Steward:
         station.running[one.key] = one.needs
         station.taken_alone = one.counted >= LOSSES_ALONE
         one.first_s = one.first_s or time.time()
-        trial = one.order.trial
-        setting = replace(trial.setting, script=bundled(trial.setting.script))
-        errand = Errand(
-            trial=replace(trial, setting=setting),
-            processors=min(one.needs.processors, station.processors),
-            gpus=one.needs.gpus,
-            trials_per_gpu=one.needs.trials_per_gpu,
-            address=self._waits.addresses.get(setting.lock.image_digest, ""),
-        )
         one.sent_before = self.supply.sent(station.machine)
-        packed = pickle.dumps(errand)  # here, where nobody changes it meanwhile
+        address = self._waits.addresses.get(one.order.trial.setting.lock.image_digest, "")
+        packed = packed_errand(one, station, address)  # here, where nobody changes it meanwhile
         one.begun(station.name)
         future = self._crew.submit(station.address, worker_bench.run_trial, self._terms, packed)
         future.add_done_callback(partial(self._done, one, station))
@@ -394,5 +388,13 @@ class Steward:
 
     def _beside(self, work: Callable[[], object]) -> None:
         """Do something that takes its time, one after the other, while trials are placed."""
+
+        def doing() -> None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - it is done again: nobody else would hear of it
+                if not self._stopping.is_set():
+                    self._observer.note(f"The workers of the cluster could not be looked at: {error!r}.")
+
         with contextlib.suppress(RuntimeError):  # all is over
-            self._gate.submit(work)
+            self._gate.submit(doing)

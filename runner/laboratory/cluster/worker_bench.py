@@ -7,36 +7,32 @@ their client is gone, whether that was interrupted, killed or cut off. So a task
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import shutil
 import socket
-import stat
-import tempfile
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from distributed import Status, get_worker, secede
+from distributed import Status, get_worker
 
 from runner.cache import cache_folder, locked
 from runner.engines.choice import open_engine
-from runner.engines.protocol import Slot
-from runner.errors import MachineError, RunnerError, StoppedError
+from runner.errors import CrowdedError, MachineError, RunnerError, StoppedError
 from runner.laboratory.bench import Bench, ImageOrder
 from runner.laboratory.cluster.errand import Facts, Finished, Made, Refusal
 from runner.laboratory.cluster.worker_files import local_mounts, sweep_coming, sweep_folders
+from runner.laboratory.cluster.worker_slots import available, drop_unborn, slot_for, step_aside
 from runner.laboratory.equipment import Equipment, open_catalog
 from runner.laboratory.executor import TrialOrder
 from runner.laboratory.request import Silence
 from runner.own_folder import remove
-from runner.plurals import counted
 from runner.runner_mark import this_boot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
     from distributed import Worker
 
@@ -194,12 +190,14 @@ class WorkerBench:
     def _watch(self) -> None:
         """Stop when a task is not wanted any more, close when nobody asks for long."""
         while not self._closed.wait(_LOOK_EVERY_S):
-            tasks = self._worker.state.tasks
-            states = {key: getattr(tasks.get(key), "state", "forgotten") for key in tuple(self.under_way)}
-            leaves = self._worker.status not in _SERVING or (self.presence and self.presence not in tasks)
+            drop_unborn(self._worker)
+            states = {key: state_of(self._worker, key) for key in tuple(self.under_way)}
+            is_there = not self.presence or self.presence in self._worker.state.tasks
+            leaves = self._worker.status not in _SERVING or not is_there
             if leaves or any(state not in _WANTED for key, state in states.items() if key in self.under_way):
-                forget_run(self._terms.run)
-                return
+                with contextlib.suppress(RuntimeError):  # no thread can be started: it is tried again
+                    forget_run(self._terms.run)
+                    return
             with _guard:
                 if self.is_idle():
                     _benches.pop(self._terms.run, None)
@@ -210,6 +208,11 @@ class WorkerBench:
         tasks = self._worker.state.tasks
         self.kept.difference_update([key for key in tuple(self.kept) if key not in tasks])
         return not (self.under_way or self.kept) and time.monotonic() - self.last_asked > _IDLE_S
+
+
+def state_of(worker: Worker, key: str) -> str:
+    """The state of a task on its worker."""
+    return getattr(worker.state.tasks.get(key), "state", "forgotten")
 
 
 def bench_of(terms: Terms) -> WorkerBench:
@@ -228,10 +231,13 @@ def forget_run(run: str) -> None:
     """Stop a run here and clean up, beside what the worker does."""
     with _guard:
         _ended.add(run)
-        bench = _benches.pop(run, None)
+        bench = _benches.get(run)
     if bench:
         bench.stop()
-        threading.Thread(target=_clear, args=(bench,), name="convergence-matrix end").start()
+        with _guard:
+            if run in _benches:
+                threading.Thread(target=_clear, args=(bench,), name="convergence-matrix end").start()
+                del _benches[run]
 
 
 def _clear(bench: WorkerBench) -> None:
@@ -258,8 +264,10 @@ def errand(terms: Terms, doing: Callable[[WorkerBench], Answer]) -> Answer | Ref
     """Do something at the bench of a run, in a thread that the worker does not count: home counts."""
     worker = get_worker()
     key = str(worker.get_current_task())
-    secede()
     try:
+        step_aside(worker)
+        if state_of(worker, key) not in _WANTED:  # home heard that it failed, for no thread could be started for it
+            raise StoppedError
         bench = bench_of(terms)
         with bench.at_work(key):
             done = doing(bench)
@@ -268,6 +276,10 @@ def errand(terms: Terms, doing: Callable[[WorkerBench], Answer]) -> Answer | Ref
             return done
     except RunnerError as error:
         return Refusal.of(error)
+    except (OSError, RuntimeError) as error:
+        if crowded := CrowdedError.behind(error):
+            return Refusal.of(crowded)
+        raise
 
 
 def run_trial(terms: Terms, packed: bytes) -> Finished | Refusal:
@@ -343,53 +355,3 @@ def drop_trial(run: str, key: str) -> None:
     """Remove what waits of a trial: home has it."""
     if bench := _benches.get(run):
         bench.equipment.workplace.forget(key)
-
-
-def available() -> list[int]:
-    """The processors that this worker may use."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-
-
-@contextlib.contextmanager
-def slot_for(errand: Errand, gpus: Sequence[Gpu]) -> Iterator[Slot]:
-    """The processors and GPUs of a trial: those that no other worker of this host has given away, while there are.
-
-    Raises MachineError where no GPU is free: home asks for no more than there are.
-    """
-    folder = _given_away() / this_boot()
-    folder.mkdir(exist_ok=True)
-    with contextlib.ExitStack() as held:
-        every = available()
-        mine = _free(held, folder, {str(one): one for one in every}, errand.processors)
-        cpus = tuple([*mine, *(one for one in every if one not in mine)][: errand.processors])
-        shares = {f"gpu-{gpu.id}-{share}": gpu for share in range(errand.trials_per_gpu) for gpu in gpus}
-        devices = _free(held, folder, shares, errand.gpus)
-        if len(devices) < errand.gpus:
-            raise MachineError(f"{counted(errand.gpus, 'GPU')} of {len(gpus)} are not free for a trial.")
-        yield Slot(cpus=cpus, gpus=tuple(devices))
-
-
-def _given_away() -> Path:
-    """Where this user's workers of a host, whatever their caches, lock what they have given away.
-
-    The cache is, where that place is another user's.
-    """
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    shared = Path(tempfile.gettempdir(), f"convergence-matrix-slots-{user}")
-    with contextlib.suppress(OSError):
-        shared.mkdir(mode=0o700, exist_ok=True)
-        found = shared.lstat()
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == user:
-            return shared
-    own = cache_folder() / "slots"
-    own.mkdir(exist_ok=True)
-    return own
-
-
-def _free(held: contextlib.ExitStack, folder: Path, every: Mapping[str, Thing], number: int) -> list[Thing]:
-    """The first so many that nobody holds, held from now on; each once."""
-    mine: list[Thing] = []
-    for name, one in every.items():
-        if len(mine) < number and one not in mine and held.enter_context(locked(folder / name)):
-            mine.append(one)
-    return mine
