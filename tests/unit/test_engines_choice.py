@@ -133,7 +133,15 @@ class Client:
         self.default = default
 
     def info(self) -> dict[str, object]:
-        return {"Runtimes": {"runc": {}, "runsc": {}}, "DefaultRuntime": self.default}
+        runtimes = {
+            "runc": {"path": "runc"},
+            "runsc": {"path": "/usr/local/bin/runsc"},
+            "io.containerd.runc.v2": {"path": "runc"},
+            "nvidia": {"path": "nvidia-container-runtime"},
+            "other": {"path": "/opt/bin/crun"},
+            "kata-shim": {"runtimeType": "io.containerd.kata.v2"},
+        }
+        return {"Runtimes": runtimes, "DefaultRuntime": self.default}
 
 
 @pytest.mark.parametrize(
@@ -144,6 +152,11 @@ class Client:
         ("runsc", "runc", "runsc"),
         ("", "runsc", "runsc"),
         ("runc", "runsc", "runc"),
+        ("", "", ""),
+        ("", "io.containerd.runc.v2", ""),
+        ("", "other", ""),
+        ("", "nvidia", "nvidia"),
+        ("", "kata-shim", "kata-shim"),
     ],
 )
 def test_a_runtime_that_is_not_the_usual_one_is_part_of_what_trials_stand_on(
@@ -156,7 +169,7 @@ def test_a_runtime_that_is_not_the_usual_one_is_part_of_what_trials_stand_on(
 
 
 def test_a_runtime_that_the_engine_has_not_is_refused_by_name() -> None:
-    with pytest.raises(UsageError, match=r"has no runtime 'kata'; it has runc, runsc\. Register it"):
+    with pytest.raises(UsageError, match=r"has no runtime 'kata'; it has io.*, runc, runsc\. Register it"):
         unusual_runtime(Client("runc"), "kata")  # type: ignore[arg-type]
 
 

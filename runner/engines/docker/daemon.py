@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import time
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EngineFullError, EngineLostError, MachineError, NoEngineError, UsageError
@@ -23,8 +24,8 @@ RESTART_S = 60.0
 """An engine that is restarted answers again within this time."""
 _ASK_AGAIN_S = 0.5
 _DEFAULT_HOST = "npipe:////./pipe/docker_engine" if os.name == "nt" else "unix:///var/run/docker.sock"
-_USUAL = frozenset({"", "runc", "crun"})
-"""Runtimes under which nothing but the kernel's own walls is around a container."""
+_USUAL = frozenset({"runc", "crun"})
+"""The programs of runtimes under which nothing but the kernel's own walls is around a container, by whatever name."""
 
 
 def engine_host() -> str:
@@ -124,7 +125,7 @@ def unusual_runtime(client: DockerClient, named: str) -> str:
     """
     with engine_errors("asking the engine for its runtimes"):
         told = client.info()
-    known = sorted(told.get("Runtimes") or ())
+    known = dict(sorted((told.get("Runtimes") or {}).items()))
     if named and named not in known:
         raise UsageError(
             f"The Docker engine at {engine_host()} has no runtime {named!r}; it has {', '.join(known) or 'none'}."
@@ -133,7 +134,8 @@ def unusual_runtime(client: DockerClient, named: str) -> str:
         )
     default = str(told.get("DefaultRuntime") or "")
     runtime = named or default
-    return "" if runtime == default and runtime in _USUAL else runtime
+    program = PurePosixPath((known.get(runtime) or {}).get("path") or runtime).name
+    return "" if runtime == default and program in {"", *_USUAL} else runtime
 
 
 @contextlib.contextmanager
