@@ -12,7 +12,7 @@ from docker.errors import APIError, ImageNotFound
 from runner.engines.docker.base_images import FROM, IDENTITY
 from runner.engines.docker.buildkit import Builder
 from runner.engines.docker.environment_images import LOCK_DIGEST, PYTHON, EnvironmentImages, InterpreterImage
-from runner.engines.docker.named_images import NamedImages, cpython_of
+from runner.engines.docker.named_images import NamedImages, content_identity, cpython_of
 from runner.engines.docker.recipe import recipe
 from runner.environments.lock import Environment
 from runner.environments.lockfile import finished
@@ -51,7 +51,13 @@ class FakeEngine:
         if found is None:
             raise ImageNotFound(name)
         (identity, kind) = found[1]
-        attrs = {"Id": identity, "Architecture": kind, "RepoDigests": [f"{found[0].partition(':')[0]}@{ONE}"]}
+        attrs = {
+            "Id": identity,
+            "Os": "linux",
+            "Architecture": kind,
+            "RootFS": {"Layers": [identity]},
+            "RepoDigests": [f"{found[0].partition(':')[0]}@{ONE}"],
+        }
         own = (identity, kind)
         return SimpleNamespace(attrs=attrs, labels={}, tag=lambda *to: self.here.__setitem__(":".join(to), own))
 
@@ -70,6 +76,10 @@ class FakeBuilder:
         self.built.append(build)
 
 
+def content(layer: str, kind: str = "arm64") -> str:
+    return content_identity({"Os": "linux", "Architecture": kind, "RootFS": {"Layers": [layer]}})
+
+
 def images_of(engine: FakeEngine, builder: FakeBuilder | None = None, **means: Any) -> NamedImages:
     return NamedImages(engine, builder or FakeBuilder(), **means)  # type: ignore[arg-type]
 
@@ -77,34 +87,51 @@ def images_of(engine: FakeEngine, builder: FakeBuilder | None = None, **means: A
 def test_what_a_name_means_is_settled_once_a_run() -> None:
     engine, builder = FakeEngine({"mine:1": (ONE, "arm64")}), FakeBuilder()
     images = images_of(engine, builder)
-    assert images.identity("mine:1") == ONE
+    assert images.identity("mine:1") == content(ONE)
     engine.here = {"mine:1": (OTHER, "arm64"), "<none>": (ONE, "arm64")}  # built anew meanwhile
     made = images.provide("mine:1", pytest.fail)
-    assert (images.identity("mine:1"), made.identity) == (ONE, ONE)
+    assert (images.identity("mine:1"), made.identity) == (content(ONE), content(ONE))
     assert engine.here["convergence-matrix/named:image-111111111111"] == (ONE, "arm64")
     (build,) = builder.built
     assert build.tag == made.tag == "convergence-matrix/base:named-111111111111"
-    assert build.labels == {FROM: "convergence-matrix/named:image-111111111111", IDENTITY: ONE}
+    assert build.labels == {FROM: "convergence-matrix/named:image-111111111111", IDENTITY: content(ONE)}
     assert "ENTRYPOINT []" in build.dockerfile.read_text()
-    assert images_of(engine).identity("mine:1") == OTHER
+    assert images_of(engine).identity("mine:1") == content(OTHER)
     assert images.address("mine:1") == f"mine@{ONE}"
+
+
+def test_an_image_has_one_identity_on_engines_that_keep_images_in_different_ways() -> None:
+    same = {"Os": "linux", "Architecture": "amd64", "RootFS": {"Type": "layers", "Layers": [ONE, OTHER]}}
+    env = ["PATH=/usr/bin", "CUDA_VERSION=11.8"]
+    nulls = {"Env": env, "WorkingDir": "", "Volumes": None, "Entrypoint": None, "Labels": {"built": "here"}}
+    classic = {**same, "Id": ONE, "RepoDigests": [], "Config": nulls}
+    of_containerd = {**same, "Id": OTHER, "RepoDigests": [f"mine@{OTHER}"], "Config": {"Env": env, "WorkingDir": "/"}}
+    assert content_identity(classic) == content_identity(of_containerd)
+    for change in (
+        {"Architecture": "arm64"},
+        {"RootFS": {"Layers": [OTHER, ONE]}},
+        {"Config": {"Env": env[:1]}},
+        {"Config": {"Env": env, "WorkingDir": "/srv"}},
+        {"Config": {"Env": env, "Volumes": {"/data": {}}}},
+    ):
+        assert content_identity({**classic, **change}) != content_identity(classic)
 
 
 def test_an_image_that_the_engine_lacks_is_pulled_and_unknown_before() -> None:
     engine = FakeEngine({}, {"mine:1": (ONE, "arm64")})
     images, said = images_of(engine), list[str]()
     assert images.identity("mine:1") is None
-    assert images.provide("mine:1", said.append).identity == ONE
+    assert images.provide("mine:1", said.append).identity == content(ONE)
     assert engine.pulled == [("mine:1", None)]
     assert said == ["pulling mine:1"]
-    assert images.identity("mine:1") == ONE
+    assert images.identity("mine:1") == content(ONE)
 
 
 def test_one_for_another_platform_is_pulled_for_the_wanted_one_and_has_an_identity_of_its_own() -> None:
     engine = FakeEngine({"mine:1": (OTHER, "arm64")}, {"mine:1": (ONE, "amd64")})
     images = images_of(engine, emulated="linux/amd64")
     assert images.identity("mine:1") is None
-    assert images.provide("mine:1", lambda _: None).identity == f"{ONE} as linux/amd64"
+    assert images.provide("mine:1", lambda _: None).identity == f"{content(ONE, 'amd64')} as linux/amd64"
     assert engine.pulled == [("mine:1", "linux/amd64")]
 
 
@@ -159,7 +186,7 @@ def test_what_another_engine_pushed_is_pulled_for_the_platform_that_is_emulated(
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("mine:1", f"# The base image mine:1 is the one that this machine has under that name: {ONE}."),
+        ("mine:1", f"# The base image mine:1 is this machine's of that name; content: {ONE}."),
         (f"m@{OTHER}", ""),
     ],
 )

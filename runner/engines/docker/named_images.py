@@ -1,11 +1,14 @@
 """Base images that a matrix names: which image of the engine a name means, and that image made ready for environments.
 
 A name is settled once, when it is first asked for: what happens to it later is for the next run. The identity of such
-an image is the engine's own, a hash over all that it holds.
+an image is a hash over what trials have of it. Its id would be no such: engines that keep images in another way (the
+classic store, containerd's) have other ids for the same image, and a label changes it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import threading
 from typing import TYPE_CHECKING, Any
@@ -55,7 +58,7 @@ class NamedImages:
     def identity(self, name: str) -> str | None:
         """What the image holds, as a hash; None where the engine does not have it for this platform."""
         found = self._look(name)
-        return emulating(str(found["Id"]), self._emulated) if found else None
+        return emulating(content_identity(found), self._emulated) if found else None
 
     def address(self, name: str) -> str:
         """The name for FROM in a Dockerfile: with the registry's digest, where it came from one."""
@@ -69,7 +72,7 @@ class NamedImages:
         """
         with self._guard:
             found = self._look(name) or self._pulled(name, say)
-            identity = emulating(str(found["Id"]), self._emulated)
+            identity = emulating(content_identity(found), self._emulated)
             below, tag = tag_of("named", "image", found["Id"]), tag_of("base", "named", found["Id"])
             if not exists(self._client, tag):
                 with engine_errors(f"naming {name}"):
@@ -137,6 +140,22 @@ class NamedImages:
     @staticmethod
     def _platform_of(found: dict[str, Any]) -> str:
         return f"linux/{found['Architecture']}"
+
+
+def content_identity(found: dict[str, Any]) -> str:
+    """The hash of what an image gives a trial, from what an engine tells of it: its layers, platform and surroundings.
+
+    What is empty is left out by some engines, and told as empty or null by others.
+    """
+    config = found.get("Config") or {}
+    told = {
+        "layers": found["RootFS"]["Layers"],
+        "platform": f"{found['Os']}/{found['Architecture']}",
+        "env": config.get("Env") or [],
+        "folder": config.get("WorkingDir") or "/",
+        "volumes": sorted(config.get("Volumes") or ()),
+    }
+    return f"sha256:{hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()}"
 
 
 def cpython_of(client: DockerClient, tag: str, *, named: str = "", platform: str = "") -> str:

@@ -98,7 +98,7 @@ def _head(lock: Lock, interpreter: InterpreterImage, address: str | None, copied
     if address is None:
         yield f"# The base image is of this machine; {context}/README.md says how it is made."
     elif "@" not in address:
-        yield f"# The base image {address} is the one that this machine has under that name: {interpreter.identity}."
+        yield f"# The base image {address} is this machine's of that name; content: {interpreter.identity}."
 
 
 def _layer(lock: Lock, layer: Layer, catalog: Catalog, beside: Mapping[str, Path], own: Path | None) -> Iterator[str]:
