@@ -262,6 +262,8 @@ class Named:
     """The registry in which a cluster's workers share images; empty: each makes its own."""
     cluster: str | Client | None = None
     """The address of a Dask scheduler, or a client of one, whose workers make environments and run trials."""
+    pair: bool = False
+    """True where all trials run on one worker of a cluster, as long as it is there."""
 
 
 def open_laboratory(
@@ -344,6 +346,7 @@ def _cluster(folder: Path, named: Named, observer: Watcher, catalog: Callable[[]
         undated=named.undated,
         indexes=named.indexes,
         registry=named.registry,
+        pair=named.pair,
         workplace=Workplace.beside(folder),
         observer=observer,
     )

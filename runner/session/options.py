@@ -106,7 +106,8 @@ class Options:
     again: tuple[str, ...] | None = None
     """Selections of cells whose stored trials run once more, and no other cells; of none all; None: no trial does."""
     pair: bool = False
-    """True where the trials of all selected cells run in turn on the same processors, so that times can be compared."""
+    """True where the trials of all selected cells run in turn on the same processors, so that times can be compared;
+    on a cluster those of one worker."""
     registry: str = ""
     """The registry, such as `10.0.0.1:5000/cm`, in which a cluster's workers share images; empty: each makes them."""
     cluster: str | Client | None = None
@@ -121,11 +122,6 @@ class Options:
                 raise UsageError(f"{name} is {value}; it must be 1 or more.")
         if self.pair and self.jobs not in {None, 1}:
             raise UsageError(f"--pair runs one trial at a time, in turn; leave --jobs {self.jobs} out.")
-        if self.pair and self.cluster:
-            raise UsageError(
-                "--pair runs trials on one machine, this one; leave --cluster out, or say --cluster '' where the"
-                " environment or the configuration names one."
-            )
 
     def named(self, matrix: Matrix) -> Named:
         """What a laboratory of a matrix is opened with. Raises UsageError for what a cluster can't have."""
@@ -146,6 +142,7 @@ class Options:
             indexes=matrix.indexes,
             registry=self.registry,
             cluster=self.cluster,
+            pair=self.pair,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 import shutil
@@ -13,6 +14,7 @@ from runner.engines.gpu import model_of
 from runner.engines.protocol import Cut, Job, JobFolder, JobLostError, Limits
 from runner.errors import CrowdedError, EngineLostError, MachineError, StoppedError
 from runner.preludes.prelude import lay_out
+from runner.runner_mark import this_boot
 from runner.scripts.script import content_of, copy_script
 from runner.scripts.training_loop import came_after, loop_line
 from runner.trials.file_trouble import ProjectView, file_trouble
@@ -68,7 +70,7 @@ def execute(trial: Trial, *, image: Image, engine: Engine, workplace: Workplace,
         folder = workplace.new_job(trial.key)
         with engine.disk(folder, trial.setting.resources.disk_bytes):
             record = _attempt(trial, image, workplace, folder, run)
-            return record.model_copy(update={"device": model_of(slot.gpus), "pair": trial.pair})
+            return record.model_copy(update={"device": model_of(slot.gpus), "pair": pair_on(slot, trial.pair)})
 
     try:
         return retrying(attempt)
@@ -77,6 +79,12 @@ def execute(trial: Trial, *, image: Image, engine: Engine, workplace: Workplace,
         raise CrowdedError.behind(error) or failed from error
     finally:
         workplace.end_job(trial.key)
+
+
+def pair_on(slot: Slot, pair: str) -> str:
+    """The name of a pair in a record: trials of one place in a run share it where they ran on the same processors."""
+    place = " ".join(map(str, (this_boot(), *slot.cpus, *(gpu.id for gpu in slot.gpus))))
+    return pair and f"{pair}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
 def _attempt(

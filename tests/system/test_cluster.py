@@ -52,6 +52,19 @@ while seed == 2 and not pathlib.Path(GO).exists():
     time.sleep(0.05)
 """
 )
+IN_TURN = """\
+import json, os, pathlib, time
+import six
+seed = int(os.environ["PYTHONHASHSEED"])
+print(time.time(), *sorted(os.sched_getaffinity(0)))
+half = pathlib.Path(GO + six.__version__ + str(seed))
+half.touch()
+while seed == 2 and len(list(half.parent.glob("go1.*2"))) == 2 and not pathlib.Path(GO).exists():
+    time.sleep(0.05)  # the second half of the third pair
+with open(os.environ["RUNNER_METRICS"], "a") as metrics:
+    for epoch in range(3):
+        metrics.write(json.dumps({"epoch": epoch + 1, "loss": 0.1 / (1 + epoch + seed)}) + "\\n")
+"""
 KILLS = """\
 import os, signal
 def parent(pid):
@@ -144,6 +157,41 @@ def test_a_worker_that_is_killed_costs_its_trials_and_nothing_else(cluster: Dask
     ], errors
     assert (killed,) in {one.lost_workers for one in found}
     until(lambda: cluster.jobs() == [], "the end of all jobs")
+
+
+def test_pairs_run_in_turn_on_one_worker_and_where_that_is_lost_the_rest_on_another_with_one_pair_less(
+    cluster: DaskCluster, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    text = MATRIX.replace(", artifacts: [kept.bin], data: [numbers.txt]", "")
+    folder = matrix(tmp_path / "there", IN_TURN.replace("GO", repr(str(go))), text)
+    every = sorted(os.sched_getaffinity(0))
+    for name, processor in (("one", every[0]), ("two", every[-1])):
+        os.sched_setaffinity(0, {processor})  # a worker's is that of the thread that starts it
+        cluster.add(name)
+    os.sched_setaffinity(0, every)
+    options = ("--engine", "venv", "--cluster", cluster.address, "--pair", "--seeds", "9")
+    with started(folder, "matrix.yaml", *options) as process:
+        until(lambda: len(records(folder)) == 5 and cluster.jobs(), "the trial that waits")
+        killed = records(folder)[0].worker
+        made = {place.parent.parent.name for place in cluster.folder.glob("cache-*/environments/[!.]*")}
+        assert made == {f"cache-{killed}"}, "no environment is made where nothing runs"
+        cluster.kill(killed)
+        go.touch()
+        output, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, errors
+    found = [(*(folder / ".runner" / "logs" / f"{one.key}.log").read_text().split(), one) for one in records(folder)]
+    found.sort(key=lambda one: float(one[0]))
+    order = [(one.cell["six"], one.seed) for _, _, one in found]
+    first, second = order[0][0], order[1][0]
+    assert order == [(version, seed) for seed in range(9) for version in (first, second)], "A B A B, one at a time"
+    assert [one.worker == killed for _, _, one in found] == [True] * 5 + [False] * 13
+    assert len({processor for _, processor, _ in found[:5]}) == len({processor for _, processor, _ in found[5:]}) == 1
+    assert [one.lost_workers for _, _, one in found if one.lost_workers] == [(killed,)]
+    pairs = [(one.pair, other.pair) for (_, _, one), (_, _, other) in zip(found[::2], found[1::2], strict=True)]
+    assert [one == other for one, other in pairs] == [True, True, len(every) == 1, *[True] * 6]
+    assert len({one for both in pairs for one in both}) == (10 if len(every) > 1 else 9)
+    assert f"side by side in {8 if len(every) > 1 else 9} pairs" in output
 
 
 def places(cluster: DaskCluster) -> list[str]:

@@ -261,8 +261,6 @@ def test_what_only_this_machine_has_is_refused_on_a_cluster_before_anything_is_a
         pass
     with open_session(own, Options()) as session:
         assert session.cells
-    with pytest.raises(UsageError, match=r"^--pair runs trials on one machine"):
-        Options(cluster="tcp://127.0.0.1:9", pair=True)
 
 
 def test_without_dask_a_cluster_is_refused_with_what_to_install(

@@ -133,6 +133,25 @@ def test_a_worker_whose_threads_could_not_be_started_does_tasks_again(monkeypatc
         threads.shutdown(wait=False)
 
 
+def test_trials_that_run_in_turn_have_the_same_processors_which_nobody_else_gets_in_between(
+    bench: WorkerBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(worker_slots, "available", lambda: [0, 1, 2])
+
+    def errand(pair: str) -> Any:
+        return SimpleNamespace(trial=SimpleNamespace(pair=pair), processors=1, gpus=0, trials_per_gpu=1)
+
+    with bench._slot(errand("")) as busy, bench._slot(errand("round-0")) as first:
+        assert (busy.cpus, first.cpus) == ((0,), (1,))
+    with bench._slot(errand("")) as one, bench._slot(errand("")) as other, bench._slot(errand("round-0")) as second:
+        assert (one.cpus, other.cpus, second.cpus) == ((0,), (2,), (1,))
+    monkeypatch.setattr(bench.equipment, "close", lambda: None)
+    bench.close()
+    with bench._slot(errand("")), bench._slot(errand("")) as last:
+        assert last.cpus == (1,), "it is given back at the end"
+
+
 IMAGE = Image(engine=EngineKind.DOCKER, reference="env:1", lock_digest="d", base_identity="b", python_full="3.11.7")
 ENVIRONMENT = SimpleNamespace(name="six-1", own=None, pins=())
 LOCK: Any = SimpleNamespace(

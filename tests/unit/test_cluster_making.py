@@ -24,6 +24,7 @@ from runner.laboratory.cluster.cluster_engine import ClusterEngine
 from runner.laboratory.cluster.errand import Made, Refusal
 from runner.laboratory.cluster.placement import Station
 from runner.laboratory.request import Silence
+from runner.matrix.model import Resources
 from runner.trials.job_files import Workplace
 
 if TYPE_CHECKING:
@@ -326,3 +327,30 @@ def test_what_all_workers_share_is_known_while_none_is_there(tmp_path: Path) -> 
     engine = ClusterEngine(cluster)
     crew.leave("tcp://one", counts=True)
     assert (engine.platform, engine.emulated, engine.gpus()) == ("linux/amd64", "", ())
+
+
+def test_environments_of_trials_that_run_in_turn_are_made_on_their_one_worker_and_on_the_next_once_that_is_lost(
+    tmp_path: Path,
+) -> None:
+    client = AnsweringClient()
+    cluster, crew = opened(client, tmp_path)
+    join(crew, "one", **{"3.11": "build"})
+    join(crew, "two", **{"3.11": "build"})
+    asked: list[str] = []
+
+    def answers(_: str, address: str) -> Made:
+        asked.append(address)
+        return Made(image=image_at(), took_s=1.0)
+
+    client.answers = answers
+    cluster._pair = True
+    cluster.executor(Resources(), 1)
+    cluster._waits.making["two"] = 2  # it has the most to make
+    for _ in range(3):
+        cluster.image(image_order())
+    assert asked == ["tcp://two"] * 3
+    crew.leave("tcp://two", counts=True)
+    join(crew, "three", **{"3.11": "build"})
+    for _ in range(2):
+        cluster.image(image_order())
+    assert asked[3:] == ["tcp://three"] * 2

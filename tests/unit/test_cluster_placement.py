@@ -109,3 +109,31 @@ def test_trials_that_were_dropped_are_not_placed() -> None:
     waits.add(waiting("two", lock="b"))
     waits.clear()
     assert (len(waits), placed(waits, [station("x", 2)])) == (0, [])
+
+
+def test_trials_that_run_in_turn_go_to_one_worker_with_room_for_them_where_most_environments_are() -> None:
+    needs = Needs(memory_bytes=4)
+    small, with_one, with_both = station("x", memory_bytes=3), station("y", 9), station("z")
+    waits = Waits(made={"a": {"x", "z"}, "b": {"x", "y", "z"}}, together=needs)
+    here = [small, with_one, with_both]
+    for key, lock in (("first", "a"), ("second", "c"), ("third", "b")):
+        waits.add(waiting(key, lock=lock, needs=needs))
+    assert waits.eligible(here) == [with_both]
+    assert placed(waits, here) == [("first", "z")]
+    with_both.running.clear()
+    waits.made["c"] = {"y"}
+    waits.made["d"] = {"y"}  # where most are by now
+    assert placed(waits, here) == [("second", "z")], "it stays where it was"
+    assert waits.eligible([small, with_one]) == [with_one], "its worker is lost"
+    assert placed(waits, [small, with_one]) == [("third", "y")]
+    assert waits.eligible(here) == [with_one], "and goes back to nobody"
+
+
+def test_where_no_worker_has_room_for_trials_that_run_in_turn_they_wait() -> None:
+    needs = Needs(memory_bytes=4)
+    waits = Waits(together=needs)
+    waits.add(waiting("one", needs=needs))
+    small = station("x", memory_bytes=3)
+    assert waits.eligible([small]) == [small]  # environments may be made there
+    assert placed(waits, [small]) == []
+    assert placed(waits, [small, station("y", memory_bytes=4)]) == [("one", "y")]

@@ -14,7 +14,9 @@ from fake_engine import FakeEngine, world_of, write_matrix
 from outcomes_records import LEARNS, cell_result, epochs, record
 from six_releases import TEXT, VERSIONS, FakeCatalog, good, values
 
+from runner.engines.gpu import Gpu
 from runner.engines.processor import model_in
+from runner.engines.protocol import Slot
 from runner.errors import UsageError
 from runner.explain.measures import Criterion, walk_costs
 from runner.explain.sides import cell_and_ends
@@ -34,6 +36,7 @@ from runner.outcomes.result import ComparisonResult
 from runner.outcomes.verdict import Label
 from runner.session.options import Options
 from runner.session.session import open_session
+from runner.trials import execution
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -239,6 +242,18 @@ def test_an_end_that_was_measured_on_another_machine_is_measured_here(tmp_path: 
         found = walk_costs(*asked, criterion=criterion, every="minor", observer=session.observer)
     assert len(found.bisection.flips) == 1
     assert " on quick: " in found.sentence
+
+
+def test_halves_that_ran_on_other_processors_or_machines_are_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = Gpu(id="GPU-1", model="H200")
+    slots = (Slot(cpus=(0,)), Slot(cpus=(1,)), Slot(cpus=(0, 1)), Slot(cpus=(0,), gpus=(gpu,)))
+    names = [execution.pair_on(slot, "round-3") for slot in slots]
+    monkeypatch.setattr(execution, "this_boot", lambda: "another machine")
+    names.append(execution.pair_on(slots[0], "round-3"))
+    assert len(set(names)) == 5
+    assert execution.pair_on(slots[0], "round-3") == names[-1]
+    assert execution.pair_on(slots[0], "") == "", "of those that ran in no turn none is a half"
+    assert execution.pair_on(slots[0], "round-4") != names[-1]
 
 
 IN_TURN = """\

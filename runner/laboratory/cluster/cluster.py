@@ -96,8 +96,12 @@ class Cluster:
         undated: Callable[[str], bool] | None = None,
         indexes: tuple[str, ...] = (),
         registry: str = "",
+        pair: bool = False,
     ) -> None:
-        """Connect to nothing yet; `where` is the address of a scheduler, or a client of one."""
+        """Connect to nothing yet; `where` is the address of a scheduler, or a client of one.
+
+        With `pair` all trials run on one worker, as long as that is there.
+        """
         self._where, self._workplace, self._observer, self._catalog = where, workplace, observer, catalog
         self._terms = Terms(
             run=secrets.token_hex(8),
@@ -109,7 +113,7 @@ class Cluster:
             indexes=indexes,
             registry=registry,
         )
-        self._waits = Waits()
+        self._waits, self._pair = Waits(), pair
         self._pythons: tuple[str, ...] = ()
         self._found: dict[str, Image | None] = {}
         self._looked_for: set[Ground] = set()
@@ -143,6 +147,7 @@ class Cluster:
                 f"No worker has room for a trial: it may take {needs.memory_bytes / 1e9:.1f} GB (`resources: memory`),"
                 f" and the largest worker declares {most / 1e9:.1f} GB."
             )
+        self._waits.together = needs if self._pair else None
         return ClusterExecutor(self._steward, needs, jobs)
 
     def image(self, order: ImageOrder, installing: Callable[[], None] = nothing) -> Image:  # noqa: ARG002
@@ -221,7 +226,7 @@ class Cluster:
 
     def _place(self, digest: str) -> Station:
         with self._guard:
-            stations = list(self._crew.stations.values())
+            stations = self._waits.eligible(self._crew.stations.values())
             if not stations:
                 raise MachineError(_NOBODY)
             having = self._waits.made.get(digest, set())

@@ -1,7 +1,7 @@
 """The placement of trials on workers: pure, a waiting trial and the worker that it goes to.
 
 A trial goes where its environment is made. It goes elsewhere, where the environment is made again, once a machine has
-nothing to do and waiting would take longer than making.
+nothing to do and waiting would take longer than making. Trials that run in turn stay together on one worker.
 """
 
 from __future__ import annotations
@@ -91,6 +91,10 @@ class Waits:
     """The seconds that the making of an environment took."""
     trial_s: dict[str, float] = field(default_factory=dict)
     """The seconds that a trial in an environment took last."""
+    together: Needs | None = None
+    """The needs of trials that all go to one worker, the same as long as it is there; None: each goes anywhere."""
+    _mate: Station | None = None
+    """That worker."""
     _heaps: dict[str, list[tuple[Turn, int, Waiting]]] = field(default_factory=dict)
     _came: Iterator[int] = field(default_factory=count)
 
@@ -107,13 +111,30 @@ class Waits:
 
     def take(self, stations: Iterable[Station]) -> tuple[Waiting, Station] | None:
         """The trial with the lowest turn that can begin now, which waits no longer, and its worker."""
-        here = list(stations)
+        here = self.eligible(stations)
         for _, _, first in sorted(heap[0] for heap in self._heaps.values() if heap):
             station = self._station(first, here)
             if station is not None:
                 heapq.heappop(self._heaps[first.lock])
                 return first, station
         return None
+
+    def eligible(self, stations: Iterable[Station]) -> list[Station]:
+        """The workers that trials may go to, and their environments: all, or the one that has those that run in turn.
+
+        That is one with room for them, of those the one that has most of the environments.
+        """
+        here, needs = list(stations), self.together
+        if needs is None:
+            return here
+        if self._mate not in here:
+            made = tuple(self.made.values())
+            self._mate = max(
+                (one for one in here if one.capacity(needs)),
+                key=lambda one: (sum(one.machine in having for having in made), one.capacity(needs), one.name),
+                default=None,
+            )
+        return [self._mate] if self._mate else here
 
     def _station(self, one: Waiting, stations: list[Station]) -> Station | None:
         roomy = [station for station in stations if station.room(one.needs) > 0]

@@ -33,15 +33,15 @@ from runner.runner_mark import this_boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from distributed import Worker
 
     from runner.engines.gpu import Gpu
-    from runner.engines.protocol import Engine, Image
+    from runner.engines.protocol import Engine, Image, Slot
     from runner.laboratory.cluster.errand import Errand, Terms
 
 Answer = TypeVar("Answer")
-Thing = TypeVar("Thing")
 _LOOK_EVERY_S = 0.5
 _IDLE_S = 120.0
 """A bench that nobody asked for so long is closed; the next errand opens it again."""
@@ -98,6 +98,9 @@ class WorkerBench:
         self.last_asked = time.monotonic()
         self._closed = threading.Event()
         self._images: dict[str, Image] = {}
+        self._held = contextlib.ExitStack()
+        self._same: Slot | None = None
+        """The slot of all trials that run in turn, which is held till this is closed."""
         threading.Thread(target=self._watch, name="convergence-matrix watch", daemon=True).start()
 
     def _engine(self) -> Engine:
@@ -157,8 +160,7 @@ class WorkerBench:
                 f" {setting.engine.value} with {setting.base_identity}."
             )
         trial = replace(errand.trial, setting=replace(setting, mounts=local_mounts(setting)))
-        gpus = self.equipment.engine.gpus() if errand.gpus else ()
-        with slot_for(errand, gpus) as slot:
+        with self._slot(errand) as slot:
             record = self.bench.run(TrialOrder(trial=trial, image=image), slot)
         place = self.equipment.workplace
         log, kept = place.log(record.key).read_bytes(), place.artifacts(record.key)
@@ -166,6 +168,15 @@ class WorkerBench:
         if not artifacts:
             place.forget(record.key)
         return Finished(record=record, log=log, artifacts=artifacts)
+
+    def _slot(self, errand: Errand) -> AbstractContextManager[Slot]:
+        """The processors and GPUs of a trial; of those that run in turn the same, and nobody else's in between."""
+        gpus = self.equipment.engine.gpus() if errand.gpus else ()
+        if not errand.trial.pair:
+            return slot_for(errand, gpus)
+        if self._same is None:
+            self._same = self._held.enter_context(slot_for(errand, gpus))
+        return contextlib.nullcontext(self._same)
 
     def sweep(self) -> None:
         """Remove what a lost worker of this machine left on the engine."""
@@ -184,6 +195,7 @@ class WorkerBench:
         """Let go of the engine, and remove what is left of trials."""
         if not self._closed.is_set():
             self._closed.set()
+            self._held.close()
             self.equipment.close()
             remove(self._folder)
 
