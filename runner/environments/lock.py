@@ -50,6 +50,9 @@ class OwnPackage:
 
     folder: Path
     name: str
+    version: str
+    sha256: str
+    """Of the pure wheel that is installed, or of the archive that each CPython's is built from: a file of the cache."""
     requires: tuple[str, ...]
     """What it requires (PEP 508), the axes included."""
     requires_python: str

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from runner.environments.file_store import check_space, obtain, present, sha256_of, state_of, stored
 from runner.environments.lock import Layer
-from runner.environments.source_builds import built, own_wheel
+from runner.environments.own_project import own_wheel
+from runner.environments.source_builds import built
 from runner.environments.target import machine_of, rank
 from runner.errors import BuildFailedError, MachineError
 

@@ -115,7 +115,7 @@ class Setup:
 
 
 def _own(install: Install) -> OwnPackage:
-    from runner.environments.source_builds import own_package  # noqa: PLC0415 - most matrices install no project
+    from runner.environments.own_project import own_package  # noqa: PLC0415 - most matrices install no project
 
     return own_package(install.folder, install.extras)
 

@@ -124,13 +124,7 @@ class Options:
             raise UsageError(f"--pair runs one trial at a time, in turn; leave --jobs {self.jobs} out.")
 
     def named(self, matrix: Matrix) -> Named:
-        """What a laboratory of a matrix is opened with. Raises UsageError for what a cluster can't have."""
-        install = matrix.experiment.install
-        if self.cluster and install:
-            raise UsageError(
-                f"install: {install.folder} lies on this machine only. On a cluster, build its wheel (`pip wheel"
-                " --no-deps .`) and name the file in `packages:`: it is sent to the workers."
-            )
+        """What a laboratory of a matrix is opened with."""
         last = read_last_run(Workplace.beside(matrix.folder).files, matrix)
         return Named(
             engine=self.engine,

@@ -159,6 +159,7 @@ def test_a_worker_that_is_killed_costs_its_trials_and_nothing_else(cluster: Dask
     until(lambda: cluster.jobs() == [], "the end of all jobs")
 
 
+@pytest.mark.slow
 def test_pairs_run_in_turn_on_one_worker_and_where_that_is_lost_the_rest_on_another_with_one_pair_less(
     cluster: DaskCluster, tmp_path: Path
 ) -> None:

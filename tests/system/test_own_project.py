@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 from command import runner, table
+from dask_cluster import dask_cluster
+
+from runner.trials.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,16 +103,52 @@ def test_a_package_trains_on_every_cpython_and_again_only_when_what_it_does_chan
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_compiled_package_is_built_for_each_cpython(project: Path, engine: str) -> None:
-    (project / "pyproject.toml").unlink()
-    (project / "setup.py").write_text(SETUP)
-    (project / "mine.c").write_text(f"{COMPILED}/* {uuid4()}: an image of an earlier run must not serve */\n")
-    (project / "mine" / "__init__.py").unlink()
+    compiled(project)
     done = runner(project, "run", "--engine", engine)
     assert outcomes(project, engine) == {"3.7": "converges", "3.10": "converges"}, done.stderr
     assert {line.partition("building ")[2] for line in done.stderr.splitlines() if "building mine" in line} == {
         "mine for CPython 3.7",
         "mine for CPython 3.10",
     }
+
+
+def compiled(folder: Path) -> None:
+    """Have the project's code be compiled."""
+    (folder / "pyproject.toml").unlink()
+    (folder / "setup.py").write_text(SETUP)
+    (folder / "mine.c").write_text(f"{COMPILED}/* {uuid4()}: an image of an earlier run must not serve */\n")
+    (folder / "mine" / "__init__.py").unlink()
+
+
+def keys(folder: Path) -> list[str]:
+    with Store(folder / ".runner" / "records.sqlite") as store:
+        return sorted(store.keys())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [lambda _: None, compiled], ids=["pure", "compiled"])
+def test_on_a_cluster_a_project_is_installed_as_it_is_here_and_sent_once_a_machine(
+    project: Path, tmp_path_factory: pytest.TempPathFactory, change: Callable[[Path], None]
+) -> None:
+    change(project)
+    there = tmp_path_factory.mktemp("there")
+    shutil.copytree(project, there, dirs_exist_ok=True)
+    machines = {"one": "a", "two": "a", "three": "b"}
+    alone = runner(project, "run", "--engine", "venv")
+    assert outcomes(project, "venv") == {"3.7": "converges", "3.10": "converges"}, alone.stderr
+    with dask_cluster(tmp_path_factory.mktemp("workers") / "cluster") as cluster:
+        for name, machine in machines.items():
+            cluster.add(name, machine=machine)
+        done = runner(there, "run", "--engine", "venv", "--cluster", cluster.address)
+    assert outcomes(there, "venv") == outcomes(project, "venv"), done.stderr
+    assert keys(there) == keys(project)
+    sent = [line.split() for line in done.stderr.splitlines() if "sending mine-1.0" in line]
+    to = [machines[words[-1]] for words in sent]
+    assert len(to) == len(set(to)) > 0
+    assert {words[words.index("sending") + 1] for words in sent} == {
+        "mine-1.0.tar" if change is compiled else "mine-1.0-py3-none-any.whl"
+    }
+    assert "ran now" not in runner(there, "run", "--engine", "venv").stdout, "what ran there counts here"
 
 
 def test_a_project_that_can_not_be_built_is_told_in_its_backends_words(project: Path) -> None:

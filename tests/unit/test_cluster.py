@@ -8,7 +8,6 @@ import platform
 import socketserver
 import sys
 import threading
-from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,6 @@ from runner.laboratory.laboratory import Laboratory, Named, open_laboratory
 from runner.laboratory.setup import Settings, Setup
 from runner.matrix.cells import expand
 from runner.matrix.matrix_file import Matrix
-from runner.matrix.model import Install
 from runner.session.options import Options
 from runner.session.session import open_session
 from runner.trials.store import Store
@@ -252,15 +250,6 @@ def opened_on(folder: Path, **options: Any) -> Laboratory:
 def test_pruning_is_this_machines_and_refused_on_a_cluster(matrix: Matrix) -> None:
     with pytest.raises(UsageError, match="--prune-images"):
         opened_on(matrix.folder, prune_images=True)
-
-
-def test_what_only_this_machine_has_is_refused_on_a_cluster_before_anything_is_asked(matrix: Matrix) -> None:
-    own = replace(matrix, experiment=replace(matrix.experiment, install=Install(folder=matrix.folder)))
-    told = r"^install: .*here lies on this machine only\. .*`pip wheel --no-deps \.`.* `packages:`"
-    with pytest.raises(UsageError, match=told), open_session(own, Options(cluster="tcp://127.0.0.1:9")):
-        pass
-    with open_session(own, Options()) as session:
-        assert session.cells
 
 
 def test_without_dask_a_cluster_is_refused_with_what_to_install(

@@ -8,6 +8,7 @@ import inspect
 import os
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +18,9 @@ pytest.importorskip("distributed")
 from runner.cache import cache_folder
 from runner.engines.protocol import Mount
 from runner.environments.file_store import stored
-from runner.environments.lock import Environment, Layer, LockedPackage
+from runner.environments.lock import Environment, Layer, LockedPackage, OwnPackage
 from runner.environments.lockfile import finished
+from runner.environments.own_project import own_file
 from runner.errors import MachineError
 from runner.laboratory.cluster import worker_files
 from runner.laboratory.cluster.cargo import Cargo
@@ -190,6 +192,33 @@ def test_a_file_that_a_worker_lacks_comes_by_its_hash_and_is_sent_once(there: Th
     assert told == ["sending six-1.16.0-py3-none-any.whl to worker w"]
 
 
+def test_what_the_users_own_project_is_installed_from_is_sent_as_the_other_files_are(there: There) -> None:
+    content, own = b"a wheel of the index", b"a wheel of the project"
+    shas = [hashlib.sha256(one).hexdigest() for one in (content, own)]
+    lock = lock_of(content)
+    project = OwnPackage(
+        folder=cache_folder() / "nowhere",
+        name="mine",
+        version="1.0",
+        sha256=shas[1],
+        requires=(),
+        requires_python="",
+        digest="d",
+        modules=("mine",),
+    )
+    lock, told = replace(lock, environment=replace(lock.environment, own=project)), list[str]()
+    for sha256, name, text in zip(shas, ("six-1.16.0", "mine-1.0"), (content, own), strict=True):
+        file = cache_folder() / "files" / sha256 / f"{name}-py3-none-any.whl"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(text)
+    with pytest.raises(MachineError, match="what mine is installed from is not in this"):
+        there.at(own_file, project)
+    assert sending(there).send_files(lock, None, told.append) == 2  # type: ignore[arg-type]
+    assert there.at(own_file, project).read_bytes() == own
+    assert sending(there).send_files(lock, None, told.append) == 0  # type: ignore[arg-type]
+    assert [one.split()[1] for one in told] == ["six-1.16.0-py3-none-any.whl", "mine-1.0-py3-none-any.whl"]
+
+
 def test_what_a_killed_home_began_to_send_goes_a_week_later(there: There) -> None:
     for token in ("left", "comes"):
         there.at(take_piece, f"{token}/0/six.whl", 0, b"half")
@@ -220,6 +249,6 @@ def test_what_a_killed_worker_left_goes_with_the_next_one_and_what_lives_stays(t
 def test_a_worker_that_does_not_answer_takes_no_files_and_is_told_as_that() -> None:
     client: Any = type("Cut", (), {"run": lambda *_, **__: {}})()
     cargo = Cargo(client, "tcp://w", "w", ends=lambda: True)
-    lock: Any = type("Lock", (), {"packages": ()})()
+    lock: Any = SimpleNamespace(packages=(), environment=SimpleNamespace(own=None))
     with pytest.raises(MachineError, match="Worker w does not answer"):
         cargo.send_files(lock, None, lambda _: None)  # type: ignore[arg-type]

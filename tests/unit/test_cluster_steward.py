@@ -101,7 +101,7 @@ class Place:
         """A trial that waits."""
         cell, lock = (
             SimpleNamespace(id=SimpleNamespace(brief="cell")),
-            SimpleNamespace(image_digest="a", packages=(), environment=SimpleNamespace(name="a")),
+            SimpleNamespace(image_digest="a", packages=(), environment=SimpleNamespace(name="a", own=None)),
         )
         trial = SimpleNamespace(key=key, seed=0, setting=SimpleNamespace(cell=cell, lock=lock, script=None))
         order: Any = SimpleNamespace(trial=trial)

@@ -1,6 +1,7 @@
 """The user's own project: what its backend says of it, and the key that follows what it does."""
 
 import os
+import shutil
 import zipfile
 from dataclasses import replace
 from subprocess import CompletedProcess
@@ -9,11 +10,11 @@ import pytest
 from matrix_files import loaded, mistakes_in
 from resolved import PYTHON, content, reason, resolved, stack_index, toolchain
 
-from runner.environments import source_builds
+from runner.environments import own_project
 from runner.environments.lock import Environment, OwnPackage
 from runner.environments.lockfile import inputs_digest, read_if_it_follows, write
-from runner.environments.source_builds import own_package, own_wheel
-from runner.errors import BuildFailedError, UsageError
+from runner.environments.own_project import own_file, own_package, own_wheel
+from runner.errors import BuildFailedError, MachineError, UsageError
 from runner.laboratory.setup import Setup
 
 BACKEND = """
@@ -59,7 +60,7 @@ def project(tmp_path, fake):
 def described(folder, *extras):
     """As a new process would have it."""
     own_package.cache_clear()
-    source_builds._place.cache_clear()
+    own_project._place.cache_clear()
     return own_package(folder, frozenset(extras))
 
 
@@ -95,13 +96,13 @@ def test_a_project_is_what_its_backend_says_of_it_and_is_left_as_it_was(project)
     ],
 )
 def test_of_an_extra_that_is_asked_for_the_rest_of_the_marker_stays(line, extras, expected):
-    found = list(source_builds._required([line], frozenset(extras)))
+    found = list(own_project._required([line], frozenset(extras)))
     if expected is not None:
         assert found == expected
     else:
         (text,) = found
         assert "extra" not in text
-        assert source_builds.Requirement(text).marker.evaluate({"sys_platform": "linux", "python_version": "3.9"})
+        assert own_project.Requirement(text).marker.evaluate({"sys_platform": "linux", "python_version": "3.9"})
 
 
 def test_comments_and_layout_change_no_key_and_code_and_data_do(project):
@@ -124,7 +125,7 @@ def test_what_a_compiled_project_is_made_of_is_in_its_key(project):
 
 def test_a_project_that_does_not_change_is_built_once(project, monkeypatch):
     own = described(project)
-    monkeypatch.setattr(source_builds, "_built", None)
+    monkeypatch.setattr(own_project, "_built", None)
     assert described(project) == own
 
 
@@ -140,6 +141,46 @@ def test_a_pure_wheel_serves_every_cpython_and_a_binary_one_is_built_for_each(pr
         assert archive.read("mine/__init__.py") == b"ANSWER = 42\n"
 
 
+@pytest.mark.parametrize("tag", [PURE, BINARY])
+def test_a_project_is_installed_where_its_folder_is_not_from_the_one_file_that_it_names(
+    project, tmp_path, monkeypatch, tag
+):
+    (project / "tag.txt").write_text(tag)
+    (project / "mine" / "run.sh").touch(mode=0o755)
+    os.utime(project / "mine" / "run.sh", ns=(1_500_000_000_250_000_000,) * 2)
+    own = described(project)
+    file = own_file(own)
+    expected = own_wheel(own, PYTHON, lambda: toolchain(PYTHON), print)
+    (tmp_path / "there" / "files").mkdir(parents=True)
+    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "there"))
+    shutil.rmtree(project)
+    with pytest.raises(MachineError, match="what mine is installed from is not in this machine's cache"):
+        own_wheel(own, PYTHON, lambda: toolchain(PYTHON), print)
+    shutil.copytree(file.parent, tmp_path / "there" / "files" / file.parent.name)
+    made = own_wheel(own, PYTHON, lambda: toolchain(PYTHON), print)
+    assert made.is_relative_to(tmp_path / "there")
+    assert made.name == expected.name == f"mine-1.0-{tag}.whl"
+    with zipfile.ZipFile(made) as one, zipfile.ZipFile(expected) as other:
+        assert contents(one) == contents(other)
+        script = one.getinfo("mine/run.sh")
+    assert (script.external_attr >> 16 & 0o777, script.date_time[0]) == (0o755, 2017)
+
+
+def contents(wheel):
+    members = (one for one in wheel.infolist() if "dist-info" not in one.filename)
+    return {one.filename: (one.external_attr, one.date_time, wheel.read(one)) for one in members}
+
+
+def test_what_a_compiled_project_is_built_from_stays_as_its_key_says(project):
+    (project / "tag.txt").write_text(BINARY)
+    own = described(project)
+    rewritten(project / "mine" / "__init__.py", "ANSWER = 43\n")
+    with zipfile.ZipFile(own_wheel(own, PYTHON, lambda: toolchain(PYTHON), print)) as archive:
+        assert archive.read("mine/__init__.py") == b"ANSWER = 42\n"
+    with zipfile.ZipFile(own_wheel(described(project), PYTHON, lambda: toolchain(PYTHON), print)) as archive:
+        assert archive.read("mine/__init__.py") == b"ANSWER = 43\n"
+
+
 def test_what_can_not_be_built_is_told_in_the_backends_words(project):
     (project / "told.txt").unlink()
     with pytest.raises(
@@ -150,8 +191,9 @@ def test_what_can_not_be_built_is_told_in_the_backends_words(project):
 
 def test_a_build_for_one_cpython_that_fails_is_that_environments(project):
     (project / "tag.txt").write_text(BINARY)
+    fails = "import pathlib\nif pathlib.Path('PKG-INFO').exists(): raise RuntimeError('no such luck')\n"  # not at first
+    rewritten(project / "backend.py", fails + BACKEND)
     own = described(project)
-    rewritten(project / "backend.py", "raise RuntimeError('no such luck')")
     with pytest.raises(BuildFailedError, match="no such luck"):
         own_wheel(own, PYTHON, lambda: toolchain(PYTHON), print)
 
@@ -215,7 +257,16 @@ def test_a_requirement_of_the_project_itself_is_met_where_it_is_installed(projec
 
 
 def own(tmp_path, **changes):
-    said = OwnPackage(folder=tmp_path, name="mine", requires=(), requires_python="", digest="a" * 64, modules=("mine",))
+    said = OwnPackage(
+        folder=tmp_path,
+        name="mine",
+        version="1.0",
+        sha256="c" * 64,
+        requires=(),
+        requires_python="",
+        digest="a" * 64,
+        modules=("mine",),
+    )
     return replace(said, **changes)
 
 

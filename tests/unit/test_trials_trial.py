@@ -173,7 +173,8 @@ def test_a_module_below_src_is_the_project_s_own_copy_unless_the_project_is_inst
     lying = script("", None)
     assert [file.path for file in lying.files] == ["src/mine/train.py", "src/mine/data.py"]
     assert "+import tensorflow.keras as keras" in lying.diff
-    own = OwnPackage(folder=folder, name="mine", requires=(), requires_python="", digest="0", modules=("mine",))
+    told = {"version": "1.0", "sha256": "", "requires": (), "requires_python": "", "digest": "0"}
+    own = OwnPackage(folder=folder, name="mine", modules=("mine",), **told)
     installed = script(", install: .", own)
     assert [file.path for file in installed.files] == ["src/mine/train.py"]
     assert installed.diff == "", "what is installed is not rewritten"

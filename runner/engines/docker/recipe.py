@@ -19,7 +19,7 @@ from runner.environments.file_store import sha256_of
 from runner.environments.interpreters import REPRODUCIBLE
 from runner.environments.local_wheels import local_wheel
 from runner.environments.lock import Layer
-from runner.environments.source_builds import own_wheel
+from runner.environments.own_project import own_wheel
 from runner.environments.target import build_tools_date, stamp
 from runner.environments.times import UNDATED, day_after
 from runner.environments.wheelhouse import best_file

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runner.environments.file_store import obtain, stored
+from runner.environments.own_project import own_file
 from runner.environments.wheelhouse import best_file
 from runner.errors import MachineError, RunnerError
 from runner.laboratory.cluster import worker_files
@@ -81,13 +82,17 @@ class Cargo:
         lacking = set(self._asked(worker_files.lacking, worker_files.files_of(lock)))
         for package in lock.packages:
             if package.name in lacking:
-                file = _file(package, lock, catalog, say)
-                path = f"{secrets.token_hex(8)}/{file.name}"
-                say(f"sending {file.name} to worker {self._name}")
-                sent = self._send(file, path)
-                if self._asked(worker_files.keep_file, path, file.parent.name, for_bytes=sent) is not True:
-                    raise MachineError(f"{file.name} did not arrive on worker {self._name} as it is here.")
+                self._send_file(_file(package, lock, catalog, say), say)
+        if (own := lock.environment.own) and own.name in lacking:
+            self._send_file(own_file(own), say)
         return len(lacking)
+
+    def _send_file(self, file: Path, say: Callable[[str], None]) -> None:
+        path = f"{secrets.token_hex(8)}/{file.name}"
+        say(f"sending {file.name} to worker {self._name}")
+        sent = self._send(file, path)
+        if self._asked(worker_files.keep_file, path, file.parent.name, for_bytes=sent) is not True:
+            raise MachineError(f"{file.name} did not arrive on worker {self._name} as it is here.")
 
     def _send(self, file: Path, path: str) -> int:
         """Send a file; its bytes."""

@@ -153,5 +153,9 @@ def lacking(packages: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
 
 
 def files_of(lock: Lock) -> list[tuple[str, tuple[str, ...]]]:
-    """The packages of a lock with the hashes of their files."""
-    return [(package.name, package.hashes) for package in lock.packages]
+    """The packages of a lock with the hashes of their files, and the user's own project with that of its own."""
+    own = lock.environment.own
+    return [
+        *((package.name, package.hashes) for package in lock.packages),
+        *([(own.name, (f"sha256:{own.sha256}",))] if own else []),
+    ]
