@@ -112,7 +112,7 @@ class Rounds:
         if not self.executed:
             why = "all trials are stored; `run --again --pair` runs them once more, in turn"
         else:
-            why = f"it takes {ENOUGH_PAIRS} pairs of a cell and the baseline, all with trainings that ended"
+            why = f"it takes {ENOUGH_PAIRS} pairs with the baseline on the same processors, of trainings that ended"
         self._observer.note(f"--pair tells nothing of times: {why}.")
 
     def _take(self, answer: Answer) -> Sequence[int]:
