@@ -93,7 +93,7 @@ def data(folder: Path) -> tuple[Mount, Mount]:
 
 def test_data_is_taken_from_the_same_path_where_it_is_the_same(there: There, tmp_path: Path) -> None:
     mounts = data(tmp_path / "data")
-    assert there.at(local_mounts, setting_of(*mounts)) == mounts
+    assert there.at(local_mounts, setting_of(*mounts), "run") == mounts
 
 
 def test_data_that_lies_elsewhere_is_sent_whole_and_once(there: There, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_data_that_lies_elsewhere_is_sent_whole_and_once(there: There, tmp_path:
     setting = setting_of(*mounts)
     sending(there).send_data(setting)
     (tmp_path / "data" / "one.txt").write_text("another")  # the worker's own of the same name
-    one, many = there.at(local_mounts, setting)
+    one, many = there.at(local_mounts, setting, "run")
     assert (one.source.read_text(), one.target, many.target) == ("one file", "one.txt", "~/many")
     assert (many.source / "deep" / "two.txt").read_text() == "two files, of several pieces"
     assert (many.source / "empty").read_bytes() == b""
@@ -113,7 +113,7 @@ def test_data_that_is_nowhere_is_asked_for(there: There, tmp_path: Path) -> None
     setting = setting_of(*mounts)
     mounts[0].source.write_text("another")
     with pytest.raises(DataMissingError):
-        there.at(local_mounts, setting)
+        there.at(local_mounts, setting, "run")
 
 
 def test_data_of_many_trials_of_one_machine_is_sent_once(there: There, tmp_path: Path) -> None:
@@ -124,12 +124,44 @@ def test_data_of_many_trials_of_one_machine_is_sent_once(there: There, tmp_path:
     assert there.asked == ["has_data"]
 
 
+def test_data_that_has_another_name_at_home_now_is_the_same(there: There, tmp_path: Path) -> None:
+    one, many = data(tmp_path / "data")
+    sending(there).send_data(setting_of(one, many))
+    renamed = replace(one, source=one.source.rename(tmp_path / "data" / "other.txt"))
+    setting = setting_of(renamed, many)
+    (tmp_path / "data" / "other.txt").write_text("another")
+    assert there.at(local_mounts, setting, "run")[0].source.read_text() == "one file"
+
+
+def test_what_was_sent_and_changed_on_the_worker_is_sent_again_in_the_next_run(there: There, tmp_path: Path) -> None:
+    mounts = data(tmp_path / "data")
+    setting = setting_of(*mounts)
+    sending(there).send_data(setting)
+    (tmp_path / "data" / "many" / "empty").write_text("not here")
+    kept = there.at(local_mounts, setting, "run")[0].source
+    kept.write_text("less")
+    with pytest.raises(DataMissingError):
+        there.at(local_mounts, setting, "next")
+    (tmp_path / "data" / "many" / "empty").write_text("")
+    sending(there).send_data(setting)
+    assert kept.read_text() == "one file"
+
+
+def test_a_data_folder_without_files_is_there(there: There, tmp_path: Path) -> None:
+    one, many = data(tmp_path / "data")
+    (tmp_path / "data" / "none").mkdir()
+    setting = setting_of(one, Mount(source=tmp_path / "data" / "none", target="none"), many)
+    sending(there).send_data(setting)
+    shutil.rmtree(tmp_path / "data")
+    assert there.at(local_mounts, setting, "run")[1].source.is_dir()
+
+
 def test_data_that_two_homes_send_at_once_is_there_once(there: There, tmp_path: Path) -> None:
     setting = setting_of(*data(tmp_path / "data"))
     for token in ("one", "other"):
         for number, mount in enumerate(setting.mounts):
-            target = there.cache / "coming" / token / str(number) / mount.source.name
-            target.parent.mkdir(parents=True)
+            target = there.cache / "coming" / token / str(number)
+            target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(mount.source, target) if mount.source.is_dir() else shutil.copy(mount.source, target)
     asked = (setting.mounts, setting.data_digest)
 
@@ -155,7 +187,7 @@ def test_data_in_a_folder_that_is_closed_to_the_worker_is_asked_for(
 
     monkeypatch.setattr("pathlib.Path.exists", refused)
     with pytest.raises(DataMissingError):
-        local_mounts(setting)
+        local_mounts(setting, "run")
 
 
 def test_what_is_read_whole_does_not_hold_up_the_thread_in_which_a_worker_answers() -> None:

@@ -69,7 +69,7 @@ class Cargo:
         for number, mount in enumerate(setting.mounts):
             for file in files_below(mount.source):
                 below = "" if file == mount.source else f"/{file.relative_to(mount.source).as_posix()}"
-                sent += self._send(file, f"{token}/{number}/{mount.source.name}{below}")
+                sent += self._send(file, f"{token}/{number}{below}")
         asked = setting.mounts, setting.data_digest, token
         if self._asked(worker_files.keep_data, *asked, for_bytes=sent) is not True:
             raise MachineError(f"The data did not arrive on worker {self._name} as it is here.")

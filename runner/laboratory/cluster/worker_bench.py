@@ -159,7 +159,7 @@ class WorkerBench:
                 f"it has {image.engine.value} with {image.base_identity}, and the trial is to run under"
                 f" {setting.engine.value} with {setting.base_identity}."
             )
-        trial = replace(errand.trial, setting=replace(setting, mounts=local_mounts(setting)))
+        trial = replace(errand.trial, setting=replace(setting, mounts=local_mounts(setting, self._terms.run)))
         with self._slot(errand) as slot:
             record = self.bench.run(TrialOrder(trial=trial, image=image), slot)
         place = self.equipment.workplace

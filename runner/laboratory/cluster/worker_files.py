@@ -37,21 +37,24 @@ class DataMissingError(MachineError):
     """The data of a trial is not on this machine: home is to send it."""
 
 
-def local_mounts(setting: Setting) -> tuple[Mount, ...]:
+def local_mounts(setting: Setting, run: str) -> tuple[Mount, ...]:
     """The data of a trial on this machine: under home's own paths where the same lies there, else what was sent.
 
-    Raises DataMissingError where it is not here.
+    Looked for once in a run. Raises DataMissingError where it is not here; what was sent and is not what it should be
+    any more is removed.
     """
-    return _mounts_here(setting.mounts, setting.data_digest) if setting.mounts else ()
+    return _mounts_here(setting.mounts, setting.data_digest, run) if setting.mounts else ()
 
 
-@functools.cache
-def _mounts_here(mounts: tuple[Mount, ...], digest: str) -> tuple[Mount, ...]:
+@functools.lru_cache(maxsize=64)
+def _mounts_here(mounts: tuple[Mount, ...], digest: str, run: str) -> tuple[Mount, ...]:  # noqa: ARG001 - once in each
     if _is(mounts, digest):
         return mounts
-    sent = _sent(mounts, cache_folder() / "data" / digest)
-    if sent and sent[0].source.exists():
+    folder = cache_folder() / "data" / digest
+    sent = _sent(mounts, folder)
+    if _is(sent, digest):
         return sent
+    remove(folder)  # else home would find it there, and send nothing
     raise DataMissingError("the data of the trial is not here")
 
 
@@ -67,7 +70,8 @@ def _is(mounts: tuple[Mount, ...], digest: str) -> bool:
 
 
 def _sent(mounts: tuple[Mount, ...], folder: Path) -> tuple[Mount, ...]:
-    return tuple(replace(mount, source=folder / str(number) / mount.source.name) for number, mount in enumerate(mounts))
+    """Data that was sent: by number, since what it is called at home is not part of its digest."""
+    return tuple(replace(mount, source=folder / str(number)) for number, mount in enumerate(mounts))
 
 
 async def keep_data(mounts: tuple[Mount, ...], digest: str, token: str) -> bool:
@@ -80,13 +84,17 @@ async def keep_data(mounts: tuple[Mount, ...], digest: str, token: str) -> bool:
 
 def _keep_data(mounts: tuple[Mount, ...], digest: str, token: str) -> bool:
     came, target = cache_folder() / "coming" / token, cache_folder() / "data" / digest
-    is_right = target.exists() or _is(_sent(mounts, came), digest)
-    if is_right:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError):  # it came twice, and the other one is there
-            came.rename(target)
+    for mount in _sent(mounts, came):
+        if not mount.source.exists():  # a folder without files: each file came
+            mount.source.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # it came twice, and the other one is there
+        came.rename(target)
     remove(came)
-    return is_right and target.exists()
+    is_right = _is(_sent(mounts, target), digest)  # read where it stays, and not again there
+    if not is_right:
+        remove(target)
+    return is_right
 
 
 def has_data(digest: str) -> bool:
