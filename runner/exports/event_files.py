@@ -35,12 +35,14 @@ class EventFiles:
         try:
             import tensorboardX  # noqa: PLC0415 - an extra
             from tensorboardX.proto.event_pb2 import Event  # noqa: PLC0415
+            from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData  # noqa: PLC0415
             from tensorboardX.summary import hparams  # noqa: PLC0415
         except ImportError as error:
             raise UsageError(
                 f"Event files are written by tensorboardX: `pip install 'convergence-matrix[tensorboard]'` ({error})."
             ) from error
         self._writer, self._event, self._hparams = tensorboardX.RecordWriter, Event, hparams
+        self._parameters = HParamsPluginData
         self._folder = OwnFolder(above=folder, elsewhere=_ELSEWHERE)
 
     def send(self, trial: ExportedTrial) -> bool:
@@ -67,6 +69,9 @@ class EventFiles:
         """The events of a trial: version, the cell as hyperparameters, then what it reported, step by step."""
         yield self._event(wall_time=trial.started_s, file_version="brain.Event:2")
         for summary in self._hparams({**trial.axes(), "verdict": trial.label}, {}):
+            for value in summary.value:  # in the same order in every process
+                plugin = value.metadata.plugin_data
+                plugin.content = self._parameters.FromString(plugin.content).SerializeToString(deterministic=True)
             yield self._event(wall_time=trial.started_s, summary=summary)
         by_step: dict[tuple[int, float], list[tuple[str, float]]] = defaultdict(list)
         names = SafeNames()

@@ -131,6 +131,24 @@ def as_float_32(value: float) -> float:
         return math.copysign(float("inf"), value)
 
 
+def test_the_hyperparameters_of_a_cell_are_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
+
+    trial = exported(tmp_path, CellId.of({f"axis {number}": str(number) for number in range(12)}))
+    EventFiles(tmp_path / "events").send(trial)
+    [file] = (tmp_path / "events").rglob(FILE)
+    written, starts = file.read_bytes(), []
+    while written:
+        length = struct.unpack("<Q", written[:8])[0]
+        values = Event.FromString(written[12 : 12 + length]).summary.value
+        starts += [value.metadata.plugin_data.content for value in values]
+        written = written[16 + length :]
+    told = [HParamsPluginData.FromString(content) for content in starts if content]
+    assert max(len(one.session_start_info.hparams) for one in told) >= 12
+    assert [content for content in starts if content] == [one.SerializeToString(deterministic=True) for one in told]
+
+
 def test_folders_of_cells_are_one_name_each_whatever_the_values_are() -> None:
     plain = CellId.of({"keras": "2.2.4", "import": "tf.keras"})
     assert folder_name(plain) == "keras=2.2.4,import=tf.keras"
