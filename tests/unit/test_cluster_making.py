@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +103,27 @@ def test_a_worker_that_joins_while_a_base_is_made_is_asked_too(tmp_path: Path) -
     client.answers = answers
     assert cluster.base_identity(Ground("3.11")) == "build"
     assert asked == ["tcp://one", "tcp://one", "tcp://two"]
+
+
+def test_a_base_that_is_made_for_long_keeps_no_other_one_waiting(tmp_path: Path) -> None:
+    client = AnsweringClient()
+    cluster, _ = opened(client, tmp_path, "one")
+    begun, other_is_known = threading.Event(), threading.Event()
+
+    def while_it_is_made() -> None:
+        client.afterwards = lambda: None
+        begun.set()
+        other_is_known.wait(PATIENCE_S)
+
+    client.afterwards, client.answers = while_it_is_made, lambda *_: "build"
+    with ThreadPoolExecutor(2) as threads:
+        long = threads.submit(cluster.base_identity, Ground("3.11"))
+        assert begun.wait(PATIENCE_S)
+        other = threads.submit(cluster.base_identity, Ground("3.12"))
+        wait([other], timeout=10)
+        is_known = other.done()
+        other_is_known.set()
+        assert (long.result(PATIENCE_S), other.result(PATIENCE_S), is_known) == ("build", "build", True)
 
 
 def test_a_named_base_image_is_asked_for_once_apart_from_the_usual_one_and_must_be_the_same_everywhere(

@@ -118,6 +118,7 @@ class Cluster:
         self._found: dict[str, Image | None] = {}
         self._looked_for: set[Ground] = set()
         self._guard = threading.RLock()
+        self._having: dict[str, threading.Lock] = {}  # by base: held while workers may make it, for minutes
         self._stopping = threading.Event()
         self._opened: tuple[Client, Crew, Steward] | None = None
         self._ending: list[str] | None = None
@@ -286,8 +287,8 @@ class Cluster:
 
     def base_identity(self, ground: Ground) -> str:
         """What a lock does not pin, had where it is not there yet. Raises MachineError where workers differ."""
-        with self._guard:
-            name = str(ground)
+        name = str(ground)
+        with self._having.setdefault(name, threading.Lock()):
             while (known := self._crew.identity(name)) is None:  # again where a machine joins, or who was asked goes
                 self._await_anybody()
                 if not self._crew.stations:
