@@ -15,7 +15,7 @@ import typer
 
 import runner
 from runner.cli.parameters import DEFAULT_MATRIX, Base, Cluster, Engine, Format, MatrixFile, Output, cluster_of, options
-from runner.cli.progress import observer_for_terminal
+from runner.cli.progress import PlainProgress, observer_for_terminal
 from runner.engines.choice import describe_build_client
 from runner.engines.protocol import EngineKind
 from runner.errors import BuildFailedError, MachineError, NoEngineError, RunnerError, UsageError
@@ -23,6 +23,7 @@ from runner.laboratory.equipment import Claim, World
 from runner.plurals import counted
 from runner.reports.notation import size
 from runner.reports.terminal.console import print_records
+from runner.reports.terminal.streams import GuardedConsole
 from runner.trials.job_files import Workplace
 
 if TYPE_CHECKING:
@@ -202,12 +203,15 @@ def _workers(chosen: Options, folder: Path, world: World) -> Iterator[ConditionF
 
     try:
         named = Named(engine=chosen.engine, base=chosen.base, runtime=chosen.runtime, cluster=chosen.cluster)
-        facts = facts_of_workers(folder, named, world)
+        facts, unfit = facts_of_workers(folder, named, world, PlainProgress(GuardedConsole(stderr=True)))
     except RunnerError as error:
         yield _failed("cluster", error)
         return
     found = f"{counted(len(facts), 'worker')} with this version of the tool, {version('convergence-matrix')}"
     yield ConditionFound(what="cluster", ok=True, found=found)
+    for name, why in sorted(unfit.items()):
+        found, _, remedy = why.partition("\n")
+        yield ConditionFound(what=f"{name}: no work", ok=False, found=found, remedy=remedy.strip())
     for name, one in sorted(facts.items()):
         yield ConditionFound(what=f"{name}: engine", ok=True, found=one.described)
         known = (f"{python} ({identity[:19]})" for python, identity in one.identities.items())

@@ -352,10 +352,15 @@ def _cluster(folder: Path, named: Named, observer: Watcher, catalog: Callable[[]
     )
 
 
-def facts_of_workers(folder: Path, named: Named, world: World) -> Mapping[str, Facts]:
-    """What each worker of a cluster is and has, by its name. Raises RunnerError where they can't be used together."""
-    cluster = _cluster(folder, named, Silence(), world.catalog)
+def facts_of_workers(
+    folder: Path, named: Named, world: World, observer: Watcher
+) -> tuple[Mapping[str, Facts], Mapping[str, str]]:
+    """What each worker of a cluster is and has, by its name; and of those that get no work why, by theirs.
+
+    Raises RunnerError where they can't be used together.
+    """
+    cluster = _cluster(folder, named, observer, world.catalog)
     try:
-        return cluster.facts()
+        return cluster.facts(), cluster.unfit()
     finally:
         cluster.close()

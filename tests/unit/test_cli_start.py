@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from runner.laboratory.cluster.errand import Facts
     from runner.laboratory.equipment import World
     from runner.laboratory.laboratory import Named
+    from runner.laboratory.request import Watcher
     from runner.matrix.template import Proposal
 
     Command = Callable[[str], int]
@@ -359,12 +361,32 @@ def test_init_tries_out_what_the_project_asks_for_and_writes_no_lock(here: Path)
     assert not (here / "locks").exists()
 
 
+def test_doctor_names_the_workers_of_a_cluster_that_get_no_work(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def found(_: Path, __: Named, ___: World, observer: Watcher) -> tuple[dict[str, Facts], dict[str, str]]:
+        observer.note("waiting 60 s for the first")
+        return {}, {"four": "On worker four: no Docker engine.\nStart it."}
+
+    monkeypatch.setattr("runner.laboratory.laboratory.facts_of_workers", found)
+    assert command("doctor --cluster tcp://named:1 --format json") == 4
+    told = capsys.readouterr()
+    [_, four] = json.loads(told.out)
+    assert (four["what"], four["state"], four["found"], four["remedy"]) == (
+        "four: no work",
+        "wrong",
+        "On worker four: no Docker engine.",
+        "Start it.",
+    )
+    assert "waiting 60 s for the first" in told.err
+
+
 def test_doctor_asks_the_cluster_that_a_run_would_take_and_looks_at_the_store_alone_where_asked(
     command: Command, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[object, str]] = []
 
-    def asking(_: Path, named: Named, __: World) -> dict[str, Facts]:
+    def asking(_: Path, named: Named, *__: object) -> dict[str, Facts]:
         asked.append((named.cluster, named.runtime))
         raise UsageError("no such cluster")
 

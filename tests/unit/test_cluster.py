@@ -219,8 +219,9 @@ def test_an_address_at_which_no_scheduler_answers_is_one_message_and_makes_no_cl
 ) -> None:
     made: list[object] = []  # one that could not connect tells of it with a traceback when it is forgotten
     monkeypatch.setattr("runner.laboratory.cluster.line.Client", made.append)
-    with pytest.raises(NoEngineError, match="No scheduler answers at "):
+    with pytest.raises(NoEngineError, match="No scheduler answers at ") as met:
         connected(chatty if where == "chatty" else where)
+    assert ("COMM__TLS__CA_FILE" in str(met.value)) == where.startswith("tls:")
     assert made == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 
@@ -30,6 +31,7 @@ def test_a_worker_that_is_not_fit_keeps_no_other_one_out_and_is_told_of_once() -
     crew.leave("tcp://old", counts=True)
     crew.take(workers("old"), strictly=False)  # another one under its address, no better
     assert len(told) == 2
+    assert list(crew.unfit) == ["old"]
 
 
 def test_a_worker_that_goes_while_it_is_looked_at_gets_no_trial() -> None:
@@ -77,8 +79,18 @@ def test_a_worker_whose_own_configuration_is_wrong_is_told_of_and_others_go_on()
     client.answers = lambda _, address: Refusal.of(UsageError("no")) if address == "tcp://a" else facts(address)
     crew.take(workers("a", "b"), strictly=True)
     assert (list(crew.stations), told) == (["tcp://b"], ["a gets no work: On worker a: no"])
+    assert crew.unfit == {"a": "On worker a: no"}
     with pytest.raises(UsageError, match="On worker a: no"):
         crew_of(client).take(workers("a"), strictly=True)
+
+
+def test_workers_whose_folders_differ_are_one_kind_in_the_line_about_them() -> None:
+    crew = crew_of(AnsweringClient())
+    crew.take(workers("one", "two"), strictly=True)
+    assert crew.describe() == "2 workers on 1 host with 2 processors: venv"
+    for address, one in crew.facts.items():
+        crew.facts[address] = replace(one, described=f"venv: environments in {address}")
+    assert crew.describe() == "2 workers on 1 host with 2 processors: venv"
 
 
 def test_a_task_was_lost_with_its_worker_also_where_another_one_has_come_to_the_same_address() -> None:

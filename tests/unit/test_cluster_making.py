@@ -375,3 +375,12 @@ def test_environments_of_trials_that_run_in_turn_are_made_on_their_one_worker_an
     for _ in range(2):
         cluster.image(image_order())
     assert asked[3:] == ["tcp://three"] * 2
+
+
+def test_a_trial_that_no_worker_has_room_for_is_told_with_what_to_do(tmp_path: Path) -> None:
+    cluster, crew = opened(AnsweringClient(), tmp_path, "one")
+    crew.stations["tcp://one"].memory_bytes = 2 * 1000**3
+    with pytest.raises(UsageError, match=r"largest worker declares 2\.0 GB\. Start one .*--resources \"memory=…\""):
+        cluster.executor(Resources(memory_bytes=4 * 1000**3), None)
+    with pytest.raises(MachineError, match=r"1 GPU, and no worker has so many \(`doctor --cluster`.*leave `gpus`"):
+        cluster.executor(Resources(gpus=1), None)

@@ -142,11 +142,15 @@ class Cluster:
         stations = list(self._crew.stations.values())
         if stations and not any(station.capacity(needs) for station in stations):
             if resources.gpus and not any(len(station.gpus) >= resources.gpus for station in stations):
-                raise MachineError(f"A trial needs {counted(resources.gpus, 'GPU')}, and no worker has so many.")
+                raise MachineError(
+                    f"A trial needs {counted(resources.gpus, 'GPU')}, and no worker has so many (`doctor --cluster`"
+                    " says what each has). Start one that has, or leave `gpus` out: then trials run on processors."
+                )
             most = max(station.memory_bytes or 0 for station in stations)
             raise UsageError(
                 f"No worker has room for a trial: it may take {needs.memory_bytes / 1e9:.1f} GB (`resources: memory`),"
-                f" and the largest worker declares {most / 1e9:.1f} GB."
+                f" and the largest worker declares {most / 1e9:.1f} GB. Start one that declares more (`dask worker"
+                ' --resources "memory=…"`), or let a trial take less.'
             )
         self._waits.together = needs if self._pair else None
         return ClusterExecutor(self._steward, needs, jobs)
@@ -257,9 +261,15 @@ class Cluster:
         crew = self._crew
         return {crew.names[address]: one for address, one in tuple(crew.facts.items())}  # who goes, goes at any time
 
+    def unfit(self) -> dict[str, str]:
+        """What keeps workers from work, by their name."""
+        return dict(self._crew.unfit)
+
     def describe(self) -> str:
         """The workers in one line."""
-        return f"cluster {self._address}: {self._crew.describe()}"
+        client, crew, _ = self._line()
+        address = client.scheduler.address if client.scheduler else self._where
+        return f"cluster {address}: {crew.describe()}"
 
     def pythons(self, image: str = "") -> tuple[str, ...]:
         """The CPython minor releases that every worker can provide, newest first; on a named image the one it has.
@@ -326,11 +336,6 @@ class Cluster:
     @property
     def _steward(self) -> Steward:
         return self._line()[2]
-
-    @property
-    def _address(self) -> str:
-        client = self._line()[0]
-        return str(client.scheduler.address) if client.scheduler else str(self._where)
 
     def _line(self) -> tuple[Client, Crew, Steward]:
         with self._guard:

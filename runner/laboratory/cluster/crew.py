@@ -159,6 +159,12 @@ class Crew:
         if not is_known:
             self._say(f"{self.names[address]} gets no work: {error}")
 
+    @property
+    def unfit(self) -> dict[str, str]:
+        """What keeps workers from work that were looked at, by name."""
+        with self._guard:
+            return {self.names[address]: said for address, said in self._said_of.items()}
+
     def _is_excluded(self, address: str) -> bool:
         """True for a worker that gets no work, now."""
         return address in self._excluded and time.monotonic() < self._again_at.get(address, math.inf)
@@ -331,10 +337,12 @@ class Crew:
         facts, stations = tuple(self.facts.values()), tuple(self.stations.values())
         machines = Counter(one.host for one in facts)
         slots = sum(station.processors for station in stations)
-        kinds = ", ".join(sorted({one.described for one in facts}))
+        kinds = {one.described for one in facts}
+        if len(kinds) > 1:  # each has its own folders
+            kinds = {f"{one.engine} {one.base}".strip() for one in facts}
         return (
             f"{counted(len(stations), 'worker')} on {counted(len(machines), 'host')} with"
-            f" {counted(slots, 'processor')}: {kinds}"
+            f" {counted(slots, 'processor')}: {', '.join(sorted(kinds))}"
         )
 
     def identity(self, ground: str) -> str | None:

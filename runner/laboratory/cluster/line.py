@@ -51,10 +51,14 @@ def connected(where: str | Client) -> Client:
                 beside.submit(asyncio.run, _knock(address, security)).result()
         return Client(address, security=security, timeout=CONNECT_S, set_as_default=False, name="convergence-matrix")
     except (OSError, ValueError, TypeError, RuntimeError, MemoryError) as error:  # SSH's first words are a huge size
-        raise NoEngineError(
-            f"No scheduler answers at {address}: {str(error).strip() or type(error).__name__}. Is it started"
-            " (`dask scheduler`), and does `--cluster` name its address, such as tcp://10.0.0.1:8786?"
-        ) from error
+        remedy = (
+            "Is it started with TLS, and does distributed's configuration here name its certificates"
+            " (`DASK_DISTRIBUTED__COMM__TLS__CA_FILE`, `…__CLIENT__CERT`, `…__CLIENT__KEY`)?"
+            if address.startswith("tls:")
+            else "Is it started (`dask scheduler`), and does `--cluster` name its address, such as tcp://10.0.0.1:8786?"
+        )
+        met = str(error).strip().rstrip(".") or type(error).__name__
+        raise NoEngineError(f"No scheduler answers at {address}: {met}. {remedy}") from error
 
 
 async def _knock(address: str, security: Security) -> None:
