@@ -71,6 +71,19 @@ def test_a_bench_without_work_ends_when_home_lets_go_of_what_it_said_first(
     assert bench._closed.is_set()
 
 
+def test_the_end_of_another_run_is_not_waited_for(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = WorkerBench(Terms(run="other", engine="venv", base="auto"), worker)
+    monkeypatch.setitem(worker_bench._benches, "other", other)
+    monkeypatch.setattr(worker_bench, "_ended", set())
+    other.under_way.add("trial")
+    worker_bench.forget_run("other")
+    try:
+        assert (worker_bench.is_at_work("other"), worker_bench.is_at_work("run")) == (True, False)
+    finally:
+        other.under_way.clear()
+    until(lambda: not worker_bench.is_at_work("other"), "the end of the other run")
+
+
 def test_two_tasks_that_come_first_together_have_one_engine(
     bench: WorkerBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

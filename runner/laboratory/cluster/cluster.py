@@ -263,7 +263,7 @@ class Cluster:
 
     def unfit(self) -> dict[str, str]:
         """What keeps workers from work, by their name."""
-        return dict(self._crew.unfit)
+        return self._crew.unfit
 
     def describe(self) -> str:
         """The workers in one line."""

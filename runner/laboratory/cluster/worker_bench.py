@@ -248,8 +248,12 @@ def forget_run(run: str) -> None:
         bench.stop()
         with _guard:
             if run in _benches:
-                threading.Thread(target=_clear, args=(bench,), name="convergence-matrix end").start()
+                threading.Thread(target=_clear, args=(bench,), name=_name_of_end(run)).start()
                 del _benches[run]
+
+
+def _name_of_end(run: str) -> str:
+    return f"convergence-matrix end {run}"
 
 
 def _clear(bench: WorkerBench) -> None:
@@ -269,7 +273,7 @@ def sweep_after(run: str) -> None:
 
 def is_at_work(run: str) -> bool:
     """True while something of a run is under way or lies on this worker."""
-    return any(thread.name == "convergence-matrix end" for thread in threading.enumerate()) or run in _benches
+    return any(thread.name == _name_of_end(run) for thread in threading.enumerate()) or run in _benches
 
 
 def errand(terms: Terms, doing: Callable[[WorkerBench], Answer]) -> Answer | Refusal:
