@@ -138,7 +138,7 @@ def test_environments_with_one_base_share_its_layer(
         lock, wheelhouse = two_layers(below, PYTHON, overlay)
         lines: list[str] = []
         made.append(docker_engine.make(lock, wheelhouse, lines.append, labels={}))
-        assert ("installing 1 packages of the base" in lines) == (overlay == "1.0")
+        assert ("installing 1 package of the base" in lines) == (overlay == "1.0")
         assert docker_engine.find(lock) == made[-1]
     first, second = (layers(client, image) for image in made)
     assert first[:-1] == second[:-1]

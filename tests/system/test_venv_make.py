@@ -51,7 +51,7 @@ def test_a_lock_is_installed_once_and_found_from_then_on(lone_engine: VenvEngine
     said: list[str] = []
     assert lone_engine.find(lock) is None
     image = lone_engine.make(lock, wheelhouse, said.append, labels={})
-    assert said == [f"installing 1 packages for CPython {image.python_full}"]
+    assert said == [f"installing 1 package for CPython {image.python_full}"]
     assert lone_engine.make(lock, wheelhouse, said.append, labels={}) == image
     assert VenvEngine().find(lock) == image
     assert len(said) == 1

@@ -36,6 +36,7 @@ from runner.engines.docker.named_images import NamedImages, cpython_of
 from runner.engines.protocol import EngineKind, Image, StoredImage
 from runner.environments.lock import Layer
 from runner.errors import BuildFailedError, MachineError, UsageError
+from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -207,7 +208,7 @@ class EnvironmentImages:
                 LOCK_NAME: lock.environment.name,
                 PYTHON: interpreter.python_full,
             }
-            say(f"installing {len(overlay)} further packages")
+            say(f"installing {counted(len(overlay), 'further package')}")
             self._install(overlay, tag=tag, labels=labels, say=say)
             return Image(
                 engine=EngineKind.DOCKER,
@@ -310,7 +311,7 @@ class EnvironmentImages:
             if labels_of(self._client, tag) is None:
                 wheels = [wheel for wheel in wheelhouse.wheels if wheel.layer is Layer.BASE]
                 labels = {FROM: interpreter.tag, IDENTITY: interpreter.identity, PYTHON: interpreter.python_full}
-                say(f"installing {len(wheels)} packages of the base")
+                say(f"installing {counted(len(wheels), 'package')} of the base")
                 self._install(wheels, tag=tag, labels=labels, say=say)
         return tag
 

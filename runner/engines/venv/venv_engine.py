@@ -22,6 +22,7 @@ from runner.environments.interpreters import HostToolchain, download, find_inter
 from runner.environments.processes import Processes
 from runner.environments.target import this_platform
 from runner.errors import MachineError, UsageError
+from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,7 +123,7 @@ class VenvEngine:
             made = venv_folder.installed(folder)
             if made:
                 return _image(folder, made)
-            say(f"installing {len(wheelhouse.wheels)} packages for CPython {interpreter.version}")
+            say(f"installing {counted(len(wheelhouse.wheels), 'package')} for CPython {interpreter.version}")
             made = venv_folder.install(
                 folder, toolchain=toolchain, lock=lock, wheels=wheelhouse.wheels, stopping=self._interrupted
             )
