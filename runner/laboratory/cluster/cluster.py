@@ -22,9 +22,8 @@ from runner.laboratory.cluster.crew import Crew, LineLostError, WorkerLostError
 from runner.laboratory.cluster.errand import Terms
 from runner.laboratory.cluster.line import ask, awaited_workers, connected, workers_of
 from runner.laboratory.cluster.ordered_trial import Ordered, TrialLot
-from runner.laboratory.cluster.placement import Needs, Waits
+from runner.laboratory.cluster.placement import Needs, Waits, refuse_without_room
 from runner.laboratory.cluster.steward import ALONE_S, Steward
-from runner.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,19 +138,7 @@ class Cluster:
             gpus=resources.gpus,
             trials_per_gpu=resources.trials_per_gpu,
         )
-        stations = list(self._crew.stations.values())
-        if stations and not any(station.capacity(needs) for station in stations):
-            if resources.gpus and not any(len(station.gpus) >= resources.gpus for station in stations):
-                raise MachineError(
-                    f"A trial needs {counted(resources.gpus, 'GPU')}, and no worker has so many (`doctor --cluster`"
-                    " says what each has). Start one that has, or leave `gpus` out: then trials run on processors."
-                )
-            most = max(station.memory_bytes or 0 for station in stations)
-            raise UsageError(
-                f"No worker has room for a trial: it may take {needs.memory_bytes / 1e9:.1f} GB (`resources: memory`),"
-                f" and the largest worker declares {most / 1e9:.1f} GB. Start one that declares more (`dask worker"
-                ' --resources "memory=…"`), or let a trial take less.'
-            )
+        refuse_without_room(needs, self._crew.stations.values())
         self._waits.together = needs if self._pair else None
         return ClusterExecutor(self._steward, needs, jobs)
 

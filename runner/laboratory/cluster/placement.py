@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
+from runner.errors import MachineError, UsageError
+from runner.plurals import counted
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from typing import Any
 
     from runner.laboratory.cluster.errand import Facts
@@ -62,6 +65,23 @@ class Station:
     def room(self, needs: Needs) -> int:
         """The number of such trials that it could begin now."""
         return 0 if self.taken_alone else self.capacity(needs) - len(self.running)
+
+
+def refuse_without_room(needs: Needs, stations: Collection[Station]) -> None:
+    """Raise where none of the workers that there are could ever run such a trial."""
+    if not stations or any(station.capacity(needs) for station in stations):
+        return
+    if needs.gpus and not any(len(station.gpus) >= needs.gpus for station in stations):
+        raise MachineError(
+            f"A trial needs {counted(needs.gpus, 'GPU')}, and no worker has so many (`doctor --cluster` says what each"
+            " has). Start one that has, or leave `gpus` out: then trials run on processors."
+        )
+    most = max(station.memory_bytes or 0 for station in stations)
+    raise UsageError(
+        f"No worker has room for a trial: it may take {needs.memory_bytes / 1e9:.1f} GB (`resources: memory`), and the"
+        f" largest worker declares {most / 1e9:.1f} GB. Start one that declares more (`dask worker --resources"
+        ' "memory=…"`), or let a trial take less.'
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
