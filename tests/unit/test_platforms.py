@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import replace
 from types import SimpleNamespace
@@ -80,7 +81,8 @@ def test_a_lock_of_another_platform_is_refused_before_anything_is_made(
     engine = FakeEngine(platform=OTHER)
     assert run_command_line(["run", str(path)], world_of(engine)) == 2
     told = capsys.readouterr().err
-    assert f"six-1.15.0.txt is for {HERE}, and trials run on {OTHER}. With `platform: {HERE}` in the matrix" in told
+    of_either = rf"six-1\.1[56]\.0\.txt is for {HERE}, and trials run on {OTHER}\. With `platform: {HERE}`"
+    assert re.search(of_either, told), told  # environments are begun beside each other
     assert engine.ran == []
 
 
