@@ -121,6 +121,13 @@ ASKED = {
     "size-memory": Asked(
         what="memory of that, at most", rival="1 GiB", most=1.0, command=("size.py", "--whole"), only_named=True
     ),
+    "size-looked-at": Asked(
+        what="memory that `table`, `show` and `publish` of them take, at most",
+        rival="1 GiB",
+        most=1.0,
+        command=("size.py", "--whole"),
+        only_named=True,
+    ),
 }  # fmt: skip
 
 
