@@ -20,7 +20,7 @@ from command import runner, table
 import docker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from runner.engines.docker.docker_engine import DockerEngine
 
@@ -48,13 +48,14 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.network,
     pytest.mark.skipif("RUNNER_ALL_KINDS" not in os.environ, reason="one of the long proofs: RUNNER_ALL_KINDS=1"),
-    pytest.mark.skipif(not EMULATOR.is_file(), reason="this machine runs no programs for arm64"),
 ]
 
 
 @pytest.fixture
-def arm64_image(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[None]:
+def arm64_image(docker_engine: DockerEngine, tmp_path: Path, not_run: Callable[[str], None]) -> Iterator[None]:
     """Debian's own CPython for arm64, as a base image that a matrix can name; it goes in the end."""
+    if not EMULATOR.is_file():
+        not_run("this machine runs no programs for arm64: apt-get install qemu-user-static binfmt-support")
     context = tmp_path / "context"
     context.mkdir()
     root = context / "root"

@@ -75,17 +75,6 @@ def test_version_is_told_by_the_console_script_and_by_the_module(
     assert done.stdout == told
 
 
-def test_a_command_hardly_looks_for_cycles_while_it_imports_what_it_needs() -> None:
-    """By Python's own threshold it looks more than a hundred times, which takes a sixth of the time."""
-    code = (
-        "import atexit, gc, sys; from runner.__main__ import main; sys.argv[1:] = ['--version']\n"
-        "def looks(): return sum(one['collections'] for one in gc.get_stats())\n"
-        "begun = looks(); atexit.register(lambda: print(looks() - begun)); main()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(done.stdout.split()[-1]) <= 5
-
-
 def test_a_module_of_the_users_own_that_hides_this_tool_is_named(tmp_path: Path) -> None:
     assert name_in(tmp_path).remedy == ""
     (tmp_path / "runner").mkdir()
